@@ -1,0 +1,40 @@
+# `make app` opens the app, `make test` runs all tests; both make the virtual environment they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: app test test-fast lint bench clean
+
+app: $(VENV)/.installed
+	$(BIN)/deepvelo app
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -m "slow and not browser"
+	$(BIN)/python -m pytest -m browser
+
+test-fast: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m "not slow and not browser"
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/views.py
+
+# The stamps are newer than the requirements only while the environment holds them.
+$(VENV)/.installed: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed requirements-test.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,79 @@
+"""Every AnnData name the project reads or writes, in scVelo's and the published DeepVelo's spelling."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# layers
+SPLICED: Final = "spliced"
+UNSPLICED: Final = "unspliced"
+MS: Final = "Ms"
+MU: Final = "Mu"
+VELOCITY: Final = "velocity"
+VELOCITY_U: Final = "velocity_u"
+ALPHA: Final = "cell_specific_alpha"
+BETA: Final = "cell_specific_beta"
+GAMMA: Final = "cell_specific_gamma"
+RATES: Final = (ALPHA, BETA, GAMMA)
+
+# var
+VELOCITY_GENES: Final = "velocity_genes"
+MULTIKINETIC_SCORE: Final = "multikinetic_score"
+
+# obs
+CONSISTENCY: Final = "velocity_consistency"
+CONSISTENCY_CELLTYPE: Final = "velocity_consistency_celltype"
+PSEUDOTIME: Final = "velocity_pseudotime"
+LATENT_TIME: Final = "latent_time"
+LEIDEN: Final = "leiden"
+RATES_LEIDEN: Final = "rates_leiden"
+
+# obsm
+X_PCA: Final = "X_pca"
+X_UMAP: Final = "X_umap"
+X_RATES_PCA: Final = "X_rates_pca"
+X_RATES_UMAP: Final = "X_rates_umap"
+X_ALPHA_UMAP: Final = "X_alpha_umap"
+X_BETA_UMAP: Final = "X_beta_umap"
+X_GAMMA_UMAP: Final = "X_gamma_umap"
+
+# obsp
+CONNECTIVITIES: Final = "connectivities"
+DISTANCES: Final = "distances"
+
+# uns
+VELOCITY_GRAPH: Final = "velocity_graph"
+VELOCITY_GRAPH_NEG: Final = "velocity_graph_neg"
+VELOCITY_PARAMS: Final = "velocity_params"
+NEIGHBORS: Final = "neighbors"
+DEEPVELO: Final = "deepvelo"
+NOTES: Final = "deepvelo_notes"  # what reading changed, in words
+
+# simulated data only
+CLUSTERS: Final = "clusters"  # the grouping of cells, as in scVelo's sets
+LINEAGE: Final = "lineage"
+TRUE_TIME: Final = "true_time"
+TRUE_SIZE: Final = "true_size"
+TRUE_ALPHA: Final = "true_alpha"
+TRUE_BETA: Final = "true_beta"
+TRUE_GAMMA: Final = "true_gamma"
+TRUE_VELOCITY: Final = "true_velocity"
+TRUE_VELOCITY_U: Final = "true_velocity_u"
+RATES_DIFFER: Final = "rates_differ"
+SIMULATION: Final = "simulation"
+CAPTURE: Final = "true_capture"
+
+
+def embedding(basis: str) -> str:
+    """``obsm`` key of an embedding: ``umap`` gives ``X_umap``."""
+    return basis if basis.startswith("X_") else f"X_{basis}"
+
+
+def velocity_embedding(basis: str) -> str:
+    """``obsm`` key of the arrows on an embedding: ``umap`` gives ``velocity_umap``."""
+    return f"velocity_{basis.removeprefix('X_')}"
+
+
+def colors(group_key: str) -> str:
+    """``uns`` key of a grouping's colours, as scanpy writes it."""
+    return f"{group_key}_colors"
