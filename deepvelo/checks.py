@@ -1,0 +1,251 @@
+"""Does this AnnData hold what a step needs? What was found, what is missing, and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from deepvelo import keys, matrices
+from deepvelo.contents import (
+    embeddings,
+    groupings,
+    groups_cells,
+    has_counts,
+    has_moments,
+    has_neighbors,
+    keeps_moments,
+    pictures,
+)
+from deepvelo.errors import InputError
+from deepvelo.findings import Finding, find_errors, find_oddities
+from deepvelo.memory import estimate_memory, require_memory
+from deepvelo.wording import listed, number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from deepvelo.config import Settings
+
+__all__ = [
+    "Finding",
+    "Summary",
+    "embeddings",
+    "estimate_memory",
+    "groupings",
+    "has_counts",
+    "has_moments",
+    "has_neighbors",
+    "keeps_moments",
+    "pictures",
+    "require_column",
+    "require_fit",
+    "require_gene",
+    "require_grouping",
+    "require_memory",
+    "summarize",
+    "unspliced_fractions",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What an object holds; ``unspliced_fraction`` is None where the layers do not tell it."""
+
+    n_cells: int
+    n_genes: int
+    layers: dict[str, str]
+    counts_are_integers: bool
+    unspliced_fraction: float | None
+    embeddings: list[str]
+    groupings: list[str]
+    has_moments: bool
+    findings: list[Finding] = field(default_factory=list)
+
+
+def summarize(adata: AnnData) -> Summary:
+    """What was found, with every problem and its remedy; never raises on bad data and changes nothing."""
+    problems = list(find_errors(adata, moments=has_moments(adata)))
+    counts = not problems and has_counts(adata)
+    fractions = pd.DataFrame() if problems else unspliced_fractions(adata, group_key=None)
+    fraction = None if fractions.empty else float(fractions["unspliced"].iloc[0])
+    oddities = [] if problems else list(find_oddities(adata, counts=counts, fraction=fraction))
+    findings = problems + oddities or [Finding("ok", "Nothing is missing for a fit.", "")]
+    return Summary(
+        n_cells=adata.n_obs,
+        n_genes=adata.n_vars,
+        layers={name: _describe(layer) for name, layer in adata.layers.items()},
+        counts_are_integers=counts,
+        unspliced_fraction=fraction,
+        embeddings=embeddings(adata),
+        groupings=groupings(adata),
+        has_moments=has_moments(adata),
+        findings=findings,
+    )
+
+
+def unspliced_fractions(adata: AnnData, *, group_key: str | None) -> pd.DataFrame:
+    """Share of spliced and unspliced counts, the mean over the cells of each group.
+
+    Layers that were size-normalised no longer tell it; then scVelo's ``obs["initial_size_spliced"]`` and
+    ``obs["initial_size_unspliced"]`` are used, and without those the table has no rows.
+
+    Returns
+    -------
+    Index: group, or ``"all cells"``; columns ``spliced``, ``unspliced`` (summing to 1) and ``n_cells``.
+    Cells without counts do not enter the means; they are counted.
+    """
+    sizes = [f"initial_size_{layer}" for layer in (keys.SPLICED, keys.UNSPLICED)]
+    if has_counts(adata):
+        spliced, unspliced = (matrices.cell_totals(adata.layers[k]) for k in (keys.SPLICED, keys.UNSPLICED))
+    elif all(size in adata.obs and pd.api.types.is_numeric_dtype(adata.obs[size]) for size in sizes):
+        spliced, unspliced = (adata.obs[size].to_numpy(dtype=np.float64) for size in sizes)
+    else:
+        return pd.DataFrame({"spliced": [], "unspliced": [], "n_cells": pd.Series([], dtype=int)})
+    total = spliced + unspliced
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cells = pd.DataFrame({"spliced": spliced / total, "unspliced": unspliced / total, "n_cells": 1})
+    if group_key is None:
+        groups = pd.Series("all cells", index=cells.index)
+    else:
+        require_column(adata, group_key)
+        groups = pd.Series(pd.Categorical(adata.obs[group_key]).remove_unused_categories(), index=cells.index)
+    table = cells.groupby(groups, observed=True).agg(
+        {"spliced": "mean", "unspliced": "mean", "n_cells": "sum"}
+    )
+    table.index = table.index.astype(str)
+    return table.rename_axis("group")
+
+
+def require_fit(
+    adata: AnnData, settings: Settings, *, cluster_key: str | None = None, basis: str | None = None
+) -> None:
+    """Raise on everything that makes a fit impossible, before any work is done.
+
+    Raises
+    ------
+    InputError
+        The layers are missing or unusable, the settings ask for more neighbours, components or memory
+        than there are, or ``cluster_key`` or ``basis`` is not there.
+    """
+    keeps = keeps_moments(adata, settings)
+    for finding in find_errors(adata, moments=keeps):
+        msg = f"{finding.what} {finding.remedy}"
+        raise InputError(msg)
+    if cluster_key is not None:
+        require_grouping(adata, cluster_key)
+    if basis is not None:
+        _require_basis(adata, settings, basis)
+    _require_neighbors(adata, settings)
+    n_genes = _genes_left(adata, settings, keeps=keeps)
+    _require_components(adata, settings, n_genes=n_genes, keeps=keeps)
+    require_memory(adata.n_obs, n_genes, settings)
+
+
+def require_gene(names: Iterable[str], gene: str) -> str:
+    """The gene's name, if it is among ``names``.
+
+    Raises
+    ------
+    InputError
+        It is not; the message suggests the nearest names, whatever their case.
+    """
+    known = [str(name) for name in names]
+    if gene in known:
+        return gene
+    by_lower = {name.lower(): name for name in known}
+    near = [by_lower[name] for name in difflib.get_close_matches(gene.lower(), by_lower, n=3, cutoff=0.6)]
+    remedy = f"Did you mean {' or '.join(repr(name) for name in near)}?" if near else "Check its spelling."
+    msg = f"Gene {gene!r} is not among the {len(known)} genes of these data. {remedy}"
+    raise InputError(msg)
+
+
+def require_column(adata: AnnData, key: str) -> None:
+    """Raise an `InputError` naming the groupings there are, if ``obs`` has no such column."""
+    if key not in adata.obs:
+        msg = f"There is no grouping '{key}'. Found {listed(groupings(adata))}. Choose one of them or none."
+        raise InputError(msg)
+
+
+def require_grouping(adata: AnnData, key: str) -> None:
+    """Raise an `InputError` unless ``obs[key]`` sorts the cells into two or more groups."""
+    require_column(adata, key)
+    column = adata.obs[key]
+    levels = column.dropna().unique()
+    others = [name for name in groupings(adata) if name != key]
+    if len(levels) < 2:
+        found = f"one group ('{levels[0]}')" if len(levels) else "no group at all"
+        msg = (
+            f"Grouping '{key}' has {found}, and two are needed. Choose another of {listed(others)}, or none."
+        )
+        raise InputError(msg)
+    if not groups_cells(column):
+        msg = (
+            f"'{key}' does not sort cells into groups: it has {len(levels)} different values in {adata.n_obs} cells. "
+            f"Choose another of {listed(others)}, or none."
+        )
+        raise InputError(msg)
+
+
+def _require_basis(adata: AnnData, settings: Settings, basis: str) -> None:
+    found = embeddings(adata)
+    made = not pictures(adata) or settings.preparation.recompute_embedding
+    name = basis.removeprefix("X_")
+    if name not in found and not (made and name == "umap"):
+        available = found + ["umap"] * (made and "umap" not in found)
+        msg = f"There is no embedding '{name}'. Found {listed(available)}. Choose one of them."
+        raise InputError(msg)
+
+
+def _require_neighbors(adata: AnnData, settings: Settings) -> None:
+    wanted = {
+        "graph.n_neighbors": settings.graph.n_neighbors,
+        "graph.n_candidates": settings.graph.n_candidates,
+    }
+    if settings.preparation.recompute_moments or not has_neighbors(adata):
+        wanted = {"preparation.n_neighbors": settings.preparation.n_neighbors} | wanted
+    for name, value in wanted.items():
+        if value >= adata.n_obs:
+            msg = f"`{name}` must be below the number of cells. Got {value} for {number(adata.n_obs, 'cell')}. Lower it."
+            raise InputError(msg)
+
+
+def _genes_left(adata: AnnData, settings: Settings, *, keeps: bool) -> int:
+    """How many genes preparation will keep."""
+    if keeps:
+        return adata.n_vars
+    least = settings.preparation.min_shared_counts
+    shared = matrices.shared_counts(adata.layers[keys.SPLICED], adata.layers[keys.UNSPLICED])
+    n_genes = int(np.sum(shared >= max(least, 1e-9)))
+    if n_genes == 0:
+        msg = (
+            f"No gene reaches `preparation.min_shared_counts` = {least}: the best of {adata.n_vars} genes has "
+            f"{shared.max():.0f}. Lower it, or use deeper data."
+        )
+        raise InputError(msg)
+    return min(n_genes, settings.preparation.n_top_genes)
+
+
+def _require_components(adata: AnnData, settings: Settings, *, n_genes: int, keeps: bool) -> None:
+    wanted = {"graph.n_components": settings.graph.n_components}
+    if not (keeps and (keys.X_PCA in adata.obsm or has_neighbors(adata))):
+        wanted = {"preparation.n_components": settings.preparation.n_components} | wanted
+    for name, value in wanted.items():
+        if value >= min(adata.n_obs, n_genes):
+            msg = (
+                f"`{name}` must be below the number of genes and of cells. "
+                f"Got {value} for {n_genes} usable genes and {adata.n_obs} cells. Lower it."
+            )
+            raise InputError(msg)
+
+
+def _describe(layer: Any) -> str:
+    storage = "sparse" if sparse.issparse(layer) else "dense"
+    if not matrices.is_numeric(layer):
+        return f"{storage}, not numbers"
+    return f"{storage} {'int counts' if matrices.is_whole(layer) else 'float'}"

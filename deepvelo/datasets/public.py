@@ -1,0 +1,82 @@
+"""Public data sets, downloaded through scVelo once and kept in a folder of the caller's choice."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deepvelo.errors import InputError
+from deepvelo.io.read import read, write_h5ad
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+logger = logging.getLogger(__name__)
+
+# The functions of `scvelo.datasets` that download cells with spliced and unspliced counts.
+NAMES: dict[str, str] = {
+    "bonemarrow": "Human bone marrow, haematopoiesis (Setty et al. 2019)",
+    "dentategyrus": "Mouse dentate gyrus, granule neurons and other types (Hochgerner et al. 2018)",
+    "dentategyrus_lamanno": "Mouse hippocampus at birth, branching lineages (La Manno et al. 2018)",
+    "forebrain": "Human forebrain at week 10, glutamatergic neurons (La Manno et al. 2018)",
+    "gastrulation": "Mouse gastrulation, whole embryo, a large set (Pijuan-Sala et al. 2019)",
+    "gastrulation_e75": "Mouse gastrulation at day 7.5 (Pijuan-Sala et al. 2019)",
+    "gastrulation_erythroid": "Mouse gastrulation, red blood cells (Pijuan-Sala et al. 2019)",
+    "pancreas": "Mouse pancreas at day 15.5, endocrine cells (Bastidas-Ponce et al. 2019)",
+    "pbmc68k": "Human blood, mature cells: a control without development (Zheng et al. 2017)",
+}
+_LOOM = ("dentategyrus_lamanno", "forebrain")
+
+
+def load(name: str, *, folder: Path) -> AnnData:
+    """A public data set by name, from ``folder`` if it was downloaded before.
+
+    Raises
+    ------
+    InputError
+        There is no set of that name, it could not be downloaded, or ``folder`` may not be written.
+    """
+    if name not in NAMES:
+        msg = f"There is no public set {name!r}. Found {', '.join(NAMES)}. Choose one of them."
+        raise InputError(msg)
+    kept = folder / f"{name}.h5ad"
+    if not kept.exists():
+        _download(name, kept)
+    return read(kept)
+
+
+def _download(name: str, kept: Path) -> None:
+    """Download into a folder of its own and move the result when it is whole: a broken one never counts."""
+    import scanpy as sc
+    import scvelo as scv
+
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=kept.parent))
+    except OSError as error:
+        msg = f"{kept.parent} cannot be written, so '{name}' cannot be kept: {error.strerror}. Choose another folder."
+        raise InputError(msg) from error
+    cache = sc.settings.cachedir
+    sc.settings.cachedir = aside  # scanpy would write into the working directory
+    try:
+        logger.info("downloading %s", name)
+        with warnings.catch_warnings(action="ignore"):
+            source = aside / f"{name}{'.loom' if name in _LOOM else '.h5ad'}"
+            adata = getattr(scv.datasets, name)(file_path=source)
+        write_h5ad(adata, kept)
+    except InputError:
+        raise
+    except Exception as error:  # no network, a moved file, a broken one: all end the same for the user
+        reason = str(getattr(error, "reason", error)).partition("\n")[0].rstrip(".") or type(error).__name__
+        msg = (
+            f"The public set '{name}' could not be downloaded: {reason}. "
+            f"Check the internet connection, or put the file at {kept} yourself."
+        )
+        raise InputError(msg) from error
+    finally:
+        sc.settings.cachedir = cache
+        shutil.rmtree(aside, ignore_errors=True)

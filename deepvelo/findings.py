@@ -1,0 +1,173 @@
+"""Everything worth saying about an object before a fit: what is wrong or odd, and the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy import sparse
+
+from deepvelo import contents, keys, matrices
+from deepvelo.wording import listed, number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+# Droplet data have 10 to 25% unspliced counts, nuclei up to about 60%; far outside, something is mislabelled.
+_PLAUSIBLE_UNSPLICED = (0.03, 0.65)
+# log1p of a count beyond this would be a count above a million.
+_LARGEST_LOGARITHM = 14.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing noticed in the data: how bad, what, and what to do about it."""
+
+    level: Literal["ok", "warning", "error"]
+    what: str
+    remedy: str
+
+
+def find_errors(adata: AnnData, *, moments: bool) -> Iterator[Finding]:
+    """What no setting can mend; ``moments`` tells whether those of the object will be used."""
+    missing = [layer for layer in (keys.SPLICED, keys.UNSPLICED) if layer not in adata.layers]
+    if missing:
+        names = " and no ".join(f"'{layer}'" for layer in missing)
+        yield Finding(
+            "error",
+            f"There is no {names} layer. Found {listed(sorted(adata.layers))}.",
+            "Join the loom or h5ad file that has the spliced and unspliced counts.",
+        )
+        return
+    if adata.n_obs < 2 or adata.n_vars < 2:
+        yield Finding(
+            "error",
+            f"Velocity needs many cells and genes. Found {number(adata.n_obs, 'cell')} and {number(adata.n_vars, 'gene')}.",
+            "Choose a file with the whole experiment.",
+        )
+        return
+    used = [keys.SPLICED, keys.UNSPLICED] + ([keys.MS, keys.MU] if moments else [])
+    for name in used:
+        yield from _layer_errors(name, adata.layers[name])
+
+
+def _layer_errors(name: str, layer: Any) -> Iterator[Finding]:
+    if not matrices.is_numeric(layer):
+        yield Finding(
+            "error",
+            f"Layer '{name}' does not hold numbers: its type is {getattr(layer, 'dtype', type(layer).__name__)}.",
+            "Save the counts as integers or floats.",
+        )
+    elif (bad := matrices.n_not_finite(layer)) and name in (keys.SPLICED, keys.UNSPLICED):
+        yield Finding(
+            "error",
+            f"Layer '{name}' has {number(bad, 'value')} that are NaN or infinite.",
+            "Take the counts from the original file, or set these to zero.",
+        )
+    elif bad == np.prod(layer.shape):
+        yield Finding(
+            "error",
+            f"Layer '{name}' has no finite value.",
+            "Remove it, or switch 'Recompute moments' on.",
+        )
+    elif negative := matrices.n_negative(layer):
+        yield Finding(
+            "error",
+            f"Layer '{name}' has {number(negative, 'negative value')}; counts cannot be below zero.",
+            "Use raw counts, not scaled or batch-corrected values.",
+        )
+    elif not matrices.largest(layer) > 0:
+        yield Finding(
+            "error",
+            f"Layer '{name}' is zero everywhere.",
+            "Count the reads again with spliced and unspliced kept apart (velocyto, kb, alevin-fry, STARsolo).",
+        )
+
+
+def find_oddities(adata: AnnData, *, counts: bool, fraction: float | None) -> Iterator[Finding]:
+    """What a fit survives, and a reader should know."""
+    for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str))):
+        yield Finding("warning", str(note), "Nothing needs to be done.")
+    for what, names in (("cell", adata.obs_names), ("gene", adata.var_names)):
+        if repeated := int(names.duplicated().sum()):
+            yield Finding(
+                "warning",
+                f"{number(repeated, f'duplicate {what} name')}.",
+                "They are made unique in the result; rename them to keep them apart yourself.",
+            )
+    yield from _empty(adata)
+    spliced, unspliced = adata.layers[keys.SPLICED], adata.layers[keys.UNSPLICED]
+    if not counts:
+        highest = max(matrices.largest(spliced), matrices.largest(unspliced))
+        logged = highest < _LARGEST_LOGARITHM and not contents.has_moments(adata)
+        yield Finding(
+            "warning",
+            f"The spliced and unspliced layers are not whole numbers (largest {highest:.4g}), so they are no raw counts"
+            + (" and may be logarithms." if logged else "."),
+            "Nothing needs to be done: the moments in the file are used."
+            if contents.has_moments(adata)
+            else "They are not size-normalised again; if they are logarithms, use raw counts.",
+        )
+    elif adata.X is not None and _looks_logged(adata.X):
+        yield Finding(
+            "warning",
+            f"X looks log-transformed (largest {matrices.largest(adata.X):.3g}) while the layers are counts.",
+            "Nothing needs to be done: the layers are used, not X.",
+        )
+    if _same(spliced, unspliced):
+        yield Finding(
+            "warning", "The spliced and unspliced layers are identical.", "Check how the file was made."
+        )
+    elif fraction is not None and not _PLAUSIBLE_UNSPLICED[0] <= fraction <= _PLAUSIBLE_UNSPLICED[1]:
+        yield Finding(
+            "warning",
+            f"{fraction:.0%} of the counts are unspliced; 10 to 25% are usual, up to about 60% in nuclei.",
+            "Check that the layers are not swapped and that introns were counted.",
+        )
+    for key in contents.groupings(adata):
+        alone = adata.obs[key].value_counts().loc[lambda n: n == 1].index
+        if len(alone):
+            names = ", ".join(f"'{name}'" for name in alone[:3])
+            yield Finding(
+                "warning",
+                f"Grouping '{key}' has {number(len(alone), 'group')} of a single cell: {names}.",
+                "Such a group gets no consistency score; merge it into another if you need one.",
+            )
+        if absent := int(adata.obs[key].isna().sum()):
+            yield Finding(
+                "warning",
+                f"Grouping '{key}' leaves out {number(absent, 'cell')}.",
+                "They are shown as 'unassigned'.",
+            )
+    if keys.NEIGHBORS in adata.uns and not contents.has_neighbors(adata):
+        yield Finding(
+            "warning",
+            "The neighbour graph in the file does not fit its cells, as happens when cells are taken out.",
+            "It is computed anew.",
+        )
+
+
+def _empty(adata: AnnData) -> Iterator[Finding]:
+    spliced, unspliced = adata.layers[keys.SPLICED], adata.layers[keys.UNSPLICED]
+    if n := int(np.sum(matrices.gene_totals(spliced) + matrices.gene_totals(unspliced) == 0)):
+        yield Finding("warning", f"{number(n, 'gene')} without any count.", "Preparation leaves them out.")
+    if n := int(np.sum(matrices.cell_totals(spliced) + matrices.cell_totals(unspliced) == 0)):
+        yield Finding(
+            "warning",
+            f"{number(n, 'cell')} without any count.",
+            "They are kept and take the mean of their neighbours; filter them out if they are empty droplets.",
+        )
+
+
+def _looks_logged(matrix: Any) -> bool:
+    if not matrices.is_numeric(matrix) or matrices.is_whole(matrix):
+        return False
+    return matrices.largest(matrix) < _LARGEST_LOGARITHM
+
+
+def _same(a: Any, b: Any) -> bool:
+    if sparse.issparse(a) and sparse.issparse(b):
+        return a.nnz == b.nnz and (a != b).nnz == 0
+    return not sparse.issparse(a) and not sparse.issparse(b) and np.array_equal(a, b)

@@ -1,0 +1,211 @@
+"""One stored run, read piece by piece: a page that draws one gene reads one gene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import zarr
+from anndata.io import read_elem, read_zarr
+from scipy import sparse
+
+from deepvelo import keys
+from deepvelo.checks import require_gene
+from deepvelo.config import Settings
+from deepvelo.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from anndata import AnnData
+
+INFO = "info.json"
+HISTORY = "history.csv"
+WEIGHTS = "weights.safetensors"
+RESULT = "result.zarr"
+
+# Zarr takes "/" in a name for a folder. This division slash looks the same and is read back as "/".
+SLASH = "\N{DIVISION SLASH}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What is known of a run without opening its result."""
+
+    run_id: str
+    name: str
+    data_name: str
+    data_hash: str
+    created: str
+    """Time of saving, ISO 8601, UTC."""
+    settings: Settings
+    metrics: dict[str, float | int | str]
+    versions: dict[str, str]
+    cluster_key: str
+    basis: str
+
+
+class Run:
+    """A stored run, opened for reading.
+
+    Everything is read when first asked for. Tables and embeddings stay in memory and are shared by
+    all who hold this object: copy them before changing them.
+    """
+
+    def __init__(self, folder: Path, info: RunInfo) -> None:
+        self.folder = folder
+        self.info = info
+        self._arrays: dict[str, zarr.Array | _ColumnsOnDisk] = {}
+
+    @cached_property
+    def _root(self) -> Any:  # a zarr.Group; its types cannot tell the groups in it from arrays
+        try:
+            return zarr.open_group(self.folder / RESULT, mode="r")
+        except (OSError, ValueError) as error:
+            msg = (
+                f"The result of run {self.info.run_id} cannot be read: {error}. Delete the run and fit again."
+            )
+            raise InputError(msg) from None
+
+    @cached_property
+    def obs(self) -> pd.DataFrame:
+        """Annotation of the cells, one row a cell; categories decoded."""
+        return _slashes_back(read_elem(self._root["obs"]))
+
+    @cached_property
+    def var(self) -> pd.DataFrame:
+        """Annotation of the genes, one row a gene."""
+        return _slashes_back(read_elem(self._root["var"]))
+
+    @cached_property
+    def obsm(self) -> Mapping[str, np.ndarray]:
+        """Embeddings and arrows by name, each ``(n_cells, n_dimensions)``."""
+        return _Matrices(self._root["obsm"])
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """Names that `gene` accepts, besides ``X``."""
+        return sorted(name.replace(SLASH, "/") for name in self._root["layers"])
+
+    def gene(self, layer: str, gene: str) -> np.ndarray:
+        """Values of one gene in every cell, from one chunk on disk.
+
+        Parameters
+        ----------
+        layer
+            One of `layers`, or ``X``.
+        gene
+            A name in ``var.index``.
+
+        Returns
+        -------
+        Shape ``(n_cells,)``, float32, in the layer's unit; NaN where the method gives no value.
+
+        Raises
+        ------
+        InputError
+            No such layer, or no such gene; similar names are suggested.
+        """
+        names = self.var.index
+        if gene not in names:
+            require_gene(names, gene)
+        column = self._layer(layer)[:, names.get_loc(gene)]
+        return np.asarray(column, dtype=np.float32)
+
+    def uns_colors(self, group_key: str) -> dict[str, str] | None:
+        """The data set's own colour for each category of a grouping; None when it brings none."""
+        key = keys.colors(group_key).replace("/", SLASH)
+        if group_key not in self.obs or key not in self._root["uns"]:
+            return None
+        column = self.obs[group_key]
+        colors = [str(color) for color in np.atleast_1d(read_elem(self._root["uns"][key]))]
+        if not isinstance(column.dtype, pd.CategoricalDtype) or len(colors) < len(column.cat.categories):
+            return None
+        return dict(zip(column.cat.categories.astype(str), colors, strict=False))
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """Loss terms, one row an epoch."""
+        return pd.read_csv(self.folder / HISTORY, float_precision="round_trip")
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Parameters of the trained network by name, on the CPU."""
+        from safetensors.torch import load_file
+
+        return load_file(self.folder / WEIGHTS)
+
+    def to_adata(self) -> AnnData:
+        """The whole result in memory, a new object each time."""
+        adata = read_zarr(self.folder / RESULT)
+        adata.obs, adata.var = _slashes_back(adata.obs), _slashes_back(adata.var)
+        for group in (adata.layers, adata.obsm, adata.varm, adata.obsp, adata.varp, adata.uns):
+            for name in [name for name in group if SLASH in name]:
+                group[name.replace(SLASH, "/")] = group.pop(name)
+        # stored by columns to read one gene; other tools expect cells in rows
+        for name in list(adata.layers):
+            if sparse.issparse(adata.layers[name]):
+                adata.layers[name] = adata.layers[name].tocsr()
+        if sparse.issparse(adata.X):
+            adata.X = adata.X.tocsr()
+        return adata
+
+    def _layer(self, layer: str) -> zarr.Array | _ColumnsOnDisk:
+        if layer not in self._arrays:
+            where = "X" if layer == "X" else f"layers/{layer.replace('/', SLASH)}"
+            if (layer != "X" and layer not in self.layers) or where not in self._root:
+                msg = f"This run has no layer {layer!r}. Found {self.layers}. Choose one of them."
+                raise InputError(msg)
+            stored = self._root[where]
+            self._arrays[layer] = _ColumnsOnDisk(stored) if isinstance(stored, zarr.Group) else stored
+        return self._arrays[layer]
+
+
+class _ColumnsOnDisk:
+    """A CSC matrix on disk that reads only the column asked for."""
+
+    def __init__(self, group: Any) -> None:
+        self._n_cells = int(group.attrs["shape"][0])
+        self._indptr: np.ndarray = group["indptr"][:]
+        self._indices, self._data = group["indices"], group["data"]
+
+    def __getitem__(self, item: tuple[slice, int]) -> np.ndarray:
+        start, stop = self._indptr[item[1]], self._indptr[item[1] + 1]
+        column = np.zeros(self._n_cells, dtype=np.float32)
+        if stop > start:
+            column[self._indices[start:stop]] = self._data[start:stop]
+        return column
+
+
+class _Matrices(Mapping[str, np.ndarray]):
+    """Matrices of a group on disk, each read once."""
+
+    def __init__(self, group: Any) -> None:
+        self._group = group
+        self._read: dict[str, np.ndarray] = {}
+        self._names = sorted(name.replace(SLASH, "/") for name in group)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._names:
+            raise KeyError(name)
+        if name not in self._read:
+            self._read[name] = np.asarray(read_elem(self._group[name.replace("/", SLASH)]))
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _slashes_back(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.rename(columns=lambda name: str(name).replace(SLASH, "/"))
+
+
+def escape(name: Any) -> str:
+    """The name under which Zarr keeps ``name``."""
+    return str(name).replace("/", SLASH)

@@ -1,0 +1,238 @@
+"""The run store: a folder of finished fits, each a folder that appears only once it is whole."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import re
+import secrets
+import shutil
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepvelo import config, keys
+from deepvelo.config import Settings
+from deepvelo.errors import InputError
+from deepvelo.io.hashing import data_hash
+from deepvelo.io.run import HISTORY, INFO, RESULT, WEIGHTS, Run, RunInfo
+from deepvelo.io.write_zarr import size_in_memory, write_by_gene
+
+if TYPE_CHECKING:
+    from deepvelo.workflow import Result
+
+__all__ = ["Run", "RunInfo", "RunStore", "data_hash"]
+
+logger = logging.getLogger(__name__)
+
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # ids come from URLs: no dots, no slashes
+ASIDE = ".saving-"
+DELETED = ".deleted-"
+LEFTOVER_AGE = 24 * 3600  # seconds; no save takes a day
+SPARE = 50 * 2**20  # bytes that must stay free beside the run
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class RunStore:
+    """Finished fits in a folder.
+
+    Parameters
+    ----------
+    folder
+        Made when the first run is saved.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self._known: dict[str, tuple[int, RunInfo | None]] = {}
+
+    def save(self, result: Result, *, data_name: str, data_hash: str, name: str | None = None) -> str:
+        """Store a fit; nothing of it is left when that fails.
+
+        Parameters
+        ----------
+        result
+            What `deepvelo.workflow.run` returned.
+        data_name, data_hash
+            How people call the data, and `data_hash` of them.
+        name
+            How people call this run; made from data, preset and seed when not given.
+
+        Returns
+        -------
+        The run's id, its folder's name.
+
+        Raises
+        ------
+        InputError
+            No space, no permission, or the store is not a folder.
+        """
+        settings = result.settings
+        made = datetime.now(UTC)
+        run_id = f"{made:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+        fit: dict[str, Any] = dict(result.adata.uns.get(keys.DEEPVELO, {}))
+        info = {
+            "name": name or f"{data_name}, {settings.preset}, seed {settings.seed}",
+            "data_name": data_name,
+            "data_hash": data_hash,
+            "created": made.isoformat(timespec="seconds"),
+            "settings": config.to_dict(settings),
+            "metrics": result.metrics,
+            "versions": json.loads(fit.get("versions", "{}")),
+            "cluster_key": str(fit.get("cluster_key", "")),
+            "basis": str(fit.get("basis", "")),
+        }
+        self.require_writable(size_in_memory(result.adata))
+        aside = self.folder / f"{ASIDE}{run_id}"
+        try:
+            self._sweep()
+            aside.mkdir()
+            self._write(aside, result, info)
+            aside.rename(self.folder / run_id)
+        except OSError as error:
+            raise InputError(self._sentence(error)) from error
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)  # gone already when the run is whole
+        logger.info("saved run %s (%s)", run_id, info["name"])
+        return run_id
+
+    def require_writable(self, n_bytes: int = 0) -> None:
+        """Check that a run of ``n_bytes`` can be stored: better before hours of training than after.
+
+        Raises
+        ------
+        InputError
+            No space, no permission, or the store is not a folder.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                free = shutil.disk_usage(self.folder).free
+        except OSError as error:
+            raise InputError(self._sentence(error)) from error
+        if free < n_bytes + SPARE:
+            msg = (
+                f"The run store {self.folder} has {free / 1e9:.2f} GB free and this run needs up to "
+                f"{(n_bytes + SPARE) / 1e9:.2f} GB. Free some space or choose another folder with `--runs`."
+            )
+            raise InputError(msg)
+
+    def list(self) -> list[RunInfo]:
+        """All whole runs, newest first; a folder that cannot be read is logged and left out."""
+        try:
+            folders = [path for path in self.folder.iterdir() if RUN_ID.fullmatch(path.name)]
+        except OSError:  # not made yet, or not readable: nothing to show
+            return []
+        found = [info for path in folders if (info := self._info(path)) is not None]
+        return sorted(found, key=lambda info: (info.created, info.run_id), reverse=True)
+
+    def open(self, run_id: str) -> Run:
+        """A run for reading.
+
+        Raises
+        ------
+        InputError
+            There is no such run.
+        """
+        return Run(self.folder / run_id, self._require(run_id))
+
+    def find(
+        self,
+        data_hash: str,
+        settings: Settings,
+        *,
+        cluster_key: str | None = None,
+        basis: str | None = None,
+    ) -> RunInfo | None:
+        """The newest run of the same data with the same settings.
+
+        ``cluster_key`` and ``basis`` left at None accept whatever the run chose by itself.
+        """
+        for info in self.list():
+            if (
+                info.data_hash == data_hash
+                and info.settings == settings
+                and cluster_key in (None, info.cluster_key)
+                and basis in (None, info.basis)
+            ):
+                return info
+        return None
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run for good.
+
+        Raises
+        ------
+        InputError
+            There is no such run, or it may not be removed.
+        """
+        self._require(run_id)
+        aside = self.folder / f"{DELETED}{run_id}-{secrets.token_hex(3)}"
+        try:
+            (self.folder / run_id).rename(aside)  # so that half a run is never listed
+        except OSError as error:
+            raise InputError(self._sentence(error)) from error
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def _require(self, run_id: str) -> RunInfo:
+        info = self._info(self.folder / run_id) if RUN_ID.fullmatch(run_id) else None
+        if info is None:
+            msg = f"There is no run {run_id[:100]!r} in {self.folder}. Choose one from the list of runs."
+            raise InputError(msg)
+        return info
+
+    def _info(self, folder: Path) -> RunInfo | None:
+        """Read ``info.json``, or remember that it cannot be read: pages ask again and again."""
+        try:
+            changed = (folder / INFO).stat().st_mtime_ns
+        except OSError:
+            changed = 0
+        known = self._known.get(folder.name)
+        if known is None or known[0] != changed:
+            known = self._known[folder.name] = (changed, _read_info(folder))
+        return known[1]
+
+    def _write(self, folder: Path, result: Result, info: dict[str, Any]) -> None:
+        from safetensors.torch import save_file
+
+        write_by_gene(result.adata, folder / RESULT)
+        result.history.to_csv(folder / HISTORY, index=False)
+        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in result.weights.items()}
+        save_file(weights, folder / WEIGHTS)
+        text = json.dumps(info, indent=2, ensure_ascii=False, default=lambda number: number.item())
+        (folder / INFO).write_text(text, encoding="utf-8")
+
+    def _sentence(self, error: OSError) -> str:
+        if error.errno in FULL:
+            return (
+                f"The disk of the run store {self.folder} is full, so the run was not saved. "
+                "Free some space or choose another folder with `--runs`."
+            )
+        reason = error.strerror or str(error)
+        return (
+            f"The run store {self.folder} cannot be written to ({reason}). "
+            "Allow writing there or choose another folder with `--runs`."
+        )
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left behind."""
+        for path in self.folder.iterdir():
+            if path.name.startswith((ASIDE, DELETED)) and time.time() - path.stat().st_mtime > LEFTOVER_AGE:
+                logger.info("removing the leftover %s", path)
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _read_info(folder: Path) -> RunInfo | None:
+    try:
+        values = json.loads((folder / INFO).read_text(encoding="utf-8"))
+        values["settings"] = config.from_dict(values["settings"])
+        if not (folder / RESULT).is_dir():
+            msg = f"{RESULT} is missing"
+            raise InputError(msg)
+        return RunInfo(run_id=folder.name, **values)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        logger.warning("%s is not a readable run and is not listed: %s", folder, error)
+        return None

@@ -1,0 +1,82 @@
+"""How much memory a run will take, and whether the machine has it: asked before the start, not at the crash."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from deepvelo.errors import InputError
+
+if TYPE_CHECKING:
+    from deepvelo.config import Settings
+
+# Dense cells x genes float32 matrices alive at the peak of training: moments, inputs, rates, velocities,
+# targets of both directions, their gradients, and what autograd keeps.
+_DENSE_MATRICES = 36
+# Per cell and candidate: index, cosine's inner products, both masks and the sparse means' values.
+_BYTES_PER_CANDIDATE = 64
+# Adam with amsgrad keeps a parameter, its gradient, two moments and the largest second moment.
+_COPIES_PER_WEIGHT = 5
+_BASE = 200 * 2**20
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
+    """Memory a run needs on top of the loaded data, in bytes.
+
+    ``4 * n_cells * n_genes * 36 + 64 * n_cells * n_candidates + 4 * 5 * n_weights + 200 MB``,
+    where ``n_genes`` is the number of genes that are fitted.
+    """
+    sizes = settings.network.hidden_sizes
+    widths = [2 * n_genes, *sizes, 3 * n_genes]
+    n_weights = sum(a * b for a, b in itertools.pairwise(widths))
+    return (
+        4 * n_cells * n_genes * _DENSE_MATRICES
+        + _BYTES_PER_CANDIDATE * n_cells * settings.graph.n_candidates
+        + 4 * _COPIES_PER_WEIGHT * n_weights
+        + _BASE
+    )
+
+
+def available_memory() -> int:
+    """Bytes this process may still take: of the machine, or of its container where that is less."""
+    available = int(psutil.virtual_memory().available)
+    try:
+        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
+        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
+        kept = dict(
+            line.split() for line in (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines()
+        )
+    except (OSError, ValueError):
+        return available  # no container, or not Linux
+    if limit == "max":
+        return available
+    # Files the kernel keeps only because there is room are given up when memory is asked for.
+    return min(available, max(0, int(limit) - used + int(kept.get("inactive_file", 0))))
+
+
+def require_memory(n_cells: int, n_genes: int, settings: Settings) -> None:
+    """Raise an `InputError` when a run would need more memory than there is."""
+    needed, available = estimate_memory(n_cells, n_genes, settings), available_memory()
+    if needed > available:
+        msg = (
+            f"A fit of {n_cells:,} cells and {n_genes:,} genes needs about {needed / 2**30:.1f} GB of memory. "
+            f"Found {available / 2**30:.1f} GB free. Lower `preparation.n_top_genes`, take fewer cells, "
+            "or use a larger machine."
+        )
+        raise InputError(msg)
+
+
+def peak_memory() -> int:
+    """The most memory this process has held so far, in bytes."""
+    info = psutil.Process().memory_info()
+    if hasattr(info, "peak_wset"):  # Windows
+        return int(info.peak_wset)
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak) * (1 if sys.platform == "darwin" else 1024)

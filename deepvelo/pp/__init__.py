@@ -1,0 +1,5 @@
+"""From counts to moments."""
+
+from deepvelo.pp.prepare import chosen_basis, chosen_cluster_key, prepare
+
+__all__ = ["chosen_basis", "chosen_cluster_key", "prepare"]

@@ -1,0 +1,261 @@
+"""From counts to moments, neighbours, an embedding and groups; what the object brings is kept."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from anndata import AnnData
+from scipy import sparse
+
+from deepvelo import checks, keys, matrices
+from deepvelo.io.read import make_names_unique
+from deepvelo.pp.groups import tidy_groups
+from deepvelo.wording import number
+
+if TYPE_CHECKING:
+    from deepvelo.config import Settings
+
+logger = logging.getLogger(__name__)
+
+# Names under which people store cell types, best first.
+_CLUSTER_NAMES = (
+    "clusters", "cell_type", "celltype", "cell_types", "celltypes", "cell type", "cluster",
+    "clustername", "annotation", "leiden", "louvain", "seurat_clusters",
+)  # fmt: skip
+# What an earlier velocity fit left; beside a new one it would be taken for its result.
+_OLD_LAYERS = (keys.VELOCITY, keys.VELOCITY_U, "variance_velocity", *keys.RATES)
+_OLD_OBS = ("root_cells", "end_points", keys.LATENT_TIME, keys.RATES_LEIDEN)
+_OLD_VAR = (keys.VELOCITY_GENES, keys.MULTIKINETIC_SCORE)
+_OLD_OBSM = (
+    keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP,
+)  # fmt: skip
+_OLD_UNS = (keys.DEEPVELO,)
+# Above zero, below any count: a gene without counts is never used, even where the threshold is 0.
+_ANY = 1e-9
+
+
+def prepare(adata: AnnData, settings: Settings, *, cluster_key: str | None = None) -> AnnData:
+    """A new object with everything a fit needs.
+
+    Objects that bring ``Ms`` and ``Mu`` keep them and their genes, unless
+    ``settings.preparation.recompute_moments``. Otherwise genes are filtered by shared counts, both layers
+    are size-normalised to the median cell, the most variable genes are chosen by the dispersion of
+    log-normalised spliced counts, and moments are means over the neighbours, as in scVelo. A whole
+    neighbour graph, principal components, embeddings and groups that come with the object are kept in
+    either case; missing ones are computed.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes with layers ``spliced`` and ``unspliced``; not changed.
+    settings
+        ``settings.preparation`` and ``settings.seed`` decide the answer.
+    cluster_key
+        The ``obs`` column with the cells' groups; by default see `chosen_cluster_key`.
+
+    Returns
+    -------
+    Cells x kept genes: layers ``spliced``, ``unspliced`` as found (CSR), ``Ms``, ``Mu`` (dense float32,
+    normalised counts); ``obsm["X_pca"]`` and an embedding; ``obsp`` and ``uns["neighbors"]``; the groups as
+    a categorical. Results of an earlier velocity fit are left out, and so is ``raw``. What was left out is
+    told in ``uns["deepvelo_notes"]``.
+
+    Raises
+    ------
+    InputError
+        See `deepvelo.checks.require_fit`.
+    """
+    checks.require_fit(adata, settings, cluster_key=cluster_key)
+    with warnings.catch_warnings(action="ignore"):  # what the user should know is in the notes
+        keeps = checks.keeps_moments(adata, settings)
+        out = _fresh_copy(adata, keep_x=keeps)
+        notes = make_names_unique(out)
+        if keeps:
+            out = _keep_moments(out, settings, notes)
+        else:
+            out = _compute_moments(out, settings, notes)
+        key = chosen_cluster_key(out, cluster_key)
+        if key not in checks.groupings(out):
+            _cluster(out, settings)
+        notes += tidy_groups(out, key)
+        if settings.preparation.recompute_embedding or not checks.pictures(out):
+            import scanpy as sc
+
+            sc.tl.umap(out, random_state=settings.seed)
+    for note in notes:
+        logger.info(note)
+    out.uns[keys.NOTES] = [*_stored_notes(adata), *notes]
+    return out
+
+
+def chosen_cluster_key(adata: AnnData, cluster_key: str | None) -> str:
+    """The grouping to use: the given one, else one named like cell types, else ``"leiden"``."""
+    if cluster_key is not None:
+        checks.require_grouping(adata, cluster_key)
+        return cluster_key
+    by_name = {name.lower(): name for name in reversed(checks.groupings(adata))}
+    return next((by_name[name] for name in _CLUSTER_NAMES if name in by_name), keys.LEIDEN)
+
+
+def chosen_basis(adata: AnnData, basis: str | None) -> str:
+    """The embedding to draw on: the given one, else UMAP, t-SNE, or the first there is; without ``X_``."""
+    if basis is not None:
+        return basis.removeprefix("X_")
+    found = checks.pictures(adata)
+    return next((name for name in ("umap", "tsne", *found) if name in found), "umap")
+
+
+def _fresh_copy(adata: AnnData, *, keep_x: bool) -> AnnData:
+    """A copy without the results of an earlier velocity fit, without ``raw`` and with only the layers in use."""
+    kept_layers = (keys.SPLICED, keys.UNSPLICED, keys.MS, keys.MU)
+    fresh = AnnData(
+        X=adata.X.copy() if keep_x and adata.X is not None else None,
+        obs=adata.obs[[c for c in adata.obs if not _is_old(c, _OLD_OBS)]].copy(),
+        var=adata.var[[c for c in adata.var if not _is_old(c, _OLD_VAR)]].copy(),
+        layers={key: adata.layers[key] for key in kept_layers if key in adata.layers},
+        obsm={key: value.copy() for key, value in adata.obsm.items() if not _is_old(key, _OLD_OBSM)},
+        varm={key: value.copy() for key, value in adata.varm.items()},
+        obsp={k: adata.obsp[k].copy() for k in (keys.CONNECTIVITIES, keys.DISTANCES) if k in adata.obsp},
+        uns=copy.deepcopy({k: v for k, v in adata.uns.items() if not _is_old(k, _OLD_UNS)}),
+    )
+    for key in (keys.SPLICED, keys.UNSPLICED):
+        fresh.layers[key] = matrices.as_csr(adata.layers[key])
+    return fresh
+
+
+def _is_old(name: str, exact: tuple[str, ...]) -> bool:
+    return name in exact or str(name).startswith(("velocity_", "recover_dynamics"))
+
+
+def _keep_moments(out: AnnData, settings: Settings, notes: list[str]) -> AnnData:
+    """Keep ``Ms`` and ``Mu``; only genes that have no values at all are left out."""
+    for key in (keys.MS, keys.MU):
+        out.layers[key] = _dense(out.layers[key])
+    finite = np.isfinite(out.layers[keys.MS]).all(axis=0) & np.isfinite(out.layers[keys.MU]).all(axis=0)
+    present = out.layers[keys.MS].any(axis=0) | out.layers[keys.MU].any(axis=0)
+    if not finite.all():
+        notes.append(
+            f"{number(int(np.sum(~finite)), 'gene')} with moments that are NaN or infinite left out."
+        )
+    if not present[finite].all():
+        notes.append(f"{number(int(np.sum(~present & finite)), 'gene')} without any count left out.")
+    if not (finite & present).all():
+        out = out[:, finite & present].copy()
+    if keys.X_PCA not in out.obsm:
+        _principal_components(out, np.log1p(out.layers[keys.MS]), settings)
+    if not checks.has_neighbors(out):
+        _neighbors(out, settings)
+        notes.append("The neighbour graph was computed anew; the moments are those of the file.")
+    return out
+
+
+def _compute_moments(out: AnnData, settings: Settings, notes: list[str]) -> AnnData:
+    """Choose genes, normalise, and average over the neighbours."""
+    import scanpy as sc
+    from scvelo.preprocessing.neighbors import get_connectivities
+
+    chosen = settings.preparation
+    if chosen.recompute_moments:
+        _forget_neighbors(out)
+    normalize = checks.has_counts(out)
+    if not normalize:
+        notes.append("The layers are not whole numbers and were not size-normalised again.")
+    sizes = {key: matrices.cell_totals(out.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED)}
+
+    shared = matrices.shared_counts(out.layers[keys.SPLICED], out.layers[keys.UNSPLICED])
+    enough = shared >= max(chosen.min_shared_counts, _ANY)
+    logged = AnnData(
+        _normalized(out.layers[keys.SPLICED][:, enough], sizes[keys.SPLICED], normalize=normalize)
+    )
+    sc.pp.log1p(logged)
+    variable = np.ones(logged.n_vars, dtype=bool)
+    if chosen.n_top_genes < logged.n_vars:
+        sc.pp.highly_variable_genes(logged, flavor="seurat", n_top_genes=chosen.n_top_genes)
+        variable = logged.var["highly_variable"].to_numpy()
+    notes.append(
+        f"{np.sum(enough):,} of {out.n_vars:,} genes have at least {chosen.min_shared_counts} shared counts; "
+        f"the {np.sum(variable):,} most variable of them were used and {out.n_vars - np.sum(variable):,} left out."
+    )
+
+    out = out[:, np.flatnonzero(enough)[variable]].copy()
+    out.X = logged.X[:, variable]
+    out.uns["log1p"] = {}
+    if keys.X_PCA not in out.obsm:
+        _principal_components(out, out.X, settings)
+    if not checks.has_neighbors(out):
+        _neighbors(out, settings)
+    mean = get_connectivities(out)  # rows sum to 1: a cell and its neighbours, equally weighted
+    for moments, counts in ((keys.MS, keys.SPLICED), (keys.MU, keys.UNSPLICED)):
+        normalized = _normalized(out.layers[counts], sizes[counts], normalize=normalize)
+        out.layers[moments] = (mean @ normalized).toarray().astype(np.float32, copy=False)
+    return out
+
+
+def _normalized(counts: sparse.csr_matrix, sizes: np.ndarray, *, normalize: bool) -> sparse.csr_matrix:
+    """Counts of cells as deep as the median cell; ``sizes``, shape ``(n_cells,)``, are totals over all genes."""
+    if not normalize:
+        return counts.copy()
+    filled = sizes > 0
+    scale = np.ones(len(sizes), dtype=np.float32)  # a cell without counts stays zero
+    scale[filled] = np.median(sizes[filled]) / sizes[filled]
+    return sparse.csr_matrix(sparse.diags(scale, format="csr", dtype=np.float32) @ counts)
+
+
+def _principal_components(out: AnnData, logged: Any, settings: Settings) -> None:
+    import scanpy as sc
+
+    n_components = min(settings.preparation.n_components, min(logged.shape) - 1)
+    out.obsm[keys.X_PCA] = sc.pp.pca(
+        logged, n_comps=n_components, svd_solver="arpack", random_state=settings.seed
+    )
+
+
+def _neighbors(out: AnnData, settings: Settings) -> None:
+    import scanpy as sc
+
+    n_components = min(settings.preparation.n_components, out.obsm[keys.X_PCA].shape[1])
+    sc.pp.neighbors(
+        out,
+        n_neighbors=settings.preparation.n_neighbors,
+        n_pcs=n_components,
+        use_rep=keys.X_PCA,
+        random_state=settings.seed,
+    )
+
+
+def _forget_neighbors(out: AnnData) -> None:
+    """Drop the components and neighbours that came with the object."""
+    for mapping, names in (
+        (out.obsm, (keys.X_PCA,)),
+        (out.obsp, (keys.CONNECTIVITIES, keys.DISTANCES)),
+        (out.uns, (keys.NEIGHBORS, "pca")),
+        (out.varm, ("PCs",)),
+    ):
+        for name in names:
+            if name in mapping:
+                del mapping[name]
+
+
+def _cluster(out: AnnData, settings: Settings) -> None:
+    import scanpy as sc
+
+    sc.tl.leiden(
+        out,
+        key_added=keys.LEIDEN,
+        flavor="igraph",
+        n_iterations=2,
+        directed=False,
+        random_state=settings.seed,
+    )
+
+
+def _dense(matrix: Any) -> np.ndarray:
+    return np.array(matrix.toarray() if sparse.issparse(matrix) else matrix, dtype=np.float32)
+
+
+def _stored_notes(adata: AnnData) -> list[str]:
+    return [str(note) for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str)))]

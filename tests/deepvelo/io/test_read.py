@@ -1,0 +1,345 @@
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import sys
+import zipfile
+from itertools import product
+from pathlib import Path
+
+import anndata as ad
+import h5py
+import loompy
+import numpy as np
+import pytest
+import zarr
+from scipy import sparse
+
+from deepvelo import keys
+from deepvelo.errors import InputError
+from deepvelo.io import read, write_h5ad
+
+SPLICED = np.array([[3, 0, 1], [0, 2, 5], [1, 1, 0], [7, 0, 2]])
+UNSPLICED = np.array([[1, 0, 0], [0, 1, 1], [2, 0, 0], [0, 3, 1]])
+CELLS, GENES = ["AAAC-1", "AAAG-1", "AAAT-1", "AACC-1"], ["Cpe", "Tmsb10", "Sox2"]
+
+
+def small(dtype: str = "int32", *, as_sparse: bool = True) -> ad.AnnData:
+    wrap = sparse.csr_matrix if as_sparse else np.asarray
+    adata = ad.AnnData(wrap(SPLICED.astype("float32")))
+    adata.obs_names, adata.var_names = CELLS, GENES
+    adata.layers["spliced"] = wrap(SPLICED.astype(dtype))
+    adata.layers["unspliced"] = wrap(UNSPLICED.astype(dtype))
+    adata.obs["clusters"] = ["a", "a", "b", "b"]
+    adata.obsm["X_umap"] = np.arange(8.0).reshape(4, 2)
+    return adata
+
+
+def dense(matrix: np.ndarray | sparse.spmatrix) -> np.ndarray:
+    return matrix.toarray() if sparse.issparse(matrix) else matrix
+
+
+def zip_folder(folder: Path, target: Path, *, inside: str) -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in folder.rglob("*"):
+            archive.write(file, f"{inside}{file.relative_to(folder)}")
+    return target
+
+
+DTYPES = ["bool", "uint8", "int64", "float32", "float64"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "as_sparse"), [*product(DTYPES, [True, False]), ("float16", False)]
+)  # scipy has no sparse half floats
+def test_any_numeric_dtype_becomes_float32(tmp_path, dtype, as_sparse):
+    small(dtype, as_sparse=as_sparse).write_h5ad(tmp_path / "cells.h5ad")
+    adata = read(tmp_path / "cells.h5ad")
+    for layer, expected in ((adata.layers["spliced"], SPLICED), (adata.layers["unspliced"], UNSPLICED)):
+        assert layer.dtype == np.float32
+        assert sparse.issparse(layer) == as_sparse
+        np.testing.assert_array_equal(dense(layer), expected.astype(dtype))
+
+
+def test_csc_layers_become_csr(tmp_path):
+    adata = small()
+    adata.layers["spliced"] = sparse.csc_matrix(SPLICED)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    layer = read(tmp_path / "cells.h5ad").layers["spliced"]
+    assert layer.format == "csr"
+    np.testing.assert_array_equal(layer.toarray(), SPLICED)
+
+
+def write_loom(
+    path: Path, *, cell_key: str = "CellID", gene_key: str = "Gene", **col_attrs: np.ndarray
+) -> Path:
+    layers = {"": (SPLICED + UNSPLICED).T, "spliced": SPLICED.T, "unspliced": UNSPLICED.T}
+    loompy.create(
+        str(path),
+        layers,
+        row_attrs={gene_key: np.array(GENES)},
+        col_attrs={cell_key: np.array(CELLS), **col_attrs},
+    )
+    return path
+
+
+@pytest.mark.parametrize(("cell_key", "gene_key"), [("CellID", "Gene"), ("obs_names", "var_names")])
+def test_loom_gives_matrix_layers_and_names(tmp_path, cell_key, gene_key):
+    adata = read(write_loom(tmp_path / "cells.loom", cell_key=cell_key, gene_key=gene_key))
+    np.testing.assert_array_equal(dense(adata.X), SPLICED + UNSPLICED)
+    np.testing.assert_array_equal(dense(adata.layers["spliced"]), SPLICED)
+    np.testing.assert_array_equal(dense(adata.layers["unspliced"]), UNSPLICED)
+    assert list(adata.obs_names) == CELLS
+    assert list(adata.var_names) == GENES
+
+
+def test_loom_coordinates_and_groups_are_kept(tmp_path):
+    path = write_loom(
+        tmp_path / "cells.loom",
+        UMAP_1=np.arange(4.0),
+        UMAP_2=np.arange(4.0) + 10,
+        ClusterName=np.array(["a", "a", "b", "b"]),
+    )
+    adata = read(path)
+    np.testing.assert_array_equal(adata.obsm["X_umap"], np.c_[np.arange(4.0), np.arange(4.0) + 10])
+    assert list(adata.obs["ClusterName"]) == ["a", "a", "b", "b"]
+
+
+@pytest.mark.parametrize("inside", ["", "cells.zarr/"], ids=["at the top", "in a folder"])
+def test_zarr_folder_and_zip_hold_the_same(tmp_path, inside):
+    small().write_zarr(tmp_path / "cells.zarr")
+    zipped = zip_folder(tmp_path / "cells.zarr", tmp_path / "cells.zarr.zip", inside=inside)
+    for path in (tmp_path / "cells.zarr", zipped):
+        adata = read(path)
+        np.testing.assert_array_equal(dense(adata.layers["unspliced"]), UNSPLICED)
+        assert list(adata.obs["clusters"]) == ["a", "a", "b", "b"]
+
+
+def test_layer_names_in_another_case_are_understood(tmp_path):
+    adata = small()
+    adata.layers["Spliced"] = adata.layers.pop("spliced")
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    assert set(read(tmp_path / "cells.h5ad").layers) == {"spliced", "unspliced"}
+
+
+def test_duplicate_names_are_made_unique_and_said(tmp_path):
+    adata = small()
+    adata.var_names = ["Cpe", "Cpe", "Sox2"]
+    adata.obs_names = ["AAAC-1", "AAAC-1", "AAAC-1", "AACC-1"]
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    found = read(tmp_path / "cells.h5ad")
+    assert found.var_names.is_unique
+    assert found.obs_names.is_unique
+    cells, genes = found.uns[keys.NOTES]
+    assert "Duplicate cell names (1: 'AAAC-1') were made unique" in cells
+    assert "Duplicate gene names (1: 'Cpe') were made unique" in genes
+    write_h5ad(found, tmp_path / "again.h5ad")
+    assert read(tmp_path / "again.h5ad").uns[keys.NOTES] == [cells, genes], "notes survive writing"
+
+
+def bad_text(path: Path) -> Path:
+    path.write_text("gene,cell\nCpe,1\n")
+    return path
+
+
+def bad_truncated(path: Path) -> Path:
+    small().write_h5ad(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def bad_foreign(path: Path) -> Path:
+    with h5py.File(path, "w") as file:
+        file["temperature"] = [1.0]
+    return path
+
+
+def bad_shape(path: Path) -> Path:
+    adata = small(as_sparse=False)
+    adata.write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        del file["layers/unspliced"]
+        layer = file["layers"].create_dataset("unspliced", data=UNSPLICED[:, :2])
+        layer.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    return path
+
+
+def bad_sparse_shape(path: Path) -> Path:
+    small().write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["layers/unspliced"].attrs["shape"] = [4, 9]
+    return path
+
+
+def bad_words(path: Path) -> Path:
+    adata = small(as_sparse=False)
+    adata.layers["spliced"] = np.full(SPLICED.shape, "many", dtype=object)
+    adata.write_h5ad(path)
+    return path
+
+
+def bad_body(path: Path) -> Path:
+    """The file opens, its cells cannot be read."""
+    small().write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        del file["obs"].attrs["_index"]
+    return path
+
+
+def bad_zarr_shape(path: Path) -> Path:
+    small(as_sparse=False).write_zarr(path)
+    group = zarr.open_group(path, mode="r+")
+    del group["layers/unspliced"]
+    layer = group["layers"].create_array("unspliced", data=UNSPLICED[:2])
+    layer.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    zarr.consolidate_metadata(path)
+    return path
+
+
+def bad_zip(path: Path) -> Path:
+    small().write_zarr(path.with_suffix(""))
+    zip_folder(path.with_suffix(""), path, inside="")
+    path.write_bytes(path.read_bytes()[:-200])
+    return path
+
+
+def bad_other_zip(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "message"),
+    [
+        ("cells.h5ad", lambda path: path, r"no file .*cells\.h5ad.*Check the path"),
+        ("cells.csv", bad_text, r"cells\.csv .* no kind that can be read.*\.h5ad"),
+        ("cells.h5ad", bad_text, r"cells\.h5ad is not an h5ad file.*right file"),
+        ("cells.loom", bad_text, r"cells\.loom is not a loom file.*right file"),
+        ("cells.h5ad", bad_truncated, r"cells\.h5ad is truncated.*again"),
+        ("cells.loom", bad_truncated, r"cells\.loom is truncated.*again"),
+        ("cells.h5ad", bad_foreign, r"not an h5ad file: it holds \['temperature'\].*write_h5ad"),
+        ("cells.loom", bad_foreign, r"not a loom file: it holds \['temperature'\].*velocyto"),
+        ("cells.h5ad", bad_shape, r"differ in shape.*X 4 x 3.*unspliced 4 x 2.*Write them again"),
+        ("cells.h5ad", bad_sparse_shape, r"differ in shape.*spliced 4 x 3.*unspliced 4 x 9"),
+        ("cells.zarr", bad_zarr_shape, r"differ in shape.*spliced 4 x 3.*unspliced 2 x 3"),
+        (
+            "cells.h5ad",
+            bad_words,
+            r"Layer 'spliced' of cells\.h5ad does not hold numbers.*integers or floats",
+        ),
+        ("cells.h5ad", bad_body, r"cells\.h5ad could not be read.*again"),
+        ("cells.zarr.zip", bad_zip, r"cells\.zarr\.zip is not a zip file, or its end is missing"),
+        ("cells.zip", bad_other_zip, r"cells\.zip holds no zarr folder.*anndata"),
+    ],
+)
+def test_bad_file_gives_one_sentence(tmp_path, name, spoil, message):
+    path = spoil(tmp_path / name)
+    with pytest.raises(InputError, match=message) as error:
+        read(path)
+    assert "\n" not in str(error.value)
+
+
+def test_unreadable_file_is_named(tmp_path, monkeypatch):
+    small().write_h5ad(tmp_path / "cells.h5ad")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match=r"cells\.h5ad may not be read: permission denied.*copy"):
+        read(tmp_path / "cells.h5ad")
+
+
+@pytest.mark.parametrize("name", ["cells.h5ad", "cells.zarr"])
+def test_file_larger_than_memory_is_refused_before_loading(tmp_path, monkeypatch, name):
+    for as_sparse in (True, False):
+        adata = small("float64", as_sparse=as_sparse)
+        adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
+        monkeypatch.setattr(sys.modules["deepvelo.io.read"], "available_memory", lambda: 100)
+        with pytest.raises(
+            InputError, match=rf"{name} needs 0\.0 GB of memory. Found 0\.0 GB free. Leave out"
+        ):
+            read(tmp_path / name)
+        monkeypatch.setattr(sys.modules["deepvelo.io.read"], "available_memory", lambda: 1000)
+        read(tmp_path / name)
+
+
+def test_folder_without_zarr_is_refused(tmp_path):
+    (tmp_path / "cells.zarr").mkdir()
+    with pytest.raises(InputError, match=r"cells\.zarr could not be read"):
+        read(tmp_path / "cells.zarr")
+    (tmp_path / "cells.h5ad").mkdir()
+    with pytest.raises(InputError, match="not an h5ad file"):
+        read(tmp_path / "cells.h5ad")
+
+
+class Bomb:
+    """Unpickling it would create a file."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.target,)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_pickled_zarr_is_refused_and_never_run(tmp_path, zipped):
+    path, mark = tmp_path / "cells.zarr", tmp_path / "ran"
+    with ad.settings.override(zarr_write_format=2):
+        small().write_zarr(path)
+    shutil.rmtree(path / "obs" / "clusters")
+    column = path / "obs" / "clusters"
+    column.mkdir()
+    (column / ".zarray").write_text(
+        json.dumps(
+            {
+                "zarr_format": 2, "shape": [4], "chunks": [4], "dtype": "|O", "compressor": {"id": "pickle", "protocol": 5},
+                "fill_value": None, "order": "C", "filters": [{"id": "vlen-utf8"}],
+            }
+        )
+    )  # fmt: skip
+    (column / ".zattrs").write_text(json.dumps({"encoding-type": "array", "encoding-version": "0.2.0"}))
+    (column / "0").write_bytes(pickle.dumps(Bomb(mark)))
+    (path / ".zmetadata").unlink(missing_ok=True)
+    if zipped:
+        path = zip_folder(path, tmp_path / "cells.zip", inside="cells.zarr/")
+    with pytest.raises(InputError, match=r"could not be read: Pickle.*arbitrary code"):
+        read(path)
+    assert not mark.exists()
+
+
+def test_written_file_is_whole_or_not_there(tmp_path, monkeypatch):
+    adata = small()
+    write_h5ad(adata, tmp_path / "out.h5ad")
+    before = (tmp_path / "out.h5ad").read_bytes()
+
+    def fill_the_disk(self, path, **_):
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ad.AnnData, "write_h5ad", fill_the_disk)
+    with pytest.raises(InputError, match=r"out\.h5ad could not be written: no space is left.*make room"):
+        write_h5ad(adata, tmp_path / "out.h5ad")
+    assert (tmp_path / "out.h5ad").read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out.h5ad"]
+
+
+def test_missing_folder_and_permission_are_named(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="the folder does not exist"):
+        write_h5ad(small(), tmp_path / "nowhere" / "out.h5ad")
+
+    def refuse(self, path, **_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(ad.AnnData, "write_h5ad", refuse)
+    with pytest.raises(InputError, match="permission denied"):
+        write_h5ad(small(), tmp_path / "out.h5ad")
+
+
+def test_real_files_are_read(shared_data):
+    moments = read(shared_data / "dentate_gyrus_200.h5ad")
+    assert moments.shape == (200, 530)
+    assert {"spliced", "unspliced", "Ms", "Mu"} <= set(moments.layers)
+    raw = read(shared_data / "dentate_gyrus_raw_100.h5ad")
+    assert raw.shape == (100, 13913)
+    assert all(layer.dtype == np.float32 for layer in raw.layers.values())

@@ -1,0 +1,352 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+
+from deepvelo import config
+from deepvelo.config import PRESETS, Settings
+from deepvelo.errors import InputError
+from deepvelo.io import write_zarr
+from deepvelo.io.runs import RunStore, data_hash
+from deepvelo.workflow import Result
+
+N_CELLS, N_GENES = 40, 12
+COLORS = {"Astrocytes": "#3ba458", "Granule": "#404040", "OPC": "#d94801"}
+
+
+@pytest.fixture
+def result() -> Result:
+    rng = np.random.default_rng(0)
+    groups = pd.Categorical(rng.choice(sorted(COLORS), N_CELLS), categories=sorted(COLORS))
+    adata = anndata.AnnData(
+        sparse.csr_matrix(rng.poisson(0.5, (N_CELLS, N_GENES)).astype(np.float32)),
+        obs=pd.DataFrame(
+            {"clusters": groups, "mito/ribo": rng.random(N_CELLS)}, index=[f"cell{i}" for i in range(N_CELLS)]
+        ),
+        var=pd.DataFrame({"velocity_genes": True}, index=[f"Gene{g}" for g in range(N_GENES)]),
+    )
+    adata.layers["spliced"] = adata.X.copy()
+    adata.layers["velocity"] = rng.normal(size=(N_CELLS, N_GENES)).astype(np.float32)
+    adata.layers["velocity"][:, 3] = np.nan
+    adata.obsm["X_umap"] = rng.normal(size=(N_CELLS, 2)).astype(np.float32)
+    adata.uns["clusters_colors"] = list(COLORS.values())
+    adata.uns["velocity_graph"] = sparse.random(N_CELLS, N_CELLS, 0.1, format="csr", random_state=0)
+    adata.uns["deepvelo"] = {"cluster_key": "clusters", "basis": "umap", "versions": '{"torch": "2"}'}
+    return Result(
+        adata=adata,
+        history=pd.DataFrame({"epoch": [1, 2], "total": [2.0 / 3.0, 0.1]}),
+        weights={"layer.weight": torch.arange(6.0).reshape(2, 3).T},
+        settings=config.replace(Settings(), {"seed": 3, "graph": {"n_neighbors": 11}}),
+        metrics={"consistency": np.float32(0.5), "n_cells": N_CELLS},
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path / "runs")
+
+
+def save(store: RunStore, result: Result, **changes: str) -> str:
+    return store.save(result, **({"data_name": "dentate gyrus", "data_hash": "d" * 32} | changes))
+
+
+def test_everything_saved_is_read_back(store: RunStore, result: Result) -> None:
+    run = store.open(save(store, result, name="first"))
+
+    assert run.info.name == "first"
+    assert run.info.settings == result.settings
+    assert run.info.metrics == {"consistency": 0.5, "n_cells": N_CELLS}
+    assert run.info.versions == {"torch": "2"}
+    assert (run.info.cluster_key, run.info.basis) == ("clusters", "umap")
+    pd.testing.assert_frame_equal(run.history, result.history)
+    assert torch.equal(run.weights()["layer.weight"], result.weights["layer.weight"])
+    pd.testing.assert_frame_equal(run.obs, result.adata.obs, check_names=False)
+    assert run.var.index.tolist() == result.adata.var_names.tolist()
+    assert run.layers == ["spliced", "velocity"]
+    assert list(run.obsm) == ["X_umap"]
+    np.testing.assert_array_equal(run.obsm["X_umap"], result.adata.obsm["X_umap"])
+    assert run.uns_colors("clusters") == COLORS
+    assert run.uns_colors("mito/ribo") is None
+
+
+@pytest.mark.parametrize("layer", ["spliced", "velocity", "X"])
+def test_each_gene_is_its_column(
+    store: RunStore, result: Result, layer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_zarr, "CHUNK_BYTES", N_CELLS * 4 * 5)  # five genes a chunk: 5 + 5 + 2
+    run = store.open(save(store, result))
+    matrix = result.adata.X if layer == "X" else result.adata.layers[layer]
+    dense = matrix.toarray() if sparse.issparse(matrix) else matrix
+    for g, gene in enumerate(result.adata.var_names):
+        values = run.gene(layer, gene)
+        assert values.dtype == np.float32
+        np.testing.assert_array_equal(values, dense[:, g])
+
+
+def test_one_gene_reads_one_chunk(store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_zarr, "CHUNK_BYTES", N_CELLS * 4 * 5)
+    run_id = save(store, result)
+    chunks = store.folder / run_id / "result.zarr" / "layers" / "velocity"
+    stored = sorted(path.name for path in chunks.iterdir() if not path.name.startswith("."))
+    assert stored == ["0.0", "0.1", "0.2"]
+    (chunks / "0.0").unlink()
+    (chunks / "0.2").write_bytes(b"not a chunk")
+    np.testing.assert_array_equal(
+        store.open(run_id).gene("velocity", "Gene7"), result.adata.layers["velocity"][:, 7]
+    )
+
+
+def test_a_gene_of_three_thousand_cells_reads_within_ten_milliseconds(store: RunStore) -> None:
+    rng = np.random.default_rng(0)
+    adata = anndata.AnnData(
+        obs=pd.DataFrame(index=[str(i) for i in range(3000)]),
+        var=pd.DataFrame(index=[f"g{g}" for g in range(500)]),
+    )
+    adata.layers["velocity"] = rng.normal(size=adata.shape).astype(np.float32)
+    adata.layers["spliced"] = sparse.csr_matrix(rng.poisson(0.3, adata.shape))
+    fit = Result(
+        adata=adata, history=pd.DataFrame({"epoch": [1]}), weights={}, settings=Settings(), metrics={}
+    )
+    run = store.open(save(store, fit))
+    for layer in run.layers:
+        run.gene(layer, "g0")
+        times = []
+        for g in range(1, 500, 25):
+            start = time.perf_counter()
+            run.gene(layer, f"g{g}")
+            times.append(time.perf_counter() - start)
+        assert np.median(times) < 0.01
+
+
+def test_anndata_reads_the_result_by_itself(store: RunStore, result: Result) -> None:
+    adata = anndata.read_zarr(store.folder / save(store, result) / "result.zarr")
+    np.testing.assert_array_equal(adata.layers["velocity"], result.adata.layers["velocity"])
+    assert (adata.layers["spliced"] != result.adata.layers["spliced"]).nnz == 0
+    assert adata.obs["clusters"].equals(result.adata.obs["clusters"])
+
+
+def test_whole_object_comes_back_as_it_was(store: RunStore, result: Result) -> None:
+    adata = store.open(save(store, result)).to_adata()
+    assert adata.obs.columns.tolist() == ["clusters", "mito/ribo"]
+    assert adata.layers["spliced"].format == adata.X.format == "csr"
+    assert (adata.uns["velocity_graph"] != result.adata.uns["velocity_graph"]).nnz == 0
+    assert list(adata.uns["clusters_colors"]) == list(COLORS.values())
+    assert set(adata.uns) == set(result.adata.uns)
+
+
+def test_saving_leaves_the_callers_object_alone(store: RunStore, result: Result) -> None:
+    before = result.adata.copy()
+    save(store, result)
+    assert result.adata.layers["spliced"].format == "csr"
+    assert list(result.adata.obs) == list(before.obs)
+    assert list(result.adata.uns) == list(before.uns)
+
+
+def test_what_uns_cannot_store_is_left_out(
+    store: RunStore, result: Result, caplog: pytest.LogCaptureFixture
+) -> None:
+    result.adata.uns["odd"] = {"deep": object()}
+    adata = store.open(save(store, result)).to_adata()
+    assert "odd" not in adata.uns
+    assert "velocity_graph" in adata.uns
+    assert "odd" in caplog.text
+
+
+def test_newest_run_comes_first_and_survives_a_restart(store: RunStore, result: Result) -> None:
+    first = store.folder / save(store, result)
+    info = json.loads((first / "info.json").read_text())
+    for name, day in {"b": "02", "a": "03", "c": "01"}.items():
+        shutil.copytree(first, store.folder / name)
+        (store.folder / name / "info.json").write_text(
+            json.dumps(info | {"created": f"2001-01-{day}T00:00:00+00:00"})
+        )
+    assert [run.run_id for run in store.list()] == [first.name, "a", "b", "c"]
+    assert RunStore(store.folder).list() == store.list()
+
+
+def test_same_data_and_settings_are_found(store: RunStore, result: Result) -> None:
+    run_id = save(store, result)
+    same = config.from_dict(config.to_dict(result.settings))
+    assert store.find("d" * 32, same).run_id == run_id
+    assert store.find("d" * 32, same, cluster_key="clusters", basis="umap").run_id == run_id
+    assert store.find("d" * 32, same, cluster_key="leiden") is None
+    assert store.find("d" * 32, same, basis="tsne") is None
+    assert store.find("e" * 32, same) is None
+    assert store.find("d" * 32, config.replace(same, {"seed": 4})) is None
+    assert store.find("d" * 32, PRESETS["published"]) is None
+
+
+def test_deleted_run_is_gone(store: RunStore, result: Result) -> None:
+    kept, gone = save(store, result), "gone"
+    shutil.copytree(store.folder / kept, store.folder / gone)
+    assert {info.run_id for info in store.list()} == {kept, gone}
+    store.delete(gone)
+    assert [info.run_id for info in store.list()] == [kept]
+    assert [path.name for path in store.folder.iterdir()] == [kept]
+    with pytest.raises(InputError, match="There is no run"):
+        store.open(gone)
+
+
+def test_corrupt_folders_are_skipped_and_logged(
+    store: RunStore, result: Result, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = save(store, result)
+    for name, text in {"empty": None, "garbage": "{", "partial": "{}", "list": "[]", "binary": "\0"}.items():
+        (store.folder / name).mkdir()
+        if text is not None:
+            (store.folder / name / "info.json").write_text(text)
+    shutil.copytree(store.folder / good, store.folder / "no-result")
+    shutil.rmtree(store.folder / "no-result" / "result.zarr")
+    (store.folder / "notes.txt").write_text("a file")
+    assert [info.run_id for info in store.list()] == [good]
+    assert all(
+        f"{os.sep}{name} " in caplog.text for name in ("empty", "garbage", "partial", "list", "no-result")
+    )
+
+
+def test_foreign_ids_open_nothing(store: RunStore, result: Result) -> None:
+    real = save(store, result)
+    shutil.copytree(store.folder / real, store.folder.parent / "outside")
+    shutil.copytree(store.folder / real, store.folder / ".saving-x")
+    ids = [
+        "..",
+        ".",
+        "",
+        "../outside",
+        "a/b",
+        "a\\b",
+        "/etc",
+        ".saving-x",
+        "x\0y",
+        "nothing-here",
+        "a" * 200,
+        "x\n",
+    ]
+    for run_id in [*ids, str(store.folder.parent / "outside"), f"{real}/../../outside", f"{real}\n"]:
+        for use in (store.open, store.delete):
+            with pytest.raises(InputError, match="There is no run"):
+                use(run_id)
+    assert (store.folder.parent / "outside").is_dir()
+
+
+def test_unknown_gene_comes_with_suggestions(store: RunStore, result: Result) -> None:
+    run = store.open(save(store, result))
+    with pytest.raises(InputError, match=r"'gene7' is not among.*Did you mean.*Gene7"):
+        run.gene("velocity", "gene7")
+    with pytest.raises(InputError, match=r"no layer 'speed'.*\['spliced', 'velocity'\]"):
+        run.gene("speed", "Gene7")
+
+
+def fail_after(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """Let saving fail when the layers are on disk and the tables are not."""
+    write = write_zarr.write_dispatched
+
+    def half(*args: object, **kwargs: object) -> None:
+        write(*args, **kwargs)
+        raise error
+
+    monkeypatch.setattr(write_zarr, "write_dispatched", half)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), r"is full.*Free some space"),
+        (OSError(errno.EACCES, os.strerror(errno.EACCES)), r"cannot be written to \(Permission denied\)"),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), r"cannot be written to \(Read-only file system\)"),
+    ],
+)
+def test_failing_disk_is_one_sentence_and_leaves_nothing(
+    store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch, error: OSError, sentence: str
+) -> None:
+    fail_after(monkeypatch, error)
+    with pytest.raises(InputError, match=sentence):
+        save(store, result)
+    assert store.list() == []
+    assert list(store.folder.iterdir()) == []
+
+
+def test_interruption_leaves_nothing(
+    store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_after(monkeypatch, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        save(store, result)
+    assert list(store.folder.iterdir()) == []
+
+
+def test_full_disk_is_seen_before_writing(
+    store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(store.folder.parent)._replace(free=10_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(InputError, match=r"has 0\.01 GB free and this run needs up to 0\.05 GB"):
+        save(store, result)
+    assert list(store.folder.iterdir()) == []
+
+
+def test_store_below_a_file_is_one_sentence(tmp_path: Path, result: Result) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    store = RunStore(tmp_path / "file" / "runs")
+    assert store.list() == []
+    with pytest.raises(InputError, match=r"cannot be written to .*Not a directory.*--runs"):
+        save(store, result)
+
+
+def test_leftovers_are_never_listed_and_swept_after_a_day(store: RunStore, result: Result) -> None:
+    old, new = (store.folder / f".saving-{name}" for name in ("old", "new"))
+    shutil.copytree(store.folder / save(store, result), old)
+    shutil.copytree(old, new)
+    os.utime(old, (time.time() - 90_000,) * 2)
+    assert len(store.list()) == 1
+    save(store, result)
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_hash_follows_content_not_name(tmp_path: Path, result: Result) -> None:
+    first, second, folder = tmp_path / "a.h5ad", tmp_path / "b.h5ad", tmp_path / "c.zarr"
+    first.write_bytes(b"counts")
+    second.write_bytes(b"counts")
+    assert data_hash(first) == data_hash(second)
+    second.write_bytes(b"counts, changed")
+    assert data_hash(first) != data_hash(second)
+
+    write_zarr.write_by_gene(result.adata, folder)
+    before = data_hash(folder)
+    shutil.copytree(folder, tmp_path / "d.zarr")
+    assert data_hash(tmp_path / "d.zarr") == before
+    (folder / "more").write_bytes(b"x")
+    assert data_hash(folder) != before
+    with pytest.raises(InputError, match="cannot be read"):
+        data_hash(tmp_path / "missing.h5ad")
+
+
+def test_hash_of_an_object_sees_every_part(result: Result) -> None:
+    adata = result.adata
+    before = data_hash(adata)
+    assert data_hash(adata.copy()) == before
+    changes = [
+        lambda a: a.layers["velocity"].__setitem__((0, 0), 99),
+        lambda a: a.layers["spliced"].data.__setitem__(0, 99),
+        lambda a: setattr(a, "obs", a.obs.assign(clusters="other")),
+        lambda a: a.obsm["X_umap"].__setitem__((0, 0), 99),
+        lambda a: setattr(a, "var_names", [f"x{name}" for name in a.var_names]),
+    ]
+    hashes = set()
+    for change in changes:
+        changed = adata.copy()
+        change(changed)
+        hashes.add(data_hash(changed))
+    assert len(hashes | {before}) == len(changes) + 1

@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scvelo as scv
+from scipy import sparse
+from sklearn.neighbors import kneighbors_graph
+
+from deepvelo import checks, keys, matrices
+from deepvelo.config import Settings, replace
+from deepvelo.errors import InputError
+from deepvelo.io import read
+
+SETTINGS = replace(
+    Settings(),
+    {
+        "preparation": {"min_shared_counts": 1, "n_components": 3, "n_neighbors": 5},
+        "graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 3},
+    },
+)
+
+
+def cells(n_cells: int = 20, n_genes: int = 8, *, as_sparse: bool = True) -> ad.AnnData:
+    rng = np.random.default_rng(0)
+    wrap = sparse.csr_matrix if as_sparse else np.asarray
+    spliced = rng.poisson(4, size=(n_cells, n_genes)).astype("float32")
+    unspliced = rng.poisson(1, size=(n_cells, n_genes)).astype("float32")
+    spliced[0], unspliced[0] = 5, 2  # every gene is seen
+    spliced[:, 0], unspliced[:, 0] = 3, 1  # and every cell
+    adata = ad.AnnData(wrap(spliced), layers={"spliced": wrap(spliced), "unspliced": wrap(unspliced)})
+    adata.obs_names = [f"cell{i}" for i in range(n_cells)]
+    adata.var_names = ["Tmsb10", "Cpe", "Sox2", *(f"gene{i}" for i in range(3, n_genes))][:n_genes]
+    adata.obs["clusters"] = pd.Categorical(np.where(np.arange(n_cells) % 2, "neuron", "glia"))
+    adata.obsm["X_umap"] = rng.normal(size=(n_cells, 2))
+    return adata
+
+
+def add_neighbors(adata: ad.AnnData) -> None:
+    distances = kneighbors_graph(adata.obsm["X_pca"], 5, mode="distance")
+    adata.obsp["distances"] = distances
+    adata.obsp["connectivities"] = sparse.csr_matrix(distances + distances.T > 0, dtype="float32")
+    adata.uns["neighbors"] = {"params": {"n_neighbors": 6, "method": "umap"}}
+
+
+def change(layer: str, value: float, *, as_sparse: bool = True) -> ad.AnnData:
+    adata = cells(as_sparse=as_sparse)
+    adata.layers[layer][3, 0] = value
+    adata.layers[layer][4, 0] = value
+    return adata
+
+
+def without(*layers: str) -> ad.AnnData:
+    adata = cells()
+    adata.layers["ambiguous"] = adata.layers["spliced"].copy()
+    for layer in layers:
+        del adata.layers[layer]
+    return adata
+
+
+def with_layer(name: str, layer: object) -> ad.AnnData:
+    adata = cells()
+    adata.layers[name] = layer
+    return adata
+
+
+def with_obs(values: object) -> ad.AnnData:
+    adata = cells()
+    adata.obs["stage"] = values
+    return adata
+
+
+WORDS = np.full((20, 8), "many", dtype=object)
+NANS = np.full((20, 8), np.nan, dtype="float32")
+
+
+def with_broken_moments() -> ad.AnnData:
+    adata = with_layer("Ms", NANS)
+    adata.layers["Mu"] = adata.layers["unspliced"].toarray()
+    return adata
+
+
+@pytest.mark.parametrize("as_sparse", [True, False], ids=["sparse", "dense"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "has 2 values that are NaN or infinite.*set these to zero"),
+        (np.inf, "has 2 values that are NaN or infinite.*original file"),
+        (-1, "has 2 negative values.*Use raw counts"),
+    ],
+)
+def test_bad_values_are_counted_in_either_storage(value, message, as_sparse):
+    for layer in ("spliced", "unspliced"):
+        with pytest.raises(InputError, match=f"Layer '{layer}' {message}"):
+            checks.require_fit(change(layer, value, as_sparse=as_sparse), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("adata", "message"),
+    [
+        (without("spliced"), "no 'spliced' layer. Found 'ambiguous', 'unspliced'. Join the loom"),
+        (without("unspliced"), "no 'unspliced' layer. Found 'ambiguous', 'spliced'. Join the loom"),
+        (
+            without("spliced", "unspliced", "ambiguous"),
+            "no 'spliced' and no 'unspliced' layer. Found none. Join",
+        ),
+        (
+            with_layer("spliced", WORDS),
+            "Layer 'spliced' does not hold numbers: its type is object.*integers or",
+        ),
+        (with_layer("unspliced", np.zeros((20, 8))), "Layer 'unspliced' is zero everywhere.*kept apart"),
+        (with_layer("spliced", sparse.csr_matrix((20, 8))), "Layer 'spliced' is zero everywhere.*kept apart"),
+        (with_broken_moments(), "Layer 'Ms' has no finite value.*Recompute moments"),
+        (cells(1), "needs many cells and genes. Found 1 cell and 8 genes.*whole experiment"),
+        (cells(20, 1), "needs many cells and genes. Found 20 cells and 1 gene\\..*whole experiment"),
+    ],
+)
+def test_unusable_data_say_what_was_found_and_what_to_do(adata, message):
+    with pytest.raises(InputError, match=message) as error:
+        checks.require_fit(adata, SETTINGS)
+    assert "\n" not in str(error.value)
+    assert checks.summarize(adata).findings[0].level == "error"
+
+
+def test_unusable_moments_do_not_matter_when_they_are_recomputed():
+    again = replace(SETTINGS, {"preparation": {"recompute_moments": True}})
+    checks.require_fit(with_broken_moments(), again)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"preparation": {"n_neighbors": 20}},
+            "`preparation.n_neighbors` must be below.*Got 20 for 20 cells",
+        ),
+        ({"graph": {"n_neighbors": 25}}, "`graph.n_neighbors` must be below.*Got 25 for 20 cells. Lower it"),
+        (
+            {"graph": {"n_candidates": 30}},
+            "`graph.n_candidates` must be below.*Got 30 for 20 cells. Lower it",
+        ),
+        (
+            {"preparation": {"n_components": 8}},
+            "`preparation.n_components`.*Got 8 for 8 usable genes and 20 cells",
+        ),
+        (
+            {"graph": {"n_components": 30}},
+            "`graph.n_components`.*Got 30 for 8 usable genes and 20 cells. Lower",
+        ),
+        ({"preparation": {"n_top_genes": 3}}, "`preparation.n_components`.*Got 3 for 3 usable genes"),
+        (
+            {"preparation": {"min_shared_counts": 900}},
+            r"No gene reaches `preparation.min_shared_counts` = 900: the best of 8 genes has \d+. Lower it",
+        ),
+    ],
+)
+def test_settings_that_ask_too_much_are_named(changes, message):
+    checks.require_fit(cells(), SETTINGS)
+    with pytest.raises(InputError, match=message):
+        checks.require_fit(cells(), replace(SETTINGS, changes))
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("celltype", "no grouping 'celltype'. Found 'clusters'. Choose one"),
+        (
+            "alone",
+            "Grouping 'alone' has one group \\('all'\\), and two are needed. Choose another of 'clusters'",
+        ),
+        ("nobody", "Grouping 'nobody' has no group at all"),
+        ("depth", "'depth' does not sort cells into groups: it has 20 different values in 20 cells"),
+    ],
+)
+def test_unusable_grouping_lists_the_others(key, message):
+    adata = cells()
+    adata.obs["alone"], adata.obs["nobody"], adata.obs["depth"] = "all", None, np.linspace(0, 1, 20)
+    with pytest.raises(InputError, match=message):
+        checks.require_fit(adata, SETTINGS, cluster_key=key)
+
+
+def test_unknown_embedding_lists_the_others():
+    checks.require_fit(cells(), SETTINGS, basis="umap")
+    with pytest.raises(InputError, match=r"no embedding 'tsne'\. Found 'umap'\. Choose"):
+        checks.require_fit(cells(), SETTINGS, basis="tsne")
+    bare = cells()
+    del bare.obsm["X_umap"]
+    checks.require_fit(bare, SETTINGS, basis="umap")  # will be computed
+
+
+def test_settings_of_steps_that_are_not_done_do_not_matter():
+    """An object that brings moments and neighbours is not prepared again."""
+    adata = cells(40)
+    adata.layers["Ms"] = adata.layers["spliced"].toarray()
+    adata.layers["Mu"] = adata.layers["unspliced"].toarray()
+    adata.obsm["X_pca"] = np.random.default_rng(1).normal(size=(40, 5))
+    add_neighbors(adata)
+    large = {"preparation": {"n_neighbors": 100, "n_components": 100, "min_shared_counts": 1000}}
+    checks.require_fit(adata, replace(SETTINGS, large))
+    again = replace(replace(SETTINGS, large), {"preparation": {"recompute_moments": True}})
+    with pytest.raises(InputError, match=r"preparation.n_neighbors.*Got 100 for 40 cells"):
+        checks.require_fit(adata, again)
+
+
+def test_memory_is_estimated_before_the_start(monkeypatch):
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 2**20)
+    with pytest.raises(
+        InputError, match=r"20 cells and 8 genes needs about 0\.\d GB.*Found 0\.0 GB free. Lower"
+    ):
+        checks.require_fit(cells(), SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("gene", "suggestion"),
+    [("tmsb10", "Did you mean 'Tmsb10'?"), ("Sox3", "'Sox2'"), ("Xyzzy", "Check its spelling")],
+)
+def test_unknown_gene_gets_suggestions(gene, suggestion):
+    names = cells().var_names
+    assert checks.require_gene(names, "Tmsb10") == "Tmsb10"
+    with pytest.raises(InputError, match=f"Gene '{gene}' is not among the 8 genes.*{suggestion}"):
+        checks.require_gene(names, gene)
+
+
+def messages(adata: ad.AnnData) -> str:
+    return " | ".join(f"{f.level}: {f.what} {f.remedy}" for f in checks.summarize(adata).findings)
+
+
+def test_nothing_wrong_is_said_too():
+    assert messages(cells()) == "ok: Nothing is missing for a fit. "
+
+
+def test_cells_and_genes_without_counts_are_warnings():
+    adata = cells()
+    for layer in ("spliced", "unspliced"):
+        dense = adata.layers[layer].toarray()
+        dense[3], dense[:, 2] = 0, 0
+        adata.layers[layer] = sparse.csr_matrix(dense)
+    checks.require_fit(adata, SETTINGS)
+    assert "warning: 1 gene without any count. Preparation leaves them out" in messages(adata)
+    assert "warning: 1 cell without any count. They are kept" in messages(adata)
+
+
+def test_logged_x_beside_counts_is_a_warning():
+    adata = cells()
+    adata.X = adata.X.log1p()
+    assert "warning: X looks log-transformed (largest" in messages(adata)
+    assert "the layers are used, not X" in messages(adata)
+
+
+def test_layers_that_are_no_counts_are_a_warning():
+    adata = cells()
+    adata.layers["spliced"] = adata.layers["spliced"].log1p()
+    assert "are not whole numbers (largest 4)" in messages(adata)
+    assert "may be logarithms" in messages(adata)
+    assert not checks.summarize(adata).counts_are_integers
+    assert checks.summarize(adata).unspliced_fraction is None
+
+
+def test_duplicate_names_are_a_warning():
+    adata = cells()
+    adata.var_names = ["Cpe", "Cpe", *adata.var_names[2:]]
+    assert "warning: 1 duplicate gene name." in messages(adata)
+
+
+def test_what_reading_changed_is_told():
+    adata = cells()
+    adata.uns[keys.NOTES] = ["Duplicate gene names (1: 'Cpe') were made unique."]
+    assert "warning: Duplicate gene names (1: 'Cpe') were made unique." in messages(adata)
+
+
+def test_group_of_one_and_cells_without_group_are_warnings():
+    adata = with_obs(["rare", *["common"] * 10, *["other"] * 8, None])
+    checks.require_fit(adata, SETTINGS, cluster_key="stage")
+    assert (
+        "Grouping 'stage' has 1 group of a single cell: 'rare'. Such a group gets no consistency"
+        in messages(adata)
+    )
+    assert "Grouping 'stage' leaves out 1 cell. They are shown as 'unassigned'" in messages(adata)
+
+
+def test_swapped_and_identical_layers_are_warnings():
+    adata = cells()
+    adata.layers["spliced"], adata.layers["unspliced"] = adata.layers["unspliced"], adata.layers["spliced"]
+    assert "of the counts are unspliced; 10 to 25% are usual" in messages(adata)
+    adata.layers["spliced"] = adata.layers["unspliced"].copy()
+    assert "layers are identical" in messages(adata)
+
+
+def test_graph_of_other_cells_is_noticed():
+    adata = cells(40)
+    adata.obsm["X_pca"] = np.random.default_rng(1).normal(size=(40, 5))
+    add_neighbors(adata)
+    assert checks.has_neighbors(adata)
+    assert not checks.has_neighbors(adata[:10].copy())
+    assert "neighbour graph in the file does not fit its cells" in messages(adata[:10].copy())
+
+
+def test_summary_names_what_is_there():
+    adata = cells()
+    adata.obs["stage"] = [0, 1, 2, 3] * 5
+    adata.obs["plate"] = ["p1", "p2"] * 10
+    adata.obs["barcode"] = adata.obs_names
+    adata.obs["depth"] = np.linspace(0, 1, 20)
+    adata.obsm["X_pca"] = np.ones((20, 5))
+    adata.obsm["X_bad"] = np.full((20, 2), np.nan)
+    adata.layers["Ms"] = adata.layers["spliced"].toarray() / 3
+    found = checks.summarize(adata)
+    assert (found.n_cells, found.n_genes) == (20, 8)
+    assert found.layers == {
+        "spliced": "sparse int counts", "unspliced": "sparse int counts", "Ms": "dense float",
+    }  # fmt: skip
+    assert found.groupings == ["clusters", "stage", "plate"]
+    assert found.embeddings == ["umap", "pca"]
+    assert checks.pictures(adata) == ["umap"]
+    assert found.counts_are_integers
+    assert not found.has_moments
+
+
+@pytest.mark.parametrize("as_sparse", [True, False])
+def test_unspliced_fraction_by_hand(as_sparse):
+    wrap = sparse.csr_matrix if as_sparse else np.asarray
+    adata = ad.AnnData(np.zeros((4, 2), dtype="float32"))
+    adata.layers["spliced"] = wrap(np.array([[3.0, 0], [1, 0], [0, 4], [0, 0]]))
+    adata.layers["unspliced"] = wrap(np.array([[1.0, 0], [0, 1], [0, 0], [0, 0]]))
+    adata.obs["clusters"] = pd.Categorical(["b", "b", "a", "a"], categories=["b", "empty", "a"])
+    table = checks.unspliced_fractions(adata, group_key="clusters")
+    assert list(table.index) == ["b", "a"]
+    np.testing.assert_allclose(table["unspliced"], [(0.25 + 0.5) / 2, 0.0])
+    np.testing.assert_allclose(table["spliced"] + table["unspliced"], 1)
+    assert list(table["n_cells"]) == [2, 2]
+    everyone = checks.unspliced_fractions(adata, group_key=None)
+    assert list(everyone.index) == ["all cells"]
+    assert everyone["unspliced"].item() == pytest.approx(0.25)
+    with pytest.raises(InputError, match="no grouping 'stage'"):
+        checks.unspliced_fractions(adata, group_key="stage")
+
+
+def test_normalised_layers_tell_the_fraction_by_their_initial_sizes():
+    adata = cells()
+    expected = checks.unspliced_fractions(adata, group_key="clusters")
+    for layer in ("spliced", "unspliced"):
+        totals = matrices.cell_totals(adata.layers[layer])
+        adata.layers[layer] = sparse.csr_matrix(adata.layers[layer].toarray() / totals[:, None])
+    assert checks.unspliced_fractions(adata, group_key="clusters").empty
+    raw = cells()
+    for layer in ("spliced", "unspliced"):
+        adata.obs[f"initial_size_{layer}"] = matrices.cell_totals(raw.layers[layer])
+    pd.testing.assert_frame_equal(checks.unspliced_fractions(adata, group_key="clusters"), expected)
+
+
+def test_shared_counts_are_scvelos(shared_data):
+    adata = read(shared_data / "dentate_gyrus_raw_100.h5ad")
+    shared = matrices.shared_counts(adata.layers["spliced"], adata.layers["unspliced"])
+    expected = adata.copy()
+    scv.settings.verbosity = 0
+    scv.pp.filter_genes(expected, min_shared_counts=20)
+    assert list(adata.var_names[shared >= 20]) == list(expected.var_names)
+
+
+def test_checking_never_makes_a_sparse_layer_dense(monkeypatch):
+    adata = cells()
+    for name in ("toarray", "todense"):
+        monkeypatch.setattr(sparse.csr_matrix, name, lambda *_a, **_k: pytest.fail("made dense"))
+    checks.summarize(adata)
+    checks.require_fit(adata, SETTINGS, cluster_key="clusters")
+
+
+def test_real_files_are_found_usable(shared_data):
+    with_moments = read(shared_data / "dentate_gyrus_200.h5ad")
+    found = checks.summarize(with_moments)
+    assert found.has_moments
+    assert found.unspliced_fraction == pytest.approx(0.105, abs=0.001)
+    assert found.groupings == ["clusters", "age(days)", "clusters_enlarged"]
+    assert {f.level for f in found.findings} == {"warning"}
+    checks.require_fit(with_moments, Settings(), cluster_key="clusters", basis="umap")
+    raw = read(shared_data / "dentate_gyrus_raw_100.h5ad")
+    assert checks.summarize(raw).counts_are_integers
+    checks.require_fit(raw, Settings())

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from deepvelo import matrices
+
+VALUES = np.array([[0.0, 2.0, 3.0], [4.0, 0.0, 0.0]], dtype="float32")
+STORAGES = [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.coo_matrix]
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_every_storage_gives_the_same_answers(storage, monkeypatch):
+    monkeypatch.setattr(matrices, "_BLOCK", 2)  # several blocks even here
+    matrix = storage(VALUES)
+    assert matrices.is_whole(matrix)
+    assert not matrices.is_whole(storage(VALUES / 4))
+    assert matrices.largest(matrix) == 4
+    assert matrices.n_negative(storage(-VALUES)) == 3
+    assert matrices.n_not_finite(storage(np.where(VALUES == 3, np.inf, VALUES))) == 1
+    np.testing.assert_array_equal(matrices.cell_totals(matrix), [5, 4])
+    np.testing.assert_array_equal(matrices.gene_totals(matrix), [4, 2, 3])
+    np.testing.assert_array_equal(matrices.as_csr(matrix).toarray(), VALUES)
+
+
+def test_csr_is_a_new_matrix():
+    original = sparse.csr_matrix(VALUES)
+    matrices.as_csr(original).data[:] = 0
+    assert original.sum() == 9
+
+
+@pytest.mark.parametrize(
+    ("dtype", "numeric"), [("bool", 1), ("int8", 1), ("float16", 1), ("complex64", 0), ("U3", 0)]
+)
+def test_numbers_are_told_from_the_rest(dtype, numeric):
+    assert matrices.is_numeric(np.zeros((2, 2), dtype=dtype)) == bool(numeric)
+
+
+def test_shared_counts_by_hand():
+    spliced = np.array([[1, 5, 0], [2, 0, 0]])
+    unspliced = np.array([[3, 0, 1], [4, 7, 0]])
+    np.testing.assert_array_equal(matrices.shared_counts(spliced, unspliced), [1 + 3 + 2 + 4, 0, 0])
