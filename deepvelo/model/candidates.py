@@ -1,0 +1,96 @@
+"""Each cell's candidate neighbours, and which of them lie in its future or its past (eq. 4 to 6)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# Guards the mean of an empty set, as in the released code.
+TINY = 1e-9
+
+
+class Sides(NamedTuple):
+    """Which candidates lie ahead of a cell and which behind, bool, shape ``(n_cells, n_candidates)``."""
+
+    future: Tensor
+    past: Tensor
+
+
+class Candidates:
+    """Sparse arithmetic on each cell's candidates.
+
+    The differences ``s_j - s_i`` of all candidates would fill cells x candidates x genes numbers. They are
+    never formed: the sign of their cosine with the velocity needs only the inner products ``v_i . s_j``, and
+    their means are products of a sparse matrix with the expression.
+
+    Parameters
+    ----------
+    neighbors
+        Candidates of every cell, shape ``(n_cells, n_candidates)``, no cell among its own.
+    """
+
+    def __init__(self, neighbors: Tensor) -> None:
+        self.n_cells, self.n_candidates = neighbors.shape
+        self.neighbors = neighbors
+        device = neighbors.device
+        own = torch.arange(self.n_cells, device=device)[:, None]
+        # The cell itself takes part: v_i . s_j and v_i . s_i then come from the same kernel, summed in the same
+        # order, so a duplicate of the cell gives a difference of exactly zero and is on neither side.
+        columns, self._order = torch.cat([neighbors, own], dim=1).sort(dim=1)
+        self._columns = columns.flatten()
+        self._position = self._order.argsort(dim=1)
+        self._rows = torch.arange(0, columns.numel() + 1, columns.shape[1], device=device)
+
+    def no_products(self, dtype: torch.dtype) -> Tensor:
+        """What the `products` of blocks of genes are added to: zeros, sparse CSR ``(n_cells, n_cells)``."""
+        return self._matrix(torch.zeros_like(self._columns, dtype=dtype))
+
+    def products(self, velocity: Tensor, spliced: Tensor, *, add_to: Tensor) -> Tensor:
+        """Inner products of every cell's velocity with its candidates' and its own expression.
+
+        Summed over the genes given, so that blocks of genes can be added up.
+
+        Parameters
+        ----------
+        velocity, spliced
+            Shape ``(n_cells, n_genes)``.
+        add_to
+            Products of other genes, or `no_products`.
+
+        Returns
+        -------
+        Sparse CSR of shape ``(n_cells, n_cells)``.
+        """
+        return torch.sparse.sampled_addmm(add_to, velocity, spliced.T)
+
+    def sides(self, products: Tensor) -> Sides:
+        """Future and past from the sign of ``v_i . s_j - v_i . s_i``, the sign of the cosine."""
+        values = products.values().view(self.n_cells, -1).gather(1, self._position)
+        along = values[:, :-1] - values[:, -1:]
+        return Sides(along > 0, along < 0)
+
+    def averaging(self, chosen: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Sparse matrix whose product with the expression is the mean of ``x_j - x_i`` over the chosen candidates.
+
+        A cell without any gets 0. ``chosen`` has shape ``(n_cells, n_candidates)``; the matrix, in CSR,
+        ``(n_cells, n_cells)``; apply it with `average`.
+        """
+        weight = chosen.to(dtype) / (chosen.sum(dim=1, keepdim=True) + TINY)
+        weight = torch.cat([weight, -weight.sum(dim=1, keepdim=True)], dim=1)
+        return self._matrix(weight.gather(1, self._order))
+
+    def _matrix(self, values: Tensor) -> Tensor:
+        size = (self.n_cells, self.n_cells)
+        return torch.sparse_csr_tensor(
+            self._rows, self._columns, values.flatten(), size, check_invariants=False
+        )
+
+
+def average(averaging: Tensor, values: Tensor) -> Tensor:
+    """Product of a sparse CSR averaging matrix with dense values, ``(n_cells, n_columns)``."""
+    if values.device.type == "cpu":
+        # The reducing kernel uses all cores; the plain product does not.
+        return torch.sparse.mm(averaging, values, "sum")
+    return averaging @ values

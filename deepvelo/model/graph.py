@@ -1,0 +1,96 @@
+"""Which cells are alike: neighbours, the network's edges, and averaging over a graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from deepvelo.errors import InputError
+
+
+def principal_components(values: Tensor, *, n_components: int, seed: int) -> Tensor:
+    """PCA scores of the cells, shape ``(n_cells, n_components)``; fewer when the data have fewer dimensions."""
+    n_components = min(n_components, *values.shape)
+    pca = PCA(
+        n_components=n_components,
+        svd_solver="arpack" if n_components < min(values.shape) else "full",
+        random_state=seed,
+    )
+    return torch.from_numpy(np.ascontiguousarray(pca.fit_transform(values.cpu().numpy()), dtype=np.float32))
+
+
+def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
+    """Indices of each cell's nearest other cells by Euclidean distance, nearest first.
+
+    A cell is never its own neighbour, also where another cell has exactly its coordinates.
+
+    Parameters
+    ----------
+    points
+        Shape ``(n_cells, n_dimensions)``.
+
+    Returns
+    -------
+    Shape ``(n_cells, n_neighbors)``, int64.
+
+    Raises
+    ------
+    InputError
+        There are not more cells than neighbours.
+    """
+    n_cells = len(points)
+    if n_neighbors >= n_cells:
+        msg = (
+            f"The number of neighbours must be below the number of cells. Got {n_neighbors} for {n_cells} cells. "
+            "Lower graph neighbours and candidate neighbours."
+        )
+        raise InputError(msg)
+    # Asked without points of its own, scikit-learn leaves each cell out of its own neighbours.
+    search = NearestNeighbors(n_neighbors=n_neighbors).fit(points.cpu().numpy())
+    return torch.from_numpy(search.kneighbors(return_distance=False)).long()
+
+
+def message_edges(neighbors: Tensor) -> Tensor:
+    """Edges between cells and their neighbours, both directions, each once, without self-loops.
+
+    Parameters
+    ----------
+    neighbors
+        Shape ``(n_cells, n_neighbors)``.
+
+    Returns
+    -------
+    ``edge_index``, shape ``(2, n_edges)``, source row first, sorted.
+    """
+    n_cells, n_neighbors = neighbors.shape
+    cells = torch.arange(n_cells).repeat_interleave(n_neighbors)
+    there = torch.stack([neighbors.flatten(), cells])
+    both = torch.cat([there, there.flip(0)], dim=1)
+    return torch.unique(both[:, both[0] != both[1]], dim=1)
+
+
+def averaging_matrix(connectivities: Tensor) -> Tensor:
+    """Row-stochastic matrix that averages over a neighbour graph, each cell counting as its own closest neighbour.
+
+    The diagonal gets the largest weight in the graph, then every row is scaled to sum to 1.
+
+    Parameters
+    ----------
+    connectivities
+        Sparse COO, shape ``(n_cells, n_cells)``, non-negative weights.
+
+    Returns
+    -------
+    Sparse COO of the same shape.
+    """
+    connectivities = connectivities.coalesce()
+    n_cells = connectivities.shape[0]
+    largest = connectivities.values().max() if connectivities.values().numel() else torch.tensor(1.0)
+    diagonal = torch.arange(n_cells)
+    index = torch.cat([connectivities.indices(), torch.stack([diagonal, diagonal])], dim=1)
+    values = torch.cat([connectivities.values(), largest.expand(n_cells)])
+    total = torch.zeros(n_cells).index_add_(0, index[0], values)
+    return torch.sparse_coo_tensor(index, values / total[index[0]], (n_cells, n_cells)).coalesce()

@@ -1,0 +1,58 @@
+"""Eq. 1 and 3: velocities from rates, and the steady state they start from."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def spliced_velocity(unspliced: Tensor, spliced: Tensor, *, beta: Tensor, gamma: Tensor) -> Tensor:
+    r"""Velocity of spliced RNA in every cell and gene.
+
+    .. math:: v = \beta u - \gamma s
+
+    Cui et al. 2022 (ICML Workshop on Computational Biology), eq. 3.
+
+    Parameters
+    ----------
+    unspliced, spliced
+        ``Mu`` and ``Ms``, shape ``(n_cells, n_genes)``, normalised counts.
+    beta, gamma
+        Rates, same shape, per unit time. Time has no physical unit.
+
+    Returns
+    -------
+    Shape ``(n_cells, n_genes)``, normalised counts per unit time.
+    """
+    return beta * unspliced - gamma * spliced
+
+
+def unspliced_velocity(unspliced: Tensor, *, alpha: Tensor, beta: Tensor) -> Tensor:
+    r"""Velocity of unspliced RNA, :math:`\alpha - \beta u` (eq. 1); shapes and units as in `spliced_velocity`."""
+    return alpha - beta * unspliced
+
+
+def steady_state_slope(unspliced: Tensor, spliced: Tensor, *, extreme: float = 0.05) -> Tensor:
+    r"""Slope of u on s through the origin, over each gene's most extreme cells: its :math:`\gamma / \beta`.
+
+    The extreme cells, those in the top and bottom 5% of ``s / max s + u / max u``, are the likeliest to be
+    at steady state (La Manno et al. 2018, Nature; Bergen et al. 2020, Nature Biotechnology).
+
+    Parameters
+    ----------
+    unspliced, spliced
+        Shape ``(n_cells, n_genes)``.
+    extreme
+        Share of the cells taken at either end; at least one cell.
+
+    Returns
+    -------
+    Shape ``(n_genes,)``, clipped to 0.01 .. 20.
+    """
+    n_extreme = max(1, round(extreme * len(spliced)))
+    tiny = torch.finfo(spliced.dtype).tiny
+    expression = spliced / spliced.amax(0).clamp_min(tiny) + unspliced / unspliced.amax(0).clamp_min(tiny)
+    order = expression.argsort(dim=0, stable=True)
+    cells = torch.cat([order[:n_extreme], order[-n_extreme:]])
+    s, u = spliced.gather(0, cells), unspliced.gather(0, cells)
+    return ((s * u).sum(0) / (s * s).sum(0).clamp_min(tiny)).clamp(0.01, 20.0)

@@ -1,0 +1,133 @@
+"""The blocked objective against the published release's known answers and against finite differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from deepvelo.config import NetworkConfig, ObjectiveConfig
+from deepvelo.model import blocks
+from deepvelo.model.blocks import BlockedObjective
+from deepvelo.model.gcn import RateNetwork, Rates
+
+
+class FixedRates(torch.nn.Module):
+    """Stands in for the network: its parameters are the rates themselves."""
+
+    def __init__(self, alpha, beta, gamma):
+        super().__init__()
+        self.values = torch.nn.Parameter(torch.stack([alpha, beta, gamma]))
+
+    def hidden(self, features, edge_index):
+        return self.values
+
+    def rates(self, hidden, genes=slice(None)):
+        return Rates(*hidden[:, :, genes])
+
+
+def reference_case(folder, number):
+    with np.load(folder / "published_loss_cases.npz", allow_pickle=False) as cases:
+        prefix = f"case{number}_"
+        return {k.removeprefix(prefix): torch.from_numpy(v) for k, v in cases.items() if k.startswith(prefix)}
+
+
+def published(case, *, unspliced):
+    return ObjectiveConfig(
+        direction_schedule="published",
+        direction_weight=float(case["direction_scale"]),
+        lambda_u=float(case["lambda_u"]),
+        lambda_s=float(case["lambda_s"]),
+        unspliced_velocity=unspliced,
+    )
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("unspliced", [False, True])
+@pytest.mark.parametrize("genes_per_block", [5, 128])
+def test_published_objective_matches_the_release(
+    shared_reference, monkeypatch, number, unspliced, genes_per_block
+):
+    monkeypatch.setattr(blocks, "GENES_PER_BLOCK", genes_per_block)
+    case = reference_case(shared_reference, number)
+    objective = BlockedObjective(
+        case["spliced"], case["unspliced"], case["neighbors"], config=published(case, unspliced=unspliced)
+    )
+    rates = FixedRates(case["alpha"], case["beta"], case["gamma"])
+    terms = objective.backward(rates, None, None, epoch=1, share_done=0.0)
+    suffix = "_with_unspliced" if unspliced else ""
+    assert terms.continuity_future + terms.continuity_past == pytest.approx(
+        float(case[f"continuity{suffix}"]), rel=1e-4
+    )
+    assert terms.direction == pytest.approx(float(case["direction"]), rel=1e-4)
+    assert terms.total == pytest.approx(float(case[f"total{suffix}"]), rel=1e-4)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_future_and_past_match_the_release(shared_reference, number):
+    case = reference_case(shared_reference, number)
+    objective = BlockedObjective(
+        case["spliced"], case["unspliced"], case["neighbors"], config=published(case, unspliced=False)
+    )
+    velocity = case["beta"] * case["unspliced"] - case["gamma"] * case["spliced"]
+    nothing = objective.candidates.no_products(velocity.dtype)
+    sides = objective.candidates.sides(
+        objective.candidates.products(velocity, case["spliced"], add_to=nothing)
+    )
+    assert torch.equal(sides.future, case["is_future"])
+    assert torch.equal(sides.past, case["is_past"])
+
+
+def small_problem(config):
+    generator = torch.Generator().manual_seed(1)
+    n_cells, n_genes = 14, 6
+    spliced = torch.rand(n_cells, n_genes, generator=generator, dtype=torch.float64)
+    unspliced = torch.rand(n_cells, n_genes, generator=generator, dtype=torch.float64)
+    unspliced[unspliced < 0.2] = 0
+    neighbors = torch.stack(
+        [
+            (torch.randperm(n_cells - 1, generator=generator)[:5] + 1 + cell) % n_cells
+            for cell in range(n_cells)
+        ]
+    )
+    rates = FixedRates(*torch.rand(3, n_cells, n_genes, generator=generator, dtype=torch.float64))
+    return BlockedObjective(spliced, unspliced, neighbors, config=config), rates
+
+
+@pytest.mark.parametrize("unspliced", [False, True])
+def test_gradient_matches_finite_differences(monkeypatch, unspliced):
+    monkeypatch.setattr(blocks, "GENES_PER_BLOCK", 4)
+    config = ObjectiveConfig(lambda_u=0.7, lambda_s=1.3, direction_weight=2.0, unspliced_velocity=unspliced)
+    objective, rates = small_problem(config)
+    objective.backward(rates, None, None, epoch=1, share_done=0.1)
+    gradient = rates.values.grad.clone()
+    step = 1e-6
+    for index in [(0, 3, 1), (1, 0, 0), (1, 7, 5), (2, 2, 2), (2, 13, 4)]:
+        totals = []
+        for sign in (1, -1):
+            with torch.no_grad():
+                rates.values[index] += sign * step
+            totals.append(objective.backward(rates, None, None, epoch=1, share_done=0.1).total)
+            with torch.no_grad():
+                rates.values[index] -= sign * step
+        assert gradient[index].item() == pytest.approx(
+            (totals[0] - totals[1]) / (2 * step), rel=1e-4, abs=1e-8
+        )
+
+
+def test_gradient_reaches_the_network(monkeypatch):
+    """Blocks give the network the gradient that one pass over all genes gives."""
+    torch.manual_seed(0)
+    network = RateNetwork(6, NetworkConfig(hidden_sizes=(8, 4), dropout=0.0)).double()
+    features = torch.rand(14, 12, dtype=torch.float64)
+    edge_index = torch.tensor([[0, 1, 2, 3, 4, 5], [1, 0, 3, 2, 5, 4]])
+    gradients = []
+    for per_block in (6, 2):
+        monkeypatch.setattr(blocks, "GENES_PER_BLOCK", per_block)
+        objective, _ = small_problem(ObjectiveConfig(direction_weight=3.0))
+        network.zero_grad()
+        objective.backward(network, features, edge_index, epoch=1, share_done=0.0)
+        gradients.append([parameter.grad.clone() for parameter in network.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one, other)
+        assert one.abs().sum() > 0

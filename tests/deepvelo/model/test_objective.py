@@ -1,0 +1,59 @@
+"""The terms of the objective in closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from deepvelo.config import ObjectiveConfig
+from deepvelo.model.objective import Correlation, direction_loss, direction_weight, squared_misses
+
+
+def test_misses_vanish_where_the_velocity_meets_both_neighbours():
+    step = torch.rand(5, 3)
+    assert torch.equal(squared_misses(step, step, -step), torch.zeros(2))
+    assert torch.allclose(squared_misses(step, 0 * step, -step), torch.tensor([step.square().sum(), 0.0]))
+
+
+def test_correlation_equals_numpys_where_all_are_present():
+    rng = np.random.default_rng(0)
+    abundance, velocity = rng.random((30, 2)), rng.normal(size=(30, 2))
+    ours = Correlation(torch.from_numpy(abundance))(torch.from_numpy(velocity))
+    expected = [np.corrcoef(abundance[:, g], velocity[:, g])[0, 1] for g in range(2)]
+    assert ours.tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_correlation_leaves_out_cells_without_the_transcript():
+    abundance = torch.tensor([[0.0], [1.0], [2.0], [3.0]], dtype=torch.float64)
+    velocity = torch.tensor([[99.0], [1.0], [2.0], [3.0]], dtype=torch.float64)
+    assert Correlation(abundance)(velocity).item() == pytest.approx(1, abs=1e-6)
+
+
+def test_correlation_of_a_constant_or_silent_gene_is_zero():
+    velocity = torch.rand(6, 2)
+    constant = torch.stack([torch.full((6,), 2.0), torch.zeros(6)], dim=1)
+    assert torch.allclose(Correlation(constant)(velocity), torch.zeros(2), atol=1e-3)
+
+
+@pytest.mark.parametrize(("r_u", "r_s", "loss"), [(1.0, 1.0, 0.0), (-1.0, -1.0, 2.0), (1.0, -1.0, 0.5)])
+def test_direction_loss_with_weights_three_to_one(r_u, r_s, loss):
+    config = ObjectiveConfig(lambda_u=3.0, lambda_s=1.0)
+    assert direction_loss(torch.tensor([r_u, r_s]), config).item() == pytest.approx(loss)
+
+
+def test_direction_loss_without_weights_is_zero():
+    config = ObjectiveConfig(lambda_u=0.0, lambda_s=0.0)
+    assert direction_loss(torch.tensor([0.3, 0.1]), config) == 0
+
+
+def test_annealed_weight_falls_to_zero_and_stays():
+    config = ObjectiveConfig(direction_weight=18.0, direction_until=0.5)
+    weights = [direction_weight(0.9, n_columns=4, share_done=t, config=config) for t in (0.0, 0.25, 0.5, 0.9)]
+    assert weights == [18.0, 9.0, 0.0, 0.0]
+
+
+def test_published_weight_depends_on_the_loss_alone():
+    config = ObjectiveConfig(direction_weight=18.0, direction_schedule="published")
+    weights = [direction_weight(d, n_columns=4, share_done=0.7, config=config) for d in (1.2, 0.8, 0.1)]
+    assert weights == pytest.approx([18 * 2 / 0.01, 18 * 2 / 0.2, 18 * 2 / 0.5])

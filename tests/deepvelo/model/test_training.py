@@ -1,0 +1,114 @@
+"""The training loop: what it promises to whoever waits for it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from deepvelo import config
+from deepvelo.errors import CancelledError, InputError
+from deepvelo.model.training import choose_device, train
+
+SETTINGS = config.replace(
+    config.Settings(),
+    {
+        "graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 5},
+        "network": {"hidden_sizes": (16, 8)},
+        "training": {"n_epochs": 20, "device": "cpu"},
+    },
+)
+
+
+def moving_cells(n_cells: int = 60, n_genes: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cells along an induction with known rates: u and s from the closed form of Eq. 1."""
+    time = torch.linspace(0.05, 4, n_cells)[:, None]
+    alpha = torch.linspace(1, 5, n_genes)
+    beta, gamma = torch.ones(n_genes), torch.linspace(0.3, 0.8, n_genes)
+    unspliced = alpha / beta * (1 - torch.exp(-beta * time))
+    spliced = alpha / gamma * (1 - torch.exp(-gamma * time)) + alpha / (gamma - beta) * (
+        torch.exp(-gamma * time) - torch.exp(-beta * time)
+    )
+    return spliced, unspliced
+
+
+def changed(**training) -> config.Settings:
+    return config.replace(SETTINGS, {"training": training})
+
+
+def test_loss_falls_in_twenty_epochs():
+    history = train(*moving_cells(), settings=SETTINGS).history
+    assert [terms.epoch for terms in history] == list(range(1, 21))
+    assert history[-1].total < 0.9 * history[0].total
+
+
+def test_an_induction_moves_forward():
+    spliced, unspliced = moving_cells()
+    fit = train(spliced, unspliced, settings=changed(n_epochs=300))
+    velocity = fit.rates.beta * unspliced - fit.rates.gamma * spliced
+    assert (velocity[:40] > 0).float().mean() > 0.95
+
+
+def test_same_seed_same_answer_bit_for_bit_and_another_seed_another():
+    spliced, unspliced = moving_cells()
+    first, second = (train(spliced, unspliced, settings=SETTINGS) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(first.rates, second.rates, strict=True))
+    assert first.history == second.history
+    other = train(spliced, unspliced, settings=config.replace(SETTINGS, {"seed": 1}))
+    assert not torch.equal(first.rates.beta, other.rates.beta)
+
+
+def test_the_caller_can_stop_it():
+    seen = []
+
+    def stop_at_three(terms):
+        seen.append(terms.epoch)
+        if terms.epoch == 3:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        train(*moving_cells(), settings=SETTINGS, on_epoch=stop_at_three)
+    assert seen == [1, 2, 3]
+
+
+def test_a_loss_that_is_not_finite_names_epoch_term_and_cause():
+    spliced, unspliced = moving_cells()
+    free = {"nonnegative_rates": False, "standardize_inputs": False}
+    settings = config.replace(changed(learning_rate=1.0), {"network": free})
+    with pytest.raises(
+        InputError, match=r"`\w+` became (nan|inf) in epoch \d+.*Lower `training.learning_rate`"
+    ):
+        train(spliced * 1e14, unspliced * 1e14, settings=settings)
+
+
+def test_early_stop_waits_for_its_patience():
+    # So slow that nothing is learned: dropout alone moves the loss.
+    history = train(*moving_cells(), settings=changed(n_epochs=200, learning_rate=1e-12, patience=5)).history
+    assert 100 < len(history) < 200  # not while the direction weight still falls
+
+
+def test_cells_without_future_candidates_are_handled():
+    spliced, unspliced = moving_cells()
+    spliced[:] = spliced[0]  # every difference is zero: no candidate on either side
+    fit = train(spliced, unspliced, settings=SETTINGS)
+    assert all(math.isfinite(terms.total) for terms in fit.history)
+    assert all(torch.isfinite(rate).all() for rate in fit.rates)
+
+
+def test_published_settings_train_too():
+    settings = config.replace(SETTINGS, {"network": {"nonnegative_rates": False, "start": "random"}})
+    settings = config.replace(settings, {"objective": {"direction_schedule": "published"}})
+    assert len(train(*moving_cells(), settings=settings).history) == 20
+
+
+def test_weights_are_plain_tensors_of_the_network():
+    fit = train(*moving_cells(), settings=SETTINGS)
+    assert fit.weights["rate_layer.weight"].shape == (3 * 8, 8)
+    assert fit.weights["convolutions.0.lin.weight"].shape == (16, 2 * 8)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_said_so():
+    with pytest.raises(InputError, match="no CUDA GPU was found"):
+        choose_device("cuda")
