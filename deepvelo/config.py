@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
 from deepvelo.errors import InputError
@@ -198,6 +198,16 @@ class NetworkConfig:
             ),
         ),
     ] = True
+    rate_layer: Annotated[
+        Literal["linear", "graph"],
+        Field(
+            title="Rate layer",
+            description=(
+                "linear: one fully connected layer gives all rates, as in the paper; "
+                "graph: a further graph convolution, as in the released code. graph needs the random start."
+            ),
+        ),
+    ] = "linear"
     start: Annotated[
         Literal["steady_state", "random"],
         Field(
@@ -207,6 +217,16 @@ class NetworkConfig:
             ),
         ),
     ] = "steady_state"
+
+    @model_validator(mode="after")
+    def _start_fits_rate_layer(self) -> NetworkConfig:
+        if self.rate_layer == "graph" and self.start != "random":
+            msg = (
+                "Setting `network.rate_layer` is 'graph', which knows no start but 'random'. "
+                f"Got {self.start!r}. Change `network.start`, or the rate layer to 'linear'."
+            )
+            raise ValueError(msg)
+        return self
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -348,9 +368,12 @@ class Settings:
 
 PUBLISHED = Settings(
     preset="published",
-    graph=GraphConfig(n_neighbors=20, n_candidates=29, smooth_inputs=0, smooth_velocity=0),
-    network=NetworkConfig(nonnegative_rates=False, standardize_inputs=False, start="random"),
-    objective=ObjectiveConfig(direction_schedule="published"),
+    # The release counts the cell itself: 20 neighbours are 19, 30 candidates 29.
+    graph=GraphConfig(n_neighbors=19, n_candidates=29, smooth_inputs=0, smooth_velocity=0),
+    network=NetworkConfig(
+        nonnegative_rates=False, standardize_inputs=False, start="random", rate_layer="graph"
+    ),
+    objective=ObjectiveConfig(direction_schedule="published", unspliced_velocity=False),
     training=TrainingConfig(n_epochs=100, learning_rate=1e-3, learning_rate_decay=0.97),
 )
 PRESETS: dict[Preset, Settings] = {"default": Settings(), "published": PUBLISHED}
@@ -429,6 +452,8 @@ def sections() -> dict[str, type]:
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
+    if first["type"] == "value_error":  # our own words
+        return str(first["ctx"]["error"])
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         return f"There is no setting `{name}`. Check its spelling against docs/settings.toml."

@@ -16,6 +16,7 @@ from deepvelo.model.blocks import BlockedObjective, EpochTerms
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import message_edges, nearest_neighbors, principal_components
 from deepvelo.model.kinetics import steady_state_slope
+from deepvelo.model.released import ReleasedNetwork
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,6 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
         More neighbours than cells, no such device, or a loss that is not finite.
     """
     device = choose_device(settings.training.device)
-    torch.manual_seed(settings.seed)
     points = principal_components(spliced, n_components=settings.graph.n_components, seed=settings.seed)
     n_neighbors, n_candidates = settings.graph.n_neighbors, settings.graph.n_candidates
     neighbors = nearest_neighbors(points, n_neighbors=max(n_neighbors, n_candidates))
@@ -111,17 +111,26 @@ def _network(
     spliced: Tensor, unspliced: Tensor, neighbors: Tensor, *, settings: Settings
 ) -> tuple[RateNetwork, Tensor, Tensor]:
     """Network, features and edges, ready to train."""
-    features = torch.cat([spliced, unspliced], dim=1)
+    # The release's order; the network is indifferent to it, its random start is not.
+    features = torch.cat([unspliced, spliced], dim=1)
     if settings.network.standardize_inputs:
         features -= features.mean(0)
         # A gene that is the same in every cell becomes 0 and tells the network nothing.
         features /= features.std(0, correction=0).clamp_min(1e-6)
-    network = RateNetwork(spliced.shape[1], settings.network)
+    torch.manual_seed(settings.seed)
+    network = _new_network(spliced.shape[1], settings)
     if settings.network.start == "steady_state":
         beta = torch.ones(spliced.shape[1])
         alpha = (beta * unspliced.mean(0)).clamp_min(1e-3)
         network.start_from((alpha, beta, steady_state_slope(unspliced, spliced)))
     return network, features, message_edges(neighbors)
+
+
+def _new_network(n_genes: int, settings: Settings) -> RateNetwork:
+    if settings.network.rate_layer == "graph":
+        with_alpha = settings.objective.unspliced_velocity
+        return ReleasedNetwork(n_genes, settings.network, with_alpha=with_alpha)
+    return RateNetwork(n_genes, settings.network)
 
 
 class _EarlyStop:

@@ -1,0 +1,239 @@
+"""The command line: every page's work without a browser.
+
+Exit code 0 only when the output is whole; 2 for bad input, with one sentence and no traceback.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from deepvelo import config
+from deepvelo.config import Device, Preset
+from deepvelo.datasets.tissue import Kind
+from deepvelo.errors import InputError
+
+cli = typer.Typer(
+    help="Cell-specific kinetic rates of RNA velocity.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(stderr=True)
+ROOT = Path(__file__).resolve().parents[1]
+
+STEPS = {
+    "prepare": "preparing",
+    "train": "training",
+    "graph": "velocity graph",
+    "embed": "arrows",
+    "scores": "scores",
+    "rates": "maps of the rates",
+}
+
+
+def main() -> None:
+    """Run the command line; bad input ends with one sentence and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    # What matters to the user is checked and said in our own words.
+    warnings.filterwarnings("ignore")
+    try:
+        cli()
+    except InputError as error:
+        console.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing was written.")
+        sys.exit(130)
+
+
+@cli.command()
+def run(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A .h5ad, .loom or .zarr file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .h5ad file to write.")],
+    preset: Annotated[Preset | None, typer.Option(help="Settings to start from.")] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings from a file.")
+    ] = None,
+    neighbors: Annotated[int | None, typer.Option(help="Graph neighbours.")] = None,
+    candidates: Annotated[int | None, typer.Option(help="Candidate neighbours.")] = None,
+    lambda_u: Annotated[
+        float | None, typer.Option(help="Weight of the correlation with unspliced RNA.")
+    ] = None,
+    lambda_s: Annotated[
+        float | None, typer.Option(help="Weight of the correlation with spliced RNA.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="Training epochs.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same answer on one machine.")] = None,
+    device: Annotated[Device | None, typer.Option(help="Where to train.")] = None,
+    cluster_key: Annotated[str | None, typer.Option(help="Column of obs with the cell groups.")] = None,
+    basis: Annotated[str | None, typer.Option(help="Embedding for the arrows, e.g. umap.")] = None,
+) -> None:
+    """Fit cell-specific rates and write them, with velocities and scores, to an .h5ad file."""
+    from deepvelo.io import read, write_h5ad
+
+    if output.suffix != ".h5ad":
+        msg = f"The output must be an .h5ad file. Got {output.name!r}. Name it {output.stem}.h5ad."
+        raise InputError(msg)
+    settings = _settings(
+        config_file,
+        preset,
+        {
+            "graph": {"n_neighbors": neighbors, "n_candidates": candidates},
+            "objective": {"lambda_u": lambda_u, "lambda_s": lambda_s},
+            "training": {"n_epochs": epochs, "device": device},
+            "seed": seed,
+        },
+    )
+    result = _run(read(source), settings, cluster_key=cluster_key, basis=basis)
+    write_h5ad(result.adata, output)
+    _print_metrics(result.metrics)
+    console.print(f"Wrote {output}", highlight=False)
+
+
+@cli.command()
+def check(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A .h5ad, .loom or .zarr file.")],
+) -> None:
+    """Say what a file holds, what is missing, and what to do about it."""
+    from deepvelo import checks
+    from deepvelo.io import read
+
+    summary = checks.summarize(read(source))
+    facts = Table(show_header=False, box=None)
+    facts.add_row("cells", f"{summary.n_cells:,}")
+    facts.add_row("genes", f"{summary.n_genes:,}")
+    for name, description in summary.layers.items():
+        facts.add_row(f"layer {name}", description)
+    facts.add_row("counts are integers", "yes" if summary.counts_are_integers else "no")
+    if summary.unspliced_fraction is not None:
+        facts.add_row("unspliced fraction", f"{summary.unspliced_fraction:.1%}")
+    facts.add_row("moments (Ms, Mu)", "yes" if summary.has_moments else "no")
+    facts.add_row("embeddings", ", ".join(summary.embeddings) or "none")
+    facts.add_row("groupings", ", ".join(summary.groupings) or "none")
+    out = Console()
+    out.print(facts)
+    for finding in summary.findings:
+        out.print(
+            f"{finding.level}: {finding.what} {finding.remedy}".rstrip(), highlight=False, soft_wrap=True
+        )
+    if any(finding.level == "error" for finding in summary.findings):
+        raise typer.Exit(2)
+
+
+@cli.command()
+def simulate(
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT.h5ad", help="The file to write.")],
+    kind: Annotated[Kind, typer.Option(help="The tissue.")] = "dentate",
+    cells: Annotated[int, typer.Option(help="Number of cells.")] = 3000,
+    genes: Annotated[int, typer.Option(help="Number of genes.")] = 800,
+    depth: Annotated[float, typer.Option(help="Median spliced counts per cell.")] = 2000.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same data.")] = 0,
+) -> None:
+    """Simulate a tissue with known rates, velocity and time; they are in the file's true_* layers."""
+    from deepvelo.datasets.simulation import simulate as simulate_tissue
+    from deepvelo.io import write_h5ad
+
+    write_h5ad(simulate_tissue(kind=kind, n_cells=cells, n_genes=genes, depth=depth, seed=seed), output)
+    console.print(f"Wrote {output}", highlight=False)
+
+
+@cli.command()
+def app(
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder whose files the app may read.")
+    ] = None,
+    runs: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for finished runs.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler of your own.")
+    ] = None,
+) -> None:
+    """Open the app in the browser; the first start fits the simulated sample, so there is something to see."""
+    entry = ROOT / "app" / "main.py"
+    if not entry.is_file():
+        msg = f"The app's files are not beside the package: {entry} is missing. Install from a clone with `pip install -e .`."
+        raise InputError(msg)
+    data, runs = (data or ROOT / "data").resolve(), (runs or ROOT / "runs").resolve()
+    _fit_sample_once(runs)
+    environment = os.environ | {
+        "DEEPVELO_DATA": str(data),
+        "DEEPVELO_RUNS": str(runs),
+        "DEEPVELO_SCHEDULER": scheduler or "",
+    }
+    command = [sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port)]
+    raise typer.Exit(subprocess.call(command, cwd=ROOT, env=environment))
+
+
+def _fit_sample_once(folder: Path) -> None:
+    from deepvelo.datasets.source import DataSource
+    from deepvelo.io.runs import RunStore
+
+    store = RunStore(folder)
+    if store.list():
+        return
+    console.print("First start: fitting the simulated sample, a minute or two.")
+    sample = DataSource(kind="sample")
+    result = _run(sample.load(), config.Settings(), cluster_key="clusters", basis=None)
+    store.save(result, data_name=sample.label, data_hash=sample.hash())
+
+
+def _settings(file: Path | None, preset: Preset | None, options: dict[str, Any]) -> config.Settings:
+    """Settings from a file or a preset, with what was given on the command line on top."""
+    if file is not None and preset is not None:
+        msg = "Both --config and --preset were given. Name the preset in the settings file instead."
+        raise InputError(msg)
+    settings = config.read_toml(file) if file is not None else config.PRESETS[preset or "default"]
+    given: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, dict):
+            given[name] = {key: entry for key, entry in value.items() if entry is not None}
+        elif value is not None:
+            given[name] = value
+    return config.replace(settings, given)
+
+
+def _run(adata: Any, settings: config.Settings, *, cluster_key: str | None, basis: str | None) -> Any:
+    from deepvelo import workflow
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("preparing", total=None, loss="")
+
+        def show(progress: workflow.Progress) -> None:
+            training = progress.step == "train"
+            bar.update(
+                task,
+                description=STEPS[progress.step],
+                completed=progress.epoch,
+                total=progress.n_epochs if training else None,
+                loss=f"loss {progress.terms['total']:.3f}" if training else "",
+            )
+
+        return workflow.run(adata, settings, cluster_key=cluster_key, basis=basis, on_progress=show)
+
+
+def _print_metrics(metrics: dict[str, float | int | str]) -> None:
+    table = Table(show_header=False, box=None)
+    for name, value in metrics.items():
+        table.add_row(
+            name,
+            f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value,
+        )
+    Console().print(table)

@@ -1,0 +1,145 @@
+"""Drawing a gene's rates on every lineage of a tissue."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepvelo.datasets.kinetics import FloatArray, Kinetics
+from deepvelo.datasets.tissue import Lineage, Tissue
+
+N_PIECES: Final = 3  # a gene rests, switches, and may switch back
+SHOWCASE: Final = "SimTmsb10"
+LEVEL_LIMIT: Final = 2.5  # highest log level where a root begins, against a median gene
+CELL_TOTAL: Final = 20_000.0  # spliced molecules of a typical cell; a tenth is caught at 2,000 counts
+
+BoolArray = NDArray[np.bool_]
+
+
+def gene_names(tissue: Tissue, n_genes: int) -> list[str]:
+    """``Sim001``, ``Sim002``, ... so that nobody takes them for measured genes; the showcase comes first."""
+    width = max(3, len(str(n_genes)))
+    names = [f"Sim{number:0{width}d}" for number in range(1, n_genes + 1)]
+    return [SHOWCASE, *names[:-1]] if tissue.showcase else names
+
+
+def draw_kinetics(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> tuple[Kinetics, BoolArray]:
+    """Rates of ``n_genes`` genes on every lineage.
+
+    Levels (the spliced RNA a gene would settle at, alpha / gamma) are heavy-tailed over genes, alike
+    within a family of lineages, and step up or down at times of the gene's own.
+
+    Returns
+    -------
+    The kinetics, and for every gene whether beta and gamma differ between lineages.
+    """
+    base = rng.normal(0.0, 1.2, n_genes)
+    beta, gamma, differ = _draw_splicing(tissue, base, rng=rng)
+    level, knots = _draw_levels(tissue, base, rng=rng)
+    level *= CELL_TOTAL / np.median(level.sum(axis=-1))
+    if tissue.showcase:
+        _set_showcase(tissue, level=level, knots=knots, beta=beta, gamma=gamma)
+        differ[0] = True
+
+    alpha = level * gamma[:, None]
+    u0, s0 = alpha[:, 0] / beta, alpha[:, 0] / gamma
+    kinetics = Kinetics(knots=knots, alpha=alpha, beta=beta, gamma=gamma, u0=u0, s0=s0)
+    names = [lineage.name for lineage in tissue.lineages]
+    for index, lineage in enumerate(tissue.lineages):
+        if lineage.parent is not None:
+            # the arrays are filled in place: a grandchild reads what its parent was given here
+            parent = np.array([names.index(lineage.parent)])
+            state = kinetics.at(parent, np.array([lineage.start]))
+            u0[index], s0[index] = state.u[0], state.s[0]
+    return kinetics, differ
+
+
+def _draw_splicing(
+    tissue: Tissue, base: FloatArray, *, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Beta and gamma, shape ``(n_lineages, n_genes)``; equal on all lineages unless the gene's rates differ."""
+    n_lineages, n_genes = len(tissue.lineages), len(base)
+    gamma = np.exp(rng.normal(np.log(0.45), 0.4, n_genes))
+    beta = gamma / np.exp(rng.uniform(np.log(0.1), np.log(0.4), n_genes))
+    gammas, betas = np.tile(gamma, (n_lineages, 1)), np.tile(beta, (n_lineages, 1))
+
+    differ = np.zeros(n_genes, dtype=bool)
+    # only among the better expressed, where a difference leaves a trace in the counts
+    candidates = np.flatnonzero(base >= np.quantile(base, 0.3))
+    differ[rng.permutation(candidates)[: round(tissue.rates_differ * n_genes)]] = True
+    own = rng.random((n_lineages, n_genes)) < 0.7
+    own[0] = False  # the first lineage keeps the gene's common rates
+    own[rng.integers(1, n_lineages, n_genes) if n_lineages > 1 else 0, np.arange(n_genes)] = True
+    own &= differ
+    retains = np.array([[lineage.retains] for lineage in tissue.lineages])
+    sign = np.where(rng.random((n_lineages, n_genes)) < retains, 1.0, -1.0)
+    gammas *= np.where(own, np.exp(sign * rng.uniform(np.log(1.6), np.log(3.0), own.shape)), 1.0)
+    betas *= np.where(own, np.exp(-sign * rng.uniform(0.0, np.log(2.0), own.shape)), 1.0)
+    return betas, gammas, differ
+
+
+def _draw_levels(
+    tissue: Tissue, base: FloatArray, *, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Levels of the pieces and the times they begin at, both ``(n_lineages, n_pieces, n_genes)``."""
+    n_genes = len(base)
+    families = {lineage.family for lineage in tissue.lineages}
+    of_family = {family: rng.normal(0.0, 0.4, n_genes) for family in sorted(families)}
+    names = [lineage.name for lineage in tissue.lineages]
+    log_level = np.empty((len(names), N_PIECES, n_genes))
+    knots = np.full_like(log_level, np.inf)
+    for index, lineage in enumerate(tissue.lineages):
+        steps, knots[index] = _draw_switches(lineage, n_genes, rng=rng)
+        if lineage.parent is None:
+            marker = np.where(rng.random(n_genes) < 0.05, rng.uniform(1.0, 2.5, n_genes), 0.0)
+            begin = base + of_family[lineage.family] + rng.normal(0.0, 0.4, n_genes) + marker
+            # so that no gene makes up more than a few percent of the RNA, and so that genes going up and
+            # genes going down have the same mean level over the lineage
+            begin = np.minimum(begin, LEVEL_LIMIT) - steps[1] / 2
+        else:
+            parent = names.index(lineage.parent)
+            last = (knots[parent] <= lineage.start).sum(axis=0) - 1
+            begin = log_level[parent, last, np.arange(n_genes)]
+        log_level[index] = begin + steps
+    return np.exp(log_level), knots
+
+
+def _draw_switches(
+    lineage: Lineage, n_genes: int, *, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Log steps against the first piece, and when the pieces begin, both ``(n_pieces, n_genes)``."""
+    span = lineage.end - lineage.start
+    moves = rng.random(n_genes) < lineage.dynamic
+    returns = moves & (rng.random(n_genes) < 0.35)
+    first = lineage.start + rng.uniform(0.0, 0.75, n_genes) * span
+    second = first + rng.uniform(0.15, 0.3, n_genes) * span
+    fold = rng.choice([-1.0, 1.0], n_genes) * rng.uniform(np.log(3.0), np.log(10.0), n_genes)
+
+    knots = np.full((N_PIECES, n_genes), np.inf)
+    knots[0] = lineage.start
+    knots[1, moves] = first[moves]
+    knots[2, returns] = second[returns]
+    steps = np.zeros((N_PIECES, n_genes))
+    steps[1] = np.where(moves, fold, 0.0)
+    steps[2] = np.where(returns, 0.0, steps[1])
+    return steps, knots
+
+
+def _set_showcase(
+    tissue: Tissue, *, level: FloatArray, knots: FloatArray, beta: FloatArray, gamma: FloatArray
+) -> None:
+    """Give the first gene the regimes Tmsb10 has in the dentate gyrus, in place.
+
+    Induced, then repressed along the granule lineage: a loop in the phase portrait. Rising all the while
+    in endothelial cells, with a gamma / beta so much lower that one line for all cells would have them
+    fall. At rest in the others.
+    """
+    names = [lineage.name for lineage in tissue.lineages]
+    level[:, :, 0], knots[:, 1:, 0] = 60.0, np.inf
+    beta[:, 0], gamma[:, 0] = 1.2, 0.5
+    granule, endothelial = names.index("Granule"), names.index("Endothelial")
+    level[granule, :, 0], knots[granule, 1:, 0] = (40.0, 420.0, 50.0), (1.5, 6.0)
+    level[endothelial, :, 0], knots[endothelial, 1:, 0] = (240.0, 620.0, 620.0), (0.5, np.inf)
+    beta[endothelial, 0], gamma[endothelial, 0] = 5.0, 0.35

@@ -1,0 +1,140 @@
+"""Simulated tissue: counts as an experiment gives them, from rates that are known."""
+
+from __future__ import annotations
+
+from typing import Final, get_args
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+from scipy.sparse import csr_matrix
+
+from deepvelo import keys
+from deepvelo.datasets.genes import draw_kinetics, gene_names
+from deepvelo.datasets.kinetics import FloatArray, IntArray
+from deepvelo.datasets.tissue import TISSUES, Kind, Tissue
+from deepvelo.datasets.truth import Truth
+from deepvelo.errors import InputError
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+
+SIZE_SPREAD: Final = 0.4  # standard deviation of the log library size; real 10x data have 0.3 to 0.6
+DISPERSION: Final = 0.05  # variance = mean + dispersion * mean^2: a little more than Poisson
+
+
+def simulate(
+    *, kind: Kind = "dentate", n_cells: int = 3000, n_genes: int = 800, depth: float = 2000, seed: int = 0
+) -> AnnData:
+    """Simulate a tissue whose rates, velocity and time are known.
+
+    Every gene follows Eq. 1 on every lineage, with transcription switching between constant rates; the
+    path is exact (:mod:`deepvelo.datasets.kinetics`). Cells are drawn along the lineages, their RNA is
+    caught in part and counted. Changing ``depth`` alone keeps the tissue and its cells.
+
+    Parameters
+    ----------
+    kind
+        ``dentate``: in the shape of the mouse dentate gyrus, two lineages beside unrelated cell types;
+        ``linear``: one lineage, one set of rates; ``branching``: a root with two branches and genes whose
+        rates differ between them; ``static``: cell types at their steady state, nothing moves.
+    n_cells, n_genes
+        Size of the data set; the groups of cells keep their proportions.
+    depth
+        Median number of spliced counts per cell, over all genes.
+    seed
+        The same seed gives the same data.
+
+    Returns
+    -------
+    `layers`: ``spliced``, ``unspliced`` (CSR, int32, counts; ``X`` holds the spliced ones);
+    ``true_alpha``, ``true_velocity``, ``true_velocity_u`` (float32, molecules per unit time),
+    ``true_beta``, ``true_gamma`` (float32, per unit time).
+    `obs`: ``clusters``, ``lineage`` (categorical), ``true_time`` (no physical unit), ``true_size``.
+    `var`: ``rates_differ`` (bool). `uns`: ``clusters_colors``, ``simulation``, ``true_capture``.
+    Molecules are those of the whole cell; expected counts are ``true_capture * true_size`` times them.
+    """
+    adata, truth = draw(kind=kind, n_cells=n_cells, n_genes=n_genes, depth=depth, seed=seed)
+    truth.attach(adata)
+    return adata
+
+
+def draw(*, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int) -> tuple[AnnData, Truth]:
+    """The counts as an experimenter would get them, and apart from them the truth; see :func:`simulate`."""
+    tissue = _checked_tissue(kind, n_cells=n_cells, n_genes=n_genes, depth=depth)
+    # one stream of random numbers for each step, so that a change in one leaves the others alone
+    for_genes, for_cells, for_counts = (np.random.default_rng([seed, step]) for step in range(3))
+    kinetics, rates_differ = draw_kinetics(tissue, n_genes, rng=for_genes)
+    stage, lineage, time = _place_cells(tissue, n_cells, rng=for_cells)
+    size = np.exp(for_cells.normal(0.0, SIZE_SPREAD, n_cells))
+
+    states = kinetics.at(lineage, time)
+    capture = depth / float(np.median(size * states.s.sum(axis=1)))
+    truth = Truth(
+        kinetics=kinetics,
+        lineages=tuple(part.name for part in tissue.lineages),
+        lineage=lineage,
+        time=time,
+        size=size,
+        capture=capture,
+        rates_differ=rates_differ,
+    )
+    caught = capture * size[:, None]
+    spliced = _count(caught * states.s, rng=for_counts)
+    unspliced = _count(caught * states.u, rng=for_counts)
+
+    groups = [part.name for part in tissue.stages]
+    adata = AnnData(
+        X=spliced.astype(np.float32),
+        obs=pd.DataFrame(
+            {keys.CLUSTERS: pd.Categorical.from_codes(stage, categories=groups)},
+            index=[f"SimCell{number:0{len(str(n_cells))}d}" for number in range(1, n_cells + 1)],
+        ),
+        var=pd.DataFrame(index=gene_names(tissue, n_genes)),
+        layers={keys.SPLICED: spliced, keys.UNSPLICED: unspliced},
+    )
+    adata.uns[keys.colors(keys.CLUSTERS)] = np.array([part.color for part in tissue.stages])
+    adata.uns[keys.SIMULATION] = {
+        "kind": kind,
+        "seed": seed,
+        "depth": float(depth),
+        "note": "simulated, not measured",
+    }
+    return adata, truth
+
+
+def _checked_tissue(kind: Kind, *, n_cells: int, n_genes: int, depth: float) -> Tissue:
+    if kind not in TISSUES:
+        msg = f"There is no simulation of kind {kind!r}. Choose one of {', '.join(KINDS)}."
+        raise InputError(msg)
+    tissue = TISSUES[kind]
+    if n_cells < len(tissue.stages):
+        msg = f"A simulation of kind {kind!r} has {len(tissue.stages)} groups of cells and needs a cell for each, got n_cells = {n_cells}."
+        raise InputError(msg)
+    if n_genes < 10:
+        msg = f"A simulation needs at least 10 genes, got n_genes = {n_genes}."
+        raise InputError(msg)
+    if not (np.isfinite(depth) and depth > 0):
+        msg = f"The depth is the median number of spliced counts per cell and must be above 0, got {depth}."
+        raise InputError(msg)
+    return tissue
+
+
+def _place_cells(
+    tissue: Tissue, n_cells: int, *, rng: np.random.Generator
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Stage, lineage and time of every cell, each ``(n_cells,)``, in random order."""
+    weight = np.array([stage.weight for stage in tissue.stages])
+    # one cell for each stage, the others by weight, what rounding leaves over to the largest remainders
+    share = (n_cells - len(weight)) * weight / weight.sum()
+    number = 1 + np.floor(share).astype(int)
+    number[np.argsort(np.floor(share) - share, kind="stable")[: n_cells - number.sum()]] += 1
+    stage = rng.permutation(np.repeat(np.arange(len(weight)), number))
+    lineage_of = np.repeat(np.arange(len(tissue.lineages)), [len(part.stages) for part in tissue.lineages])
+    earliest, latest = np.array([part.time for part in tissue.stages]).T
+    return stage, lineage_of[stage], rng.uniform(earliest[stage], latest[stage])
+
+
+def _count(mean: FloatArray, *, rng: np.random.Generator) -> csr_matrix:
+    """Negative binomial counts around their mean."""
+    noise = rng.gamma(1 / DISPERSION, DISPERSION, mean.shape)
+    return csr_matrix(rng.poisson(mean * noise).astype(np.int32))

@@ -1,0 +1,89 @@
+"""What a simulation knows and an experiment does not, small enough to be shipped beside the counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from anndata import AnnData
+
+from deepvelo import keys
+from deepvelo.datasets.genes import BoolArray
+from deepvelo.datasets.kinetics import FloatArray, IntArray, Kinetics, States
+from deepvelo.errors import InputError
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Rates of every gene on every lineage, and where each cell stands.
+
+    RNA is counted in molecules per cell, before capture. A cell's expected counts are
+    ``capture * size * s`` spliced and ``capture * size * u`` unspliced.
+    """
+
+    kinetics: Kinetics
+    lineages: tuple[str, ...]
+    lineage: IntArray
+    """Index of each cell's lineage, shape ``(n_cells,)``."""
+    time: FloatArray
+    """Time of each cell, from the start of its root lineage, shape ``(n_cells,)``; no physical unit."""
+    size: FloatArray
+    """How much more of its RNA was caught than in a typical cell, shape ``(n_cells,)``."""
+    capture: float
+    """Share of a typical cell's RNA that was caught and sequenced."""
+    rates_differ: BoolArray
+    """Whether the gene's beta and gamma differ between lineages, shape ``(n_genes,)``."""
+
+    def states(self) -> States:
+        """True rates and RNA of every cell and gene."""
+        return self.kinetics.at(self.lineage, self.time)
+
+    def attach(self, adata: AnnData) -> None:
+        """Add time, lineage, rates and velocity to the cells they belong to, in place."""
+        states = self.states()
+        layers = {
+            keys.TRUE_ALPHA: states.alpha,
+            keys.TRUE_BETA: states.beta,
+            keys.TRUE_GAMMA: states.gamma,
+            keys.TRUE_VELOCITY: states.ds,
+            keys.TRUE_VELOCITY_U: states.du,
+        }
+        for key, values in layers.items():
+            adata.layers[key] = values.astype(np.float32)
+        adata.obs[keys.TRUE_TIME] = self.time
+        adata.obs[keys.TRUE_SIZE] = self.size
+        adata.obs[keys.LINEAGE] = pd.Categorical.from_codes(self.lineage, categories=list(self.lineages))
+        adata.var[keys.RATES_DIFFER] = self.rates_differ
+        adata.uns[keys.CAPTURE] = self.capture
+
+    def save(self, path: Path) -> None:
+        """Write everything to a compressed ``.npz`` file, without loss."""
+        arrays = {name: getattr(self.kinetics, name) for name in _names(Kinetics)}
+        arrays |= {name: np.asarray(getattr(self, name)) for name in _names(Truth) if name != "kinetics"}
+        np.savez_compressed(path, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> Truth:
+        """Read what :meth:`save` wrote; an `InputError` says so if the file is not that."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                stored = dict(file)
+            kinetics = Kinetics(**{name: stored[name] for name in _names(Kinetics)})
+            return cls(
+                kinetics=kinetics,
+                lineages=tuple(stored["lineages"].tolist()),
+                lineage=stored["lineage"],
+                time=stored["time"],
+                size=stored["size"],
+                capture=float(stored["capture"]),
+                rates_differ=stored["rates_differ"],
+            )
+        except (OSError, KeyError, ValueError, EOFError) as error:
+            msg = f"{path.name} is not the truth of a simulation ({error}). Make it again with `python -m deepvelo.datasets.sample`."
+            raise InputError(msg) from error
+
+
+def _names(kind: type[Kinetics] | type[Truth]) -> list[str]:
+    return [field.name for field in fields(kind)]

@@ -1,0 +1,64 @@
+"""The network of the authors' released code, where it differs from the paper's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch_geometric.nn import APPNP
+
+from deepvelo.config import NetworkConfig
+from deepvelo.model.gcn import RateNetwork, Rates
+
+
+class ReleasedNetwork(RateNetwork):
+    r"""Rates from a last graph convolution instead of a fully connected layer.
+
+    Its output is :math:`\hat A H W + b`, so the rate layer sees the hidden values averaged over the graph. In
+    training a share of the rates is dropped, too. Without unspliced velocity alpha is not predicted and is NaN.
+
+    Weights start as the release starts them, so that a seed gives the rates it gives there.
+
+    Parameters
+    ----------
+    with_alpha
+        Whether the objective uses alpha.
+    """
+
+    def __init__(self, n_genes: int, config: NetworkConfig, *, with_alpha: bool) -> None:
+        with torch.random.fork_rng(devices=[]):  # what the layers draw for themselves is not used
+            super().__init__(n_genes, config)
+            self.n_rates = 3 if with_alpha else 2
+            self.rate_layer = nn.Linear(config.hidden_sizes[-1], self.n_rates * n_genes)
+        self.average = APPNP(K=1, alpha=0.0, cached=True)
+        self._kept: Tensor | None = None
+        with torch.no_grad():
+            for layer in (*(convolution.lin for convolution in self.convolutions), self.rate_layer):
+                start = torch.empty(layer.weight.shape[1], layer.weight.shape[0])
+                layer.weight.copy_(nn.init.xavier_uniform_(start).T)
+            for layer in (*self.convolutions, self.rate_layer):
+                layer.bias.zero_()
+            # The release adds gamma s where alpha is not predicted: its gamma is the negative of ours.
+            if not with_alpha:
+                self.rate_layer.weight[n_genes:].neg_()
+
+    def hidden(self, features: Tensor, edge_index: Tensor) -> Tensor:
+        """The last H of eq. 2, averaged once more over the graph."""
+        averaged: Tensor = self.average(super().hidden(features, edge_index), edge_index)
+        # Drawn once an epoch, for all genes: a block must see the same rates at each visit.
+        ones = averaged.new_ones(len(averaged), self.n_rates * self.n_genes)
+        self._kept = functional.dropout(ones, self.dropout) if self.training else None
+        return averaged
+
+    def rates(self, hidden: Tensor, genes: slice = slice(None)) -> Rates:
+        """Rates of all cells for a block of genes."""
+        weight = self.rate_layer.weight.view(self.n_rates, self.n_genes, -1)[:, genes]
+        bias = self.rate_layer.bias.view(self.n_rates, self.n_genes)[:, genes]
+        out = functional.linear(hidden, weight.flatten(0, 1), bias.flatten())
+        if self._kept is not None:
+            out = out * self._kept.view(len(hidden), self.n_rates, -1)[:, :, genes].flatten(1)
+        if self.nonnegative:
+            out = functional.softplus(out)
+        # In the release's order.
+        beta, gamma, *alpha = out.chunk(self.n_rates, dim=1)
+        return Rates(alpha[0] if alpha else torch.full_like(beta, torch.nan), beta, gamma)

@@ -1,0 +1,1 @@
+"""Plotly figures from arrays and tables; one picture a file, nothing about AnnData."""

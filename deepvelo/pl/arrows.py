@@ -1,0 +1,114 @@
+"""Arrows as one WebGL line trace: Plotly draws WebGL above SVG, so SVG arrows would vanish under cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from deepvelo.pl import theme
+
+LINE_WIDTH = 1.5
+HALO_WIDTH = 4.0
+
+
+def thin(points: np.ndarray, *, boxes: tuple[int, int]) -> np.ndarray:
+    """One cell per box of a grid laid over the points, the one nearest the box's middle.
+
+    Parameters
+    ----------
+    points
+        Positions, shape ``(n_points, 2)``, all finite.
+    boxes
+        Boxes along x and y.
+
+    Returns
+    -------
+    Row numbers, ascending; the same for the same points.
+    """
+    if not len(points):
+        return np.array([], dtype=int)
+    low, span = points.min(axis=0), np.ptp(points, axis=0)
+    place = (points - low) / np.where(span > 0, span, 1) * np.asarray(boxes)
+    box = np.minimum(place.astype(int), np.asarray(boxes) - 1)
+    off_middle = np.abs(place - box - 0.5).max(axis=1)
+    order = np.argsort(off_middle, kind="stable")
+    _, first = np.unique(box[order] @ np.array([1, boxes[0]]), return_index=True)
+    return np.sort(order[first])
+
+
+def drawn_lengths(vectors: np.ndarray, *, longest: float) -> np.ndarray:
+    """Scale vectors for drawing: lengths stay in proportion, the longest twentieth are cut to ``longest``."""
+    lengths = np.linalg.norm(vectors, axis=1)
+    typical = np.quantile(lengths, 0.95) if len(lengths) else 0.0
+    if typical == 0:
+        return np.zeros_like(vectors)
+    scaled: np.ndarray = vectors * (longest / np.maximum(lengths, typical))[:, None]
+    return scaled
+
+
+def shafts_and_barbs(tails: np.ndarray, vectors: np.ndarray, *, head: float) -> np.ndarray:
+    """Lines of open arrows, shape ``(6 * n_arrows, 2)``, each ended by a row of NaN.
+
+    Tail, tip, left barb, tip, right barb, NaN; a barb is ``head`` long, or half of a short arrow.
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    along = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    reach = np.minimum(head, 0.5 * lengths)
+    tips = tails + vectors
+    left, right = tips - reach * (along - 0.5 * across), tips - reach * (along + 0.5 * across)
+    lines = np.stack([tails, tips, left, tips, right, np.full_like(tips, np.nan)], axis=1)
+    return lines.reshape(-1, 2).astype(np.float32)
+
+
+def add_lines(
+    fig: go.Figure,
+    lines: np.ndarray,
+    *,
+    dark: bool,
+    filled: bool = False,
+    row: int | None = None,
+    col: int | None = None,
+) -> None:
+    """Draw NaN-separated lines over the cells, ink on a halo; ``filled`` closes them to shapes."""
+    for color, width in ((theme.halo(dark=dark), HALO_WIDTH), (theme.ink(dark=dark), LINE_WIDTH)):
+        trace = go.Scattergl(
+            x=lines[:, 0],
+            y=lines[:, 1],
+            mode="lines",
+            line={"color": color, "width": width},
+            hoverinfo="skip",
+            showlegend=False,
+        )
+        if filled:
+            trace.update(fill="toself", fillcolor=color)
+        fig.add_trace(trace, row=row, col=col)
+
+
+def add_arrows(
+    fig: go.Figure,
+    tails: np.ndarray,
+    vectors: np.ndarray,
+    *,
+    longest: float,
+    dark: bool = False,
+    unit: np.ndarray | None = None,
+    row: int | None = None,
+    col: int | None = None,
+) -> None:
+    """Draw arrows whose lengths are relative.
+
+    Parameters
+    ----------
+    tails, vectors
+        Positions and directions, shape ``(n_arrows, 2)``, data units.
+    longest
+        Length of the longest arrows in units of ``unit``.
+    unit
+        What looks equally long along x and along y, in data units; needed where the two axes differ in
+        scale, or arrowheads come out skewed.
+    """
+    scale = np.ones(2) if unit is None else unit
+    vectors = drawn_lengths(vectors / scale, longest=longest)
+    lines = shafts_and_barbs(tails / scale, vectors, head=0.35 * longest) * scale.astype(np.float32)
+    add_lines(fig, lines, dark=dark, row=row, col=col)

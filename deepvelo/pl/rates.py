@@ -1,0 +1,74 @@
+"""Distributions of a gene's kinetic rates in each group of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from deepvelo.pl import theme
+
+RATE_TITLES = {
+    "alpha": "α, transcription<br>(normalised counts / time)",
+    "beta": "β, splicing<br>(1 / time)",
+    "gamma": "γ, degradation<br>(1 / time)",
+}
+_FEW = 10  # cells; a density of fewer says less than the cells themselves
+
+
+def rate_violins(
+    rates: Mapping[str, np.ndarray],
+    groups: Sequence[str] | np.ndarray,
+    *,
+    colors: Mapping[str, str],
+    height: int = 620,
+) -> go.Figure:
+    """One row a rate, one violin a group, box and median inside; small groups as single cells.
+
+    Parameters
+    ----------
+    rates
+        ``alpha``, ``beta``, ``gamma`` (or some of them) to values, shape ``(n_cells,)``; relative, per
+        unit time without physical unit. NaN cells are left out.
+    groups
+        Group of each cell, shape ``(n_cells,)``.
+    colors
+        From `theme.group_colors`; also gives the order.
+    """
+    names = np.asarray(groups).astype(str)
+    fig = make_subplots(rows=len(rates), cols=1, shared_xaxes=True, vertical_spacing=0.04)
+    for row, (rate, values) in enumerate(rates.items(), start=1):
+        for name, color in colors.items():
+            known = values[(names == name) & np.isfinite(values)].astype(np.float32)
+            few = len(known) < _FEW
+            fig.add_trace(
+                go.Violin(
+                    x0=name,
+                    y=known,
+                    name=name,
+                    legendgroup=name,
+                    scalegroup=rate,
+                    scalemode="width",
+                    spanmode="hard",  # a density must not reach below the smallest rate, say 0
+                    points="all" if few else False,
+                    pointpos=0,
+                    jitter=0.4,
+                    marker={"color": color, "size": 6},
+                    line={"color": color, "width": 0 if few else 1.2},
+                    fillcolor="rgba(0,0,0,0)" if few else None,
+                    box={"visible": not few, "width": 0.25},
+                    width=0.85,
+                    hoverinfo="y+name",
+                    hoveron="points" if few else "violins",
+                ),
+                row=row,
+                col=1,
+            )
+        fig.update_yaxes(title={"text": RATE_TITLES[rate], "standoff": 6}, row=row, col=1)
+    theme.style(fig, height=height)
+    fig.update_layout(showlegend=False, violinmode="overlay")
+    fig.update_yaxes(gridcolor="rgba(128,128,128,0.2)", zerolinecolor="rgba(128,128,128,0.4)", nticks=5)
+    fig.update_xaxes(showgrid=False, tickangle=-35, automargin=True, row=len(rates), col=1)
+    return fig

@@ -1,0 +1,138 @@
+"""Colours, sizes and layout shared by all figures, so that a cell type looks the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import numpy as np
+import plotly.graph_objects as go
+from natsort import natsorted, ns
+from plotly.colors import sample_colorscale
+
+# Okabe and Ito's colours first. The others were picked one by one, each as far as possible (CIELAB) from
+# those before it in normal sight, deuteranopia and protanopia (Machado et al. 2009), with a lightness
+# that shows on white and on black.
+PALETTE: Final = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#AACE79", "#B62431",
+    "#5555C2", "#316D6D", "#55DBE7", "#FF6D86", "#92DBB6", "#CE7949", "#496D3D", "#AADB55",
+    "#9E86C2", "#9E4900", "#496186", "#C25555", "#DB923D", "#FF9ECE", "#0C79F3", "#3D9EFF",
+)  # fmt: skip
+# The darkest tenth of viridis is left out: it cannot be seen on a dark page.
+SEQUENTIAL: Final = sample_colorscale("Viridis", np.linspace(0.12, 1, 12).tolist())
+# The middle is grey, not white: cells near 0 must show on a white page too.
+DIVERGING: Final = ["#1F5FB4", "#5B8FCC", "#9FB4C9", "#B3B3B3", "#D3A98E", "#DD7A41", "#B8420B"]
+GREY: Final = "#A8A8A8"
+GREY_OPACITY: Final = 0.35
+
+FONT_SIZE: Final = 14
+LABEL_SIZE: Final = 15
+HEIGHT: Final = 720  # fits a 900 pixel window with the page's title and controls
+
+# The picture's own address book stays shut: nothing is sent anywhere.
+FIGURE_CONFIG: Final[dict[str, Any]] = {
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "displaylogo": False,
+    "toImageButtonOptions": {"format": "svg", "filename": "deepvelo"},
+}
+
+
+def ink(*, dark: bool) -> str:
+    """Colour of lines, arrows and labels drawn over cells."""
+    return "#F4F4F4" if dark else "#1A1A1A"
+
+
+def halo(*, dark: bool) -> str:
+    """Colour around ink that sets it off from the cells beneath."""
+    return "rgba(20,20,20,0.75)" if dark else "rgba(255,255,255,0.8)"
+
+
+def group_order(groups: Iterable[str]) -> list[str]:
+    """Distinct group names as people sort them: ``2`` before ``10``."""
+    names: list[str] = natsorted({str(group) for group in groups}, alg=ns.IGNORECASE)
+    return names
+
+
+def group_colors(groups: Iterable[str], stored: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Colour of each group, the same on every page.
+
+    Parameters
+    ----------
+    groups
+        Group names, in any order, repeated or not.
+    stored
+        The data set's own colours; they win. A group they leave out gets the palette's.
+
+    Returns
+    -------
+    Colours in the order of `group_order`. Beyond 24 groups the palette starts again.
+    """
+    own = stored or {}
+    names = group_order(groups)
+    return {name: own.get(name, PALETTE[i % len(PALETTE)]) for i, name in enumerate(names)}
+
+
+def marker_size(n_cells: int) -> float:
+    """Diameter of a cell's point in pixels: the same rule on every page."""
+    return float(np.clip(np.sqrt(100_000 / max(n_cells, 1)), 2.5, 9))
+
+
+def marker_outline(n_cells: int) -> dict[str, float | str]:
+    """A hair line that keeps pale colours visible; left out where points are many and small."""
+    return {"width": 0.5 if n_cells <= 10_000 else 0, "color": "rgba(128,128,128,0.55)"}
+
+
+def color_range(values: np.ndarray, *, diverging: bool) -> tuple[float, float]:
+    """Ends of the colour scale: extreme cells are clipped, so that the rest can be told apart.
+
+    Diverging scales are centred at 0; others begin at 0 where no value lies below it.
+    """
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return (-1.0, 1.0) if diverging else (0.0, 1.0)
+    if diverging:
+        reach = float(np.quantile(np.abs(finite), 0.99)) or float(np.abs(finite).max()) or 1.0
+        return -reach, reach
+    low = min(0.0, float(finite.min())) if finite.min() > -1e-12 else float(np.quantile(finite, 0.005))
+    high = float(np.quantile(finite, 0.995))
+    if high <= low:
+        high = max(float(finite.max()), low + 1.0 if low == finite.max() else low)
+    return low, high
+
+
+def legend_below(fig: go.Figure, *, height: int, entry_width: int = 118) -> None:
+    """Move the legend under the axes of a figure that is ``height`` pixels high, in columns."""
+    fig.update_layout(
+        showlegend=True,
+        legend={
+            "orientation": "h",
+            "x": 0,
+            "y": -70 / height,
+            "entrywidth": entry_width,
+            "font": {"size": FONT_SIZE - 2},
+        },
+    )
+
+
+def style(fig: go.Figure, *, height: int = HEIGHT) -> go.Figure:
+    """Background, fonts, legend and margins of every figure; changes ``fig`` and returns it."""
+    fig.update_layout(
+        height=height,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"size": FONT_SIZE},
+        margin={"l": 10, "r": 10, "t": 30, "b": 10},
+        legend={
+            "itemsizing": "constant",
+            "font": {"size": FONT_SIZE},
+            "tracegroupgap": 0,
+            "bgcolor": "rgba(0,0,0,0)",
+            "y": 1,
+            "yanchor": "top",
+        },
+        dragmode="zoom",
+        modebar={"bgcolor": "rgba(0,0,0,0)"},
+        hoverlabel={"font": {"size": FONT_SIZE}},
+    )
+    return fig

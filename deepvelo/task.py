@@ -1,0 +1,148 @@
+"""One fit as a task on a Dask worker: load, fit, store, and say how it goes.
+
+What happens is told as events under the job's own topic on the scheduler, so whoever asks, the server
+that started the job or one started later, reads the same story.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deepvelo.errors import CancelledError, InputError
+from deepvelo.io.runs import RunStore
+
+if TYPE_CHECKING:
+    from deepvelo.config import Settings
+    from deepvelo.datasets.source import DataSource
+    from deepvelo.workflow import Progress, Result
+
+logger = logging.getLogger(__name__)
+
+Runner = Callable[..., "Result"]
+
+SECONDS_BETWEEN_REPORTS = 0.1
+TERMINAL = ("finished", "failed", "cancelled")
+DIED = (
+    "The worker process died in the middle of this job, most likely because memory ran out or because "
+    "someone ended it. Choose fewer variable genes or cells, close other programs, and train again."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What to fit and where to store it; small, so that it travels to any worker."""
+
+    job_id: str
+    name: str
+    source: DataSource
+    settings: Settings
+    cluster_key: str | None
+    basis: str | None
+    store_folder: Path
+
+
+def run_job(job: Job, runner: Runner | None = None) -> None:
+    """Do a job on this Dask worker; the outcome is an event, never an exception.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    runner
+        Called like `deepvelo.workflow.run`, which is the default.
+    """
+    from distributed import Event, get_client, get_worker
+
+    worker = get_worker()
+
+    def tell(**event: Any) -> None:
+        worker.log_event(job.job_id, event)
+
+    past = [event["event"] for _, event in get_client().get_events(job.job_id)]
+    if "started" in past:  # Dask gives the task of a dead worker to the next one; a fit is not repeated
+        if not set(past) & set(TERMINAL):
+            tell(event="failed", message=DIED)
+        return
+    tell(event="started", worker=worker.address)
+    report = Reporter(tell, cancelled=Event(job.job_id).is_set)
+    try:
+        run_id = _fit(job, runner, report)
+    except CancelledError:
+        tell(event="cancelled")
+    except InputError as error:
+        tell(event="failed", message=str(error))
+    except MemoryError:
+        logger.exception("job %s", job.job_id)
+        tell(event="failed", message="Memory ran out. Choose fewer variable genes or cells and train again.")
+    except Exception as error:  # the worker's border: what is not foreseen must reach the page as a sentence
+        logger.exception("job %s", job.job_id)
+        what = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
+        tell(
+            event="failed",
+            message=f"The fit stopped with an unexpected error ({what}). The server's log has the details.",
+        )
+    else:
+        tell(event="finished", run_id=run_id)
+
+
+def _fit(job: Job, runner: Runner | None, report: Reporter) -> str:
+    import torch
+    from dask.system import CPU_COUNT
+
+    from deepvelo import workflow
+
+    torch.set_num_threads(CPU_COUNT)  # Dask gives its workers one thread
+    store = RunStore(job.store_folder)
+    store.require_writable()  # before hours of training, not after
+    report.stop_if_cancelled()
+    adata, data_hash = job.source.load(), job.source.hash()
+    run = runner or workflow.run
+    result = run(adata, job.settings, cluster_key=job.cluster_key, basis=job.basis, on_progress=report)
+    report.flush()
+    report.stop_if_cancelled()
+    return store.save(result, data_name=job.source.label, data_hash=data_hash, name=job.name or None)
+
+
+class Reporter:
+    """Progress of a fit as events, several epochs in one when epochs are short.
+
+    Parameters
+    ----------
+    tell
+        Takes an event as keyword arguments.
+    cancelled
+        Whether someone asked for an end; asked at every step and epoch.
+    """
+
+    def __init__(self, tell: Callable[..., None], *, cancelled: Callable[[], bool]) -> None:
+        self._tell = tell
+        self._cancelled = cancelled
+        self._waiting: list[dict[str, Any]] = []
+        self._last_told = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Report, or raise `CancelledError`."""
+        self.stop_if_cancelled()
+        record = dataclasses.asdict(progress)
+        record["terms"] = {name: float(value) for name, value in progress.terms.items()}
+        self._waiting.append(record | {"time": time.time()})
+        if progress.step != "train" or time.monotonic() - self._last_told >= SECONDS_BETWEEN_REPORTS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Tell what has waited."""
+        if self._waiting:
+            self._tell(event="progress", records=self._waiting)
+        self._waiting = []
+        self._last_told = time.monotonic()
+
+    def stop_if_cancelled(self) -> None:
+        """Raise `CancelledError` when someone asked for an end."""
+        if self._cancelled():
+            raise CancelledError

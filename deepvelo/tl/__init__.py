@@ -1,0 +1,23 @@
+"""From moments to rates, velocities and their scores."""
+
+from deepvelo.tl.consistency import consistency, consistency_celltype
+from deepvelo.tl.embedding import StreamLines, grid_arrows, stream_lines
+from deepvelo.tl.graph import velocity_embedding, velocity_graph, velocity_pseudotime
+from deepvelo.tl.multikinetic import multikinetic_score
+from deepvelo.tl.rates import rate_scores, rates_embedding
+from deepvelo.tl.velocity import velocity
+
+__all__ = [
+    "StreamLines",
+    "consistency",
+    "consistency_celltype",
+    "grid_arrows",
+    "multikinetic_score",
+    "rate_scores",
+    "rates_embedding",
+    "stream_lines",
+    "velocity",
+    "velocity_embedding",
+    "velocity_graph",
+    "velocity_pseudotime",
+]

@@ -1,0 +1,63 @@
+"""scVelo's velocity graph, arrows on an embedding and pseudotime, from our velocities."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from anndata import AnnData
+
+from deepvelo import keys
+
+logger = logging.getLogger(__name__)
+
+
+def velocity_graph(adata: AnnData) -> None:
+    """Cosine of each cell's velocity with the displacements to its neighbours, by scVelo, in place.
+
+    Sets ``uns["velocity_graph"]``, ``uns["velocity_graph_neg"]`` and ``uns["velocity_params"]``.
+    """
+    import scvelo as scv
+
+    adata.uns[keys.VELOCITY_PARAMS] = {"mode": "deepvelo", "perc": [5, 95]}
+    # One job: two are slower than one, the data are copied to each.
+    with _quiet():
+        scv.tl.velocity_graph(adata, n_jobs=1, show_progress_bar=False)
+
+
+def velocity_embedding(adata: AnnData, *, basis: str) -> np.ndarray:
+    """Arrows on an embedding from the velocity graph, by scVelo; also set as ``obsm["velocity_<basis>"]``.
+
+    Returns
+    -------
+    Shape ``(n_cells, 2)``. Their length says how well a cell's neighbours agree with its velocity, not how fast
+    the cell changes.
+    """
+    import scvelo as scv
+
+    with _quiet():
+        scv.tl.velocity_embedding(adata, basis=basis.removeprefix("X_"))
+    return np.asarray(adata.obsm[keys.velocity_embedding(basis)])
+
+
+def velocity_pseudotime(adata: AnnData) -> None:
+    """Position along the flow of the velocity graph, 0 to 1, by scVelo; sets ``obs["velocity_pseudotime"]``."""
+    import scvelo as scv
+
+    with _quiet():
+        scv.tl.velocity_pseudotime(adata)
+
+
+class _quiet:
+    """Keeps scVelo from printing to the terminal."""
+
+    def __enter__(self) -> None:
+        import scvelo as scv
+
+        self._verbosity = scv.settings.verbosity
+        scv.settings.verbosity = 0
+
+    def __exit__(self, *_: object) -> None:
+        import scvelo as scv
+
+        scv.settings.verbosity = self._verbosity

@@ -1,0 +1,166 @@
+"""The whole path from counts to kinetic rates: what the command line and the app's jobs run."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal
+
+from deepvelo import keys
+from deepvelo.config import to_dict
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+    from anndata import AnnData
+
+    from deepvelo.config import Settings
+    from deepvelo.model.blocks import EpochTerms
+
+Step = Literal["prepare", "train", "graph", "embed", "scores", "rates"]
+
+_RECORDED_VERSIONS = ("deepvelo-explorer", "torch", "torch-geometric", "scanpy", "scvelo", "anndata", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run is.
+
+    ``epoch`` counts from 1 while the step is ``train`` and is 0 otherwise; ``terms`` holds that
+    epoch's loss terms.
+    """
+
+    step: Step
+    epoch: int = 0
+    n_epochs: int = 0
+    terms: dict[str, float] = field(default_factory=dict)
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A finished fit: everything the run store keeps."""
+
+    adata: AnnData
+    history: pd.DataFrame
+    weights: dict[str, torch.Tensor]
+    settings: Settings
+    metrics: dict[str, float | int | str]
+
+
+def run(
+    adata: AnnData,
+    settings: Settings,
+    *,
+    cluster_key: str | None = None,
+    basis: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Result:
+    """Prepare, fit, and compute everything the views show.
+
+    Parameters
+    ----------
+    adata
+        Spliced and unspliced counts, or moments; not changed.
+    cluster_key
+        Grouping in ``obs``; by default one that looks like cell types, else Leiden clusters.
+    basis
+        Embedding for the arrows, without ``X_``; by default UMAP.
+    on_progress
+        Told of every step and epoch. What it raises stops the run and is passed on; raise `CancelledError`
+        to cancel.
+
+    Returns
+    -------
+    ``result.adata`` holds the cells and the genes used, with the keys listed in `deepvelo.keys`.
+
+    Raises
+    ------
+    InputError
+        Data or settings do not allow a fit.
+    """
+    # These take seconds to import; reading settings or asking for help should not wait for them.
+    from deepvelo import checks, pp, tl
+    from deepvelo.memory import peak_memory
+
+    tell = on_progress or (lambda _: None)
+    started = time.perf_counter()
+    checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
+    tell(Progress(step="prepare"))
+    prepared = pp.prepare(adata, settings, cluster_key=cluster_key)
+    cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
+    seconds_prepare = time.perf_counter() - started
+
+    n_epochs = settings.training.n_epochs
+
+    def on_epoch(terms: EpochTerms) -> None:
+        values = terms._asdict()
+        tell(Progress(step="train", epoch=values.pop("epoch"), n_epochs=n_epochs, terms=values))
+
+    training_started = time.perf_counter()
+    fit = tl.velocity(prepared, settings=settings, on_epoch=on_epoch)
+    seconds_train = time.perf_counter() - training_started
+
+    tell(Progress(step="graph"))
+    tl.velocity_graph(prepared)
+    tl.velocity_pseudotime(prepared)
+    tell(Progress(step="embed"))
+    tl.velocity_embedding(prepared, basis=basis)
+    tell(Progress(step="scores"))
+    _score(prepared, cluster_key=cluster_key)
+    tell(Progress(step="rates"))
+    tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
+
+    prepared.uns[keys.DEEPVELO] = {
+        "settings": json.dumps(to_dict(settings)),
+        "preset": settings.preset,
+        "seed": settings.seed,
+        "cluster_key": cluster_key,
+        "basis": basis,
+        "versions": json.dumps(
+            {"python": platform.python_version()} | {p: version(p) for p in _RECORDED_VERSIONS}
+        ),
+    }
+    metrics: dict[str, float | int | str] = {
+        "consistency": float(prepared.obs[keys.CONSISTENCY].mean()),
+        "consistency_celltype": float(prepared.obs[keys.CONSISTENCY_CELLTYPE].mean()),
+        **tl.rate_scores(prepared, cluster_key=cluster_key),
+        "n_cells": prepared.n_obs,
+        "n_genes": prepared.n_vars,
+        "n_velocity_genes": int(prepared.var[keys.VELOCITY_GENES].sum()),
+        "n_epochs": len(fit.history),
+        "seconds_prepare": seconds_prepare,
+        "seconds_train": seconds_train,
+        "seconds_total": time.perf_counter() - started,
+        "peak_memory_mb": peak_memory() / 2**20,
+    }
+    return Result(
+        adata=prepared, history=_table(fit.history), weights=fit.weights, settings=settings, metrics=metrics
+    )
+
+
+def _score(adata: AnnData, *, cluster_key: str) -> None:
+    from deepvelo import tl
+
+    velocity, groups = adata.layers[keys.VELOCITY], adata.obs[cluster_key]
+    adata.obs[keys.CONSISTENCY] = tl.consistency(velocity, adata.obsp[keys.DISTANCES])
+    adata.obs[keys.CONSISTENCY_CELLTYPE] = tl.consistency_celltype(velocity, groups)
+    adata.var[keys.MULTIKINETIC_SCORE] = tl.multikinetic_score(
+        adata.layers[keys.BETA],
+        adata.layers[keys.GAMMA],
+        adata.layers[keys.MU],
+        adata.layers[keys.MS],
+        groups=groups,
+    )
+
+
+def _table(history: list[EpochTerms]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(history)

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from deepvelo import keys
+from deepvelo.datasets.simulation import KINDS, draw, simulate
+from deepvelo.errors import InputError
+
+SMALL = {"n_cells": 60, "n_genes": 30, "depth": 300.0}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_brings_counts_and_truth(kind):
+    adata = simulate(kind=kind, **SMALL)
+    assert adata.shape == (60, 30)
+    for layer in (keys.SPLICED, keys.UNSPLICED):
+        assert sparse.isspmatrix_csr(adata.layers[layer])
+        assert adata.layers[layer].dtype == np.int32
+        assert adata.layers[layer].data.min() > 0
+    for layer in (keys.TRUE_ALPHA, keys.TRUE_BETA, keys.TRUE_GAMMA):
+        assert (adata.layers[layer] > 0).all()
+    groups = adata.obs[keys.CLUSTERS].cat.categories
+    assert (adata.obs[keys.CLUSTERS].value_counts() > 0).all()
+    assert len(set(adata.uns[keys.colors(keys.CLUSTERS)])) == len(groups)
+    assert adata.obs_names.is_unique
+    assert adata.var_names.is_unique
+    assert adata.var_names.str.startswith("Sim").all()
+
+
+def test_same_seed_same_data_and_another_seed_other_data():
+    first, again, other = (simulate(**SMALL, seed=seed) for seed in (5, 5, 6))
+    for layer in first.layers:
+        one, two = (sparse.csr_matrix(data.layers[layer]) for data in (first, again))
+        assert one.data.tobytes() == two.data.tobytes()
+        assert one.indices.tobytes() == two.indices.tobytes()
+    assert first.obs.equals(again.obs)
+    assert (first.layers[keys.SPLICED] != other.layers[keys.SPLICED]).nnz > 100
+
+
+def test_depth_changes_the_counts_and_not_the_tissue():
+    shallow, deep = (simulate(n_cells=200, n_genes=50, depth=depth) for depth in (200, 5000))
+    np.testing.assert_array_equal(shallow.layers[keys.TRUE_VELOCITY], deep.layers[keys.TRUE_VELOCITY])
+    for adata, depth in ((shallow, 200), (deep, 5000)):
+        assert np.median(np.asarray(adata.layers[keys.SPLICED].sum(axis=1))) == pytest.approx(depth, rel=0.1)
+
+
+def test_counts_have_the_mean_and_spread_stated():
+    adata, truth = draw(kind="linear", n_cells=4000, n_genes=20, depth=400, seed=0)
+    states = truth.states()
+    for layer, molecules in ((keys.SPLICED, states.s), (keys.UNSPLICED, states.u)):
+        mean = truth.capture * truth.size[:, None] * molecules
+        counts = adata.layers[layer].toarray()
+        error = np.sqrt((mean + 0.05 * mean**2).sum(axis=0))
+        assert (np.abs((counts - mean).sum(axis=0)) < 4 * error).all(), "mean of the counts"
+        spread = ((counts - mean) ** 2).sum() / (mean + 0.05 * mean**2).sum()
+        assert spread == pytest.approx(1.0, abs=0.05), "variance: mean + 0.05 mean^2"
+
+
+def test_stored_velocity_follows_from_the_stored_rates():
+    adata, truth = draw(kind="branching", **SMALL, seed=2)
+    states = truth.states()
+    truth.attach(adata)
+    layers = adata.layers
+    ds = layers[keys.TRUE_BETA] * states.u - layers[keys.TRUE_GAMMA] * states.s
+    du = layers[keys.TRUE_ALPHA] - layers[keys.TRUE_BETA] * states.u
+    np.testing.assert_allclose(layers[keys.TRUE_VELOCITY], ds, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(layers[keys.TRUE_VELOCITY_U], du, rtol=1e-3, atol=1e-3)
+    assert np.abs(ds).max() > 10
+
+
+def test_nothing_moves_in_static_tissue():
+    adata = simulate(kind="static", **SMALL)
+    turnover = adata.layers[keys.TRUE_ALPHA]
+    assert np.abs(adata.layers[keys.TRUE_VELOCITY]).max() < 1e-9 * turnover.max()
+    assert np.abs(adata.layers[keys.TRUE_VELOCITY_U]).max() < 1e-9 * turnover.max()
+
+
+def test_one_lineage_has_one_set_of_rates_and_branches_do_not():
+    linear, branching = simulate(kind="linear", **SMALL), simulate(kind="branching", **SMALL)
+    assert not linear.var[keys.RATES_DIFFER].any()
+    for layer in (keys.TRUE_BETA, keys.TRUE_GAMMA):
+        assert np.ptp(linear.layers[layer], axis=0).max() == 0
+        varies = np.ptp(branching.layers[layer], axis=0) > 0
+        np.testing.assert_array_equal(varies, branching.var[keys.RATES_DIFFER])
+    assert branching.obs[keys.LINEAGE].nunique() == 3
+
+
+def test_stages_follow_each_other_and_overlap():
+    adata = simulate(kind="linear", n_cells=400, n_genes=20)
+    time = adata.obs.groupby(keys.CLUSTERS, observed=True)[keys.TRUE_TIME].agg(["min", "mean", "max"])
+    assert time["mean"].is_monotonic_increasing
+    assert (time["max"].to_numpy()[:-1] > time["min"].to_numpy()[1:]).all()
+
+
+def test_groups_have_the_proportions_of_the_tissue():
+    numbers = simulate(n_cells=3396, n_genes=10).obs[keys.CLUSTERS].value_counts()
+    assert numbers.sum() == 3396
+    assert numbers["Granule mature"] / numbers["Neuroblast"] == pytest.approx(1086 / 560, rel=0.02)
+    assert numbers.idxmin() == "nIPC"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kind": "spiral"}, "no simulation of kind 'spiral'. Choose one of dentate, linear"),
+        ({"n_cells": 13}, "14 groups of cells.*n_cells = 13"),
+        ({"n_genes": 9}, "at least 10 genes.*9"),
+        ({"depth": 0.0}, "depth.*above 0, got 0.0"),
+        ({"depth": float("nan")}, "depth.*got nan"),
+    ],
+)
+def test_impossible_wishes_are_told_in_a_sentence(wrong, message):
+    with pytest.raises(InputError, match=message):
+        simulate(**SMALL | wrong)

@@ -1,0 +1,56 @@
+"""Where the released network differs from the paper's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from deepvelo.config import NetworkConfig
+from deepvelo.model.released import ReleasedNetwork
+
+PATH = torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]])
+CONFIG = NetworkConfig(
+    hidden_sizes=(5, 4), dropout=0.5, nonnegative_rates=False, start="random", rate_layer="graph"
+)
+
+
+def network(*, with_alpha=True) -> ReleasedNetwork:
+    torch.manual_seed(0)
+    return ReleasedNetwork(3, CONFIG, with_alpha=with_alpha)
+
+
+def test_last_layer_is_a_graph_convolution():
+    net = network().eval()
+    with_self = torch.tensor([[1.0, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 1], [0, 0, 1, 1]])
+    scale = with_self.sum(1).rsqrt()
+    normalised = scale[:, None] * with_self * scale
+    features = torch.rand(4, 6)
+    hidden = features
+    for convolution in net.convolutions:
+        hidden = torch.relu(normalised @ hidden @ convolution.lin.weight.T + convolution.bias)
+    out = normalised @ hidden @ net.rate_layer.weight.T + net.rate_layer.bias
+    alpha, beta, gamma = net(features, PATH)
+    assert torch.allclose(torch.cat([beta, gamma, alpha], dim=1), out, atol=1e-6)
+
+
+def test_a_share_of_the_rates_is_dropped_in_training_and_stays_dropped_in_every_block():
+    net = network().train()
+    torch.nn.init.ones_(net.rate_layer.bias)
+    hidden = net.hidden(torch.rand(4, 6), PATH)
+    whole = net.rates(hidden)
+    assert 0 < (torch.cat(list(whole)) == 0).float().mean() < 1
+    for part, all_genes in zip(net.rates(hidden, slice(1, 3)), whole, strict=True):
+        assert torch.equal(part, all_genes[:, 1:3])
+    assert (torch.cat(list(net.eval()(torch.rand(4, 6), PATH))) != 0).all()
+
+
+def test_without_unspliced_velocity_alpha_is_not_a_number():
+    alpha, beta, gamma = network(with_alpha=False).eval()(torch.rand(4, 6), PATH)
+    assert torch.isnan(alpha).all()
+    assert torch.isfinite(beta).all()
+    assert torch.isfinite(gamma).all()
+
+
+def test_it_has_no_steady_state_start():
+    with pytest.raises(ValueError, match=r"knows no start but 'random'.*Got 'steady_state'"):
+        NetworkConfig(rate_layer="graph")

@@ -1,0 +1,67 @@
+"""Maps and scores of the rates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from anndata import AnnData
+
+from deepvelo import keys
+from deepvelo.tl import rate_scores, rates_embedding
+
+
+def two_kinetic_types(*, alpha: bool = True) -> AnnData:
+    """80 cells x 6 genes; two types whose rates lie far apart, mixed in no other way."""
+    rng = np.random.default_rng(0)
+    types = np.repeat(["one", "two"], 40)
+    adata = AnnData(np.zeros((80, 6), dtype=np.float32))
+    adata.obs["clusters"] = pd.Categorical(types)
+    for key in keys.RATES:
+        adata.layers[key] = (rng.normal(1, 0.1, (80, 6)) + 5 * (types == "two")[:, None]).astype(np.float32)
+    if not alpha:
+        adata.layers[keys.ALPHA][:] = np.nan
+    return adata
+
+
+def test_types_with_their_own_rates_are_found():
+    adata = two_kinetic_types()
+    rates_embedding(adata, n_neighbors=10, seed=0)
+    scores = rate_scores(adata, cluster_key="clusters")
+    assert scores["ari_rates"] > 0.4  # Leiden may split a type, but mixes none
+    assert (pd.crosstab(adata.obs["clusters"], adata.obs[keys.RATES_LEIDEN]) > 0).sum().max() == 1
+    assert scores["silhouette_rates"] > 0.5
+    for key in (keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP):
+        assert adata.obsm[key].shape == (80, 2)
+
+
+def test_shuffled_types_score_nothing():
+    adata = two_kinetic_types()
+    adata.obs["clusters"] = pd.Categorical(np.random.default_rng(1).permutation(adata.obs["clusters"]))
+    rates_embedding(adata, n_neighbors=10, seed=0)
+    scores = rate_scores(adata, cluster_key="clusters")
+    assert abs(scores["ari_rates"]) < 0.1
+    assert abs(scores["silhouette_rates"]) < 0.1
+
+
+def test_a_rate_that_was_not_estimated_is_left_out():
+    adata = two_kinetic_types(alpha=False)
+    rates_embedding(adata, n_neighbors=10, seed=0)
+    assert keys.X_ALPHA_UMAP not in adata.obsm
+    assert np.isfinite(adata.obsm[keys.X_RATES_UMAP]).all()
+
+
+def test_one_group_has_no_scores():
+    adata = two_kinetic_types()
+    rates_embedding(adata, n_neighbors=10, seed=0)
+    adata.obs["clusters"] = "same"
+    assert all(np.isnan(score) for score in rate_scores(adata, cluster_key="clusters").values())
+
+
+def test_same_seed_same_map():
+    maps = []
+    for _ in range(2):
+        adata = two_kinetic_types()
+        rates_embedding(adata, n_neighbors=10, seed=3)
+        maps.append(adata.obsm[keys.X_RATES_UMAP])
+    assert maps[0] == pytest.approx(maps[1], abs=0)
