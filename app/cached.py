@@ -1,0 +1,224 @@
+"""Cached calls into the library, every cache bounded.
+
+What a ``cache_resource`` returns is shared by all visitors: read it, never change it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from anndata import AnnData
+
+from app.files import data_folder as data_folder
+from app.files import runs_folder as runs_folder
+from app.jobs import Jobs
+from deepvelo import checks, keys
+from deepvelo.config import Settings
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.io.join import JoinReport, join
+from deepvelo.io.read import read
+from deepvelo.io.runs import Run, RunInfo, RunStore
+from deepvelo.pp.prepare import chosen_cluster_key
+from deepvelo.tl.embedding import StreamLines, grid_arrows, stream_lines
+from deepvelo.tl.graph import velocity_embedding
+
+
+def store() -> RunStore:
+    """The run store of this server."""
+    return _store(runs_folder())
+
+
+@st.cache_resource(max_entries=4)
+def _store(folder: Path) -> RunStore:
+    return RunStore(folder)
+
+
+def jobs() -> Jobs:
+    """Background work of this server, one queue for all visitors."""
+    return _jobs(os.environ.get("DEEPVELO_SCHEDULER") or None, runs_folder())
+
+
+@st.cache_resource(max_entries=4)
+def _jobs(scheduler: str | None, folder: Path) -> Jobs:
+    return Jobs(scheduler, folder)
+
+
+def runs() -> list[RunInfo]:
+    """All finished runs, newest first."""
+    return store().list()
+
+
+def open_run(run_id: str) -> Run:
+    """A finished run by its name in the store.
+
+    Raises
+    ------
+    InputError
+        There is no such run; the name may come from anyone's URL.
+    """
+    return _open_run(runs_folder(), run_id)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _open_run(folder: Path, run_id: str) -> Run:
+    run_store = _store(folder)
+    if run_id not in {info.run_id for info in run_store.list()}:
+        msg = f"There is no run {run_id!r} on this server. Choose another run in the sidebar."
+        raise InputError(msg)
+    return run_store.open(run_id)
+
+
+def delete_run(run_id: str) -> None:
+    """Remove a run from the store and from the caches."""
+    store().delete(run_id)
+    _open_run.clear(runs_folder(), run_id)
+
+
+def find_run(
+    source: DataSource, settings: Settings, cluster_key: str | None, basis: str | None
+) -> RunInfo | None:
+    """A finished run of the same data with the same settings."""
+    return store().find(source.hash(), settings, cluster_key=cluster_key, basis=basis)
+
+
+def gene_values(run_id: str, layer: str, gene: str) -> np.ndarray:
+    """One gene of one layer, shape ``(n_cells,)``, float32."""
+    return _gene_values(runs_folder(), run_id, layer, gene)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _gene_values(folder: Path, run_id: str, layer: str, gene: str) -> np.ndarray:
+    return _open_run(folder, run_id).gene(layer, gene)
+
+
+def stream(run_id: str, basis: str, density: float, smooth: float) -> StreamLines:
+    """Stream lines of a run's velocity on an embedding."""
+    return _stream(runs_folder(), run_id, basis, density, smooth)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _stream(folder: Path, run_id: str, basis: str, density: float, smooth: float) -> StreamLines:
+    points = _open_run(folder, run_id).obsm[keys.embedding(basis)][:, :2]
+    return stream_lines(points, _velocity_on(folder, run_id, basis), density=density, smooth=smooth)
+
+
+def arrows(run_id: str, basis: str, density: float, smooth: float) -> tuple[np.ndarray, np.ndarray]:
+    """Velocity of a run on a grid over an embedding: positions and arrows, each ``(n_points, 2)``."""
+    return _arrows(runs_folder(), run_id, basis, density, smooth)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _arrows(
+    folder: Path, run_id: str, basis: str, density: float, smooth: float
+) -> tuple[np.ndarray, np.ndarray]:
+    points = _open_run(folder, run_id).obsm[keys.embedding(basis)][:, :2]
+    return grid_arrows(points, _velocity_on(folder, run_id, basis), density=density, smooth=smooth)
+
+
+def velocity_on(run_id: str, basis: str) -> np.ndarray:
+    """Arrows of a run on an embedding, shape ``(n_cells, 2)``; projected once where the run has none.
+
+    Raises
+    ------
+    InputError
+        The run keeps no velocity graph to project with.
+    """
+    return _velocity_on(runs_folder(), run_id, basis)
+
+
+@st.cache_data(max_entries=32, show_spinner="Projecting velocity onto the embedding")
+def _velocity_on(folder: Path, run_id: str, basis: str) -> np.ndarray:
+    run = _open_run(folder, run_id)
+    if keys.velocity_embedding(basis) in run.obsm:
+        return run.obsm[keys.velocity_embedding(basis)][:, :2]
+    adata = run.to_adata()
+    if keys.VELOCITY_GRAPH not in adata.uns:
+        msg = f"This run has no arrows on {basis!r} and no velocity graph. Choose {run.info.basis!r} instead."
+        raise InputError(msg)
+    # Under a name of its own, so that scVelo projects onto the two drawn dimensions, of a PCA too.
+    adata.obsm[keys.embedding("drawn")] = adata.obsm[keys.embedding(basis)][:, :2]
+    return velocity_embedding(adata, basis="drawn")
+
+
+def dataset(source: DataSource) -> AnnData:
+    """The data of a source, in memory; shared, so read only."""
+    return _dataset(source, _stamp(source))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the data")
+def _dataset(source: DataSource, stamp: tuple[int, ...]) -> AnnData:
+    return source.load()
+
+
+def summary(source: DataSource) -> checks.Summary:
+    """What was found in the data."""
+    return _summary(source, _stamp(source))
+
+
+@st.cache_data(max_entries=16, show_spinner="Checking the data")
+def _summary(source: DataSource, stamp: tuple[int, ...]) -> checks.Summary:
+    return checks.summarize(_dataset(source, stamp))
+
+
+def fractions(source: DataSource, group_key: str | None) -> pd.DataFrame:
+    """Spliced and unspliced fractions of each group."""
+    return _fractions(source, group_key, _stamp(source))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _fractions(source: DataSource, group_key: str | None, stamp: tuple[int, ...]) -> pd.DataFrame:
+    return checks.unspliced_fractions(_dataset(source, stamp), group_key=group_key)
+
+
+def fit_problem(
+    source: DataSource, settings: Settings, cluster_key: str | None, basis: str | None
+) -> str | None:
+    """Why these settings cannot be fitted to the data, in a sentence; None if they can."""
+    try:
+        _require_fit(source, settings, cluster_key, basis, _stamp(source))
+    except InputError as error:
+        return str(error)
+    return None
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _require_fit(
+    source: DataSource,
+    settings: Settings,
+    cluster_key: str | None,
+    basis: str | None,
+    stamp: tuple[int, ...],
+) -> None:
+    # A cached success; failures, free memory among them, are asked again each time.
+    checks.require_fit(_dataset(source, stamp), settings, cluster_key=cluster_key, basis=basis)
+
+
+def pictures(source: DataSource) -> list[str]:
+    """Embeddings of the data that are made to be looked at."""
+    return checks.pictures(dataset(source))
+
+
+def cluster_key(source: DataSource) -> str:
+    """The grouping that preparation takes when none is named."""
+    return chosen_cluster_key(dataset(source), None)
+
+
+def join_report(source: DataSource) -> JoinReport | None:
+    """How well barcodes matched, for a joined set; None for others."""
+    return _join_report(source, _stamp(source)) if source.kind == "join" else None
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _join_report(source: DataSource, stamp: tuple[int, ...]) -> JoinReport:
+    return join(read(source.path), read(source.counts_path))[1]
+
+
+def _stamp(source: DataSource) -> tuple[int, ...]:
+    """Times of change: a file that was replaced is read again."""
+    paths = [Path(path) for path in (source.path, source.counts_path) if path]
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)

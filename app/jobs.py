@@ -1,0 +1,259 @@
+"""Background fits on Dask distributed: submit, watch, cancel, find again after a reload or a restart.
+
+Everything known of a job lives on the scheduler: its description as a published data set, its story as
+events. This process only asks.
+"""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import logging
+import math
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import cloudpickle
+from distributed import CancelledError, Client, Event, Future, KilledWorker
+
+from app.cluster import LocalWorkers
+from app.job_status import JobStatus, State, from_events
+from deepvelo.config import Settings
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.task import DIED, Job, Runner, run_job
+
+__all__ = ["JobStatus", "Jobs", "State"]
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "deepvelo-fit-"
+TASK = "task-of-"
+CONNECT_SECONDS = 5
+RETRY_SECONDS = 10  # a page that asks every second must not wait for the connection every second
+LOST = "The scheduler has lost this job, most likely because it was restarted. Train again."
+
+
+class Jobs:
+    """The queue of fits.
+
+    Parameters
+    ----------
+    scheduler
+        Address of a Dask scheduler, such as ``tcp://host:8786``, whose workers see the same files and
+        have this package; None starts workers on this machine with the first job.
+    store_folder
+        Run store for the results.
+    n_workers
+        How many fits run at once on this machine.
+    runner
+        What fits; called like `deepvelo.workflow.run`, which is the default.
+    """
+
+    def __init__(
+        self, scheduler: str | None, store_folder: Path, *, n_workers: int = 1, runner: Runner | None = None
+    ) -> None:
+        self._store_folder = Path(store_folder).resolve()
+        self._runner = runner
+        self._scheduler = scheduler
+        self._local = LocalWorkers(n_workers) if scheduler is None else None
+        self._client: Client | None = None
+        self._lock = threading.Lock()
+        self._refused = -math.inf  # when the scheduler last did not answer
+        self._jobs: dict[str, Job] = {}
+        self._futures: dict[str, Future] = {}
+        self._ended: dict[str, JobStatus] = {}
+        atexit.register(self.close)
+
+    def submit(
+        self,
+        source: DataSource,
+        settings: Settings,
+        *,
+        cluster_key: str | None = None,
+        basis: str | None = None,
+        name: str = "",
+    ) -> str:
+        """Queue a fit and return its id.
+
+        Raises
+        ------
+        InputError
+            The scheduler cannot be reached.
+        """
+        submitted = time.time()
+        job = Job(
+            job_id=f"{PREFIX}{int(submitted * 1000):013d}-{secrets.token_hex(3)}",
+            name=name,
+            source=source,
+            settings=settings,
+            cluster_key=cluster_key,
+            basis=basis,
+            store_folder=self._store_folder,
+        )
+        with self._asking() as client:
+            # packed once more: what a worker cannot import then fails this job, not its connection
+            packed = cloudpickle.dumps(partial(run_job, job, self._runner))
+            future = client.submit(lambda work: cloudpickle.loads(work)(), packed, key=job.job_id, pure=False)
+            client.publish_dataset({job.job_id: job, TASK + job.job_id: future})
+        self._jobs[job.job_id], self._futures[job.job_id] = job, future
+        return job.job_id
+
+    def list(self) -> list[JobStatus]:
+        """All jobs the scheduler knows, in the order they were submitted.
+
+        Raises
+        ------
+        InputError
+            The scheduler cannot be reached.
+        """
+        if self._local is not None and not self._local.started:
+            return []  # nothing was submitted yet, and asking should not start processes
+        with self._asking() as client:
+            ids = sorted(str(name) for name in client.list_datasets() if str(name).startswith(PREFIX))
+            found = [self._status(client, job_id) for job_id in ids]
+            if any(status.active for status in found):
+                waiting = (
+                    "" if client.nthreads() or self._local else "No worker is connected to the scheduler yet."
+                )
+        queue = [status.job_id for status in found if status.state == "queued"]
+        return [
+            dataclasses.replace(status, queue_position=queue.index(status.job_id) + 1, message=waiting)
+            if status.state == "queued"
+            else status
+            for status in found
+        ]
+
+    def status(self, job_id: str) -> JobStatus:
+        """One job.
+
+        Raises
+        ------
+        InputError
+            There is no such job, or the scheduler cannot be reached.
+        """
+        for status in self.list():
+            if status.job_id == job_id:
+                return status
+        msg = f"There is no job {job_id[:100]!r}; the server may have been restarted. Train again."
+        raise InputError(msg)
+
+    def cancel(self, job_id: str) -> None:
+        """Ask a job to end: at once while it waits, after the present epoch while it trains.
+
+        Nothing of it is stored. A job that has ended stays as it is.
+
+        Raises
+        ------
+        InputError
+            There is no such job, or the scheduler cannot be reached.
+        """
+        status = self.status(job_id)
+        if not status.active:
+            return
+        with self._asking() as client:
+            Event(job_id, client=client).set()  # the worker looks at it in every epoch
+            if status.state == "queued":
+                self._end(client, job_id, {"event": "cancelled"})
+
+    def same(
+        self,
+        source: DataSource,
+        settings: Settings,
+        *,
+        cluster_key: str | None = None,
+        basis: str | None = None,
+    ) -> JobStatus | None:
+        """The waiting or running job that does just this, so that a page can offer it instead."""
+        wanted = (source, settings, cluster_key, basis)
+        for status in self.list():
+            job = self._jobs[status.job_id]
+            if status.active and (job.source, job.settings, job.cluster_key, job.basis) == wanted:
+                return status
+        return None
+
+    def close(self) -> None:
+        """Let go of the scheduler, and end it if it is this machine's own."""
+        atexit.unregister(self.close)
+        with self._lock:
+            if self._client is not None:
+                self._client.close(timeout=CONNECT_SECONDS)
+                self._client = None
+            if self._local is not None:
+                self._local.close()
+
+    @contextmanager
+    def _asking(self) -> Iterator[Client]:
+        """A connected client; a connection that cannot be made, or breaks, is one sentence."""
+        try:
+            yield self._connected()
+        except (OSError, ValueError, RuntimeError, ImportError, CancelledError) as error:
+            if isinstance(error, InputError):
+                raise
+            where = self._scheduler or "of this machine"
+            logger.warning("no answer from the Dask scheduler %s: %r", where, error)
+            msg = f"The Dask scheduler {where} cannot be reached. Check that it runs and that its address is right."
+            raise InputError(msg) from None
+
+    def _connected(self) -> Client:
+        with self._lock:
+            address = self._local.start() if self._local is not None else self._scheduler
+            if self._client is not None and self._client.status != "running":
+                self._client.close(timeout=0)
+                self._client = None
+                self._futures.clear()  # they ended with it
+            if self._client is None:
+                if time.monotonic() - self._refused < RETRY_SECONDS:
+                    msg = "asked a moment ago"
+                    raise ConnectionError(msg)
+                try:
+                    self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+                except BaseException:
+                    self._refused = time.monotonic()
+                    raise
+            return self._client
+
+    def _status(self, client: Client, job_id: str) -> JobStatus:
+        if job_id in self._ended:
+            return self._ended[job_id]
+        if job_id not in self._jobs:
+            self._jobs[job_id] = client.get_dataset(job_id)
+        job = self._jobs[job_id]
+        status = from_events(job, client.get_events(job_id))
+        if status.active and (message := self._why_dead(client, status)):
+            # its worker may have told the end in the meantime: that counts
+            self._end(client, job_id, {"event": "failed", "message": message})
+            status = from_events(job, client.get_events(job_id))
+        if not status.active:
+            self._ended[job_id] = status
+            self._futures.pop(job_id, None)
+        return status
+
+    def _future(self, client: Client, job_id: str) -> Future:
+        if job_id not in self._futures:
+            self._futures[job_id] = client.get_dataset(TASK + job_id)
+        return self._futures[job_id]
+
+    def _why_dead(self, client: Client, status: JobStatus) -> str:
+        """The reason when nobody works on an active job any more, else nothing."""
+        future = self._future(client, status.job_id)
+        if status.worker is not None and status.worker not in client.nthreads():
+            return DIED
+        if future.status == "error":
+            error = future.exception(timeout=CONNECT_SECONDS)
+            if isinstance(error, KilledWorker):
+                return DIED
+            logger.error("job %s could not start", status.job_id, exc_info=error)
+            what = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
+            return f"The worker could not start this job ({what}). Install the same deepvelo there as on this server."
+        return LOST if future.status in ("lost", "cancelled") else ""
+
+    def _end(self, client: Client, job_id: str, event: dict[str, str]) -> None:
+        """Tell the end of a job on behalf of a worker that cannot, and take it off the queue."""
+        client.log_event(job_id, event)
+        client.cancel([self._future(client, job_id)], force=True)

@@ -1,0 +1,56 @@
+"""Entry of the app: ``python -m streamlit run app/main.py``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
+    sys.path.insert(0, str(ROOT))
+
+import streamlit as st  # noqa: E402
+
+from app import cached, session  # noqa: E402
+from app.widgets.job_status import jobs_in_brief  # noqa: E402
+from app.widgets.run_picker import choose_first_run, run_picker  # noqa: E402
+from deepvelo.errors import InputError  # noqa: E402
+
+GROUPS: dict[str, list[tuple[str, str, str]]] = {
+    "Data": [
+        ("data", "Data", ":material/database:"),
+        ("train", "Train", ":material/model_training:"),
+    ],
+    "Explore": [
+        ("velocity", "Velocity", ":material/air:"),
+        ("phase_portraits", "Phase portraits", ":material/scatter_plot:"),
+        ("kinetic_rates", "Kinetic rates", ":material/speed:"),
+    ],
+}
+
+
+def home() -> None:
+    """The bare address leads to pictures when there are any, else to the data."""
+    session.go("velocity" if cached.runs() else "data")
+
+
+st.set_page_config(
+    page_title="DeepVelo Explorer",
+    page_icon=ROOT / "app" / "icon.svg",
+    layout="wide",
+    initial_sidebar_state=280,
+)
+session.sync_url()
+pages = {
+    group: [st.Page(f"../pages/{name}.py", title=title, icon=icon) for name, title, icon in entries]
+    for group, entries in GROUPS.items()
+}
+page = st.navigation({"": [st.Page(home, title="Home", default=True, visibility="hidden")], **pages})
+try:
+    choose_first_run()
+    with st.sidebar:
+        run_picker()
+        jobs_in_brief()
+    page.run()
+except InputError as error:
+    st.error(str(error))

@@ -1,0 +1,96 @@
+"""What was found in the data: numbers, findings with their remedies, and two pictures."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import cached
+from app.widgets import charts
+from app.widgets.text import escape
+from deepvelo import keys
+from deepvelo.checks import Summary
+from deepvelo.datasets.source import DataSource
+from deepvelo.pl import theme
+from deepvelo.pl.embedding import scatter
+from deepvelo.pl.proportions import proportions
+
+CHART_HEIGHT = 460
+
+
+def numbers(summary: Summary) -> None:
+    """Size, counts and what the file brings along."""
+    unspliced = "none" if summary.unspliced_fraction is None else f"{summary.unspliced_fraction:.0%}"
+    row = st.container(horizontal=True)
+    row.metric("Cells", f"{summary.n_cells:,}")
+    row.metric("Genes", f"{summary.n_genes:,}")
+    row.metric("Unspliced", unspliced, help="Share of unspliced counts; 10 to 25% is usual for 10x data.")
+    row.metric("Integer counts", "yes" if summary.counts_are_integers else "no")
+    row.metric("Moments", "in the file" if summary.has_moments else "to be made")
+
+
+def contents(summary: Summary) -> None:
+    """Names of layers, groupings and embeddings."""
+    lines = {
+        "Layers": ", ".join(f"{name} ({kind})" for name, kind in summary.layers.items()) or "none",
+        "Groupings": ", ".join(summary.groupings) or "none; Leiden clusters will be computed",
+        "Embeddings": ", ".join(summary.embeddings) or "none; a UMAP will be computed",
+    }
+    st.markdown("\n".join(f"- {what}: {escape(found)}" for what, found in lines.items()))
+
+
+def findings(summary: Summary) -> None:
+    """Each finding with its remedy, errors first, one box a level."""
+    for level, draw in {"error": st.error, "warning": st.warning, "ok": st.success}.items():
+        lines = [f"{f.what} {f.remedy}".strip() for f in summary.findings if f.level == level]
+        if lines:
+            draw("\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0])
+
+
+def join_report(source: DataSource) -> None:
+    """How many cells of a joined set found their counts."""
+    report = cached.join_report(source)
+    if report is not None:
+        st.success(
+            f"{report.n_matched:,} of {report.n_processed:,} cells ({report.rate:.0%}) found their counts "
+            f"among {report.n_counts:,} barcodes; {report.genes_shared:,} genes are in both files."
+        )
+
+
+def proportions_chart(source: DataSource, group: str | None) -> None:
+    """Spliced and unspliced share per group."""
+    st.markdown("**Spliced and unspliced counts**")
+    fractions = cached.fractions(source, group)
+    if fractions.empty:
+        st.caption("The layers are no raw counts, so the shares are not known.")
+        return
+    charts.show(proportions(fractions), key="data.proportions", alt="Spliced and unspliced share per group")
+    st.caption("The same share in every group, or one far from 10 to 25%, is a reason to doubt the counts.")
+
+
+def embedding_chart(source: DataSource, group: str | None) -> None:
+    """The embedding that came with the file."""
+    st.markdown("**Cells**")
+    pictures = cached.pictures(source)
+    if not pictures:
+        st.caption("The file brings no embedding; a UMAP will be computed before the training.")
+        return
+    basis = "umap" if "umap" in pictures else pictures[0]
+    adata = cached.dataset(source)
+    points = adata.obsm[keys.embedding(basis)][:, :2]
+    groups = None if group is None else adata.obs[group].astype(str).to_numpy()
+    colors = None if groups is None else theme.group_colors(groups, stored_colors(source, group))
+    figure = scatter(
+        points, groups, colors=colors, axis_name=basis.upper(), dark=charts.is_dark(), height=CHART_HEIGHT
+    )
+    charts.show(figure, key="data.embedding", alt=f"Cells on {basis}, coloured by {group or 'nothing'}")
+
+
+def stored_colors(source: DataSource, group: str | None) -> dict[str, str] | None:
+    """The file's own colours of a grouping, as scanpy keeps them."""
+    adata = cached.dataset(source)
+    key = keys.colors(group or "")
+    if key not in adata.uns or not hasattr(adata.obs[group], "cat"):
+        return None
+    categories = adata.obs[group].cat.categories.astype(str)
+    stored = [str(color) for color in adata.uns[key]]
+    return dict(zip(categories, stored, strict=True)) if len(stored) == len(categories) else None

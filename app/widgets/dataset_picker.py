@@ -1,0 +1,135 @@
+"""Choose the data: sample, server folder, upload, public set, or a processed object with its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import streamlit as st
+
+from app import files, session
+from deepvelo.datasets import public
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.io.read import SUFFIXES
+
+Offer = Callable[[], DataSource] | None  # what the button takes; checked only when it is pressed
+
+KINDS = {
+    "sample": "Sample",
+    "file": "Server folder",
+    "upload": "Upload",
+    "public": "Public set",
+    "join": "Join counts",
+}
+_NO_FILES = "There are no data files in the server's data folder yet. Put some there, or upload one."
+
+
+def dataset_picker() -> None:
+    """Where data can come from, and one button that takes them."""
+    kind = st.segmented_control(
+        "Where are the data?",
+        list(KINDS),
+        format_func=KINDS.__getitem__,
+        default=_chosen_kind(),
+        required=True,
+        key="data.kind",
+        persist_state="session",
+    )
+    left, right = st.columns([6, 1], vertical_alignment="bottom")
+    with left:
+        offer = _OFFERS[kind]()
+    with right:
+        pressed = st.button("Load", disabled=offer is None, width="stretch", icon=":material/input:")
+    if pressed and offer is not None:
+        try:
+            session.set_source(offer())
+        except InputError as error:
+            st.error(str(error))
+            session.set_source(None)
+
+
+def _chosen_kind() -> str:
+    """Where the data of the URL came from, so that the picker agrees with the page below."""
+    kind = (session.source_text() or "sample").partition(":")[0]
+    return kind if kind in KINDS else "sample"
+
+
+def _chosen_names(names: list[str]) -> list[int]:
+    """Positions of the chosen files in the list; the first where none is chosen."""
+    chosen = (session.source_text() or "").partition(":")[2].split("|")
+    return [names.index(name) if name in names else 0 for name in [*chosen, ""]]
+
+
+def _sample() -> Offer:
+    st.markdown("A simulated set in the shape of the mouse dentate gyrus, ready to explore.")
+    return partial(DataSource, kind="sample")
+
+
+def _file() -> Offer:
+    names = files.listing()
+    if not names:
+        st.markdown(_NO_FILES)
+        return None
+    name = st.selectbox(
+        "File", names, index=_chosen_names(names)[0], key="data.file", persist_state="session"
+    )
+    return partial(files.file_source, name)
+
+
+def _upload() -> Offer:
+    upload = st.file_uploader(
+        f"File, up to {files.MAX_UPLOAD_MB} MB; larger ones belong into the server's data folder",
+        type=[suffix.rsplit(".")[-1] for suffix in SUFFIXES],
+        key="data.upload",
+    )
+    if upload is None:
+        return None
+    return lambda: files.file_source(files.save_upload(upload, upload.name))
+
+
+def _public() -> Offer:
+    labels = {name: f"{name}: {about}" for name, about in public.NAMES.items()}
+    name = st.selectbox(
+        "Set",
+        list(labels),
+        format_func=labels.__getitem__,
+        help="Downloaded once through scVelo, then kept on this server.",
+        key="data.public",
+        persist_state="session",
+    )
+    return partial(DataSource, kind="public", name=name)
+
+
+def _join() -> Offer:
+    names = files.listing()
+    if not names:
+        st.markdown(_NO_FILES)
+        return None
+    left, right = st.columns(2)
+    processed = left.selectbox(
+        "Processed object",
+        names,
+        index=_chosen_names(names)[0],
+        help="With the cell groups and the embedding, but without spliced and unspliced counts.",
+        key="data.processed",
+        persist_state="session",
+    )
+    counts = right.selectbox(
+        "Counts",
+        names,
+        index=_chosen_names(names)[1],
+        help="A loom or h5ad file with spliced and unspliced counts; barcodes are matched by themselves.",
+        key="data.counts",
+        persist_state="session",
+    )
+    return partial(files.join_source, processed, counts)
+
+
+_OFFERS: dict[str, Callable[[], Offer]] = {
+    "sample": _sample,
+    "file": _file,
+    "upload": _upload,
+    "public": _public,
+    "join": _join,
+}

@@ -1,0 +1,30 @@
+"""What a page shows when it has nothing to show: one sentence, and where to go next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import streamlit as st
+
+from app import session
+from deepvelo.errors import InputError
+
+
+def empty_state(sentence: str, *, button: str, page: str) -> NoReturn:
+    """Say what is missing, offer the page where it comes from, and end this page."""
+    st.info(sentence, icon=":material/info:")
+    if st.button(button, type="primary", icon=":material/arrow_forward:"):
+        session.go(page)
+    st.stop()
+
+
+@contextmanager
+def stop_on_error() -> Iterator[None]:
+    """Show what a visitor can mend as a sentence, and end the page there."""
+    try:
+        yield
+    except InputError as error:
+        st.error(str(error))
+        st.stop()

@@ -1,0 +1,36 @@
+"""Which gene the pictures show."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import session
+from deepvelo import checks, keys
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run
+
+
+def gene_picker(run: Run, *, label: str = "Gene") -> str:
+    """Searchable box of the run's genes; returns the chosen one.
+
+    A gene of the URL that the run does not have is named, with the nearest names, and the first gene of
+    the list is shown in its place.
+    """
+    genes = ranked_genes(run)
+    chosen = session.gene()
+    if chosen is not None:
+        try:
+            chosen = checks.require_gene(run.var.index, chosen)
+        except InputError as error:
+            st.error(str(error))
+            chosen = None
+    shown = chosen or genes[0]
+    st.selectbox(label, genes, **session.linked("gene", shown), placeholder="Search by name")
+    return shown
+
+
+def ranked_genes(run: Run) -> list[str]:
+    """Genes with a velocity, those whose rates differ most between cell groups first, then the others."""
+    var = run.var
+    order = var.sort_values([keys.VELOCITY_GENES, keys.MULTIKINETIC_SCORE], ascending=False, kind="stable")
+    return [str(name) for name in order.index]

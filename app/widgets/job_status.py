@@ -1,0 +1,157 @@
+"""Background jobs: one line for the sidebar, live curves for the training page."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, session
+from app.estimate import in_words
+from app.job_status import JobStatus
+from app.widgets import charts
+from app.widgets.text import escape
+from deepvelo.errors import InputError
+from deepvelo.pl.training_curve import training_curve
+
+STEPS = {
+    "prepare": "Preparing the data",
+    "train": "Training",
+    "graph": "Velocity graph",
+    "embed": "Embeddings",
+    "scores": "Scores",
+    "rates": "Kinetic rates",
+}
+CURVE_HEIGHT = 300
+MAX_POINTS = 500  # of a loss curve: it travels to the browser every second
+BRIEF_SECONDS = 2
+MAX_LINES = 3
+_ENDED = {"finished": ":material/check:", "failed": ":material/error:", "cancelled": ":material/cancel:"}
+
+
+def jobs_in_brief() -> None:
+    """What is being computed now and what has ended since, for the sidebar of every page."""
+    try:
+        jobs = cached.jobs().list()
+    except InputError as error:  # the pictures of finished runs need no scheduler
+        st.caption(f":material/warning: {error}")
+        return
+    active = [job.job_id for job in jobs if job.active]
+    session.watch_jobs(active)
+    watched = session.watched_jobs()
+    for job in jobs:
+        if job.job_id in watched and not job.active:
+            st.caption(f"{_ENDED[job.state]} {_name(job)}: {job.state}")
+    if active:
+        st.fragment(_lines, run_every=BRIEF_SECONDS)(active)
+
+
+def _lines(job_ids: list[str]) -> None:
+    for job in _still_active(job_ids)[:MAX_LINES]:
+        st.caption(f":material/progress_activity: {_name(job)}: {_where(job)}")
+
+
+def live_jobs() -> None:
+    """Every job of this server that runs or waits, refreshed each second, and how the watched ones ended.
+
+    The list comes from the server, so a reload, or another browser, finds the same jobs still going.
+    """
+    try:
+        jobs = cached.jobs().list()
+    except InputError as error:
+        st.error(str(error))
+        return
+    watched = session.watched_jobs()
+    for job in jobs:
+        if job.job_id in watched and not job.active:
+            _outcome(job)
+    active = [job.job_id for job in jobs if job.active]
+    session.watch_jobs(active)
+    if active:
+        st.fragment(_panels, run_every=1)(active)
+
+
+def _panels(job_ids: list[str]) -> None:
+    for job in _still_active(job_ids):
+        _panel(job)
+
+
+def _still_active(job_ids: list[str]) -> list[JobStatus]:
+    """These jobs, for a fragment; when one has ended the whole page is drawn anew: there is a new run."""
+    try:
+        jobs = {job.job_id: job for job in cached.jobs().list()}
+    except InputError as error:
+        st.error(str(error))
+        return []
+    if any(job_id not in jobs or not jobs[job_id].active for job_id in job_ids):
+        st.rerun()
+    return [jobs[job_id] for job_id in job_ids]
+
+
+def _panel(job: JobStatus) -> None:
+    with st.container(border=True):
+        left, right = st.columns([6, 1], vertical_alignment="center")
+        left.markdown(f"**{_name(job)}** · {_where(job)}")
+        right.button(
+            "Cancel", key=f"cancel.{job.job_id}", on_click=_cancel, args=(job.job_id,), width="stretch"
+        )
+        progress = job.progress
+        if progress is not None and progress.step == "train":
+            st.progress(progress.epoch / max(progress.n_epochs, 1))
+        history = pd.DataFrame(job.history)
+        if not history.empty:
+            thinned = history.iloc[:: len(history) // MAX_POINTS + 1]
+            charts.show(
+                training_curve(thinned, height=CURVE_HEIGHT),
+                key=f"curve.{job.job_id}",
+                alt="Terms of the loss by epoch",
+            )
+
+
+def _outcome(job: JobStatus) -> None:
+    text, action, dismiss = st.columns([5, 1.4, 0.5], vertical_alignment="center")
+    match job.state:
+        case "finished":
+            text.success(f"**{_name(job)}** is done.")
+            if action.button("See the velocity", key=f"see.{job.job_id}", type="primary", width="stretch"):
+                session.unwatch_job(job.job_id)
+                session.set_run(job.run_id)
+                session.go("velocity")
+        case "cancelled":
+            text.info(f"**{_name(job)}** was cancelled; nothing of it is stored.")
+        case _:
+            text.error(f"**{_name(job)}** failed. {job.message}")
+    dismiss.button(
+        "",
+        key=f"dismiss.{job.job_id}",
+        icon=":material/close:",
+        help="Dismiss",
+        type="tertiary",
+        on_click=session.unwatch_job,
+        args=(job.job_id,),
+    )
+
+
+def _cancel(job_id: str) -> None:
+    try:
+        cached.jobs().cancel(job_id)
+    except InputError as error:
+        st.error(str(error))
+        return
+    st.toast("It stops after the present step or epoch.")
+
+
+def _name(job: JobStatus) -> str:
+    """What people call the job; user text, so without markup."""
+    return escape(job.name or f"{job.source.label}, {job.settings.preset}, seed {job.settings.seed}")
+
+
+def _where(job: JobStatus) -> str:
+    if job.state == "queued":
+        return f"waiting, number {job.queue_position} in the queue. {job.message}".rstrip()
+    if job.progress is None:
+        return "starting"
+    step = STEPS.get(job.progress.step, job.progress.step)
+    if job.progress.step == "train":
+        step += f", epoch {job.progress.epoch} of {job.progress.n_epochs}"
+    left = "" if job.seconds_left is None else f", about {in_words(job.seconds_left)} left"
+    return step + left

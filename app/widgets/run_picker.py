@@ -1,0 +1,76 @@
+"""Which finished run the pictures show."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import cached, session
+from app.widgets.empty import empty_state
+from app.widgets.text import escape
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run, RunInfo
+
+
+def run_label(info: RunInfo) -> str:
+    """One line that tells runs apart."""
+    s = info.settings
+    return f"{info.name} · k {s.graph.n_neighbors} · λ {s.objective.lambda_u:g}/{s.objective.lambda_s:g}"
+
+
+def run_details(info: RunInfo) -> str:
+    """What was fitted, how and when."""
+    s = info.settings
+    return (
+        f"{escape(info.data_name)}. Preset {s.preset}, {s.graph.n_neighbors} graph and "
+        f"{s.graph.n_candidates} candidate neighbours, λ {s.objective.lambda_u:g} and "
+        f"{s.objective.lambda_s:g}, {s.training.n_epochs} epochs, seed {s.seed}. "
+        f"{info.created[:16].replace('T', ' ')} UTC."
+    )
+
+
+def choose_first_run() -> None:
+    """At first sight show the sample's newest run, or the newest of all."""
+    runs = cached.runs()
+    if session.run_id() is None and runs:
+        sample = DataSource(kind="sample").label
+        first = next((info for info in runs if info.data_name == sample), runs[0])
+        session.set_run(first.run_id)
+
+
+def run_picker() -> None:
+    """Select box of all finished runs, for the sidebar."""
+    runs = {info.run_id: info for info in cached.runs()}
+    labels = {run_id: run_label(info) for run_id, info in runs.items()}
+    if not labels:
+        st.caption("No runs yet.")
+        return
+    chosen = session.run_id()
+    st.selectbox(
+        "Run",
+        list(labels),
+        format_func=labels.__getitem__,
+        placeholder="Choose a run",
+        **session.linked("run", chosen if chosen in labels else None),
+    )
+    if chosen in runs:
+        st.caption(run_details(runs[chosen]))
+
+
+def require_run() -> Run:
+    """The chosen run; without one the page says so, offers the next step and ends."""
+    run_id = session.run_id()
+    if run_id is None:
+        empty_state("No velocity yet. Choose data, then train on them.", button="Choose data", page="data")
+    try:
+        return cached.open_run(run_id)
+    except InputError as error:
+        st.error(str(error))
+    if cached.runs():
+        st.button("Show the newest run", type="primary", on_click=_choose_newest)
+        st.stop()
+    empty_state("There are no runs yet. Choose data, then train on them.", button="Choose data", page="data")
+
+
+def _choose_newest() -> None:
+    session.set_run(cached.runs()[0].run_id)

@@ -1,0 +1,83 @@
+"""Table of finished runs with their settings and scores; choose one or delete it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import cached, session
+from app.estimate import in_words
+from app.widgets.text import escape
+from deepvelo.errors import InputError
+from deepvelo.io.runs import RunInfo
+
+SCORES = {
+    "consistency": "Consistency",
+    "consistency_celltype": "Within type",
+    "silhouette_rates": "Silhouette",
+    "ari_rates": "ARI",
+}
+_SCORES_NOTE = (
+    "Consistency is the mean cosine of a cell's velocity with its neighbours', or with all cells of its type. "
+    "A graph network averages neighbours, so some of it is built in: smooth is not correct. "
+    "Silhouette and adjusted Rand index say how well the kinetic rates match the cell groups."
+)
+
+
+def run_table() -> None:
+    """All runs of this server, newest first."""
+    runs = cached.runs()
+    if not runs:
+        st.caption("No finished runs yet.")
+        return
+    chosen = st.dataframe(
+        pd.DataFrame([_row(info) for info in runs]),
+        hide_index=True,
+        key="train.runs",
+        on_select="rerun",
+        selection_mode="single-row",
+        column_config={title: st.column_config.NumberColumn(format="%.3f") for title in SCORES.values()},
+        alt="Finished runs with settings and scores",
+    )
+    st.caption(_SCORES_NOTE)
+    rows = [row for row in chosen.selection.rows if row < len(runs)]
+    if not rows:
+        st.caption("Select a row to open or delete the run.")
+        return
+    info = runs[rows[0]]
+    with st.container(horizontal=True):
+        if st.button("Open this run", icon=":material/visibility:"):
+            session.set_run(info.run_id)
+            session.go("velocity")
+        with st.popover("Delete", icon=":material/delete:"):
+            st.markdown(f"Delete **{escape(info.name)}** for good?")
+            st.button("Delete the run", on_click=_delete, args=(info.run_id,))
+
+
+def _row(info: RunInfo) -> dict[str, object]:
+    s, metrics = info.settings, info.metrics
+    return {
+        "Run": info.name,
+        **{title: metrics.get(key) for key, title in SCORES.items()},
+        "Preset": s.preset,
+        "Neighbours": s.graph.n_neighbors,
+        "Candidates": s.graph.n_candidates,
+        "λ u": s.objective.lambda_u,
+        "λ s": s.objective.lambda_s,
+        "Epochs": s.training.n_epochs,
+        "Seed": s.seed,
+        "Groups": info.cluster_key,
+        "Data": info.data_name,
+        "Made (UTC)": info.created[:16].replace("T", " "),
+        "Took": in_words(float(metrics["seconds_total"])) if "seconds_total" in metrics else "",
+    }
+
+
+def _delete(run_id: str) -> None:
+    try:
+        cached.delete_run(run_id)
+    except InputError as error:
+        st.error(str(error))
+        return
+    if session.run_id() == run_id:
+        session.set_run(None)

@@ -1,0 +1,142 @@
+"""The form of all settings, drawn from `deepvelo.config`: titles, help, ranges and choices live there."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any, Literal, get_args, get_origin
+
+import annotated_types
+import streamlit as st
+from pydantic.fields import FieldInfo
+
+from app import session
+from deepvelo.config import PRESETS, Preset, Settings, from_dict, sections, to_dict
+
+TITLES = {
+    "preparation": "Preparation",
+    "graph": "Graph",
+    "network": "Network",
+    "objective": "Objective",
+    "training": "Training",
+}
+# What a biologist changes first; the rest waits in expanders.
+FIRST: tuple[tuple[str, str], ...] = (
+    ("graph", "n_neighbors"),
+    ("graph", "n_candidates"),
+    ("objective", "lambda_u"),
+    ("objective", "lambda_s"),
+    ("training", "n_epochs"),
+    ("preparation", "n_top_genes"),
+)
+PRESET_KEY = "settings.preset"
+SEED_KEY = "settings.seed"
+_PRESET_HELP = (
+    "default: non-negative rates and an annealed direction term. "
+    "published: objective and schedule of the released DeepVelo, to repeat its results; its rates may be negative."
+)
+
+
+def settings_form() -> Settings:
+    """Draw the form; returns the checked settings.
+
+    Raises
+    ------
+    InputError
+        A value that the widgets cannot rule out by themselves, such as the layer sizes.
+    """
+    _fill_missing(Settings())
+    left, right = st.columns(2)
+    with left:
+        preset: Preset | None = st.segmented_control(
+            "Preset", list(PRESETS), key=PRESET_KEY, on_change=_fill_preset, help=_PRESET_HELP,
+            required=True, persist_state="session", width="stretch",
+        )  # fmt: skip
+    values: dict[str, Any] = {"preset": preset} | {name: {} for name in TITLES}
+    with right:
+        seed = Settings.__pydantic_fields__["seed"]  # type: ignore[attr-defined]
+        values["seed"] = _widget(SEED_KEY, seed)
+    fields = {section: cls.__pydantic_fields__ for section, cls in sections().items()}  # type: ignore[attr-defined]
+    columns = st.columns(2)
+    for i, (section, name) in enumerate(FIRST):
+        with columns[i % 2]:
+            values[section][name] = _widget(_key(section, name), fields[section][name])
+    for section, title in TITLES.items():
+        rest = [name for name in fields[section] if (section, name) not in FIRST]
+        with st.expander(f"{title}: {_words(fields[section], rest)}"):
+            columns = st.columns(2)
+            for i, name in enumerate(rest):
+                with columns[i % 2]:
+                    values[section][name] = _widget(_key(section, name), fields[section][name])
+    return from_dict(values)
+
+
+def _widget(key: str, field: FieldInfo) -> Any:
+    label, help_text = field.title or key, field.description
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return st.selectbox(label, get_args(kind), key=key, help=help_text, persist_state="session")
+    if kind is bool:
+        return st.toggle(label, key=key, help=help_text, persist_state="session")
+    if kind in (int, float):
+        low, high = _range(field)
+        step = 1 if kind is int else _step(field)
+        return st.number_input(
+            label, min_value=low, max_value=high, step=step, key=key, help=help_text,
+            format=None if kind is int else "%g", persist_state="session",
+        )  # fmt: skip
+    text = st.text_input(label, key=key, help=f"{help_text} Numbers with commas.", persist_state="session")
+    return [int(part) if part.isdecimal() else part for part in re.split(r"[\s,;]+", text.strip()) if part]
+
+
+def _range(field: FieldInfo) -> tuple[Any, Any]:
+    """Limits for the browser; open ones (greater than) are left to the check of the settings."""
+    low: Any = None
+    high: Any = None
+    for limit in field.metadata:
+        if isinstance(limit, annotated_types.Ge):
+            low = limit.ge
+        elif isinstance(limit, annotated_types.Gt):
+            low = limit.gt
+        elif isinstance(limit, annotated_types.Le):
+            high = limit.le
+        elif isinstance(limit, annotated_types.Lt):
+            high = limit.lt
+    if field.annotation is float:
+        return (None if low is None else float(low)), (None if high is None else float(high))
+    return low, high
+
+
+def _step(field: FieldInfo) -> float:
+    """One in the second digit of the default: 0.1 for 1.0, 0.0001 for 0.003."""
+    return 10.0 ** (math.floor(math.log10(abs(field.default))) - 1)
+
+
+def _fill_missing(settings: Settings) -> None:
+    missing = {key: value for key, value in _flat(settings).items() if session.widget_value(key) is None}
+    session.fill(missing)
+
+
+def _fill_preset() -> None:
+    values = _flat(PRESETS[session.widget_value(PRESET_KEY)])
+    del values[SEED_KEY]
+    session.fill(values)
+
+
+def _flat(settings: Settings) -> dict[str, Any]:
+    """Widget key to widget value for every setting."""
+    plain = to_dict(settings)
+    flat: dict[str, Any] = {PRESET_KEY: plain["preset"], SEED_KEY: plain["seed"]}
+    for section in TITLES:
+        for name, value in plain[section].items():
+            flat[_key(section, name)] = ", ".join(map(str, value)) if isinstance(value, list) else value
+    return flat
+
+
+def _key(section: str, name: str) -> str:
+    return f"settings.{section}.{name}"
+
+
+def _words(fields: dict[str, FieldInfo], names: list[str]) -> str:
+    titles = [str(fields[name].title).lower() for name in names[:3]]
+    return ", ".join(titles) + (", …" if len(names) > 3 else "")

@@ -1,0 +1,110 @@
+"""The last step before a training: groups and embedding, what it will cost, and the button."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import cached, session
+from app.estimate import estimate_seconds, in_words
+from app.widgets.text import escape
+from deepvelo.checks import Summary
+from deepvelo.config import Settings
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.memory import estimate_memory
+
+GIGABYTE = 2**30
+NEGATIVE_RATES = "The published objective leaves rates unconstrained: many of them will be negative."
+
+
+def start_panel(source: DataSource, settings: Settings) -> None:
+    """Everything right of the form; the button is off while something makes the fit impossible."""
+    summary = cached.summary(source)
+    st.markdown(f"**{escape(source.label)}**, {summary.n_cells:,} cells × {summary.n_genes:,} genes")
+    left, right = st.columns(2)
+    with left:
+        cluster_key = _grouping(source, summary)
+    with right:
+        basis = _basis(source, settings)
+    if not settings.network.nonnegative_rates:
+        st.warning(NEGATIVE_RATES)
+    _costs(summary, settings)
+    problem = cached.fit_problem(source, settings, cluster_key, basis)
+    if problem is not None:
+        st.error(problem)
+    known = cached.find_run(source, settings, cluster_key, basis)
+    if known is not None:
+        st.info(f"The same data and settings were fitted before: **{escape(known.name)}**.")
+        if st.button("Open that run", type="primary", width="stretch"):
+            session.set_run(known.run_id)
+            session.go("velocity")
+    name = st.text_input("Name of the run", placeholder="made from data, preset and seed", key="train.name")
+    started = st.button(
+        "Start training" if known is None else "Train again",
+        type="primary" if known is None else "secondary",
+        disabled=problem is not None,
+        width="stretch",
+        icon=":material/play_arrow:",
+    )
+    if started:
+        _start(source, settings, cluster_key=cluster_key, basis=basis, name=name.strip())
+    st.caption("Rates are relative: time has no unit, so nothing here is per hour.")
+
+
+def _start(
+    source: DataSource, settings: Settings, *, cluster_key: str | None, basis: str | None, name: str
+) -> None:
+    try:
+        job_id = cached.jobs().submit(source, settings, cluster_key=cluster_key, basis=basis, name=name)
+    except InputError as error:
+        st.error(str(error))
+        return
+    session.watch_jobs([job_id])
+    st.rerun()
+
+
+def _grouping(source: DataSource, summary: Summary) -> str | None:
+    """None leaves the choice to the preparation, which computes Leiden clusters."""
+    if not summary.groupings:
+        st.caption("No cell groups in the file: Leiden clusters will be computed.")
+        return None
+    usual = cached.cluster_key(source)
+    labels: dict[str | None, str] = {} if usual in summary.groupings else {None: "Leiden clusters, computed"}
+    labels.update((key, key) for key in summary.groupings)
+    options = list(labels)
+    return st.selectbox(
+        "Cell groups",
+        options,
+        index=options.index(usual) if usual in options else 0,
+        format_func=labels.__getitem__,
+        help="Scores and colours are by these groups; the model itself never sees them.",
+        key="train.groups",
+    )
+
+
+def _basis(source: DataSource, settings: Settings) -> str | None:
+    """None leaves the choice to the preparation, which computes a UMAP."""
+    pictures = cached.pictures(source)
+    if not pictures or settings.preparation.recompute_embedding:
+        st.caption("A UMAP will be computed.")
+        return None
+    return st.selectbox(
+        "Embedding",
+        pictures,
+        index=pictures.index("umap") if "umap" in pictures else 0,
+        help="Where arrows are drawn; yours is kept as it is.",
+        key="train.basis",
+    )
+
+
+def _costs(summary: Summary, settings: Settings) -> None:
+    """Memory and time before the start; genes are an upper limit until they are filtered."""
+    keeps = summary.has_moments and not settings.preparation.recompute_moments
+    n_genes = summary.n_genes if keeps else min(summary.n_genes, settings.preparation.n_top_genes)
+    memory = estimate_memory(summary.n_cells, n_genes, settings) / GIGABYTE
+    seconds = estimate_seconds(summary.n_cells, n_genes, settings, past=cached.runs())
+    left, right = st.columns(2)
+    left.metric("Memory, up to", f"{memory:.1f} GB")
+    right.metric(
+        "Time, roughly", in_words(seconds), help="Scaled from earlier runs; the machine may be busy."
+    )

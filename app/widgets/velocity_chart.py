@@ -1,0 +1,138 @@
+"""Velocity on an embedding: what can be chosen, the figure, and what it says in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import plotly.graph_objects as go
+from pandas import CategoricalDtype
+
+from app import cached
+from app.widgets.charts import is_dark
+from app.widgets.color_picker import LABELS, color_values
+from deepvelo import keys
+from deepvelo.io.runs import Run
+from deepvelo.pl import theme
+from deepvelo.pl.arrows import add_arrows, thin
+from deepvelo.pl.embedding import scatter
+from deepvelo.pl.stream import add_stream
+
+Kind = Literal["Stream", "Grid arrows", "Cell arrows", "No arrows"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+GRID_POINTS = 30  # along a side at density 1, as `deepvelo.tl.embedding.grid_arrows` lays them
+CELL_BOXES = 45  # along a side at density 1; one cell arrow in each
+DIVERGING_COLORS = {"gene_velocity"}
+_RATES = {keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP}
+
+KIND_WORDS: dict[Kind, str] = {
+    "Stream": "Lines follow the average direction in which cells near them are moving; arrowheads show which way.",
+    "Grid arrows": "Each arrow is the average direction of the cells around it; longer means that they agree more.",
+    "Cell arrows": "Each arrow starts at one cell and shows where its spliced RNA is heading; some cells are shown.",
+    "No arrows": "Each point is a cell; cells with similar expression lie close together.",
+}
+NOT_SPEED = (
+    "Arrow length and line density are not speed, and two dimensions can bend a true direction: "
+    "check the phase portraits of the genes behind it."
+)
+COLOR_WORDS = {
+    keys.PSEUDOTIME: "Pseudotime, 0 to 1, orders cells along the flow; it is no clock.",
+    keys.CONSISTENCY: (
+        "Consistency is the mean cosine between a cell's velocity and its neighbours': 1 means the same "
+        "direction, whatever the speed. A graph network averages neighbours, so some of it is built in."
+    ),
+    keys.CONSISTENCY_CELLTYPE: (
+        "Mean cosine between a cell's velocity and that of all cells of its type: 1 means the same direction, "
+        "whatever the speed."
+    ),
+    "gene_velocity": "Orange: the gene's spliced RNA is rising; blue: falling; grey: steady or not known.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Everything the picture depends on, besides the run."""
+
+    basis: str
+    kind: Kind
+    color: str
+    gene: str
+    density: float
+    smooth: float
+
+
+def bases(run: Run) -> list[str]:
+    """Embeddings of cells in the run: the fitted one first, PCA last; those of rates have their own page."""
+    found = [
+        name.removeprefix("X_")
+        for name, points in run.obsm.items()
+        if name.startswith("X_") and name not in _RATES and points.shape[1] >= 2
+    ]
+    return sorted(found, key=lambda basis: (basis != run.info.basis, basis == "pca", basis))
+
+
+def basis_label(basis: str) -> str:
+    """The embedding's name as people write it."""
+    return {"tsne": "t-SNE"}.get(basis, basis.upper() if len(basis) <= 4 else basis)
+
+
+def velocity_figure(run: Run, view: View) -> go.Figure:
+    """Cells in the chosen colour, with the chosen arrows over them."""
+    run_id, dark = run.info.run_id, is_dark()
+    points = run.obsm[keys.embedding(view.basis)][:, :2]
+    values = color_values(run, view.color, gene=view.gene)
+    axis_name = "PC" if view.basis == "pca" else basis_label(view.basis)
+    if isinstance(values.dtype, CategoricalDtype):
+        groups = values.astype(str).to_numpy()
+        colors = theme.group_colors(groups, run.uns_colors(view.color))
+        fig = scatter(points, groups, colors=colors, axis_name=axis_name, dark=dark)
+    else:
+        numbers = values.to_numpy(dtype=np.float32)
+        groups = run.obs[run.info.cluster_key].astype(str).to_numpy()
+        diverging = view.color in DIVERGING_COLORS or bool(
+            view.color.startswith("gene_") and (numbers < 0).any()
+        )
+        fig = scatter(
+            points, groups, values=numbers, value_title=color_title(view), diverging=diverging,
+            axis_name=axis_name, dark=dark,
+        )  # fmt: skip
+    span = float(np.ptp(points, axis=0).max())
+    match view.kind:
+        case "Stream":
+            stream = cached.stream(run_id, view.basis, view.density, view.smooth)
+            add_stream(
+                fig, stream.lines, arrow_xy=stream.arrow_xy, arrow_direction=stream.arrow_direction, dark=dark
+            )
+        case "Grid arrows":
+            at, arrows = cached.arrows(run_id, view.basis, view.density, view.smooth)
+            add_arrows(fig, at, arrows, longest=1.1 * span / (GRID_POINTS * view.density), dark=dark)
+        case "Cell arrows":
+            arrows = cached.velocity_on(run_id, view.basis)
+            rows = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(arrows).all(axis=1))
+            boxes = int(CELL_BOXES * view.density)
+            rows = rows[thin(points[rows], boxes=(boxes, boxes))]
+            add_arrows(fig, points[rows], arrows[rows], longest=0.035 * span, dark=dark)
+    return fig
+
+
+def color_title(view: View) -> str:
+    """What the colour bar measures, with its unit."""
+    return {
+        "gene": f"{view.gene}, spliced, normalised counts (smoothed)",
+        "gene_velocity": f"{view.gene}, velocity ds/dt, normalised counts per unit time",
+        "gene_alpha": f"{view.gene}, α, normalised counts per unit time",
+        "gene_beta": f"{view.gene}, β, per unit time",
+        "gene_gamma": f"{view.gene}, γ, per unit time",
+        keys.CONSISTENCY: "consistency with neighbours (mean cosine)",
+        keys.CONSISTENCY_CELLTYPE: "consistency with the cell type (mean cosine)",
+        keys.PSEUDOTIME: "velocity pseudotime",
+    }.get(view.color, LABELS.get(view.color, view.color))
+
+
+def in_words(view: View) -> str:
+    """The caption under the picture."""
+    parts = [KIND_WORDS[view.kind], COLOR_WORDS.get(view.color, "")]
+    if view.kind != "No arrows":
+        parts.insert(1, NOT_SPEED)
+    return " ".join(part for part in parts if part)

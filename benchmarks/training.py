@@ -1,0 +1,158 @@
+"""Time and memory of one training epoch, beside the same objective written out literally.
+
+``python benchmarks/training.py [--cells 3000] [--genes 2000] [--candidates 30] [--epochs 8] [--json FILE]``
+
+Each version runs in a process of its own, since a process's peak memory never falls again. An epoch is forward,
+backward and optimizer step, alpha and unspliced velocity included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from deepvelo import config
+from deepvelo.memory import peak_memory
+from deepvelo.model import training
+from deepvelo.model.blocks import EpochTerms
+from deepvelo.model.candidates import TINY
+
+WARM_UP = 2
+
+
+class LiteralObjective:
+    """Eq. 4 to 7 as they are written: all differences of all candidates, all genes at once."""
+
+    def __init__(
+        self, spliced: Tensor, unspliced: Tensor, neighbors: Tensor, *, config: config.ObjectiveConfig
+    ) -> None:
+        self.spliced, self.unspliced, self.neighbors, self.config = spliced, unspliced, neighbors, config
+
+    def backward(self, network, features, edge_index, *, epoch: int, share_done: float) -> EpochTerms:
+        """As `BlockedObjective.backward`."""
+        s, u = self.spliced, self.unspliced
+        alpha, beta, gamma = network(features, edge_index)
+        velocity = beta * u - gamma * s
+        state, velocities = torch.cat([s, u], 1), torch.cat([velocity, alpha - beta * u], 1)
+        with torch.no_grad():
+            delta = state[self.neighbors] - state[:, None]
+            cosine = torch.nn.functional.cosine_similarity(
+                delta[:, :, : s.shape[1]], velocity[:, None], dim=2
+            )
+            ahead, behind = (
+                (delta * side[:, :, None]).sum(1) / (side.sum(1, keepdim=True) + TINY)
+                for side in (cosine > 0, cosine < 0)
+            )
+        scale = math.sqrt(s.shape[1]) / 2
+        future, past = (
+            scale * (velocities - ahead).square().mean(),
+            scale * (velocities + behind).square().mean(),
+        )
+        r_u, r_s = correlation(velocity, u).mean(), -correlation(velocity, s).mean()
+        direction = (2 - r_u - r_s) / 2
+        weight = self.config.direction_weight * max(0.0, 1 - share_done / self.config.direction_until)
+        total = future + past + weight * direction
+        total.backward()
+        return EpochTerms(epoch, *(float(x) for x in (future, past, r_u, r_s, direction, total)))
+
+
+def correlation(velocity: Tensor, abundance: Tensor) -> Tensor:
+    """Per gene, over the cells that have it."""
+    present = abundance > 0
+    n = present.sum(0).clamp_min(1)
+    x, y = ((values - (values * present).sum(0) / n) * present for values in (velocity, abundance))
+    return (x * y).sum(0) / ((x.square().sum(0) + TINY).sqrt() * (y.square().sum(0) + TINY).sqrt())
+
+
+def cells(n_cells: int, n_genes: int) -> tuple[Tensor, Tensor]:
+    """Cells with a low-dimensional structure; their values do not matter for time and memory."""
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(n_cells, 10, generator=generator)
+    spliced = torch.relu(states @ torch.randn(10, n_genes, generator=generator)) + 0.01
+    return spliced, torch.relu(0.2 * spliced + 0.1 * torch.randn(n_cells, n_genes, generator=generator))
+
+
+def measure(
+    version: str, *, n_cells: int, n_genes: int, n_candidates: int, n_epochs: int
+) -> dict[str, float]:
+    """Seconds of each epoch after the warm-up and the rise of the process's peak memory, in this process."""
+    warnings.filterwarnings("ignore")
+    if version == "literal":
+        training.BlockedObjective = LiteralObjective  # type: ignore[misc, assignment]
+    settings = config.replace(
+        config.Settings(),
+        {
+            "graph": {"n_candidates": n_candidates},
+            "training": {"n_epochs": n_epochs + WARM_UP, "device": "cpu"},
+        },
+    )
+    # Libraries load and threads start outside the measurement.
+    training.train(*cells(200, 40), settings=config.replace(settings, {"training": {"n_epochs": 1}}))
+    spliced, unspliced = cells(n_cells, n_genes)
+    before, moments = peak_memory(), [time.perf_counter()]
+    fit = training.train(
+        spliced, unspliced, settings=settings, on_epoch=lambda _: moments.append(time.perf_counter())
+    )
+    seconds = [b - a for a, b in zip(moments[WARM_UP:], moments[WARM_UP + 1 :], strict=False)]
+    return {
+        "seconds_median": statistics.median(seconds),
+        "seconds_min": min(seconds),
+        "seconds_max": max(seconds),
+        "memory_rise_mb": (peak_memory() - before) / 2**20,
+        "first_total": fit.history[0].total,
+        "last_total": fit.history[-1].total,
+    }
+
+
+def main() -> None:
+    """Measure both versions and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=3000)
+    parser.add_argument("--genes", type=int, default=2000)
+    parser.add_argument("--candidates", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", choices=["blocked", "literal"], help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.only:
+        sizes = {"n_cells": args.cells, "n_genes": args.genes, "n_candidates": args.candidates}
+        print(json.dumps(measure(args.only, n_epochs=args.epochs, **sizes)))
+        return
+    found = {}
+    for version in ("blocked", "literal"):
+        done = subprocess.run(
+            [sys.executable, *sys.argv, "--only", version], check=True, capture_output=True, text=True
+        )
+        found[version] = json.loads(done.stdout.splitlines()[-1])
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, {torch.get_num_threads()} threads"
+    print(f"{args.cells} cells x {args.genes} genes x {args.candidates} candidates, seed 0; {machine}")
+    print(
+        f"{'version':<10}{'epoch, median s':>17}{'min':>8}{'max':>8}{'memory rise, MB':>18}{'last total':>12}"
+    )
+    for version, figures in found.items():
+        print(
+            f"{version:<10}{figures['seconds_median']:>17.2f}{figures['seconds_min']:>8.2f}"
+            f"{figures['seconds_max']:>8.2f}{figures['memory_rise_mb']:>18.0f}{figures['last_total']:>12.3f}"
+        )
+    if args.json:
+        args.json.write_text(
+            json.dumps(
+                {"machine": machine, **vars(args) | {"json": str(args.json)}, "found": found}, indent=2
+            )
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Choose data, see what is in them and what is missing."""
+
+import streamlit as st
+
+from app import cached, session
+from app.widgets.data_summary import (
+    contents,
+    embedding_chart,
+    findings,
+    join_report,
+    numbers,
+    proportions_chart,
+)
+from app.widgets.dataset_picker import dataset_picker
+from app.widgets.empty import stop_on_error
+
+st.header("Data")
+dataset_picker()
+
+with stop_on_error():
+    source = session.source()
+    if source is None:
+        st.info("No data chosen yet. Take the simulated sample, or choose your own above.")
+        st.button("Use the sample", type="primary", on_click=session.use_sample)
+        st.stop()
+    summary = cached.summary(source)
+
+left, right = st.columns([4, 1], vertical_alignment="center")
+left.subheader(source.label)
+if right.button("Train on this data", type="primary", width="stretch", icon=":material/arrow_forward:"):
+    session.go("train")
+join_report(source)
+numbers(summary)
+findings(summary)
+
+left, right = st.columns(2, gap="large")
+group = None
+if summary.groupings:
+    group = left.selectbox("Cell groups", summary.groupings, key="data.group", persist_state="session")
+with left:
+    proportions_chart(source, group)
+with right:
+    embedding_chart(source, group)
+with st.expander("What is in the file"):
+    contents(summary)

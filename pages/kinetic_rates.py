@@ -1,0 +1,57 @@
+"""How fast each cell type transcribes, splices and degrades."""
+
+import streamlit as st
+
+from app.widgets import charts
+from app.widgets.color_picker import color_picker
+from app.widgets.empty import stop_on_error
+from app.widgets.gene_picker import gene_picker
+from app.widgets.phase_charts import groups_and_colors
+from app.widgets.rates_charts import SPACES, gene_rates, match_scores, rates_figure, warn_of_negative_rates
+from app.widgets.run_picker import require_run
+from deepvelo.io.runs import Run
+from deepvelo.pl.rates import rate_violins
+
+HEIGHT = 560
+
+
+@st.fragment
+def explorer(run: Run) -> None:
+    """A change of rate, colour or gene redraws only this."""
+    groups, colors = groups_and_colors(run)
+    left, right = st.columns([1, 1], gap="medium")
+    with left:
+        rate_box, color_box, names_box = st.columns([1.5, 1.3, 0.7], vertical_alignment="bottom")
+        offered = [name for name, key in SPACES.items() if key in run.obsm]
+        with rate_box:
+            space = st.segmented_control(
+                "UMAP of",
+                offered,
+                default=offered[0],
+                required=True,
+                key="rates.space",
+                persist_state="session",
+            )
+        with color_box:
+            color = color_picker(run)
+        names = names_box.toggle("Names", value=True, key="rates.names", persist_state="session")
+    with right:
+        gene = gene_picker(run)
+    with stop_on_error():
+        with left:
+            figure = rates_figure(run, space, color=color, gene=gene, names=names, height=HEIGHT)
+            charts.show(figure, key="rates.umap", alt=f"UMAP of {space}, colour {color}")
+            match_scores(run)
+        with right:
+            figure = rate_violins(gene_rates(run, gene), groups, colors=colors, height=HEIGHT + 60)
+            charts.show(figure, key="rates.violins", alt=f"Rates of {gene} in each cell type")
+            st.caption(
+                "Rates are relative: time has no unit here, so nothing is per hour. Compare cell types within "
+                "a gene; a line marks each median, the box the middle half of the cells."
+            )
+
+
+st.header("Kinetic rates")
+run = require_run()
+warn_of_negative_rates(run)
+explorer(run)

@@ -1,0 +1,83 @@
+"""Unspliced against spliced RNA, gene by gene, and where in the tissue it happens."""
+
+import streamlit as st
+
+from app.widgets import charts
+from app.widgets.empty import stop_on_error
+from app.widgets.gene_picker import gene_picker, ranked_genes
+from app.widgets.gene_table import gene_table
+from app.widgets.phase_charts import Options, gene_panels, groups_and_colors, phase_of
+from app.widgets.rates_charts import warn_of_negative_rates
+from app.widgets.run_picker import require_run
+from deepvelo.io.runs import Run
+from deepvelo.pl.phase_portrait import phase_grid, phase_portrait
+
+HEIGHT = 640
+MAX_GENES = 12
+IN_WORDS = (
+    "Each point is a cell. Arrows show where its RNA is heading: right means more spliced (ds/dt), up means "
+    "more unspliced (du/dt). Arrow lengths are relative within a gene; rates have no unit of time."
+)
+
+
+@st.fragment
+def explorer(run: Run) -> None:
+    """A change of gene or cell types redraws only this."""
+    groups, colors = groups_and_colors(run)
+    how_many, gene_box, types_box, zoom_box = st.columns([1.3, 2, 4, 1.2], vertical_alignment="bottom")
+    mode = how_many.segmented_control(
+        "Show", ["One gene", "Several"], default="One gene", required=True,
+        key="phase.mode", persist_state="session", label_visibility="collapsed",
+    )  # fmt: skip
+    shown = types_box.multiselect(
+        "Cell types", list(colors), placeholder="All cell types", key="phase.types", persist_state="session",
+        help="Cells of other types turn grey and get no arrows.",
+    )  # fmt: skip
+    zoom = zoom_box.toggle(
+        "Zoom to them", value=True, key="phase.zoom", persist_state="session", disabled=not shown
+    )
+    options = Options(colors=colors, shown=shown or None, zoom=zoom, dark=charts.is_dark())
+    with stop_on_error():
+        if mode == "Several":
+            several_genes(run, groups, options)
+        else:
+            with gene_box:
+                gene = gene_picker(run)
+            one_gene(run, groups, options, gene=gene)
+    st.caption(IN_WORDS)
+
+
+def one_gene(run: Run, groups: list[str], options: Options, *, gene: str) -> None:
+    """Table of genes, the phase portrait, and the gene on the embedding."""
+    table, portrait, tissue = st.columns([1, 2.6, 2.5])
+    with portrait:
+        figure = phase_portrait(phase_of(run, gene), groups, **options, height=HEIGHT)
+        charts.show(figure, key="phase.portrait", alt=f"Unspliced against spliced {gene}")
+    with tissue:
+        charts.show(gene_panels(run, gene, height=HEIGHT), key="phase.panels", alt=f"{gene} on the embedding")
+    with table:
+        gene_table(run, shown=gene, height=HEIGHT)
+
+
+def several_genes(run: Run, groups: list[str], options: Options) -> None:
+    """One portrait a gene, in one figure."""
+    ranked = ranked_genes(run)
+    genes = st.multiselect(
+        "Genes",
+        ranked,
+        default=ranked[:4],
+        max_selections=MAX_GENES,
+        key="phase.genes",
+        persist_state="session",
+    )
+    if not genes:
+        st.info(f"Choose up to {MAX_GENES} genes.")
+        return
+    figure = phase_grid([phase_of(run, gene) for gene in genes], groups, **options)
+    charts.show(figure, key="phase.grid", alt=f"Phase portraits of {', '.join(genes)}")
+
+
+st.header("Phase portraits")
+run = require_run()
+warn_of_negative_rates(run)
+explorer(run)

@@ -1,0 +1,29 @@
+"""Set the model up, start it, watch it, and compare finished runs."""
+
+import streamlit as st
+
+from app import session
+from app.widgets.empty import stop_on_error
+from app.widgets.job_status import live_jobs
+from app.widgets.run_table import run_table
+from app.widgets.settings_form import settings_form
+from app.widgets.start import start_panel
+
+st.header("Train")
+with stop_on_error():
+    live_jobs()
+    source = session.source()
+    if source is None:
+        st.info("No data chosen yet: choose them first, or train on the simulated sample.")
+        with st.container(horizontal=True):
+            if st.button("Choose data", type="primary"):
+                session.go("data")
+            st.button("Use the sample", on_click=session.use_sample)
+    else:
+        form, start = st.columns([3, 2], gap="large")
+        with form:
+            settings = settings_form()
+        with start:
+            start_panel(source, settings)
+    st.subheader("Finished runs")
+    run_table()

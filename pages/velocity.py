@@ -1,0 +1,48 @@
+"""Where the cells are heading: velocity on an embedding."""
+
+import streamlit as st
+
+from app.widgets import charts
+from app.widgets.color_picker import GENE_LAYERS, color_picker
+from app.widgets.empty import stop_on_error
+from app.widgets.gene_picker import gene_picker, ranked_genes
+from app.widgets.rates_charts import RATE_COLORS, warn_of_negative_rates
+from app.widgets.run_picker import require_run
+from app.widgets.velocity_chart import KINDS, View, bases, basis_label, in_words, velocity_figure
+from deepvelo.io.runs import Run
+
+
+@st.fragment
+def explorer(run: Run) -> None:
+    """Picture left, controls right; a change redraws only these."""
+    picture, controls = st.columns([4.2, 1], gap="medium")
+    with controls:
+        names = bases(run)
+        basis = st.selectbox(
+            "Embedding", names, format_func=basis_label, key="velocity.basis", persist_state="session"
+        )
+        kind = st.selectbox("Show", KINDS, key="velocity.kind", persist_state="session")
+        color = color_picker(run)
+        gene = gene_picker(run) if color in GENE_LAYERS else ranked_genes(run)[0]
+        density, smooth = 1.0, 0.5
+        if kind != "No arrows":
+            density = st.slider(
+                "Density", 0.5, 1.5, density, 0.25, key="velocity.density", persist_state="session"
+            )
+        if kind in {"Stream", "Grid arrows"}:
+            smooth = st.slider(
+                "Smoothing", 0.25, 2.0, smooth, 0.25, key="velocity.smooth", persist_state="session",
+                help="Over how many grid steps directions are averaged. Higher hides detail and noise alike.",
+            )  # fmt: skip
+    view = View(basis=basis, kind=kind, color=color, gene=gene, density=density, smooth=smooth)
+    with picture, stop_on_error():
+        if color in RATE_COLORS:
+            warn_of_negative_rates(run)
+        charts.show(
+            velocity_figure(run, view), key="velocity.figure", alt=f"Velocity on {basis}, colour {color}"
+        )
+        st.caption(in_words(view))
+
+
+st.header("Velocity")
+explorer(require_run())

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from app.estimate import SECONDS_BESIDES, SECONDS_PER_EPOCH, SECONDS_PER_VALUE, estimate_seconds, in_words
+from deepvelo import config
+from deepvelo.config import Settings
+from deepvelo.io.runs import RunInfo
+
+
+def past_run(**metrics) -> RunInfo:
+    return RunInfo(
+        run_id="r", name="", data_name="", data_hash="", created="", versions={}, cluster_key="", basis="",
+        settings=Settings(), metrics=metrics,
+    )  # fmt: skip
+
+
+SETTINGS = config.replace(Settings(), {"training": {"n_epochs": 200}})
+LARGE = past_run(n_cells=1000, n_genes=2000, n_epochs=100, seconds_train=50.0, seconds_total=80.0)
+
+
+def test_without_past_runs_the_measured_constants_count():
+    expected = (SECONDS_PER_VALUE * 1e6 + SECONDS_PER_EPOCH) * 200 + SECONDS_BESIDES
+    assert estimate_seconds(1000, 1000, SETTINGS, past=[]) == pytest.approx(expected)
+
+
+def test_a_past_run_sets_the_pace():
+    """Twice the cells, half the genes, twice the epochs: training takes twice the 50 s, the rest the same 30 s."""
+    expected = 2 * 50.0 + 200 * SECONDS_PER_EPOCH + 30.0
+    assert estimate_seconds(2000, 1000, SETTINGS, past=[LARGE]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [past_run(), past_run(n_cells=40, n_genes=6, n_epochs=3, seconds_train=2.0, seconds_total=4.0)],
+    ids=["unmeasured", "tiny"],
+)
+def test_runs_that_tell_nothing_are_left_out(useless):
+    assert estimate_seconds(2000, 1000, SETTINGS, past=[useless, LARGE]) == estimate_seconds(
+        2000, 1000, SETTINGS, past=[LARGE]
+    )
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(40, "40 s"), (180, "3 min"), (9000, "2.5 h")])
+def test_words(seconds, words):
+    assert in_words(seconds) == words

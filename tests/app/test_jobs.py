@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anndata
+import cloudpickle
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from app.job_status import from_events
+from app.jobs import Jobs, JobStatus
+from deepvelo import config, keys
+from deepvelo.config import Settings
+from deepvelo.datasets.simulation import simulate
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.io.runs import RunStore
+from deepvelo.task import Job
+from deepvelo.workflow import Progress, Result
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test file
+
+TERMS = {"continuity_future": 2.0, "pearson_u": 0.5}
+LONG = config.replace(Settings(), {"training": {"n_epochs": 2000}})
+SHORT = config.replace(Settings(), {"training": {"n_epochs": 30}})
+
+
+def stand_in(
+    adata: Any,
+    settings: Settings,
+    *,
+    cluster_key: str | None,
+    basis: str | None,
+    on_progress: Callable[[Progress], None],
+) -> Result:
+    """Quick training in the place of `workflow.run`: its epochs take 20 ms and learn nothing."""
+    if cluster_key == "unknown":
+        raise InputError("Grouping 'unknown' is not in the data. Choose another.")
+    if cluster_key == "bug":
+        raise ZeroDivisionError("by a bug\nwith details")
+    on_progress(Progress(step="prepare"))
+    if cluster_key is not None:  # tell the test who works here
+        Path(cluster_key).write_text(str(os.getpid()))
+    n_epochs = settings.training.n_epochs
+    for epoch in range(1, n_epochs + 1):
+        time.sleep(0.02)
+        on_progress(
+            Progress(
+                step="train", epoch=epoch, n_epochs=n_epochs, terms=TERMS | {"total": np.float32(1 / epoch)}
+            )
+        )
+    on_progress(Progress(step="rates"))
+    adata.layers["velocity"] = np.asarray(adata.X, dtype=np.float32)
+    adata.uns["deepvelo"] = {"cluster_key": "clusters", "basis": "umap", "versions": "{}"}
+    history = pd.DataFrame({"epoch": range(1, n_epochs + 1), "total": 0.0})
+    return Result(
+        adata=adata,
+        history=history,
+        weights={"w": torch.ones(2)},
+        settings=settings,
+        metrics={"threads": torch.get_num_threads()},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("jobs")
+
+
+@pytest.fixture(scope="module")
+def source(folder: Path) -> DataSource:
+    adata = anndata.AnnData(np.ones((6, 4), dtype=np.float32))
+    adata.layers["spliced"] = adata.layers["unspliced"] = adata.X
+    adata.write_h5ad(folder / "tiny.h5ad")
+    return DataSource(kind="file", path=str(folder / "tiny.h5ad"))
+
+
+@pytest.fixture(scope="module")
+def jobs(folder: Path) -> Iterator[Jobs]:
+    jobs = Jobs(None, folder / "runs", runner=stand_in)
+    yield jobs
+    jobs.close()
+
+
+@pytest.fixture
+def store(folder: Path) -> RunStore:
+    return RunStore(folder / "runs")
+
+
+def wait(jobs: Jobs, job_id: str, until: Callable[[JobStatus], bool], *, seconds: float = 30) -> JobStatus:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        status = jobs.status(job_id)
+        if until(status):
+            return status
+        time.sleep(0.02)
+    pytest.fail(f"still {status}")
+
+
+def ended(status: JobStatus) -> bool:
+    return not status.active
+
+
+def trains(status: JobStatus) -> bool:
+    return len(status.history) > 3
+
+
+def test_nothing_runs_before_the_first_job(tmp_path: Path) -> None:
+    jobs = Jobs(None, tmp_path)
+    assert jobs.list() == []
+    with pytest.raises(InputError, match="There is no job 'x'"):
+        jobs.status("x")
+    jobs.close()
+
+
+def test_a_job_reports_every_epoch_and_stores_its_run(
+    jobs: Jobs, source: DataSource, store: RunStore
+) -> None:
+    job_id = jobs.submit(source, SHORT, name="first")
+    running = wait(jobs, job_id, trains)
+    assert running.state == "running"
+    assert running.progress.step == "train"
+    assert running.progress.n_epochs == 30
+    assert 0 < running.seconds_left < 30
+    assert time.time() - 60 < running.started < time.time()
+
+    done = wait(jobs, job_id, ended)
+    assert done.state == "finished"
+    assert done.name == "first"
+    assert done.seconds_left is None
+    assert [record["epoch"] for record in done.history] == list(range(1, 31))
+    assert done.history[-1] == {"epoch": 30, "total": pytest.approx(1 / 30), **TERMS}
+    run = store.open(done.run_id)
+    assert run.info.name == "first"
+    assert run.info.data_name == "tiny.h5ad"
+    assert run.info.data_hash == source.hash()
+    assert run.info.settings == SHORT
+    assert run.info.metrics["threads"] == os.cpu_count()
+    assert store.find(source.hash(), SHORT) == run.info
+
+
+def test_waiting_jobs_know_their_place_and_cancelling_takes_them_out(
+    jobs: Jobs, source: DataSource, store: RunStore
+) -> None:
+    runs = store.list()
+    first = jobs.submit(source, LONG, name="first")
+    wait(jobs, first, trains)
+    second, third = (jobs.submit(source, SHORT, name=name) for name in ("second", "third"))
+    waiting = {
+        status.job_id: (status.state, status.queue_position) for status in jobs.list() if status.active
+    }
+    assert waiting == {first: ("running", 0), second: ("queued", 1), third: ("queued", 2)}
+
+    jobs.cancel(second)
+    assert jobs.status(second).state == "cancelled"
+    assert jobs.status(third).queue_position == 1
+    jobs.cancel(first)
+    assert wait(jobs, first, ended).state == "cancelled"
+    assert wait(jobs, third, ended).state == "finished"
+    assert jobs.status(second).state == "cancelled"
+    assert len(store.list()) == len(runs) + 1
+
+
+def test_cancelling_stops_within_two_epochs_and_leaves_no_run(
+    jobs: Jobs, source: DataSource, store: RunStore
+) -> None:
+    before = store.list()
+    job_id = jobs.submit(source, LONG)
+    wait(jobs, job_id, trains)
+    jobs.cancel(job_id)
+    asked = time.time()
+    assert wait(jobs, job_id, ended).state == "cancelled"
+    last = [
+        record for _, event in jobs._connected().get_events(job_id) for record in event.get("records", [])
+    ][-1]
+    assert last["time"] < asked + 2 * 0.02
+    assert store.list() == before
+    assert [path.name for path in store.folder.iterdir() if path.name.startswith(".")] == []
+    jobs.cancel(job_id)  # once more changes nothing
+    assert jobs.status(job_id).state == "cancelled"
+
+
+def test_what_a_user_can_mend_is_shown_as_it_is(jobs: Jobs, source: DataSource) -> None:
+    failed = wait(jobs, jobs.submit(source, SHORT, cluster_key="unknown"), ended)
+    assert failed.state == "failed"
+    assert failed.message == "Grouping 'unknown' is not in the data. Choose another."
+    assert failed.run_id is None
+    missing = DataSource(kind="file", path=str(Path(source.path).with_name("missing.h5ad")))
+    failed = wait(jobs, jobs.submit(missing, SHORT), ended)
+    assert failed.state == "failed"
+    assert "missing.h5ad" in failed.message
+
+
+def test_a_bug_is_one_sentence(jobs: Jobs, source: DataSource) -> None:
+    failed = wait(jobs, jobs.submit(source, SHORT, cluster_key="bug"), ended)
+    assert failed.state == "failed"
+    assert failed.message == (
+        "The fit stopped with an unexpected error (ZeroDivisionError: by a bug). The server's log has the details."
+    )
+
+
+def test_the_same_job_is_recognised_while_it_runs(jobs: Jobs, source: DataSource) -> None:
+    job_id = jobs.submit(source, LONG)
+    assert jobs.same(source, LONG).job_id == job_id
+    assert jobs.same(source, SHORT) is None
+    assert jobs.same(source, LONG, cluster_key="clusters") is None
+    jobs.cancel(job_id)
+    wait(jobs, job_id, ended)
+    assert jobs.same(source, LONG) is None
+
+
+def test_death_of_the_worker_is_a_failure_and_the_queue_goes_on(
+    jobs: Jobs, source: DataSource, folder: Path, store: RunStore
+) -> None:
+    before = len(store.list())
+    killed = jobs.submit(source, LONG, cluster_key=str(folder / "pid"))
+    queued = jobs.submit(source, SHORT)
+    wait(jobs, killed, trains)
+    os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+    status = wait(jobs, killed, ended)
+    assert status.state == "failed"
+    assert "worker process died" in status.message
+    assert "memory" in status.message
+    assert status.history  # the curves stay
+    assert wait(jobs, queued, ended).state == "finished"
+    assert jobs.status(killed).state == "failed"
+    assert len(store.list()) == before + 1
+
+
+def test_another_server_finds_the_job_still_going(jobs: Jobs, source: DataSource, folder: Path) -> None:
+    job_id = jobs.submit(source, LONG, name="kept")
+    seen = len(wait(jobs, job_id, trains).history)
+    other = Jobs(jobs._connected().scheduler.address, folder / "runs", runner=stand_in)
+    found = wait(other, job_id, lambda status: len(status.history) > seen)
+    assert (found.state, found.name, found.source, found.settings) == ("running", "kept", source, LONG)
+    other.cancel(job_id)
+    assert wait(other, job_id, ended).state == "cancelled"
+    other.close()
+    assert wait(jobs, job_id, ended).state == "cancelled"  # its leaving did not end the first one's view
+
+
+class OnlyHere:
+    """What a worker without the right packages cannot load."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return __import__, ("package_of_another_machine",)
+
+
+def test_a_worker_that_lacks_a_package_fails_the_job_and_lives(
+    jobs: Jobs, source: DataSource, folder: Path
+) -> None:
+    other = Jobs(jobs._connected().scheduler.address, folder / "runs", runner=OnlyHere())
+    failed = wait(other, other.submit(source, SHORT), ended)
+    other.close()
+    assert failed.state == "failed"
+    assert "No module named 'package_of_another_machine'" in failed.message
+    assert "Install the same deepvelo" in failed.message
+    assert wait(jobs, jobs.submit(source, SHORT), ended).state == "finished"
+
+
+def test_unreachable_scheduler_is_one_sentence_with_its_address(
+    tmp_path: Path, source: DataSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.jobs.CONNECT_SECONDS", 0.5)
+    for address in ("tcp://127.0.0.1:9", "nonsense://x", "no such host"):
+        jobs = Jobs(address, tmp_path)
+        for ask in (jobs.list, lambda jobs=jobs: jobs.submit(source, SHORT)):
+            start = time.monotonic()
+            with pytest.raises(InputError, match=f"{address} cannot be reached"):
+                ask()
+        assert time.monotonic() - start < 0.4  # the second answer comes at once
+        jobs.close()
+
+
+def test_a_scheduler_that_goes_away_is_one_sentence(tmp_path: Path, source: DataSource) -> None:
+    address_file = tmp_path / "scheduler.json"
+    scheduler = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--no-dashboard",
+            "--no-show",
+            "--scheduler-file",
+            str(address_file),
+        ],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not address_file.exists():
+            time.sleep(0.05)
+        address = json.loads(address_file.read_text())["address"]
+        jobs = Jobs(address, tmp_path)
+        job_id = jobs.submit(source, SHORT)
+        assert jobs.status(job_id).state == "queued"
+        assert "No worker" in jobs.status(job_id).message
+    finally:
+        scheduler.kill()
+        scheduler.wait()
+    with pytest.raises(InputError, match="cannot be reached"):
+        jobs.list()
+    jobs.close()
+
+
+def test_story_of_events() -> None:
+    job = Job(
+        job_id="j",
+        name="",
+        source=DataSource(kind="sample"),
+        settings=Settings(),
+        cluster_key=None,
+        basis=None,
+        store_folder=Path(),
+    )
+    assert from_events(job, []).state == "queued"
+    train = [
+        {
+            "step": "train",
+            "epoch": epoch,
+            "n_epochs": 100,
+            "terms": {"total": 1.0},
+            "time": 10.0 + 0.5 * epoch,
+        }
+        for epoch in (1, 2, 3)
+    ]
+    story = [
+        (1.0, {"event": "started", "worker": "w"}),
+        (2.0, {"event": "progress", "records": train[:2]}),
+        (3.0, {"event": "progress", "records": train[2:]}),
+    ]
+    status = from_events(job, story)
+    assert (status.state, status.started, len(status.history)) == ("running", 1.0, 3)
+    assert status.seconds_left == pytest.approx(97 * 0.5)
+    assert from_events(job, story[:1]).seconds_left is None
+    endings = [(4.0, {"event": "cancelled"}), (5.0, {"event": "finished", "run_id": "r"})]
+    status = from_events(job, story + endings)
+    assert (status.state, status.run_id, status.seconds_left) == ("cancelled", None, None)
+
+
+@pytest.mark.slow
+def test_the_real_fit_ends_as_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "simulated.h5ad"
+    simulate(n_cells=150, n_genes=60, seed=0).write_h5ad(path)
+    settings = config.replace(
+        Settings(),
+        {"training": {"n_epochs": 5}, "preparation": {"n_components": 10}, "graph": {"n_components": 10}},
+    )
+    jobs = Jobs(None, tmp_path / "runs")
+    job_id = jobs.submit(DataSource(kind="file", path=str(path)), settings, cluster_key="clusters")
+    done = wait(jobs, job_id, ended, seconds=180)
+    jobs.close()
+    assert done.state == "finished", done.message
+    assert len(done.history) == 5
+    run = RunStore(tmp_path / "runs").open(done.run_id)
+    assert (run.info.cluster_key, run.info.basis) == ("clusters", "umap")
+    for layer in (keys.VELOCITY, *keys.RATES):
+        assert run.gene(layer, run.var.index[0]).shape == (150,)

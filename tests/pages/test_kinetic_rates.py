@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "kinetic_rates.py"
+
+
+@pytest.fixture
+def app(saved_run) -> AppTest:
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.query_params.update(run=saved_run, gene="Tmsb10")
+    return app
+
+
+def figures(app: AppTest) -> list[dict]:
+    assert not app.exception
+    assert not app.error
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def test_without_a_run_one_sentence_and_a_button(server):
+    app = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    assert not app.exception
+    assert len(app.info) == 1
+    assert [button.label for button in app.button] == ["Choose data"]
+
+
+def test_umap_of_rates_and_violins(app):
+    umap, violins = figures(app.run())
+    assert umap["layout"]["xaxis"]["title"]["text"] == "Rates UMAP 1"
+    assert {trace["name"] for trace in umap["data"]} == {"Granule", "Neuroblast", "OPC"}
+    assert len([trace for trace in violins["data"] if trace["type"] == "violin"]) == 9
+
+
+def test_umap_of_one_rate_has_other_places(app):
+    both = figures(app.run())[0]
+    app.segmented_control[0].select("γ").run()
+    one = figures(app)[0]
+    assert one["layout"]["xaxis"]["title"]["text"] == "γ UMAP 1"
+    assert one["data"][0]["x"] != both["data"][0]["x"]
+
+
+def test_names_on_the_cells_or_in_a_legend(app):
+    layout = figures(app.run())[0]["layout"]
+    assert {note["text"] for note in layout["annotations"]} == {"Granule", "Neuroblast", "OPC"}
+    assert layout["showlegend"] is False
+    app.toggle[0].set_value(False).run()
+    layout = figures(app)[0]["layout"]
+    assert "annotations" not in layout
+    assert layout["showlegend"] is True
+
+
+def test_a_genes_rate_as_color(app):
+    app.query_params["color"] = "gene_beta"
+    umap = figures(app.run())[0]
+    assert umap["data"][0]["marker"]["colorbar"]["title"]["text"] == "Tmsb10, β, per unit time"
+
+
+def test_match_with_the_cell_types_in_numbers_and_words(app):
+    app.run()
+    assert {metric.label: metric.value for metric in app.metric} == {
+        "Silhouette of cell types": "0.10", "Adjusted Rand index": "0.20",
+    }  # fmt: skip
+    assert any("no better than chance" in caption.value for caption in app.caption)
+    assert any("relative" in caption.value for caption in app.caption)
+    assert not app.warning
+
+
+def test_unconstrained_rates_are_called_so(app, server, saved_run):
+    info = server / "runs" / saved_run / "info.json"
+    values = json.loads(info.read_text())
+    values["settings"]["network"]["nonnegative_rates"] = False
+    info.write_text(json.dumps(values))
+    app.run()
+    assert not app.exception
+    assert "may be negative" in app.warning[0].value

@@ -1,0 +1,240 @@
+"""The training page: every setting is there, bad ones are a sentence, jobs are shown as the server knows them."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import cached
+from app.job_status import JobStatus
+from deepvelo import config
+from deepvelo.config import PRESETS, Settings
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.workflow import Progress
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = DataSource(kind="sample")
+TERMS = {"continuity_future": 2.0, "continuity_past": 2.0, "pearson_u": -0.1, "pearson_s": -0.2, "direction": 1.0,
+         "total": 5.0}  # fmt: skip
+
+
+class Queue:
+    """Jobs as the page asks for them."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, JobStatus] = {}
+        self.submitted: list[tuple] = []
+        self.cancelled: list[str] = []
+
+    def put(self, job_id: str, **changes) -> None:
+        values = {"job_id": job_id, "name": job_id, "source": SAMPLE, "settings": Settings()} | changes
+        self.jobs[job_id] = JobStatus(**values)
+
+    def list(self) -> list[JobStatus]:
+        return list(self.jobs.values())
+
+    def same(self, source, settings, *, cluster_key=None, basis=None):
+        return None
+
+    def submit(self, source, settings, *, cluster_key=None, basis=None, name=""):
+        self.submitted.append((source, settings, cluster_key, basis, name))
+        self.put("new", name=name)
+        return "new"
+
+    def cancel(self, job_id: str) -> None:
+        self.cancelled.append(job_id)
+        self.jobs[job_id] = dataclasses.replace(self.jobs[job_id], state="cancelled")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def queue(monkeypatch) -> Queue:
+    queue = Queue()
+    monkeypatch.setattr(cached, "jobs", lambda: queue)
+    return queue
+
+
+@pytest.fixture
+def page(server, queue) -> AppTest:
+    page = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
+    page.query_params["data"] = "sample"
+    return page
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    return next(button for button in page.button if button.label == label).click().run()
+
+
+def labels(page: AppTest) -> list[str]:
+    return [button.label for button in page.button]
+
+
+def test_the_empty_page_says_what_to_do(page):
+    del page.query_params["data"]
+    page.run()
+    assert not page.exception
+    assert "No data chosen yet" in page.info[0].value
+    assert labels(page) == ["Choose data", "Use the sample"]
+
+
+def test_every_setting_is_in_the_form_with_help(page):
+    page.run()
+    assert not page.exception
+    drawn = {
+        w.label: w for kind in ("number_input", "selectbox", "toggle", "text_input") for w in page.get(kind)
+    }
+    for section in config.sections().values():
+        for name, field in section.__pydantic_fields__.items():
+            assert field.title in drawn, name
+            assert drawn[field.title].help.startswith(field.description), name
+    assert "Seed" in drawn
+
+
+def test_changed_settings_are_what_is_trained(page, queue):
+    page.run()
+    page.number_input(key="settings.graph.n_neighbors").set_value(11)
+    page.number_input(key="settings.objective.lambda_u").set_value(2.5)
+    page.text_input(key="settings.network.hidden_sizes").set_value("32, 16")
+    page.text_input(key="train.name").set_value("mine").run()
+    press(page, "Start training")
+    assert not page.exception
+    source, settings, cluster_key, _, name = queue.submitted[0]
+    assert settings == config.replace(
+        Settings(),
+        {"graph": {"n_neighbors": 11}, "objective": {"lambda_u": 2.5}, "network": {"hidden_sizes": [32, 16]}},
+    )
+    assert (source, cluster_key, name) == (SAMPLE, "clusters", "mine")
+
+
+def test_the_published_preset_fills_the_form_and_warns_of_negative_rates(page, queue):
+    page.run()
+    page.button_group(key="settings.preset").set_value("published").run()
+    assert page.number_input(key="settings.training.n_epochs").value == PRESETS["published"].training.n_epochs
+    assert any("negative" in warning.value for warning in page.warning)
+    press(page, "Start training")
+    assert queue.submitted[0][1] == PRESETS["published"]
+
+
+def test_bad_layer_sizes_are_one_sentence(page, queue):
+    page.run()
+    page.text_input(key="settings.network.hidden_sizes").set_value("64, wide").run()
+    assert not page.exception
+    assert "hidden_sizes" in page.error[0].value
+    assert "Start training" not in labels(page)
+
+
+def test_more_neighbours_than_cells_are_refused_before_the_start(page):
+    page.query_params["data"] = "file:few.h5ad"
+    from deepvelo.datasets import sample
+
+    sample.load()[:25].copy().write_h5ad(cached.data_folder() / "few.h5ad")
+    page.run()
+    assert not page.exception
+    assert "25 cells" in page.error[0].value
+    assert next(b for b in page.button if b.label == "Start training").disabled
+
+
+def test_memory_and_time_are_estimated(page):
+    page.run()
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert shown["Memory, up to"].endswith("GB")
+    assert shown["Time, roughly"]
+
+
+def test_progress_is_shown_and_can_be_cancelled(page, queue):
+    queue.put(
+        "slow",
+        state="running",
+        progress=Progress(step="train", epoch=30, n_epochs=100, terms=TERMS),
+        history=[{"epoch": 30} | TERMS],
+        seconds_left=65.0,
+    )
+    queue.put("next", state="queued", queue_position=1)
+    page.run()
+    assert not page.exception
+    text = " ".join(m.value for m in page.markdown)
+    assert "epoch 30 of 100, about 65 s left" in text
+    assert "number 1 in the queue" in text
+    assert len(page.get("plotly_chart")) == 1
+    page.button(key="cancel.slow").click().run()
+    assert queue.cancelled == ["slow"]
+    assert any("was cancelled" in info.value for info in page.info)
+
+
+def test_the_end_of_a_watched_job_is_told(page, queue):
+    queue.put("mine", state="running")
+    page.run()
+    queue.put("mine", state="finished", run_id="r")
+    page.run()
+    assert "is done" in page.success[0].value
+    assert "See the velocity" in labels(page)
+    page.button(key="dismiss.mine").click().run()
+    assert not page.success
+
+
+def test_a_failure_is_a_message(page, queue):
+    queue.put("mine", state="running")
+    page.run()
+    queue.put("mine", state="failed", message="Memory ran out. Choose fewer variable genes.")
+    page.run()
+    assert not page.exception
+    assert "Memory ran out" in page.error[0].value
+
+
+def test_a_queue_out_of_reach_is_one_sentence_and_leaves_the_form(page, queue, monkeypatch):
+    def refuse():
+        msg = "The scheduler at tcp://x cannot be reached. Start it."
+        raise InputError(msg)
+
+    monkeypatch.setattr(queue, "list", refuse)
+    page.run()
+    assert not page.exception
+    assert "cannot be reached" in page.error[0].value
+    assert "Start training" in labels(page)
+
+
+def test_runs_are_listed_with_settings_and_scores(page, saved_run):
+    page.run()
+    table = page.dataframe[0].value
+    assert not page.exception
+    assert table["Run"].tolist() == ["made up"]
+    assert table["Consistency"].tolist() == [0.8]
+    assert table["Epochs"].tolist() == [3]
+
+
+def test_the_same_data_and_settings_are_offered_instead_of_repeated(page, saved_run, monkeypatch):
+    info = cached.runs()[0]
+    monkeypatch.setattr(cached, "find_run", lambda *args: info)
+    page.run()
+    assert any("fitted before" in message.value for message in page.info)
+    assert "Open that run" in labels(page)
+    assert "Train again" in labels(page)
+
+
+@pytest.mark.slow
+def test_a_real_job_trains_and_its_run_opens(server):
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=120)
+    app.query_params["data"] = "sample"
+    app.run()
+    app.switch_page("../pages/train.py").run()
+    app.number_input(key="settings.training.n_epochs").set_value(2)
+    app.number_input(key="settings.preparation.n_top_genes").set_value(60).run()
+    press(app, "Start training")
+    deadline = time.monotonic() + 300
+    while not app.success and not app.error and time.monotonic() < deadline:
+        time.sleep(2)
+        app.run()
+    assert [error.value for error in app.error] == []
+    press(app, "See the velocity")
+    assert not app.exception
+    assert app.header[0].value == "Velocity"
+    assert len(app.get("plotly_chart")) == 1
+    app.switch_page("../pages/train.py").run()
+    assert any("fitted before" in message.value for message in app.info)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from deepvelo.pl.arrows import LINE_WIDTH
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "velocity.py"
+
+
+@pytest.fixture
+def app(saved_run) -> AppTest:
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.query_params["run"] = saved_run
+    return app
+
+
+def figure(app: AppTest) -> dict:
+    assert not app.exception
+    assert not app.error
+    return json.loads(app.get("plotly_chart")[0].proto.spec)
+
+
+def cells(app: AppTest) -> list[dict]:
+    return [trace for trace in figure(app)["data"] if trace["mode"] == "markers"]
+
+
+def lines(app: AppTest) -> list[dict]:
+    return [trace for trace in figure(app)["data"] if trace["mode"] == "lines"]
+
+
+def choose(app: AppTest, label: str, option: str) -> AppTest:
+    return next(box for box in app.selectbox if box.label == label).select(option).run()
+
+
+def test_without_a_run_one_sentence_and_a_button(server):
+    app = AppTest.from_file(str(PAGE), default_timeout=60).run()
+    assert not app.exception
+    assert len(app.info) == 1
+    assert [button.label for button in app.button] == ["Choose data"]
+
+
+def test_first_sight_is_a_stream_over_the_data_sets_own_colors(app):
+    app.run()
+    assert {trace["name"]: trace["marker"]["color"] for trace in cells(app)} == {
+        "Granule": "#3ba458", "Neuroblast": "#404040", "OPC": "#d94801",
+    }  # fmt: skip
+    assert any(line["line"]["width"] == LINE_WIDTH for line in lines(app))
+    assert "not speed" in app.caption[0].value
+
+
+@pytest.mark.parametrize("kind", ["Grid arrows", "Cell arrows"])
+def test_other_arrows(app, kind):
+    choose(app.run(), "Show", kind)
+    assert len(lines(app)) == 2  # ink on its halo
+
+
+def test_no_arrows(app):
+    choose(app.run(), "Show", "No arrows")
+    assert not lines(app)
+    assert not app.slider
+
+
+def test_velocity_of_a_gene_is_centred_and_named_with_its_unit(app):
+    choose(app.run(), "Colour by", "gene_velocity")
+    choose(app, "Gene", "Cpe")
+    marker = cells(app)[0]["marker"]
+    assert marker["cmin"] == -marker["cmax"]
+    assert marker["colorbar"]["title"]["text"] == "Cpe, velocity ds/dt, normalised counts per unit time"
+    assert (app.query_params["gene"], app.query_params["color"]) == ("Cpe", "gene_velocity")
+
+
+def test_the_url_reopens_gene_and_color(app):
+    app.query_params.update(gene="Sox2", color="gene")
+    app.run()
+    assert "Sox2, spliced" in cells(app)[0]["marker"]["colorbar"]["title"]["text"]
+
+
+def test_consistency_is_explained(app):
+    choose(app.run(), "Colour by", "velocity_consistency")
+    assert "mean cosine" in cells(app)[0]["marker"]["colorbar"]["title"]["text"]
+    assert "whatever the speed" in app.caption[0].value
+
+
+def test_embeddings_of_rates_are_left_to_their_page(app):
+    app.run()
+    assert next(box for box in app.selectbox if box.label == "Embedding").options == ["UMAP", "PCA"]
+
+
+def test_an_embedding_without_arrows_or_graph_says_what_to_do(app):
+    choose(app.run(), "Embedding", "pca")
+    assert not app.exception
+    assert "Choose 'umap' instead" in app.error[0].value
+    choose(app, "Show", "No arrows")
+    assert figure(app)["layout"]["xaxis"]["title"]["text"] == "PC 1"
