@@ -10,6 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+# Test data are tiny: threads that wait for each other would take most of the time.
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_threads, "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 

@@ -46,18 +46,20 @@ class Correlation:
     """
 
     def __init__(self, abundance: Tensor) -> None:
-        present = abundance > 0
-        self._n_present = present.sum(0).clamp_min(1)
-        centred = torch.where(present, abundance - abundance.sum(0) / self._n_present, 0)
+        # Numbers, not booleans: multiplying is twice as fast as choosing.
+        self._present = (abundance > 0).to(abundance.dtype)
+        self._n_present = self._present.sum(0).clamp_min(1)
+        centred = self._centred(abundance)
         self._unit = centred / (centred.square().sum(0) + TINY).sqrt()
-        self._present = present
 
     def __call__(self, velocity: Tensor) -> Tensor:
         """Correlations, shape ``(n_genes,)``, for a velocity of shape ``(n_cells, n_genes)``."""
-        present = self._present
-        mean = torch.where(present, velocity, 0).sum(0) / self._n_present
-        centred = torch.where(present, velocity - mean, 0)
+        centred = self._centred(velocity)
         return (centred * self._unit).sum(0) / (centred.square().sum(0) + TINY).sqrt()
+
+    def _centred(self, values: Tensor) -> Tensor:
+        values = values * self._present
+        return values - values.sum(0) / self._n_present * self._present
 
 
 def direction_loss(pearson: Tensor, config: ObjectiveConfig) -> Tensor:

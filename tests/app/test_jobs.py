@@ -123,6 +123,7 @@ def test_nothing_runs_before_the_first_job(tmp_path: Path) -> None:
     jobs.close()
 
 
+@pytest.mark.slow
 def test_a_job_reports_every_epoch_and_stores_its_run(
     jobs: Jobs, source: DataSource, store: RunStore
 ) -> None:
@@ -219,6 +220,7 @@ def test_the_same_job_is_recognised_while_it_runs(jobs: Jobs, source: DataSource
     assert jobs.same(source, LONG) is None
 
 
+@pytest.mark.slow
 def test_death_of_the_worker_is_a_failure_and_the_queue_goes_on(
     jobs: Jobs, source: DataSource, folder: Path, store: RunStore
 ) -> None:
@@ -282,6 +284,7 @@ def test_unreachable_scheduler_is_one_sentence_with_its_address(
         jobs.close()
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_goes_away_is_one_sentence(tmp_path: Path, source: DataSource) -> None:
     address_file = tmp_path / "scheduler.json"
     scheduler = subprocess.Popen(

@@ -18,6 +18,7 @@ def app(server) -> AppTest:
     return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
 
 
+@pytest.mark.slow
 def test_the_entry_runs_from_another_folder(tmp_path):
     done = subprocess.run(
         [sys.executable, str(ROOT / "app" / "main.py")],
@@ -109,6 +110,7 @@ def test_pages_without_a_run_say_what_to_do(app, page):
     assert [button.label for button in app.main.button] == ["Choose data"]
 
 
+@pytest.mark.slow
 def test_a_scheduler_out_of_reach_leaves_the_pictures(app, saved_run, monkeypatch):
     monkeypatch.setenv("DEEPVELO_SCHEDULER", "tcp://127.0.0.1:9")
     app.run()

@@ -28,6 +28,7 @@ def small(tmp_path_factory):
     return file
 
 
+@pytest.mark.slow
 def test_run_writes_a_whole_file_with_the_settings_given(monkeypatch, tmp_path, small):
     out = tmp_path / "out.h5ad"
     options = [

@@ -107,6 +107,7 @@ def test_scvelo_draws_our_stream_unchanged(fitted):
     assert axes is not None
 
 
+@pytest.mark.slow
 def test_cellrank_reads_our_velocities_unchanged(fitted):
     from cellrank.kernels import VelocityKernel
 
