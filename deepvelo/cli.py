@@ -10,18 +10,22 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from deepvelo import config
+from deepvelo import config, keys
 from deepvelo.config import Device, Preset
 from deepvelo.datasets.tissue import Kind
 from deepvelo.errors import InputError
+from deepvelo.result import STEP_NAMES
+from deepvelo.result import Progress as RunProgress
 
 cli = typer.Typer(
     help="Cell-specific kinetic rates of RNA velocity.",
@@ -33,15 +37,6 @@ cli = typer.Typer(
 console = Console(stderr=True)
 ROOT = Path(__file__).resolve().parents[1]
 
-STEPS = {
-    "prepare": "preparing",
-    "train": "training",
-    "graph": "velocity graph",
-    "embed": "arrows",
-    "scores": "scores",
-    "rates": "maps of the rates",
-}
-
 
 def main() -> None:
     """Run the command line; bad input ends with one sentence and exit code 2."""
@@ -51,11 +46,13 @@ def main() -> None:
     try:
         cli()
     except InputError as error:
-        console.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
+        _say(f"Error: {error}", style="red")
         sys.exit(2)
-    except KeyboardInterrupt:
-        console.print("Stopped; nothing was written.")
-        sys.exit(130)
+
+
+def _say(text: str, *, to: Console = console, style: str = "") -> None:
+    # File names and data may hold square brackets, which rich would read as its own markup.
+    to.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 @cli.command()
@@ -81,7 +78,7 @@ def run(
     basis: Annotated[str | None, typer.Option(help="Embedding for the arrows, e.g. umap.")] = None,
 ) -> None:
     """Fit cell-specific rates and write them, with velocities and scores, to an .h5ad file."""
-    from deepvelo.io import read, write_h5ad
+    from deepvelo.io import read, require_writable, write_h5ad
 
     if output.suffix != ".h5ad":
         msg = f"The output must be an .h5ad file. Got {output.name!r}. Name it {output.stem}.h5ad."
@@ -96,10 +93,11 @@ def run(
             "seed": seed,
         },
     )
+    require_writable(output)  # before the fit, not after
     result = _run(read(source), settings, cluster_key=cluster_key, basis=basis)
     write_h5ad(result.adata, output)
     _print_metrics(result.metrics)
-    console.print(f"Wrote {output}", highlight=False)
+    _say(f"Wrote {output}")
 
 
 @cli.command()
@@ -110,24 +108,26 @@ def check(
     from deepvelo import checks
     from deepvelo.io import read
 
-    summary = checks.summarize(read(source))
-    facts = Table(show_header=False, box=None)
-    facts.add_row("cells", f"{summary.n_cells:,}")
-    facts.add_row("genes", f"{summary.n_genes:,}")
-    for name, description in summary.layers.items():
-        facts.add_row(f"layer {name}", description)
-    facts.add_row("counts are integers", "yes" if summary.counts_are_integers else "no")
-    if summary.unspliced_fraction is not None:
-        facts.add_row("unspliced fraction", f"{summary.unspliced_fraction:.1%}")
-    facts.add_row("moments (Ms, Mu)", "yes" if summary.has_moments else "no")
-    facts.add_row("embeddings", ", ".join(summary.embeddings) or "none")
-    facts.add_row("groupings", ", ".join(summary.groupings) or "none")
+    adata = read(source)
+    summary = checks.summarize(adata)
     out = Console()
-    out.print(facts)
+    facts = {
+        "cells": f"{summary.n_cells:,}",
+        "genes": f"{summary.n_genes:,}",
+        **{f"layer {name}": description for name, description in summary.layers.items()},
+        "counts are integers": "yes" if summary.counts_are_integers else "no",
+        "moments (Ms, Mu)": "yes" if summary.has_moments else "no",
+        "embeddings": ", ".join(summary.embeddings) or "none",
+        "groupings": ", ".join(summary.groupings) or "none",
+    }
+    _print_table(facts.items(), to=out)
+    if summary.unspliced_fraction is not None:
+        group_key = summary.groupings[0] if summary.groupings else None
+        fractions = checks.unspliced_fractions(adata, group_key=group_key)["unspliced"]
+        _say(f"unspliced fraction, all cells {summary.unspliced_fraction:.1%}, by {group_key}:", to=out)
+        _print_table(((f"  {group}", f"{fraction:.1%}") for group, fraction in fractions.items()), to=out)
     for finding in summary.findings:
-        out.print(
-            f"{finding.level}: {finding.what} {finding.remedy}".rstrip(), highlight=False, soft_wrap=True
-        )
+        _say(f"{finding.level}: {finding.what} {finding.remedy}".rstrip(), to=out)
     if any(finding.level == "error" for finding in summary.findings):
         raise typer.Exit(2)
 
@@ -146,7 +146,7 @@ def simulate(
     from deepvelo.io import write_h5ad
 
     write_h5ad(simulate_tissue(kind=kind, n_cells=cells, n_genes=genes, depth=depth, seed=seed), output)
-    console.print(f"Wrote {output}", highlight=False)
+    _say(f"Wrote {output}")
 
 
 @cli.command()
@@ -164,6 +164,9 @@ def app(
     entry = ROOT / "app" / "main.py"
     if not entry.is_file():
         msg = f"The app's files are not beside the package: {entry} is missing. Install from a clone with `pip install -e .`."
+        raise InputError(msg)
+    if data is not None and not data.is_dir():
+        msg = f"There is no folder {data} for data. Make it, or leave --data out to use {ROOT / 'data'}."
         raise InputError(msg)
     data, runs = (data or ROOT / "data").resolve(), (runs or ROOT / "runs").resolve()
     _fit_sample_once(runs)
@@ -183,9 +186,10 @@ def _fit_sample_once(folder: Path) -> None:
     store = RunStore(folder)
     if store.list():
         return
-    console.print("First start: fitting the simulated sample, a minute or two.")
+    store.require_writable()
+    _say("First start: fitting the simulated sample, about two minutes.")
     sample = DataSource(kind="sample")
-    result = _run(sample.load(), config.Settings(), cluster_key="clusters", basis=None)
+    result = _run(sample.load(), config.Settings(), cluster_key=keys.CLUSTERS, basis=None)
     store.save(result, data_name=sample.label, data_hash=sample.hash())
 
 
@@ -214,13 +218,13 @@ def _run(adata: Any, settings: config.Settings, *, cluster_key: str | None, basi
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("preparing", total=None, loss="")
+        task = bar.add_task(STEP_NAMES["prepare"], total=None, loss="")
 
-        def show(progress: workflow.Progress) -> None:
+        def show(progress: RunProgress) -> None:
             training = progress.step == "train"
             bar.update(
                 task,
-                description=STEPS[progress.step],
+                description=STEP_NAMES[progress.step],
                 completed=progress.epoch,
                 total=progress.n_epochs if training else None,
                 loss=f"loss {progress.terms['total']:.3f}" if training else "",
@@ -230,10 +234,17 @@ def _run(adata: Any, settings: config.Settings, *, cluster_key: str | None, basi
 
 
 def _print_metrics(metrics: dict[str, float | int | str]) -> None:
-    table = Table(show_header=False, box=None)
-    for name, value in metrics.items():
-        table.add_row(
+    _print_table(
+        (
             name,
             f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else value,
         )
-    Console().print(table)
+        for name, value in metrics.items()
+    )
+
+
+def _print_table(rows: Iterable[tuple[str, str]], *, to: Console | None = None) -> None:
+    table = Table(show_header=False, box=None)
+    for name, value in rows:
+        table.add_row(escape(name), escape(value))
+    (to or Console()).print(table)

@@ -396,7 +396,7 @@ def from_dict(values: dict[str, Any]) -> Settings:
         An unknown preset or name, or a value out of range.
     """
     preset = values.get("preset", "default")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         msg = f"`preset` must be one of {sorted(PRESETS)}. Got {preset!r}. Choose one of them."
         raise InputError(msg)
     merged = to_dict(PRESETS[preset])

@@ -1,7 +1,8 @@
 """One fit as a task on a Dask worker: load, fit, store, and say how it goes.
 
-What happens is told as events under the job's own topic on the scheduler, so whoever asks, the server
-that started the job or one started later, reads the same story.
+What happens is told as events on the scheduler, so whoever asks, the server that started the job or one
+started later, reads the same story. Start and end have a topic of their own (`state_topic`): a scheduler
+keeps only the newest 1,000 events of a topic, and no length of training may push the start out.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from deepvelo.io.runs import RunStore
 if TYPE_CHECKING:
     from deepvelo.config import Settings
     from deepvelo.datasets.source import DataSource
-    from deepvelo.workflow import Progress, Result
+    from deepvelo.result import Progress, Result
 
 logger = logging.getLogger(__name__)
 
 Runner = Callable[..., "Result"]
 
 SECONDS_BETWEEN_REPORTS = 0.1
+MAX_TRAINING_REPORTS = 300  # of one job, several epochs in each if need be: the whole curve must be kept
 TERMINAL = ("finished", "failed", "cancelled")
 DIED = (
     "The worker process died in the middle of this job, most likely because memory ran out or because "
@@ -47,6 +49,11 @@ class Job:
     store_folder: Path
 
 
+def state_topic(job_id: str) -> str:
+    """Topic of a job's start and end; its progress is told under the bare id."""
+    return f"{job_id}-state"
+
+
 def run_job(job: Job, runner: Runner | None = None) -> None:
     """Do a job on this Dask worker; the outcome is an event, never an exception.
 
@@ -62,9 +69,10 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
     worker = get_worker()
 
     def tell(**event: Any) -> None:
-        worker.log_event(job.job_id, event)
+        topic = job.job_id if event["event"] == "progress" else state_topic(job.job_id)
+        worker.log_event(topic, event)
 
-    past = [event["event"] for _, event in get_client().get_events(job.job_id)]
+    past = [event["event"] for _, event in get_client().get_events(state_topic(job.job_id))]
     if "started" in past:  # Dask gives the task of a dead worker to the next one; a fit is not repeated
         if not set(past) & set(TERMINAL):
             tell(event="failed", message=DIED)
@@ -110,7 +118,7 @@ def _fit(job: Job, runner: Runner | None, report: Reporter) -> str:
 
 
 class Reporter:
-    """Progress of a fit as events, several epochs in one when epochs are short.
+    """Progress of a fit as events, several epochs in one when epochs are short or many.
 
     Parameters
     ----------
@@ -125,6 +133,7 @@ class Reporter:
         self._cancelled = cancelled
         self._waiting: list[dict[str, Any]] = []
         self._last_told = 0.0
+        self._epoch_told = 0
 
     def __call__(self, progress: Progress) -> None:
         """Report, or raise `CancelledError`."""
@@ -132,8 +141,12 @@ class Reporter:
         record = dataclasses.asdict(progress)
         record["terms"] = {name: float(value) for name, value in progress.terms.items()}
         self._waiting.append(record | {"time": time.time()})
-        if progress.step != "train" or time.monotonic() - self._last_told >= SECONDS_BETWEEN_REPORTS:
-            self.flush()
+        if self._epoch_told and progress.step == "train":
+            enough = (progress.epoch - self._epoch_told) * MAX_TRAINING_REPORTS >= progress.n_epochs
+            if not enough or time.monotonic() - self._last_told < SECONDS_BETWEEN_REPORTS:
+                return
+        self.flush()
+        self._epoch_told = progress.epoch
 
     def flush(self) -> None:
         """Tell what has waited."""
@@ -145,4 +158,5 @@ class Reporter:
     def stop_if_cancelled(self) -> None:
         """Raise `CancelledError` when someone asked for an end."""
         if self._cancelled():
+            self.flush()
             raise CancelledError

@@ -5,53 +5,21 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from deepvelo import keys
 from deepvelo.config import to_dict
+from deepvelo.memory import MemoryMeter
+from deepvelo.result import OnProgress, Progress, Result
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import torch
     from anndata import AnnData
 
     from deepvelo.config import Settings
     from deepvelo.model.blocks import EpochTerms
 
-Step = Literal["prepare", "train", "graph", "embed", "scores", "rates"]
-
 _RECORDED_VERSIONS = ("deepvelo-explorer", "torch", "torch-geometric", "scanpy", "scvelo", "anndata", "numpy")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """Where a run is.
-
-    ``epoch`` counts from 1 while the step is ``train`` and is 0 otherwise; ``terms`` holds that
-    epoch's loss terms.
-    """
-
-    step: Step
-    epoch: int = 0
-    n_epochs: int = 0
-    terms: dict[str, float] = field(default_factory=dict)
-
-
-OnProgress = Callable[[Progress], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """A finished fit: everything the run store keeps."""
-
-    adata: AnnData
-    history: pd.DataFrame
-    weights: dict[str, torch.Tensor]
-    settings: Settings
-    metrics: dict[str, float | int | str]
 
 
 def run(
@@ -85,14 +53,34 @@ def run(
     InputError
         Data or settings do not allow a fit.
     """
-    # These take seconds to import; reading settings or asking for help should not wait for them.
-    from deepvelo import checks, pp, tl
-    from deepvelo.memory import peak_memory
+    with MemoryMeter() as memory:
+        started = time.perf_counter()
+        result = _run(
+            adata, settings, cluster_key=cluster_key, basis=basis, tell=on_progress or (lambda _: None)
+        )
+        seconds = time.perf_counter() - started
+    result.metrics["seconds_total"] = seconds
+    result.metrics["peak_memory_mb"] = memory.peak / 2**20
+    # Everything but the cells themselves, so that a file alone tells how it was made.
+    result.adata.uns[keys.DEEPVELO] |= {
+        "metrics": dict(result.metrics),
+        "history": {name: column.to_numpy() for name, column in result.history.items()},
+    }
+    return result
 
-    tell = on_progress or (lambda _: None)
+
+def _run(
+    adata: AnnData, settings: Settings, *, cluster_key: str | None, basis: str | None, tell: OnProgress
+) -> Result:
+    # These take seconds to import; reading settings or asking for help should not wait for them.
+    import pandas as pd
+
+    from deepvelo import checks, pp, tl
+
     started = time.perf_counter()
-    checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
     tell(Progress(step="prepare"))
+    if basis is not None:
+        checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
     prepared = pp.prepare(adata, settings, cluster_key=cluster_key)
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
     seconds_prepare = time.perf_counter() - started
@@ -103,9 +91,9 @@ def run(
         values = terms._asdict()
         tell(Progress(step="train", epoch=values.pop("epoch"), n_epochs=n_epochs, terms=values))
 
-    training_started = time.perf_counter()
+    started = time.perf_counter()
     fit = tl.velocity(prepared, settings=settings, on_epoch=on_epoch)
-    seconds_train = time.perf_counter() - training_started
+    seconds_train = time.perf_counter() - started
 
     tell(Progress(step="graph"))
     tl.velocity_graph(prepared)
@@ -117,15 +105,14 @@ def run(
     tell(Progress(step="rates"))
     tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
 
+    versions = {"python": platform.python_version()} | {name: version(name) for name in _RECORDED_VERSIONS}
     prepared.uns[keys.DEEPVELO] = {
         "settings": json.dumps(to_dict(settings)),
         "preset": settings.preset,
         "seed": settings.seed,
         "cluster_key": cluster_key,
         "basis": basis,
-        "versions": json.dumps(
-            {"python": platform.python_version()} | {p: version(p) for p in _RECORDED_VERSIONS}
-        ),
+        "versions": json.dumps(versions),
     }
     metrics: dict[str, float | int | str] = {
         "consistency": float(prepared.obs[keys.CONSISTENCY].mean()),
@@ -137,12 +124,9 @@ def run(
         "n_epochs": len(fit.history),
         "seconds_prepare": seconds_prepare,
         "seconds_train": seconds_train,
-        "seconds_total": time.perf_counter() - started,
-        "peak_memory_mb": peak_memory() / 2**20,
     }
-    return Result(
-        adata=prepared, history=_table(fit.history), weights=fit.weights, settings=settings, metrics=metrics
-    )
+    history = pd.DataFrame(fit.history)
+    return Result(adata=prepared, history=history, weights=fit.weights, settings=settings, metrics=metrics)
 
 
 def _score(adata: AnnData, *, cluster_key: str) -> None:
@@ -158,9 +142,3 @@ def _score(adata: AnnData, *, cluster_key: str) -> None:
         adata.layers[keys.MS],
         groups=groups,
     )
-
-
-def _table(history: list[EpochTerms]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame(history)

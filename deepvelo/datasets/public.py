@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepvelo.errors import InputError
-from deepvelo.io.read import read, write_h5ad
+from deepvelo.io.read import read
+from deepvelo.io.write import write_h5ad
 
 if TYPE_CHECKING:
     from anndata import AnnData

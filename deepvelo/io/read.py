@@ -1,10 +1,8 @@
-"""Read .h5ad, .loom and .zarr into memory, and write .h5ad; bad files end in one clear sentence."""
+"""Read .h5ad, .loom and .zarr into memory; bad files end in one clear sentence."""
 
 from __future__ import annotations
 
-import errno
 import os
-import uuid
 import warnings
 import zipfile
 from pathlib import Path
@@ -82,26 +80,6 @@ def read(path: Path | str) -> AnnData:
     except Exception as error:  # readers raise whatever a damaged file makes them stumble over
         msg = f"{path.name} could not be read: {_first_line(error)}. Save or copy it again from its source."
         raise InputError(msg) from error
-
-
-def write_h5ad(adata: AnnData, path: Path | str) -> None:
-    """Write an object under its final name only once it is whole.
-
-    Raises
-    ------
-    InputError
-        The folder is missing or may not be written, or the disk is full.
-    """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        adata.write_h5ad(partial, compression="lzf")
-        partial.replace(path)
-    except OSError as error:
-        msg = f"{path} could not be written: {_os_reason(error)}. Choose another place or make room."
-        raise InputError(msg) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read_hdf5(path: Path, *, loom: bool) -> AnnData:
@@ -264,17 +242,6 @@ def _float32(matrix: Any, what: str) -> Any:
 
 def _first(candidates: tuple[str, ...], found: set[str]) -> str:
     return next((name for name in candidates if name in found), candidates[0])
-
-
-def _os_reason(error: OSError) -> str:
-    full = "No space left" in str(error) or error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full:
-        return "no space is left on the disk"
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
-        return "permission denied"
-    if isinstance(error, FileNotFoundError):
-        return "the folder does not exist"
-    return _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -22,7 +22,7 @@ from deepvelo.io.run import HISTORY, INFO, RESULT, WEIGHTS, Run, RunInfo
 from deepvelo.io.write_zarr import size_in_memory, write_by_gene
 
 if TYPE_CHECKING:
-    from deepvelo.workflow import Result
+    from deepvelo.result import Result
 
 __all__ = ["Run", "RunInfo", "RunStore", "data_hash"]
 

@@ -33,11 +33,12 @@ class ReleasedNetwork(RateNetwork):
         self.average = APPNP(K=1, alpha=0.0, cached=True)
         self._kept: Tensor | None = None
         with torch.no_grad():
-            for layer in (*(convolution.lin for convolution in self.convolutions), self.rate_layer):
-                start = torch.empty(layer.weight.shape[1], layer.weight.shape[0])
-                layer.weight.copy_(nn.init.xavier_uniform_(start).T)
-            for layer in (*self.convolutions, self.rate_layer):
-                layer.bias.zero_()
+            for name, parameter in self.named_parameters():
+                if name.endswith("bias"):
+                    parameter.zero_()
+                else:
+                    n_outputs, n_inputs = parameter.shape
+                    parameter.copy_(nn.init.xavier_uniform_(torch.empty(n_inputs, n_outputs)).T)
             # The release adds gamma s where alpha is not predicted: its gamma is the negative of ours.
             if not with_alpha:
                 self.rate_layer.weight[n_genes:].neg_()

@@ -10,7 +10,6 @@ from plotly.subplots import make_subplots
 
 from deepvelo.pl import theme
 
-_FEW = 12  # cells
 _PICTURE_PIXELS = 400  # about how large an embedding is drawn; only labels that nearly touch depend on it
 
 
@@ -247,9 +246,11 @@ def _add_labels(fig: go.Figure, points: np.ndarray, names: np.ndarray, *, dark: 
     glow = ",".join([f"0 0 3px {'#111' if dark else '#fff'}"] * 5)
     texts = theme.group_order(names)
     medians = np.array([np.nanmedian(points[names == name], axis=0) for name in texts])
-    few = np.array([np.sum(names == name) < _FEW for name in texts])
+    tops = np.array([np.nanquantile(points[names == name, 1], 0.95) for name in texts])
+    bottoms = np.array([np.nanquantile(points[names == name, 1], 0.05) for name in texts])
     pixel = float(np.nanmax(np.nanmax(points, axis=0) - np.nanmin(points, axis=0))) / _PICTURE_PIXELS
-    medians[few, 1] += theme.LABEL_SIZE * pixel  # a name must not cover the only cells it names
+    small = tops - bottoms < 2 * theme.LABEL_SIZE * pixel
+    medians[small, 1] = tops[small] + theme.LABEL_SIZE * pixel  # a name must not cover the cells it names
     for text, (x, y) in zip(texts, _spread(medians, texts, pixel=pixel), strict=True):
         fig.add_annotation(
             x=float(x),

@@ -21,7 +21,7 @@ def proportions(fractions: pd.DataFrame) -> go.Figure:
         `deepvelo.checks.unspliced_fractions` returns them.
     """
     table = fractions.loc[theme.group_order(fractions.index.astype(str))[::-1]]
-    labels = [f"{group} ({n:,} cells)" for group, n in table["n_cells"].items()]
+    labels = [f"{group} ({n:,} cell{'' if n == 1 else 's'})" for group, n in table["n_cells"].items()]
     fig = go.Figure()
     for part, color, ink in (
         ("unspliced", UNSPLICED_COLOR, "#1A1A1A"),
@@ -37,6 +37,7 @@ def proportions(fractions: pd.DataFrame) -> go.Figure:
                 texttemplate="%{x:.0%}",
                 textposition="inside",
                 insidetextanchor="middle",
+                textangle=0,  # a narrow bar would turn it sideways
                 textfont={"color": ink},
                 hovertemplate="%{y}<br>" + part + " %{x:.1%}<extra></extra>",
             )

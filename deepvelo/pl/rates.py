@@ -66,7 +66,7 @@ def rate_violins(
                 row=row,
                 col=1,
             )
-        fig.update_yaxes(title={"text": RATE_TITLES[rate], "standoff": 6}, row=row, col=1)
+        fig.update_yaxes(title={"text": RATE_TITLES[rate], "standoff": 22}, row=row, col=1)
     theme.style(fig, height=height)
     fig.update_layout(showlegend=False, violinmode="overlay")
     fig.update_yaxes(gridcolor="rgba(128,128,128,0.2)", zerolinecolor="rgba(128,128,128,0.4)", nticks=5)

@@ -108,7 +108,7 @@ def legend_below(fig: go.Figure, *, height: int, entry_width: int = 118) -> None
         legend={
             "orientation": "h",
             "x": 0,
-            "y": -70 / height,
+            "y": -80 / height,
             "entrywidth": entry_width,
             "font": {"size": FONT_SIZE - 2},
         },

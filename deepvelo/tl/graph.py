@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from anndata import AnnData
 
 from deepvelo import keys
-
-logger = logging.getLogger(__name__)
 
 
 def velocity_graph(adata: AnnData) -> None:
@@ -48,16 +47,14 @@ def velocity_pseudotime(adata: AnnData) -> None:
         scv.tl.velocity_pseudotime(adata)
 
 
-class _quiet:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Keeps scVelo from printing to the terminal."""
+    import scvelo as scv
 
-    def __enter__(self) -> None:
-        import scvelo as scv
-
-        self._verbosity = scv.settings.verbosity
-        scv.settings.verbosity = 0
-
-    def __exit__(self, *_: object) -> None:
-        import scvelo as scv
-
-        scv.settings.verbosity = self._verbosity
+    verbosity = scv.settings.verbosity
+    scv.settings.verbosity = 0
+    try:
+        yield
+    finally:
+        scv.settings.verbosity = verbosity

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
 
-from deepvelo import cli, config, keys
+from deepvelo import config, keys
 from deepvelo.datasets.simulation import simulate
-from deepvelo.io.read import read, write_h5ad
-
-
-def deepvelo(monkeypatch, *arguments: object) -> int:
-    """Exit code of a command, run in this process."""
-    monkeypatch.setattr(sys, "argv", ["deepvelo", *map(str, arguments)])
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-    return int(end.value.code or 0)
+from deepvelo.io import read, write_h5ad
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +22,7 @@ def small(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_run_writes_a_whole_file_with_the_settings_given(monkeypatch, tmp_path, small):
+def test_run_writes_a_whole_file_with_the_settings_given(deepvelo, tmp_path, small):
     out = tmp_path / "out.h5ad"
     options = [
         "--neighbors",
@@ -45,22 +38,22 @@ def test_run_writes_a_whole_file_with_the_settings_given(monkeypatch, tmp_path, 
         "--seed",
         5,
     ]
-    assert deepvelo(monkeypatch, "run", small, "-o", out, *options, "--cluster-key", "clusters") == 0
+    assert deepvelo("run", small, "-o", out, *options, "--cluster-key", "clusters") == 0
     fitted = read(out)
     for key in (keys.VELOCITY, *keys.RATES):
         assert key in fitted.layers
-    settings = config.from_dict(__import__("json").loads(fitted.uns[keys.DEEPVELO]["settings"]))
+    settings = config.from_dict(json.loads(fitted.uns[keys.DEEPVELO]["settings"]))
     assert (settings.graph.n_neighbors, settings.graph.n_candidates) == (7, 9)
     assert (settings.objective.lambda_u, settings.objective.lambda_s) == (2, 0.5)
     assert (settings.training.n_epochs, settings.seed) == (3, 5)
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_a_settings_file_and_options_on_top(monkeypatch, tmp_path, small):
+def test_a_settings_file_and_options_on_top(deepvelo, tmp_path, small):
     file = tmp_path / "settings.toml"
     file.write_text('preset = "published"\n[training]\nn_epochs = 2\n', encoding="utf-8")
     out = tmp_path / "out.h5ad"
-    assert deepvelo(monkeypatch, "run", small, "-o", out, "--config", file, "--seed", 3) == 0
+    assert deepvelo("run", small, "-o", out, "--config", file, "--seed", 3) == 0
     stored = read(out).uns[keys.DEEPVELO]
     assert stored["preset"] == "published"
     assert stored["seed"] == 3
@@ -82,12 +75,14 @@ def test_a_settings_file_and_options_on_top(monkeypatch, tmp_path, small):
         (["simulate", "out.h5ad", "--cells", "1"], "cells"),
     ],
 )
-def test_bad_input_is_one_sentence_and_exit_code_2(monkeypatch, capfd, tmp_path, small, arguments, message):
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    deepvelo, monkeypatch, capfd, tmp_path, small, arguments, message
+):
     monkeypatch.chdir(tmp_path)
     text = tmp_path / "notes.h5ad"
     text.write_text("not a matrix", encoding="utf-8")
     filled = [a.format(small=small, text=text, folder=tmp_path) for a in arguments]
-    assert deepvelo(monkeypatch, *filled) == 2
+    assert deepvelo(*filled) == 2
     error = capfd.readouterr().err.strip()
     assert error.startswith("Error: ")
     assert message in error
@@ -95,26 +90,26 @@ def test_bad_input_is_one_sentence_and_exit_code_2(monkeypatch, capfd, tmp_path,
     assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.h5ad"]
 
 
-def test_check_tells_what_is_there(monkeypatch, capsys, small):
-    assert deepvelo(monkeypatch, "check", small) == 0
+def test_check_tells_what_is_there(deepvelo, capsys, small):
+    assert deepvelo("check", small) == 0
     out = capsys.readouterr().out
     for fact in ("150", "60", "layer spliced", "unspliced fraction", "clusters"):
         assert fact in out
 
 
-def test_check_of_data_that_cannot_be_fitted_ends_with_2(monkeypatch, capsys, tmp_path, small):
+def test_check_of_data_that_cannot_be_fitted_ends_with_2(deepvelo, capsys, tmp_path, small):
     adata = read(small)
     del adata.layers[keys.UNSPLICED]
     write_h5ad(adata, tmp_path / "half.h5ad")
-    assert deepvelo(monkeypatch, "check", tmp_path / "half.h5ad") == 2
+    assert deepvelo("check", tmp_path / "half.h5ad") == 2
     assert "unspliced" in capsys.readouterr().out
 
 
-def test_simulate_is_the_same_twice(monkeypatch, tmp_path):
+def test_simulate_is_the_same_twice(deepvelo, tmp_path):
     files = [tmp_path / f"{name}.h5ad" for name in "ab"]
     for file in files:
         options = ["--kind", "branching", "--cells", 60, "--genes", 20, "--seed", 4]
-        assert deepvelo(monkeypatch, "simulate", file, *options) == 0
+        assert deepvelo("simulate", file, *options) == 0
     one, other = map(read, files)
     assert (one.layers[keys.SPLICED] != other.layers[keys.SPLICED]).nnz == 0
 

@@ -69,6 +69,8 @@ def test_settings_travel_with_the_result(result):
     stored = result.adata.uns[keys.DEEPVELO]
     assert config.from_dict(json.loads(stored["settings"])) == SHORT
     assert stored["cluster_key"] == "clusters"
+    assert stored["metrics"] == pytest.approx(result.metrics, nan_ok=True)
+    assert stored["history"]["total"].tolist() == result.history["total"].tolist()
     assert "scvelo" in json.loads(stored["versions"])
 
 

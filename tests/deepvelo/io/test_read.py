@@ -308,34 +308,6 @@ def test_pickled_zarr_is_refused_and_never_run(tmp_path, zipped):
     assert not mark.exists()
 
 
-def test_written_file_is_whole_or_not_there(tmp_path, monkeypatch):
-    adata = small()
-    write_h5ad(adata, tmp_path / "out.h5ad")
-    before = (tmp_path / "out.h5ad").read_bytes()
-
-    def fill_the_disk(self, path, **_):
-        Path(path).write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(ad.AnnData, "write_h5ad", fill_the_disk)
-    with pytest.raises(InputError, match=r"out\.h5ad could not be written: no space is left.*make room"):
-        write_h5ad(adata, tmp_path / "out.h5ad")
-    assert (tmp_path / "out.h5ad").read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["out.h5ad"]
-
-
-def test_missing_folder_and_permission_are_named(tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="the folder does not exist"):
-        write_h5ad(small(), tmp_path / "nowhere" / "out.h5ad")
-
-    def refuse(self, path, **_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(ad.AnnData, "write_h5ad", refuse)
-    with pytest.raises(InputError, match="permission denied"):
-        write_h5ad(small(), tmp_path / "out.h5ad")
-
-
 def test_real_files_are_read(shared_data):
     moments = read(shared_data / "dentate_gyrus_200.h5ad")
     assert moments.shape == (200, 530)

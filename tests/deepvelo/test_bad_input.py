@@ -1,0 +1,159 @@
+"""Bad input in the terminal: one sentence, exit code 2, and no file left behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+from anndata import AnnData
+
+from deepvelo.io.read import read
+from tests import bad_input
+from tests.bad_input import ODD, TOO_SMALL, UNUSABLE
+
+GIGABYTE = 2**30
+
+
+@pytest.fixture
+def good(tmp_path):
+    bad_input.written()(tmp_path / "good.h5ad")
+    return tmp_path / "good.h5ad"
+
+
+def one_sentence(captured: str) -> str:
+    """What was printed on stderr, which is one line that begins like an error."""
+    assert captured.startswith("Error: ")
+    assert len(captured.splitlines()) == 1
+    assert "Traceback" not in captured
+    return captured
+
+
+@pytest.mark.parametrize("name", [*UNUSABLE, *TOO_SMALL])
+def test_run_says_one_sentence_and_writes_nothing(deepvelo, capfd, tmp_path, name):
+    case = (UNUSABLE | TOO_SMALL)[name]
+    case.write(tmp_path / "bad.h5ad")
+    assert deepvelo("run", tmp_path / "bad.h5ad", "-o", tmp_path / "out.h5ad") == 2
+    assert case.words in one_sentence(capfd.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.h5ad"]
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_check_names_what_makes_a_file_unusable(deepvelo, capfd, tmp_path, name):
+    UNUSABLE[name].write(tmp_path / "bad.h5ad")
+    assert deepvelo("check", tmp_path / "bad.h5ad") == 2
+    said = capfd.readouterr()
+    assert UNUSABLE[name].words in said.out + said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("name", TOO_SMALL)
+def test_check_does_not_blame_a_file_for_the_settings(deepvelo, capfd, tmp_path, name):
+    TOO_SMALL[name].write(tmp_path / "bad.h5ad")
+    assert deepvelo("check", tmp_path / "bad.h5ad") == 0
+    assert "ok: Nothing is missing for a fit." in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_check_tells_what_is_odd_and_ends_well(deepvelo, capfd, tmp_path, name):
+    ODD[name].write(tmp_path / "odd.h5ad")
+    assert deepvelo("check", tmp_path / "odd.h5ad") == 0
+    assert f"warning: {ODD[name].words}" in capfd.readouterr().out
+
+
+def test_run_copes_with_everything_odd_at_once(deepvelo, tmp_path):
+    bad_input.written(bad_input.everything_odd)(tmp_path / "odd.h5ad")
+    assert deepvelo("run", tmp_path / "odd.h5ad", "-o", tmp_path / "out.h5ad", "--epochs", 1) == 0
+    fitted = read(tmp_path / "out.h5ad")
+    assert {"Gene1", "Gene1-1"} < set(fitted.var_names)
+    assert "Gene2" not in fitted.var_names
+    assert {"cell1", "cell1-1", "cell5"} < set(fitted.obs_names)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "key", "words"),
+    [
+        (bad_input.one_group, "clusters", "Grouping 'clusters' has one group ('Granule'), and two are needed."),
+        (bad_input.group_of_one, "celltype", "There is no grouping 'celltype'. Found 'clusters'."),
+    ],
+)  # fmt: skip
+def test_a_grouping_that_groups_nothing(deepvelo, capfd, tmp_path, spoil, key, words):
+    bad_input.written(spoil)(tmp_path / "bad.h5ad")
+    options = ["-o", tmp_path / "out.h5ad", "--cluster-key", key]
+    assert deepvelo("run", tmp_path / "bad.h5ad", *options) == 2
+    assert words in one_sentence(capfd.readouterr().err)
+    assert not (tmp_path / "out.h5ad").exists()
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[graph]\nn_neighbors = 0", "Setting `graph.n_neighbors` should be greater than or equal to 1. Got 0."),
+        ("[network]\ndropout = 1.0", "Setting `network.dropout` should be less than 1. Got 1.0."),
+        ("[training]\nlearning_rate = 'fast'", "Setting `training.learning_rate` should be a valid number"),
+        ("[graph]\nneighbours = 5", "There is no setting `graph.neighbours`."),
+        ("[grahp]\nn_neighbors = 5", "There is no setting `grahp`."),
+        ("preset = 'best'", "`preset` must be one of ['default', 'published']. Got 'best'."),
+        ("seed = -1", "Setting `seed` should be greater than or equal to 0. Got -1."),
+        ("graph = 5", "Setting `graph` should be"),
+        ("[graph", "settings.toml is not a readable TOML file"),
+    ],
+)  # fmt: skip
+def test_settings_out_of_range(deepvelo, capfd, tmp_path, good, toml, words):
+    (tmp_path / "settings.toml").write_text(toml, encoding="utf-8")
+    options = ["-o", tmp_path / "out.h5ad", "--config", tmp_path / "settings.toml"]
+    assert deepvelo("run", good, *options) == 2
+    assert words in one_sentence(capfd.readouterr().err)
+    assert not (tmp_path / "out.h5ad").exists()
+
+
+def test_not_enough_memory_for_the_fit(deepvelo, capfd, tmp_path, good, monkeypatch):
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: GIGABYTE // 8)
+    assert deepvelo("run", good, "-o", tmp_path / "out.h5ad") == 2
+    said = one_sentence(capfd.readouterr().err)
+    assert "A fit of 40 cells and 40 genes needs about 0.2 GB of memory. Found 0.1 GB free." in said
+
+
+def test_not_enough_memory_for_the_file(deepvelo, capfd, tmp_path, good, monkeypatch):
+    monkeypatch.setattr("deepvelo.io.read.available_memory", lambda: 0)
+    for command in (["run", good, "-o", tmp_path / "out.h5ad"], ["check", good]):
+        assert deepvelo(*command) == 2
+        assert "good.h5ad needs 0.0 GB of memory. Found 0.0 GB free." in one_sentence(capfd.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "out.h5ad could not be written: no space is left on the disk."),
+        (errno.EACCES, "out.h5ad could not be written: permission denied."),
+        (errno.EROFS, "out.h5ad could not be written: permission denied."),
+    ],
+)
+def test_a_disk_that_fails_while_the_result_is_written(
+    deepvelo, capfd, tmp_path, good, monkeypatch, number, words
+):
+    write = AnnData.write_h5ad
+
+    def half(adata, path, **options):
+        write(adata, path, **options)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(AnnData, "write_h5ad", half)
+    assert deepvelo("simulate", tmp_path / "out.h5ad", "--cells", 40, "--genes", 20) == 2
+    assert words in one_sentence(capfd.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir()] == ["good.h5ad"]
+
+
+def test_an_output_folder_that_may_not_be_written(deepvelo, capfd, tmp_path, good):
+    folder = tmp_path / "locked"
+    folder.mkdir(mode=0o500)
+    if os.access(folder, os.W_OK):
+        pytest.skip("this user may write everywhere")
+    assert deepvelo("run", good, "-o", folder / "out.h5ad", "--epochs", 1) == 2
+    assert "permission denied" in one_sentence(capfd.readouterr().err)
+
+
+def test_an_output_folder_that_is_a_file(deepvelo, capfd, tmp_path, good):
+    assert deepvelo("run", good, "-o", good / "out.h5ad", "--epochs", 1) == 2
+    assert "could not be written" in one_sentence(capfd.readouterr().err)
+    assert [path.name for path in tmp_path.iterdir()] == ["good.h5ad"]
