@@ -5,8 +5,11 @@ What a ``cache_resource`` returns is shared by all visitors: read it, never chan
 
 from __future__ import annotations
 
+import importlib
 import os
+import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -24,8 +27,28 @@ from deepvelo.io.join import JoinReport, join
 from deepvelo.io.read import read
 from deepvelo.io.runs import Run, RunInfo, RunStore
 from deepvelo.pp.prepare import chosen_cluster_key
-from deepvelo.tl.embedding import StreamLines, grid_arrows, stream_lines
-from deepvelo.tl.graph import velocity_embedding
+
+if TYPE_CHECKING:
+    from deepvelo.tl import StreamLines
+
+# What takes seconds to import, in the order in which a visitor comes to need it.
+_HEAVY = ("scvelo.plotting.velocity_embedding_grid", "deepvelo.tl")
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> threading.Thread:
+    """Import, once a process and in the background, what the first screen can do without.
+
+    Join the thread before using any of it: no module is then imported by two threads at once.
+    """
+    thread = threading.Thread(target=_import_heavy, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _import_heavy() -> None:
+    for name in _HEAVY:
+        importlib.import_module(name)
 
 
 def store() -> RunStore:
@@ -59,9 +82,11 @@ def open_run(run_id: str) -> Run:
     Raises
     ------
     InputError
-        There is no such run; the name may come from anyone's URL.
+        There is no such run; the name may come from anyone's URL. Or it was deleted by now.
     """
-    return _open_run(runs_folder(), run_id)
+    run = _open_run(runs_folder(), run_id)
+    run.require_stored()
+    return run
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -103,6 +128,9 @@ def stream(run_id: str, basis: str, density: float, smooth: float) -> StreamLine
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _stream(folder: Path, run_id: str, basis: str, density: float, smooth: float) -> StreamLines:
+    warm_up().join()
+    from deepvelo.tl import stream_lines
+
     points = _open_run(folder, run_id).obsm[keys.embedding(basis)][:, :2]
     return stream_lines(points, _velocity_on(folder, run_id, basis), density=density, smooth=smooth)
 
@@ -116,6 +144,9 @@ def arrows(run_id: str, basis: str, density: float, smooth: float) -> tuple[np.n
 def _arrows(
     folder: Path, run_id: str, basis: str, density: float, smooth: float
 ) -> tuple[np.ndarray, np.ndarray]:
+    warm_up().join()
+    from deepvelo.tl import grid_arrows
+
     points = _open_run(folder, run_id).obsm[keys.embedding(basis)][:, :2]
     return grid_arrows(points, _velocity_on(folder, run_id, basis), density=density, smooth=smooth)
 
@@ -136,6 +167,9 @@ def _velocity_on(folder: Path, run_id: str, basis: str) -> np.ndarray:
     run = _open_run(folder, run_id)
     if keys.velocity_embedding(basis) in run.obsm:
         return run.obsm[keys.velocity_embedding(basis)][:, :2]
+    warm_up().join()
+    from deepvelo.tl import velocity_embedding
+
     adata = run.to_adata()
     if keys.VELOCITY_GRAPH not in adata.uns:
         msg = f"This run has no arrows on {basis!r} and no velocity graph. Choose {run.info.basis!r} instead."

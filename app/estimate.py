@@ -31,8 +31,8 @@ def estimate_seconds(n_cells: int, n_genes: int, settings: Settings, *, past: li
     """
     paces, besides = [], []
     for run in past:
-        cells, genes, epochs, train, total = (float(run.metrics.get(key, 0)) for key in _MEASURED)
-        if cells * genes >= TELLING_SIZE and total >= train > 0:
+        cells, genes, epochs, train, total = (float(run.metrics.get(key) or 0) for key in _MEASURED)
+        if cells * genes >= TELLING_SIZE and epochs > 0 and total >= train > 0:
             paces.append(train / (cells * genes * epochs))
             besides.append(total - train)
     pace = statistics.median(paces[:5]) if paces else SECONDS_PER_VALUE

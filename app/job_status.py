@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
+from deepvelo.result import Progress
 from deepvelo.task import Job
-from deepvelo.workflow import Progress
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
-Events = list[tuple[float, dict[str, Any]]]  # when the scheduler heard it, and what
+Events = Sequence[tuple[float, dict[str, Any]]]  # when the scheduler heard it, and what
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,11 @@ class JobStatus:
     message: str = ""
     """Why it failed, or what it waits for."""
     run_id: str | None = None
+    cluster_key: str | None = None
+    basis: str | None = None
+    """As asked for; None leaves the choice to the preparation."""
+    ended: float | None = None
+    """Seconds since 1970."""
 
     @property
     def active(self) -> bool:
@@ -44,41 +50,43 @@ class JobStatus:
         return self.state in ("queued", "running")
 
 
-def from_events(job: Job, events: Events) -> JobStatus:
-    """Read a job's story; its first ending counts."""
+def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
+    """Read a job's story, its starts and ends and its progress; the first ending counts."""
     state: State = "queued"
-    started, worker, run_id, message = None, None, None, ""
-    records: list[dict[str, Any]] = []
-    for when, event in events:
+    started, ended, worker, run_id, message = None, None, None, None, ""
+    for when, event in states:
         match event["event"]:
             case "started":
                 state, started, worker = "running", when, event["worker"]
-            case "progress":
-                records += event["records"]
             case "finished" | "failed" | "cancelled" as ending:
-                state, run_id, message = ending, event.get("run_id"), event.get("message", "")
+                state, ended = ending, when
+                run_id, message = event.get("run_id"), event.get("message", "")
                 break
+    records = [record for _, event in progress for record in event["records"]]
     epochs = [record for record in records if record["step"] == "train"]
-    progress = None
+    latest = None
     if records:
         last = records[-1]
-        progress = Progress(
+        latest = Progress(
             step=last["step"], epoch=last["epoch"], n_epochs=last["n_epochs"], terms=last["terms"]
         )
-    training = state == "running" and progress is not None and progress.step == "train"
+    training = state == "running" and latest is not None and latest.step == "train"
     return JobStatus(
         job_id=job.job_id,
         name=job.name or job.source.label,
         source=job.source,
         settings=job.settings,
         state=state,
-        progress=progress,
+        progress=latest,
         history=[{"epoch": record["epoch"], **record["terms"]} for record in epochs],
         started=started,
         worker=worker,
         seconds_left=_seconds_left(epochs) if training else None,
         message=message,
         run_id=run_id,
+        cluster_key=job.cluster_key,
+        basis=job.basis,
+        ended=ended,
     )
 
 

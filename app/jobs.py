@@ -1,7 +1,8 @@
 """Background fits on Dask distributed: submit, watch, cancel, find again after a reload or a restart.
 
 Everything known of a job lives on the scheduler: its description as a published data set, its story as
-events. This process only asks.
+events. This process only asks. A Dask scheduler runs what anyone who reaches it sends: one of a lab belongs
+behind a firewall or TLS, and this machine's own listens on the loopback address, to all its users.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from app.job_status import JobStatus, State, from_events
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
-from deepvelo.task import DIED, Job, Runner, run_job
+from deepvelo.task import DIED, Job, Runner, run_job, state_topic
 
 __all__ = ["JobStatus", "Jobs", "State"]
 
@@ -36,6 +37,7 @@ PREFIX = "deepvelo-fit-"
 TASK = "task-of-"
 CONNECT_SECONDS = 5
 RETRY_SECONDS = 10  # a page that asks every second must not wait for the connection every second
+KEPT_SECONDS = 24 * 3600  # how long an ended job is told of, unless someone acknowledges it
 LOST = "The scheduler has lost this job, most likely because it was restarted. Train again."
 
 
@@ -105,7 +107,7 @@ class Jobs:
         return job.job_id
 
     def list(self) -> list[JobStatus]:
-        """All jobs the scheduler knows, in the order they were submitted.
+        """All jobs the scheduler knows, in the order they were submitted; old ones are let go.
 
         Raises
         ------
@@ -116,11 +118,17 @@ class Jobs:
             return []  # nothing was submitted yet, and asking should not start processes
         with self._asking() as client:
             ids = sorted(str(name) for name in client.list_datasets() if str(name).startswith(PREFIX))
-            found = [self._status(client, job_id) for job_id in ids]
+            found = [status for job_id in ids if (status := self._status(client, job_id)) is not None]
+            old = [status for status in found if status.ended and time.time() - status.ended > KEPT_SECONDS]
+            if old:
+                self._release(client, [status.job_id for status in old])
+                found = [status for status in found if status not in old]
             if any(status.active for status in found):
                 waiting = (
                     "" if client.nthreads() or self._local else "No worker is connected to the scheduler yet."
                 )
+        for job_id in self._ended.keys() - set(ids):  # another server has let them go
+            self._drop(job_id)
         queue = [status.job_id for status in found if status.state == "queued"]
         return [
             dataclasses.replace(status, queue_position=queue.index(status.job_id) + 1, message=waiting)
@@ -161,6 +169,18 @@ class Jobs:
             if status.state == "queued":
                 self._end(client, job_id, {"event": "cancelled"})
 
+    def forget(self, job_id: str) -> None:
+        """Let go of a job whose end was read, for every visitor; one that has not ended stays.
+
+        Raises
+        ------
+        InputError
+            The scheduler cannot be reached.
+        """
+        if any(status.job_id == job_id and not status.active for status in self.list()):
+            with self._asking() as client:
+                self._release(client, [job_id])
+
     def same(
         self,
         source: DataSource,
@@ -172,8 +192,7 @@ class Jobs:
         """The waiting or running job that does just this, so that a page can offer it instead."""
         wanted = (source, settings, cluster_key, basis)
         for status in self.list():
-            job = self._jobs[status.job_id]
-            if status.active and (job.source, job.settings, job.cluster_key, job.basis) == wanted:
+            if status.active and (status.source, status.settings, status.cluster_key, status.basis) == wanted:
                 return status
         return None
 
@@ -218,21 +237,44 @@ class Jobs:
                     raise
             return self._client
 
-    def _status(self, client: Client, job_id: str) -> JobStatus:
+    def _status(self, client: Client, job_id: str) -> JobStatus | None:
+        """How a job stands; None if another server lets go of it just now."""
         if job_id in self._ended:
             return self._ended[job_id]
-        if job_id not in self._jobs:
-            self._jobs[job_id] = client.get_dataset(job_id)
-        job = self._jobs[job_id]
-        status = from_events(job, client.get_events(job_id))
+        try:
+            if job_id not in self._jobs:
+                self._jobs[job_id] = client.get_dataset(job_id)
+            return self._read(client, self._jobs[job_id])
+        except KeyError:
+            return None
+
+    def _read(self, client: Client, job: Job) -> JobStatus:
+        job_id = job.job_id
+        status = _story(client, job)
         if status.active and (message := self._why_dead(client, status)):
             # its worker may have told the end in the meantime: that counts
             self._end(client, job_id, {"event": "failed", "message": message})
-            status = from_events(job, client.get_events(job_id))
+            status = _story(client, job)
         if not status.active:
             self._ended[job_id] = status
             self._futures.pop(job_id, None)
         return status
+
+    def _release(self, client: Client, job_ids: Iterable[str]) -> None:
+        """Free what the scheduler and this process keep of ended jobs."""
+        for job_id in job_ids:
+            client.unpublish_dataset([job_id, TASK + job_id])
+            Event(job_id, client=client).clear()
+            self._drop(job_id)
+            # Dask has no call for this. A lambda travels by value: a lab's scheduler need not have this package
+            client.run_on_scheduler(
+                lambda topics, dask_scheduler: [dask_scheduler._broker.truncate(topic) for topic in topics],
+                [job_id, state_topic(job_id)],
+            )
+
+    def _drop(self, job_id: str) -> None:
+        for known in (self._jobs, self._futures, self._ended):
+            known.pop(job_id, None)
 
     def _future(self, client: Client, job_id: str) -> Future:
         if job_id not in self._futures:
@@ -255,5 +297,11 @@ class Jobs:
 
     def _end(self, client: Client, job_id: str, event: dict[str, str]) -> None:
         """Tell the end of a job on behalf of a worker that cannot, and take it off the queue."""
-        client.log_event(job_id, event)
+        client.log_event(state_topic(job_id), event)
         client.cancel([self._future(client, job_id)], force=True)
+
+
+def _story(client: Client, job: Job) -> JobStatus:
+    # first the state: an end that is read has all its progress before it
+    states = client.get_events(state_topic(job.job_id))
+    return from_events(job, states, client.get_events(job.job_id) if states else ())

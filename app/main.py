@@ -12,7 +12,8 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
 import streamlit as st  # noqa: E402
 
 from app import cached, session  # noqa: E402
-from app.widgets.job_status import jobs_in_brief  # noqa: E402
+from app.widgets.charts import picture_format  # noqa: E402
+from app.widgets.live_jobs import jobs_in_brief  # noqa: E402
 from app.widgets.run_picker import choose_first_run, run_picker  # noqa: E402
 from deepvelo.errors import InputError  # noqa: E402
 
@@ -40,6 +41,7 @@ st.set_page_config(
     layout="wide",
     initial_sidebar_state=280,
 )
+cached.warm_up()
 session.sync_url()
 pages = {
     group: [st.Page(f"../pages/{name}.py", title=title, icon=icon) for name, title, icon in entries]
@@ -51,6 +53,7 @@ try:
     with st.sidebar:
         run_picker()
         jobs_in_brief()
+        picture_format()
     page.run()
 except InputError as error:
     st.error(str(error))

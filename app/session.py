@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import files
 from deepvelo.datasets.source import DataSource
@@ -22,6 +25,7 @@ NAMES: tuple[Name, ...] = ("data", "run", "gene", "color")
 GENE_COLOR = "gene"  # colour value that means: the chosen gene's expression
 _SELECTED = "selected_cells"
 _WATCHED = "watched_jobs"
+_UPLOADS = "n_uploads"
 
 
 class Linked(TypedDict):
@@ -170,6 +174,20 @@ def watch_jobs(job_ids: list[str]) -> None:
 def unwatch_job(job_id: str) -> None:
     """The visitor has read how this job ended."""
     st.session_state[_WATCHED] = [job for job in watched_jobs() if job != job_id]
+
+
+def upload_key() -> str:
+    """Key of the uploader; a new one after each upload that was kept, so that it is empty again."""
+    return f"data.upload.{st.session_state.get(_UPLOADS, 0)}"
+
+
+def drop_upload(upload: UploadedFile) -> None:
+    """Let go of an uploaded file: the server would hold it in memory as long as the visit lasts."""
+    st.session_state.pop(upload_key(), None)
+    st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
 
 
 def go(page: str) -> None:

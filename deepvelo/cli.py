@@ -217,7 +217,7 @@ def _run(adata: Any, settings: config.Settings, *, cluster_key: str | None, basi
         TextColumn("{task.fields[loss]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(STEP_NAMES["prepare"], total=None, loss="")
 
         def show(progress: RunProgress) -> None:

@@ -381,6 +381,14 @@ PRESETS: dict[Preset, Settings] = {"default": Settings(), "published": PUBLISHED
 _SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
 
 
+def preset_label(settings: Settings) -> str:
+    """The preset's name, ``"default, changed"`` where values differ from it; seed and device do not count."""
+    preset = PRESETS[settings.preset]
+    training = dataclasses.replace(settings.training, device=preset.training.device)
+    same = dataclasses.replace(settings, seed=preset.seed, training=training) == preset
+    return settings.preset if same else f"{settings.preset}, changed"
+
+
 def to_dict(settings: Settings) -> dict[str, Any]:
     """Plain nested dictionary: what JSON, TOML and ``uns`` hold."""
     plain: dict[str, Any] = _SETTINGS.dump_python(settings, mode="json")

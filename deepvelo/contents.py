@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from deepvelo.config import Settings
 
-_MAX_GROUPS = 100
+MAX_GROUPS = 100  # a colour for each, and a name that can be read
 _NOT_PICTURES = ("pca", "diffmap", "harmony", "scvi", "lsi", "svd", "rates")
 
 
@@ -84,7 +84,7 @@ def groups_cells(column: pd.Series) -> bool:
     if pd.api.types.is_float_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
         return False
     n_levels = column.nunique()
-    return 2 <= n_levels <= _MAX_GROUPS and n_levels < len(column)
+    return 2 <= n_levels <= MAX_GROUPS and n_levels < len(column)
 
 
 def _is_coordinates(values: Any, n_cells: int) -> bool:

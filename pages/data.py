@@ -33,7 +33,10 @@ join_report(source)
 numbers(summary)
 findings(summary)
 
-left, right = st.columns(2, gap="large")
+if cached.pictures(source):
+    left, right = st.columns(2, gap="large")
+else:  # one sentence needs no half of the page
+    left, right = st.container(), st.container()
 group = None
 if summary.groupings:
     group = left.selectbox("Cell groups", summary.groupings, key="data.group", persist_state="session")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.widgets import charts
+from app.widgets.alpha import NO_ALPHA, has_alpha
 from app.widgets.color_picker import color_picker
 from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import gene_picker
@@ -49,6 +50,8 @@ def explorer(run: Run) -> None:
                 "Rates are relative: time has no unit here, so nothing is per hour. Compare cell types within "
                 "a gene; a line marks each median, the box the middle half of the cells."
             )
+            if not has_alpha(run):
+                st.caption(f"{NO_ALPHA} All rates are therefore β and γ.")
 
 
 st.header("Kinetic rates")

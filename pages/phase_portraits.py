@@ -2,11 +2,12 @@
 
 import streamlit as st
 
+from app import session
 from app.widgets import charts
 from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import gene_picker, ranked_genes
 from app.widgets.gene_table import gene_table
-from app.widgets.phase_charts import Options, gene_panels, groups_and_colors, phase_of
+from app.widgets.phase_charts import Options, arrows_in_words, gene_panels, groups_and_colors, phase_of
 from app.widgets.rates_charts import warn_of_negative_rates
 from app.widgets.run_picker import require_run
 from deepvelo.io.runs import Run
@@ -14,10 +15,7 @@ from deepvelo.pl.phase_portrait import phase_grid, phase_portrait
 
 HEIGHT = 640
 MAX_GENES = 12
-IN_WORDS = (
-    "Each point is a cell. Arrows show where its RNA is heading: right means more spliced (ds/dt), up means "
-    "more unspliced (du/dt). Arrow lengths are relative within a gene; rates have no unit of time."
-)
+GENES_KEY = "phase.genes"
 
 
 @st.fragment
@@ -44,7 +42,10 @@ def explorer(run: Run) -> None:
             with gene_box:
                 gene = gene_picker(run)
             one_gene(run, groups, options, gene=gene)
-    st.caption(IN_WORDS)
+    st.caption(
+        f"Each point is a cell. {arrows_in_words(run)} "
+        "Arrow lengths are relative within a gene; rates have no unit of time."
+    )
 
 
 def one_gene(run: Run, groups: list[str], options: Options, *, gene: str) -> None:
@@ -62,14 +63,11 @@ def one_gene(run: Run, groups: list[str], options: Options, *, gene: str) -> Non
 def several_genes(run: Run, groups: list[str], options: Options) -> None:
     """One portrait a gene, in one figure."""
     ranked = ranked_genes(run)
-    genes = st.multiselect(
-        "Genes",
-        ranked,
-        default=ranked[:4],
-        max_selections=MAX_GENES,
-        key="phase.genes",
-        persist_state="session",
-    )
+    chosen = session.widget_value(GENES_KEY)
+    if chosen != []:  # emptied by hand stays empty; genes of another run that this one lacks are dropped
+        kept = [gene for gene in chosen or [] if gene in ranked]
+        session.fill({GENES_KEY: kept or ranked[:4]})
+    genes = st.multiselect("Genes", ranked, max_selections=MAX_GENES, key=GENES_KEY, persist_state="session")
     if not genes:
         st.info(f"Choose up to {MAX_GENES} genes.")
         return

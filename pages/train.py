@@ -3,15 +3,16 @@
 import streamlit as st
 
 from app import session
-from app.widgets.empty import stop_on_error
-from app.widgets.job_status import live_jobs
+from app.widgets.empty import error_in_words
+from app.widgets.live_jobs import live_jobs
 from app.widgets.run_table import run_table
 from app.widgets.settings_form import settings_form
 from app.widgets.start import start_panel
 
 st.header("Train")
-with stop_on_error():
+with error_in_words():
     live_jobs()
+with error_in_words():
     source = session.source()
     if source is None:
         st.info("No data chosen yet: choose them first, or train on the simulated sample.")
@@ -21,9 +22,10 @@ with stop_on_error():
             st.button("Use the sample", on_click=session.use_sample)
     else:
         form, start = st.columns([3, 2], gap="large")
-        with form:
-            settings = settings_form()
-        with start:
+        with start, error_in_words():  # where the button would be
+            with form:
+                settings = settings_form()
             start_panel(source, settings)
-    st.subheader("Finished runs")
+st.subheader("Finished runs")
+with error_in_words():
     run_table()

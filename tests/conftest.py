@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def _shared(name: str, what: str) -> Path:
 
 
 @pytest.fixture
+def deepvelo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Exit code of a command, run in this process: ``deepvelo("check", file)``."""
+    from deepvelo import cli
+
+    def run(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["deepvelo", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return int(end.value.code or 0)
+
+    return run
+
+
+@pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A server of its own for the app: empty data and run folders; returns the folder with both."""
     from app import cached
@@ -66,7 +81,13 @@ def made_up_run() -> Callable[..., str]:
 
 
 def _save_made_up_run(
-    folder: Path, *, name: str = "made up", data_name: str = "made-up cells", seed: int = 0
+    folder: Path,
+    *,
+    name: str = "made up",
+    data_name: str = "made-up cells",
+    seed: int = 0,
+    genes: tuple[str, ...] = ("Tmsb10", "Cpe", "Actb", "Eomes", "Sox2", "Gad1"),
+    unspliced_velocity: bool = True,
 ) -> str:
     """Store random numbers in the shape of a finished fit: 40 cells, 6 genes, 3 groups."""
     import torch
@@ -78,7 +99,7 @@ def _save_made_up_run(
     from deepvelo.workflow import Result
 
     rng = np.random.default_rng(seed)
-    n_cells, n_genes = 40, 6
+    n_cells, n_genes = 40, len(genes)
     groups = pd.Categorical(rng.permutation(np.resize(["Granule", "Neuroblast", "OPC"], n_cells)))
     obs = pd.DataFrame({"clusters": groups}, index=[f"cell{i}" for i in range(n_cells)])
     for key in (keys.CONSISTENCY, keys.CONSISTENCY_CELLTYPE, keys.PSEUDOTIME):
@@ -86,7 +107,7 @@ def _save_made_up_run(
     obs[keys.RATES_LEIDEN] = pd.Categorical(np.resize(["0", "1"], n_cells))
     var = pd.DataFrame(
         {keys.VELOCITY_GENES: True, keys.MULTIKINETIC_SCORE: rng.random(n_genes)},
-        index=["Tmsb10", "Cpe", "Actb", "Eomes", "Sox2", "Gad1"],
+        index=list(genes),
     )
     adata = AnnData(
         sparse.csr_matrix(rng.poisson(2, (n_cells, n_genes)).astype(np.float32)), obs=obs, var=var
@@ -97,12 +118,17 @@ def _save_made_up_run(
         adata.layers[layer] = rng.random((n_cells, n_genes)).astype(np.float32)
     for layer in (keys.VELOCITY, keys.VELOCITY_U):
         adata.layers[layer] = rng.normal(size=(n_cells, n_genes)).astype(np.float32)
+    if not unspliced_velocity:
+        for layer in (keys.VELOCITY_U, keys.ALPHA):
+            adata.layers[layer][:] = np.nan
     embeddings = (
         keys.X_PCA, keys.X_UMAP, keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP,
         keys.X_GAMMA_UMAP, keys.velocity_embedding("umap"),
     )  # fmt: skip
     for key in embeddings:
         adata.obsm[key] = rng.normal(size=(n_cells, 2)).astype(np.float32)
+    if not unspliced_velocity:
+        del adata.obsm[keys.X_ALPHA_UMAP]
     adata.uns[keys.colors("clusters")] = ["#3ba458", "#404040", "#d94801"]
     adata.uns[keys.DEEPVELO] = {"cluster_key": "clusters", "basis": "umap", "seed": seed, "versions": "{}"}
     terms = ("continuity_future", "continuity_past", "pearson_u", "pearson_s", "direction", "total")
@@ -110,7 +136,14 @@ def _save_made_up_run(
         adata=adata,
         history=pd.DataFrame({"epoch": [1, 2, 3]} | {term: [3.0, 2.0, 1.0] for term in terms}),
         weights={"weight": torch.zeros(2)},
-        settings=config.replace(config.Settings(), {"seed": seed, "training": {"n_epochs": 3}}),
+        settings=config.replace(
+            config.Settings(),
+            {
+                "seed": seed,
+                "training": {"n_epochs": 3},
+                "objective": {"unspliced_velocity": unspliced_velocity},
+            },
+        ),
         metrics={
             "consistency": 0.8, "consistency_celltype": 0.7, "silhouette_rates": 0.1, "ari_rates": 0.2,
             "n_cells": n_cells, "n_genes": n_genes, "n_velocity_genes": n_genes, "seconds_prepare": 1.0,

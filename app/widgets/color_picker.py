@@ -7,35 +7,39 @@ import streamlit as st
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from app import cached, session
+from app.widgets.alpha import NO_ALPHA, has_alpha
 from deepvelo import keys
+from deepvelo.contents import MAX_GROUPS
 from deepvelo.io.runs import Run
 
+_ALPHA = "gene_alpha"
 GENE_LAYERS = {
     session.GENE_COLOR: keys.MS,
     "gene_velocity": keys.VELOCITY,
-    "gene_alpha": keys.ALPHA,
+    _ALPHA: keys.ALPHA,
     "gene_beta": keys.BETA,
     "gene_gamma": keys.GAMMA,
 }
 LABELS = {
     keys.PSEUDOTIME: "Pseudotime",
-    keys.CONSISTENCY: "Consistency: neighbours",
-    keys.CONSISTENCY_CELLTYPE: "Consistency: cell type",
+    keys.CONSISTENCY: "Confidence, neighbours",
+    keys.CONSISTENCY_CELLTYPE: "Confidence, cell type",
     keys.RATES_LEIDEN: "Rate clusters",
     session.GENE_COLOR: "Gene: expression",
     "gene_velocity": "Gene: velocity",
-    "gene_alpha": "Gene: α, transcription",
+    _ALPHA: "Gene: α, transcription",
     "gene_beta": "Gene: β, splicing",
     "gene_gamma": "Gene: γ, degradation",
 }
-MAX_GROUPS = 100
 
 
 def color_picker(run: Run, *, label: str = "Colour by") -> str:
     """Select box; returns a column of ``run.obs`` or a key of `GENE_LAYERS`."""
     options = color_options(run)
     chosen = session.color()
-    if chosen is not None and chosen not in options:
+    if chosen == _ALPHA and chosen not in options:
+        st.info(NO_ALPHA)
+    elif chosen is not None and chosen not in options:
         st.error(f"This run has no cell column {chosen!r}. Choose a colour from the list.")
     shown = chosen if chosen in options else options[0]
     st.selectbox(label, options, format_func=color_label, **session.linked("color", shown))
@@ -50,7 +54,8 @@ def color_label(color: str) -> str:
 def color_options(run: Run) -> list[str]:
     """The run's grouping first, then the scores, the gene, and what else ``obs`` holds."""
     obs = run.obs
-    first = [run.info.cluster_key, *(key for key in LABELS if key in obs or key in GENE_LAYERS)]
+    of_genes = [key for key in GENE_LAYERS if key != _ALPHA or has_alpha(run)]
+    first = [run.info.cluster_key, *(key for key in LABELS if key in obs or key in of_genes)]
     others = [key for key in obs.columns if key not in first and _can_color(obs[key])]
     return [*first, *others]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
+from anndata import AnnData
 
 from app import cached
 from app.widgets import charts
@@ -10,9 +12,9 @@ from app.widgets.text import escape
 from deepvelo import keys
 from deepvelo.checks import Summary
 from deepvelo.datasets.source import DataSource
-from deepvelo.pl import theme
 from deepvelo.pl.embedding import scatter
 from deepvelo.pl.proportions import proportions
+from deepvelo.pp.groups import colors_by_group
 
 CHART_HEIGHT = 460
 
@@ -78,19 +80,14 @@ def embedding_chart(source: DataSource, group: str | None) -> None:
     adata = cached.dataset(source)
     points = adata.obsm[keys.embedding(basis)][:, :2]
     groups = None if group is None else adata.obs[group].astype(str).to_numpy()
-    colors = None if groups is None else theme.group_colors(groups, stored_colors(source, group))
+    colors = None if group is None else stored_colors(adata, group)
     figure = scatter(
         points, groups, colors=colors, axis_name=basis.upper(), dark=charts.is_dark(), height=CHART_HEIGHT
     )
     charts.show(figure, key="data.embedding", alt=f"Cells on {basis}, coloured by {group or 'nothing'}")
 
 
-def stored_colors(source: DataSource, group: str | None) -> dict[str, str] | None:
-    """The file's own colours of a grouping, as scanpy keeps them."""
-    adata = cached.dataset(source)
-    key = keys.colors(group or "")
-    if key not in adata.uns or not hasattr(adata.obs[group], "cat"):
-        return None
-    categories = adata.obs[group].cat.categories.astype(str)
-    stored = [str(color) for color in adata.uns[key]]
-    return dict(zip(categories, stored, strict=True)) if len(stored) == len(categories) else None
+def stored_colors(adata: AnnData, group: str) -> dict[str, str]:
+    """The file's own colours of a grouping; empty when it brings none that can be drawn."""
+    categories = pd.Categorical(adata.obs[group]).categories.astype(str)
+    return colors_by_group(adata.uns.get(keys.colors(group)), list(categories))

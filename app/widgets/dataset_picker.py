@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from app import files, session
+from app import cached, files, session
+from app.widgets.text import escape
 from deepvelo.datasets import public
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
@@ -47,6 +49,8 @@ def dataset_picker() -> None:
         except InputError as error:
             st.error(str(error))
             session.set_source(None)
+        else:
+            st.rerun()  # the uploader is empty, the new upload and the new set are listed
 
 
 def _chosen_kind() -> str:
@@ -57,7 +61,7 @@ def _chosen_kind() -> str:
 
 def _chosen_names(names: list[str]) -> list[int]:
     """Positions of the chosen files in the list; the first where none is chosen."""
-    chosen = (session.source_text() or "").partition(":")[2].split("|")
+    chosen = files.names_in(session.source_text() or "")
     return [names.index(name) if name in names else 0 for name in [*chosen, ""]]
 
 
@@ -81,11 +85,46 @@ def _upload() -> Offer:
     upload = st.file_uploader(
         f"File, up to {files.MAX_UPLOAD_MB} MB; larger ones belong into the server's data folder",
         type=[suffix.rsplit(".")[-1] for suffix in SUFFIXES],
-        key="data.upload",
+        key=session.upload_key(),
     )
-    if upload is None:
-        return None
-    return lambda: files.file_source(files.save_upload(upload, upload.name))
+    st.caption(f"Uploads are kept on the server, in `{files.uploads_folder()}`, until they are removed.")
+    _remove_uploads()
+    return None if upload is None else partial(_keep, upload)
+
+
+def _keep(upload: UploadedFile) -> DataSource:
+    source = files.file_source(files.save_upload(upload, upload.name))
+    session.drop_upload(upload)
+    return source
+
+
+def _remove_uploads() -> None:
+    names = files.uploads()
+    if not names:
+        return
+    with st.popover("Remove uploads", icon=":material/delete:"):
+        chosen = st.multiselect("Uploads", names, key="data.uploads")
+        st.caption("Finished runs keep what they need; unfinished ones do not.")
+        st.button("Remove for good", disabled=not chosen, on_click=_remove, args=(chosen,))
+
+
+def _remove(names: list[str]) -> None:
+    try:
+        used = _used_by_jobs()
+        for name in names:
+            if str(files.inside(name)) in used:
+                msg = f"{name} is being trained on. Wait for the end or cancel the training."
+                raise InputError(msg)
+            if name in files.names_in(session.source_text() or ""):
+                session.set_source(None)
+            files.remove_upload(name)
+    except InputError as error:
+        st.error(escape(str(error)))
+
+
+def _used_by_jobs() -> set[str]:
+    jobs = [job.source for job in cached.jobs().list() if job.active]
+    return {path for source in jobs for path in (source.path, source.counts_path)}
 
 
 def _public() -> Offer:
@@ -93,12 +132,18 @@ def _public() -> Offer:
     name = st.selectbox(
         "Set",
         list(labels),
+        index=_chosen_names(list(labels))[0],
         format_func=labels.__getitem__,
         help="Downloaded once through scVelo, then kept on this server.",
         key="data.public",
         persist_state="session",
     )
-    return partial(DataSource, kind="public", name=name)
+    return partial(_fetch, name)
+
+
+def _fetch(name: str) -> DataSource:
+    with st.spinner(f"Downloading {name}"):
+        return files.public_source(name, download=True)
 
 
 def _join() -> Offer:

@@ -21,6 +21,15 @@ def empty_state(sentence: str, *, button: str, page: str) -> NoReturn:
 
 
 @contextmanager
+def error_in_words() -> Iterator[None]:
+    """Show what a visitor can mend as a sentence in place of this part of the page; the rest is drawn."""
+    try:
+        yield
+    except InputError as error:
+        st.error(str(error))
+
+
+@contextmanager
 def stop_on_error() -> Iterator[None]:
     """Show what a visitor can mend as a sentence, and end the page there."""
     try:

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app import cached
+from app.widgets.alpha import has_alpha
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -47,13 +48,43 @@ def phase_of(run: Run, gene: str) -> Phase:
         spliced=cached.gene_values(run_id, keys.MS, gene),
         unspliced=cached.gene_values(run_id, keys.MU, gene),
         velocity=cached.gene_values(run_id, keys.VELOCITY, gene),
-        velocity_u=cached.gene_values(run_id, keys.VELOCITY_U, gene),
+        velocity_u=cached.gene_values(run_id, keys.VELOCITY_U, gene) if has_alpha(run) else None,
     )
 
 
+def arrows_in_words(run: Run) -> str:
+    """What the arrows of this run show, and why they need not fit the drawn point."""
+    if has_alpha(run):
+        words = [
+            "Arrows show where its RNA is heading: right means more spliced (ds/dt), up means more unspliced (du/dt)."
+        ]
+    else:
+        words = [
+            "Arrows are ds/dt alone: right means more spliced, left less. "
+            "du/dt and α were not fitted in this run (setting Unspliced velocity is off): train with it on to get them."
+        ]
+    graph = run.info.settings.graph
+    if graph.smooth_velocity:
+        words.append(
+            f"They are the fitted velocities, averaged {_times(graph.smooth_velocity)} over neighbouring cells, "
+            "so they need not equal β u − γ s of the drawn point."
+        )
+    elif graph.smooth_inputs:
+        words.append(
+            f"They were fitted on counts averaged {_times(graph.smooth_inputs)} more over neighbouring cells, "
+            "so they need not equal β u − γ s of the drawn point."
+        )
+    return " ".join(words)
+
+
+def _times(n: int) -> str:
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
+
+
 def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
-    """Spliced, unspliced, velocity and the three rates of a gene on the fitted embedding."""
-    values = {title: cached.gene_values(run.info.run_id, layer, gene) for title, layer in _PANELS.items()}
+    """Spliced, unspliced, velocity and the fitted rates of a gene on the fitted embedding."""
+    layers = {title: layer for title, layer in _PANELS.items() if layer != keys.ALPHA or has_alpha(run)}
+    values = {title: cached.gene_values(run.info.run_id, layer, gene) for title, layer in layers.items()}
     below_zero = [title for title, numbers in values.items() if (numbers < 0).any()]
     points = run.obsm[keys.embedding(run.info.basis)][:, :2]
     return panels(points, values, diverging=["velocity ds/dt", *below_zero], columns=2, height=height)

@@ -8,8 +8,10 @@ import streamlit as st
 from pandas import CategoricalDtype
 
 from app import cached
+from app.widgets.alpha import has_alpha
 from app.widgets.charts import is_dark
 from app.widgets.color_picker import color_values
+from app.widgets.text import NEGATIVE_RATES
 from app.widgets.velocity_chart import View, color_title
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -24,10 +26,6 @@ SPACES = {
 }
 RATE_LAYERS = {"alpha": keys.ALPHA, "beta": keys.BETA, "gamma": keys.GAMMA}
 RATE_COLORS = ("gene_alpha", "gene_beta", "gene_gamma")
-NEGATIVE_RATES = (
-    "This run leaves rates unconstrained, as the preset `published` does: they may be negative, "
-    "which no transcription, splicing or degradation can be."
-)
 
 
 def warn_of_negative_rates(run: Run) -> None:
@@ -59,8 +57,9 @@ def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, he
 
 
 def gene_rates(run: Run, gene: str) -> dict[str, np.ndarray]:
-    """A gene's three rates in every cell."""
-    return {rate: cached.gene_values(run.info.run_id, layer, gene) for rate, layer in RATE_LAYERS.items()}
+    """A gene's rates in every cell, without alpha where the run has none."""
+    layers = {rate: layer for rate, layer in RATE_LAYERS.items() if rate != "alpha" or has_alpha(run)}
+    return {rate: cached.gene_values(run.info.run_id, layer, gene) for rate, layer in layers.items()}
 
 
 def match_scores(run: Run) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from app import cached, session
 from app.widgets.empty import empty_state
 from app.widgets.text import escape
+from deepvelo.config import preset_label
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run, RunInfo
@@ -22,7 +23,7 @@ def run_details(info: RunInfo) -> str:
     """What was fitted, how and when."""
     s = info.settings
     return (
-        f"{escape(info.data_name)}. Preset {s.preset}, {s.graph.n_neighbors} graph and "
+        f"{escape(info.data_name)}. Preset {preset_label(s)}; {s.graph.n_neighbors} graph and "
         f"{s.graph.n_candidates} candidate neighbours, λ {s.objective.lambda_u:g} and "
         f"{s.objective.lambda_s:g}, {s.training.n_epochs} epochs, seed {s.seed}. "
         f"{info.created[:16].replace('T', ' ')} UTC."

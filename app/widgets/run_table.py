@@ -8,6 +8,7 @@ import streamlit as st
 from app import cached, session
 from app.estimate import in_words
 from app.widgets.text import escape
+from deepvelo.config import preset_label
 from deepvelo.errors import InputError
 from deepvelo.io.runs import RunInfo
 
@@ -19,7 +20,8 @@ SCORES = {
 }
 _SCORES_NOTE = (
     "Consistency is the mean cosine of a cell's velocity with its neighbours', or with all cells of its type. "
-    "A graph network averages neighbours, so some of it is built in: smooth is not correct. "
+    "Velocities are averaged over these same neighbours, as often as Smoothing says, and the graph network "
+    "averages them too, so much of it is built in: smooth is not correct. "
     "Silhouette and adjusted Rand index say how well the kinetic rates match the cell groups."
 )
 
@@ -59,11 +61,12 @@ def _row(info: RunInfo) -> dict[str, object]:
     return {
         "Run": info.name,
         **{title: metrics.get(key) for key, title in SCORES.items()},
-        "Preset": s.preset,
+        "Preset": preset_label(s),
         "Neighbours": s.graph.n_neighbors,
         "Candidates": s.graph.n_candidates,
         "λ u": s.objective.lambda_u,
         "λ s": s.objective.lambda_s,
+        "Smoothing": s.graph.smooth_velocity,
         "Epochs": s.training.n_epochs,
         "Seed": s.seed,
         "Groups": info.cluster_key,

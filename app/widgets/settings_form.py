@@ -6,7 +6,6 @@ import math
 import re
 from typing import Any, Literal, get_args, get_origin
 
-import annotated_types
 import streamlit as st
 from pydantic.fields import FieldInfo
 
@@ -43,7 +42,7 @@ def settings_form() -> Settings:
     Raises
     ------
     InputError
-        A value that the widgets cannot rule out by themselves, such as the layer sizes.
+        What the widgets cannot rule out by themselves, such as layer sizes or a start without its rate layer.
     """
     _fill_missing(Settings())
     left, right = st.columns(2)
@@ -91,20 +90,15 @@ def _widget(key: str, field: FieldInfo) -> Any:
 
 def _range(field: FieldInfo) -> tuple[Any, Any]:
     """Limits for the browser; open ones (greater than) are left to the check of the settings."""
-    low: Any = None
-    high: Any = None
-    for limit in field.metadata:
-        if isinstance(limit, annotated_types.Ge):
-            low = limit.ge
-        elif isinstance(limit, annotated_types.Gt):
-            low = limit.gt
-        elif isinstance(limit, annotated_types.Le):
-            high = limit.le
-        elif isinstance(limit, annotated_types.Lt):
-            high = limit.lt
+    low, high = _limit(field, "ge", "gt"), _limit(field, "le", "lt")
     if field.annotation is float:
         return (None if low is None else float(low)), (None if high is None else float(high))
     return low, high
+
+
+def _limit(field: FieldInfo, *names: str) -> Any:
+    found = [getattr(limit, name) for limit in field.metadata for name in names if hasattr(limit, name)]
+    return found[0] if found else None
 
 
 def _step(field: FieldInfo) -> float:

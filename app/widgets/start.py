@@ -6,7 +6,8 @@ import streamlit as st
 
 from app import cached, session
 from app.estimate import estimate_seconds, in_words
-from app.widgets.text import escape
+from app.job_status import JobStatus
+from app.widgets.text import NEGATIVE_RATES, escape
 from deepvelo.checks import Summary
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
@@ -14,7 +15,6 @@ from deepvelo.errors import InputError
 from deepvelo.memory import estimate_memory
 
 GIGABYTE = 2**30
-NEGATIVE_RATES = "The published objective leaves rates unconstrained: many of them will be negative."
 
 
 def start_panel(source: DataSource, settings: Settings) -> None:
@@ -38,23 +38,36 @@ def start_panel(source: DataSource, settings: Settings) -> None:
         if st.button("Open that run", type="primary", width="stretch"):
             session.set_run(known.run_id)
             session.go("velocity")
+    same = _same(source, settings, cluster_key=cluster_key, basis=basis)
+    if same is not None:
+        st.info(f"This is being trained now: **{escape(same.name)}**.")
     name = st.text_input("Name of the run", placeholder="made from data, preset and seed", key="train.name")
     started = st.button(
         "Start training" if known is None else "Train again",
         type="primary" if known is None else "secondary",
-        disabled=problem is not None,
+        disabled=problem is not None or same is not None,
         width="stretch",
         icon=":material/play_arrow:",
     )
-    if started:
+    if started and same is None:  # the second of two quick clicks comes from a button not yet disabled
         _start(source, settings, cluster_key=cluster_key, basis=basis, name=name.strip())
     st.caption("Rates are relative: time has no unit, so nothing here is per hour.")
+
+
+def _same(
+    source: DataSource, settings: Settings, *, cluster_key: str | None, basis: str | None
+) -> JobStatus | None:
+    try:
+        return cached.jobs().same(source, settings, cluster_key=cluster_key, basis=basis)
+    except InputError:  # the list of jobs on this page says that the scheduler does not answer
+        return None
 
 
 def _start(
     source: DataSource, settings: Settings, *, cluster_key: str | None, basis: str | None, name: str
 ) -> None:
     try:
+        cached.store().require_writable()  # said here, not by a job that fails later
         job_id = cached.jobs().submit(source, settings, cluster_key=cluster_key, basis=basis, name=name)
     except InputError as error:
         st.error(str(error))

@@ -1,8 +1,13 @@
-"""Text that users wrote, inside Markdown."""
+"""Words that several pages share, and text that users wrote, inside Markdown."""
 
 from __future__ import annotations
 
 import re
+
+NEGATIVE_RATES = (
+    "Rates are unconstrained here (setting Non-negative rates is off, as in the preset `published`): they may be "
+    "negative, which no transcription, splicing or degradation can be."
+)
 
 
 def escape(text: str) -> str:

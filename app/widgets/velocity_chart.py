@@ -39,12 +39,13 @@ NOT_SPEED = (
 COLOR_WORDS = {
     keys.PSEUDOTIME: "Pseudotime, 0 to 1, orders cells along the flow; it is no clock.",
     keys.CONSISTENCY: (
-        "Consistency is the mean cosine between a cell's velocity and its neighbours': 1 means the same "
-        "direction, whatever the speed. A graph network averages neighbours, so some of it is built in."
+        "Confidence in direction, not speed: the mean cosine between a cell's velocity and its neighbours', "
+        "the consistency of the runs table; 1 means the same direction. Velocities are averaged over these "
+        "neighbours, so much of it is built in."
     ),
     keys.CONSISTENCY_CELLTYPE: (
-        "Mean cosine between a cell's velocity and that of all cells of its type: 1 means the same direction, "
-        "whatever the speed."
+        "Confidence in direction, not speed: the mean cosine between a cell's velocity and that of all cells "
+        "of its type; 1 means the same direction."
     ),
     "gene_velocity": "Orange: the gene's spliced RNA is rising; blue: falling; grey: steady or not known.",
 }
@@ -124,8 +125,8 @@ def color_title(view: View) -> str:
         "gene_alpha": f"{view.gene}, α, normalised counts per unit time",
         "gene_beta": f"{view.gene}, β, per unit time",
         "gene_gamma": f"{view.gene}, γ, per unit time",
-        keys.CONSISTENCY: "consistency with neighbours (mean cosine)",
-        keys.CONSISTENCY_CELLTYPE: "consistency with the cell type (mean cosine)",
+        keys.CONSISTENCY: "confidence in direction, neighbours (mean cosine)",
+        keys.CONSISTENCY_CELLTYPE: "confidence in direction, cell type (mean cosine)",
         keys.PSEUDOTIME: "velocity pseudotime",
     }.get(view.color, LABELS.get(view.color, view.color))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,8 @@ NAMES: dict[str, str] = {
     "pancreas": "Mouse pancreas at day 15.5, endocrine cells (Bastidas-Ponce et al. 2019)",
     "pbmc68k": "Human blood, mature cells: a control without development (Zheng et al. 2017)",
 }
+# scanpy's cache folder, which a download borrows, belongs to the whole process
+_DOWNLOADING = threading.Lock()
 _LOOM = ("dentategyrus_lamanno", "forebrain")
 
 
@@ -41,13 +44,42 @@ def load(name: str, *, folder: Path) -> AnnData:
     InputError
         There is no set of that name, it could not be downloaded, or ``folder`` may not be written.
     """
+    fetch(name, folder=folder)
+    return read(_path(name, folder))
+
+
+def is_kept(name: str, *, folder: Path) -> bool:
+    """Whether a public set was downloaded into ``folder`` before.
+
+    Raises
+    ------
+    InputError
+        There is no set of that name.
+    """
+    return _path(name, folder).exists()
+
+
+def fetch(name: str, *, folder: Path) -> None:
+    """Download a public set into ``folder`` unless it is there.
+
+    Raises
+    ------
+    InputError
+        There is no set of that name, it could not be downloaded, or ``folder`` may not be written.
+    """
+    kept = _path(name, folder)
+    if kept.exists():
+        return
+    with _DOWNLOADING:
+        if not kept.exists():  # someone else may have brought it meanwhile
+            _download(name, kept)
+
+
+def _path(name: str, folder: Path) -> Path:
     if name not in NAMES:
-        msg = f"There is no public set {name!r}. Found {', '.join(NAMES)}. Choose one of them."
+        msg = f"There is no public set {name[:100]!r}. Found {', '.join(NAMES)}. Choose one of them."
         raise InputError(msg)
-    kept = folder / f"{name}.h5ad"
-    if not kept.exists():
-        _download(name, kept)
-    return read(kept)
+    return folder / f"{name}.h5ad"
 
 
 def _download(name: str, kept: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from deepvelo import keys
 from deepvelo.checks import require_gene
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
+from deepvelo.pp.groups import colors_by_group
 
 if TYPE_CHECKING:
     import torch
@@ -63,33 +65,32 @@ class Run:
 
     @cached_property
     def _root(self) -> Any:  # a zarr.Group; its types cannot tell the groups in it from arrays
-        try:
+        with self._reading():
             return zarr.open_group(self.folder / RESULT, mode="r")
-        except (OSError, ValueError) as error:
-            msg = (
-                f"The result of run {self.info.run_id} cannot be read: {error}. Delete the run and fit again."
-            )
-            raise InputError(msg) from None
 
     @cached_property
     def obs(self) -> pd.DataFrame:
         """Annotation of the cells, one row a cell; categories decoded."""
-        return _slashes_back(read_elem(self._root["obs"]))
+        with self._reading():
+            return _slashes_back(read_elem(self._root["obs"]))
 
     @cached_property
     def var(self) -> pd.DataFrame:
         """Annotation of the genes, one row a gene."""
-        return _slashes_back(read_elem(self._root["var"]))
+        with self._reading():
+            return _slashes_back(read_elem(self._root["var"]))
 
     @cached_property
     def obsm(self) -> Mapping[str, np.ndarray]:
         """Embeddings and arrows by name, each ``(n_cells, n_dimensions)``."""
-        return _Matrices(self._root["obsm"])
+        with self._reading():
+            return _Matrices(self._root["obsm"], reading=self._reading)
 
     @cached_property
     def layers(self) -> list[str]:
         """Names that `gene` accepts, besides ``X``."""
-        return sorted(name.replace(SLASH, "/") for name in self._root["layers"])
+        with self._reading():
+            return sorted(name.replace(SLASH, "/") for name in self._root["layers"])
 
     def gene(self, layer: str, gene: str) -> np.ndarray:
         """Values of one gene in every cell, from one chunk on disk.
@@ -108,39 +109,45 @@ class Run:
         Raises
         ------
         InputError
-            No such layer, or no such gene; similar names are suggested.
+            No such layer, or no such gene; similar names are suggested. Or the run was deleted.
         """
         names = self.var.index
         if gene not in names:
             require_gene(names, gene)
-        column = self._layer(layer)[:, names.get_loc(gene)]
+        with self._reading():
+            column = self._layer(layer)[:, names.get_loc(gene)]
         return np.asarray(column, dtype=np.float32)
 
     def uns_colors(self, group_key: str) -> dict[str, str] | None:
         """The data set's own colour for each category of a grouping; None when it brings none."""
-        key = keys.colors(group_key).replace("/", SLASH)
-        if group_key not in self.obs or key not in self._root["uns"]:
-            return None
+        key = escape(keys.colors(group_key))
+        with self._reading():
+            if group_key not in self.obs or key not in self._root["uns"]:
+                return None
         column = self.obs[group_key]
-        colors = [str(color) for color in np.atleast_1d(read_elem(self._root["uns"][key]))]
-        if not isinstance(column.dtype, pd.CategoricalDtype) or len(colors) < len(column.cat.categories):
+        if not isinstance(column.dtype, pd.CategoricalDtype):
             return None
-        return dict(zip(column.cat.categories.astype(str), colors, strict=False))
+        with self._reading():
+            stored = read_elem(self._root["uns"][key])
+        return colors_by_group(stored, list(column.cat.categories.astype(str))) or None
 
     @cached_property
     def history(self) -> pd.DataFrame:
         """Loss terms, one row an epoch."""
-        return pd.read_csv(self.folder / HISTORY, float_precision="round_trip")
+        with self._reading():
+            return pd.read_csv(self.folder / HISTORY, float_precision="round_trip")
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Parameters of the trained network by name, on the CPU."""
         from safetensors.torch import load_file
 
-        return load_file(self.folder / WEIGHTS)
+        with self._reading():
+            return load_file(self.folder / WEIGHTS)
 
     def to_adata(self) -> AnnData:
         """The whole result in memory, a new object each time."""
-        adata = read_zarr(self.folder / RESULT)
+        with self._reading():
+            adata = read_zarr(self.folder / RESULT)
         adata.obs, adata.var = _slashes_back(adata.obs), _slashes_back(adata.var)
         for group in (adata.layers, adata.obsm, adata.varm, adata.obsp, adata.varp, adata.uns):
             for name in [name for name in group if SLASH in name]:
@@ -152,6 +159,35 @@ class Run:
         if sparse.issparse(adata.X):
             adata.X = adata.X.tocsr()
         return adata
+
+    def require_stored(self) -> None:
+        """Check that the run is still there.
+
+        Raises
+        ------
+        InputError
+            It was deleted after it had been opened.
+        """
+        if not (self.folder / INFO).is_file():
+            msg = "This run was deleted. Choose another."
+            raise InputError(msg)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Turn what a damaged file makes readers stumble over into one sentence.
+
+        Zarr gives zeros, no error, for files that are gone: what was read counts if the run outlived it.
+        """
+        try:
+            yield
+        except InputError:
+            raise
+        except (OSError, ValueError, KeyError, RuntimeError) as error:  # RuntimeError: Blosc's
+            self.require_stored()
+            reason = str(error).partition("\n")[0].rstrip(".")
+            msg = f"The result of run {self.info.run_id} cannot be read: {reason}. Delete the run and fit again."
+            raise InputError(msg) from error
+        self.require_stored()
 
     def _layer(self, layer: str) -> zarr.Array | _ColumnsOnDisk:
         if layer not in self._arrays:
@@ -181,10 +217,10 @@ class _ColumnsOnDisk:
 
 
 class _Matrices(Mapping[str, np.ndarray]):
-    """Matrices of a group on disk, each read once."""
+    """Matrices of a group on disk, each read once, inside ``reading()``."""
 
-    def __init__(self, group: Any) -> None:
-        self._group = group
+    def __init__(self, group: Any, *, reading: Callable[[], AbstractContextManager[None]]) -> None:
+        self._group, self._reading = group, reading
         self._read: dict[str, np.ndarray] = {}
         self._names = sorted(name.replace(SLASH, "/") for name in group)
 
@@ -192,7 +228,9 @@ class _Matrices(Mapping[str, np.ndarray]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
-            self._read[name] = np.asarray(read_elem(self._group[name.replace("/", SLASH)]))
+            with self._reading():
+                matrix = np.asarray(read_elem(self._group[escape(name)]))
+            self._read[name] = matrix
         return self._read[name]
 
     def __iter__(self) -> Iterator[str]:

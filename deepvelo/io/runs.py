@@ -75,7 +75,7 @@ class RunStore:
         run_id = f"{made:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         fit: dict[str, Any] = dict(result.adata.uns.get(keys.DEEPVELO, {}))
         info = {
-            "name": name or f"{data_name}, {settings.preset}, seed {settings.seed}",
+            "name": name or f"{data_name}, {config.preset_label(settings)}, seed {settings.seed}",
             "data_name": data_name,
             "data_hash": data_hash,
             "created": made.isoformat(timespec="seconds"),
@@ -196,12 +196,13 @@ class RunStore:
         return known[1]
 
     def _write(self, folder: Path, result: Result, info: dict[str, Any]) -> None:
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         write_by_gene(result.adata, folder / RESULT)
         result.history.to_csv(folder / HISTORY, index=False)
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in result.weights.items()}
-        save_file(weights, folder / WEIGHTS)
+        # not by `save_file`, whose error for a full disk is no OSError
+        (folder / WEIGHTS).write_bytes(save(weights))
         text = json.dumps(info, indent=2, ensure_ascii=False, default=lambda number: number.item())
         (folder / INFO).write_text(text, encoding="utf-8")
 

@@ -23,7 +23,6 @@ def scatter(
     diverging: bool = False,
     axis_name: str = "UMAP",
     labels: bool = True,
-    selected: Sequence[int] | np.ndarray | None = None,
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
@@ -41,8 +40,6 @@ def scatter(
         Shape ``(n_cells,)``: colours by these instead; NaN is grey. ``value_title`` names them with unit.
     diverging
         The colour scale is centred at 0.
-    selected
-        Row numbers of cells to stand out; the others fade. None: no selection.
 
     Returns
     -------
@@ -51,11 +48,11 @@ def scatter(
     fig = go.Figure()
     names = None if groups is None else np.asarray(groups).astype(str)
     if values is not None:
-        _add_values(fig, points, values, title=value_title, diverging=diverging, selected=selected)
+        _add_values(fig, points, values, title=value_title, diverging=diverging)
     elif names is not None:
-        _add_groups(fig, points, names, colors=theme.group_colors(names, colors), selected=selected)
+        _add_groups(fig, points, names, colors=theme.group_colors(names, colors))
     else:
-        _add_points(fig, points, np.arange(len(points)), selected=selected, color=theme.PALETTE[0])
+        _add_points(fig, points, np.arange(len(points)), color=theme.PALETTE[0])
     if labels and names is not None:
         _add_labels(fig, points, names, dark=dark)
     theme.style(fig, height=height)
@@ -132,8 +129,6 @@ def _add_points(
     *,
     color: str,
     name: str = "",
-    opacity: float = 0.85,
-    selected: Sequence[int] | np.ndarray | None = None,
 ) -> None:
     fig.add_trace(
         go.Scattergl(
@@ -149,11 +144,9 @@ def _add_points(
             marker={
                 "size": theme.marker_size(len(points)),
                 "color": color,
-                "opacity": opacity,
+                "opacity": 0.85,
                 "line": theme.marker_outline(len(points)),
             },
-            selectedpoints=_positions(rows, selected),
-            unselected={"marker": {"opacity": 0.12}},
         )
     )
 
@@ -164,10 +157,9 @@ def _add_groups(
     names: np.ndarray,
     *,
     colors: Mapping[str, str],
-    selected: Sequence[int] | np.ndarray | None,
 ) -> None:
     for name, color in colors.items():
-        _add_points(fig, points, np.flatnonzero(names == name), color=color, name=name, selected=selected)
+        _add_points(fig, points, np.flatnonzero(names == name), color=color, name=name)
 
 
 def _add_values(
@@ -177,7 +169,6 @@ def _add_values(
     *,
     title: str,
     diverging: bool,
-    selected: Sequence[int] | np.ndarray | None = None,
     row: int | None = None,
     col: int | None = None,
     size: float = 1.0,
@@ -217,8 +208,6 @@ def _add_values(
             mode="markers",
             showlegend=False,
             hovertemplate="%{marker.color:.3g}<extra></extra>",
-            selectedpoints=_positions(order, selected),
-            unselected={"marker": {"opacity": 0.12}},
             marker={
                 "size": diameter,
                 "color": values[order].astype(np.float32),
@@ -278,7 +267,3 @@ def _spread(places: np.ndarray, texts: Sequence[str], *, pixel: float) -> np.nda
         if not moved:
             break
     return places
-
-
-def _positions(rows: np.ndarray, selected: Sequence[int] | np.ndarray | None) -> np.ndarray | None:
-    return None if selected is None else np.flatnonzero(np.isin(rows, np.asarray(selected, dtype=int)))

@@ -25,18 +25,20 @@ class Phase:
 
     ``spliced`` and ``unspliced`` are ``Ms`` and ``Mu``, normalised counts; ``velocity`` (ds/dt) and
     ``velocity_u`` (du/dt), normalised counts per unit time, are NaN where the method gives none.
+    ``velocity_u`` is None in a run that fitted no du/dt; its arrows are horizontal.
     """
 
     gene: str
     spliced: np.ndarray
     unspliced: np.ndarray
     velocity: np.ndarray
-    velocity_u: np.ndarray
+    velocity_u: np.ndarray | None
 
     @property
-    def has_velocity(self) -> bool:
-        """Whether any cell has both ds/dt and du/dt."""
-        return bool((np.isfinite(self.velocity) & np.isfinite(self.velocity_u)).any())
+    def vectors(self) -> np.ndarray:
+        """Arrows along spliced and unspliced, shape ``(n_cells, 2)``; NaN in cells without."""
+        up = np.zeros_like(self.velocity) if self.velocity_u is None else self.velocity_u
+        return np.stack([self.velocity, up], axis=1)
 
 
 def phase_portrait(
@@ -177,15 +179,15 @@ def _finish_panel(
     grid = {"gridcolor": "rgba(128,128,128,0.15)", "nticks": 6, "ticks": "outside", "tickcolor": theme.GREY}
     fig.update_xaxes(range=[low[0], high[0]], **line, **grid, row=row, col=col)
     fig.update_yaxes(range=[low[1], high[1]], **line, **grid, row=row, col=col)
-    if not phase.has_velocity:
+    moving = np.isfinite(phase.vectors).all(axis=1)
+    if not moving.any():
         fig.add_annotation(
             x=(low[0] + high[0]) / 2, y=high[1], yanchor="top", showarrow=False, row=row, col=col,
             text="no velocity for this gene", font={"color": theme.ink(dark=dark)},
         )  # fmt: skip
         return
-    moving = front & np.isfinite(phase.velocity) & np.isfinite(phase.velocity_u)
-    at = np.stack([phase.spliced, phase.unspliced], axis=1)[moving]
-    vectors = np.stack([phase.velocity, phase.velocity_u], axis=1)[moving]
+    moving &= front
+    at, vectors = np.stack([phase.spliced, phase.unspliced], axis=1)[moving], phase.vectors[moving]
     chosen = thin(at, boxes=boxes)
     # Panels are wider than high: equal on screen is more of the y range than of the x range.
     unit = (high - low) * np.array([1.0, aspect])

@@ -37,8 +37,9 @@ def proportions(fractions: pd.DataFrame) -> go.Figure:
                 texttemplate="%{x:.0%}",
                 textposition="inside",
                 insidetextanchor="middle",
-                textangle=0,  # a narrow bar would turn it sideways
-                textfont={"color": ink},
+                textangle=0,  # a narrow bar would turn it sideways,
+                constraintext="none",  # or shrink it until nobody can read it
+                textfont={"color": ink, "size": theme.FONT_SIZE - 3},
                 hovertemplate="%{y}<br>" + part + " %{x:.1%}<extra></extra>",
             )
         )
@@ -46,6 +47,7 @@ def proportions(fractions: pd.DataFrame) -> go.Figure:
     fig.update_layout(
         barmode="stack",
         bargap=0.2,
+        uniformtext={"minsize": theme.FONT_SIZE - 4, "mode": "hide"},  # a sliver's number, too small to read
         legend={"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "traceorder": "normal"},
     )
     fig.update_xaxes(title="share of counts", tickformat=".0%", range=[0, 1], showgrid=False, zeroline=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +29,7 @@ def tidy_groups(adata: AnnData, key: str) -> list[str]:
     """
     notes = []
     before = pd.Categorical(adata.obs[key])
-    colors = _by_group(adata.uns.pop(keys.colors(key), None), [str(c) for c in before.categories])
+    colors = colors_by_group(adata.uns.pop(keys.colors(key), None), [str(c) for c in before.categories])
     groups = before.rename_categories([str(c) for c in before.categories]).remove_unused_categories()
     if missing := int(groups.isna().sum()):
         if UNASSIGNED not in groups.categories:
@@ -43,13 +43,26 @@ def tidy_groups(adata: AnnData, key: str) -> list[str]:
     return notes
 
 
-def _by_group(stored: Any, categories: list[str]) -> dict[str, str]:
-    """Colours by group, as hexadecimal text; empty when they are not whole."""
+def colors_by_group(stored: Any, categories: Sequence[str]) -> dict[str, str]:
+    """The colours that came with a grouping, in the one spelling that every plotting library knows.
+
+    Parameters
+    ----------
+    stored
+        What ``uns`` holds: a colour for each category, or a mapping from group to colour; a colour is
+        anything matplotlib takes (``"tab:blue"``, ``"C1"``, RGB or RGBA numbers from 0 to 1).
+    categories
+        Groups in the order of the colours.
+
+    Returns
+    -------
+    Hexadecimal text by group; empty when a group has no colour or something is none.
+    """
     from matplotlib.colors import is_color_like, to_hex
 
     if isinstance(stored, Mapping):
         pairs = {str(group): color for group, color in stored.items()}
-    elif stored is not None and len(stored) >= len(categories):
+    elif np.iterable(stored) and not isinstance(stored, str):
         pairs = dict(zip(categories, stored, strict=False))
     else:
         return {}

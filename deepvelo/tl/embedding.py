@@ -9,6 +9,7 @@ import numpy as np
 # scVelo's cut-offs are plain numbers that suit a UMAP about this wide; every embedding is brought to it.
 _WIDTH = 20.0
 _MIN_NEIGHBORS = 10
+_THINNEST = 1e-6  # height by width below which cells lie on a line: no grid, no picture
 # scVelo's 1 lets lines and arrows run far out from the cells, over places that no cell vouches for.
 _MIN_MASS_STREAM = 2.5  # velocity below 10 ** (this - 6) is left out
 _MIN_MASS_GRID = 3.0  # percent of the densest places' mass
@@ -41,7 +42,7 @@ def stream_lines(X: np.ndarray, V: np.ndarray, *, density: float = 1.0, smooth: 
 
     Returns
     -------
-    Lines, none where no cell is near or nothing moves.
+    Lines, none where no cell is near, nothing moves or all cells lie along one axis.
     """
     from matplotlib.figure import Figure
 
@@ -97,9 +98,10 @@ def _scaled(X: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     if len(points) < 2 or not vectors.any():
         return None
     offset = points.min(axis=0)
-    unit = float(np.ptp(points, axis=0).max()) / _WIDTH
-    if unit == 0:
+    spans = np.ptp(points, axis=0)
+    if spans.min() <= _THINNEST * spans.max():
         return None
+    unit = float(spans.max()) / _WIDTH
     # Typical arrows get length 1: where velocity is low everywhere, directions still show.
     typical = float(np.quantile(np.linalg.norm(vectors, axis=1), 0.9)) or float(np.abs(vectors).max())
     return (points - offset) / unit, vectors / typical, offset, unit

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.sparse as sp
-import torch
 from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
-from deepvelo.model.candidates import average
-from deepvelo.model.graph import averaging_matrix
-from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
-from deepvelo.model.training import Fit, OnEpoch, train
+
+if TYPE_CHECKING:
+    import torch
+
+    from deepvelo.model.training import Fit, OnEpoch
 
 
 def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = None) -> Fit:
@@ -37,6 +39,13 @@ def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = N
     var ``velocity_genes``
         bool: the genes that have a velocity.
     """
+    # Seconds to import; a page that only draws velocities needs none of it.
+    import torch
+
+    from deepvelo.model.candidates import average
+    from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
+    from deepvelo.model.training import train
+
     spliced, unspliced = np.asarray(adata.layers[keys.MS]), np.asarray(adata.layers[keys.MU])
     used = (spliced.max(axis=0) > 0) & (unspliced.max(axis=0) > 0)
     if used.sum() < 2:
@@ -71,6 +80,10 @@ def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = N
 
 
 def _averaging(adata: AnnData) -> torch.Tensor:
+    import torch
+
+    from deepvelo.model.graph import averaging_matrix
+
     graph = sp.coo_matrix(adata.obsp[keys.CONNECTIVITIES])
     index = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
     weights = torch.from_numpy(graph.data.astype(np.float32))

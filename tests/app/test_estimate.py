@@ -32,8 +32,13 @@ def test_a_past_run_sets_the_pace():
 
 @pytest.mark.parametrize(
     "useless",
-    [past_run(), past_run(n_cells=40, n_genes=6, n_epochs=3, seconds_train=2.0, seconds_total=4.0)],
-    ids=["unmeasured", "tiny"],
+    [
+        past_run(),
+        past_run(n_cells=40, n_genes=6, n_epochs=3, seconds_train=2.0, seconds_total=4.0),
+        past_run(n_cells=1000, n_genes=2000, seconds_train=50.0, seconds_total=80.0),
+        past_run(n_cells=1000, n_genes=2000, n_epochs=None, seconds_train=50.0, seconds_total=80.0),
+    ],
+    ids=["unmeasured", "tiny", "no epochs", "empty epochs"],
 )
 def test_runs_that_tell_nothing_are_left_out(useless):
     assert estimate_seconds(2000, 1000, SETTINGS, past=[useless, LARGE]) == estimate_seconds(

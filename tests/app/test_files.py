@@ -7,6 +7,7 @@ import io
 import pytest
 
 from app import files
+from deepvelo.datasets import public
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 
@@ -55,11 +56,55 @@ def test_a_zarr_folder_is_one_entry(folder):
     assert not any("inner" in name for name in files.listing())
 
 
-@pytest.mark.parametrize(
-    "text", ["sample", "public:pancreas", "file:mouse/brain.h5ad", "join:mouse/brain.h5ad|counts.loom"]
-)
+def test_listing_reads_a_part_of_a_very_large_folder(folder, monkeypatch):
+    deep = folder / "a" / "b"
+    deep.mkdir(parents=True)
+    for i in range(50):
+        (deep / f"{i}.h5ad").write_bytes(b"x")
+    monkeypatch.setattr(files, "MAX_SEEN", 8)
+    seen = []
+    walk = files._walk
+    monkeypatch.setattr(files, "_walk", lambda folder: (seen.append(path) or path for path in walk(folder)))
+    assert files.listing() == ["counts.loom", "mouse/brain.h5ad"]  # upper folders come first
+    assert len(seen) == 8
+
+
+@pytest.mark.parametrize("text", ["sample", "file:mouse/brain.h5ad", "join:mouse/brain.h5ad|counts.loom"])
 def test_a_source_survives_the_url(folder, text):
     assert files.to_text(files.from_text(text)) == text
+
+
+@pytest.mark.parametrize("name", ["a|b.h5ad", "50%.h5ad", "%7C.h5ad", "a b:c.h5ad"])
+def test_a_name_with_the_urls_own_signs_survives_it(folder, name):
+    (folder / name).write_bytes(b"x")
+    for source in (files.file_source(name), files.join_source("mouse/brain.h5ad", name)):
+        assert files.from_text(files.to_text(source)) == source
+    assert files.names_in(files.to_text(source)) == ["mouse/brain.h5ad", name]
+
+
+def test_a_url_opens_a_public_set_that_is_here_and_downloads_none(folder, monkeypatch):
+    def download(*_):
+        pytest.fail("a URL must not download")
+
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setattr(public, "_download", download)
+    with pytest.raises(InputError, match=r"'gastrulation' is not on this server yet\. Press Load"):
+        files.from_text("public:gastrulation")
+    with pytest.raises(InputError, match="no public set 'liver'"):
+        files.from_text("public:liver")
+    kept = folder.parent / ".cache" / "deepvelo" / "pancreas.h5ad"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"x")
+    assert files.from_text("public:pancreas") == DataSource(kind="public", name="pancreas")
+    assert files.to_text(files.from_text("public:pancreas")) == "public:pancreas"
+
+
+def test_a_public_set_is_downloaded_when_asked_for(folder, monkeypatch):
+    asked = []
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.setattr(public, "_download", lambda name, kept: asked.append((name, kept)))
+    files.public_source("pancreas", download=True)
+    assert asked == [("pancreas", folder.parent / ".cache" / "deepvelo" / "pancreas.h5ad")]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +128,31 @@ def test_an_upload_is_kept_under_a_new_name(folder):
     name = files.save_upload(io.BytesIO(b"cells"), "../../My cells (1).h5ad")
     assert name.startswith("uploads/My_cells_1-")
     assert files.inside(name).read_bytes() == b"cells"
-    assert files.save_upload(io.BytesIO(b"cells"), "My cells (1).h5ad") != name
+    assert files.uploads() == [name]
+
+
+def test_the_same_content_is_kept_once(folder):
+    name = files.save_upload(io.BytesIO(b"cells"), "a.h5ad")
+    assert files.save_upload(io.BytesIO(b"cells"), "a.h5ad") == name
+    assert files.save_upload(io.BytesIO(b"cells"), "renamed.h5ad") == name
+    other = files.save_upload(io.BytesIO(b"other cells"), "a.h5ad")
+    assert files.uploads() == sorted([name, other])
+    assert len(list((folder / "uploads").iterdir())) == 2
+
+
+def test_an_upload_can_be_removed_and_nothing_else(folder):
+    name = files.save_upload(io.BytesIO(b"cells"), "a.h5ad")
+    for other in ("counts.loom", "mouse/brain.h5ad", "uploads/../counts.loom", "uploads"):
+        with pytest.raises(InputError, match="is no upload"):
+            files.remove_upload(other)
+    (folder / "uploads" / "link.h5ad").symlink_to(folder / "counts.loom")
+    with pytest.raises(InputError, match="is no upload"):
+        files.remove_upload("uploads/link.h5ad")
+    files.remove_upload(name)
+    assert name not in files.uploads()
+    assert (folder / "counts.loom").exists()
+    with pytest.raises(InputError, match="There is no file"):
+        files.remove_upload(name)
 
 
 @pytest.mark.parametrize("filename", ["cells.pkl", "cells", "cells.h5ad.exe"])

@@ -16,21 +16,23 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from distributed import Client
 
 from app.job_status import from_events
 from app.jobs import Jobs, JobStatus
-from deepvelo import config, keys
+from deepvelo import config, keys, task
 from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import RunStore
+from deepvelo.result import Progress, Result
 from deepvelo.task import Job
-from deepvelo.workflow import Progress, Result
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test file
 
 TERMS = {"continuity_future": 2.0, "pearson_u": 0.5}
+EVERY_EPOCH = 1600  # this many epochs are quick, and each would be told if it could
 LONG = config.replace(Settings(), {"training": {"n_epochs": 2000}})
 SHORT = config.replace(Settings(), {"training": {"n_epochs": 30}})
 
@@ -52,8 +54,10 @@ def stand_in(
     if cluster_key is not None:  # tell the test who works here
         Path(cluster_key).write_text(str(os.getpid()))
     n_epochs = settings.training.n_epochs
+    if n_epochs == EVERY_EPOCH:
+        task.SECONDS_BETWEEN_REPORTS = 0.0
     for epoch in range(1, n_epochs + 1):
-        time.sleep(0.02)
+        time.sleep(0 if n_epochs == EVERY_EPOCH else 0.02)
         on_progress(
             Progress(
                 step="train", epoch=epoch, n_epochs=n_epochs, terms=TERMS | {"total": np.float32(1 / epoch)}
@@ -181,10 +185,9 @@ def test_cancelling_stops_within_two_epochs_and_leaves_no_run(
     jobs.cancel(job_id)
     asked = time.time()
     assert wait(jobs, job_id, ended).state == "cancelled"
-    last = [
-        record for _, event in jobs._connected().get_events(job_id) for record in event.get("records", [])
-    ][-1]
-    assert last["time"] < asked + 2 * 0.02
+    told = [record for _, event in jobs._connected().get_events(job_id) for record in event["records"]]
+    assert len(told) > 3
+    assert sum(record["time"] > asked for record in told) <= 2
     assert store.list() == before
     assert [path.name for path in store.folder.iterdir() if path.name.startswith(".")] == []
     jobs.cancel(job_id)  # once more changes nothing
@@ -218,6 +221,57 @@ def test_the_same_job_is_recognised_while_it_runs(jobs: Jobs, source: DataSource
     jobs.cancel(job_id)
     wait(jobs, job_id, ended)
     assert jobs.same(source, LONG) is None
+
+
+@pytest.mark.slow
+def test_the_story_of_very_many_epochs_is_whole(jobs: Jobs, source: DataSource) -> None:
+    """A scheduler keeps 1,000 events of a topic; neither the start nor the first epochs may be pushed out."""
+    settings = config.replace(Settings(), {"training": {"n_epochs": EVERY_EPOCH}})
+    job_id = jobs.submit(source, settings)
+    assert wait(jobs, job_id, trains).state == "running"
+    done = wait(jobs, job_id, ended, seconds=120)
+    assert (done.state, done.started is None) == ("finished", False)
+    assert [record["epoch"] for record in done.history] == list(range(1, EVERY_EPOCH + 1))
+    client = jobs._connected()
+    assert 200 < len(client.get_events(job_id)) < 320
+    assert [event["event"] for _, event in client.get_events(task.state_topic(job_id))] == [
+        "started",
+        "finished",
+    ]
+
+
+def test_a_failure_is_known_to_a_later_server_until_it_is_read(
+    jobs: Jobs, source: DataSource, folder: Path
+) -> None:
+    job_id = jobs.submit(source, SHORT, cluster_key="unknown")
+    wait(jobs, job_id, ended)
+    client = jobs._connected()
+    other = Jobs(client.scheduler.address, folder / "runs", runner=stand_in)
+    assert other.status(job_id).message.startswith("Grouping 'unknown' is not in the data.")
+    other.forget(job_id)
+    for server in (other, jobs):
+        assert job_id not in {status.job_id for status in server.list()}
+    other.close()
+    kept = [name for name in client.list_datasets() if job_id in name]
+    assert (kept, client.get_events(job_id), client.get_events(task.state_topic(job_id))) == ([], (), ())
+    assert job_id not in jobs._jobs.keys() | jobs._ended.keys() | jobs._futures.keys()
+    jobs.forget(job_id)  # once more changes nothing
+
+
+def test_ended_jobs_are_let_go_after_a_day_and_others_stay(
+    jobs: Jobs, source: DataSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = jobs.submit(source, SHORT, cluster_key="unknown")
+    wait(jobs, old, ended)
+    at_work = jobs.submit(source, LONG)
+    wait(jobs, at_work, trains)
+    jobs.forget(at_work)  # it has not ended
+    monkeypatch.setattr("app.jobs.KEPT_SECONDS", 0)
+    assert [status.job_id for status in jobs.list()] == [at_work]
+    assert [name for name in jobs._connected().list_datasets() if old in name] == []
+    monkeypatch.undo()
+    jobs.cancel(at_work)
+    assert wait(jobs, at_work, ended).state == "cancelled"
 
 
 @pytest.mark.slow
@@ -273,14 +327,20 @@ def test_a_worker_that_lacks_a_package_fails_the_job_and_lives(
 def test_unreachable_scheduler_is_one_sentence_with_its_address(
     tmp_path: Path, source: DataSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tried = []
+
+    def connect(address: str, **options: Any) -> Client:
+        tried.append(address)
+        return Client(address, **options)
+
     monkeypatch.setattr("app.jobs.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("app.jobs.Client", connect)
     for address in ("tcp://127.0.0.1:9", "nonsense://x", "no such host"):
         jobs = Jobs(address, tmp_path)
         for ask in (jobs.list, lambda jobs=jobs: jobs.submit(source, SHORT)):
-            start = time.monotonic()
             with pytest.raises(InputError, match=f"{address} cannot be reached"):
                 ask()
-        assert time.monotonic() - start < 0.4  # the second answer comes at once
+        assert tried.count(address) == 1  # the second answer does not wait for the connection
         jobs.close()
 
 
@@ -329,7 +389,7 @@ def test_story_of_events() -> None:
         basis=None,
         store_folder=Path(),
     )
-    assert from_events(job, []).state == "queued"
+    assert from_events(job, [], []).state == "queued"
     train = [
         {
             "step": "train",
@@ -340,18 +400,19 @@ def test_story_of_events() -> None:
         }
         for epoch in (1, 2, 3)
     ]
-    story = [
-        (1.0, {"event": "started", "worker": "w"}),
+    started = (1.0, {"event": "started", "worker": "w"})
+    progress = [
         (2.0, {"event": "progress", "records": train[:2]}),
         (3.0, {"event": "progress", "records": train[2:]}),
     ]
-    status = from_events(job, story)
+    status = from_events(job, [started], progress)
     assert (status.state, status.started, len(status.history)) == ("running", 1.0, 3)
     assert status.seconds_left == pytest.approx(97 * 0.5)
-    assert from_events(job, story[:1]).seconds_left is None
+    assert from_events(job, [started], []).seconds_left is None
     endings = [(4.0, {"event": "cancelled"}), (5.0, {"event": "finished", "run_id": "r"})]
-    status = from_events(job, story + endings)
+    status = from_events(job, [started, *endings], progress)
     assert (status.state, status.run_id, status.seconds_left) == ("cancelled", None, None)
+    assert (status.started, status.ended, len(status.history)) == (1.0, 4.0, 3)
 
 
 @pytest.mark.slow

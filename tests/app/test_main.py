@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -53,6 +54,16 @@ def test_the_samples_run_comes_first(app, server, made_up_run):
     made_up_run(server / "runs", name="newer", seed=1)
     app.run()
     assert app.query_params["run"] == of_sample
+
+
+def test_the_sidebar_chooses_what_the_camera_saves(app, saved_run):
+    def saved_as() -> str:
+        return json.loads(app.get("plotly_chart")[0].proto.config)["toImageButtonOptions"]["format"]
+
+    app.run()
+    assert saved_as() == "svg"
+    app.sidebar.segmented_control[0].select("png").run()
+    assert saved_as() == "png"
 
 
 def test_the_sidebar_chooses_the_run(app, server, made_up_run):

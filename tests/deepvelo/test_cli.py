@@ -72,6 +72,8 @@ def test_a_settings_file_and_options_on_top(deepvelo, tmp_path, small):
         (["run", "{text}", "-o", "out.h5ad"], "notes.h5ad"),
         (["run", "{small}", "-o", "{folder}/nowhere/out.h5ad", "--epochs", "1"], "nowhere"),
         (["check", "{text}"], "notes.h5ad"),
+        (["app", "--data", "{folder}/nowhere"], "nowhere for data. Make it"),
+        (["app", "--data", "{text}"], "notes.h5ad for data. Make it"),
         (["simulate", "out.h5ad", "--cells", "1"], "cells"),
     ],
 )

@@ -79,3 +79,13 @@ def test_every_setting_tells_the_user_what_it_does():
 def test_the_documented_settings_file_is_the_default_preset(request):
     text = (request.config.rootpath / "docs" / "settings.toml").read_text(encoding="utf-8")
     assert config.from_dict(tomllib.loads(text)) == config.Settings()
+
+
+@pytest.mark.parametrize("preset", config.PRESETS)
+def test_a_preset_keeps_its_name_only_while_its_values_stay(preset):
+    settings = config.PRESETS[preset]
+    other = {"seed": 7, "training": {"device": "cpu"}}
+    assert config.preset_label(config.replace(settings, other)) == preset
+    assert (
+        config.preset_label(config.replace(settings, {"graph": {"n_neighbors": 7}})) == f"{preset}, changed"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,18 @@ def test_what_was_found_is_shown(page, server, counts):
     assert len(page.get("plotly_chart")) == 2
 
 
+@pytest.mark.parametrize(
+    "colors", [["tab:blue", "C1"], np.array([[31, 119, 180, 255], [255, 127, 14, 255]]) / 255]
+)
+def test_colours_as_matplotlib_knows_them_are_drawn(page, server, counts, colors):
+    counts.uns["clusters_colors"] = colors
+    counts.write_h5ad(server / "data" / "cells.h5ad")
+    opened(page, "file:cells.h5ad")
+    assert not page.exception
+    embedding = json.loads(page.get("plotly_chart")[1].proto.spec)
+    assert [trace["marker"]["color"] for trace in embedding["data"]] == ["#1f77b4", "#ff7f0e"]
+
+
 def test_a_file_is_chosen_from_the_folder(page, server, counts):
     counts.write_h5ad(server / "data" / "cells.h5ad")
     page.run()
@@ -78,6 +91,106 @@ def test_a_file_is_chosen_from_the_folder(page, server, counts):
     press(page, "Load")
     assert page.query_params["data"] == "file:cells.h5ad"
     assert metrics(page)["Cells"] == "40"
+
+
+def show_upload(page: AppTest) -> AppTest:
+    page.run()
+    return page.button_group[0].set_value("upload").run()
+
+
+def upload(page: AppTest, content: bytes, name: str = "my cells.h5ad") -> AppTest:
+    page.file_uploader[0].set_value((name, content, "application/octet-stream")).run()
+    return press(page, "Load")
+
+
+def test_an_upload_is_kept_once_and_the_uploader_is_empty_again(page, server, counts, monkeypatch):
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+
+    freed = []
+    monkeypatch.setattr(
+        MemoryUploadedFileManager, "remove_file", lambda self, session_id, file_id: freed.append(file_id)
+    )
+    counts.write_h5ad(server / "cells.h5ad")
+    content = (server / "cells.h5ad").read_bytes()
+    show_upload(page)
+    keys = []
+    assert any(str(server / "data" / "uploads") in caption.value for caption in page.caption)
+    for _ in range(2):
+        keys.append(page.file_uploader[0].key)
+        upload(page, content)
+        assert not page.exception
+        assert not page.error
+        (kept,) = (server / "data" / "uploads").iterdir()
+        assert kept.read_bytes() == content
+        assert page.query_params["data"] == f"file:uploads/{kept.name}"
+        assert metrics(page)["Cells"] == "40"
+        assert page.file_uploader[0].value is None
+        assert not any(key in page.session_state for key in keys)
+    assert len({*keys, page.file_uploader[0].key}) == 3
+    assert len(set(freed)) == 2
+
+
+def test_an_upload_that_is_no_data_is_one_sentence(page, server):
+    show_upload(page)
+    upload(page, b"barcode,cluster")
+    assert not page.exception
+    assert len(page.error) == 1
+
+
+def test_uploads_are_removed_on_request(page, server, counts):
+    counts.write_h5ad(server / "cells.h5ad")
+    show_upload(page)
+    upload(page, (server / "cells.h5ad").read_bytes())
+    name = page.query_params["data"].removeprefix("file:")
+    page.multiselect(key="data.uploads").set_value([name]).run()
+    press(page, "Remove for good")
+    assert not page.exception
+    assert not page.error
+    assert list((server / "data" / "uploads").iterdir()) == []
+    assert "No data chosen yet" in page.info[0].value
+
+
+def test_an_upload_in_training_stays(page, server, counts, monkeypatch):
+    from app import cached
+    from app.job_status import JobStatus
+    from deepvelo.config import Settings
+    from deepvelo.datasets.source import DataSource
+
+    counts.write_h5ad(server / "cells.h5ad")
+    show_upload(page)
+    upload(page, (server / "cells.h5ad").read_bytes())
+    (kept,) = (server / "data" / "uploads").iterdir()
+    source = DataSource(kind="file", path=str(kept))
+    job = JobStatus(job_id="j", name="j", source=source, settings=Settings(), state="running")
+    monkeypatch.setattr(cached.jobs(), "list", lambda: [job])
+    page.multiselect(key="data.uploads").set_value([f"uploads/{kept.name}"]).run()
+    press(page, "Remove for good")
+    assert "being trained on" in page.error[0].value
+    assert kept.exists()
+
+
+def test_an_address_downloads_no_public_set_and_the_button_does(page, server, counts, monkeypatch):
+    from deepvelo.datasets import public
+
+    asked = []
+
+    def download(name, kept):
+        asked.append(name)
+        kept.parent.mkdir(parents=True)
+        counts.write_h5ad(kept)
+
+    monkeypatch.setenv("HOME", str(server))
+    monkeypatch.setattr(public, "_download", download)
+    opened(page, "public:gastrulation")
+    assert not page.exception
+    assert [error.value for error in page.error] == [
+        "The public set 'gastrulation' is not on this server yet. Press Load on the Data page to download it."
+    ]
+    assert asked == []
+    assert page.selectbox(key="data.public").value == "gastrulation"
+    press(page, "Load")
+    assert (asked, metrics(page)["Cells"]) == (["gastrulation"], "40")
+    assert not page.error
 
 
 def test_a_join_shows_its_match_rate(page, server, counts):

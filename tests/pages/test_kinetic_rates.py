@@ -1,42 +1,24 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-PAGE = Path(__file__).resolve().parents[2] / "pages" / "kinetic_rates.py"
-
 
 @pytest.fixture
-def app(saved_run) -> AppTest:
-    app = AppTest.from_file(str(PAGE), default_timeout=60)
-    app.query_params.update(run=saved_run, gene="Tmsb10")
-    return app
+def app(opened) -> AppTest:
+    return opened("kinetic_rates")
 
 
-def figures(app: AppTest) -> list[dict]:
-    assert not app.exception
-    assert not app.error
-    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-
-
-def test_without_a_run_one_sentence_and_a_button(server):
-    app = AppTest.from_file(str(PAGE), default_timeout=60).run()
-    assert not app.exception
-    assert len(app.info) == 1
-    assert [button.label for button in app.button] == ["Choose data"]
-
-
-def test_umap_of_rates_and_violins(app):
+def test_umap_of_rates_and_violins(app, figures):
     umap, violins = figures(app.run())
     assert umap["layout"]["xaxis"]["title"]["text"] == "Rates UMAP 1"
     assert {trace["name"] for trace in umap["data"]} == {"Granule", "Neuroblast", "OPC"}
     assert len([trace for trace in violins["data"] if trace["type"] == "violin"]) == 9
 
 
-def test_umap_of_one_rate_has_other_places(app):
+def test_umap_of_one_rate_has_other_places(app, figures):
     both = figures(app.run())[0]
     app.segmented_control[0].select("γ").run()
     one = figures(app)[0]
@@ -44,7 +26,7 @@ def test_umap_of_one_rate_has_other_places(app):
     assert one["data"][0]["x"] != both["data"][0]["x"]
 
 
-def test_names_on_the_cells_or_in_a_legend(app):
+def test_names_on_the_cells_or_in_a_legend(app, figures):
     layout = figures(app.run())[0]["layout"]
     assert {note["text"] for note in layout["annotations"]} == {"Granule", "Neuroblast", "OPC"}
     assert layout["showlegend"] is False
@@ -54,13 +36,13 @@ def test_names_on_the_cells_or_in_a_legend(app):
     assert layout["showlegend"] is True
 
 
-def test_a_genes_rate_as_color(app):
+def test_a_genes_rate_as_color(app, figures):
     app.query_params["color"] = "gene_beta"
     umap = figures(app.run())[0]
     assert umap["data"][0]["marker"]["colorbar"]["title"]["text"] == "Tmsb10, β, per unit time"
 
 
-def test_match_with_the_cell_types_in_numbers_and_words(app):
+def test_match_with_the_cell_types_in_numbers_and_words(app, figures):
     app.run()
     assert {metric.label: metric.value for metric in app.metric} == {
         "Silhouette of cell types": "0.10", "Adjusted Rand index": "0.20",
@@ -78,3 +60,17 @@ def test_unconstrained_rates_are_called_so(app, server, saved_run):
     app.run()
     assert not app.exception
     assert "may be negative" in app.warning[0].value
+
+
+def test_a_run_without_alpha_leaves_it_out_and_says_how_to_get_it(app, server, made_up_run, figures):
+    app.run()
+    app.segmented_control[0].select("α").run()
+    app.session_state["run"] = made_up_run(server / "runs", unspliced_velocity=False)
+    app.session_state["color"] = "gene_alpha"
+    _, violins = figures(app.run())
+    assert app.segmented_control[0].options == ["All rates", "β", "γ"]
+    assert len([trace for trace in violins["data"] if trace["type"] == "violin"]) == 6
+    color = next(box for box in app.selectbox if box.label == "Colour by")
+    assert not any("α" in option for option in color.options)
+    assert "train with that setting on" in app.info[0].value
+    assert any("All rates are therefore β and γ" in caption.value for caption in app.caption)

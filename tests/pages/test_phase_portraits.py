@@ -1,39 +1,20 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from deepvelo.pl import theme
 from deepvelo.pl.phase_portrait import SPLICED_TITLE, UNSPLICED_TITLE
 
-PAGE = Path(__file__).resolve().parents[2] / "pages" / "phase_portraits.py"
 N_CELLS = 40
 
 
 @pytest.fixture
-def app(saved_run) -> AppTest:
-    app = AppTest.from_file(str(PAGE), default_timeout=60)
-    app.query_params.update(run=saved_run, gene="Tmsb10")
-    return app
+def app(opened) -> AppTest:
+    return opened("phase_portraits")
 
 
-def figures(app: AppTest) -> list[dict]:
-    assert not app.exception
-    assert not app.error
-    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-
-
-def test_without_a_run_one_sentence_and_a_button(server):
-    app = AppTest.from_file(str(PAGE), default_timeout=60).run()
-    assert not app.exception
-    assert len(app.info) == 1
-    assert [button.label for button in app.button] == ["Choose data"]
-
-
-def test_portrait_and_the_gene_on_the_embedding(app):
+def test_portrait_and_the_gene_on_the_embedding(app, figures):
     portrait, tissue = figures(app.run())
     assert portrait["layout"]["title"]["text"] == "Tmsb10"
     assert portrait["layout"]["xaxis"]["title"]["text"] == SPLICED_TITLE
@@ -51,7 +32,7 @@ def test_portrait_and_the_gene_on_the_embedding(app):
     ]
 
 
-def test_another_gene_redraws_both_and_goes_into_the_url(app):
+def test_another_gene_redraws_both_and_goes_into_the_url(app, figures):
     before = figures(app.run())
     app.selectbox[0].select("Cpe").run()
     portrait, tissue = figures(app)
@@ -60,14 +41,14 @@ def test_another_gene_redraws_both_and_goes_into_the_url(app):
     assert app.query_params["gene"] == "Cpe"
 
 
-def test_table_is_sorted_by_score_and_marks_the_gene(app):
+def test_table_is_sorted_by_score_and_marks_the_gene(app, figures):
     app.run()
     table = app.dataframe[0].value
     assert table["Score"].is_monotonic_decreasing
     assert len(table) == 6
 
 
-def test_chosen_types_before_the_grey_cloud(app):
+def test_chosen_types_before_the_grey_cloud(app, figures):
     app.run()
     app.multiselect[0].select("OPC").run()
     portrait = figures(app)[0]
@@ -76,7 +57,7 @@ def test_chosen_types_before_the_grey_cloud(app):
     assert (chosen["name"], chosen["marker"]["color"]) == ("OPC", "#d94801")
 
 
-def test_several_genes_are_one_figure(app):
+def test_several_genes_are_one_figure(app, figures):
     app.run()
     app.segmented_control[0].select("Several").run()
     (grid,) = figures(app)
@@ -87,3 +68,48 @@ def test_several_genes_are_one_figure(app):
     next(box for box in app.multiselect if box.label == "Genes").set_value([]).run()
     assert not app.exception
     assert "Choose up to 12 genes" in app.info[0].value
+
+
+def test_several_genes_after_a_change_of_run_are_those_it_has(app, server, made_up_run, figures):
+    app.run()
+    app.segmented_control[0].select("Several").run()
+    genes = next(box for box in app.multiselect if box.label == "Genes")
+    genes.set_value(["Cpe", "Actb"]).run()
+    runs = [made_up_run(server / "runs", genes=genes) for genes in (("Cpe", "Sox2"), ("Gfap", "Mbp", "Plp1"))]
+    for run, expected in zip(runs, ({"Cpe"}, {"Gfap", "Mbp", "Plp1"}), strict=True):
+        app.session_state["run"] = run
+        (grid,) = figures(app.run())
+        assert {note["text"] for note in grid["layout"]["annotations"]} == expected
+
+
+def test_the_caption_says_what_was_averaged(app):
+    app.run()
+    caption = next(caption.value for caption in app.caption if "Each point is a cell" in caption.value)
+    assert "averaged twice over neighbouring cells" in caption
+    assert "up means more unspliced" in caption
+
+
+def test_a_run_without_du_dt_has_horizontal_arrows_and_no_alpha(app, server, made_up_run, figures):
+    app.query_params["run"] = made_up_run(server / "runs", unspliced_velocity=False)
+    portrait, tissue = figures(app.run())
+    assert "annotations" not in portrait["layout"]
+    assert any(trace["mode"] == "lines" for trace in portrait["data"])
+    assert [note["text"] for note in tissue["layout"]["annotations"]] == [
+        "spliced", "unspliced", "velocity ds/dt", "β, splicing", "γ, degradation",
+    ]  # fmt: skip
+    captions = " ".join(caption.value for caption in app.caption)
+    assert (
+        "du/dt and α were not fitted in this run (setting Unspliced velocity is off): train with it on"
+        in captions
+    )
+
+
+def test_a_run_deleted_while_it_is_looked_at_is_one_sentence(app, saved_run, figures):
+    from app import cached
+
+    figures(app.run())
+    cached.store().delete(saved_run)
+    app.selectbox[0].select("Cpe").run()
+    assert not app.exception
+    assert [error.value for error in app.error] == ["This run was deleted. Choose another."]
+    assert not app.get("plotly_chart")

@@ -39,12 +39,19 @@ class Queue:
         return list(self.jobs.values())
 
     def same(self, source, settings, *, cluster_key=None, basis=None):
-        return None
+        wanted = (source, settings, cluster_key, basis)
+        same = [
+            j for j in self.list() if (j.source, j.settings, j.cluster_key, j.basis) == wanted and j.active
+        ]
+        return same[0] if same else None
 
     def submit(self, source, settings, *, cluster_key=None, basis=None, name=""):
         self.submitted.append((source, settings, cluster_key, basis, name))
-        self.put("new", name=name)
+        self.put("new", name=name, source=source, settings=settings, cluster_key=cluster_key, basis=basis)
         return "new"
+
+    def forget(self, job_id: str) -> None:
+        del self.jobs[job_id]
 
     def cancel(self, job_id: str) -> None:
         self.cancelled.append(job_id)
@@ -130,6 +137,29 @@ def test_bad_layer_sizes_are_one_sentence(page, queue):
     assert "Start training" not in labels(page)
 
 
+def test_a_start_that_the_rate_layer_does_not_know_is_one_sentence(page, saved_run):
+    page.run()
+    page.selectbox(key="settings.network.rate_layer").select("graph").run()
+    assert not page.exception
+    assert [error.value for error in page.error] == [
+        "Setting `network.rate_layer` is 'graph', which knows no start but 'random'. Got 'steady_state'. "
+        "Change `network.start`, or the rate layer to 'linear'."
+    ]
+    assert "Start training" not in labels(page)
+    assert len(page.dataframe[0].value) == 1
+    page.selectbox(key="settings.network.start").select("random").run()
+    assert not page.error
+    assert "Start training" in labels(page)
+
+
+def test_data_that_are_gone_leave_the_runs(page, saved_run):
+    page.query_params["data"] = "file:gone.h5ad"
+    page.run()
+    assert not page.exception
+    assert len(page.error) == 1
+    assert len(page.dataframe[0].value) == 1
+
+
 def test_more_neighbours_than_cells_are_refused_before_the_start(page):
     page.query_params["data"] = "file:few.h5ad"
     from deepvelo.datasets import sample
@@ -188,12 +218,52 @@ def test_a_failure_is_a_message(page, queue):
     assert "Memory ran out" in page.error[0].value
 
 
+def test_a_failure_is_told_to_a_new_session_until_it_is_dismissed(page, queue):
+    page.run()
+    press(page, "Start training")
+    queue.put("new", name="mine", state="failed", message="Memory ran out.")
+    for _ in range(2):  # a reload is a new session
+        later = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
+        later.query_params["data"] = "sample"
+        later.run()
+        assert "**mine** failed. Memory ran out." in later.error[0].value
+    later.button(key="dismiss.new").click().run()
+    assert not later.error
+    assert queue.jobs == {}
+    assert not page.run().error
+
+
+def test_others_endings_are_not_told(page, queue):
+    queue.put("done", state="finished", run_id="r")
+    queue.put("gone", state="cancelled")
+    page.run()
+    assert not page.success
+    assert not any("cancelled" in info.value for info in page.info)
+
+
+def test_what_is_trained_now_is_not_started_again(page, queue):
+    page.run()
+    other = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
+    other.query_params["data"] = "sample"
+    other.run()
+    press(page, "Start training")
+    assert any("This is being trained now" in info.value for info in page.info)
+    again = next(button for button in page.button if button.label == "Start training")
+    assert again.disabled
+    press(other, "Start training")  # as the second of two clicks, from a page drawn before the first
+    assert any("This is being trained now" in info.value for info in other.info)
+    assert len(queue.submitted) == 1
+    page.number_input(key="settings.graph.n_neighbors").set_value(11).run()
+    press(page, "Start training")
+    assert len(queue.submitted) == 2
+
+
 def test_a_queue_out_of_reach_is_one_sentence_and_leaves_the_form(page, queue, monkeypatch):
     def refuse():
         msg = "The scheduler at tcp://x cannot be reached. Start it."
         raise InputError(msg)
 
-    monkeypatch.setattr(queue, "list", refuse)
+    monkeypatch.setattr(queue, "list", refuse)  # `same` asks it too
     page.run()
     assert not page.exception
     assert "cannot be reached" in page.error[0].value
@@ -207,6 +277,8 @@ def test_runs_are_listed_with_settings_and_scores(page, saved_run):
     assert table["Run"].tolist() == ["made up"]
     assert table["Consistency"].tolist() == [0.8]
     assert table["Epochs"].tolist() == [3]
+    assert table["Preset"].tolist() == ["default, changed"]
+    assert any("averaged over these same neighbours" in caption.value for caption in page.caption)
 
 
 def test_the_same_data_and_settings_are_offered_instead_of_repeated(page, saved_run, monkeypatch):

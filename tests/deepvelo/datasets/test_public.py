@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import socket
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from pathlib import Path
 from urllib.error import URLError
@@ -54,6 +55,32 @@ def test_downloaded_once_and_nowhere_else(served, tmp_path, monkeypatch):
     assert (first.layers["spliced"] != again.layers["spliced"]).nnz == 0
     assert [p.name for p in folder.iterdir()] == ["pancreas.h5ad"]
     assert list(Path.cwd().iterdir()) == []
+
+
+def test_two_who_ask_at_once_download_once(served, tmp_path):
+    with ThreadPoolExecutor() as pool:
+        sets = list(pool.map(lambda _: public.load("pancreas", folder=tmp_path / "sets"), range(4)))
+    assert len(served) == 1
+    assert {adata.shape for adata in sets} == {(5, 4)}
+
+
+def test_downloads_of_two_sets_leave_scanpys_cache_folder_alone(served, tmp_path):
+    import scanpy as sc
+
+    before = sc.settings.cachedir
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: public.fetch(name, folder=tmp_path / "sets"), ["pancreas", "bonemarrow"]))
+    assert sc.settings.cachedir == before
+    assert sorted(path.name for path in (tmp_path / "sets").iterdir()) == ["bonemarrow.h5ad", "pancreas.h5ad"]
+
+
+def test_what_is_kept_is_known_without_a_download(served, tmp_path):
+    assert not public.is_kept("pancreas", folder=tmp_path / "sets")
+    public.fetch("pancreas", folder=tmp_path / "sets")
+    assert public.is_kept("pancreas", folder=tmp_path / "sets")
+    assert len(served) == 1
+    with pytest.raises(InputError, match="no public set 'liver'"):
+        public.is_kept("liver", folder=tmp_path)
 
 
 def test_broken_download_is_not_kept(tmp_path, monkeypatch):

@@ -131,3 +131,20 @@ def test_gradient_reaches_the_network(monkeypatch):
     for one, other in zip(*gradients, strict=True):
         assert torch.allclose(one, other)
         assert one.abs().sum() > 0
+
+
+@pytest.mark.parametrize("schedule", ["annealed", "published"])
+def test_another_order_of_the_cells_is_the_same_objective_and_gradient(schedule):
+    objective, rates = small_problem(ObjectiveConfig(direction_schedule=schedule))
+    order = torch.randperm(14, generator=torch.Generator().manual_seed(2))
+    block, neighbors = objective.blocks[0], objective.candidates.neighbors
+    reordered = BlockedObjective(
+        block.spliced[order],
+        block.unspliced[order],
+        torch.argsort(order)[neighbors[order]],  # the same cells by their new places
+        config=objective.config,
+    )
+    permuted = FixedRates(*rates.values.detach()[:, order])
+    terms = objective.backward(rates, None, None, epoch=1, share_done=0.1)
+    assert reordered.backward(permuted, None, None, epoch=1, share_done=0.1) == pytest.approx(terms)
+    assert torch.allclose(permuted.values.grad, rates.values.grad[:, order])

@@ -97,9 +97,26 @@ def test_cells_without_future_candidates_are_handled():
 
 
 def test_published_settings_train_too():
-    settings = config.replace(SETTINGS, {"network": {"nonnegative_rates": False, "start": "random"}})
-    settings = config.replace(settings, {"objective": {"direction_schedule": "published"}})
-    assert len(train(*moving_cells(), settings=settings).history) == 20
+    few = {"graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 5}, "training": {"n_epochs": 20}}
+    fit = train(*moving_cells(), settings=config.replace(config.PUBLISHED, few))
+    assert len(fit.history) == 20
+    assert fit.history[-1].total < fit.history[0].total
+    assert torch.isnan(fit.rates.alpha).all()  # its objective says nothing of alpha
+    assert min(fit.rates.beta.min(), fit.rates.gamma.min()) < 0  # nor keeps rates from being negative
+
+
+def test_another_order_of_the_cells_is_the_same_answer_in_that_order():
+    generator = torch.Generator().manual_seed(0)
+    spliced, unspliced = (values + 0.1 * torch.rand(60, 8, generator=generator) for values in moving_cells())
+    order = torch.randperm(60, generator=generator)
+    settings = config.replace(SETTINGS, {"network": {"dropout": 0.0}})
+    fit = train(spliced, unspliced, settings=settings)
+    other = train(spliced[order], unspliced[order], settings=settings)
+    for rate, permuted in zip(fit.rates, other.rates, strict=True):
+        assert torch.allclose(rate[order], permuted, atol=1e-4)
+        assert not torch.allclose(rate, permuted, atol=1e-2)
+    for terms, others in zip(fit.history, other.history, strict=True):
+        assert terms == pytest.approx(others, rel=1e-4)
 
 
 def test_weights_are_plain_tensors_of_the_network():

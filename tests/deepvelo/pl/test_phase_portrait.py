@@ -88,6 +88,16 @@ def test_a_gene_without_velocity_says_so(still):
     assert [note.text for note in fig.layout.annotations] == ["no velocity for this gene"]
 
 
+def test_without_du_dt_arrows_are_horizontal_and_nothing_is_denied(phase):
+    fig = phase_portrait(dataclasses.replace(phase, velocity_u=None), GROUPS, colors=COLORS)
+    line = arrows(fig)[-1]
+    tails, tips = np.array([line.x, line.y]).T[::6], np.array([line.x, line.y]).T[1::6]
+    assert len(tails) > 5
+    assert (tips[:, 0] > tails[:, 0]).all()
+    np.testing.assert_array_equal(tips[:, 1], tails[:, 1])
+    assert not fig.layout.annotations
+
+
 def test_a_gene_without_counts_still_has_a_window(phase):
     empty = dataclasses.replace(phase, spliced=np.zeros(N_CELLS), unspliced=np.zeros(N_CELLS))
     low, high = phase_portrait(empty, GROUPS, colors=COLORS).layout.xaxis.range

@@ -78,7 +78,9 @@ def test_marker_size_falls_with_the_number_of_cells():
     assert sizes[-1] == 2.5
 
 
-def test_pictures_offer_vector_files_and_send_nothing_out():
-    assert theme.FIGURE_CONFIG["showSendToCloud"] is False
-    assert theme.FIGURE_CONFIG["plotlyServerURL"] == ""
-    assert theme.FIGURE_CONFIG["toImageButtonOptions"]["format"] == "svg"
+@pytest.mark.parametrize(("picture_format", "scale"), [("svg", 1), ("png", 3)])
+def test_pictures_can_be_saved_and_nothing_is_sent_out(picture_format, scale):
+    config = theme.figure_config(file_name="Cpe", picture_format=picture_format)
+    assert config["showSendToCloud"] is False
+    assert config["plotlyServerURL"] == ""
+    assert config["toImageButtonOptions"] == {"format": picture_format, "filename": "Cpe", "scale": scale}

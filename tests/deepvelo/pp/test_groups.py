@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.pp.groups import UNASSIGNED, tidy_groups
+from deepvelo.pp.groups import UNASSIGNED, colors_by_group, tidy_groups
 
 
 def grouped(values: object, colors: object = None) -> ad.AnnData:
@@ -52,3 +52,21 @@ def test_colours_that_are_not_one_per_group_are_dropped(colors):
     adata = grouped(["a", "b", "b", "a"], colors)
     tidy_groups(adata, "g")
     assert "g_colors" not in adata.uns
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        ["tab:blue", "C1"],
+        np.array(["#1f77b4", "#FF7F0E"], dtype=object),
+        np.array([[31, 119, 180, 255], [255, 127, 14, 255]]) / 255,
+        {"b": "C1", "a": np.array([[31, 119, 180]]) / 255},
+    ],
+)
+def test_every_spelling_of_a_colour_becomes_hexadecimal(stored):
+    assert colors_by_group(stored, ["a", "b"]) == {"a": "#1f77b4", "b": "#ff7f0e"}
+
+
+@pytest.mark.parametrize("stored", [None, "red", 3, np.array("red"), [], ["red"], ["red", "nan"], [1.0, 2.0]])
+def test_what_gives_no_colour_to_a_group_gives_none(stored):
+    assert colors_by_group(stored, ["a", "b"]) == {}

@@ -76,7 +76,7 @@ def test_lines_stay_near_cells():
         assert nearest.max() < 2.5
 
 
-@pytest.mark.parametrize("case", ["still", "one cell", "all nan", "one place"])
+@pytest.mark.parametrize("case", ["still", "one cell", "all nan", "one place", "one line", "nearly a line"])
 def test_nothing_to_draw_is_no_error(case):
     points, flow = np.random.default_rng(0).normal(size=(50, 2)), np.ones((50, 2))
     points, flow = {
@@ -84,6 +84,8 @@ def test_nothing_to_draw_is_no_error(case):
         "one cell": (points[:1], flow[:1]),
         "all nan": (points, flow * np.nan),
         "one place": (points * 0, flow),
+        "one line": (points * [1, 0] + [0, 3], flow),
+        "nearly a line": (points * [1e-9, 1], flow),
     }[case]
     stream = stream_lines(points, flow)
     assert stream.lines == []

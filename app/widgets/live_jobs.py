@@ -12,15 +12,8 @@ from app.widgets import charts
 from app.widgets.text import escape
 from deepvelo.errors import InputError
 from deepvelo.pl.training_curve import training_curve
+from deepvelo.result import STEP_NAMES
 
-STEPS = {
-    "prepare": "Preparing the data",
-    "train": "Training",
-    "graph": "Velocity graph",
-    "embed": "Embeddings",
-    "scores": "Scores",
-    "rates": "Kinetic rates",
-}
 CURVE_HEIGHT = 300
 MAX_POINTS = 500  # of a loss curve: it travels to the browser every second
 BRIEF_SECONDS = 2
@@ -37,12 +30,16 @@ def jobs_in_brief() -> None:
         return
     active = [job.job_id for job in jobs if job.active]
     session.watch_jobs(active)
-    watched = session.watched_jobs()
-    for job in jobs:
-        if job.job_id in watched and not job.active:
-            st.caption(f"{_ENDED[job.state]} {_name(job)}: {job.state}")
+    for job in _endings(jobs):
+        st.caption(f"{_ENDED[job.state]} {_name(job)}: {job.state}")
     if active:
         st.fragment(_lines, run_every=BRIEF_SECONDS)(active)
+
+
+def _endings(jobs: list[JobStatus]) -> list[JobStatus]:
+    """Ended jobs to tell of: those this visit saw at work, and failures, which leave no run to find later."""
+    watched = session.watched_jobs()
+    return [job for job in jobs if not job.active and (job.state == "failed" or job.job_id in watched)]
 
 
 def _lines(job_ids: list[str]) -> None:
@@ -53,17 +50,16 @@ def _lines(job_ids: list[str]) -> None:
 def live_jobs() -> None:
     """Every job of this server that runs or waits, refreshed each second, and how the watched ones ended.
 
-    The list comes from the server, so a reload, or another browser, finds the same jobs still going.
+    The list comes from the server, so a reload, or another browser, finds the same jobs still going, and
+    failures until someone dismisses them.
     """
     try:
         jobs = cached.jobs().list()
     except InputError as error:
         st.error(str(error))
         return
-    watched = session.watched_jobs()
-    for job in jobs:
-        if job.job_id in watched and not job.active:
-            _outcome(job)
+    for job in _endings(jobs):
+        _outcome(job)
     active = [job.job_id for job in jobs if job.active]
     session.watch_jobs(active)
     if active:
@@ -113,7 +109,7 @@ def _outcome(job: JobStatus) -> None:
         case "finished":
             text.success(f"**{_name(job)}** is done.")
             if action.button("See the velocity", key=f"see.{job.job_id}", type="primary", width="stretch"):
-                session.unwatch_job(job.job_id)
+                _acknowledge(job.job_id)
                 session.set_run(job.run_id)
                 session.go("velocity")
         case "cancelled":
@@ -126,9 +122,18 @@ def _outcome(job: JobStatus) -> None:
         icon=":material/close:",
         help="Dismiss",
         type="tertiary",
-        on_click=session.unwatch_job,
+        on_click=_acknowledge,
         args=(job.job_id,),
     )
+
+
+def _acknowledge(job_id: str) -> None:
+    """Its end was read: nobody needs it any more."""
+    session.unwatch_job(job_id)
+    try:
+        cached.jobs().forget(job_id)
+    except InputError as error:
+        st.error(str(error))
 
 
 def _cancel(job_id: str) -> None:
@@ -150,7 +155,7 @@ def _where(job: JobStatus) -> str:
         return f"waiting, number {job.queue_position} in the queue. {job.message}".rstrip()
     if job.progress is None:
         return "starting"
-    step = STEPS.get(job.progress.step, job.progress.step)
+    step = STEP_NAMES[job.progress.step]
     if job.progress.step == "train":
         step += f", epoch {job.progress.epoch} of {job.progress.n_epochs}"
     left = "" if job.seconds_left is None else f", about {in_words(job.seconds_left)} left"
