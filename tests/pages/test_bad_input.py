@@ -56,18 +56,11 @@ def test_settings_that_ask_too_much_of_a_file_are_refused_before_the_start(serve
     assert start_button(page).disabled
 
 
-@pytest.mark.parametrize("name", ODD)
-def test_what_is_odd_is_a_warning_on_the_data_page(server, name):
-    ODD[name].write(server / "data" / "odd.h5ad")
+def test_everything_odd_at_once_is_a_list_and_can_be_trained(server):
+    bad_input.written(bad_input.everything_odd)(server / "data" / "odd.h5ad")
     page = opened("data", data="file:odd.h5ad")
     assert not page.error
     (warning,) = page.warning
-    assert ODD[name].words in warning.value
-
-
-def test_everything_odd_at_once_is_a_list_and_can_be_trained(server):
-    bad_input.written(bad_input.everything_odd)(server / "data" / "odd.h5ad")
-    (warning,) = opened("data", data="file:odd.h5ad").warning
     for case in ODD.values():
         assert case.words in warning.value
     page = opened("train", data="file:odd.h5ad")
@@ -99,24 +92,16 @@ def test_not_enough_memory_for_the_file(good, monkeypatch, name):
     assert "good.h5ad needs 0.0 GB of memory. Found 0.0 GB free." in error.value
 
 
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (errno.ENOSPC, "is full"),
-        (errno.EACCES, "cannot be written to (Permission denied)"),
-        (errno.EROFS, "cannot be written to (Read-only file system)"),
-    ],
-)
-def test_a_run_store_that_cannot_be_written_is_said_before_the_start(good, monkeypatch, number, words):
+def test_a_run_store_that_may_not_be_written_is_said_before_the_start(good, monkeypatch):
     def refuse(**_):
-        raise OSError(number, os.strerror(number))
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     page = opened("train", data=good)
     monkeypatch.setattr("deepvelo.io.runs.tempfile.TemporaryFile", refuse)
     start_button(page).click().run()
     assert not page.exception
     (error,) = page.error
-    assert words in error.value
+    assert "cannot be written to (Permission denied)" in error.value
     assert cached.jobs().list() == []
 
 

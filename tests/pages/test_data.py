@@ -203,62 +203,6 @@ def test_a_join_shows_its_match_rate(page, server, counts):
     assert "40 of 40 cells (100%)" in page.success[0].value
 
 
-def without(layer):
-    def spoil(adata):
-        del adata.layers[layer]
-
-    return spoil
-
-
-def negative(adata):
-    adata.layers["spliced"] = -adata.layers["spliced"]
-
-
-def not_a_number(adata):
-    dense = adata.layers["unspliced"].toarray()
-    dense[0, 0] = np.nan
-    adata.layers["unspliced"] = dense
-
-
-def all_zero(adata):
-    adata.layers["unspliced"] = adata.layers["unspliced"] * 0
-
-
-@pytest.mark.parametrize(
-    ("spoil", "sentence"),
-    [
-        (without("spliced"), "no 'spliced' layer"),
-        (without("unspliced"), "no 'unspliced' layer"),
-        (negative, "negative"),
-        (not_a_number, "NaN"),
-        (all_zero, "zero everywhere"),
-    ],
-)
-def test_bad_layers_are_one_sentence_with_a_remedy(page, server, counts, spoil, sentence):
-    spoil(counts)
-    counts.write_h5ad(server / "data" / "bad.h5ad")
-    opened(page, "file:bad.h5ad")
-    assert not page.exception
-    assert len(page.error) == 1
-    assert sentence in page.error[0].value
-
-
-def test_a_file_that_is_no_h5ad_is_one_sentence(page, server):
-    (server / "data" / "fake.h5ad").write_bytes(b"not hdf5 at all")
-    opened(page, "file:fake.h5ad")
-    assert not page.exception
-    assert "fake.h5ad" in page.error[0].value
-
-
-def test_a_truncated_file_is_one_sentence(page, server, counts):
-    path = server / "data" / "cut.h5ad"
-    counts.write_h5ad(path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    opened(page, "file:cut.h5ad")
-    assert not page.exception
-    assert "cut.h5ad" in page.error[0].value
-
-
 @pytest.mark.parametrize(
     "data", ["file:../secret.h5ad", "file:/etc/passwd", "public:no-such-set", "nonsense"]
 )
