@@ -8,13 +8,13 @@ BIN := $(VENV)/bin
 app: $(VENV)/.installed
 	$(BIN)/deepvelo app
 
-test: lint
-	$(BIN)/python -m pytest -m "not slow and not browser"
+test: lint test-fast
 	$(BIN)/python -m pytest -m "slow and not browser"
 	$(BIN)/python -m pytest -m browser
 
+# Two processes, a file of tests in one of them; the slow ones measure time and memory, so they run alone.
 test-fast: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m "not slow and not browser"
+	$(BIN)/python -m pytest -m "not slow and not browser" -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

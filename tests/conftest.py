@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,10 +69,18 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     cached.jobs().close()
 
 
+@pytest.fixture(scope="session")
+def run_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small made-up run, with every documented key, made once and copied by `saved_run`."""
+    folder = tmp_path_factory.mktemp("template")
+    return folder / _save_made_up_run(folder)
+
+
 @pytest.fixture
-def saved_run(server: Path) -> str:
-    """Id of a small made-up run, with every documented key, in the run store of `server`."""
-    return _save_made_up_run(server / "runs")
+def saved_run(server: Path, run_template: Path) -> str:
+    """Id of the made-up run, in the run store of `server`."""
+    shutil.copytree(run_template, server / "runs" / run_template.name)
+    return run_template.name
 
 
 @pytest.fixture
