@@ -154,6 +154,7 @@ def test_a_job_reports_every_epoch_and_stores_its_run(
     assert store.find(source.hash(), SHORT) == run.info
 
 
+@pytest.mark.slow
 def test_waiting_jobs_know_their_place_and_cancelling_takes_them_out(
     jobs: Jobs, source: DataSource, store: RunStore
 ) -> None:

@@ -62,6 +62,7 @@ def test_check_tells_what_is_odd_and_ends_well(deepvelo, capfd, tmp_path, name):
     assert f"warning: {ODD[name].words}" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_run_copes_with_everything_odd_at_once(deepvelo, tmp_path):
     bad_input.written(bad_input.everything_odd)(tmp_path / "odd.h5ad")
     assert deepvelo("run", tmp_path / "odd.h5ad", "-o", tmp_path / "out.h5ad", "--epochs", 1) == 0

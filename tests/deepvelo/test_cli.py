@@ -49,6 +49,7 @@ def test_run_writes_a_whole_file_with_the_settings_given(deepvelo, tmp_path, sma
     assert list(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.slow
 def test_a_settings_file_and_options_on_top(deepvelo, tmp_path, small):
     file = tmp_path / "settings.toml"
     file.write_text('preset = "published"\n[training]\nn_epochs = 2\n', encoding="utf-8")
