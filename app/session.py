@@ -146,11 +146,6 @@ def color() -> str | None:
     return _get("color")
 
 
-def set_color(value: str | None) -> None:
-    """Choose what cells are coloured by."""
-    _set("color", value)
-
-
 def selected_cells() -> tuple[int, ...]:
     """Row numbers of the cells chosen with a lasso in the present run; empty means no choice."""
     return tuple(st.session_state.get(_SELECTED, ()))
