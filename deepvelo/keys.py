@@ -21,6 +21,7 @@ VELOCITY_GENES: Final = "velocity_genes"
 MULTIKINETIC_SCORE: Final = "multikinetic_score"
 
 # obs
+CONFIDENCE: Final = "direction_confidence"  # also in var
 CONSISTENCY: Final = "velocity_consistency"
 CONSISTENCY_CELLTYPE: Final = "velocity_consistency_celltype"
 PSEUDOTIME: Final = "velocity_pseudotime"
@@ -62,6 +63,9 @@ TRUE_VELOCITY_U: Final = "true_velocity_u"
 RATES_DIFFER: Final = "rates_differ"
 SIMULATION: Final = "simulation"
 CAPTURE: Final = "true_capture"
+BATCH: Final = "batch"
+GENE_CAPTURE: Final = "true_gene_capture"
+UNSPLICED_CAPTURE: Final = "true_unspliced_capture"
 
 
 def embedding(basis: str) -> str:

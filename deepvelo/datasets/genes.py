@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepvelo.datasets.kinetics import FloatArray, Kinetics
-from deepvelo.datasets.tissue import Lineage, Tissue
+from deepvelo.datasets.tissue import Boost, Lineage, Tissue
 
 N_PIECES: Final = 3  # a gene rests, switches, and may switch back
 SHOWCASE: Final = "SimTmsb10"
@@ -38,6 +38,9 @@ def draw_kinetics(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> 
     base = rng.normal(0.0, 1.2, n_genes)
     beta, gamma, differ = _draw_splicing(tissue, base, rng=rng)
     level, knots = _draw_levels(tissue, base, rng=rng)
+    for index, lineage in enumerate(tissue.lineages):
+        if lineage.boost is not None:
+            level, knots = _add_boost(lineage.boost, index, level=level, knots=knots, rng=rng)
     level *= CELL_TOTAL / np.median(level.sum(axis=-1))
     if tissue.showcase:
         _set_showcase(tissue, level=level, knots=knots, beta=beta, gamma=gamma)
@@ -53,6 +56,8 @@ def draw_kinetics(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> 
             parent = np.array([names.index(lineage.parent)])
             state = kinetics.at(parent, np.array([lineage.start]))
             u0[index], s0[index] = state.u[0], state.s[0]
+        if lineage.cycle:
+            _close_cycle(lineage, index, kinetics=kinetics)
     return kinetics, differ
 
 
@@ -91,7 +96,8 @@ def _draw_levels(
     log_level = np.empty((len(names), N_PIECES, n_genes))
     knots = np.full_like(log_level, np.inf)
     for index, lineage in enumerate(tissue.lineages):
-        steps, knots[index] = _draw_switches(lineage, n_genes, rng=rng)
+        draw = _draw_turns if lineage.cycle else _draw_switches
+        steps, knots[index] = draw(lineage, n_genes, rng=rng)
         if lineage.parent is None:
             marker = np.where(rng.random(n_genes) < 0.05, rng.uniform(1.0, 2.5, n_genes), 0.0)
             begin = base + of_family[lineage.family] + rng.normal(0.0, 0.4, n_genes) + marker
@@ -102,6 +108,10 @@ def _draw_levels(
             parent = names.index(lineage.parent)
             last = (knots[parent] <= lineage.start).sum(axis=0) - 1
             begin = log_level[parent, last, np.arange(n_genes)]
+            # what is high rather falls and what is low rather rises, so that the cell's RNA stays about the
+            # same in total: if it grew, normalising by library size would make genes at rest seem to fall
+            rises = begin + rng.normal(0.0, 1.0, n_genes) < 0
+            steps = np.where(rises, 1.0, -1.0) * np.abs(steps)
         log_level[index] = begin + steps
     return np.exp(log_level), knots
 
@@ -125,6 +135,63 @@ def _draw_switches(
     steps[1] = np.where(moves, fold, 0.0)
     steps[2] = np.where(returns, 0.0, steps[1])
     return steps, knots
+
+
+def _draw_turns(lineage: Lineage, n_genes: int, *, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """As :func:`_draw_switches`, for a cycle: a gene that moves is on for its own part of the period."""
+    period = lineage.end - lineage.start
+    moves = rng.random(n_genes) < lineage.dynamic
+    on = rng.uniform(0.0, period, n_genes)
+    off = (on + rng.uniform(0.2, 0.6, n_genes) * period) % period
+    # a gene that is on when the period ends goes on being so at its start: the piece between is the low one
+    fold = np.sign(off - on) * rng.uniform(np.log(3.0), np.log(10.0), n_genes)
+
+    knots = np.full((N_PIECES, n_genes), np.inf)
+    knots[0] = lineage.start
+    knots[1, moves] = lineage.start + np.minimum(on, off)[moves]
+    knots[2, moves] = lineage.start + np.maximum(on, off)[moves]
+    steps = np.zeros((N_PIECES, n_genes))
+    steps[1] = np.where(moves, fold, 0.0)
+    return steps, knots
+
+
+def _add_boost(
+    boost: Boost, index: int, *, level: FloatArray, knots: FloatArray, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Levels and knots with one more piece, which the boosted genes of lineage ``index`` use.
+
+    Boosted genes start lower by the factor they rise by, in all lineages, so that they come up to the
+    level of the others and the cell's RNA changes little in total.
+    """
+    n_genes, n_pieces = level.shape[2], level.shape[1]
+    fold, time = np.ones(n_genes), np.full(n_genes, np.inf)
+    genes = rng.permutation(n_genes)[: round(boost.share * n_genes)]
+    least, greatest = boost.fold
+    fold[genes] = np.exp(rng.uniform(np.log(least), np.log(greatest), len(genes)))
+    time[genes] = rng.uniform(*boost.time, len(genes))
+
+    unused = np.full_like(knots[:, :1], np.inf)
+    knots = np.concatenate([knots, unused], axis=1)
+    level = np.concatenate([level, level[:, -1:]], axis=1) / fold
+    piece = np.arange(n_pieces + 1)[:, None]
+    boosted = piece >= (knots[index] <= time).sum(axis=0)  # every piece that begins at the boost or later
+    level[index] = np.take_along_axis(level[index], piece - boosted, axis=0) * np.where(boosted, fold, 1.0)
+    knots[index, -1] = time
+    knots[index].sort(axis=0)
+    return level, knots
+
+
+def _close_cycle(lineage: Lineage, index: int, *, kinetics: Kinetics) -> None:
+    """Set the RNA a cycle starts with, in place, to what it ends with.
+
+    Over one period u turns into ``exp(-beta period) u + c`` with a constant c, which is what becomes of
+    u = 0; this repeats itself for ``u = c / (1 - exp(-beta period))``. With u known, the same holds for s.
+    """
+    here, end = np.array([index]), np.array([lineage.end])
+    period = lineage.end - lineage.start
+    kinetics.u0[index], kinetics.s0[index] = 0.0, 0.0
+    kinetics.u0[index] = kinetics.at(here, end).u[0] / -np.expm1(-kinetics.beta[index] * period)
+    kinetics.s0[index] = kinetics.at(here, end).s[0] / -np.expm1(-kinetics.gamma[index] * period)
 
 
 def _set_showcase(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, get_args
 
 import numpy as np
@@ -10,9 +11,11 @@ from anndata import AnnData
 from scipy.sparse import csr_matrix
 
 from deepvelo import keys
+from deepvelo.datasets.batches import draw_batches
 from deepvelo.datasets.genes import draw_kinetics, gene_names
 from deepvelo.datasets.kinetics import FloatArray, IntArray
-from deepvelo.datasets.tissue import TISSUES, Kind, Tissue
+from deepvelo.datasets.tissue import Kind, Tissue
+from deepvelo.datasets.tissues import TISSUES
 from deepvelo.datasets.truth import Truth
 from deepvelo.errors import InputError
 
@@ -35,8 +38,13 @@ def simulate(
     ----------
     kind
         ``dentate``: in the shape of the mouse dentate gyrus, two lineages beside unrelated cell types;
-        ``linear``: one lineage, one set of rates; ``branching``: a root with two branches and genes whose
-        rates differ between them; ``static``: cell types at their steady state, nothing moves.
+        ``linear``: one lineage; ``branch``: a root with two branches;
+        ``branch_rates``: the same with genes whose beta and gamma differ between the branches;
+        ``boost``: the same with genes whose transcription rises 3 to 6 fold late in branch A;
+        ``cycle``: one period of a cell cycle; ``unrelated``: five maturing cell types that do not descend
+        from each other and share genes whose beta and gamma differ, the smallest with 2% of the cells;
+        ``batches``: as ``branch``, measured in two batches; ``static``: cell types at their steady state,
+        nothing moves. Genes keep one beta and gamma where nothing is said.
     n_cells, n_genes
         Size of the data set; the groups of cells keep their proportions.
     depth
@@ -49,9 +57,13 @@ def simulate(
     `layers`: ``spliced``, ``unspliced`` (CSR, int32, counts; ``X`` holds the spliced ones);
     ``true_alpha``, ``true_velocity``, ``true_velocity_u`` (float32, molecules per unit time),
     ``true_beta``, ``true_gamma`` (float32, per unit time).
-    `obs`: ``clusters``, ``lineage`` (categorical), ``true_time`` (no physical unit), ``true_size``.
+    `obs`: ``clusters``, ``lineage`` (categorical), ``true_time`` (no physical unit; in a cycle within one
+    period), ``true_size``.
     `var`: ``rates_differ`` (bool). `uns`: ``clusters_colors``, ``simulation``, ``true_capture``.
     Molecules are those of the whole cell; expected counts are ``true_capture * true_size`` times them.
+    ``batches`` adds `obs`: ``batch`` (categorical), ``true_unspliced_capture``; `varm`:
+    ``true_gene_capture`` (genes x batches). Expected counts are times the gene's factor in the cell's
+    batch too, and the unspliced ones times the cell's ``true_unspliced_capture``.
     """
     adata, truth = draw(kind=kind, n_cells=n_cells, n_genes=n_genes, depth=depth, seed=seed)
     truth.attach(adata)
@@ -62,25 +74,28 @@ def draw(*, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int) -> 
     """The counts as an experimenter would get them, and apart from them the truth; see :func:`simulate`."""
     tissue = _checked_tissue(kind, n_cells=n_cells, n_genes=n_genes, depth=depth)
     # one stream of random numbers for each step, so that a change in one leaves the others alone
-    for_genes, for_cells, for_counts = (np.random.default_rng([seed, step]) for step in range(3))
+    for_genes, for_cells, for_counts, for_batches = (np.random.default_rng([seed, step]) for step in range(4))
     kinetics, rates_differ = draw_kinetics(tissue, n_genes, rng=for_genes)
     stage, lineage, time = _place_cells(tissue, n_cells, rng=for_cells)
     size = np.exp(for_cells.normal(0.0, SIZE_SPREAD, n_cells))
+    batches = draw_batches(tissue, stage, n_genes=n_genes, rng=for_batches)
+    if batches is not None:
+        size *= batches.depth[batches.batch]
 
-    states = kinetics.at(lineage, time)
-    capture = depth / float(np.median(size * states.s.sum(axis=1)))
-    truth = Truth(
+    # what would be caught of all RNA by cells of size 1 sets the share to catch
+    whole = Truth(
         kinetics=kinetics,
         lineages=tuple(part.name for part in tissue.lineages),
         lineage=lineage,
         time=time,
-        size=size,
-        capture=capture,
+        size=np.ones(n_cells),
+        capture=1.0,
         rates_differ=rates_differ,
+        batches=batches,
     )
-    caught = capture * size[:, None]
-    spliced = _count(caught * states.s, rng=for_counts)
-    unspliced = _count(caught * states.u, rng=for_counts)
+    total = size * whole.expected_counts()[0].sum(axis=1)
+    truth = replace(whole, size=size, capture=depth / float(np.median(total)))
+    spliced, unspliced = (_count(mean, rng=for_counts) for mean in truth.expected_counts())
 
     groups = [part.name for part in tissue.stages]
     adata = AnnData(
@@ -92,6 +107,8 @@ def draw(*, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int) -> 
         var=pd.DataFrame(index=gene_names(tissue, n_genes)),
         layers={keys.SPLICED: spliced, keys.UNSPLICED: unspliced},
     )
+    if batches is not None:
+        adata.obs[keys.BATCH] = pd.Categorical.from_codes(batches.batch, categories=list(batches.names))
     adata.uns[keys.colors(keys.CLUSTERS)] = np.array([part.color for part in tissue.stages])
     adata.uns[keys.SIMULATION] = {
         "kind": kind,

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
 
 from deepvelo import keys
+from deepvelo.datasets.batches import BatchEffects
 from deepvelo.datasets.genes import BoolArray
 from deepvelo.datasets.kinetics import FloatArray, IntArray, Kinetics, States
 from deepvelo.errors import InputError
+
+_BATCHES: Final = "batches_"  # begins the names of their arrays in a file
 
 
 @dataclass(frozen=True)
 class Truth:
     """Rates of every gene on every lineage, and where each cell stands.
 
-    RNA is counted in molecules per cell, before capture. A cell's expected counts are
-    ``capture * size * s`` spliced and ``capture * size * u`` unspliced.
+    RNA is counted in molecules per cell, before capture; :meth:`expected_counts` are what is left of it.
     """
 
     kinetics: Kinetics
@@ -35,10 +38,25 @@ class Truth:
     """Share of a typical cell's RNA that was caught and sequenced."""
     rates_differ: BoolArray
     """Whether the gene's beta and gamma differ between lineages, shape ``(n_genes,)``."""
+    batches: BatchEffects | None = None
+    """None if all cells were measured alike."""
 
     def states(self) -> States:
         """True rates and RNA of every cell and gene."""
         return self.kinetics.at(self.lineage, self.time)
+
+    def expected_counts(self) -> tuple[FloatArray, FloatArray]:
+        """Mean of the spliced and of the unspliced counts, each ``(n_cells, n_genes)``.
+
+        ``capture * size * s`` and ``capture * size * u``; in batches times the batch's factor of the gene,
+        and u times the batch's factor of unspliced RNA.
+        """
+        states, caught = self.states(), self.capture * self.size[:, None]
+        if self.batches is None:
+            return caught * states.s, caught * states.u
+        spliced = caught * self.batches.genes[self.batches.batch]
+        unspliced = spliced * self.batches.unspliced[self.batches.batch, None]
+        return spliced * states.s, unspliced * states.u
 
     def attach(self, adata: AnnData) -> None:
         """Add time, lineage, rates and velocity to the cells they belong to, in place."""
@@ -57,11 +75,18 @@ class Truth:
         adata.obs[keys.LINEAGE] = pd.Categorical.from_codes(self.lineage, categories=list(self.lineages))
         adata.var[keys.RATES_DIFFER] = self.rates_differ
         adata.uns[keys.CAPTURE] = self.capture
+        if self.batches is not None:
+            adata.varm[keys.GENE_CAPTURE] = self.batches.genes.T
+            adata.obs[keys.UNSPLICED_CAPTURE] = self.batches.unspliced[self.batches.batch]
 
     def save(self, path: Path) -> None:
         """Write everything to a compressed ``.npz`` file, without loss."""
         arrays = {name: getattr(self.kinetics, name) for name in _names(Kinetics)}
-        arrays |= {name: np.asarray(getattr(self, name)) for name in _names(Truth) if name != "kinetics"}
+        own = set(_names(Truth)) - {"kinetics", "batches"}
+        arrays |= {name: np.asarray(getattr(self, name)) for name in sorted(own)}
+        if self.batches is not None:
+            names = _names(BatchEffects)
+            arrays |= {_BATCHES + name: np.asarray(getattr(self.batches, name)) for name in names}
         np.savez_compressed(path, **arrays)
 
     @classmethod
@@ -71,6 +96,12 @@ class Truth:
             with np.load(path, allow_pickle=False) as file:
                 stored = dict(file)
             kinetics = Kinetics(**{name: stored[name] for name in _names(Kinetics)})
+            batches = None
+            if any(name.startswith(_BATCHES) for name in stored):
+                batches = BatchEffects(
+                    names=tuple(stored[_BATCHES + "names"].tolist()),
+                    **{name: stored[_BATCHES + name] for name in _names(BatchEffects) if name != "names"},
+                )
             return cls(
                 kinetics=kinetics,
                 lineages=tuple(stored["lineages"].tolist()),
@@ -79,11 +110,12 @@ class Truth:
                 size=stored["size"],
                 capture=float(stored["capture"]),
                 rates_differ=stored["rates_differ"],
+                batches=batches,
             )
         except (OSError, KeyError, ValueError, EOFError) as error:
             msg = f"{path.name} is not the truth of a simulation ({error}). Make it again with `python -m deepvelo.datasets.sample`."
             raise InputError(msg) from error
 
 
-def _names(kind: type[Kinetics] | type[Truth]) -> list[str]:
+def _names(kind: type[Kinetics | Truth | BatchEffects]) -> list[str]:
     return [field.name for field in fields(kind)]

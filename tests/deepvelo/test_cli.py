@@ -111,7 +111,7 @@ def test_check_of_data_that_cannot_be_fitted_ends_with_2(deepvelo, capsys, tmp_p
 def test_simulate_is_the_same_twice(deepvelo, tmp_path):
     files = [tmp_path / f"{name}.h5ad" for name in "ab"]
     for file in files:
-        options = ["--kind", "branching", "--cells", 60, "--genes", 20, "--seed", 4]
+        options = ["--kind", "branch_rates", "--cells", 60, "--genes", 20, "--seed", 4]
         assert deepvelo("simulate", file, *options) == 0
     one, other = map(read, files)
     assert (one.layers[keys.SPLICED] != other.layers[keys.SPLICED]).nnz == 0

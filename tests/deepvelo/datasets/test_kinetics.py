@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
 from deepvelo.datasets.genes import draw_kinetics
 from deepvelo.datasets.kinetics import Kinetics, advance
-from deepvelo.datasets.tissue import TISSUES
+from deepvelo.datasets.tissue import Boost
+from deepvelo.datasets.tissues import TISSUES
 
 
 def one_gene(
@@ -89,14 +92,95 @@ def test_finite_differences_of_the_path_are_the_velocity(kind):
 
 
 def test_a_branch_starts_with_the_rna_of_its_parent():
-    tissue = TISSUES["branching"]
+    tissue = TISSUES["branch_rates"]
     kinetics, differ = draw_kinetics(tissue, 60, rng=np.random.default_rng(0))
     end_of_root = kinetics.at(np.array([0]), np.array([tissue.lineages[1].start]))
     start_of_branches = kinetics.at(np.array([1, 2]), np.full(2, tissue.lineages[1].start))
     for branch in range(2):
         np.testing.assert_allclose(start_of_branches.u[branch], end_of_root.u[0])
         np.testing.assert_allclose(start_of_branches.s[branch], end_of_root.s[0])
-    assert differ.sum() == 15
+    assert differ.sum() == 30
+
+
+def test_branches_keep_the_total_rna():
+    kinetics, _ = draw_kinetics(TISSUES["branch"], 2000, rng=np.random.default_rng(0))
+    time = np.linspace(4.0, 11.0, 15)
+    for branch in (1, 2):
+        total = kinetics.at(np.full(len(time), branch), time).s.sum(axis=1)
+        assert total.max() / total.min() < 1.2
+
+
+def test_a_cycle_comes_back_to_where_it_starts():
+    tissue = TISSUES["cycle"]
+    kinetics, _ = draw_kinetics(tissue, 200, rng=np.random.default_rng(0))
+    start, end = (kinetics.at(np.array([0]), np.array([time])) for time in (0.0, tissue.lineages[0].end))
+    np.testing.assert_allclose(end.u, start.u, rtol=1e-9)
+    np.testing.assert_allclose(end.s, start.s, rtol=1e-9)
+    np.testing.assert_allclose(end.alpha, start.alpha, rtol=1e-12)
+    np.testing.assert_allclose(end.ds, start.ds, atol=1e-9 * start.s.max())
+
+
+def test_over_a_period_nothing_is_gained_or_lost():
+    tissue = TISSUES["cycle"]
+    period = tissue.lineages[0].end
+    kinetics, _ = draw_kinetics(tissue, 100, rng=np.random.default_rng(0))
+    n_steps = 20_000
+    states = kinetics.at(np.zeros(n_steps, dtype=int), (np.arange(n_steps) + 0.5) * period / n_steps)
+    size = np.abs(states.ds).mean(axis=0)
+    moving = size > 1e-9 * states.s.max()
+    assert moving.mean() == pytest.approx(tissue.lineages[0].dynamic, abs=0.15)
+    assert (np.abs(states.ds.mean(axis=0)) <= 1e-4 * size + 1e-9).all()
+    # so the mean of s is that of alpha / gamma: transcription in, degradation out
+    np.testing.assert_allclose(states.s.mean(axis=0), (states.alpha / states.gamma).mean(axis=0), rtol=1e-3)
+
+
+def test_every_gene_of_a_cycle_is_on_for_its_own_part_of_the_period():
+    tissue = TISSUES["cycle"]
+    period = tissue.lineages[0].end
+    kinetics, _ = draw_kinetics(tissue, 300, rng=np.random.default_rng(0))
+    alpha = kinetics.at(np.zeros(4000, dtype=int), np.linspace(0, period, 4000, endpoint=False)).alpha
+    on = (alpha > np.sqrt(alpha.min(axis=0) * alpha.max(axis=0)))[:, np.ptp(alpha, axis=0) > 0]
+    share = on.mean(axis=0)
+    assert 0.19 < share.min() < 0.25
+    assert 0.55 < share.max() < 0.61
+    begins = on & ~np.roll(on, 1, axis=0)
+    assert (begins.sum(axis=0) == 1).all(), "once a period"
+    quarter = np.bincount(begins.argmax(axis=0) // 1000, minlength=4) / on.shape[1]
+    assert (quarter > 0.15).all(), "phases all round the cycle"
+
+
+def test_a_boost_raises_alpha_where_and_when_stated_and_nowhere_else():
+    tissue, n_genes = TISSUES["boost"], 200
+    plain = replace(tissue, lineages=tuple(replace(part, boost=None) for part in tissue.lineages))
+    boosted, _ = draw_kinetics(tissue, n_genes, rng=np.random.default_rng(0))
+    same, _ = draw_kinetics(plain, n_genes, rng=np.random.default_rng(0))
+    assert [part.boost is not None for part in tissue.lineages] == [False, True, False]
+    boost = tissue.lineages[1].boost
+    assert isinstance(boost, Boost)
+
+    def rise(lineage: int, time: np.ndarray) -> np.ndarray:
+        """How much larger alpha is against the start of the root, beside the same tissue without boost."""
+        here, root = np.full(len(time), lineage), (np.zeros(1, dtype=int), np.zeros(1))
+        begin = boosted.at(*root).alpha / same.at(*root).alpha
+        return boosted.at(here, time).alpha / same.at(here, time).alpha / begin
+
+    before, during, after = [4.0, 5.0, boost.time[0]], np.linspace(*boost.time, 101), [boost.time[1], 11.0]
+    np.testing.assert_allclose(rise(0, np.array([0.5, 2.0, 4.0])), 1.0)
+    np.testing.assert_allclose(rise(2, np.array([*before, *during, *after])), 1.0)
+    np.testing.assert_allclose(rise(1, np.array(before)), 1.0)
+
+    fold = rise(1, np.array(after))
+    np.testing.assert_allclose(fold[0], fold[1])
+    is_boosted = fold[0] > 1.01
+    assert is_boosted.sum() == round(boost.share * n_genes)
+    np.testing.assert_allclose(fold[0][~is_boosted], 1.0)
+    assert boost.fold[0] <= fold[0][is_boosted].min() < boost.fold[0] + 0.5
+    assert boost.fold[1] - 0.5 < fold[0][is_boosted].max() <= boost.fold[1]
+    # one step, from nothing to all of it, at the gene's own time
+    steps = rise(1, during)[:, is_boosted]
+    np.testing.assert_allclose(np.where(steps > 1.01, fold[0][is_boosted], 1.0), steps)
+    own_time = (steps > 1.01).argmax(axis=0)
+    assert np.ptp(own_time) > 80
 
 
 @pytest.mark.parametrize("kind", TISSUES)

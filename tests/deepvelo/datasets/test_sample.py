@@ -106,7 +106,7 @@ def test_showcase_gene_loops_in_granule_cells_and_rises_in_endothelial_ones(ship
 
 
 def test_truth_survives_its_file_unchanged(tmp_path):
-    _, truth = draw(kind="branching", n_cells=20, n_genes=15, depth=100, seed=4)
+    _, truth = draw(kind="branch_rates", n_cells=20, n_genes=15, depth=100, seed=4)
     truth.save(tmp_path / "truth.npz")
     again = Truth.load(tmp_path / "truth.npz")
     np.testing.assert_array_equal(truth.states().ds, again.states().ds)

@@ -29,8 +29,9 @@ def test_every_kind_brings_counts_and_truth(kind):
     assert adata.var_names.str.startswith("Sim").all()
 
 
-def test_same_seed_same_data_and_another_seed_other_data():
-    first, again, other = (simulate(**SMALL, seed=seed) for seed in (5, 5, 6))
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_seed_same_data_and_another_seed_other_data(kind):
+    first, again, other = (simulate(kind=kind, **SMALL, seed=seed) for seed in (5, 5, 6))
     for layer in first.layers:
         one, two = (sparse.csr_matrix(data.layers[layer]) for data in (first, again))
         assert one.data.tobytes() == two.data.tobytes()
@@ -39,18 +40,18 @@ def test_same_seed_same_data_and_another_seed_other_data():
     assert (first.layers[keys.SPLICED] != other.layers[keys.SPLICED]).nnz > 100
 
 
-def test_depth_changes_the_counts_and_not_the_tissue():
-    shallow, deep = (simulate(n_cells=200, n_genes=50, depth=depth) for depth in (200, 5000))
+@pytest.mark.parametrize("kind", KINDS)
+def test_depth_changes_the_counts_and_not_the_tissue(kind):
+    shallow, deep = (simulate(kind=kind, n_cells=200, n_genes=50, depth=depth) for depth in (200, 5000))
     np.testing.assert_array_equal(shallow.layers[keys.TRUE_VELOCITY], deep.layers[keys.TRUE_VELOCITY])
     for adata, depth in ((shallow, 200), (deep, 5000)):
         assert np.median(np.asarray(adata.layers[keys.SPLICED].sum(axis=1))) == pytest.approx(depth, rel=0.1)
 
 
-def test_counts_have_the_mean_and_spread_stated():
-    adata, truth = draw(kind="linear", n_cells=4000, n_genes=20, depth=400, seed=0)
-    states = truth.states()
-    for layer, molecules in ((keys.SPLICED, states.s), (keys.UNSPLICED, states.u)):
-        mean = truth.capture * truth.size[:, None] * molecules
+@pytest.mark.parametrize("kind", KINDS)
+def test_counts_have_the_mean_and_spread_stated(kind):
+    adata, truth = draw(kind=kind, n_cells=4000, n_genes=20, depth=400, seed=0)
+    for layer, mean in zip((keys.SPLICED, keys.UNSPLICED), truth.expected_counts(), strict=True):
         counts = adata.layers[layer].toarray()
         error = np.sqrt((mean + 0.05 * mean**2).sum(axis=0))
         assert (np.abs((counts - mean).sum(axis=0)) < 4 * error).all(), "mean of the counts"
@@ -58,8 +59,9 @@ def test_counts_have_the_mean_and_spread_stated():
         assert spread == pytest.approx(1.0, abs=0.05), "variance: mean + 0.05 mean^2"
 
 
-def test_stored_velocity_follows_from_the_stored_rates():
-    adata, truth = draw(kind="branching", **SMALL, seed=2)
+@pytest.mark.parametrize("kind", KINDS)
+def test_stored_velocity_follows_from_the_stored_rates(kind):
+    adata, truth = draw(kind=kind, **SMALL, seed=2)
     states = truth.states()
     truth.attach(adata)
     layers = adata.layers
@@ -67,7 +69,7 @@ def test_stored_velocity_follows_from_the_stored_rates():
     du = layers[keys.TRUE_ALPHA] - layers[keys.TRUE_BETA] * states.u
     np.testing.assert_allclose(layers[keys.TRUE_VELOCITY], ds, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(layers[keys.TRUE_VELOCITY_U], du, rtol=1e-3, atol=1e-3)
-    assert np.abs(ds).max() > 10
+    assert kind == "static" or np.abs(ds).max() > 10
 
 
 def test_nothing_moves_in_static_tissue():
@@ -77,14 +79,19 @@ def test_nothing_moves_in_static_tissue():
     assert np.abs(adata.layers[keys.TRUE_VELOCITY_U]).max() < 1e-9 * turnover.max()
 
 
-def test_one_lineage_has_one_set_of_rates_and_branches_do_not():
-    linear, branching = simulate(kind="linear", **SMALL), simulate(kind="branching", **SMALL)
-    assert not linear.var[keys.RATES_DIFFER].any()
+@pytest.mark.parametrize(
+    ("kind", "share"),
+    [
+        *((kind, 0) for kind in ("linear", "branch", "boost", "cycle", "batches", "static")),
+        *((kind, 0.5) for kind in ("branch_rates", "unrelated")),
+    ],
+)
+def test_rates_differ_in_the_kinds_that_say_so_and_in_no_other(kind, share):
+    adata = simulate(kind=kind, **SMALL)
+    assert adata.var[keys.RATES_DIFFER].sum() == share * 30
     for layer in (keys.TRUE_BETA, keys.TRUE_GAMMA):
-        assert np.ptp(linear.layers[layer], axis=0).max() == 0
-        varies = np.ptp(branching.layers[layer], axis=0) > 0
-        np.testing.assert_array_equal(varies, branching.var[keys.RATES_DIFFER])
-    assert branching.obs[keys.LINEAGE].nunique() == 3
+        varies = np.ptp(adata.layers[layer], axis=0) > 0
+        np.testing.assert_array_equal(varies, adata.var[keys.RATES_DIFFER])
 
 
 def test_stages_follow_each_other_and_overlap():
@@ -92,6 +99,22 @@ def test_stages_follow_each_other_and_overlap():
     time = adata.obs.groupby(keys.CLUSTERS, observed=True)[keys.TRUE_TIME].agg(["min", "mean", "max"])
     assert time["mean"].is_monotonic_increasing
     assert (time["max"].to_numpy()[:-1] > time["min"].to_numpy()[1:]).all()
+
+
+def test_cells_lie_evenly_over_one_period_of_a_cycle():
+    time = simulate(kind="cycle", n_cells=2000, n_genes=10).obs[keys.TRUE_TIME]
+    assert 0 <= time.min() < time.max() <= 10
+    assert np.histogram(time, bins=5, range=(0, 10))[0] == pytest.approx(np.full(5, 400), rel=0.2)
+
+
+def test_the_smallest_of_the_unrelated_types_has_few_cells_and_they_move():
+    adata = simulate(kind="unrelated", n_cells=1500, n_genes=300, seed=1)
+    numbers = adata.obs[keys.CLUSTERS].value_counts()
+    assert numbers.min() == 30
+    assert len(set(numbers)) == 5
+    velocity, turnover = adata.layers[keys.TRUE_VELOCITY], adata.layers[keys.TRUE_ALPHA]
+    moves = (np.abs(velocity) > 0.1 * turnover).mean(axis=1)[adata.obs[keys.CLUSTERS] == numbers.idxmin()]
+    assert np.median(moves) > 0.2
 
 
 def test_groups_have_the_proportions_of_the_tissue():
