@@ -205,7 +205,7 @@ def _require_basis(adata: AnnData, settings: Settings, basis: str) -> None:
 def _require_neighbors(adata: AnnData, settings: Settings) -> None:
     wanted = {
         "graph.n_neighbors": settings.graph.n_neighbors,
-        "graph.n_candidates": settings.graph.n_candidates,
+        "graph.n_candidates": settings.graph.candidates_of(adata.n_obs),
     }
     if settings.preparation.recompute_moments or not has_neighbors(adata):
         wanted = {"preparation.n_neighbors": settings.preparation.n_neighbors} | wanted

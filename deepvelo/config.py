@@ -73,6 +73,16 @@ class PreparationConfig:
             ),
         ),
     ] = 30
+    size_factors: Annotated[
+        Literal["cell", "layer"],
+        Field(
+            title="Size factors",
+            description=(
+                "cell: spliced and unspliced counts of a cell are divided by one size, so that their ratio stays as "
+                "it was measured; layer: each by its own total, as scVelo does."
+            ),
+        ),
+    ] = "cell"
     recompute_moments: Annotated[
         bool,
         Field(
@@ -115,19 +125,33 @@ class GraphConfig:
             title="Candidate neighbours",
             description=(
                 "Among this many similar cells the model looks for each cell's future and past. "
-                "Higher reaches further along a lineage; too high reaches into other cell types."
+                "Higher reaches further along a lineage and averages out noise; too high reaches into other cell types."
             ),
         ),
-    ] = 30
+    ] = 120
+    candidate_share: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            title="Share as candidates",
+            description=(
+                "At most this share of all cells are candidates, so that in a small data set they stay similar. "
+                "1 sets no limit."
+            ),
+        ),
+    ] = 0.125
     n_components: Annotated[
         int,
         Field(
             ge=2,
             le=200,
             title="Components for neighbours",
-            description=("Principal components of spliced expression used to find those neighbours."),
+            description=(
+                "Principal components of expression used to find those neighbours, and to tell movement from noise."
+            ),
         ),
-    ] = 30
+    ] = 20
     smooth_inputs: Annotated[
         int,
         Field(
@@ -152,6 +176,22 @@ class GraphConfig:
             ),
         ),
     ] = 2
+    denoise_velocity: Annotated[
+        bool,
+        Field(
+            title="Denoise velocity",
+            description=(
+                "Keep of the fitted velocity what lies in the principal components of expression: cells move in the "
+                "directions in which they differ, and the rest is mostly noise."
+            ),
+        ),
+    ] = True
+
+    def candidates_of(self, n_cells: int) -> int:
+        """How many candidates a cell gets in a data set of this size, at least 2."""
+        if self.candidate_share == 1:
+            return self.n_candidates
+        return min(self.n_candidates, max(2, round(self.candidate_share * n_cells)))
 
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
@@ -179,7 +219,7 @@ class NetworkConfig:
                 "Share of the hidden values dropped at random while training; guards against overfitting."
             ),
         ),
-    ] = 0.2
+    ] = 0.0
     nonnegative_rates: Annotated[
         bool,
         Field(
@@ -233,6 +273,28 @@ class NetworkConfig:
 class ObjectiveConfig:
     """Weights of the objective (Eq. 4 to 7)."""
 
+    continuity: Annotated[
+        Literal["components", "genes"],
+        Field(
+            title="Continuity in",
+            description=(
+                "components: displacements to the candidates are taken in the principal components, and a candidate "
+                "weighs by how far along the velocity it lies; genes: in all genes with uniform weights, as in the paper."
+            ),
+        ),
+    ] = "components"
+    settle_every: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=1000,
+            title="Settle every",
+            description=(
+                "After how many epochs each cell's future and past are chosen anew; they change slowly. "
+                "The published schedule does so in every epoch."
+            ),
+        ),
+    ] = 4
     lambda_u: Annotated[
         float,
         Field(
@@ -309,7 +371,7 @@ class TrainingConfig:
             title="Epochs",
             description=("Passes over the data. Watch the loss curve: stop where it is flat."),
         ),
-    ] = 300
+    ] = 100
     learning_rate: Annotated[
         float,
         Field(
@@ -318,7 +380,7 @@ class TrainingConfig:
             title="Learning rate",
             description=("Size of the first steps. If the loss jumps up and down, lower it."),
         ),
-    ] = 3e-3
+    ] = 1e-2
     learning_rate_decay: Annotated[
         float,
         Field(
@@ -327,7 +389,7 @@ class TrainingConfig:
             title="Learning rate decay",
             description=("The learning rate is multiplied by this after every epoch."),
         ),
-    ] = 0.99
+    ] = 0.97
     patience: Annotated[
         int,
         Field(
@@ -368,12 +430,30 @@ class Settings:
 
 PUBLISHED = Settings(
     preset="published",
+    preparation=PreparationConfig(size_factors="layer"),
     # The release counts the cell itself: 20 neighbours are 19, 30 candidates 29.
-    graph=GraphConfig(n_neighbors=19, n_candidates=29, smooth_inputs=0, smooth_velocity=0),
-    network=NetworkConfig(
-        nonnegative_rates=False, standardize_inputs=False, start="random", rate_layer="graph"
+    graph=GraphConfig(
+        n_neighbors=19,
+        n_candidates=29,
+        candidate_share=1.0,
+        smooth_inputs=0,
+        smooth_velocity=0,
+        denoise_velocity=False,
+        n_components=30,
     ),
-    objective=ObjectiveConfig(direction_schedule="published", unspliced_velocity=False),
+    network=NetworkConfig(
+        dropout=0.2,
+        nonnegative_rates=False,
+        standardize_inputs=False,
+        start="random",
+        rate_layer="graph",
+    ),
+    objective=ObjectiveConfig(
+        continuity="genes",
+        settle_every=1,
+        direction_schedule="published",
+        unspliced_velocity=False,
+    ),
     training=TrainingConfig(n_epochs=100, learning_rate=1e-3, learning_rate_decay=0.97),
 )
 PRESETS: dict[Preset, Settings] = {"default": Settings(), "published": PUBLISHED}

@@ -37,7 +37,7 @@ def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
     n_weights = sum(a * b for a, b in itertools.pairwise(widths))
     return (
         4 * n_cells * n_genes * _DENSE_MATRICES
-        + _BYTES_PER_CANDIDATE * n_cells * settings.graph.n_candidates
+        + _BYTES_PER_CANDIDATE * n_cells * settings.graph.candidates_of(n_cells)
         + 4 * _COPIES_PER_WEIGHT * n_weights
         + _BASE
     )

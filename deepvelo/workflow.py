@@ -101,7 +101,7 @@ def _run(
     tell(Progress(step="embed"))
     tl.velocity_embedding(prepared, basis=basis)
     tell(Progress(step="scores"))
-    _score(prepared, cluster_key=cluster_key)
+    _score(prepared, settings, cluster_key=cluster_key)
     tell(Progress(step="rates"))
     tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
 
@@ -115,6 +115,7 @@ def _run(
         "versions": json.dumps(versions),
     }
     metrics: dict[str, float | int | str] = {
+        "confidence": float(prepared.obs[keys.CONFIDENCE].mean()),
         "consistency": float(prepared.obs[keys.CONSISTENCY].mean()),
         "consistency_celltype": float(prepared.obs[keys.CONSISTENCY_CELLTYPE].mean()),
         **tl.rate_scores(prepared, cluster_key=cluster_key),
@@ -129,16 +130,14 @@ def _run(
     return Result(adata=prepared, history=history, weights=fit.weights, settings=settings, metrics=metrics)
 
 
-def _score(adata: AnnData, *, cluster_key: str) -> None:
+def _score(adata: AnnData, settings: Settings, *, cluster_key: str) -> None:
     from deepvelo import tl
 
     velocity, groups = adata.layers[keys.VELOCITY], adata.obs[cluster_key]
+    confidence = tl.direction_confidence(adata, settings=settings)
+    adata.obs[keys.CONFIDENCE], adata.var[keys.CONFIDENCE] = confidence
     adata.obs[keys.CONSISTENCY] = tl.consistency(velocity, adata.obsp[keys.DISTANCES])
     adata.obs[keys.CONSISTENCY_CELLTYPE] = tl.consistency_celltype(velocity, groups)
     adata.var[keys.MULTIKINETIC_SCORE] = tl.multikinetic_score(
-        adata.layers[keys.BETA],
-        adata.layers[keys.GAMMA],
-        adata.layers[keys.MU],
-        adata.layers[keys.MS],
-        groups=groups,
+        adata.layers[keys.MU], adata.layers[keys.MS], velocity, groups=groups
     )

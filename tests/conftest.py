@@ -111,7 +111,7 @@ def _save_made_up_run(
     n_cells, n_genes = 40, len(genes)
     groups = pd.Categorical(rng.permutation(np.resize(["Granule", "Neuroblast", "OPC"], n_cells)))
     obs = pd.DataFrame({"clusters": groups}, index=[f"cell{i}" for i in range(n_cells)])
-    for key in (keys.CONSISTENCY, keys.CONSISTENCY_CELLTYPE, keys.PSEUDOTIME):
+    for key in (keys.CONFIDENCE, keys.CONSISTENCY, keys.CONSISTENCY_CELLTYPE, keys.PSEUDOTIME):
         obs[key] = rng.random(n_cells).astype(np.float32)
     obs[keys.RATES_LEIDEN] = pd.Categorical(np.resize(["0", "1"], n_cells))
     var = pd.DataFrame(

@@ -22,8 +22,9 @@ GENE_LAYERS = {
 }
 LABELS = {
     keys.PSEUDOTIME: "Pseudotime",
-    keys.CONSISTENCY: "Confidence, neighbours",
-    keys.CONSISTENCY_CELLTYPE: "Confidence, cell type",
+    keys.CONFIDENCE: "Confidence in direction",
+    keys.CONSISTENCY: "Consistency, neighbours",
+    keys.CONSISTENCY_CELLTYPE: "Consistency, cell type",
     keys.RATES_LEIDEN: "Rate clusters",
     session.GENE_COLOR: "Gene: expression",
     "gene_velocity": "Gene: velocity",

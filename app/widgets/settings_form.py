@@ -102,7 +102,9 @@ def _limit(field: FieldInfo, *names: str) -> Any:
 
 
 def _step(field: FieldInfo) -> float:
-    """One in the second digit of the default: 0.1 for 1.0, 0.0001 for 0.003."""
+    """One in the second digit of the default: 0.1 for 1.0, 0.0001 for 0.003; 0.1 for 0."""
+    if field.default == 0:
+        return 0.1
     return 10.0 ** (math.floor(math.log10(abs(field.default))) - 1)
 
 

@@ -38,14 +38,19 @@ NOT_SPEED = (
 )
 COLOR_WORDS = {
     keys.PSEUDOTIME: "Pseudotime, 0 to 1, orders cells along the flow; it is no clock.",
+    keys.CONFIDENCE: (
+        "Confidence in direction, 0 to 1: high where the way a cell came mirrors the way it goes and its own counts "
+        "agree. Near 0 in tissue at rest, however smooth the arrows look there; low at the ends of lineages. "
+        "It ranks cells; it is not a probability."
+    ),
     keys.CONSISTENCY: (
-        "Confidence in direction, not speed: the mean cosine between a cell's velocity and its neighbours', "
-        "the consistency of the runs table; 1 means the same direction. Velocities are averaged over these "
-        "neighbours, so much of it is built in."
+        "Smooth is not correct: the mean cosine between a cell's velocity and its neighbours', the consistency of "
+        "the runs table; 1 means the same direction. Velocities are averaged over these neighbours, so much of it "
+        "is built in."
     ),
     keys.CONSISTENCY_CELLTYPE: (
-        "Confidence in direction, not speed: the mean cosine between a cell's velocity and that of all cells "
-        "of its type; 1 means the same direction."
+        "Smooth is not correct: the mean cosine between a cell's velocity and that of all cells of its type; "
+        "1 means the same direction."
     ),
     "gene_velocity": "Orange: the gene's spliced RNA is rising; blue: falling; grey: steady or not known.",
 }
@@ -125,8 +130,9 @@ def color_title(view: View) -> str:
         "gene_alpha": f"{view.gene}, α, normalised counts per unit time",
         "gene_beta": f"{view.gene}, β, per unit time",
         "gene_gamma": f"{view.gene}, γ, per unit time",
-        keys.CONSISTENCY: "confidence in direction, neighbours (mean cosine)",
-        keys.CONSISTENCY_CELLTYPE: "confidence in direction, cell type (mean cosine)",
+        keys.CONFIDENCE: "confidence in direction",
+        keys.CONSISTENCY: "consistency, neighbours (mean cosine)",
+        keys.CONSISTENCY_CELLTYPE: "consistency, cell type (mean cosine)",
         keys.PSEUDOTIME: "velocity pseudotime",
     }.get(view.color, LABELS.get(view.color, view.color))
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from deepvelo.config import ObjectiveConfig
-from deepvelo.model.candidates import Candidates, Sides, average
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
 from deepvelo.model.objective import Correlation, direction_loss, direction_weight, squared_misses
+from deepvelo.model.targets import Targets
 
 # Genes worked on at once: few enough for the temporaries of a block of 3,000 cells to stay in cache.
 GENES_PER_BLOCK = 128
@@ -34,7 +34,7 @@ class EpochTerms(NamedTuple):
     total: float
 
 
-class _Block:
+class Block:
     """Some genes of all cells."""
 
     def __init__(self, genes: slice, spliced: Tensor, unspliced: Tensor) -> None:
@@ -44,6 +44,7 @@ class _Block:
         self._with_spliced, self._with_unspliced = Correlation(self.spliced), Correlation(self.unspliced)
 
     def velocity(self, rates: Rates) -> Tensor:
+        """ds/dt of these genes."""
         return spliced_velocity(self.unspliced, self.spliced, beta=rates.beta, gamma=rates.gamma)
 
     def pearson(self, velocity: Tensor) -> Tensor:
@@ -58,41 +59,43 @@ class BlockedObjective:
     ----------
     spliced, unspliced
         Moments, shape ``(n_cells, n_genes)``.
-    neighbors
-        Candidates of every cell, shape ``(n_cells, n_candidates)``.
+    targets
+        Where continuity wants the velocity to lead; they decide each cell's future and past.
     """
 
     def __init__(
-        self, spliced: Tensor, unspliced: Tensor, neighbors: Tensor, *, config: ObjectiveConfig
+        self, spliced: Tensor, unspliced: Tensor, targets: Targets, *, config: ObjectiveConfig
     ) -> None:
         self.n_cells, self.n_genes = spliced.shape
         self.n_columns = self.n_genes * (2 if config.unspliced_velocity else 1)
         self.config = config
-        self.candidates = Candidates(neighbors)
+        self.targets = targets
         starts = range(0, self.n_genes, GENES_PER_BLOCK)
-        self.blocks = [_Block(slice(start, start + GENES_PER_BLOCK), spliced, unspliced) for start in starts]
+        self.blocks = [Block(slice(start, start + GENES_PER_BLOCK), spliced, unspliced) for start in starts]
 
     def backward(
         self, network: RateNetwork, features: Tensor, edge_index: Tensor, *, epoch: int, share_done: float
     ) -> EpochTerms:
         """One epoch's terms; the gradient of their total is added to the network's parameters.
 
-        Every block is visited twice. First without gradients: all genes together decide which candidates are
-        a cell's future. Then with gradients, gathered in the last hidden layer and sent through the graph
-        convolutions once.
+        Every block is visited twice. First, without gradients and not in every epoch: all genes
+        together decide which candidates are a cell's future. Then with gradients, gathered in the last hidden
+        layer and sent through the graph convolutions once.
         """
         hidden = network.hidden(features, edge_index)
         leaf = hidden.detach().requires_grad_()
-        sides, direction = self._survey(network, leaf.detach())
+        direction = 0.0
+        published = self.config.direction_schedule == "published"
+        if published or (epoch - 1) % self.config.settle_every == 0:
+            direction = self._survey(network, leaf.detach())
         weight = direction_weight(
             direction, n_columns=self.n_columns, share_done=share_done, config=self.config
         )
-        future, past = (self.candidates.averaging(side, dtype=leaf.dtype) for side in sides)
         continuity, pearson = torch.zeros(2).to(leaf), torch.zeros(2).to(leaf)
         for block in self.blocks:
             rates = network.rates(leaf, block.genes)
             velocity = block.velocity(rates)
-            continuity_block = self._continuity(block, velocity, rates, future, past)
+            continuity_block = self._continuity(block, velocity, rates)
             with torch.set_grad_enabled(weight > 0):
                 pearson_block = block.pearson(velocity) / self.n_genes
             loss = continuity_block.sum()
@@ -115,31 +118,29 @@ class BlockedObjective:
         )
 
     @torch.no_grad()
-    def _survey(self, network: RateNetwork, hidden: Tensor) -> tuple[Sides, float]:
-        """What the gradient takes as given: each cell's future and past, and the direction loss.
+    def _survey(self, network: RateNetwork, hidden: Tensor) -> float:
+        """Settle what the gradient takes as given: each cell's future and past, and the direction loss, returned.
 
         Only the published schedule weighs by the direction loss; for others it is left at 0.
         """
-        products = self.candidates.no_products(hidden.dtype)
         pearson = torch.zeros(2).to(hidden)
+        published = self.config.direction_schedule == "published"
+        self.targets.clear()
         for block in self.blocks:
             velocity = block.velocity(network.rates(hidden, block.genes))
-            products = self.candidates.products(velocity, block.spliced, add_to=products)
-            if self.config.direction_schedule == "published":
+            self.targets.add(velocity, block)
+            if published:
                 pearson += block.pearson(velocity) / self.n_genes
-        published = self.config.direction_schedule == "published"
-        direction = float(direction_loss(pearson, self.config)) if published else 0.0
-        return self.candidates.sides(products), direction
+        self.targets.settle()
+        return float(direction_loss(pearson, self.config)) if published else 0.0
 
-    def _continuity(
-        self, block: _Block, velocity: Tensor, rates: Rates, future: Tensor, past: Tensor
-    ) -> Tensor:
+    def _continuity(self, block: Block, velocity: Tensor, rates: Rates) -> Tensor:
         """L+ and L- of one block, shape ``(2,)``: means over all cells and columns, scaled by half the root of n_genes."""
+        ahead, behind = self.targets.of(block)
         if self.config.unspliced_velocity:
-            state = block.state
             velocity_u = unspliced_velocity(block.unspliced, alpha=rates.alpha, beta=rates.beta)
             velocity = torch.cat([velocity, velocity_u], dim=1)
         else:
-            state = block.spliced
-        misses = squared_misses(velocity, average(future, state), average(past, state))
+            ahead, behind = (side[:, : velocity.shape[1]] for side in (ahead, behind))
+        misses = squared_misses(velocity, ahead, behind)
         return misses * (sqrt(self.n_genes) / (2 * self.n_cells * self.n_columns))

@@ -65,19 +65,29 @@ class Candidates:
         """
         return torch.sparse.sampled_addmm(add_to, velocity, spliced.T)
 
-    def sides(self, products: Tensor) -> Sides:
-        """Future and past from the sign of ``v_i . s_j - v_i . s_i``, the sign of the cosine."""
+    def along(self, products: Tensor) -> Tensor:
+        """How far each candidate lies along the velocity: ``v_i . (s_j - s_i)``, shape ``(n_cells, n_candidates)``."""
         values = products.values().view(self.n_cells, -1).gather(1, self._position)
-        along = values[:, :-1] - values[:, -1:]
+        return values[:, :-1] - values[:, -1:]
+
+    def sides(self, products: Tensor) -> Sides:
+        """Future and past from the sign of ``v_i . (s_j - s_i)``, the sign of the cosine."""
+        along = self.along(products)
         return Sides(along > 0, along < 0)
 
     def averaging(self, chosen: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Sparse matrix whose product with the expression is the mean of ``x_j - x_i`` over the chosen candidates.
+        """The `displacing` matrix that takes the mean over the chosen candidates, bool ``(n_cells, n_candidates)``.
 
-        A cell without any gets 0. ``chosen`` has shape ``(n_cells, n_candidates)``; the matrix, in CSR,
-        ``(n_cells, n_cells)``; apply it with `average`.
+        A cell without any gets 0.
         """
-        weight = chosen.to(dtype) / (chosen.sum(dim=1, keepdim=True) + TINY)
+        return self.displacing(chosen.to(dtype) / (chosen.sum(dim=1, keepdim=True) + TINY))
+
+    def displacing(self, weight: Tensor) -> Tensor:
+        """Sparse matrix whose product with expression x is the sum of ``weight_ij (x_j - x_i)`` over the candidates.
+
+        ``weight`` has shape ``(n_cells, n_candidates)``; the matrix, in CSR, ``(n_cells, n_cells)``; apply it
+        with `average`.
+        """
         weight = torch.cat([weight, -weight.sum(dim=1, keepdim=True)], dim=1)
         return self._matrix(weight.gather(1, self._order))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
@@ -11,15 +13,34 @@ from torch import Tensor
 from deepvelo.errors import InputError
 
 
-def principal_components(values: Tensor, *, n_components: int, seed: int) -> Tensor:
-    """PCA scores of the cells, shape ``(n_cells, n_components)``; fewer when the data have fewer dimensions."""
+class Components(NamedTuple):
+    """Principal components of some measurements.
+
+    scores ``(n_cells, n_components)`` are the cells' coordinates, loadings ``(n_features, n_components)`` have
+    orthonormal columns: ``scores = (values - mean) @ loadings``.
+    """
+
+    scores: Tensor
+    loadings: Tensor
+
+    def keep(self, vectors: Tensor) -> Tensor:
+        """Of vectors ``(n_cells, n_features)``, the part that lies in the components."""
+        return (vectors @ self.loadings) @ self.loadings.T
+
+
+def principal_components(values: Tensor, *, n_components: int, seed: int) -> Components:
+    """The first principal components of ``values``, ``(n_cells, n_features)``; fewer when there are fewer dimensions."""
     n_components = min(n_components, *values.shape)
     pca = PCA(
         n_components=n_components,
         svd_solver="arpack" if n_components < min(values.shape) else "full",
         random_state=seed,
     )
-    return torch.from_numpy(np.ascontiguousarray(pca.fit_transform(values.cpu().numpy()), dtype=np.float32))
+    scores = pca.fit_transform(values.cpu().numpy())
+    # A copy: of one component the solver gives views with negative strides.
+    return Components(
+        *(torch.from_numpy(np.array(x, dtype=np.float32, order="C")) for x in (scores, pca.components_.T))
+    )
 
 
 def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:

@@ -13,10 +13,12 @@ from torch import Tensor
 from deepvelo.config import Device, Settings
 from deepvelo.errors import InputError
 from deepvelo.model.blocks import BlockedObjective, EpochTerms
+from deepvelo.model.candidates import Candidates
 from deepvelo.model.gcn import RateNetwork, Rates
-from deepvelo.model.graph import message_edges, nearest_neighbors, principal_components
+from deepvelo.model.graph import Components, message_edges, nearest_neighbors, principal_components
 from deepvelo.model.kinetics import steady_state_slope
 from deepvelo.model.released import ReleasedNetwork
+from deepvelo.model.targets import ComponentTargets, GeneTargets, Targets
 
 logger = logging.getLogger(__name__)
 
@@ -66,13 +68,14 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
         More neighbours than cells, no such device, or a loss that is not finite.
     """
     device = choose_device(settings.training.device)
-    points = principal_components(spliced, n_components=settings.graph.n_components, seed=settings.seed)
-    n_neighbors, n_candidates = settings.graph.n_neighbors, settings.graph.n_candidates
-    neighbors = nearest_neighbors(points, n_neighbors=max(n_neighbors, n_candidates))
+    components = principal_components(spliced, n_components=settings.graph.n_components, seed=settings.seed)
+    n_neighbors, n_candidates = settings.graph.n_neighbors, settings.graph.candidates_of(len(spliced))
+    neighbors = nearest_neighbors(components.scores, n_neighbors=max(n_neighbors, n_candidates))
+    candidates = Candidates(neighbors[:, :n_candidates].to(device))
     objective = BlockedObjective(
         spliced.to(device),
         unspliced.to(device),
-        neighbors[:, :n_candidates].to(device),
+        _targets(candidates, components, unspliced, settings=settings),
         config=settings.objective,
     )
     network, features, edge_index = _network(
@@ -105,6 +108,20 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
         rates = Rates(*(rate.cpu() for rate in network(features, edge_index)))
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     return Fit(rates=rates, history=history, weights=weights)
+
+
+def _targets(
+    candidates: Candidates, spliced: Components, unspliced: Tensor, *, settings: Settings
+) -> Targets:
+    if settings.objective.continuity == "genes":
+        return GeneTargets(candidates, dtype=unspliced.dtype)
+    of_unspliced = principal_components(
+        unspliced, n_components=settings.graph.n_components, seed=settings.seed
+    )
+    device = candidates.neighbors.device
+    return ComponentTargets(
+        candidates, *(Components(*(x.to(device) for x in part)) for part in (spliced, of_unspliced))
+    )
 
 
 def _network(

@@ -28,8 +28,8 @@ _CLUSTER_NAMES = (
 )  # fmt: skip
 # What an earlier velocity fit left; beside a new one it would be taken for its result.
 _OLD_LAYERS = (keys.VELOCITY, keys.VELOCITY_U, "variance_velocity", *keys.RATES)
-_OLD_OBS = ("root_cells", "end_points", keys.LATENT_TIME, keys.RATES_LEIDEN)
-_OLD_VAR = (keys.VELOCITY_GENES, keys.MULTIKINETIC_SCORE)
+_OLD_OBS = ("root_cells", "end_points", keys.LATENT_TIME, keys.RATES_LEIDEN, keys.CONFIDENCE)
+_OLD_VAR = (keys.VELOCITY_GENES, keys.MULTIKINETIC_SCORE, keys.CONFIDENCE)
 _OLD_OBSM = (
     keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP,
 )  # fmt: skip
@@ -43,7 +43,7 @@ def prepare(adata: AnnData, settings: Settings, *, cluster_key: str | None = Non
 
     Objects that bring ``Ms`` and ``Mu`` keep them and their genes, unless
     ``settings.preparation.recompute_moments``. Otherwise genes are filtered by shared counts, both layers
-    are size-normalised to the median cell, the most variable genes are chosen by the dispersion of
+    are size-normalised to the median cell by the size factors that ``settings.preparation`` names, the most variable genes are chosen by the dispersion of
     log-normalised spliced counts, and moments are means over the neighbours, as in scVelo. A whole
     neighbour graph, principal components, embeddings and groups that come with the object are kept in
     either case; missing ones are computed.
@@ -165,6 +165,9 @@ def _compute_moments(out: AnnData, settings: Settings, notes: list[str]) -> AnnD
     if not normalize:
         notes.append("The layers are not whole numbers and were not size-normalised again.")
     sizes = {key: matrices.cell_totals(out.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED)}
+    if chosen.size_factors == "cell":
+        # Both layers were captured together; each by its own total would undo what their ratio tells.
+        sizes = dict.fromkeys(sizes, sizes[keys.SPLICED] + sizes[keys.UNSPLICED])
 
     shared = matrices.shared_counts(out.layers[keys.SPLICED], out.layers[keys.UNSPLICED])
     enough = shared >= max(chosen.min_shared_counts, _ANY)

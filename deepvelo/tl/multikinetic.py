@@ -5,52 +5,70 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-# The mean rate of fewer cells is chance.
+# The mean of fewer cells is chance.
 SMALLEST_GROUP = 5
+# Bounds of gamma / beta, those of the steady-state start: outside them a group's sums are mostly noise.
+LOWEST, HIGHEST = 0.01, 20.0
 
 
 def multikinetic_score(
-    beta: np.ndarray, gamma: np.ndarray, unspliced: np.ndarray, spliced: np.ndarray, *, groups: pd.Series
+    unspliced: np.ndarray, spliced: np.ndarray, velocity: np.ndarray, *, groups: pd.Series
 ) -> np.ndarray:
-    r"""How much a gene's splicing and degradation rates differ between cell groups.
+    r"""How much a gene's ratio of degradation to splicing differs between cell groups.
 
-    Every group has its mean rates, cells weighing by the RNA the rate acts on:
+    With the sums U, S, V of a group's unspliced and spliced RNA and velocities, Eq. 3 gives the group's ratio
 
-    .. math:: \beta_k = \frac{\sum_{i \in k} \beta_i u_i}{\sum_{i \in k} u_i}, \qquad
-              \gamma_k = \frac{\sum_{i \in k} \gamma_i s_i}{\sum_{i \in k} s_i}
+    .. math:: r_k = \gamma_k / \beta_k = (U_k - c V_k) / S_k, \qquad c = 1 / \beta,
 
-    The score is :math:`\sqrt{CV^2(\beta_k) + CV^2(\gamma_k)}`, the coefficients of variation taken over the
-    groups, each weighing by its RNA, so groups that hardly express the gene do not decide. alpha is left out:
-    transcription changes along every lineage, which does not make a gene multi-kinetic.
+    where c is one number for all genes, since time has no unit: the one that leaves the least difference
+    between groups, as a weighted median over genes. The score is the standard deviation over groups of
+    :math:`\log r_k`, groups weighing by S, beyond what counting noise explains (variance :math:`1/U_k + 1/S_k`).
+    alpha is left out: transcription changes along every lineage, which does not make a gene multi-kinetic.
 
     Parameters
     ----------
-    beta, gamma, unspliced, spliced
-        Rates and moments, shape ``(n_cells, n_genes)``.
+    unspliced, spliced
+        Moments, about as large as counts, shape ``(n_cells, n_genes)``.
+    velocity
+        ds/dt, same shape; a gene without velocity is NaN.
     groups
         Group of every cell; groups of fewer than 5 cells are left out.
 
     Returns
     -------
-    Shape ``(n_genes,)``, 0 or more; 0 with fewer than two groups, NaN for a gene without rates.
+    Shape ``(n_genes,)``, 0 or more; 0 with fewer than two groups, NaN for a gene without velocity.
     """
     sizes = groups.value_counts()
     members = pd.get_dummies(groups[groups.isin(sizes.index[sizes >= SMALLEST_GROUP])]).reindex(
         groups.index, fill_value=False
     )
     members = members.to_numpy(dtype=np.float32).T
-    squares = [_squared_variation(members, rate, rna) for rate, rna in ((beta, unspliced), (gamma, spliced))]
-    return np.sqrt(sum(squares))
+    known = np.isfinite(velocity).all(axis=0)
+    if len(members) < 2:
+        return np.where(known, 0.0, np.nan)
+    u, s, v = (members @ np.where(known, values, 0.0) for values in (unspliced, spliced, velocity))
+    weight = s / np.maximum(s.sum(axis=0), np.finfo(np.float32).tiny)
+    s_positive = np.maximum(s, np.finfo(np.float32).tiny)
+    flow, ratio = (np.where(s > 0, x / s_positive, 0.0) for x in (v, u))
+    log_ratio = np.log(np.clip(ratio - _time_unit(flow, ratio, weight) * flow, LOWEST, HIGHEST))
+    noise = 1 / np.maximum(u, 1) + 1 / np.maximum(s, 1)
+    variance = _variance(log_ratio, weight) - (weight * noise).sum(axis=0)
+    return np.where(known, np.sqrt(np.maximum(variance, 0.0)), np.nan)
 
 
-def _squared_variation(members: np.ndarray, rate: np.ndarray, rna: np.ndarray) -> np.ndarray:
-    """Squared coefficient of variation of the groups' mean rates; ``members`` has shape ``(n_groups, n_cells)``."""
-    total = members @ rna
-    weight = np.divide(total, total.sum(axis=0), out=np.zeros_like(total), where=total.sum(axis=0) > 0)
-    mean = np.divide(members @ (rate * rna), total, out=np.zeros_like(total), where=total > 0)
-    overall = (weight * mean).sum(axis=0)
-    variance = (weight * (mean - overall) ** 2).sum(axis=0)
-    # Rates of the published preset can be negative: their size, not their mean, sets the scale.
-    scale = (weight * np.abs(mean)).sum(axis=0)
-    variation = np.divide(variance, scale**2, out=np.zeros_like(variance), where=scale > 0)
-    return np.where(np.isfinite(rate).all(axis=0), variation, np.nan)
+def _variance(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted variance over the groups, the first axis."""
+    return np.asarray((weight * (values - (weight * values).sum(axis=0)) ** 2).sum(axis=0))
+
+
+def _time_unit(flow: np.ndarray, ratio: np.ndarray, weight: np.ndarray) -> float:
+    """The factor of V / S that explains best how U / S differs between groups, the median over genes; 0 or more."""
+    flow, ratio = (values - (weight * values).sum(axis=0) for values in (flow, ratio))
+    spread = (weight * flow**2).sum(axis=0)
+    moving = spread > 0
+    if not moving.any():
+        return 0.0
+    slope = (weight * flow * ratio).sum(axis=0)[moving] / spread[moving]
+    order = np.argsort(slope)
+    cumulated = np.cumsum(spread[moving][order])
+    return max(0.0, float(slope[order][np.searchsorted(cumulated, cumulated[-1] / 2)]))

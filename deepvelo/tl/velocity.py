@@ -5,25 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
+from deepvelo.tl.smoothing import smooth_moments, smooth_velocity
 
 if TYPE_CHECKING:
-    import torch
-
     from deepvelo.model.training import Fit, OnEpoch
 
 
 def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = None) -> Fit:
     """Fit cell-specific rates to a prepared object, in place.
 
-    The moments are averaged ``settings.graph.smooth_inputs`` more times over the neighbour graph before the
-    fit, and the velocities ``settings.graph.smooth_velocity`` times after it. With any smoothing,
-    ``velocity`` is that average, not ``beta Mu - gamma Ms`` cell by cell.
+    The moments are smoothed before the fit and the velocities after it (`deepvelo.tl.smoothing`). With any
+    smoothing, ``velocity`` is not ``beta Mu - gamma Ms`` cell by cell.
 
     Parameters
     ----------
@@ -42,11 +39,10 @@ def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = N
     # Seconds to import; a page that only draws velocities needs none of it.
     import torch
 
-    from deepvelo.model.candidates import average
     from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
     from deepvelo.model.training import train
 
-    spliced, unspliced = np.asarray(adata.layers[keys.MS]), np.asarray(adata.layers[keys.MU])
+    spliced, unspliced = smooth_moments(adata, settings)
     used = (spliced.max(axis=0) > 0) & (unspliced.max(axis=0) > 0)
     if used.sum() < 2:
         msg = (
@@ -54,18 +50,11 @@ def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = N
             "Lower `preparation.min_shared_counts`, or check that the unspliced layer is the right one."
         )
         raise InputError(msg)
-    over_graph = _averaging(adata)
-    s, u = (
-        torch.from_numpy(np.ascontiguousarray(x[:, used], dtype=np.float32)) for x in (spliced, unspliced)
-    )
-    for _ in range(settings.graph.smooth_inputs):
-        s, u = average(over_graph, s), average(over_graph, u)
+    s, u = (torch.from_numpy(np.ascontiguousarray(x[:, used])) for x in (spliced, unspliced))
     fit = train(s, u, settings=settings, on_epoch=on_epoch)
     alpha, beta, gamma = fit.rates
     v = spliced_velocity(u, s, beta=beta, gamma=gamma)
     v_u = unspliced_velocity(u, alpha=alpha, beta=beta)
-    for _ in range(settings.graph.smooth_velocity):
-        v, v_u = average(over_graph, v), average(over_graph, v_u)
     if not settings.objective.unspliced_velocity:
         # Nothing in the objective decided alpha: better no number than a meaningless one.
         alpha, v_u = torch.full_like(alpha, torch.nan), torch.full_like(v_u, torch.nan)
@@ -74,17 +63,8 @@ def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = N
     ):
         layer = np.full(adata.shape, np.nan, dtype=np.float32)
         layer[:, used] = values.numpy()
+        if key in (keys.VELOCITY, keys.VELOCITY_U):
+            layer = smooth_velocity(adata, layer, settings, unspliced=key == keys.VELOCITY_U)
         adata.layers[key] = layer
     adata.var[keys.VELOCITY_GENES] = used
     return fit
-
-
-def _averaging(adata: AnnData) -> torch.Tensor:
-    import torch
-
-    from deepvelo.model.graph import averaging_matrix
-
-    graph = sp.coo_matrix(adata.obsp[keys.CONNECTIVITIES])
-    index = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
-    weights = torch.from_numpy(graph.data.astype(np.float32))
-    return averaging_matrix(torch.sparse_coo_tensor(index, weights, graph.shape)).to_sparse_csr()

@@ -137,7 +137,7 @@ def test_unusable_moments_do_not_matter_when_they_are_recomputed():
         ),
         ({"graph": {"n_neighbors": 25}}, "`graph.n_neighbors` must be below.*Got 25 for 20 cells. Lower it"),
         (
-            {"graph": {"n_candidates": 30}},
+            {"graph": {"n_candidates": 30, "candidate_share": 1.0}},
             "`graph.n_candidates` must be below.*Got 30 for 20 cells. Lower it",
         ),
         (

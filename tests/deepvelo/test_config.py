@@ -89,3 +89,18 @@ def test_a_preset_keeps_its_name_only_while_its_values_stay(preset):
     assert (
         config.preset_label(config.replace(settings, {"graph": {"n_neighbors": 7}})) == f"{preset}, changed"
     )
+
+
+@pytest.mark.parametrize(
+    ("graph", "n_cells", "expected"),
+    [
+        ({}, 3000, 120),
+        ({}, 200, 25),
+        ({}, 8, 2),
+        ({"n_candidates": 7}, 200, 7),
+        ({"candidate_share": 0.5}, 200, 100),
+        ({"n_candidates": 30, "candidate_share": 1.0}, 20, 30),
+    ],
+)
+def test_candidates_are_a_share_of_the_cells_at_most(graph, n_cells, expected):
+    assert config.replace(config.Settings(), {"graph": graph}).graph.candidates_of(n_cells) == expected

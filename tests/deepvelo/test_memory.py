@@ -12,7 +12,7 @@ def test_estimate_grows_with_cells_genes_and_candidates():
     dense = 4 * 3000 * 2000
     assert memory.estimate_memory(6000, 2000, Settings()) - base >= 30 * dense
     assert memory.estimate_memory(3000, 4000, Settings()) - base >= 30 * dense
-    more = replace(Settings(), {"graph": {"n_candidates": 60}})
+    more = replace(Settings(), {"graph": {"n_candidates": 150}})
     assert memory.estimate_memory(3000, 2000, more) - base == 64 * 3000 * 30
 
 

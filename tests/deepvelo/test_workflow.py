@@ -43,7 +43,7 @@ def fitted(result):
 def test_documented_keys_are_there(fitted):
     for key in (keys.MS, keys.MU, keys.VELOCITY, keys.VELOCITY_U, *keys.RATES):
         assert fitted.layers[key].dtype == np.float32
-    for key in (keys.CONSISTENCY, keys.CONSISTENCY_CELLTYPE, keys.PSEUDOTIME):
+    for key in (keys.CONFIDENCE, keys.CONSISTENCY, keys.CONSISTENCY_CELLTYPE, keys.PSEUDOTIME):
         assert key in fitted.obs
     for key in (keys.X_RATES_PCA, keys.X_RATES_UMAP, "velocity_umap", "X_umap"):
         assert fitted.obsm[key].shape[0] == fitted.n_obs
@@ -51,6 +51,7 @@ def test_documented_keys_are_there(fitted):
         assert key in fitted.uns
     assert fitted.var[keys.VELOCITY_GENES].dtype == bool
     assert keys.MULTIKINETIC_SCORE in fitted.var
+    assert keys.CONFIDENCE in fitted.var
 
 
 def test_no_rate_is_negative_and_no_used_gene_has_a_nan(fitted):

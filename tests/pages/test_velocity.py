@@ -82,8 +82,13 @@ def test_the_url_reopens_gene_and_color(app):
 def test_consistency_is_explained(app):
     choose(app.run(), "Colour by", "velocity_consistency")
     assert "mean cosine" in cells(app)[0]["marker"]["colorbar"]["title"]["text"]
-    assert "confidence in direction" in cells(app)[0]["marker"]["colorbar"]["title"]["text"]
-    assert "Confidence in direction, not speed" in app.caption[0].value
+    assert "Smooth is not correct" in app.caption[0].value
+
+
+def test_confidence_is_explained(app):
+    choose(app.run(), "Colour by", "direction_confidence")
+    assert cells(app)[0]["marker"]["colorbar"]["title"]["text"] == "confidence in direction"
+    assert "it is not a probability" in app.caption[0].value
 
 
 def test_embeddings_of_rates_are_left_to_their_page(app):

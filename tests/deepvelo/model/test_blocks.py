@@ -9,7 +9,10 @@ import torch
 from deepvelo.config import NetworkConfig, ObjectiveConfig
 from deepvelo.model import blocks
 from deepvelo.model.blocks import BlockedObjective
+from deepvelo.model.candidates import Candidates
 from deepvelo.model.gcn import RateNetwork, Rates
+from deepvelo.model.graph import principal_components
+from deepvelo.model.targets import ComponentTargets, GeneTargets
 
 
 class FixedRates(torch.nn.Module):
@@ -32,8 +35,14 @@ def reference_case(folder, number):
         return {k.removeprefix(prefix): torch.from_numpy(v) for k, v in cases.items() if k.startswith(prefix)}
 
 
+def targets_in_genes(neighbors, spliced):
+    return GeneTargets(Candidates(neighbors), dtype=spliced.dtype)
+
+
 def published(case, *, unspliced):
     return ObjectiveConfig(
+        continuity="genes",
+        settle_every=1,
         direction_schedule="published",
         direction_weight=float(case["direction_scale"]),
         lambda_u=float(case["lambda_u"]),
@@ -51,7 +60,10 @@ def test_published_objective_matches_the_release(
     monkeypatch.setattr(blocks, "GENES_PER_BLOCK", genes_per_block)
     case = reference_case(shared_reference, number)
     objective = BlockedObjective(
-        case["spliced"], case["unspliced"], case["neighbors"], config=published(case, unspliced=unspliced)
+        case["spliced"],
+        case["unspliced"],
+        targets_in_genes(case["neighbors"], case["spliced"]),
+        config=published(case, unspliced=unspliced),
     )
     rates = FixedRates(case["alpha"], case["beta"], case["gamma"])
     terms = objective.backward(rates, None, None, epoch=1, share_done=0.0)
@@ -66,14 +78,10 @@ def test_published_objective_matches_the_release(
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_future_and_past_match_the_release(shared_reference, number):
     case = reference_case(shared_reference, number)
-    objective = BlockedObjective(
-        case["spliced"], case["unspliced"], case["neighbors"], config=published(case, unspliced=False)
-    )
+    candidates = Candidates(case["neighbors"])
     velocity = case["beta"] * case["unspliced"] - case["gamma"] * case["spliced"]
-    nothing = objective.candidates.no_products(velocity.dtype)
-    sides = objective.candidates.sides(
-        objective.candidates.products(velocity, case["spliced"], add_to=nothing)
-    )
+    nothing = candidates.no_products(velocity.dtype)
+    sides = candidates.sides(candidates.products(velocity, case["spliced"], add_to=nothing))
     assert torch.equal(sides.future, case["is_future"])
     assert torch.equal(sides.past, case["is_past"])
 
@@ -91,13 +99,28 @@ def small_problem(config):
         ]
     )
     rates = FixedRates(*torch.rand(3, n_cells, n_genes, generator=generator, dtype=torch.float64))
-    return BlockedObjective(spliced, unspliced, neighbors, config=config), rates
+    if config.continuity == "genes":
+        targets = targets_in_genes(neighbors, spliced)
+    else:
+        components = (
+            type(found)(*(part.double() for part in found))
+            for found in (principal_components(x, n_components=3, seed=0) for x in (spliced, unspliced))
+        )
+        targets = ComponentTargets(Candidates(neighbors), *components)
+    return BlockedObjective(spliced, unspliced, targets, config=config), rates
 
 
+@pytest.mark.parametrize("continuity", ["components", "genes"])
 @pytest.mark.parametrize("unspliced", [False, True])
-def test_gradient_matches_finite_differences(monkeypatch, unspliced):
+def test_gradient_matches_finite_differences(monkeypatch, unspliced, continuity):
     monkeypatch.setattr(blocks, "GENES_PER_BLOCK", 4)
-    config = ObjectiveConfig(lambda_u=0.7, lambda_s=1.3, direction_weight=2.0, unspliced_velocity=unspliced)
+    config = ObjectiveConfig(
+        lambda_u=0.7,
+        lambda_s=1.3,
+        direction_weight=2.0,
+        unspliced_velocity=unspliced,
+        continuity=continuity,
+    )
     objective, rates = small_problem(config)
     objective.backward(rates, None, None, epoch=1, share_done=0.1)
     gradient = rates.values.grad.clone()
@@ -107,7 +130,8 @@ def test_gradient_matches_finite_differences(monkeypatch, unspliced):
         for sign in (1, -1):
             with torch.no_grad():
                 rates.values[index] += sign * step
-            totals.append(objective.backward(rates, None, None, epoch=1, share_done=0.1).total)
+            # in an epoch that settles nothing: the targets are given, as for the gradient
+            totals.append(objective.backward(rates, None, None, epoch=2, share_done=0.1).total)
             with torch.no_grad():
                 rates.values[index] -= sign * step
         assert gradient[index].item() == pytest.approx(
@@ -135,13 +159,15 @@ def test_gradient_reaches_the_network(monkeypatch):
 
 @pytest.mark.parametrize("schedule", ["annealed", "published"])
 def test_another_order_of_the_cells_is_the_same_objective_and_gradient(schedule):
-    objective, rates = small_problem(ObjectiveConfig(direction_schedule=schedule))
+    config = ObjectiveConfig(continuity="genes", settle_every=1, direction_schedule=schedule)
+    objective, rates = small_problem(config)
     order = torch.randperm(14, generator=torch.Generator().manual_seed(2))
-    block, neighbors = objective.blocks[0], objective.candidates.neighbors
+    block, neighbors = objective.blocks[0], objective.targets.candidates.neighbors
     reordered = BlockedObjective(
         block.spliced[order],
         block.unspliced[order],
-        torch.argsort(order)[neighbors[order]],  # the same cells by their new places
+        # the same cells by their new places
+        targets_in_genes(torch.argsort(order)[neighbors[order]], block.spliced),
         config=objective.config,
     )
     permuted = FixedRates(*rates.values.detach()[:, order])

@@ -58,12 +58,19 @@ def with_moments() -> ad.AnnData:
     return adata
 
 
-def moments_by_hand(adata: ad.AnnData, layer: str, *, normalize: bool = True) -> np.ndarray:
-    counts = np.asarray(
+def dense(adata: ad.AnnData, layer: str) -> np.ndarray:
+    return np.asarray(
         adata.layers[layer].todense() if sparse.issparse(adata.layers[layer]) else adata.layers[layer]
     )
-    sizes = counts.sum(axis=1, dtype=float)
+
+
+def moments_by_hand(
+    adata: ad.AnnData, layer: str, *, normalize: bool = True, size_factors: str = "cell"
+) -> np.ndarray:
+    counts = dense(adata, layer)
     if normalize:
+        counted_in = (layer,) if size_factors == "layer" else ("spliced", "unspliced")
+        sizes = sum(dense(adata, name).sum(axis=1, dtype=float) for name in counted_in)
         counts = counts * (np.median(sizes) / sizes)[:, None]
     answer = np.zeros(counts.shape)
     for i in range(adata.n_obs):
@@ -74,13 +81,15 @@ def moments_by_hand(adata: ad.AnnData, layer: str, *, normalize: bool = True) ->
 
 @pytest.mark.parametrize("as_sparse", [True, False], ids=["sparse", "dense"])
 @pytest.mark.parametrize("dtype", ["int64", "float32"])
-def test_moments_are_means_of_normalised_counts_over_neighbours(dtype, as_sparse):
+@pytest.mark.parametrize("size_factors", ["cell", "layer"])
+def test_moments_are_means_of_normalised_counts_over_neighbours(dtype, as_sparse, size_factors):
     adata = counted(dtype, as_sparse=as_sparse)
-    out = prepare(adata, SETTINGS)
+    out = prepare(adata, replace(SETTINGS, {"preparation": {"size_factors": size_factors}}))
     for key, layer in (("Ms", "spliced"), ("Mu", "unspliced")):
         assert isinstance(out.layers[key], np.ndarray)
         assert out.layers[key].dtype == np.float32
-        np.testing.assert_allclose(out.layers[key], moments_by_hand(adata, layer), rtol=1e-5)
+        expected = moments_by_hand(adata, layer, size_factors=size_factors)
+        np.testing.assert_allclose(out.layers[key], expected, rtol=1e-5)
         raw = adata.layers[layer].toarray() if as_sparse else adata.layers[layer]
         assert out.layers[layer].format == "csr"
         np.testing.assert_array_equal(out.layers[layer].toarray(), raw)
@@ -314,8 +323,9 @@ def test_real_counts_get_everything_a_fit_needs(raw_prepared, tmp_path):
 
 
 @pytest.mark.slow
-def test_real_moments_are_scvelos(raw, raw_prepared):
+def test_real_moments_are_scvelos(raw):
     scv.settings.verbosity = 0
+    raw_prepared = prepare(raw, replace(Settings(), {"preparation": {"size_factors": "layer"}}))
     expected = raw.copy()
     scv.pp.filter_and_normalize(expected, min_shared_counts=20)
     assert list(expected.var_names) == list(raw_prepared.var_names)

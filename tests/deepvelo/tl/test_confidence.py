@@ -1,0 +1,45 @@
+"""Confidence is high on a path and low where nothing moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from deepvelo import config, keys, pp, tl
+from deepvelo.datasets.simulation import simulate
+
+
+def fitted(kind):
+    settings = config.replace(config.Settings(), {"training": {"n_epochs": 60, "device": "cpu"}})
+    simulated = simulate(kind=kind, n_cells=300, n_genes=100, depth=600, seed=3)
+    prepared = pp.prepare(simulated, settings, cluster_key=keys.CLUSTERS)
+    tl.velocity(prepared, settings=settings)
+    return prepared, tl.direction_confidence(prepared, settings=settings)
+
+
+def test_moving_tissue_is_trusted_and_still_tissue_is_not():
+    (_, moving), (_, still) = fitted("cycle"), fitted("static")
+    assert np.median(moving.cells) > 0.4
+    assert np.median(still.cells) < 0.2
+    assert np.median(moving.genes) > np.median(still.genes)
+    for values in (*moving, *still):
+        assert ((values >= 0) & (values <= 1)).all()
+
+
+def test_velocity_against_the_counts_has_no_confidence():
+    prepared, before = fitted("cycle")
+    settings = config.Settings()
+    prepared.layers[keys.VELOCITY] = -prepared.layers[keys.VELOCITY]
+    after = tl.direction_confidence(prepared, settings=settings)
+    assert before.cells.mean() > 0.3
+    assert after.cells.mean() == pytest.approx(0, abs=0.02)
+
+
+def test_a_gene_without_velocity_has_no_confidence():
+    prepared, _ = fitted("linear")
+    for layer in (keys.VELOCITY, *keys.RATES):
+        prepared.layers[layer][:, 4] = np.nan
+    confidence = tl.direction_confidence(prepared, settings=config.Settings())
+    assert np.isnan(confidence.genes[4])
+    assert np.isfinite(np.delete(confidence.genes, 4)).all()
+    assert np.isfinite(confidence.cells).all()

@@ -1,0 +1,52 @@
+"""Smoothing on a graph of three cells, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sp
+from anndata import AnnData
+
+from deepvelo import config, keys, tl
+
+
+def three_cells():
+    adata = AnnData(np.zeros((3, 2), dtype=np.float32))
+    adata.obsp[keys.CONNECTIVITIES] = sp.csr_matrix(
+        np.array([[0, 1, 0], [1, 0, 0], [0, 0, 0]], dtype=np.float32)
+    )
+    adata.layers[keys.MS] = np.array([[0, 0], [2, 2], [4, 4]], dtype=np.float32)
+    adata.layers[keys.MU] = np.array([[1, 0], [3, 0], [5, 0]], dtype=np.float32)
+    return adata
+
+
+def settings(**graph):
+    return config.replace(config.Settings(), {"graph": {"n_components": 2, **graph}})
+
+
+def test_moments_are_averaged_as_often_as_asked():
+    s, u = tl.smooth_moments(three_cells(), settings(smooth_inputs=1))
+    assert s[:, 0].tolist() == [1, 1, 4]  # the last cell has no neighbours
+    assert u[:, 0].tolist() == [2, 2, 5]
+    s, _ = tl.smooth_moments(three_cells(), settings(smooth_inputs=0))
+    assert s[:, 0].tolist() == [0, 2, 4]
+
+
+def test_denoising_keeps_the_directions_in_which_cells_differ():
+    adata = three_cells()[:, [0, 1, 1]].copy()
+    adata.layers[keys.MS] = np.array([[0, 0, 0], [2, 2, 1], [4, 4, 0]], dtype=np.float32)
+    velocity = np.array([[1, 0, 0], [1, 1, 0], [1, -1, 3]], dtype=np.float32)
+    asked = settings(smooth_velocity=0, smooth_inputs=0, n_components=2, denoise_velocity=True)
+    # cells differ along (1, 1, 0) and (0, 0, 1)
+    expected = [[0.5, 0.5, 0], [1, 1, 0], [0, 0, 3]]
+    np.testing.assert_allclose(tl.smooth_velocity(adata, velocity, asked), expected, atol=1e-5)
+
+
+def test_genes_without_velocity_stay_without():
+    velocity = np.array([[1.0, np.nan], [3.0, np.nan], [5.0, np.nan]], dtype=np.float32)
+    adata = three_cells()
+    smoothed = tl.smooth_velocity(adata, velocity, settings(smooth_velocity=1, denoise_velocity=False))
+    assert smoothed[:, 0].tolist() == [2, 2, 5]
+    assert np.isnan(smoothed[:, 1]).all()
+    denoised = tl.smooth_velocity(adata, velocity, settings(smooth_velocity=1, denoise_velocity=True))
+    np.testing.assert_allclose(denoised[:, 0], [2, 2, 5], atol=1e-5)
+    assert np.isnan(denoised[:, 1]).all()
