@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test test-fast lint bench clean
+.PHONY: app test test-fast lint bench bench-accuracy clean
 
 app: $(VENV)/.installed
 	$(BIN)/deepvelo app
@@ -24,6 +24,10 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/views.py
+
+# The quoted table: every kind of tissue, both depths, the seeds 100 to 102.
+bench-accuracy: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/accuracy.py --json accuracy.json
 
 # The stamps are newer than the requirements only while the environment holds them.
 $(VENV)/.installed: requirements.txt pyproject.toml

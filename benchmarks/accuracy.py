@@ -1,0 +1,409 @@
+"""How close velocities come to the true ones, on simulated tissue: our presets, scVelo's modes, and what is possible.
+
+``python benchmarks/accuracy.py [--quick] [--kinds ...] [--depths ...] [--seeds ...] [--methods ...] [--ablations]
+[--cells 800] [--genes 200] [--jobs 2] [--json FILE]``
+
+Every data set is fitted in a process with one thread, ``--jobs`` of them at a time. The seeds 0 to 9 are for
+development; the quoted table comes from 100 to 102. The scores are those of `accuracy_scores`; ``own`` is over a
+method's own velocity genes, ``shared`` over the genes that all methods of a data set have.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from anndata import AnnData
+
+    from benchmarks.accuracy_methods import Case
+
+KINDS: Final = (
+    "linear", "branch", "branch_rates", "boost", "cycle", "unrelated", "batches", "static",
+)  # fmt: skip
+DEPTHS: Final = ("10x", "deep")
+SEEDS: Final = (100, 101, 102)
+THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+VERSIONS: Final = ("deepvelo-explorer", "torch", "torch-geometric", "scanpy", "scvelo", "anndata", "numpy")
+TABLE: Final = (
+    "cosine_own", "cosine_shared", "cosine_small", "cosine_large", "sign_own", "sign_shared", "rank_own",
+    "rank_shared", "boundary_own", "boundary_shared", "gamma", "auc", "pseudotime", "confidence",
+    "mean_confidence", "consistency", "reversed", "reversed_lineages", "seconds",
+)  # fmt: skip
+OF_ABLATIONS: Final = ("cosine_own", "sign_own", "rank_own", "reversed", "seconds")
+SHARE_TARGETS: Final = {"deep": 0.95, "10x": 0.92}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """The scores of one method on one data set; NaN where a score makes no sense."""
+
+    kind: str
+    depth: str
+    seed: int
+    method: str
+    n_genes_own: int
+    n_genes_shared: int
+    cosine_own: float
+    cosine_shared: float
+    cosine_small: float
+    """Over cells in groups of at most 40."""
+    cosine_large: float
+    cosine_by_lineage: dict[str, float]
+    sign_own: float
+    sign_shared: float
+    rank_own: float
+    rank_shared: float
+    boundary_own: float
+    boundary_shared: float
+    gamma: float
+    auc: float
+    pseudotime: float
+    confidence: float
+    """Spearman correlation of the stated confidence with the true cosine, over moving cells."""
+    mean_confidence: float
+    consistency: float
+    reversed: bool
+    """Whether the mean cosine is below 0."""
+    reversed_lineages: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One data set and what is fitted to it: all that a process has to be told."""
+
+    kind: str
+    depth: str
+    seed: int
+    n_cells: int
+    n_genes: int
+    methods: tuple[str, ...]
+    brief: bool = False
+    """Leave out the scores that need the velocity graph."""
+
+
+def measure(plan: Plan) -> list[Row]:
+    """Simulate, fit every method and score it, in this process."""
+    warnings.filterwarnings("ignore")
+    import numpy as np
+
+    from benchmarks import accuracy_methods
+    from deepvelo import keys
+
+    case = accuracy_methods.make_case(
+        plan.kind, plan.depth, seed=plan.seed, n_cells=plan.n_cells, n_genes=plan.n_genes
+    )
+    methods = accuracy_methods.METHODS | accuracy_methods.ABLATIONS
+    accuracy_methods.warm_up(case)
+    fitted, seconds = {}, {}
+    for name in plan.methods:
+        own = case.prepared.copy()
+        started = time.perf_counter()
+        if name in accuracy_methods.REFERENCES:
+            accuracy_methods.REFERENCES[name](own, case)
+        else:
+            methods[name](own, case.settings)
+        seconds[name] = time.perf_counter() - started
+        fitted[name] = own
+    shared = np.logical_and.reduce([own.var[keys.VELOCITY_GENES].to_numpy() for own in fitted.values()])
+    return [
+        Row(
+            kind=plan.kind,
+            depth=plan.depth,
+            seed=plan.seed,
+            method=name,
+            seconds=seconds[name],
+            **score(own, case, method=name, shared=shared, brief=plan.brief),
+        )
+        for name, own in fitted.items()
+    ]
+
+
+def score(fitted: AnnData, case: Case, *, method: str, shared: np.ndarray, brief: bool) -> dict[str, Any]:
+    """Everything in a `Row` but its name and time; ``brief`` leaves out what needs the velocity graph."""
+    import numpy as np
+
+    from benchmarks import accuracy_scores as scores
+    from deepvelo import keys, tl
+    from deepvelo.datasets.tissues import TISSUES
+
+    tissue = TISSUES[case.truth.uns[keys.SIMULATION]["kind"]]
+    estimate, truth = fitted.layers[keys.VELOCITY], case.velocity
+    own = fitted.var[keys.VELOCITY_GENES].to_numpy()
+    moving = scores.moving_genes(case.truth.layers[keys.TRUE_VELOCITY], case.truth.layers[keys.TRUE_ALPHA])
+    lineages = case.truth.obs[keys.LINEAGE].to_numpy().astype(str)
+    clusters = case.truth.obs[keys.CLUSTERS].to_numpy().astype(str)
+
+    cosine = scores.cosines(estimate, truth, genes=own)
+    by_lineage = scores.mean_by_group(cosine, lineages)
+    small, large = scores.small_and_large(cosine, clusters)
+    found: dict[str, Any] = {
+        "n_genes_own": int(own.sum()),
+        "n_genes_shared": int(shared.sum()),
+        "cosine_small": small,
+        "cosine_large": large,
+        "cosine_by_lineage": by_lineage,
+        "reversed": scores.mean(cosine) < 0,
+        "reversed_lineages": sum(value < 0 for value in by_lineage.values()),
+        "consistency": scores.mean(tl.consistency(estimate, fitted.obsp[keys.DISTANCES])),
+    }
+    moments = case.prepared.layers[keys.MS]
+    neighbors, edges = case.prepared.obsp[keys.DISTANCES].tocsr(), stage_edges(tissue)
+    for name, genes in (("own", own), ("shared", shared)):
+        boundary = scores.boundary_correctness(
+            estimate, moments, neighbors, clusters, edges=edges, genes=genes
+        )
+        found |= {
+            f"cosine_{name}": scores.mean(scores.cosines(estimate, truth, genes=genes)),
+            f"sign_{name}": scores.right_signs(estimate, truth, genes=genes & moving),
+            f"rank_{name}": scores.rank_correlation(estimate, truth, genes=genes & moving),
+            f"boundary_{name}": boundary if moving.any() else float("nan"),
+        }
+    found |= _score_rates(fitted, case, lineages=lineages)
+
+    agreement = mean_confidence = pseudotime = float("nan")
+    if not brief:
+        # A cycle has no beginning, and still tissue no time.
+        if moving.any() and not any(part.cycle for part in tissue.lineages):
+            tl.velocity_graph(fitted)
+            tl.velocity_pseudotime(fitted)
+            trees = np.array([roots(tissue)[name] for name in lineages])
+            times = (fitted.obs[keys.PSEUDOTIME].to_numpy(), case.truth.obs[keys.TRUE_TIME].to_numpy())
+            pseudotime = scores.mean_rank_agreement(*times, groups=trees)
+        confidence = stated_confidence(fitted, method=method)
+        if confidence is not None:
+            agreement = scores.rank_agreement(confidence, cosine)
+            mean_confidence = scores.mean(confidence)
+    return found | {
+        "pseudotime": pseudotime,
+        "confidence": agreement,
+        "mean_confidence": mean_confidence,
+    }
+
+
+def _score_rates(fitted: AnnData, case: Case, *, lineages: np.ndarray) -> dict[str, float]:
+    """How well differences in rates between lineages are found, by methods whose rates may differ."""
+    from benchmarks import accuracy_scores as scores
+    from deepvelo import keys, tl
+
+    differ = case.truth.var[keys.RATES_DIFFER].to_numpy()
+    if keys.BETA not in fitted.layers or not differ.any():
+        return {"gamma": float("nan"), "auc": float("nan")}
+    rna = case.prepared.layers[keys.MU], case.prepared.layers[keys.MS]
+    rates = fitted.layers[keys.BETA], fitted.layers[keys.GAMMA]
+    true_rates = case.truth.layers[keys.TRUE_BETA], case.truth.layers[keys.TRUE_GAMMA]
+    estimate, truth = (
+        scores.group_log_ratios(*which, *rna, groups=lineages) for which in (rates, true_rates)
+    )
+    unspliced, spliced = rna
+    velocity = fitted.layers[keys.VELOCITY]
+    multikinetic = tl.multikinetic_score(unspliced, spliced, velocity, groups=case.truth.obs[keys.CLUSTERS])
+    return {
+        "gamma": scores.difference_correlation(estimate, truth),
+        "auc": scores.area_under_curve(multikinetic, differ),
+    }
+
+
+def stated_confidence(fitted: AnnData, *, method: str) -> np.ndarray | None:
+    """How sure a method says it is of each cell, shape ``(n_cells,)``; None for one that does not say.
+
+    For scVelo's modes, also with smoothed velocities, its own measure.
+    """
+    from benchmarks.accuracy_methods import SCVELO, SMOOTHED_SCVELO
+    from deepvelo import keys, tl
+
+    if method in (*SCVELO, *SMOOTHED_SCVELO):
+        import scvelo as scv
+
+        scv.settings.verbosity = 0
+        if keys.VELOCITY_GRAPH not in fitted.uns:  # scVelo measures another confidence along, which takes it
+            tl.velocity_graph(fitted)
+        scv.tl.velocity_confidence(fitted)
+        return fitted.obs["velocity_confidence"].to_numpy()
+    return fitted.obs[keys.CONFIDENCE].to_numpy() if keys.CONFIDENCE in fitted.obs else None
+
+
+def stage_edges(tissue: Any) -> list[tuple[str, str]]:
+    """Which group turns into which: along lineages, from a parent's last to its children's first, round a cycle."""
+    by_name = {lineage.name: lineage for lineage in tissue.lineages}
+    edges = []
+    for lineage in tissue.lineages:
+        names = [stage.name for stage in lineage.stages]
+        if lineage.parent is not None:
+            names.insert(0, by_name[lineage.parent].stages[-1].name)
+        if lineage.cycle:
+            names.append(names[0])
+        edges += list(itertools.pairwise(names))
+    return edges
+
+
+def roots(tissue: Any) -> dict[str, str]:
+    """The lineage each lineage descends from in the end."""
+    found: dict[str, str] = {}
+    for lineage in tissue.lineages:  # parents come first
+        found[lineage.name] = found.get(lineage.parent, lineage.name)
+    return found
+
+
+def run(plans: Sequence[Plan], *, jobs: int, tell: Callable[[str], None] | None = None) -> pd.DataFrame:
+    """Rows of all plans, ``jobs`` data sets at a time, each in a process with one thread."""
+    import pandas as pd
+
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # new processes read it before they load a library
+    try:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            waiting = {pool.submit(measure, plan): plan for plan in plans}
+            rows = []
+            for number, done in enumerate(as_completed(waiting), start=1):
+                rows += [asdict(row) for row in done.result()]
+                if tell is not None:
+                    plan = waiting[done]
+                    tell(f"{number} of {len(plans)}: {plan.kind}, {plan.depth}, seed {plan.seed}")
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+    order = {method: i for plan in plans for i, method in enumerate(plan.methods)}
+    return pd.DataFrame(rows).sort_values(
+        ["kind", "depth", "method", "seed"],
+        key=lambda c: c.map(order) if c.name == "method" else c,
+        kind="stable",
+        ignore_index=True,
+    )
+
+
+def quick_plans() -> list[Plan]:
+    """Small data sets of three kinds, without the slow published preset: what the tests run."""
+    from benchmarks.accuracy_methods import METHODS, REFERENCES
+
+    methods = tuple(name for name in (*METHODS, *REFERENCES) if name != "published")
+    return [Plan(kind, "deep", 7, 500, 120, methods) for kind in ("branch_rates", "unrelated", "cycle")]
+
+
+def table(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Methods x scores of one kind and depth: mean over the seeds, with the spread where there is more than one."""
+    grouped = rows.groupby("method", sort=False)[[c for c in columns if rows[c].notna().any()]]
+    means, spreads = grouped.mean(), grouped.std()
+    text = means.map(lambda x: f"{x:.2f}")
+    if rows["seed"].nunique() > 1:
+        text += spreads.map(lambda x: f"±{x:.2f}")
+    counts = [c for c in ("reversed", "reversed_lineages") if c in text]
+    text[counts] = grouped.sum()[counts].astype(int).astype(str)
+    if "seconds" in text:
+        text["seconds"] = means["seconds"].map(lambda x: f"{x:.1f}")
+    return text.where(means.notna(), "-")
+
+
+def targets(rows: pd.DataFrame) -> pd.DataFrame:
+    """The default against what is possible and against the best of scVelo's modes, by kind and depth.
+
+    ``share`` is its cosine over that of the true velocity under the same smoothing; ``over_*`` what it has more than
+    the best scVelo mode, smoothed alike for the cosine, any for the others.
+    """
+    import pandas as pd
+
+    from benchmarks.accuracy_methods import SCVELO, SMOOTHED_SCVELO
+
+    found = []
+    for (kind, depth), of_set in rows[rows["kind"] != "static"].groupby(["kind", "depth"], sort=False):
+        means = of_set.groupby("method").mean(numeric_only=True)
+        if not {"default", "true_velocity"} <= set(means.index):
+            continue
+        entry: dict[str, Any] = {"kind": kind, "depth": depth}
+        entry["share"] = means.at["default", "cosine_own"] / means.at["true_velocity", "cosine_own"]
+        entry["target"] = SHARE_TARGETS[str(depth)]
+        smoothed = means.reindex(SMOOTHED_SCVELO)
+        entry["over_smoothed"] = means.at["default", "cosine_own"] - smoothed["cosine_own"].max()
+        any_scvelo = means.reindex([*SCVELO, *SMOOTHED_SCVELO])
+        for column in (f"{s}_{g}" for s in ("cosine", "sign", "rank", "boundary") for g in ("own", "shared")):
+            entry[f"over_{column}"] = means.at["default", column] - any_scvelo[column].max()
+        entry["reversed"] = int(of_set.loc[of_set["method"] == "default", "reversed"].sum())
+        found.append(entry)
+    return pd.DataFrame(found)
+
+
+def write(path: Path, rows: pd.DataFrame, *, seconds: float) -> None:
+    """Rows with what is needed to make them again; written aside, so that a file is never half one."""
+    contents = {
+        "command": " ".join(["python", *sys.argv]),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in VERSIONS},
+        "seconds": seconds,
+        "rows": json.loads(rows.to_json(orient="records")),  # NaN becomes null
+    }
+    aside = path.with_name(path.name + ".part")
+    aside.write_text(json.dumps(contents, indent=1), encoding="utf-8")
+    aside.replace(path)
+
+
+def main() -> None:
+    """Measure and print the tables."""
+    from benchmarks.accuracy_methods import ABLATIONS, METHODS, REFERENCES
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="three small data sets, under 3 minutes")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=DEPTHS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
+    parser.add_argument(
+        "--methods", nargs="+", choices=[*METHODS, *REFERENCES, *ABLATIONS], help="by default all"
+    )
+    parser.add_argument(
+        "--ablations", action="store_true", help="the default preset with one change at a time"
+    )
+    parser.add_argument("--cells", type=int, default=800)
+    parser.add_argument("--genes", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+
+    methods = tuple(args.methods or (ABLATIONS if args.ablations else (*METHODS, *REFERENCES)))
+    plans = [
+        Plan(kind, depth, seed, args.cells, args.genes, methods, brief=args.ablations)
+        for kind in args.kinds
+        for depth in args.depths
+        for seed in args.seeds
+    ]
+    started = time.perf_counter()
+    rows = run(
+        quick_plans() if args.quick else plans,
+        jobs=args.jobs,
+        tell=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    seconds = time.perf_counter() - started
+    for (kind, depth), of_set in rows.groupby(["kind", "depth"], sort=False):
+        n_genes = f"{of_set['n_genes_shared'].mean():.0f}"
+        print(f"\n{kind}, {depth}; {of_set['seed'].nunique()} seeds, {n_genes} shared genes")
+        print(table(of_set, OF_ABLATIONS if args.ablations else TABLE).to_string())
+    found = targets(rows)
+    if len(found):
+        print("\nThe default against the truth under the same smoothing, and against the best of scVelo")
+        print(found.to_string(index=False, float_format="{:.2f}".format))
+    print(f"\n{len(rows)} fits in {seconds:.0f} s")
+    if args.json:
+        write(args.json, rows, seconds=seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""What is compared: every method turns a prepared data set into velocities, as `deepvelo.tl` stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import numpy as np
+from anndata import AnnData
+
+from benchmarks.accuracy_scores import without_rounding
+from deepvelo import config, keys, pp, tl
+from deepvelo.config import Settings
+from deepvelo.datasets.simulation import simulate
+from deepvelo.datasets.tissue import Kind
+from deepvelo.tl.baselines import ScveloMode
+
+# Counts of a typical cell per gene: 2,000 over 3,000 genes, as 10x experiments have, and deep sequencing.
+Depth = Literal["10x", "deep"]
+COUNTS_PER_GENE: Final[dict[Depth, float]] = {"10x": 2000 / 3000, "deep": 6.0}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One simulated data set, ready for a fit, and the truth about its cells and genes."""
+
+    prepared: AnnData
+    truth: AnnData
+    """The same cells and genes with the layers and columns of `deepvelo.datasets.simulation.simulate`."""
+    settings: Settings
+    """The default preset with the data set's seed."""
+
+    @property
+    def velocity(self) -> np.ndarray:
+        """True ds/dt, in counts of a typical cell."""
+        exact = without_rounding(self.truth.layers[keys.TRUE_VELOCITY], self.truth.layers[keys.TRUE_ALPHA])
+        typical = float(np.median(self.truth.obs[keys.TRUE_SIZE]))
+        return np.asarray(exact * self.truth.uns[keys.CAPTURE] * typical, dtype=np.float32)
+
+
+def make_case(kind: Kind, depth: Depth, *, seed: int, n_cells: int, n_genes: int) -> Case:
+    """Simulate and prepare."""
+    settings = config.replace(config.Settings(), {"seed": seed, "training": {"device": "cpu"}})
+    per_cell = COUNTS_PER_GENE[depth] * n_genes
+    simulated = simulate(kind=kind, n_cells=n_cells, n_genes=n_genes, depth=per_cell, seed=seed)
+    prepared = pp.prepare(simulated, settings, cluster_key=keys.CLUSTERS)
+    return Case(prepared=prepared, truth=simulated[:, prepared.var_names].copy(), settings=settings)
+
+
+# A method changes the object it is given; the settings are the default preset's, with the seed of the data set.
+Method = Callable[[AnnData, Settings], None]
+
+
+def scvelo(mode: ScveloMode) -> Method:
+    """One of scVelo's modes as it is."""
+
+    def fit(prepared: AnnData, settings: Settings) -> None:
+        tl.scvelo_velocity(prepared, mode=mode)
+
+    return fit
+
+
+def scvelo_smoothed(mode: ScveloMode) -> Method:
+    """One of scVelo's modes with the default's smoothing, of the moments before and of the velocities after."""
+
+    def fit(prepared: AnnData, settings: Settings) -> None:
+        smooth_inputs(prepared, settings)
+        tl.scvelo_velocity(prepared, mode=mode)
+        smooth_velocity(prepared, prepared.layers[keys.VELOCITY], settings)
+
+    return fit
+
+
+def preset(base: Settings, changes: dict[str, Any] | None = None) -> Method:
+    """Our model with the settings given, and the data set's seed."""
+    changed = config.replace(base, changes or {})
+
+    def fit(prepared: AnnData, settings: Settings) -> None:
+        own = {"seed": settings.seed, "training": {"device": "cpu"}}
+        settings = config.replace(changed, own)
+        tl.velocity(prepared, settings=settings)
+        prepared.obs[keys.CONFIDENCE] = tl.direction_confidence(prepared, settings=settings).cells
+
+    return fit
+
+
+def true_rates(prepared: AnnData, case: Case) -> None:
+    """The true beta and gamma on the moments: what is left is the noise of the counts, under the same smoothing."""
+    smooth_inputs(prepared, case.settings)
+    beta, gamma = case.truth.layers[keys.TRUE_BETA], case.truth.layers[keys.TRUE_GAMMA]
+    velocity = beta * prepared.layers[keys.MU] - gamma * prepared.layers[keys.MS]
+    smooth_velocity(prepared, velocity, case.settings)
+    prepared.layers[keys.BETA], prepared.layers[keys.GAMMA] = beta, gamma
+    prepared.var[keys.VELOCITY_GENES] = True
+
+
+def true_velocity(prepared: AnnData, case: Case) -> None:
+    """The truth under the same smoothing: what any estimate on this graph could reach."""
+    smooth_velocity(prepared, case.velocity, case.settings)
+    prepared.var[keys.VELOCITY_GENES] = True
+
+
+def smooth_inputs(prepared: AnnData, settings: Settings) -> None:
+    """The moments averaged as the default averages them before a fit, in place."""
+    prepared.layers[keys.MS], prepared.layers[keys.MU] = tl.smooth_moments(prepared, settings)
+
+
+def smooth_velocity(prepared: AnnData, velocity: np.ndarray, settings: Settings) -> None:
+    """The velocity smoothed as the default's is, in place; its moments may be smoothed already."""
+    once = config.replace(settings, {"graph": {"smooth_inputs": 0}})
+    prepared.layers[keys.VELOCITY] = tl.smooth_velocity(prepared, np.asarray(velocity), once)
+
+
+def warm_up(case: Case) -> None:
+    """Have libraries load and compile outside the measurement."""
+    preset(config.Settings(), {"training": {"n_epochs": 1}})(case.prepared.copy(), case.settings)
+    scvelo_smoothed("stochastic")(case.prepared.copy(), case.settings)
+
+
+SMOOTHED_SCVELO: Final = ("steady_state+smooth", "stochastic+smooth", "dynamical+smooth")
+SCVELO: Final = ("steady_state", "stochastic", "dynamical")
+METHODS: Final[dict[str, Method]] = {
+    "steady_state": scvelo("steady_state"),
+    "stochastic": scvelo("stochastic"),
+    "dynamical": scvelo("dynamical"),
+    "steady_state+smooth": scvelo_smoothed("steady_state"),
+    "stochastic+smooth": scvelo_smoothed("stochastic"),
+    "dynamical+smooth": scvelo_smoothed("dynamical"),
+    "published": preset(config.PUBLISHED),
+    "default": preset(config.Settings()),
+}
+# What needs the truth, and so tells how far any method could come.
+REFERENCES: Final[dict[str, Callable[[AnnData, Case], None]]] = {
+    "true_rates": true_rates,
+    "true_velocity": true_velocity,
+}
+
+# The default preset with one thing changed: what each part of it brings.
+ABLATION_CHANGES: Final[dict[str, dict[str, Any]]] = {
+    "default": {},
+    "moments not smoothed": {"graph": {"smooth_inputs": 0}},
+    "velocity not averaged": {"graph": {"smooth_velocity": 0}},
+    "velocity not denoised": {"graph": {"denoise_velocity": False}},
+    "continuity in genes": {"objective": {"continuity": "genes"}},
+    "30 candidates": {"graph": {"n_candidates": 30}},
+    "direction term throughout": {"objective": {"direction_schedule": "published", "settle_every": 1}},
+    "no direction term": {"objective": {"direction_weight": 0.0}},
+    "du/dt not fitted": {"objective": {"unspliced_velocity": False}},
+    "random start": {"network": {"start": "random"}},
+    "inputs not standardised": {"network": {"standardize_inputs": False}},
+    "dropout 0.2": {"network": {"dropout": 0.2}},
+    "300 epochs": {"training": {"n_epochs": 300, "learning_rate_decay": 0.99}},
+}
+ABLATIONS: Final[dict[str, Method]] = {
+    name: preset(config.Settings(), changes) for name, changes in ABLATION_CHANGES.items()
+}
