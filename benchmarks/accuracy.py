@@ -294,11 +294,12 @@ def run(plans: Sequence[Plan], *, jobs: int, tell: Callable[[str], None] | None 
 
 
 def quick_plans() -> list[Plan]:
-    """Small data sets of three kinds, without the slow published preset: what the tests run."""
+    """Small data sets of three kinds, two seeds each, without the slow published preset: what the tests run."""
     from benchmarks.accuracy_methods import METHODS, REFERENCES
 
     methods = tuple(name for name in (*METHODS, *REFERENCES) if name != "published")
-    return [Plan(kind, "deep", 7, 500, 120, methods) for kind in ("branch_rates", "unrelated", "cycle")]
+    kinds = ("branch_rates", "unrelated", "cycle")
+    return [Plan(kind, "deep", seed, 500, 120, methods) for kind in kinds for seed in (0, 1)]
 
 
 def table(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -50,6 +50,15 @@ def test_an_induction_moves_forward():
     assert (velocity[:40] > 0).float().mean() > 0.95
 
 
+def test_the_order_of_the_cells_changes_nothing():
+    spliced, unspliced = moving_cells()
+    order = torch.randperm(len(spliced), generator=torch.Generator().manual_seed(1))
+    in_order = train(spliced, unspliced, settings=SETTINGS).rates
+    shuffled = train(spliced[order], unspliced[order], settings=SETTINGS).rates
+    for one, other in zip(in_order, shuffled, strict=True):
+        assert torch.allclose(one[order], other, atol=1e-5)
+
+
 def test_same_seed_same_answer_bit_for_bit_and_another_seed_another():
     spliced, unspliced = moving_cells()
     first, second = (train(spliced, unspliced, settings=SETTINGS) for _ in range(2))
