@@ -120,6 +120,7 @@ def rows() -> dict[str, Row]:
     return {row.method: row for row in measure(plan)}
 
 
+@pytest.mark.slow
 def test_the_truth_scores_as_true(rows):
     truth = rows["true_velocity"]
     assert truth.n_genes_own > truth.n_genes_shared > 0
@@ -134,6 +135,7 @@ def test_the_truth_scores_as_true(rows):
     assert -1 <= rows["steady_state"].confidence <= 1
 
 
+@pytest.mark.slow
 def test_true_rates_are_found_to_differ_where_they_do():
     (row,) = measure(Plan("branch_rates", "deep", 0, 150, 60, ("true_rates",)))
     assert row.gamma == pytest.approx(1, abs=1e-3)

@@ -50,6 +50,7 @@ def test_steady_state_velocity_is_what_lies_above_the_line():
     assert np.isnan(velocity[:, 2]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 def test_velocity_is_finite_in_velocity_genes_and_nan_in_the_others(cells, mode, capsys):
     adata = cells.copy()
