@@ -67,7 +67,7 @@ def scvelo_smoothed(mode: ScveloMode) -> Method:
     def fit(prepared: AnnData, settings: Settings) -> None:
         smooth_inputs(prepared, settings)
         tl.scvelo_velocity(prepared, mode=mode)
-        smooth_velocity(prepared, prepared.layers[keys.VELOCITY], settings)
+        set_velocity(prepared, prepared.layers[keys.VELOCITY], settings)
 
     return fit
 
@@ -90,14 +90,15 @@ def true_rates(prepared: AnnData, case: Case) -> None:
     smooth_inputs(prepared, case.settings)
     beta, gamma = case.truth.layers[keys.TRUE_BETA], case.truth.layers[keys.TRUE_GAMMA]
     velocity = beta * prepared.layers[keys.MU] - gamma * prepared.layers[keys.MS]
-    smooth_velocity(prepared, velocity, case.settings)
+    set_velocity(prepared, velocity, case.settings)
     prepared.layers[keys.BETA], prepared.layers[keys.GAMMA] = beta, gamma
     prepared.var[keys.VELOCITY_GENES] = True
 
 
 def true_velocity(prepared: AnnData, case: Case) -> None:
     """The truth under the same smoothing: what any estimate on this graph could reach."""
-    smooth_velocity(prepared, case.velocity, case.settings)
+    smooth_inputs(prepared, case.settings)
+    set_velocity(prepared, case.velocity, case.settings)
     prepared.var[keys.VELOCITY_GENES] = True
 
 
@@ -106,10 +107,11 @@ def smooth_inputs(prepared: AnnData, settings: Settings) -> None:
     prepared.layers[keys.MS], prepared.layers[keys.MU] = tl.smooth_moments(prepared, settings)
 
 
-def smooth_velocity(prepared: AnnData, velocity: np.ndarray, settings: Settings) -> None:
-    """The velocity smoothed as the default's is, in place; its moments may be smoothed already."""
-    once = config.replace(settings, {"graph": {"smooth_inputs": 0}})
-    prepared.layers[keys.VELOCITY] = tl.smooth_velocity(prepared, np.asarray(velocity), once)
+def set_velocity(prepared: AnnData, velocity: np.ndarray, settings: Settings) -> None:
+    """The velocity, smoothed as the default's is; the moments are those of `smooth_inputs`."""
+    prepared.layers[keys.VELOCITY] = tl.smooth_velocity(
+        prepared, np.asarray(velocity), moments=prepared.layers[keys.MS], settings=settings
+    )
 
 
 def warm_up(case: Case) -> None:

@@ -125,7 +125,8 @@ class GraphConfig:
             title="Candidate neighbours",
             description=(
                 "Among this many similar cells the model looks for each cell's future and past. "
-                "Higher reaches further along a lineage and averages out noise; too high reaches into other cell types."
+                "Higher reaches further along a lineage and averages out noise; too high reaches into other cell types. "
+                "In a small data set they are fewer: see the share as candidates."
             ),
         ),
     ] = 120

@@ -43,8 +43,8 @@ def prepare(adata: AnnData, settings: Settings, *, cluster_key: str | None = Non
 
     Objects that bring ``Ms`` and ``Mu`` keep them and their genes, unless
     ``settings.preparation.recompute_moments``. Otherwise genes are filtered by shared counts, both layers
-    are size-normalised to the median cell by the size factors that ``settings.preparation`` names, the most variable genes are chosen by the dispersion of
-    log-normalised spliced counts, and moments are means over the neighbours, as in scVelo. A whole
+    are size-normalised to the median cell by the size factors that ``settings.preparation`` names, the most
+    variable genes are chosen by the dispersion of log-normalised spliced counts, and moments are means over the neighbours, as in scVelo. A whole
     neighbour graph, principal components, embeddings and groups that come with the object are kept in
     either case; missing ones are computed.
 

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from deepvelo import checks, keys, matrices
 from deepvelo.errors import InputError
-from deepvelo.tl.graph import _quiet
+from deepvelo.tl.graph import quiet
 
 ScveloMode = Literal["steady_state", "stochastic", "dynamical"]
 
@@ -51,7 +51,7 @@ def scvelo_velocity(adata: AnnData, *, mode: ScveloMode) -> None:
 
     _require(adata, mode)
     _forget(adata)
-    with _quiet():
+    with quiet():
         if mode == "dynamical":
             # One job: with more, every process gets a copy of the data.
             scv.tl.recover_dynamics(adata, n_jobs=1, show_progress_bar=False)

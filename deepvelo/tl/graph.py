@@ -20,7 +20,7 @@ def velocity_graph(adata: AnnData) -> None:
 
     adata.uns[keys.VELOCITY_PARAMS] = {"mode": "deepvelo", "perc": [5, 95]}
     # One job: two are slower than one, the data are copied to each.
-    with _quiet():
+    with quiet():
         scv.tl.velocity_graph(adata, n_jobs=1, show_progress_bar=False)
 
 
@@ -34,7 +34,7 @@ def velocity_embedding(adata: AnnData, *, basis: str) -> np.ndarray:
     """
     import scvelo as scv
 
-    with _quiet():
+    with quiet():
         scv.tl.velocity_embedding(adata, basis=basis.removeprefix("X_"))
     return np.asarray(adata.obsm[keys.velocity_embedding(basis)])
 
@@ -43,12 +43,12 @@ def velocity_pseudotime(adata: AnnData) -> None:
     """Position along the flow of the velocity graph, 0 to 1, by scVelo; sets ``obs["velocity_pseudotime"]``."""
     import scvelo as scv
 
-    with _quiet():
+    with quiet():
         scv.tl.velocity_pseudotime(adata)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keeps scVelo from printing to the terminal."""
     import scvelo as scv
 

@@ -31,9 +31,9 @@ def smooth_moments(adata: AnnData, settings: Settings) -> tuple[np.ndarray, np.n
 
 
 def smooth_velocity(
-    adata: AnnData, velocity: np.ndarray, settings: Settings, *, unspliced: bool = False
+    adata: AnnData, velocity: np.ndarray, *, moments: np.ndarray, settings: Settings
 ) -> np.ndarray:
-    """Velocities averaged over the neighbour graph, then reduced to the principal components of expression.
+    """Velocities averaged over the neighbour graph, then reduced to the principal components of the moments.
 
     As often as ``settings.graph.smooth_velocity`` says, and with ``settings.graph.denoise_velocity`` only. Any
     method's velocities can be given, to compare methods at equal smoothing.
@@ -41,9 +41,9 @@ def smooth_velocity(
     Parameters
     ----------
     velocity
-        ds/dt, shape ``(n_cells, n_genes)``; a gene that is NaN stays NaN.
-    unspliced
-        The velocities are du/dt: the components are those of unspliced expression.
+        ds/dt or du/dt, shape ``(n_cells, n_genes)``; a gene that is NaN stays NaN.
+    moments
+        The spliced or unspliced moments they were fitted to, as `smooth_moments` gives them, same shape.
     """
     from deepvelo.model.graph import principal_components
 
@@ -51,7 +51,6 @@ def smooth_velocity(
     finite = np.isfinite(smoothed).all(axis=0)
     if not settings.graph.denoise_velocity or not finite.any():
         return smoothed
-    moments = smooth_moments(adata, settings)[int(unspliced)]
     components = principal_components(
         _tensor(moments[:, finite]), n_components=settings.graph.n_components, seed=settings.seed
     )

@@ -61,10 +61,9 @@ def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = N
     for key, values in zip(
         (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES), (v, v_u, alpha, beta, gamma), strict=True
     ):
-        layer = np.full(adata.shape, np.nan, dtype=np.float32)
-        layer[:, used] = values.numpy()
-        if key in (keys.VELOCITY, keys.VELOCITY_U):
-            layer = smooth_velocity(adata, layer, settings, unspliced=key == keys.VELOCITY_U)
-        adata.layers[key] = layer
+        adata.layers[key] = np.full(adata.shape, np.nan, dtype=np.float32)
+        adata.layers[key][:, used] = values.numpy()
+    for key, moments in ((keys.VELOCITY, spliced), (keys.VELOCITY_U, unspliced)):
+        adata.layers[key] = smooth_velocity(adata, adata.layers[key], moments=moments, settings=settings)
     adata.var[keys.VELOCITY_GENES] = used
     return fit

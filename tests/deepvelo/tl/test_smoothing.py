@@ -38,15 +38,19 @@ def test_denoising_keeps_the_directions_in_which_cells_differ():
     asked = settings(smooth_velocity=0, smooth_inputs=0, n_components=2, denoise_velocity=True)
     # cells differ along (1, 1, 0) and (0, 0, 1)
     expected = [[0.5, 0.5, 0], [1, 1, 0], [0, 0, 3]]
-    np.testing.assert_allclose(tl.smooth_velocity(adata, velocity, asked), expected, atol=1e-5)
+    smoothed = tl.smooth_velocity(adata, velocity, moments=adata.layers[keys.MS], settings=asked)
+    np.testing.assert_allclose(smoothed, expected, atol=1e-5)
 
 
 def test_genes_without_velocity_stay_without():
     velocity = np.array([[1.0, np.nan], [3.0, np.nan], [5.0, np.nan]], dtype=np.float32)
     adata = three_cells()
-    smoothed = tl.smooth_velocity(adata, velocity, settings(smooth_velocity=1, denoise_velocity=False))
+    moments = adata.layers[keys.MS]
+    asked = settings(smooth_velocity=1, denoise_velocity=False)
+    smoothed = tl.smooth_velocity(adata, velocity, moments=moments, settings=asked)
     assert smoothed[:, 0].tolist() == [2, 2, 5]
     assert np.isnan(smoothed[:, 1]).all()
-    denoised = tl.smooth_velocity(adata, velocity, settings(smooth_velocity=1, denoise_velocity=True))
+    asked = settings(smooth_velocity=1, denoise_velocity=True)
+    denoised = tl.smooth_velocity(adata, velocity, moments=moments, settings=asked)
     np.testing.assert_allclose(denoised[:, 0], [2, 2, 5], atol=1e-5)
     assert np.isnan(denoised[:, 1]).all()
