@@ -42,10 +42,15 @@ class Case:
 def make_case(kind: Kind, depth: Depth, *, seed: int, n_cells: int, n_genes: int) -> Case:
     """Simulate and prepare."""
     settings = config.replace(config.Settings(), {"seed": seed, "training": {"device": "cpu"}})
+    counts = simulated(kind, depth, seed=seed, n_cells=n_cells, n_genes=n_genes)
+    prepared = pp.prepare(counts, settings, cluster_key=keys.CLUSTERS)
+    return Case(prepared=prepared, truth=counts[:, prepared.var_names].copy(), settings=settings)
+
+
+def simulated(kind: Kind, depth: Depth, *, seed: int, n_cells: int, n_genes: int) -> AnnData:
+    """Counts of a tissue at a depth, with the truth."""
     per_cell = COUNTS_PER_GENE[depth] * n_genes
-    simulated = simulate(kind=kind, n_cells=n_cells, n_genes=n_genes, depth=per_cell, seed=seed)
-    prepared = pp.prepare(simulated, settings, cluster_key=keys.CLUSTERS)
-    return Case(prepared=prepared, truth=simulated[:, prepared.var_names].copy(), settings=settings)
+    return simulate(kind=kind, n_cells=n_cells, n_genes=n_genes, depth=per_cell, seed=seed)
 
 
 # A method changes the object it is given; the settings are the default preset's, with the seed of the data set.
@@ -146,7 +151,11 @@ ABLATION_CHANGES: Final[dict[str, dict[str, Any]]] = {
     "velocity not denoised": {"graph": {"denoise_velocity": False}},
     "continuity in genes": {"objective": {"continuity": "genes"}},
     "30 candidates": {"graph": {"n_candidates": 30}},
-    "direction term throughout": {"objective": {"direction_schedule": "published", "settle_every": 1}},
+    "no shared rates": {"objective": {"shared_rate_passes": 0}},
+    "settled every 4th epoch": {"objective": {"settle_every": 4}},
+    "direction term throughout": {
+        "objective": {"direction_schedule": "published", "settle_every": 1, "direction_weight": 18.0}
+    },
     "no direction term": {"objective": {"direction_weight": 0.0}},
     "du/dt not fitted": {"objective": {"unspliced_velocity": False}},
     "random start": {"network": {"start": "random"}},

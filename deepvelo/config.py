@@ -60,7 +60,17 @@ class PreparationConfig:
             title="Principal components",
             description=("How many principal components decide which cells are alike."),
         ),
-    ] = 30
+    ] = 20
+    neighbors_from: Annotated[
+        Literal["both", "spliced"],
+        Field(
+            title="Cells compared in",
+            description=(
+                "both: cells are alike when their spliced and their unspliced RNA are, so that a cell switching a gene "
+                "on is not averaged with one switching it off; spliced: as scVelo does."
+            ),
+        ),
+    ] = "both"
     n_neighbors: Annotated[
         int,
         Field(
@@ -194,6 +204,10 @@ class GraphConfig:
             return self.n_candidates
         return min(self.n_candidates, max(2, round(self.candidate_share * n_cells)))
 
+    def surroundings_of(self, n_cells: int) -> int:
+        """How many other cells share rates with a cell before the training: twice the candidates, if there are so many."""
+        return min(2 * self.candidates_of(n_cells), n_cells - 1)
+
 
 @dataclass(frozen=True, kw_only=True, config=_STRICT)
 class NetworkConfig:
@@ -287,15 +301,28 @@ class ObjectiveConfig:
     settle_every: Annotated[
         int,
         Field(
-            ge=1,
+            ge=0,
             le=1000,
             title="Settle every",
             description=(
-                "After how many epochs each cell's future and past are chosen anew; they change slowly. "
-                "The published schedule does so in every epoch."
+                "After how many epochs each cell's future and past are chosen anew. 0: once, before the training, from "
+                "the velocity it starts with, and they stay. The published schedule does so in every epoch."
             ),
         ),
-    ] = 4
+    ] = 0
+    shared_rate_passes: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=20,
+            title="Passes with shared rates",
+            description=(
+                "Before the training, so often: each cell's surroundings get the rates that together explain the way "
+                "ahead best, and future and past are chosen anew from the velocity with those rates. It turns arrows "
+                "round that no rates of a whole region could explain. 0 as in the paper."
+            ),
+        ),
+    ] = 2
     lambda_u: Annotated[
         float,
         Field(
@@ -327,10 +354,11 @@ class ObjectiveConfig:
             le=1000,
             title="Direction weight",
             description=(
-                "Weight of both correlation terms against continuity. At 0 the sign of the arrows is left to luck."
+                "Weight of both correlation terms against continuity. Higher pulls every gene towards one steady-state "
+                "line for all cells; with a random start and 0 the sign of the arrows is luck."
             ),
         ),
-    ] = 18.0
+    ] = 1.0
     direction_schedule: Annotated[
         Literal["annealed", "published"],
         Field(
@@ -431,7 +459,7 @@ class Settings:
 
 PUBLISHED = Settings(
     preset="published",
-    preparation=PreparationConfig(size_factors="layer"),
+    preparation=PreparationConfig(n_components=30, neighbors_from="spliced", size_factors="layer"),
     # The release counts the cell itself: 20 neighbours are 19, 30 candidates 29.
     graph=GraphConfig(
         n_neighbors=19,
@@ -452,6 +480,8 @@ PUBLISHED = Settings(
     objective=ObjectiveConfig(
         continuity="genes",
         settle_every=1,
+        shared_rate_passes=0,
+        direction_weight=18.0,
         direction_schedule="published",
         unspliced_velocity=False,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 from typing import NamedTuple
 
@@ -9,8 +10,9 @@ import torch
 from torch import Tensor
 
 from deepvelo.config import ObjectiveConfig
+from deepvelo.model.candidates import average
 from deepvelo.model.gcn import RateNetwork, Rates
-from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
+from deepvelo.model.kinetics import shared_rates, spliced_velocity, unspliced_velocity
 from deepvelo.model.objective import Correlation, direction_loss, direction_weight, squared_misses
 from deepvelo.model.targets import Targets
 
@@ -73,6 +75,37 @@ class BlockedObjective:
         starts = range(0, self.n_genes, GENES_PER_BLOCK)
         self.blocks = [Block(slice(start, start + GENES_PER_BLOCK), spliced, unspliced) for start in starts]
 
+    @torch.no_grad()
+    def settle_before_training(
+        self, network: RateNetwork, features: Tensor, edge_index: Tensor, *, surroundings: Tensor
+    ) -> None:
+        """Settle each cell's future and past from the velocity a network starts with, and refine them.
+
+        In every pass, the way ahead that the last one found is explained by rates that the cell's surroundings share;
+        future and past are settled anew from the velocity with those rates. A direction that holds in single cells
+        by chance finds no such rates and is outvoted.
+
+        Parameters
+        ----------
+        surroundings
+            Takes the mean over the cells that share rates, as `Candidates.surrounding` gives it.
+        """
+        hidden = network.hidden(features, edge_index)
+        self._settle(lambda block: block.velocity(network.rates(hidden, block.genes)))
+
+        def with_shared_rates(block: Block) -> Tensor:
+            ahead, behind = (side[:, : block.spliced.shape[1]] for side in self.targets.of(block))
+            beta, gamma = shared_rates(
+                (ahead - behind) / 2,
+                block.unspliced,
+                block.spliced,
+                mean=lambda values: average(surroundings, values),
+            )
+            return spliced_velocity(block.unspliced, block.spliced, beta=beta, gamma=gamma)
+
+        for _ in range(self.config.shared_rate_passes):
+            self._settle(with_shared_rates)
+
     def backward(
         self, network: RateNetwork, features: Tensor, edge_index: Tensor, *, epoch: int, share_done: float
     ) -> EpochTerms:
@@ -85,8 +118,8 @@ class BlockedObjective:
         hidden = network.hidden(features, edge_index)
         leaf = hidden.detach().requires_grad_()
         direction = 0.0
-        published = self.config.direction_schedule == "published"
-        if published or (epoch - 1) % self.config.settle_every == 0:
+        every = 1 if self.config.direction_schedule == "published" else self.config.settle_every
+        if every and (epoch - 1) % every == 0:
             direction = self._survey(network, leaf.detach())
         weight = direction_weight(
             direction, n_columns=self.n_columns, share_done=share_done, config=self.config
@@ -125,14 +158,21 @@ class BlockedObjective:
         """
         pearson = torch.zeros(2).to(hidden)
         published = self.config.direction_schedule == "published"
+
+        def velocity_of(block: Block) -> Tensor:
+            velocity = block.velocity(network.rates(hidden, block.genes))
+            if published:
+                pearson.add_(block.pearson(velocity) / self.n_genes)
+            return velocity
+
+        self._settle(velocity_of)
+        return float(direction_loss(pearson, self.config)) if published else 0.0
+
+    def _settle(self, velocity_of: Callable[[Block], Tensor]) -> None:
         self.targets.clear()
         for block in self.blocks:
-            velocity = block.velocity(network.rates(hidden, block.genes))
-            self.targets.add(velocity, block)
-            if published:
-                pearson += block.pearson(velocity) / self.n_genes
+            self.targets.add(velocity_of(block), block)
         self.targets.settle()
-        return float(direction_loss(pearson, self.config)) if published else 0.0
 
     def _continuity(self, block: Block, velocity: Tensor, rates: Rates) -> Tensor:
         """L+ and L- of one block, shape ``(2,)``: means over all cells and columns, scaled by half the root of n_genes."""

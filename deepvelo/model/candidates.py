@@ -82,6 +82,11 @@ class Candidates:
         """
         return self.displacing(chosen.to(dtype) / (chosen.sum(dim=1, keepdim=True) + TINY))
 
+    def surrounding(self, *, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Sparse matrix that takes the mean over the candidates and the cell itself; apply it with `average`."""
+        size = self.n_candidates + 1
+        return self._matrix(torch.full_like(self._columns, 1 / size, dtype=dtype))
+
     def displacing(self, weight: Tensor) -> Tensor:
         """Sparse matrix whose product with expression x is the sum of ``weight_ij (x_j - x_i)`` over the candidates.
 

@@ -52,14 +52,14 @@ class RateNetwork(nn.Module):
         self.rate_layer = nn.Linear(sizes[-1], 3 * n_genes)
 
     def start_from(self, rates: tuple[Tensor, Tensor, Tensor]) -> None:
-        """Begin near one alpha, beta and gamma per gene, each of shape ``(n_genes,)``, the same for all cells."""
+        """Begin at one alpha, beta and gamma per gene, each of shape ``(n_genes,)``, the same for all cells."""
         wanted = torch.cat(rates)
         with torch.no_grad():
             # The inverse of softplus; written so that large rates do not overflow.
             start = wanted + torch.log(-torch.expm1(-wanted)) if self.nonnegative else wanted
             self.rate_layer.bias.copy_(start)
-            # Small, so that the cells' own rates grow out of the common ones.
-            self.rate_layer.weight.mul_(0.1)
+            # Velocity is a small difference of large numbers: the slightest random rates would drown it.
+            self.rate_layer.weight.zero_()
 
     def hidden(self, features: Tensor, edge_index: Tensor) -> Tensor:
         """The last H of eq. 2."""

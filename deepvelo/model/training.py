@@ -70,7 +70,10 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     device = choose_device(settings.training.device)
     components = principal_components(spliced, n_components=settings.graph.n_components, seed=settings.seed)
     n_neighbors, n_candidates = settings.graph.n_neighbors, settings.graph.candidates_of(len(spliced))
-    neighbors = nearest_neighbors(components.scores, n_neighbors=max(n_neighbors, n_candidates))
+    n_surrounding = settings.graph.surroundings_of(len(spliced))
+    neighbors = nearest_neighbors(
+        components.scores, n_neighbors=max(n_neighbors, n_candidates, n_surrounding)
+    )
     candidates = Candidates(neighbors[:, :n_candidates].to(device))
     objective = BlockedObjective(
         spliced.to(device),
@@ -83,6 +86,9 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     )
     network, features, edge_index = network.to(device), features.to(device), edge_index.to(device)
 
+    if settings.objective.settle_every == 0:
+        surroundings = Candidates(neighbors[:, :n_surrounding].to(device)).surrounding()
+        objective.settle_before_training(network, features, edge_index, surroundings=surroundings)
     n_epochs = settings.training.n_epochs
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.training.learning_rate, amsgrad=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=settings.training.learning_rate_decay)

@@ -44,9 +44,10 @@ def prepare(adata: AnnData, settings: Settings, *, cluster_key: str | None = Non
     Objects that bring ``Ms`` and ``Mu`` keep them and their genes, unless
     ``settings.preparation.recompute_moments``. Otherwise genes are filtered by shared counts, both layers
     are size-normalised to the median cell by the size factors that ``settings.preparation`` names, the most
-    variable genes are chosen by the dispersion of log-normalised spliced counts, and moments are means over the neighbours, as in scVelo. A whole
-    neighbour graph, principal components, embeddings and groups that come with the object are kept in
-    either case; missing ones are computed.
+    variable genes are chosen by the dispersion of log-normalised spliced counts, and moments are means over
+    the neighbours, as in scVelo. Cells are compared in the log-normalised layers that
+    ``settings.preparation.neighbors_from`` names. A whole neighbour graph, principal components, embeddings
+    and groups that come with the object are kept in either case; missing ones are computed.
 
     Parameters
     ----------
@@ -146,7 +147,8 @@ def _keep_moments(out: AnnData, settings: Settings, notes: list[str]) -> AnnData
     if not (finite & present).all():
         out = out[:, finite & present].copy()
     if keys.X_PCA not in out.obsm:
-        _principal_components(out, np.log1p(out.layers[keys.MS]), settings)
+        logged = [np.log1p(out.layers[key]) for key in (keys.MS, keys.MU)]
+        _principal_components(out, np.hstack(logged[: _n_compared(settings)]), settings)
     if not checks.has_neighbors(out):
         _neighbors(out, settings)
         notes.append("The neighbour graph was computed anew; the moments are those of the file.")
@@ -187,15 +189,21 @@ def _compute_moments(out: AnnData, settings: Settings, notes: list[str]) -> AnnD
     out = out[:, np.flatnonzero(enough)[variable]].copy()
     out.X = logged.X[:, variable]
     out.uns["log1p"] = {}
+    normalized = {key: _normalized(out.layers[key], sizes[key], normalize=normalize) for key in sizes}
     if keys.X_PCA not in out.obsm:
-        _principal_components(out, out.X, settings)
+        compared = [layer.log1p() for layer in normalized.values()][: _n_compared(settings)]
+        _principal_components(out, sparse.hstack(compared, format="csr"), settings)
     if not checks.has_neighbors(out):
         _neighbors(out, settings)
     mean = get_connectivities(out)  # rows sum to 1: a cell and its neighbours, equally weighted
     for moments, counts in ((keys.MS, keys.SPLICED), (keys.MU, keys.UNSPLICED)):
-        normalized = _normalized(out.layers[counts], sizes[counts], normalize=normalize)
-        out.layers[moments] = (mean @ normalized).toarray().astype(np.float32, copy=False)
+        out.layers[moments] = (mean @ normalized[counts]).toarray().astype(np.float32, copy=False)
     return out
+
+
+def _n_compared(settings: Settings) -> int:
+    """In how many of the layers, spliced first, cells are compared."""
+    return 2 if settings.preparation.neighbors_from == "both" else 1
 
 
 def _normalized(counts: sparse.csr_matrix, sizes: np.ndarray, *, normalize: bool) -> sparse.csr_matrix:

@@ -11,7 +11,8 @@ from deepvelo.model import blocks
 from deepvelo.model.blocks import BlockedObjective
 from deepvelo.model.candidates import Candidates
 from deepvelo.model.gcn import RateNetwork, Rates
-from deepvelo.model.graph import principal_components
+from deepvelo.model.graph import nearest_neighbors, principal_components
+from deepvelo.model.kinetics import spliced_velocity
 from deepvelo.model.targets import ComponentTargets, GeneTargets
 
 
@@ -118,6 +119,7 @@ def test_gradient_matches_finite_differences(monkeypatch, unspliced, continuity)
         lambda_u=0.7,
         lambda_s=1.3,
         direction_weight=2.0,
+        settle_every=4,
         unspliced_velocity=unspliced,
         continuity=continuity,
     )
@@ -148,13 +150,62 @@ def test_gradient_reaches_the_network(monkeypatch):
     gradients = []
     for per_block in (6, 2):
         monkeypatch.setattr(blocks, "GENES_PER_BLOCK", per_block)
-        objective, _ = small_problem(ObjectiveConfig(direction_weight=3.0))
+        objective, _ = small_problem(ObjectiveConfig(direction_weight=3.0, settle_every=1))
         network.zero_grad()
         objective.backward(network, features, edge_index, epoch=1, share_done=0.0)
         gradients.append([parameter.grad.clone() for parameter in network.parameters()])
     for one, other in zip(*gradients, strict=True):
         assert torch.allclose(one, other)
         assert one.abs().sum() > 0
+
+
+def relaxing_cells():
+    """Cells on the way to a steady state under one beta and gamma a gene: u, s and the true ds/dt."""
+    time = torch.linspace(0, 3, 60)[:, None]
+    level = torch.tensor([1.0, 2.0, 3.0, 4.0, 0.5, 1.5])
+    beta, gamma = torch.ones(6), torch.tensor([0.4, 0.8, 1.6, 0.6, 2.0, 1.2])
+    switched_on = torch.tensor([1.0, 0.0, 1.0, 0.0, 1.0, 0.0])
+    decayed = torch.exp(-time)
+    unspliced = level * torch.where(switched_on > 0, 1 - decayed, decayed)
+    down = torch.exp(-gamma * time)
+    between = (down - decayed) / (1 - gamma)
+    up = level / gamma * (1 - down) - level * between
+    spliced = torch.where(switched_on > 0, up, level / gamma * down + level * between)
+    return unspliced, spliced, spliced_velocity(unspliced, spliced, beta=beta, gamma=gamma)
+
+
+@pytest.mark.parametrize("passes", [0, 2])
+def test_shared_rates_outvote_arrows_that_point_backwards(passes):
+    unspliced, spliced, true = relaxing_cells()
+    components = [principal_components(x, n_components=3, seed=0) for x in (spliced, unspliced)]
+    neighbors = nearest_neighbors(components[0].scores, n_neighbors=40)
+    config = ObjectiveConfig(settle_every=0, shared_rate_passes=passes)
+    targets = ComponentTargets(Candidates(neighbors[:, :8]), *components)
+    objective = BlockedObjective(spliced, unspliced, targets, config=config)
+
+    # A start that turns the arrows of every fifth cell round: all unspliced counts as removed there.
+    backwards = torch.zeros(60, 1, dtype=torch.bool)
+    backwards[::5] = True
+    start = torch.where(backwards, -true, true)
+    rates = FixedRates(torch.ones_like(start), start / unspliced.clamp_min(1e-6), torch.zeros_like(start))
+    surroundings = Candidates(neighbors).surrounding()
+    objective.settle_before_training(rates, None, None, surroundings=surroundings)
+
+    ahead, behind = targets.of(objective.blocks[0])
+    cosine = torch.nn.functional.cosine_similarity((ahead - behind)[:, :6], true)
+    wrong = (cosine < 0).sum().item()
+    assert wrong == 0 if passes else wrong >= 10
+
+
+def test_what_was_settled_before_the_training_stays():
+    objective, rates = small_problem(ObjectiveConfig(settle_every=0, shared_rate_passes=1))
+    surroundings = objective.targets.candidates.surrounding(dtype=torch.float64)
+    objective.settle_before_training(rates, None, None, surroundings=surroundings)
+    before = [side.clone() for side in objective.targets.of(objective.blocks[0])]
+    with torch.no_grad():
+        rates.values.mul_(torch.rand_like(rates.values))
+    objective.backward(rates, None, None, epoch=1, share_done=0.0)
+    assert all(map(torch.equal, before, objective.targets.of(objective.blocks[0])))
 
 
 @pytest.mark.parametrize("schedule", ["annealed", "published"])

@@ -68,3 +68,9 @@ def test_a_duplicate_is_on_neither_side():
     assert not sides.past[3, 1]
     assert not sides.future[7, 2]
     assert not sides.past[7, 2]
+
+
+def test_surroundings_are_the_mean_over_candidates_and_the_cell_itself():
+    mean = average(Candidates(NEIGHBORS).surrounding(), SPLICED)
+    expected = torch.stack([SPLICED[[cell, *NEIGHBORS[cell].tolist()]].mean(0) for cell in range(9)])
+    assert torch.allclose(mean, expected, atol=1e-6)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from deepvelo.model.kinetics import spliced_velocity, steady_state_slope, unspliced_velocity
+from deepvelo.model.kinetics import (
+    shared_rates,
+    spliced_velocity,
+    steady_state_slope,
+    unspliced_velocity,
+)
 
 
 def test_velocity_is_zero_at_steady_state():
@@ -46,3 +51,36 @@ def test_steady_state_slope_is_the_ratio_of_extreme_cells():
 
 def test_steady_state_slope_of_a_silent_gene_is_finite():
     assert torch.isfinite(steady_state_slope(torch.zeros(10, 1), torch.zeros(10, 1))).all()
+
+
+def overall_mean(values):
+    return values.mean(dim=0, keepdim=True).expand_as(values)
+
+
+def test_shared_rates_are_those_the_velocities_were_made_with():
+    generator = torch.Generator().manual_seed(0)
+    unspliced, spliced = torch.rand(2, 50, 3, generator=generator, dtype=torch.float64)
+    beta, gamma = torch.tensor([[1.5, 0.2, 3.0], [0.4, 0.9, 0.0]], dtype=torch.float64)
+    velocity = spliced_velocity(unspliced, spliced, beta=beta, gamma=gamma)
+    found = shared_rates(velocity, unspliced, spliced, mean=overall_mean)
+    for rate, true in zip(found, (beta, gamma), strict=True):
+        torch.testing.assert_close(rate, true.expand(50, 3), rtol=1e-3, atol=1e-4)
+
+
+def test_a_rate_that_would_be_negative_is_zero_and_the_other_fits_alone():
+    unspliced = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
+    spliced = torch.tensor([[3.0], [1.0], [2.0]], dtype=torch.float64)
+    rising = shared_rates(2 * unspliced + 0.1 * spliced, unspliced, spliced, mean=overall_mean)
+    falling = shared_rates(-2 * spliced - 0.1 * unspliced, unspliced, spliced, mean=overall_mean)
+    # least squares of one column: (u . v) / (u . u), with u . u = s . s = 14 and u . s = 11
+    expected = 2 + 0.1 * 11 / 14
+    assert [rate[0].item() for rate in rising] == pytest.approx([expected, 0])
+    assert [rate[0].item() for rate in falling] == pytest.approx([0, expected])
+
+
+def test_no_velocity_and_no_counts_give_rates_of_zero():
+    nothing, something = torch.zeros(4, 2), torch.ones(4, 2)
+    for velocity, counts in ((nothing, something), (something, nothing)):
+        beta, gamma = shared_rates(velocity, counts, counts, mean=overall_mean)
+        assert not beta.any()
+        assert not gamma.any()

@@ -106,6 +106,26 @@ def test_layers_that_are_no_counts_are_not_normalised_again():
     assert any("not size-normalised again" in note for note in out.uns[keys.NOTES])
 
 
+def test_cells_are_compared_in_unspliced_counts_too():
+    """Two kinds of cells that differ in unspliced RNA alone: neighbours are of one kind only where it counts."""
+    adata = counted()
+    rng = np.random.default_rng(0)
+    shape = adata.shape
+    kind = np.arange(N_CELLS) % 2
+    adata.layers["spliced"] = sparse.csr_matrix(rng.poisson(20.0, shape))
+    odd_genes = np.arange(shape[1]) % 2
+    adata.layers["unspliced"] = sparse.csr_matrix(
+        rng.poisson(np.where(kind[:, None] == odd_genes, 16.0, 4.0))
+    )
+    of_own_kind = {}
+    for compared in ("both", "spliced"):
+        settings = replace(AGAIN, {"preparation": {"neighbors_from": compared}})
+        near = prepare(adata, settings).obsp["distances"].tocoo()
+        of_own_kind[compared] = np.mean(kind[near.row] == kind[near.col])
+    assert of_own_kind["both"] == 1
+    assert of_own_kind["spliced"] < 0.8
+
+
 def test_depth_of_a_cell_does_not_matter():
     adata = counted()
     deeper = adata.copy()
@@ -313,7 +333,7 @@ def test_real_counts_get_everything_a_fit_needs(raw_prepared, tmp_path):
     out = raw_prepared
     assert out.n_obs == 100
     assert {"X_pca", "X_umap"} <= set(out.obsm)
-    assert out.obsm["X_pca"].shape == (100, 30)
+    assert out.obsm["X_pca"].shape == (100, 20)
     assert out.obs["leiden"].nunique() >= 2
     assert checks.has_neighbors(out)
     assert out.uns["neighbors"]["params"]["n_neighbors"] == 30
