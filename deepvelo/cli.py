@@ -94,7 +94,10 @@ def run(
         },
     )
     require_writable(output)  # before the fit, not after
-    result = _run(read(source), settings, cluster_key=cluster_key, basis=basis)
+    adata = read(source)
+    if candidates is not None:
+        _say_candidates(settings, n_cells=adata.n_obs)
+    result = _run(adata, settings, cluster_key=cluster_key, basis=basis)
     write_h5ad(result.adata, output)
     _print_metrics(result.metrics)
     _say(f"Wrote {output}")
@@ -206,6 +209,16 @@ def _settings(file: Path | None, preset: Preset | None, options: dict[str, Any])
         elif value is not None:
             given[name] = value
     return config.replace(settings, given)
+
+
+def _say_candidates(settings: config.Settings, *, n_cells: int) -> None:
+    """Say so where the data are too small for as many candidates as were asked for."""
+    asked, used = settings.graph.n_candidates, settings.graph.candidates_of(n_cells)
+    if used < asked:
+        _say(
+            f"{used} of the {asked} candidate neighbours are used: `graph.candidate_share` is "
+            f"{settings.graph.candidate_share:.3g} of {n_cells:,} cells. Raise it in a settings file to use more."
+        )
 
 
 def _run(adata: Any, settings: config.Settings, *, cluster_key: str | None, basis: str | None) -> Any:

@@ -319,7 +319,7 @@ class ObjectiveConfig:
             description=(
                 "Before the training, so often: each cell's surroundings get the rates that together explain the way "
                 "ahead best, and future and past are chosen anew from the velocity with those rates. It turns arrows "
-                "round that no rates of a whole region could explain. 0 as in the paper."
+                "round that no rates of a whole region could explain. 0: none; only where Settle every is 0."
             ),
         ),
     ] = 2

@@ -157,8 +157,8 @@ TOO_SMALL = {
         "`preparation.n_neighbors` must be below the number of cells. Got 30 for 20 cells",
     ),
     "fewer genes than components": Case(
-        written(n_genes=25),
-        "`preparation.n_components` must be below the number of genes and of cells. Got 30 for 25 usable genes",
+        written(n_genes=18),
+        "`preparation.n_components` must be below the number of genes and of cells. Got 20 for 18 usable genes",
     ),
 }
 

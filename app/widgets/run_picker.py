@@ -24,7 +24,7 @@ def run_details(info: RunInfo) -> str:
     s = info.settings
     return (
         f"{escape(info.data_name)}. Preset {preset_label(s)}; {s.graph.n_neighbors} graph and "
-        f"{s.graph.n_candidates} candidate neighbours, λ {s.objective.lambda_u:g} and "
+        f"{s.graph.candidates_of(int(info.metrics['n_cells']))} candidate neighbours, λ {s.objective.lambda_u:g} and "
         f"{s.objective.lambda_s:g}, {s.training.n_epochs} epochs, seed {s.seed}. "
         f"{info.created[:16].replace('T', ' ')} UTC."
     )

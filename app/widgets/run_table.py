@@ -63,7 +63,7 @@ def _row(info: RunInfo) -> dict[str, object]:
         **{title: metrics.get(key) for key, title in SCORES.items()},
         "Preset": preset_label(s),
         "Neighbours": s.graph.n_neighbors,
-        "Candidates": s.graph.n_candidates,
+        "Candidates": s.graph.candidates_of(int(metrics["n_cells"])),
         "λ u": s.objective.lambda_u,
         "λ s": s.objective.lambda_s,
         "Smoothing": s.graph.smooth_velocity,

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 from pydantic.fields import FieldInfo
+from streamlit.delta_generator import DeltaGenerator
 
 from app import session
 from deepvelo.config import PRESETS, Preset, Settings, from_dict, sections, to_dict
@@ -31,13 +32,17 @@ FIRST: tuple[tuple[str, str], ...] = (
 PRESET_KEY = "settings.preset"
 SEED_KEY = "settings.seed"
 _PRESET_HELP = (
-    "default: non-negative rates and an annealed direction term. "
+    "default: rates that cannot be negative; where each cell heads is settled before the training. "
     "published: objective and schedule of the released DeepVelo, to repeat its results; its rates may be negative."
 )
 
 
-def settings_form() -> Settings:
-    """Draw the form; returns the checked settings.
+def settings_form() -> tuple[Settings, DeltaGenerator]:
+    """Draw the form.
+
+    Returns
+    -------
+    The checked settings, and a place below the candidate neighbours for `say_candidates`.
 
     Raises
     ------
@@ -56,10 +61,13 @@ def settings_form() -> Settings:
         seed = Settings.__pydantic_fields__["seed"]  # type: ignore[attr-defined]
         values["seed"] = _widget(SEED_KEY, seed)
     fields = {section: cls.__pydantic_fields__ for section, cls in sections().items()}  # type: ignore[attr-defined]
-    columns = st.columns(2)
     for i, (section, name) in enumerate(FIRST):
+        if i % 2 == 0:  # row by row: a note in one column must not push the two apart
+            columns = st.columns(2)
         with columns[i % 2]:
             values[section][name] = _widget(_key(section, name), fields[section][name])
+            if name == "n_candidates":
+                below_candidates = st.empty()
     for section, title in TITLES.items():
         rest = [name for name in fields[section] if (section, name) not in FIRST]
         with st.expander(f"{title}: {_words(fields[section], rest)}"):
@@ -67,7 +75,17 @@ def settings_form() -> Settings:
             for i, name in enumerate(rest):
                 with columns[i % 2]:
                     values[section][name] = _widget(_key(section, name), fields[section][name])
-    return from_dict(values)
+    return from_dict(values), below_candidates
+
+
+def say_candidates(place: DeltaGenerator, settings: Settings, *, n_cells: int) -> None:
+    """Say how many candidates are used where the data are too small for as many as were asked for."""
+    asked, used = settings.graph.n_candidates, settings.graph.candidates_of(n_cells)
+    if used < asked:
+        place.caption(
+            f"In this data set {used} of the {asked} are used: the share as candidates, under Graph, "
+            f"is {settings.graph.candidate_share:.3g} of its {n_cells:,} cells. Raise it to use more."
+        )
 
 
 def _widget(key: str, field: FieldInfo) -> Any:

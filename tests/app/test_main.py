@@ -73,6 +73,8 @@ def test_the_sidebar_chooses_the_run(app, server, made_up_run):
     app.sidebar.selectbox[0].select(first).run()
     assert not app.exception
     assert app.query_params["run"] == first
+    # an eighth of the 40 cells, not the 120 of the settings
+    assert "20 graph and 5 candidate neighbours" in app.sidebar.caption[-1].value
 
 
 @pytest.mark.parametrize("page", ["velocity", "phase_portraits", "kinetic_rates"])

@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import dataclasses
+import re
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app import cached
+from app.widgets.phase_charts import arrows_in_words
+from deepvelo import config
+from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from deepvelo.pl.phase_portrait import SPLICED_TITLE, UNSPLICED_TITLE
 
@@ -82,11 +89,30 @@ def test_several_genes_after_a_change_of_run_are_those_it_has(app, server, made_
         assert {note["text"] for note in grid["layout"]["annotations"]} == expected
 
 
-def test_the_caption_says_what_was_averaged(app):
+def test_the_caption_says_what_was_averaged_and_reduced(app):
     app.run()
     caption = next(caption.value for caption in app.caption if "Each point is a cell" in caption.value)
-    assert "averaged twice over neighbouring cells" in caption
+    assert (
+        "averaged twice over neighbouring cells and reduced to the directions in which cells differ"
+        in caption
+    )
     assert "up means more unspliced" in caption
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"),
+    [
+        ({"smooth_velocity": 1, "denoise_velocity": False}, "averaged once over neighbouring cells, so"),
+        ({"smooth_velocity": 0}, "the fitted velocities, reduced to the directions in which cells differ"),
+        ({"smooth_velocity": 0, "denoise_velocity": False}, "fitted on counts averaged once more"),
+        ({"smooth_velocity": 0, "denoise_velocity": False, "smooth_inputs": 0}, r"\(du/dt\)\.$"),
+    ],
+)
+def test_arrows_are_described_as_this_run_made_them(saved_run, graph, expected):
+    run = cached.open_run(saved_run)
+    settings = config.replace(run.info.settings, {"graph": graph})
+    made_so = Run(run.folder, dataclasses.replace(run.info, settings=settings))
+    assert re.search(expected, arrows_in_words(made_so))
 
 
 def test_a_run_without_du_dt_has_horizontal_arrows_and_no_alpha(app, server, made_up_run, figures):

@@ -160,6 +160,33 @@ def test_data_that_are_gone_leave_the_runs(page, saved_run):
     assert len(page.dataframe[0].value) == 1
 
 
+def test_candidates_a_small_data_set_has_no_room_for_are_told_at_the_setting(page):
+    page.query_params["data"] = "file:small.h5ad"
+    from deepvelo.datasets import sample
+
+    sample.load()[:200].copy().write_h5ad(cached.data_folder() / "small.h5ad")
+    page.run()
+    assert not page.exception
+    assert notes_on_candidates(page) == [
+        "In this data set 25 of the 120 are used: the share as candidates, under Graph, is 0.125 of its 200 cells. "
+        "Raise it to use more."
+    ]
+    page.number_input(key="settings.graph.candidate_share").set_value(0.2).run()
+    assert notes_on_candidates(page)[0].startswith("In this data set 40 of the 120 are used")
+    page.number_input(key="settings.graph.n_candidates").set_value(40).run()
+    assert not notes_on_candidates(page)
+
+
+def test_a_data_set_with_room_for_all_candidates_needs_no_word(page):
+    page.run()
+    assert not page.exception
+    assert not notes_on_candidates(page)
+
+
+def notes_on_candidates(page: AppTest) -> list[str]:
+    return [caption.value for caption in page.caption if "In this data set" in caption.value]
+
+
 def test_more_neighbours_than_cells_are_refused_before_the_start(page):
     page.query_params["data"] = "file:few.h5ad"
     from deepvelo.datasets import sample
@@ -276,6 +303,7 @@ def test_runs_are_listed_with_settings_and_scores(page, saved_run):
     assert not page.exception
     assert table["Run"].tolist() == ["made up"]
     assert table["Consistency"].tolist() == [0.8]
+    assert table["Candidates"].tolist() == [5]  # an eighth of 40 cells, not the 120 of the settings
     assert table["Epochs"].tolist() == [3]
     assert table["Preset"].tolist() == ["default, changed"]
     assert any("averaged over these same neighbours" in caption.value for caption in page.caption)
