@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +10,8 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import keys
+
+logger = logging.getLogger(__name__)
 
 
 def velocity_graph(adata: AnnData) -> None:
@@ -40,11 +43,19 @@ def velocity_embedding(adata: AnnData, *, basis: str) -> np.ndarray:
 
 
 def velocity_pseudotime(adata: AnnData) -> None:
-    """Position along the flow of the velocity graph, 0 to 1, by scVelo; sets ``obs["velocity_pseudotime"]``."""
-    import scvelo as scv
+    """Position along the flow of the velocity graph, 0 to 1, by scVelo; sets ``obs["velocity_pseudotime"]``.
 
-    with quiet():
-        scv.tl.velocity_pseudotime(adata)
+    NaN in all cells where the graph has no stable flow to follow, as with a hardly trained network on few cells.
+    """
+    import scvelo as scv
+    from scipy.sparse.linalg import ArpackNoConvergence
+
+    try:
+        with quiet():
+            scv.tl.velocity_pseudotime(adata)
+    except ArpackNoConvergence:
+        logger.warning("No pseudotime: the arrows have no common beginning and end. Train for more epochs.")
+        adata.obs[keys.PSEUDOTIME] = np.full(adata.n_obs, np.nan)
 
 
 @contextmanager
