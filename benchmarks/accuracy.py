@@ -299,8 +299,7 @@ def quick_plans() -> list[Plan]:
 
     methods = tuple(name for name in (*METHODS, *REFERENCES) if name != "published")
     kinds = ("branch_rates", "unrelated", "cycle")
-    # Not seed 1: at this size two of the five types of `unrelated` come out reversed there, see docs/method.md.
-    return [Plan(kind, "deep", seed, 500, 120, methods) for kind in kinds for seed in (0, 2)]
+    return [Plan(kind, "deep", seed, 500, 120, methods) for kind in kinds for seed in (0, 1)]
 
 
 def table(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import sqrt
 from typing import NamedTuple
 
@@ -12,12 +13,15 @@ from torch import Tensor
 from deepvelo.config import ObjectiveConfig
 from deepvelo.model.candidates import average
 from deepvelo.model.gcn import RateNetwork, Rates
-from deepvelo.model.kinetics import shared_rates, spliced_velocity, unspliced_velocity
+from deepvelo.model.kinetics import SharedRates, spliced_velocity, unspliced_velocity
 from deepvelo.model.objective import Correlation, direction_loss, direction_weight, squared_misses
 from deepvelo.model.targets import Targets
 
 # Genes worked on at once: few enough for the temporaries of a block of 3,000 cells to stay in cache.
 GENES_PER_BLOCK = 128
+# A cell turns round only where shared rates explain that much more of the opposite way: a smaller lead is chance.
+TURN_MARGIN = 0.05
+MOST_TURNS = 4
 
 
 class EpochTerms(NamedTuple):
@@ -81,30 +85,54 @@ class BlockedObjective:
     ) -> None:
         """Settle each cell's future and past from the velocity a network starts with, and refine them.
 
-        In every pass, the way ahead that the last one found is explained by rates that the cell's surroundings share;
-        future and past are settled anew from the velocity with those rates. A direction that holds in single cells
-        by chance finds no such rates and is outvoted.
+        Both steps ask which non-negative rates, shared by a cell's surroundings, explain the way ahead. First, a cell
+        whose way back is explained better turns round. Then, in every pass, future and past are settled anew from the
+        velocity with those rates. A direction that holds in single cells by chance finds no such rates and is outvoted.
 
         Parameters
         ----------
         surroundings
             Takes the mean over the cells that share rates, as `Candidates.surrounding` gives it.
         """
-        hidden = network.hidden(features, edge_index)
-        self._settle(lambda block: block.velocity(network.rates(hidden, block.genes)))
+
+        def mean(values: Tensor) -> Tensor:
+            return average(surroundings, values)
 
         def with_shared_rates(block: Block) -> Tensor:
-            ahead, behind = (side[:, : block.spliced.shape[1]] for side in self.targets.of(block))
-            beta, gamma = shared_rates(
-                (ahead - behind) / 2,
-                block.unspliced,
-                block.spliced,
-                mean=lambda values: average(surroundings, values),
-            )
+            shared = SharedRates(self._way(block), block.unspliced, block.spliced, mean=mean)
+            beta, gamma = (rate.to(block.spliced) for rate in shared.rates())
             return spliced_velocity(block.unspliced, block.spliced, beta=beta, gamma=gamma)
 
+        hidden = network.hidden(features, edge_index)
+        self._settle(lambda block: block.velocity(network.rates(hidden, block.genes)))
+        if self.config.shared_rate_passes:
+            self._turn_round(mean)
         for _ in range(self.config.shared_rate_passes):
             self._settle(with_shared_rates)
+
+    def _turn_round(self, mean: Callable[[Tensor], Tensor]) -> None:
+        """Turn the cells round whose way back has the better explanation, summed over genes, until none has."""
+        for _ in range(MOST_TURNS):
+            against, total = torch.zeros(
+                2, self.n_cells, dtype=torch.float64, device=self.blocks[0].state.device
+            )
+            for block in self.blocks:
+                way = self._way(block)
+                shared = SharedRates(way, block.unspliced, block.spliced, mean=mean)
+                against += (shared.explained(sign=-1) - shared.explained()).sum(dim=1)
+                total += mean(way.double() ** 2).sum(dim=1)
+            turned = against > TURN_MARGIN * total
+            if not turned.any():
+                return
+            self._settle(partial(self._turned_way, torch.where(turned, -1.0, 1.0)[:, None]))
+
+    def _turned_way(self, sign: Tensor, block: Block) -> Tensor:
+        return sign.to(block.spliced) * self._way(block)
+
+    def _way(self, block: Block) -> Tensor:
+        """The settled way ahead in spliced counts, from the past to the future, shape ``(n_cells, n_genes_of_the_block)``."""
+        ahead, behind = (side[:, : block.spliced.shape[1]] for side in self.targets.of(block))
+        return (ahead - behind) / 2
 
     def backward(
         self, network: RateNetwork, features: Tensor, edge_index: Tensor, *, epoch: int, share_done: float

@@ -82,10 +82,10 @@ class Candidates:
         """
         return self.displacing(chosen.to(dtype) / (chosen.sum(dim=1, keepdim=True) + TINY))
 
-    def surrounding(self, *, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Sparse matrix that takes the mean over the candidates and the cell itself; apply it with `average`."""
+    def surrounding(self) -> Tensor:
+        """Sparse matrix, float64, that takes the mean over the candidates and the cell itself; apply it with `average`."""
         size = self.n_candidates + 1
-        return self._matrix(torch.full_like(self._columns, 1 / size, dtype=dtype))
+        return self._matrix(torch.full_like(self._columns, 1 / size, dtype=torch.float64))
 
     def displacing(self, weight: Tensor) -> Tensor:
         """Sparse matrix whose product with expression x is the sum of ``weight_ij (x_j - x_i)`` over the candidates.

@@ -30,13 +30,13 @@ class Components(NamedTuple):
 
 def principal_components(values: Tensor, *, n_components: int, seed: int) -> Components:
     """The first principal components of ``values``, ``(n_cells, n_features)``; fewer when there are fewer dimensions."""
-    n_components = min(n_components, *values.shape)
-    pca = PCA(
-        n_components=n_components,
-        svd_solver="arpack" if n_components < min(values.shape) else "full",
-        random_state=seed,
-    )
-    scores = pca.fit_transform(values.cpu().numpy())
+    # In double precision the order of the cells is lost in the rounding of the result.
+    measured = values.cpu().double().numpy()
+    n_components = min(n_components, *measured.shape)
+    # The iterative solver needs more dimensions than it finds, and cells that differ.
+    iterative = n_components < min(measured.shape) and np.ptp(measured, axis=0).any()
+    pca = PCA(n_components=n_components, svd_solver="arpack" if iterative else "full", random_state=seed)
+    scores = pca.fit_transform(measured)
     # A copy: of one component the solver gives views with negative strides.
     return Components(
         *(torch.from_numpy(np.array(x, dtype=np.float32, order="C")) for x in (scores, pca.components_.T))

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# Of the product of mean squares; keeps the two rates of a gene apart where the data hardly do.
-RIDGE = 1e-6
+# Of the product of mean squares; keeps the two rates of a gene apart where the data hardly do, and the rounding of
+# velocities in single precision out of them.
+RIDGE = 1e-5
 
 
 def spliced_velocity(unspliced: Tensor, spliced: Tensor, *, beta: Tensor, gamma: Tensor) -> Tensor:
@@ -63,36 +64,47 @@ def steady_state_slope(unspliced: Tensor, spliced: Tensor, *, extreme: float = 0
     return ((s * u).sum(0) / (s * s).sum(0).clamp_min(tiny)).clamp(0.01, 20.0)
 
 
-def shared_rates(
-    velocity: Tensor, unspliced: Tensor, spliced: Tensor, *, mean: Callable[[Tensor], Tensor]
-) -> tuple[Tensor, Tensor]:
+class SharedRates:
     r"""Beta and gamma that explain the velocities around each cell best, none of them negative.
 
     .. math:: \min_{\beta, \gamma \ge 0} \sum_{j \in S(i)} (v_j - \beta u_j + \gamma s_j)^2
 
-    for the surroundings S(i) of every cell and every gene alone: eq. 3 with rates that hold for a region.
+    for the surroundings S(i) of every cell and every gene alone: eq. 3 with rates that hold for a region. In double
+    precision: u and s are nearly proportional, and what tells beta from gamma is their small difference.
 
     Parameters
     ----------
     velocity, unspliced, spliced
         Shape ``(n_cells, n_genes)``.
     mean
-        Takes the mean over the surroundings of every cell: from and to that shape.
-
-    Returns
-    -------
-    beta and gamma, same shape.
+        Takes the mean over the surroundings of every cell, float64 of that shape.
     """
-    tiny = torch.finfo(velocity.dtype).tiny
-    uu, us, ss = mean(unspliced * unspliced), mean(unspliced * spliced), mean(spliced * spliced)
-    uv, sv = mean(unspliced * velocity), -mean(spliced * velocity)
-    # Where u and s are all but proportional, only the ridge tells beta from gamma.
-    determinant = (1 + RIDGE) * uu * ss - us * us + tiny
-    beta, gamma = (uv * ss + sv * us) / determinant, (sv * uu + uv * us) / determinant
-    # Where one would be negative it is 0, and the other fits alone: the better of the two ways.
-    beta_alone, gamma_alone = uv.clamp_min(0) / (uu + tiny), sv.clamp_min(0) / (ss + tiny)
-    rising = beta_alone * uv >= gamma_alone * sv
-    both = (beta >= 0) & (gamma >= 0)
-    beta = torch.where(both, beta, torch.where(rising, beta_alone, 0))
-    gamma = torch.where(both, gamma, torch.where(rising, 0, gamma_alone))
-    return beta, gamma
+
+    def __init__(
+        self, velocity: Tensor, unspliced: Tensor, spliced: Tensor, *, mean: Callable[[Tensor], Tensor]
+    ) -> None:
+        velocity, unspliced, spliced = velocity.double(), unspliced.double(), spliced.double()
+        self._uu, self._us, self._ss = (
+            mean(unspliced * unspliced), mean(unspliced * spliced), mean(spliced * spliced),
+        )  # fmt: skip
+        self._uv, self._sv = mean(unspliced * velocity), -mean(spliced * velocity)
+
+    def rates(self, *, sign: int = 1) -> tuple[Tensor, Tensor]:
+        """Beta and gamma for ``sign`` times the velocity, float64, shape ``(n_cells, n_genes)`` each."""
+        uu, us, ss, uv, sv = self._uu, self._us, self._ss, sign * self._uv, sign * self._sv
+        tiny = torch.finfo(uv.dtype).tiny
+        # Where u and s are all but proportional, only the ridge tells beta from gamma.
+        determinant = (1 + RIDGE) * uu * ss - us * us + tiny
+        beta, gamma = (uv * ss + sv * us) / determinant, (sv * uu + uv * us) / determinant
+        # Where one would be negative it is 0, and the other fits alone: the better of the two ways.
+        beta_alone, gamma_alone = uv.clamp_min(0) / (uu + tiny), sv.clamp_min(0) / (ss + tiny)
+        rising = beta_alone * uv >= gamma_alone * sv
+        both = (beta >= 0) & (gamma >= 0)
+        beta = torch.where(both, beta, torch.where(rising, beta_alone, 0))
+        gamma = torch.where(both, gamma, torch.where(rising, 0, gamma_alone))
+        return beta, gamma
+
+    def explained(self, *, sign: int = 1) -> Tensor:
+        """Mean square of the velocities around each cell that `rates` account for, shape ``(n_cells, n_genes)``."""
+        beta, gamma = self.rates(sign=sign)
+        return sign * (beta * self._uv + gamma * self._sv)

@@ -71,6 +71,6 @@ def test_a_duplicate_is_on_neither_side():
 
 
 def test_surroundings_are_the_mean_over_candidates_and_the_cell_itself():
-    mean = average(Candidates(NEIGHBORS).surrounding(), SPLICED)
-    expected = torch.stack([SPLICED[[cell, *NEIGHBORS[cell].tolist()]].mean(0) for cell in range(9)])
+    mean = average(Candidates(NEIGHBORS).surrounding(), SPLICED.double())
+    expected = torch.stack([SPLICED[[cell, *NEIGHBORS[cell].tolist()]].double().mean(0) for cell in range(9)])
     assert torch.allclose(mean, expected, atol=1e-6)

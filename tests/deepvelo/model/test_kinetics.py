@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepvelo.model.kinetics import (
-    shared_rates,
+    SharedRates,
     spliced_velocity,
     steady_state_slope,
     unspliced_velocity,
@@ -62,7 +62,7 @@ def test_shared_rates_are_those_the_velocities_were_made_with():
     unspliced, spliced = torch.rand(2, 50, 3, generator=generator, dtype=torch.float64)
     beta, gamma = torch.tensor([[1.5, 0.2, 3.0], [0.4, 0.9, 0.0]], dtype=torch.float64)
     velocity = spliced_velocity(unspliced, spliced, beta=beta, gamma=gamma)
-    found = shared_rates(velocity, unspliced, spliced, mean=overall_mean)
+    found = SharedRates(velocity, unspliced, spliced, mean=overall_mean).rates()
     for rate, true in zip(found, (beta, gamma), strict=True):
         torch.testing.assert_close(rate, true.expand(50, 3), rtol=1e-3, atol=1e-4)
 
@@ -70,8 +70,8 @@ def test_shared_rates_are_those_the_velocities_were_made_with():
 def test_a_rate_that_would_be_negative_is_zero_and_the_other_fits_alone():
     unspliced = torch.tensor([[1.0], [2.0], [3.0]], dtype=torch.float64)
     spliced = torch.tensor([[3.0], [1.0], [2.0]], dtype=torch.float64)
-    rising = shared_rates(2 * unspliced + 0.1 * spliced, unspliced, spliced, mean=overall_mean)
-    falling = shared_rates(-2 * spliced - 0.1 * unspliced, unspliced, spliced, mean=overall_mean)
+    rising = SharedRates(2 * unspliced + 0.1 * spliced, unspliced, spliced, mean=overall_mean).rates()
+    falling = SharedRates(-2 * spliced - 0.1 * unspliced, unspliced, spliced, mean=overall_mean).rates()
     # least squares of one column: (u . v) / (u . u), with u . u = s . s = 14 and u . s = 11
     expected = 2 + 0.1 * 11 / 14
     assert [rate[0].item() for rate in rising] == pytest.approx([expected, 0])
@@ -81,6 +81,33 @@ def test_a_rate_that_would_be_negative_is_zero_and_the_other_fits_alone():
 def test_no_velocity_and_no_counts_give_rates_of_zero():
     nothing, something = torch.zeros(4, 2), torch.ones(4, 2)
     for velocity, counts in ((nothing, something), (something, nothing)):
-        beta, gamma = shared_rates(velocity, counts, counts, mean=overall_mean)
+        beta, gamma = SharedRates(velocity, counts, counts, mean=overall_mean).rates()
         assert not beta.any()
         assert not gamma.any()
+
+
+def test_rates_explain_the_velocities_made_with_them_and_not_their_opposite():
+    generator = torch.Generator().manual_seed(0)
+    unspliced, spliced = torch.rand(2, 50, 3, generator=generator, dtype=torch.float64)
+    velocity = spliced_velocity(
+        unspliced, spliced, beta=torch.tensor([1.5, 0.2, 3.0]), gamma=torch.tensor(0.4)
+    )
+    shared = SharedRates(velocity, unspliced, spliced, mean=overall_mean)
+    squares = overall_mean(velocity * velocity)
+    torch.testing.assert_close(shared.explained(), squares, rtol=1e-3, atol=0.0)
+    # Of what falls with u alone only the part that s accounts for is left.
+    assert (shared.explained(sign=-1) < 0.5 * squares).all()
+    opposite = SharedRates(-velocity, unspliced, spliced, mean=overall_mean)
+    torch.testing.assert_close(opposite.explained(), shared.explained(sign=-1))
+
+
+def test_order_of_the_cells_does_not_show_in_rates_of_nearly_proportional_counts():
+    generator = torch.Generator().manual_seed(0)
+    spliced = torch.rand(400, 20, generator=generator) + 1
+    unspliced = 0.3 * spliced + 1e-2 * torch.rand(400, 20, generator=generator)
+    velocity = torch.randn(400, 20, generator=generator)
+    order = torch.randperm(400, generator=generator)
+    one = SharedRates(velocity, unspliced, spliced, mean=overall_mean).rates()
+    other = SharedRates(velocity[order], unspliced[order], spliced[order], mean=overall_mean).rates()
+    for first, second in zip(one, other, strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-3, atol=1e-5)
