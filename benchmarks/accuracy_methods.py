@@ -41,8 +41,12 @@ class Case:
 
 def make_case(kind: Kind, depth: Depth, *, seed: int, n_cells: int, n_genes: int) -> Case:
     """Simulate and prepare."""
+    return case_of(simulated(kind, depth, seed=seed, n_cells=n_cells, n_genes=n_genes), seed=seed)
+
+
+def case_of(counts: AnnData, *, seed: int) -> Case:
+    """Prepare simulated counts; their truth for the genes that are left."""
     settings = config.replace(config.Settings(), {"seed": seed, "training": {"device": "cpu"}})
-    counts = simulated(kind, depth, seed=seed, n_cells=n_cells, n_genes=n_genes)
     prepared = pp.prepare(counts, settings, cluster_key=keys.CLUSTERS)
     return Case(prepared=prepared, truth=counts[:, prepared.var_names].copy(), settings=settings)
 

@@ -40,14 +40,14 @@ def measure(kind: str, depth: str, seed: int, n_cells: int, n_genes: int) -> lis
     from benchmarks import accuracy_methods
     from deepvelo import config, keys, pp, tl
 
-    case = accuracy_methods.make_case(kind, depth, seed=seed, n_cells=n_cells, n_genes=n_genes)
-    simulated = accuracy_methods.simulated(kind, depth, seed=seed, n_cells=n_cells, n_genes=n_genes)
+    counts = accuracy_methods.simulated(kind, depth, seed=seed, n_cells=n_cells, n_genes=n_genes)
+    case = accuracy_methods.case_of(counts, seed=seed)
     rows = []
     for change in CHANGES:
         settings = case.settings
         if change == "another seed":
             settings = config.replace(settings, {"seed": seed + 1000})
-        prepared = pp.prepare(changed(simulated, change, seed=seed), settings, cluster_key=keys.CLUSTERS)
+        prepared = pp.prepare(changed(counts, change, seed=seed), settings, cluster_key=keys.CLUSTERS)
         tl.velocity(prepared, settings=settings)
         rows.append(
             {"kind": kind, "depth": depth, "seed": seed, "change": change, "cosine": cosine(prepared, case)}
@@ -77,7 +77,7 @@ def changed(counts: AnnData, change: str, *, seed: int) -> AnnData:
         for key in layers:
             out.layers[key].data = rng.binomial(out.layers[key].data.astype(int), 0.5).astype(np.float32)
     if change == "a fifth unrelated cells":
-        depth = sum(out.layers[key].sum() for key in layers) / out.n_obs
+        depth = float(np.median(np.asarray(out.layers[keys.SPLICED].sum(axis=1))))
         others = simulate(
             kind="unrelated", n_cells=out.n_obs // 5, n_genes=out.n_vars, depth=depth, seed=seed + 500
         )
