@@ -87,8 +87,13 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     network, features, edge_index = network.to(device), features.to(device), edge_index.to(device)
 
     if settings.objective.settle_every == 0:
-        surroundings = Candidates(neighbors[:, :n_surrounding].to(device)).surrounding()
-        objective.settle_before_training(network, features, edge_index, surroundings=surroundings)
+        objective.settle_before_training(
+            network,
+            features,
+            edge_index,
+            # Not kept: it takes twice the memory of the candidates.
+            surroundings=Candidates(neighbors[:, :n_surrounding].to(device)).surrounding(),
+        )
     n_epochs = settings.training.n_epochs
     optimizer = torch.optim.Adam(network.parameters(), lr=settings.training.learning_rate, amsgrad=True)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=settings.training.learning_rate_decay)
