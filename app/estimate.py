@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import statistics
 
-from deepvelo.config import Settings
+from deepvelo.config import Method, Settings
 from deepvelo.io.runs import RunInfo
 
 # Measured on two cores with 3,000 cells x 800 genes; used until this server has runs of its own.
 SECONDS_PER_VALUE = 1.5e-7
 SECONDS_BESIDES = 60.0
 SECONDS_PER_EPOCH = 0.01
+# scVelo's modes, a cell and gene: all genes at once, and gene by gene in scVelo's velocity genes.
+SCVELO_SECONDS_PER_VALUE: dict[Method, float] = {
+    "steady_state": 1e-7,
+    "stochastic": 4e-7,
+    "dynamical": 1e-4,
+}
 # Below this many cells x genes an epoch is mostly overhead and tells nothing of larger data.
 TELLING_SIZE = 1_000_000
 _MEASURED = ("n_cells", "n_genes", "n_epochs", "seconds_train", "seconds_total")
@@ -19,24 +25,30 @@ _MEASURED = ("n_cells", "n_genes", "n_epochs", "seconds_train", "seconds_total")
 def estimate_seconds(n_cells: int, n_genes: int, settings: Settings, *, past: list[RunInfo]) -> float:
     """Seconds for a whole run: cells x genes x epochs, scaled by what past runs on this server took.
 
-    A rough figure: it knows neither the device nor what else the machine does, and an early stop or
-    other layer sizes change it.
+    scVelo's modes have no epochs: cells x genes, scaled by past runs of the same mode. A rough figure: it
+    knows neither the device nor what else the machine does, and an early stop or other layer sizes change it.
 
     Parameters
     ----------
     n_cells, n_genes
         Size of the prepared data.
     past
-        Finished runs, newest first; the five newest that are large enough are used.
+        Finished runs, newest first; the five newest of the same method that are large enough are used.
     """
+    own = settings.method == "deepvelo"
     paces, besides = [], []
     for run in past:
-        cells, genes, epochs, train, total = (float(run.metrics.get(key) or 0) for key in _MEASURED)
-        if cells * genes >= TELLING_SIZE and epochs > 0 and total >= train > 0:
+        metrics = run.metrics if own else {**run.metrics, "n_epochs": 1}
+        cells, genes, epochs, train, total = (float(metrics.get(key) or 0) for key in _MEASURED)
+        telling = run.settings.method == settings.method and cells * genes >= TELLING_SIZE
+        if telling and epochs > 0 and total >= train > 0:
             paces.append(train / (cells * genes * epochs))
             besides.append(total - train)
-    pace = statistics.median(paces[:5]) if paces else SECONDS_PER_VALUE
+    usual = SECONDS_PER_VALUE if own else SCVELO_SECONDS_PER_VALUE[settings.method]
+    pace = statistics.median(paces[:5]) if paces else usual
     rest = statistics.median(besides[:5]) if besides else SECONDS_BESIDES
+    if not own:
+        return pace * n_cells * n_genes + rest
     return (pace * n_cells * n_genes + SECONDS_PER_EPOCH) * settings.training.n_epochs + rest
 
 

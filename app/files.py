@@ -174,20 +174,29 @@ def remove_upload(name: str) -> None:
 
 
 def to_text(source: DataSource) -> str:
-    """A source as short text for the URL: ``sample``, ``public:pancreas``, ``file:a.h5ad``, ``join:a|b``."""
+    """A source as short text for the URL: ``sample``, ``public:pancreas``, ``file:a.h5ad``, ``join:a|b``.
+
+    Raises
+    ------
+    InputError
+        The data are those of a run: they are reached through the run's own address.
+    """
     folder = data_folder()
-    names = [
-        Path(path).relative_to(folder).as_posix().replace("%", "%25").replace("|", "%7C")
-        for path in (source.path, source.counts_path)
-        if path
-    ]
     match source.kind:
         case "sample":
             return "sample"
         case "public":
             return f"public:{source.name}"
         case "file" | "join":
+            names = [
+                Path(path).relative_to(folder).as_posix().replace("%", "%25").replace("|", "%7C")
+                for path in (source.path, source.counts_path)
+                if path
+            ]
             return f"{source.kind}:{'|'.join(names)}"
+        case "run" | "shuffled":
+            msg = f"Data of kind {source.kind!r} have no address of their own. Choose their run instead."
+            raise InputError(msg)
 
 
 def names_in(text: str) -> list[str]:

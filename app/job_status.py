@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
+from deepvelo.io.run import Purpose
 from deepvelo.result import Progress
 from deepvelo.task import Job
 
@@ -28,7 +29,7 @@ class JobStatus:
     """1 for the next to start; 0 once started."""
     progress: Progress | None = None
     history: list[dict[str, float]] = field(default_factory=list)
-    """``epoch`` and the loss terms of every epoch so far."""
+    """``epoch`` and the loss terms of every epoch so far; scVelo's modes have none."""
     started: float | None = None
     """Seconds since 1970."""
     worker: str | None = None
@@ -41,6 +42,9 @@ class JobStatus:
     cluster_key: str | None = None
     basis: str | None = None
     """As asked for; None leaves the choice to the preparation."""
+    purpose: Purpose = "fit"
+    base: str = ""
+    """Both as in `deepvelo.io.runs.RunInfo`."""
     ended: float | None = None
     """Seconds since 1970."""
 
@@ -68,7 +72,11 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
     if records:
         last = records[-1]
         latest = Progress(
-            step=last["step"], epoch=last["epoch"], n_epochs=last["n_epochs"], terms=last["terms"]
+            step=last["step"],
+            epoch=last["epoch"],
+            n_epochs=last["n_epochs"],
+            terms=last["terms"],
+            unit=last["unit"],
         )
     training = state == "running" and latest is not None and latest.step == "train"
     return JobStatus(
@@ -78,7 +86,7 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
         settings=job.settings,
         state=state,
         progress=latest,
-        history=[{"epoch": record["epoch"], **record["terms"]} for record in epochs],
+        history=[{"epoch": record["epoch"], **record["terms"]} for record in epochs if record["terms"]],
         started=started,
         worker=worker,
         seconds_left=_seconds_left(epochs) if training else None,
@@ -86,11 +94,14 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
         run_id=run_id,
         cluster_key=job.cluster_key,
         basis=job.basis,
+        purpose=job.purpose,
+        base=job.base,
         ended=ended,
     )
 
 
 def _seconds_left(epochs: list[dict[str, Any]]) -> float | None:
+    """Of epochs or genes still to come."""
     first, last = epochs[0], epochs[-1]
     done = last["epoch"] - first["epoch"]
     if done < 1:

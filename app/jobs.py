@@ -27,6 +27,7 @@ from app.job_status import JobStatus, State, from_events
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
+from deepvelo.io.run import Purpose
 from deepvelo.task import DIED, Job, Runner, run_job, state_topic
 
 __all__ = ["JobStatus", "Jobs", "State"]
@@ -80,8 +81,10 @@ class Jobs:
         cluster_key: str | None = None,
         basis: str | None = None,
         name: str = "",
+        purpose: Purpose = "fit",
+        base: str = "",
     ) -> str:
-        """Queue a fit and return its id.
+        """Queue a fit and return its id; ``purpose`` and ``base`` as in `deepvelo.io.runs.RunInfo`.
 
         Raises
         ------
@@ -97,6 +100,8 @@ class Jobs:
             cluster_key=cluster_key,
             basis=basis,
             store_folder=self._store_folder,
+            purpose=purpose,
+            base=base,
         )
         with self._asking() as client:
             # packed once more: what a worker cannot import then fails this job, not its connection

@@ -13,6 +13,8 @@ from scipy import sparse
 from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import roc_auc_score
 
+from deepvelo import tl
+
 SMALL_GROUP = 40  # cells
 STILL = 1e-6  # of a gene's highest transcription rate: below it, ds/dt is rounding
 GENE_MOVES = 0.01  # of its highest transcription rate, reached by ds/dt in some cell
@@ -86,10 +88,7 @@ def boundary_correctness(
     edges: list[tuple[str, str]],
     genes: np.ndarray,
 ) -> float:
-    """Mean cosine of the velocity with the way to neighbours in the next group, in gene space.
-
-    As the cross-boundary direction correctness of VeloAE (Qiao & Huang 2021, PNAS 118:e2105859118): mean over a
-    cell's neighbours in the target, over the cells of the source that have any, then over the true edges.
+    """`deepvelo.tl.boundary_correctness` in gene space, mean over the cells of an edge, then over the true edges.
 
     Parameters
     ----------
@@ -101,18 +100,13 @@ def boundary_correctness(
         Pairs of source and target group.
     """
     v, s = np.nan_to_num(estimate[:, genes]), spliced[:, genes]
-    scores = []
-    for source, target in edges:
-        of_edge = []
-        for cell in np.flatnonzero(groups == source):
-            around = neighbors.indices[neighbors.indptr[cell] : neighbors.indptr[cell + 1]]
-            ways = s[around[groups[around] == target]] - s[cell]
-            if len(ways):
-                lengths = np.linalg.norm(ways, axis=1) * np.linalg.norm(v[cell])
-                along = np.divide(ways @ v[cell], lengths, out=np.zeros(len(ways)), where=lengths > 0)
-                of_edge.append(along.mean())
-        scores.append(mean(np.array(of_edge)))
-    return mean(np.array(scores))
+    of_edges = [
+        tl.boundary_correctness(
+            v, s, graph=neighbors, groups=groups, source=source, target=target, at_rest=0.0
+        )
+        for source, target in edges
+    ]
+    return mean(np.array([mean(scores) for scores in of_edges]))
 
 
 def group_log_ratios(

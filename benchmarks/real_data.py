@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 # Known from the biology: Hochgerner et al. 2018, Nature Neuroscience 21:290.
-BOUNDARIES: Final = (("Neuroblast", "Granule immature"), ("Granule immature", "Granule mature"))
 RISING: Final = ("Endothelial", "Tmsb10")
 
 
@@ -52,6 +51,7 @@ def score(fitted: AnnData) -> dict[str, float]:
     import numpy as np
 
     from deepvelo import keys, tl
+    from deepvelo.compare import GRANULE_EDGES
 
     velocity, groups = fitted.layers[keys.VELOCITY], fitted.obs[keys.CLUSTERS]
     tl.velocity_graph(fitted)
@@ -62,25 +62,25 @@ def score(fitted: AnnData) -> dict[str, float]:
         "n_genes": int(fitted.var[keys.VELOCITY_GENES].sum()),
         "consistency": float(np.nanmean(tl.consistency(velocity, fitted.obsp[keys.DISTANCES]))),
         "consistency_celltype": float(np.nanmean(tl.consistency_celltype(velocity, groups))),
-        **{f"{source} > {target}": boundary_cosine(fitted, source, target) for source, target in BOUNDARIES},
+        **{" > ".join(edge): boundary_cosine(fitted, edge) for edge in GRANULE_EDGES},
         f"{group} {gene} > 0": int((rising > 0).sum()),
     }
 
 
-def boundary_cosine(fitted: AnnData, source: str, target: str) -> float:
-    """Mean cosine of the arrows in ``source`` with the way to their neighbours in ``target``, on the UMAP."""
+def boundary_cosine(fitted: AnnData, edge: tuple[str, str]) -> float:
+    """`deepvelo.tl.boundary_correctness` on the UMAP, mean over the source's cells."""
     import numpy as np
 
-    from deepvelo import keys
+    from deepvelo import keys, tl
 
-    groups, positions = fitted.obs[keys.CLUSTERS].to_numpy(), fitted.obsm[keys.X_UMAP]
-    scores = []
-    for cell in np.flatnonzero(groups == source):
-        neighbors = fitted.obsp[keys.DISTANCES][cell].indices
-        way = positions[neighbors[groups[neighbors] == target]] - positions[cell]
-        arrow = fitted.obsm[keys.velocity_embedding("umap")][cell]
-        if len(way):
-            scores.append((way @ arrow / np.linalg.norm(way, axis=1) / np.linalg.norm(arrow)).mean())
+    scores = tl.boundary_correctness(
+        fitted.obsm[keys.velocity_embedding("umap")],
+        fitted.obsm[keys.X_UMAP],
+        graph=fitted.obsp[keys.DISTANCES],
+        groups=fitted.obs[keys.CLUSTERS].to_numpy(),
+        source=edge[0],
+        target=edge[1],
+    )
     return float(np.nanmean(scores))
 
 

@@ -21,10 +21,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from deepvelo import config, keys
-from deepvelo.config import Device, Preset
+from deepvelo.config import Device, Method, Preset
 from deepvelo.datasets.tissue import Kind
 from deepvelo.errors import InputError
-from deepvelo.result import STEP_NAMES
+from deepvelo.evaluate import evaluate
+from deepvelo.result import STEP_NAMES, step_in_words
 from deepvelo.result import Progress as RunProgress
 
 cli = typer.Typer(
@@ -59,6 +60,10 @@ def _say(text: str, *, to: Console = console, style: str = "") -> None:
 def run(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="A .h5ad, .loom or .zarr file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The .h5ad file to write.")],
+    method: Annotated[
+        Method | None,
+        typer.Option(help="DeepVelo or a mode of scVelo, which takes the settings of the preparation alone."),
+    ] = None,
     preset: Annotated[Preset | None, typer.Option(help="Settings to start from.")] = None,
     config_file: Annotated[
         Path | None, typer.Option("--config", metavar="FILE.toml", help="Settings from a file.")
@@ -77,7 +82,7 @@ def run(
     cluster_key: Annotated[str | None, typer.Option(help="Column of obs with the cell groups.")] = None,
     basis: Annotated[str | None, typer.Option(help="Embedding for the arrows, e.g. umap.")] = None,
 ) -> None:
-    """Fit cell-specific rates and write them, with velocities and scores, to an .h5ad file."""
+    """Fit velocities, with rates for every cell, and write them with their scores to an .h5ad file."""
     from deepvelo.io import read, require_writable, write_h5ad
 
     if output.suffix != ".h5ad":
@@ -91,11 +96,14 @@ def run(
             "objective": {"lambda_u": lambda_u, "lambda_s": lambda_s},
             "training": {"n_epochs": epochs, "device": device},
             "seed": seed,
+            "method": method,
         },
     )
     require_writable(output)  # before the fit, not after
     adata = read(source)
-    if candidates is not None:
+    if settings.method != "deepvelo":
+        _say_ignored(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
+    elif candidates is not None:
         _say_candidates(settings, n_cells=adata.n_obs)
     result = _run(adata, settings, cluster_key=cluster_key, basis=basis)
     write_h5ad(result.adata, output)
@@ -150,6 +158,9 @@ def simulate(
 
     write_h5ad(simulate_tissue(kind=kind, n_cells=cells, n_genes=genes, depth=depth, seed=seed), output)
     _say(f"Wrote {output}")
+
+
+cli.command()(evaluate)
 
 
 @cli.command()
@@ -211,6 +222,14 @@ def _settings(file: Path | None, preset: Preset | None, options: dict[str, Any])
     return config.replace(settings, given)
 
 
+def _say_ignored(method: Method, *given: object) -> None:
+    """Say so where options were given that a mode of scVelo knows nothing of."""
+    if any(value is not None for value in given):
+        _say(
+            f"--method {method} takes no notice of --neighbors, --candidates, --lambda-u, --lambda-s, --epochs and --device."
+        )
+
+
 def _say_candidates(settings: config.Settings, *, n_cells: int) -> None:
     """Say so where the data are too small for as many candidates as were asked for."""
     asked, used = settings.graph.n_candidates, settings.graph.candidates_of(n_cells)
@@ -234,13 +253,12 @@ def _run(adata: Any, settings: config.Settings, *, cluster_key: str | None, basi
         task = bar.add_task(STEP_NAMES["prepare"], total=None, loss="")
 
         def show(progress: RunProgress) -> None:
-            training = progress.step == "train"
             bar.update(
                 task,
-                description=STEP_NAMES[progress.step],
+                description=step_in_words(progress),
                 completed=progress.epoch,
-                total=progress.n_epochs if training else None,
-                loss=f"loss {progress.terms['total']:.3f}" if training else "",
+                total=progress.n_epochs or None,
+                loss=f"loss {progress.terms['total']:.3f}" if progress.terms else "",
             )
 
         return workflow.run(adata, settings, cluster_key=cluster_key, basis=basis, on_progress=show)

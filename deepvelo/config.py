@@ -20,6 +20,15 @@ from deepvelo.errors import InputError
 
 Preset = Literal["default", "published"]
 Device = Literal["auto", "cpu", "cuda"]
+Method = Literal["deepvelo", "steady_state", "stochastic", "dynamical"]
+
+# What a method is called where people read it.
+METHOD_LABELS: dict[Method, str] = {
+    "deepvelo": "DeepVelo",
+    "steady_state": "scVelo, steady state",
+    "stochastic": "scVelo, stochastic",
+    "dynamical": "scVelo, dynamical",
+}
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -441,6 +450,17 @@ class Settings:
     """Everything that decides a result, besides the data."""
 
     preset: Preset = "default"
+    method: Annotated[
+        Method,
+        Field(
+            title="Method",
+            description=(
+                "deepvelo fits rates for every cell; steady_state, stochastic and dynamical are scVelo's modes, with "
+                "one rate a gene. They take the preparation alone: graph, network, objective and training do not "
+                "count for them, nor does the seed once the data are prepared."
+            ),
+        ),
+    ] = "deepvelo"
     seed: Annotated[
         int,
         Field(
@@ -493,11 +513,21 @@ _SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
 
 
 def preset_label(settings: Settings) -> str:
-    """The preset's name, ``"default, changed"`` where values differ from it; seed and device do not count."""
+    """The preset's name, ``"default, changed"`` where values differ from it.
+
+    Method, seed and device do not count.
+    """
     preset = PRESETS[settings.preset]
     training = dataclasses.replace(settings.training, device=preset.training.device)
-    same = dataclasses.replace(settings, seed=preset.seed, training=training) == preset
+    same = dataclasses.replace(settings, method=preset.method, seed=preset.seed, training=training) == preset
     return settings.preset if same else f"{settings.preset}, changed"
+
+
+def fit_label(settings: Settings) -> str:
+    """What made a fit, in a few words: preset and seed, or the scVelo mode, for which neither counts."""
+    if settings.method != "deepvelo":
+        return METHOD_LABELS[settings.method]
+    return f"{preset_label(settings)}, seed {settings.seed}"
 
 
 def to_dict(settings: Settings) -> dict[str, Any]:

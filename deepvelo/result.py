@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from deepvelo.config import Settings
 
 Step = Literal["prepare", "train", "graph", "embed", "scores", "rates"]
+Unit = Literal["epoch", "gene"]
 
 # What each step is called where people read it.
 STEP_NAMES: dict[Step, str] = {
@@ -31,13 +32,23 @@ class Progress:
     """Where a run is.
 
     ``epoch`` counts from 1 while the step is ``train`` and is 0 otherwise; ``terms`` holds that
-    epoch's loss terms.
+    epoch's loss terms. scVelo's modes have no epochs: with ``unit`` ``"gene"`` the two numbers count genes
+    that are fitted and genes to fit, both 0 where a mode fits all at once, and there are no terms.
     """
 
     step: Step
     epoch: int = 0
     n_epochs: int = 0
     terms: dict[str, float] = field(default_factory=dict)
+    unit: Unit = "epoch"
+
+
+def step_in_words(progress: Progress) -> str:
+    """``Training, epoch 3 of 100``, ``Fitting genes, 48 of 310``, or the step's name."""
+    if progress.unit == "epoch":
+        name = STEP_NAMES[progress.step]
+        return f"{name}, epoch {progress.epoch} of {progress.n_epochs}" if progress.n_epochs else name
+    return "Fitting genes" + (f", {progress.epoch} of {progress.n_epochs}" if progress.n_epochs else "")
 
 
 OnProgress = Callable[[Progress], None]
@@ -45,7 +56,7 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A finished fit: everything the run store keeps."""
+    """A finished fit: everything the run store keeps; scVelo's modes have no history and no weights."""
 
     adata: AnnData
     history: pd.DataFrame

@@ -21,6 +21,7 @@ from deepvelo.io.runs import RunStore
 if TYPE_CHECKING:
     from deepvelo.config import Settings
     from deepvelo.datasets.source import DataSource
+    from deepvelo.io.run import Purpose
     from deepvelo.result import Progress, Result
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,9 @@ class Job:
     cluster_key: str | None
     basis: str | None
     store_folder: Path
+    purpose: Purpose = "fit"
+    base: str = ""
+    """Both as in `deepvelo.io.runs.RunInfo`."""
 
 
 def state_topic(job_id: str) -> str:
@@ -109,12 +113,28 @@ def _fit(job: Job, runner: Runner | None, report: Reporter) -> str:
     store = RunStore(job.store_folder)
     store.require_writable()  # before hours of training, not after
     report.stop_if_cancelled()
-    adata, data_hash = job.source.load(), job.source.hash()
+    source = job.source
+    source.require_preparation(job.settings)
+    adata, data_hash = source.load(), source.hash()
     run = runner or workflow.run
-    result = run(adata, job.settings, cluster_key=job.cluster_key, basis=job.basis, on_progress=report)
+    result = run(
+        adata,
+        job.settings,
+        cluster_key=job.cluster_key,
+        basis=job.basis,
+        prepared=source.is_prepared,
+        on_progress=report,
+    )
     report.flush()
     report.stop_if_cancelled()
-    return store.save(result, data_name=job.source.label, data_hash=data_hash, name=job.name or None)
+    return store.save(
+        result,
+        data_name=source.label,
+        data_hash=data_hash,
+        name=job.name or None,
+        purpose=job.purpose,
+        base=job.base,
+    )
 
 
 class Reporter:

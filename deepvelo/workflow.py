@@ -1,23 +1,26 @@
-"""The whole path from counts to kinetic rates: what the command line and the app's jobs run."""
+"""The whole path from counts to velocities: what the command line and the app's jobs run."""
 
 from __future__ import annotations
 
 import json
 import platform
 import time
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from deepvelo import keys
-from deepvelo.config import to_dict
+from deepvelo import config, keys
 from deepvelo.memory import MemoryMeter
 from deepvelo.result import OnProgress, Progress, Result
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import torch
     from anndata import AnnData
 
     from deepvelo.config import Settings
     from deepvelo.model.blocks import EpochTerms
+    from deepvelo.tl.baselines import ScveloMode
 
 _RECORDED_VERSIONS = ("deepvelo-explorer", "torch", "torch-geometric", "scanpy", "scvelo", "anndata", "numpy")
 
@@ -28,9 +31,14 @@ def run(
     *,
     cluster_key: str | None = None,
     basis: str | None = None,
+    prepared: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Result:
     """Prepare, fit, and compute everything the views show.
+
+    With one of scVelo's modes as ``settings.method`` there are no rates by cell, and so neither their maps
+    and scores nor a confidence in direction; the multi-kinetic score is NaN in every gene. Graph, arrows and
+    consistency are computed alike for every method.
 
     Parameters
     ----------
@@ -40,6 +48,8 @@ def run(
         Grouping in ``obs``; by default one that looks like cell types, else Leiden clusters.
     basis
         Embedding for the arrows, without ``X_``; by default UMAP.
+    prepared
+        ``adata`` is as `deepvelo.pp.prepare` left it: its genes, moments and neighbours are taken as they are.
     on_progress
         Told of every step and epoch. What it raises stops the run and is passed on; raise `CancelledError`
         to cancel.
@@ -51,12 +61,20 @@ def run(
     Raises
     ------
     InputError
-        Data or settings do not allow a fit.
+        Data or settings do not allow a fit, or scVelo fails in one of its modes.
     """
     with MemoryMeter() as memory:
         started = time.perf_counter()
-        result = _run(
-            adata, settings, cluster_key=cluster_key, basis=basis, tell=on_progress or (lambda _: None)
+        tell = on_progress or (lambda _: None)
+        tell(Progress(step="prepare"))
+        data = _prepared(adata, settings, cluster_key=cluster_key, basis=basis, as_it_is=prepared)
+        result = _fit(
+            data,
+            settings,
+            cluster_key=cluster_key,
+            basis=basis,
+            seconds_prepare=time.perf_counter() - started,
+            tell=tell,
         )
         seconds = time.perf_counter() - started
     result.metrics["seconds_total"] = seconds
@@ -69,45 +87,64 @@ def run(
     return result
 
 
-def _run(
-    adata: AnnData, settings: Settings, *, cluster_key: str | None, basis: str | None, tell: OnProgress
-) -> Result:
+def _prepared(
+    adata: AnnData, settings: Settings, *, cluster_key: str | None, basis: str | None, as_it_is: bool
+) -> AnnData:
     # These take seconds to import; reading settings or asking for help should not wait for them.
-    import pandas as pd
+    from deepvelo import checks, pp
+    from deepvelo.pp.groups import tidy_groups
 
-    from deepvelo import checks, pp, tl
+    if not as_it_is:
+        if basis is not None:
+            checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
+        return pp.prepare(adata, settings, cluster_key=cluster_key)
+    # What preparation would compute anew was computed when these data were prepared.
+    kept = {"preparation": {"recompute_moments": False, "recompute_embedding": False}}
+    checks.require_fit(adata, config.replace(settings, kept), cluster_key=cluster_key, basis=basis)
+    out = adata.copy()
+    tidy_groups(out, pp.chosen_cluster_key(out, cluster_key))
+    return out
 
-    started = time.perf_counter()
-    tell(Progress(step="prepare"))
-    if basis is not None:
-        checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
-    prepared = pp.prepare(adata, settings, cluster_key=cluster_key)
+
+def _fit(
+    prepared: AnnData,
+    settings: Settings,
+    *,
+    cluster_key: str | None,
+    basis: str | None,
+    seconds_prepare: float,
+    tell: OnProgress,
+) -> Result:
+    from deepvelo import pp, tl
+
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
-    seconds_prepare = time.perf_counter() - started
-
-    n_epochs = settings.training.n_epochs
-
-    def on_epoch(terms: EpochTerms) -> None:
-        values = terms._asdict()
-        tell(Progress(step="train", epoch=values.pop("epoch"), n_epochs=n_epochs, terms=values))
-
+    own = settings.method == "deepvelo"
     started = time.perf_counter()
-    fit = tl.velocity(prepared, settings=settings, on_epoch=on_epoch)
+    if settings.method == "deepvelo":
+        history, weights = _fit_deepvelo(prepared, settings, tell=tell)
+    else:
+        history, weights = _fit_scvelo(prepared, settings.method, tell=tell)
     seconds_train = time.perf_counter() - started
 
     tell(Progress(step="graph"))
-    tl.velocity_graph(prepared)
-    tl.velocity_pseudotime(prepared)
+    with _errors(settings, "the velocity graph"):
+        tl.velocity_graph(prepared)
+        tl.velocity_pseudotime(prepared)
+    # `tl.velocity_graph` writes our name; the graph itself is made alike for all methods.
+    prepared.uns[keys.VELOCITY_PARAMS]["mode"] = settings.method
     tell(Progress(step="embed"))
-    tl.velocity_embedding(prepared, basis=basis)
+    with _errors(settings, "the arrows on the embedding"):
+        tl.velocity_embedding(prepared, basis=basis)
     tell(Progress(step="scores"))
-    _score(prepared, settings, cluster_key=cluster_key)
-    tell(Progress(step="rates"))
-    tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
+    scores = _score(prepared, settings, cluster_key=cluster_key)
+    if own:
+        tell(Progress(step="rates"))
+        tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
+        scores |= tl.rate_scores(prepared, cluster_key=cluster_key)
 
     versions = {"python": platform.python_version()} | {name: version(name) for name in _RECORDED_VERSIONS}
     prepared.uns[keys.DEEPVELO] = {
-        "settings": json.dumps(to_dict(settings)),
+        "settings": json.dumps(config.to_dict(settings)),
         "preset": settings.preset,
         "seed": settings.seed,
         "cluster_key": cluster_key,
@@ -115,29 +152,74 @@ def _run(
         "versions": json.dumps(versions),
     }
     metrics: dict[str, float | int | str] = {
-        "confidence": float(prepared.obs[keys.CONFIDENCE].mean()),
-        "consistency": float(prepared.obs[keys.CONSISTENCY].mean()),
-        "consistency_celltype": float(prepared.obs[keys.CONSISTENCY_CELLTYPE].mean()),
-        **tl.rate_scores(prepared, cluster_key=cluster_key),
+        **scores,
         "n_cells": prepared.n_obs,
         "n_genes": prepared.n_vars,
         "n_velocity_genes": int(prepared.var[keys.VELOCITY_GENES].sum()),
-        "n_epochs": len(fit.history),
+        **({"n_epochs": len(history)} if own else {}),
         "seconds_prepare": seconds_prepare,
         "seconds_train": seconds_train,
     }
-    history = pd.DataFrame(fit.history)
-    return Result(adata=prepared, history=history, weights=fit.weights, settings=settings, metrics=metrics)
+    return Result(adata=prepared, history=history, weights=weights, settings=settings, metrics=metrics)
 
 
-def _score(adata: AnnData, settings: Settings, *, cluster_key: str) -> None:
+def _fit_deepvelo(
+    adata: AnnData, settings: Settings, *, tell: OnProgress
+) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
+    import pandas as pd
+
+    from deepvelo import tl
+
+    n_epochs = settings.training.n_epochs
+
+    def on_epoch(terms: EpochTerms) -> None:
+        values = terms._asdict()
+        tell(Progress(step="train", epoch=values.pop("epoch"), n_epochs=n_epochs, terms=values))
+
+    fit = tl.velocity(adata, settings=settings, on_epoch=on_epoch)
+    return pd.DataFrame(fit.history), fit.weights
+
+
+def _fit_scvelo(
+    adata: AnnData, mode: ScveloMode, *, tell: OnProgress
+) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
+    import pandas as pd
+
+    from deepvelo import tl
+
+    def on_genes(done: int, total: int) -> None:
+        tell(Progress(step="train", epoch=done, n_epochs=total, unit="gene"))
+
+    tell(Progress(step="train", unit="gene"))
+    tl.scvelo_velocity(adata, mode=mode, on_genes=on_genes)
+    return pd.DataFrame({"epoch": []}), {}
+
+
+def _errors(settings: Settings, step: str) -> AbstractContextManager[None]:
+    """In scVelo's modes its errors are words for the user; with our velocities they are our bugs."""
+    from deepvelo.tl.baselines import scvelo_errors
+
+    return nullcontext() if settings.method == "deepvelo" else scvelo_errors(settings.method, step)
+
+
+def _score(adata: AnnData, settings: Settings, *, cluster_key: str) -> dict[str, float]:
+    """Set the scores of cells and genes; the means over the cells."""
+    import numpy as np
+
     from deepvelo import tl
 
     velocity, groups = adata.layers[keys.VELOCITY], adata.obs[cluster_key]
-    confidence = tl.direction_confidence(adata, settings=settings)
-    adata.obs[keys.CONFIDENCE], adata.var[keys.CONFIDENCE] = confidence
+    means = {"consistency": keys.CONSISTENCY, "consistency_celltype": keys.CONSISTENCY_CELLTYPE}
     adata.obs[keys.CONSISTENCY] = tl.consistency(velocity, adata.obsp[keys.DISTANCES])
     adata.obs[keys.CONSISTENCY_CELLTYPE] = tl.consistency_celltype(velocity, groups)
-    adata.var[keys.MULTIKINETIC_SCORE] = tl.multikinetic_score(
-        adata.layers[keys.MU], adata.layers[keys.MS], velocity, groups=groups
-    )
+    if settings.method == "deepvelo":
+        means = {"confidence": keys.CONFIDENCE} | means
+        confidence = tl.direction_confidence(adata, settings=settings)
+        adata.obs[keys.CONFIDENCE], adata.var[keys.CONFIDENCE] = confidence
+        adata.var[keys.MULTIKINETIC_SCORE] = tl.multikinetic_score(
+            adata.layers[keys.MU], adata.layers[keys.MS], velocity, groups=groups
+        )
+    else:
+        # With one rate a gene it would be 0 everywhere by construction, or the misfit of a curve.
+        adata.var[keys.MULTIKINETIC_SCORE] = np.full(adata.n_vars, np.nan)
+    return {name: float(adata.obs[key].mean()) for name, key in means.items()}

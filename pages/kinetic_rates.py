@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app import session
 from app.widgets import charts
 from app.widgets.alpha import NO_ALPHA, has_alpha
 from app.widgets.color_picker import color_picker
@@ -9,8 +10,10 @@ from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import gene_picker
 from app.widgets.phase_charts import groups_and_colors
 from app.widgets.rates_charts import SPACES, gene_rates, match_scores, rates_figure, warn_of_negative_rates
-from app.widgets.run_picker import require_run
-from deepvelo.io.runs import Run
+from app.widgets.run_picker import fits, require_run
+from app.widgets.scvelo import NO_RATES, is_scvelo
+from app.widgets.text import escape
+from deepvelo.io.runs import Run, RunInfo
 from deepvelo.pl.rates import rate_violins
 
 HEIGHT = 560
@@ -54,7 +57,23 @@ def explorer(run: Run) -> None:
                 st.caption(f"{NO_ALPHA} All rates are therefore β and γ.")
 
 
+def offer_rates(info: RunInfo) -> None:
+    """Say why there is nothing to show, and lead to the newest run that has rates, best of the same data."""
+    st.info(NO_RATES, icon=":material/info:")
+    ours = [other for other in fits() if not is_scvelo(other)]
+    ours.sort(key=lambda other: other.data_hash != info.data_hash)
+    if ours:
+        st.button(
+            f"Show {escape(ours[0].name)}", type="primary", on_click=session.set_run, args=(ours[0].run_id,)
+        )
+    elif st.button("Train DeepVelo", type="primary"):
+        session.go("train")
+    st.stop()
+
+
 st.header("Kinetic rates")
 run = require_run()
+if is_scvelo(run.info):
+    offer_rates(run.info)
 warn_of_negative_rates(run)
 explorer(run)

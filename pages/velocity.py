@@ -41,7 +41,7 @@ def explorer(run: Run) -> None:
         charts.show(
             velocity_figure(run, view), key="velocity.figure", alt=f"Velocity on {basis}, colour {color}"
         )
-        st.caption(in_words(view))
+        st.caption(in_words(run, view))
 
 
 st.header("Velocity")

@@ -8,6 +8,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from app import cached, session
 from app.widgets.alpha import NO_ALPHA, has_alpha
+from app.widgets.scvelo import NO_RATES, is_scvelo
 from deepvelo import keys
 from deepvelo.contents import MAX_GROUPS
 from deepvelo.io.runs import Run
@@ -38,7 +39,9 @@ def color_picker(run: Run, *, label: str = "Colour by") -> str:
     """Select box; returns a column of ``run.obs`` or a key of `GENE_LAYERS`."""
     options = color_options(run)
     chosen = session.color()
-    if chosen == _ALPHA and chosen not in options:
+    if chosen in LABELS and chosen not in options and is_scvelo(run.info):
+        st.info(NO_RATES)
+    elif chosen == _ALPHA and chosen not in options:
         st.info(NO_ALPHA)
     elif chosen is not None and chosen not in options:
         st.error(f"This run has no cell column {chosen!r}. Choose a colour from the list.")
@@ -55,7 +58,10 @@ def color_label(color: str) -> str:
 def color_options(run: Run) -> list[str]:
     """The run's grouping first, then the scores, the gene, and what else ``obs`` holds."""
     obs = run.obs
-    of_genes = [key for key in GENE_LAYERS if key != _ALPHA or has_alpha(run)]
+    layers = run.layers
+    of_genes = [
+        key for key, layer in GENE_LAYERS.items() if layer in layers and (key != _ALPHA or has_alpha(run))
+    ]
     first = [run.info.cluster_key, *(key for key in LABELS if key in obs or key in of_genes)]
     others = [key for key in obs.columns if key not in first and _can_color(obs[key])]
     return [*first, *others]

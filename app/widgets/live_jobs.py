@@ -10,9 +10,10 @@ from app.estimate import in_words
 from app.job_status import JobStatus
 from app.widgets import charts
 from app.widgets.text import escape
+from deepvelo.config import METHOD_LABELS
 from deepvelo.errors import InputError
 from deepvelo.pl.training_curve import training_curve
-from deepvelo.result import STEP_NAMES
+from deepvelo.result import step_in_words
 
 CURVE_HEIGHT = 300
 MAX_POINTS = 500  # of a loss curve: it travels to the browser every second
@@ -91,8 +92,8 @@ def _panel(job: JobStatus) -> None:
             "Cancel", key=f"cancel.{job.job_id}", on_click=_cancel, args=(job.job_id,), width="stretch"
         )
         progress = job.progress
-        if progress is not None and progress.step == "train":
-            st.progress(progress.epoch / max(progress.n_epochs, 1))
+        if progress is not None and progress.n_epochs:
+            st.progress(progress.epoch / progress.n_epochs)
         history = pd.DataFrame(job.history)
         if not history.empty:
             thinned = history.iloc[:: len(history) // MAX_POINTS + 1]
@@ -142,12 +143,13 @@ def _cancel(job_id: str) -> None:
     except InputError as error:
         st.error(str(error))
         return
-    st.toast("It stops after the present step or epoch.")
+    st.toast("It stops after the present step, epoch or block of genes.")
 
 
 def _name(job: JobStatus) -> str:
-    """What people call the job; user text, so without markup."""
-    return escape(job.name or f"{job.source.label}, {job.settings.preset}, seed {job.settings.seed}")
+    """What people call the job, and the method where it is not ours; user text, so without markup."""
+    name, method = job.name, METHOD_LABELS[job.settings.method]
+    return escape(name if job.settings.method == "deepvelo" or method in name else f"{name}, {method}")
 
 
 def _where(job: JobStatus) -> str:
@@ -155,8 +157,5 @@ def _where(job: JobStatus) -> str:
         return f"waiting, number {job.queue_position} in the queue. {job.message}".rstrip()
     if job.progress is None:
         return "starting"
-    step = STEP_NAMES[job.progress.step]
-    if job.progress.step == "train":
-        step += f", epoch {job.progress.epoch} of {job.progress.n_epochs}"
     left = "" if job.seconds_left is None else f", about {in_words(job.seconds_left)} left"
-    return step + left
+    return step_in_words(job.progress) + left

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from app import cached
 from app.widgets.alpha import has_alpha
+from app.widgets.scvelo import has_du_dt, is_scvelo
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -23,6 +24,12 @@ _PANELS = {
     "β, splicing": keys.BETA,
     "γ, degradation": keys.GAMMA,
 }
+
+
+_BOTH_WAYS = (
+    "Arrows show where its RNA is heading: right means more spliced (ds/dt), up means more unspliced (du/dt)."
+)
+_ONE_WAY = "Arrows are ds/dt alone: right means more spliced, left less."
 
 
 class Options(TypedDict):
@@ -48,19 +55,19 @@ def phase_of(run: Run, gene: str) -> Phase:
         spliced=cached.gene_values(run_id, keys.MS, gene),
         unspliced=cached.gene_values(run_id, keys.MU, gene),
         velocity=cached.gene_values(run_id, keys.VELOCITY, gene),
-        velocity_u=cached.gene_values(run_id, keys.VELOCITY_U, gene) if has_alpha(run) else None,
+        velocity_u=cached.gene_values(run_id, keys.VELOCITY_U, gene) if has_du_dt(run) else None,
     )
 
 
 def arrows_in_words(run: Run) -> str:
     """What the arrows of this run show, and why they need not fit the drawn point."""
-    if has_alpha(run):
-        words = [
-            "Arrows show where its RNA is heading: right means more spliced (ds/dt), up means more unspliced (du/dt)."
-        ]
+    if is_scvelo(run.info):
+        return _scvelo_arrows_in_words(run)
+    if has_du_dt(run):
+        words = [_BOTH_WAYS]
     else:
         words = [
-            "Arrows are ds/dt alone: right means more spliced, left less. "
+            f"{_ONE_WAY} "
             "du/dt and α were not fitted in this run (setting Unspliced velocity is off): train with it on to get them."
         ]
     graph = run.info.settings.graph
@@ -82,13 +89,32 @@ def arrows_in_words(run: Run) -> str:
     return " ".join(words)
 
 
+def _scvelo_arrows_in_words(run: Run) -> str:
+    if has_du_dt(run):
+        words = (
+            f"{_BOTH_WAYS} They are those of the curve that scVelo fits to the gene, at the time it gives the cell, "
+            "so they need not fit the drawn point."
+        )
+    else:
+        words = (
+            f"{_ONE_WAY} ds/dt is how far the cell lies above the line fitted to the gene, u − γ s; "
+            f"scVelo's {run.info.settings.method} mode gives no du/dt, so none is drawn."
+        )
+    return f"{words} Genes that scVelo finds unfit for velocities have no arrows."
+
+
 def _times(n: int) -> str:
     return {1: "once", 2: "twice"}.get(n, f"{n} times")
 
 
 def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
     """Spliced, unspliced, velocity and the fitted rates of a gene on the fitted embedding."""
-    layers = {title: layer for title, layer in _PANELS.items() if layer != keys.ALPHA or has_alpha(run)}
+    stored = run.layers
+    layers = {
+        title: layer
+        for title, layer in _PANELS.items()
+        if layer in stored and (layer != keys.ALPHA or has_alpha(run))
+    }
     values = {title: cached.gene_values(run.info.run_id, layer, gene) for title, layer in layers.items()}
     below_zero = [title for title, numbers in values.items() if (numbers < 0).any()]
     points = run.obsm[keys.embedding(run.info.basis)][:, :2]
@@ -96,5 +122,10 @@ def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
 
 
 def gene_scores(run: Run, genes: list[str]) -> pd.DataFrame:
-    """Genes in the order given with their multi-kinetic score; none where a gene has no velocity."""
+    """Genes in the order given with their multi-kinetic score; none where a gene has no velocity.
+
+    scVelo's modes have one rate a gene, so no score at all.
+    """
+    if is_scvelo(run.info):
+        return pd.DataFrame({"Gene": genes})
     return pd.DataFrame({"Gene": genes, "Score": run.var.loc[genes, keys.MULTIKINETIC_SCORE].to_numpy()})

@@ -6,47 +6,62 @@ import streamlit as st
 
 from app import cached, session
 from app.widgets.empty import empty_state
+from app.widgets.scvelo import is_scvelo, method_label
 from app.widgets.text import escape
 from deepvelo.config import preset_label
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run, RunInfo
+from deepvelo.wording import number
 
 
 def run_label(info: RunInfo) -> str:
     """One line that tells runs apart."""
-    s = info.settings
+    s, method = info.settings, method_label(info)
+    if is_scvelo(info):
+        return info.name if method in info.name else f"{info.name} · {method}"
     return f"{info.name} · k {s.graph.n_neighbors} · λ {s.objective.lambda_u:g}/{s.objective.lambda_s:g}"
 
 
 def run_details(info: RunInfo) -> str:
-    """What was fitted, how and when."""
+    """What was fitted, how and when; settings that counted alone."""
     s = info.settings
+    made = f"{info.created[:16].replace('T', ' ')} UTC."
+    if is_scvelo(info):
+        n_genes = number(int(info.metrics["n_genes"]), "gene")
+        return (
+            f"{escape(info.data_name)}. {method_label(info)} mode; {info.metrics['n_velocity_genes']:,} of "
+            f"{n_genes} have a velocity. {made}"
+        )
     return (
         f"{escape(info.data_name)}. Preset {preset_label(s)}; {s.graph.n_neighbors} graph and "
         f"{s.graph.candidates_of(int(info.metrics['n_cells']))} candidate neighbours, λ {s.objective.lambda_u:g} and "
-        f"{s.objective.lambda_s:g}, {s.training.n_epochs} epochs, seed {s.seed}. "
-        f"{info.created[:16].replace('T', ' ')} UTC."
+        f"{s.objective.lambda_s:g}, {s.training.n_epochs} epochs, seed {s.seed}. {made}"
     )
 
 
+def fits() -> list[RunInfo]:
+    """Finished runs that a visitor asked for, newest first; not their controls, other seeds and sweeps."""
+    return [info for info in cached.runs() if info.purpose == "fit"]
+
+
 def choose_first_run() -> None:
-    """At first sight show the sample's newest run, or the newest of all."""
-    runs = cached.runs()
+    """At first sight show the sample's newest run, or the newest of all; one of ours if there is one."""
+    runs = fits()
     if session.run_id() is None and runs:
         sample = DataSource(kind="sample").label
-        first = next((info for info in runs if info.data_name == sample), runs[0])
+        first = min(runs, key=lambda info: (info.data_name != sample, is_scvelo(info)))
         session.set_run(first.run_id)
 
 
 def run_picker() -> None:
-    """Select box of all finished runs, for the sidebar."""
-    runs = {info.run_id: info for info in cached.runs()}
+    """Select box of all fits, and of what else was chosen by its address, for the sidebar."""
+    chosen = session.run_id()
+    runs = {info.run_id: info for info in cached.runs() if info.purpose == "fit" or info.run_id == chosen}
     labels = {run_id: run_label(info) for run_id, info in runs.items()}
     if not labels:
         st.caption("No runs yet.")
         return
-    chosen = session.run_id()
     st.selectbox(
         "Run",
         list(labels),
@@ -67,11 +82,11 @@ def require_run() -> Run:
         return cached.open_run(run_id)
     except InputError as error:
         st.error(str(error))
-    if cached.runs():
+    if fits():
         st.button("Show the newest run", type="primary", on_click=_choose_newest)
         st.stop()
     empty_state("There are no runs yet. Choose data, then train on them.", button="Choose data", page="data")
 
 
 def _choose_newest() -> None:
-    session.set_run(cached.runs()[0].run_id)
+    session.set_run(fits()[0].run_id)

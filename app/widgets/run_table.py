@@ -7,6 +7,8 @@ import streamlit as st
 
 from app import cached, session
 from app.estimate import in_words
+from app.widgets.run_picker import fits
+from app.widgets.scvelo import is_scvelo, method_label
 from app.widgets.text import escape
 from deepvelo.config import preset_label
 from deepvelo.errors import InputError
@@ -20,15 +22,15 @@ SCORES = {
 }
 _SCORES_NOTE = (
     "Consistency is the mean cosine of a cell's velocity with its neighbours', or with all cells of its type. "
-    "Velocities are averaged over these same neighbours, as often as Smoothing says, and the graph network "
-    "averages them too, so much of it is built in: smooth is not correct. "
+    "DeepVelo's velocities are averaged over these same neighbours, as often as Smoothing says, and the graph "
+    "network averages them too, so much of it is built in: smooth is not correct. "
     "Silhouette and adjusted Rand index say how well the kinetic rates match the cell groups."
 )
 
 
 def run_table() -> None:
-    """All runs of this server, newest first."""
-    runs = cached.runs()
+    """All fits of this server, newest first."""
+    runs = fits()
     if not runs:
         st.caption("No finished runs yet.")
         return
@@ -52,15 +54,13 @@ def run_table() -> None:
             session.set_run(info.run_id)
             session.go("velocity")
         with st.popover("Delete", icon=":material/delete:"):
-            st.markdown(f"Delete **{escape(info.name)}** for good?")
+            st.markdown(f"Delete **{escape(info.name)}**, with its controls, seeds and sweeps, for good?")
             st.button("Delete the run", on_click=_delete, args=(info.run_id,))
 
 
 def _row(info: RunInfo) -> dict[str, object]:
     s, metrics = info.settings, info.metrics
-    return {
-        "Run": info.name,
-        **{title: metrics.get(key) for key, title in SCORES.items()},
+    counted = {
         "Preset": preset_label(s),
         "Neighbours": s.graph.n_neighbors,
         "Candidates": s.graph.candidates_of(int(metrics["n_cells"])),
@@ -69,6 +69,12 @@ def _row(info: RunInfo) -> dict[str, object]:
         "Smoothing": s.graph.smooth_velocity,
         "Epochs": s.training.n_epochs,
         "Seed": s.seed,
+    }
+    return {
+        "Run": info.name,
+        "Method": method_label(info),
+        **{title: metrics.get(key) for key, title in SCORES.items()},
+        **(dict.fromkeys(counted) if is_scvelo(info) else counted),
         "Groups": info.cluster_key,
         "Data": info.data_name,
         "Made (UTC)": info.created[:16].replace("T", " "),

@@ -1,4 +1,4 @@
-"""The last step before a training: groups and embedding, what it will cost, and the button."""
+"""The last step before a training: method, groups and embedding, what it will cost, and the button."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.estimate import estimate_seconds, in_words
 from app.job_status import JobStatus
 from app.widgets.text import NEGATIVE_RATES, escape
 from deepvelo.checks import Summary
-from deepvelo.config import Settings
+from deepvelo.config import METHOD_LABELS, Settings, replace
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.memory import estimate_memory
@@ -21,12 +21,15 @@ def start_panel(source: DataSource, settings: Settings) -> None:
     """Everything right of the form; the button is off while something makes the fit impossible."""
     summary = cached.summary(source)
     st.markdown(f"**{escape(source.label)}**, {summary.n_cells:,} cells × {summary.n_genes:,} genes")
+    settings = replace(settings, {"method": _method()})
     left, right = st.columns(2)
     with left:
         cluster_key = _grouping(source, summary)
     with right:
         basis = _basis(source, settings)
-    if not settings.network.nonnegative_rates:
+    if settings.method != "deepvelo":
+        st.caption("Of the settings only those under Preparation count for scVelo's modes.")
+    elif not settings.network.nonnegative_rates:
         st.warning(NEGATIVE_RATES)
     _costs(summary, settings)
     problem = cached.fit_problem(source, settings, cluster_key, basis)
@@ -74,6 +77,18 @@ def _start(
         return
     session.watch_jobs([job_id])
     st.rerun()
+
+
+def _method() -> str:
+    field = Settings.__pydantic_fields__["method"]  # type: ignore[attr-defined]
+    return st.selectbox(
+        "Method",
+        list(METHOD_LABELS),
+        format_func=METHOD_LABELS.__getitem__,
+        help=field.description,
+        key="train.method",
+        persist_state="session",
+    )
 
 
 def _grouping(source: DataSource, summary: Summary) -> str | None:

@@ -12,6 +12,7 @@ from pandas import CategoricalDtype
 from app import cached
 from app.widgets.charts import is_dark
 from app.widgets.color_picker import LABELS, color_values
+from app.widgets.scvelo import is_scvelo
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -54,6 +55,13 @@ COLOR_WORDS = {
     ),
     "gene_velocity": "Orange: the gene's spliced RNA is rising; blue: falling; grey: steady or not known.",
 }
+
+
+_SCVELO_CONSISTENCY = (
+    "Smooth is not correct: the mean cosine between a cell's velocity and its neighbours', the consistency of "
+    "the runs table; 1 means the same direction. Counts were averaged over these neighbours before the fit, "
+    "so some of it is built in."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,9 +145,14 @@ def color_title(view: View) -> str:
     }.get(view.color, LABELS.get(view.color, view.color))
 
 
-def in_words(view: View) -> str:
+def in_words(run: Run, view: View) -> str:
     """The caption under the picture."""
-    parts = [KIND_WORDS[view.kind], COLOR_WORDS.get(view.color, "")]
+    color = COLOR_WORDS.get(view.color, "")
+    if view.color == keys.CONSISTENCY and is_scvelo(run.info):
+        color = _SCVELO_CONSISTENCY
+    if view.color == "gene_velocity" and not run.var.loc[view.gene, keys.VELOCITY_GENES]:
+        color = f"{view.gene} has no velocity in this run and no part in the arrows."
+    parts = [KIND_WORDS[view.kind], color]
     if view.kind != "No arrows":
         parts.insert(1, NOT_SPEED)
     return " ".join(part for part in parts if part)

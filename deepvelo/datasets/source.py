@@ -12,8 +12,19 @@ from deepvelo.errors import InputError
 if TYPE_CHECKING:
     from anndata import AnnData
 
-Kind = Literal["sample", "file", "join", "public"]
+    from deepvelo.config import Settings
+    from deepvelo.io.runs import Run
+
+Kind = Literal["sample", "file", "join", "public", "run", "shuffled"]
 PUBLIC_CACHE = Path("~/.cache/deepvelo")
+_NEEDED: dict[Kind, tuple[str, ...]] = {
+    "sample": (),
+    "file": ("path",),
+    "join": ("path", "counts_path"),
+    "public": ("name",),
+    "run": ("path",),
+    "shuffled": ("path",),
+}
 
 
 @dataclass(frozen=True)
@@ -24,31 +35,43 @@ class DataSource:
     ----------
     kind
         ``sample`` the shipped simulated data; ``file`` one file; ``join`` a processed object and a
-        file with its counts; ``public`` a public set by name.
+        file with its counts; ``public`` a public set by name; ``run`` the prepared data of a stored run;
+        ``shuffled`` the same with unspliced counts permuted among the cells of each of the run's groups
+        (see `deepvelo.datasets.derived.shuffle_unspliced`).
     path
-        The file, or the processed object of a join. For a public set the folder where downloads
-        are kept, ``~/.cache/deepvelo`` when empty.
+        The file, the processed object of a join, or the folder of a run. For a public set the folder where
+        downloads are kept, ``~/.cache/deepvelo`` when empty.
     counts_path
         The file with the counts of a join.
     name
         The name of a public set; otherwise what people call the data.
+    seed
+        Of the permutation of ``shuffled``.
+    n_genes
+        Take only so many of a run's genes, the most variable; 0 takes all.
     """
 
     kind: Kind
     path: str = ""
     counts_path: str = ""
     name: str = ""
+    seed: int = 0
+    n_genes: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a description that leads nowhere."""
-        needed = {"sample": (), "file": ("path",), "join": ("path", "counts_path"), "public": ("name",)}
-        if self.kind not in needed:
-            msg = f"`kind` must be one of {sorted(needed)}. Got {self.kind!r}. Choose one of them."
+        if self.kind not in _NEEDED:
+            msg = f"`kind` must be one of {sorted(_NEEDED)}. Got {self.kind!r}. Choose one of them."
             raise InputError(msg)
-        missing = [field for field in needed[self.kind] if not getattr(self, field)]
+        missing = [field for field in _NEEDED[self.kind] if not getattr(self, field)]
         if missing:
             msg = f"Data of kind {self.kind!r} need {' and '.join(missing)}. Got none. Give it."
             raise InputError(msg)
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether `load` gives what `deepvelo.pp.prepare` leaves, to be fitted as it is."""
+        return self.kind in ("run", "shuffled")
 
     @property
     def label(self) -> str:
@@ -64,6 +87,11 @@ class DataSource:
                 return self.name or f"{Path(self.path).name} + {Path(self.counts_path).name}"
             case "file":
                 return self.name or Path(self.path).name
+            case "run" | "shuffled":
+                words = [self.name or self._name_of_run()]
+                words += [f"{self.n_genes} genes"] * bool(self.n_genes)
+                words += [f"shuffled control {self.seed}"] * (self.kind == "shuffled")
+                return ", ".join(words)
 
     def load(self) -> AnnData:
         """Read the data, a new object each time.
@@ -71,7 +99,7 @@ class DataSource:
         Raises
         ------
         InputError
-            Missing or unreadable file, cells that do not match, or no network for a public set.
+            Missing or unreadable file or run, cells that do not match, or no network for a public set.
         """
         match self.kind:
             case "sample":
@@ -92,11 +120,14 @@ class DataSource:
 
                 joined, _ = join(read(self.path), read(self.counts_path))
                 return joined
+            case "run" | "shuffled":
+                return self._load_run()
 
     def hash(self) -> str:
         """Hash of the content, 32 hexadecimal digits; see `deepvelo.io.hashing.data_hash`.
 
-        A public set is known by its name alone: its content is fixed by whoever published it.
+        A public set is known by its name alone: its content is fixed by whoever published it. The prepared
+        data of a run count as the data they were prepared from.
         """
         from deepvelo.io.hashing import data_hash
 
@@ -111,4 +142,47 @@ class DataSource:
                 words = f"join:{data_hash(self.path)}:{data_hash(self.counts_path)}"
             case "public":
                 words = f"public:{self.name}"
+            case "run" | "shuffled":
+                info = self._run().info
+                if self.kind == "run" and not self.n_genes:
+                    return info.data_hash
+                words = f"{self.kind}:{info.data_hash}:{info.run_id}:{self.n_genes}:{self.seed}"
         return hashlib.blake2b(words.encode(), digest_size=16).hexdigest()
+
+    def require_preparation(self, settings: Settings) -> None:
+        """Check that settings do not ask for another preparation than a run's data have had.
+
+        Raises
+        ------
+        InputError
+            They do; such a run would say of itself what is not so.
+        """
+        if self.is_prepared and self._run().info.settings.preparation != settings.preparation:
+            msg = (
+                f"The data of run {Path(self.path).name} are prepared, and the settings ask for another preparation. "
+                "Keep its settings under `preparation`; for fewer genes give the data source `n_genes`."
+            )
+            raise InputError(msg)
+
+    def _run(self) -> Run:
+        from deepvelo.io.runs import RunStore
+
+        folder = Path(self.path)
+        return RunStore(folder.parent).open(folder.name)
+
+    def _name_of_run(self) -> str:
+        try:
+            return self._run().info.data_name
+        except InputError:  # deleted; a job that used it must still have a name in the list
+            return f"run {Path(self.path).name}"
+
+    def _load_run(self) -> AnnData:
+        from deepvelo.datasets.derived import most_variable, shuffle_unspliced
+
+        run = self._run()
+        adata = run.prepared()
+        if self.n_genes:
+            adata = most_variable(adata, self.n_genes)
+        if self.kind == "shuffled":
+            shuffle_unspliced(adata, run.info.settings, group_key=run.info.cluster_key, seed=self.seed)
+        return adata

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 import zarr
-from anndata.io import read_elem, read_zarr
+from anndata.io import read_elem
 from scipy import sparse
 
 from deepvelo import keys
@@ -29,6 +29,22 @@ INFO = "info.json"
 HISTORY = "history.csv"
 WEIGHTS = "weights.safetensors"
 RESULT = "result.zarr"
+
+# fit: what a visitor asked for, scVelo's modes among them; the others belong to a fit and are shown with it.
+Purpose = Literal["fit", "control", "seed", "sweep"]
+
+# What fits write, ours and scVelo's; `pp.prepare` leaves the like of it out of a user's file.
+_FITTED = {
+    keys.CONFIDENCE, keys.MULTIKINETIC_SCORE, keys.LATENT_TIME, keys.RATES_LEIDEN, keys.X_RATES_PCA,
+    keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP, keys.DEEPVELO,
+    "root_cells", "end_points", "loss",
+}  # fmt: skip
+_FITTED_PREFIXES = ("velocity_", "fit_", "recover_dynamics")
+_PREPARED = {
+    "layers": {keys.SPLICED, keys.UNSPLICED, keys.MS, keys.MU},
+    "obsp": {keys.CONNECTIVITIES, keys.DISTANCES},
+    "varp": set(),
+}
 
 # Zarr takes "/" in a name for a folder. This division slash looks the same and is read back as "/".
 SLASH = "\N{DIVISION SLASH}"
@@ -49,6 +65,9 @@ class RunInfo:
     versions: dict[str, str]
     cluster_key: str
     basis: str
+    purpose: Purpose = "fit"
+    base: str = ""
+    """Id of the run that a control, another seed or a sweep belongs to; for a fit, whose data it took, if any."""
 
 
 class Run:
@@ -146,19 +165,36 @@ class Run:
 
     def to_adata(self) -> AnnData:
         """The whole result in memory, a new object each time."""
+        return self._read(lambda group, name: True)
+
+    def prepared(self) -> AnnData:
+        """What the fit was given, in memory, a new object each time.
+
+        Counts, moments, neighbours, components, embeddings and groups exactly as `deepvelo.pp.prepare` left
+        them; nothing that a fit wrote.
+        """
+        return self._read(_was_prepared)
+
+    def _read(self, wanted: Callable[[str, str], bool]) -> AnnData:
+        """The parts of the result for which ``wanted(group, name)``, such as ``("layers", "Ms")``."""
+        from anndata import AnnData
+
         with self._reading():
-            adata = read_zarr(self.folder / RESULT)
-        adata.obs, adata.var = _slashes_back(adata.obs), _slashes_back(adata.var)
-        for group in (adata.layers, adata.obsm, adata.varm, adata.obsp, adata.varp, adata.uns):
-            for name in [name for name in group if SLASH in name]:
-                group[name.replace(SLASH, "/")] = group.pop(name)
+            parts = {
+                group: {
+                    name.replace(SLASH, "/"): read_elem(self._root[group][name])
+                    for name in self._root[group]
+                    if wanted(group, name.replace(SLASH, "/"))
+                }
+                for group in ("layers", "obsm", "varm", "obsp", "varp", "uns")
+            }
+            x = read_elem(self._root["X"]) if "X" in self._root else None
+        tables = {}
+        for group, table in (("obs", self.obs), ("var", self.var)):
+            tables[group] = table[[name for name in table if wanted(group, str(name))]].copy()
         # stored by columns to read one gene; other tools expect cells in rows
-        for name in list(adata.layers):
-            if sparse.issparse(adata.layers[name]):
-                adata.layers[name] = adata.layers[name].tocsr()
-        if sparse.issparse(adata.X):
-            adata.X = adata.X.tocsr()
-        return adata
+        parts["layers"] = {name: _by_rows(layer) for name, layer in parts["layers"].items()}
+        return AnnData(X=_by_rows(x), **tables, **parts)
 
     def require_stored(self) -> None:
         """Check that the run is still there.
@@ -238,6 +274,20 @@ class _Matrices(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+def _was_prepared(group: str, name: str) -> bool:
+    if group in _PREPARED:
+        return name in _PREPARED[group]
+    return not (
+        name in _FITTED
+        or name.startswith(_FITTED_PREFIXES)
+        or (group == "uns" and name == keys.colors(keys.RATES_LEIDEN))
+    )
+
+
+def _by_rows(matrix: Any) -> Any:
+    return matrix.tocsr() if sparse.issparse(matrix) else matrix
 
 
 def _slashes_back(frame: pd.DataFrame) -> pd.DataFrame:

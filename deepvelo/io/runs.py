@@ -18,13 +18,13 @@ from deepvelo import config, keys
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
 from deepvelo.io.hashing import data_hash
-from deepvelo.io.run import HISTORY, INFO, RESULT, WEIGHTS, Run, RunInfo
+from deepvelo.io.run import HISTORY, INFO, RESULT, WEIGHTS, Purpose, Run, RunInfo
 from deepvelo.io.write_zarr import size_in_memory, write_by_gene
 
 if TYPE_CHECKING:
     from deepvelo.result import Result
 
-__all__ = ["Run", "RunInfo", "RunStore", "data_hash"]
+__all__ = ["Purpose", "Run", "RunInfo", "RunStore", "data_hash"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,16 @@ class RunStore:
         self.folder = Path(folder)
         self._known: dict[str, tuple[int, RunInfo | None]] = {}
 
-    def save(self, result: Result, *, data_name: str, data_hash: str, name: str | None = None) -> str:
+    def save(
+        self,
+        result: Result,
+        *,
+        data_name: str,
+        data_hash: str,
+        name: str | None = None,
+        purpose: Purpose = "fit",
+        base: str = "",
+    ) -> str:
         """Store a fit; nothing of it is left when that fails.
 
         Parameters
@@ -59,7 +68,9 @@ class RunStore:
         data_name, data_hash
             How people call the data, and `data_hash` of them.
         name
-            How people call this run; made from data, preset and seed when not given.
+            How people call this run; made from the data and `deepvelo.config.fit_label` when not given.
+        purpose, base
+            See `RunInfo`.
 
         Returns
         -------
@@ -75,7 +86,7 @@ class RunStore:
         run_id = f"{made:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         fit: dict[str, Any] = dict(result.adata.uns.get(keys.DEEPVELO, {}))
         info = {
-            "name": name or f"{data_name}, {config.preset_label(settings)}, seed {settings.seed}",
+            "name": name or f"{data_name}, {config.fit_label(settings)}",
             "data_name": data_name,
             "data_hash": data_hash,
             "created": made.isoformat(timespec="seconds"),
@@ -84,6 +95,8 @@ class RunStore:
             "versions": json.loads(fit.get("versions", "{}")),
             "cluster_key": str(fit.get("cluster_key", "")),
             "basis": str(fit.get("basis", "")),
+            "purpose": purpose,
+            "base": base,
         }
         self.require_writable(size_in_memory(result.adata))
         aside = self.folder / f"{ASIDE}{run_id}"
@@ -121,7 +134,7 @@ class RunStore:
             raise InputError(msg)
 
     def list(self) -> list[RunInfo]:
-        """All whole runs, newest first; a folder that cannot be read is logged and left out."""
+        """All whole runs of every purpose, newest first; a folder that cannot be read is logged and left out."""
         try:
             folders = [path for path in self.folder.iterdir() if RUN_ID.fullmatch(path.name)]
         except OSError:  # not made yet, or not readable: nothing to show
@@ -146,14 +159,20 @@ class RunStore:
         *,
         cluster_key: str | None = None,
         basis: str | None = None,
+        base: str = "",
     ) -> RunInfo | None:
         """The newest run of the same data with the same settings.
 
-        ``cluster_key`` and ``basis`` left at None accept whatever the run chose by itself.
+        ``cluster_key`` and ``basis`` left at None accept whatever the run chose by itself. Without ``base``
+        fits alone are looked at: another seed of a run took that run's prepared data, and a fit that
+        prepares them with this seed may differ. With the id of a run in ``base`` it is this run and all that
+        belong to it, whatever for: a seed serves a sweep, and a control is told apart by its data.
         """
         for info in self.list():
+            mine = base in (info.run_id, info.base) if base else info.purpose == "fit"
             if (
-                info.data_hash == data_hash
+                mine
+                and info.data_hash == data_hash
                 and info.settings == settings
                 and cluster_key in (None, info.cluster_key)
                 and basis in (None, info.basis)
@@ -162,7 +181,7 @@ class RunStore:
         return None
 
     def delete(self, run_id: str) -> None:
-        """Remove a run for good.
+        """Remove a run for good, and the controls, seeds and sweeps that belong to it.
 
         Raises
         ------
@@ -170,6 +189,12 @@ class RunStore:
             There is no such run, or it may not be removed.
         """
         self._require(run_id)
+        for info in self.list():
+            if info.base == run_id and info.purpose != "fit":
+                self._remove(info.run_id)
+        self._remove(run_id)
+
+    def _remove(self, run_id: str) -> None:
         aside = self.folder / f"{DELETED}{run_id}-{secrets.token_hex(3)}"
         try:
             (self.folder / run_id).rename(aside)  # so that half a run is never listed

@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from app.estimate import SECONDS_BESIDES, SECONDS_PER_EPOCH, SECONDS_PER_VALUE, estimate_seconds, in_words
+from app.estimate import (
+    SCVELO_SECONDS_PER_VALUE,
+    SECONDS_BESIDES,
+    SECONDS_PER_EPOCH,
+    SECONDS_PER_VALUE,
+    estimate_seconds,
+    in_words,
+)
 from deepvelo import config
 from deepvelo.config import Settings
 from deepvelo.io.runs import RunInfo
@@ -49,3 +58,16 @@ def test_runs_that_tell_nothing_are_left_out(useless):
 @pytest.mark.parametrize(("seconds", "words"), [(40, "40 s"), (180, "3 min"), (9000, "2.5 h")])
 def test_words(seconds, words):
     assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize("method", ["steady_state", "stochastic", "dynamical"])
+def test_scvelo_knows_no_epochs_and_goes_by_its_own_past(method):
+    settings = config.replace(SETTINGS, {"method": method})
+    usual = SCVELO_SECONDS_PER_VALUE[method] * 1e6 + SECONDS_BESIDES
+    assert estimate_seconds(1000, 1000, settings, past=[LARGE]) == pytest.approx(usual)
+    metrics = {key: value for key, value in LARGE.metrics.items() if key != "n_epochs"}
+    past = dataclasses.replace(LARGE, settings=settings, metrics=metrics)
+    assert estimate_seconds(2000, 2000, settings, past=[LARGE, past]) == pytest.approx(2 * 50.0 + 30.0)
+    assert estimate_seconds(2000, 1000, SETTINGS, past=[past, LARGE]) == estimate_seconds(
+        2000, 1000, SETTINGS, past=[LARGE]
+    )

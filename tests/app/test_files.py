@@ -183,3 +183,9 @@ def test_sources_read_by_path(folder):
         counts_path=str(folder / "counts.loom"),
         name="brain.h5ad",
     )
+
+
+@pytest.mark.parametrize("kind", ["run", "shuffled"])
+def test_data_of_a_run_have_no_address(folder, kind):
+    with pytest.raises(InputError, match="have no address of their own"):
+        files.to_text(DataSource(kind=kind, path=str(folder)))

@@ -43,6 +43,7 @@ def stand_in(
     *,
     cluster_key: str | None,
     basis: str | None,
+    prepared: bool,
     on_progress: Callable[[Progress], None],
 ) -> Result:
     """Quick training in the place of `workflow.run`: its epochs take 20 ms and learn nothing."""
@@ -397,6 +398,7 @@ def test_story_of_events() -> None:
             "epoch": epoch,
             "n_epochs": 100,
             "terms": {"total": 1.0},
+            "unit": "epoch",
             "time": 10.0 + 0.5 * epoch,
         }
         for epoch in (1, 2, 3)
@@ -414,6 +416,64 @@ def test_story_of_events() -> None:
     status = from_events(job, [started, *endings], progress)
     assert (status.state, status.run_id, status.seconds_left) == ("cancelled", None, None)
     assert (status.started, status.ended, len(status.history)) == (1.0, 4.0, 3)
+
+
+def test_genes_are_told_without_a_curve() -> None:
+    job = Job(
+        job_id="j", name="", source=DataSource(kind="sample"), cluster_key=None, basis=None, store_folder=Path(),
+        settings=config.replace(Settings(), {"method": "dynamical"}), purpose="control", base="run",
+    )  # fmt: skip
+    genes = [
+        {"step": "train", "epoch": done, "n_epochs": 60, "terms": {}, "unit": "gene", "time": 10.0 + done}
+        for done in (0, 20, 40)
+    ]
+    started = (1.0, {"event": "started", "worker": "w"})
+    status = from_events(job, [started], [(2.0, {"event": "progress", "records": genes})])
+    assert status.progress == Progress(step="train", epoch=40, n_epochs=60, unit="gene")
+    assert status.seconds_left == pytest.approx(20.0)
+    assert status.history == []
+    assert (status.purpose, status.base) == ("control", "run")
+
+
+@pytest.mark.slow
+def test_controls_and_baselines_on_the_data_of_a_run(tmp_path: Path) -> None:
+    path = tmp_path / "simulated.h5ad"
+    simulate(n_cells=100, n_genes=40, seed=0).write_h5ad(path)
+    settings = config.replace(Settings(), {"method": "steady_state"})
+    store, jobs = RunStore(tmp_path / "runs"), Jobs(None, tmp_path / "runs")
+    first = jobs.submit(DataSource(kind="file", path=str(path)), settings, cluster_key="clusters")
+    base = store.open(wait(jobs, first, ended, seconds=180).run_id)
+    data = {"run": str(base.folder), "shuffled": str(base.folder)}
+    stochastic = config.replace(settings, {"method": "stochastic"})
+    dynamical = config.replace(settings, {"method": "dynamical"})
+    anew = config.replace(settings, {"preparation": {"n_top_genes": 10}})
+    submitted = {
+        "baseline": jobs.submit(DataSource(kind="run", path=data["run"]), stochastic, base=base.info.run_id),
+        "control": jobs.submit(
+            DataSource(kind="shuffled", path=data["shuffled"]),
+            settings,
+            purpose="control",
+            base=base.info.run_id,
+        ),
+        "refused": jobs.submit(DataSource(kind="run", path=data["run"]), anew),
+        "slow": jobs.submit(DataSource(kind="run", path=data["run"]), dynamical),
+    }
+    done = {name: wait(jobs, job_id, ended, seconds=180) for name, job_id in submitted.items()}
+    jobs.close()
+    assert [status.state for status in done.values()] == ["finished", "finished", "failed", "finished"]
+    assert "ask for another preparation" in done["refused"].message
+    assert done["slow"].progress.step == "scores"
+    baseline, control = (store.open(done[name].run_id) for name in ("baseline", "control"))
+    assert (baseline.info.purpose, baseline.info.base) == ("fit", base.info.run_id)
+    assert (control.info.purpose, control.info.base) == ("control", base.info.run_id)
+    assert baseline.info.data_hash == base.info.data_hash != control.info.data_hash
+    assert store.find(base.info.data_hash, stochastic) == baseline.info
+    assert control.info.data_name == "simulated.h5ad, shuffled control 0"
+    gene = base.var.index[0]
+    for layer in (keys.MS, keys.MU):
+        assert np.array_equal(baseline.gene(layer, gene), base.gene(layer, gene))
+    assert np.array_equal(control.gene(keys.MS, gene), base.gene(keys.MS, gene))
+    assert not np.array_equal(control.gene(keys.MU, gene), base.gene(keys.MU, gene))
 
 
 @pytest.mark.slow

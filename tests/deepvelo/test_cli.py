@@ -112,6 +112,17 @@ def test_fewer_candidates_than_asked_for_are_told_before_the_fit(
     assert capfd.readouterr().err.startswith(f"{said}Error: ")
 
 
+def test_a_mode_of_scvelo_writes_a_whole_file_and_says_what_it_ignores(deepvelo, capfd, tmp_path, small):
+    out = tmp_path / "out.h5ad"
+    assert deepvelo("run", small, "-o", out, "--method", "stochastic", "--epochs", 3) == 0
+    assert "--method stochastic takes no notice of" in capfd.readouterr().err
+    fitted = read(out)
+    assert config.from_dict(json.loads(fitted.uns[keys.DEEPVELO]["settings"])).method == "stochastic"
+    assert keys.VELOCITY in fitted.layers
+    assert not set(keys.RATES) & set(fitted.layers)
+    assert list(tmp_path.iterdir()) == [out]
+
+
 def test_check_tells_what_is_there(deepvelo, capsys, small):
     assert deepvelo("check", small) == 0
     out = capsys.readouterr().out

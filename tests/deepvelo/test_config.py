@@ -104,3 +104,16 @@ def test_a_preset_keeps_its_name_only_while_its_values_stay(preset):
 )
 def test_candidates_are_a_share_of_the_cells_at_most(graph, n_cells, expected):
     assert config.replace(config.Settings(), {"graph": graph}).graph.candidates_of(n_cells) == expected
+
+
+def test_the_method_is_a_setting_of_its_own():
+    stochastic = config.replace(config.PUBLISHED, {"method": "stochastic"})
+    assert config.from_dict({"preset": "published", "method": "stochastic"}) == stochastic
+    assert (
+        config.from_dict({"preset": "published"}).method == "deepvelo"
+    )  # as in files older than the setting
+    assert config.preset_label(stochastic) == "published"
+    assert config.fit_label(stochastic) == "scVelo, stochastic"
+    assert config.fit_label(config.PUBLISHED) == "published, seed 0"
+    with pytest.raises(InputError, match=r"`method` should be .*'dynamical'.* Got 'bayes'"):
+        config.from_dict({"method": "bayes"})

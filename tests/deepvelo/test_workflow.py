@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deepvelo import config, keys, workflow
+from deepvelo import config, keys, tl, workflow
+from deepvelo.compare import GRANULE_EDGES
 from deepvelo.datasets.simulation import simulate
-from deepvelo.errors import CancelledError
+from deepvelo.errors import CancelledError, InputError
 from deepvelo.io.read import read
+from deepvelo.result import step_in_words
 
 SHORT = config.replace(config.Settings(), {"training": {"n_epochs": 30, "device": "cpu"}})
 
@@ -153,13 +155,10 @@ def test_without_unspliced_velocity_alpha_is_not_estimated():
     assert keys.X_ALPHA_UMAP not in fitted.obsm
 
 
-BOUNDARIES = [("Neuroblast", "Granule immature"), ("Granule immature", "Granule mature")]
-
-
 @pytest.mark.slow
 def test_granule_cells_mature_in_the_right_direction(granule_cells):
     fitted = workflow.run(granule_cells, config.Settings(), cluster_key="clusters").adata
-    for source, target in BOUNDARIES:
+    for source, target in GRANULE_EDGES:
         assert boundary_cosine(fitted, source, target) > 0.4
 
 
@@ -172,7 +171,7 @@ def test_published_preset_scores_like_the_released_code(granule_cells):
     ]
     for score, expected in (("consistency", 0.87), ("consistency_celltype", 0.82)):
         assert np.mean([run.metrics[score] for run in runs]) == pytest.approx(expected, abs=0.03)
-    cosines = [boundary_cosine(run.adata, *boundary) for run in runs for boundary in BOUNDARIES]
+    cosines = [boundary_cosine(run.adata, *boundary) for run in runs for boundary in GRANULE_EDGES]
     assert np.mean(cosines) == pytest.approx(0.65, abs=0.1)
 
 
@@ -190,13 +189,67 @@ def as_array(layer):
 
 
 def boundary_cosine(adata, source: str, target: str) -> float:
-    """Mean cosine of the arrows in `source` with the way to their neighbours in `target`, on the UMAP."""
-    groups, positions = adata.obs["clusters"].to_numpy(), adata.obsm["X_umap"]
-    scores = []
-    for cell in np.flatnonzero(groups == source):
-        neighbors = adata.obsp["distances"][cell].indices
-        way = positions[neighbors[groups[neighbors] == target]] - positions[cell]
-        arrow = adata.obsm["velocity_umap"][cell]
-        if len(way):
-            scores.append((way @ arrow / np.linalg.norm(way, axis=1) / np.linalg.norm(arrow)).mean())
+    scores = tl.boundary_correctness(
+        adata.obsm["velocity_umap"],
+        adata.obsm["X_umap"],
+        graph=adata.obsp["distances"],
+        groups=adata.obs["clusters"].to_numpy(),
+        source=source,
+        target=target,
+    )
     return float(np.nanmean(scores))
+
+
+@pytest.fixture(scope="module", params=["stochastic", pytest.param("dynamical", marks=pytest.mark.slow)])
+def scvelo_run(request):
+    """One of scVelo's modes, and the progress it told."""
+    seen = []
+    settings = config.replace(SHORT, {"method": request.param})
+    result = workflow.run(simulated_cells(), settings, cluster_key="clusters", on_progress=seen.append)
+    return result, seen
+
+
+def test_a_mode_of_scvelo_is_a_run_without_rates(scvelo_run):
+    result, _ = scvelo_run
+    fitted = result.adata
+    for key in (keys.CONSISTENCY, keys.CONSISTENCY_CELLTYPE, keys.PSEUDOTIME):
+        assert np.isfinite(fitted.obs[key]).mean() > 0.9
+    assert {"velocity_umap", keys.X_UMAP} <= set(fitted.obsm)
+    assert not set(keys.RATES) & set(fitted.layers)
+    assert not {keys.X_RATES_PCA, keys.X_RATES_UMAP} & set(fitted.obsm)
+    assert not {keys.CONFIDENCE, keys.RATES_LEIDEN} & set(fitted.obs)
+    assert fitted.var[keys.MULTIKINETIC_SCORE].isna().all()
+    assert (result.history.empty, result.weights) == (True, {})
+    assert not {"confidence", "silhouette_rates", "ari_rates", "n_epochs"} & set(result.metrics)
+    assert result.metrics["n_velocity_genes"] == fitted.var[keys.VELOCITY_GENES].sum() < fitted.n_vars
+    assert result.metrics["consistency"] == pytest.approx(fitted.obs[keys.CONSISTENCY].mean())
+    method = result.settings.method
+    assert config.from_dict(json.loads(fitted.uns[keys.DEEPVELO]["settings"])).method == method
+    assert fitted.uns[keys.VELOCITY_PARAMS]["mode"] == method
+
+
+def test_a_mode_of_scvelo_tells_steps_and_genes(scvelo_run):
+    result, seen = scvelo_run
+    assert list(dict.fromkeys(p.step for p in seen)) == ["prepare", "train", "graph", "embed", "scores"]
+    fitting = [p for p in seen if p.step == "train"]
+    assert {p.unit for p in fitting} == {"gene"}
+    assert not any(p.terms for p in fitting)
+    words = [step_in_words(p) for p in fitting]
+    if result.settings.method == "stochastic":
+        assert words == ["Fitting genes"]
+    else:
+        n_genes = fitting[-1].n_epochs
+        assert words[:2] == ["Fitting genes", f"Fitting genes, 0 of {n_genes}"]
+        assert words[-1] == f"Fitting genes, {n_genes} of {n_genes}"
+
+
+def test_a_graph_that_scvelo_cannot_make_is_a_sentence(monkeypatch):
+    def fails(_):
+        raise ValueError("corrupted")
+
+    monkeypatch.setattr(tl, "velocity_graph", fails)
+    stochastic = config.replace(SHORT, {"method": "stochastic"})
+    with pytest.raises(
+        InputError, match=r"stochastic mode failed at the velocity graph \(ValueError: corrupted"
+    ):
+        workflow.run(simulated_cells(), stochastic)

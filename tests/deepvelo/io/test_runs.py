@@ -398,3 +398,58 @@ def test_hash_of_an_object_sees_every_part(result: Result) -> None:
         change(changed)
         hashes.add(data_hash(changed))
     assert len(hashes | {before}) == len(changes) + 1
+
+
+def test_purpose_and_base_are_kept_and_older_runs_are_fits(store: RunStore, result: Result) -> None:
+    base = save(store, result)
+    control = save(store, result, purpose="control", base=base)
+    infos = {info.run_id: info for info in RunStore(store.folder).list()}
+    assert (infos[base].purpose, infos[base].base) == ("fit", "")
+    assert (infos[control].purpose, infos[control].base) == ("control", base)
+    file = store.folder / base / "info.json"
+    old = {
+        key: value for key, value in json.loads(file.read_text()).items() if key not in ("purpose", "base")
+    }
+    file.write_text(json.dumps(old))
+    assert RunStore(store.folder).open(base).info == infos[base]
+
+
+def test_what_belongs_to_a_run_is_found_through_it_alone(store: RunStore, result: Result) -> None:
+    base = save(store, result)
+    settings = config.replace(result.settings, {"seed": 4})
+    seed = save(store, dataclasses.replace(result, settings=settings), purpose="seed", base=base)
+    assert store.find("d" * 32, settings) is None  # a fit prepares the data with its own seed
+    assert store.find("d" * 32, settings, base=base).run_id == seed
+    assert store.find("d" * 32, settings, base="another") is None
+    assert store.find("d" * 32, result.settings, base=base).run_id == base
+    assert store.find("e" * 32, settings, base=base) is None  # a control has data of its own
+
+
+def test_a_run_takes_what_belongs_to_it_along(store: RunStore, result: Result) -> None:
+    base, other = save(store, result), save(store, result)
+    save(store, result, purpose="sweep", base=base)
+    kept = {other, save(store, result, purpose="seed", base=other), save(store, result, base=base)}
+    store.delete(base)
+    assert {info.run_id for info in store.list()} == kept
+
+
+def test_a_run_of_scvelo_is_named_by_its_mode(store: RunStore, result: Result) -> None:
+    settings = config.replace(result.settings, {"method": "dynamical"})
+    scvelo = dataclasses.replace(result, settings=settings, weights={}, history=pd.DataFrame({"epoch": []}))
+    run = store.open(save(store, scvelo))
+    assert run.info.name == "dentate gyrus, scVelo, dynamical"
+    assert run.history.empty
+    assert run.weights() == {}
+
+
+def test_prepared_data_come_without_what_a_fit_wrote(store: RunStore, result: Result) -> None:
+    result.adata.obs["velocity_consistency"] = 1.0
+    result.adata.var["fit_alpha"] = 1.0
+    result.adata.obsm["velocity_umap"] = result.adata.obsm["X_umap"]
+    prepared = store.open(save(store, result)).prepared()
+    assert list(prepared.layers) == ["spliced"]
+    assert list(prepared.obs) == ["clusters", "mito/ribo"]
+    assert list(prepared.var) == []
+    assert list(prepared.obsm) == ["X_umap"]
+    assert list(prepared.uns) == ["clusters_colors"]
+    assert (prepared.X != result.adata.X).nnz == 0

@@ -9,7 +9,8 @@ from scipy import sparse
 
 from deepvelo import config, keys, pp, tl
 from deepvelo.datasets.simulation import simulate
-from deepvelo.errors import InputError
+from deepvelo.errors import CancelledError, InputError
+from deepvelo.tl import baselines
 
 MODES = ("steady_state", "stochastic", "dynamical")
 
@@ -117,3 +118,92 @@ def test_an_object_without_neighbours_is_refused(cells):
 def test_an_unknown_mode_names_the_known(cells):
     with pytest.raises(InputError, match=r"steady_state.*Got 'bayes'"):
         tl.scvelo_velocity(cells, mode="bayes")
+
+
+def few_genes(cells: AnnData) -> AnnData:
+    return cells[:, :24].copy()
+
+
+@pytest.mark.slow
+def test_dynamics_fitted_block_by_block_are_those_fitted_in_one_go(cells, monkeypatch):
+    import scvelo as scv
+
+    in_one_go, in_blocks, told = few_genes(cells), few_genes(cells), []
+    scv.tl.recover_dynamics(in_one_go, n_jobs=1, show_progress_bar=False)
+    scv.tl.velocity(in_one_go, mode="dynamical")
+    monkeypatch.setattr(baselines, "_GENES_AT_ONCE", 5)
+    tl.scvelo_velocity(in_blocks, mode="dynamical", on_genes=lambda *genes: told.append(genes))
+    total = told[-1][0]
+    assert total > 5
+    assert told == [*((done, total) for done in range(0, total, 5)), (total, total)]
+    assert in_blocks.var.equals(in_one_go.var)
+    for key in ("fit_t", "fit_tau", "fit_tau_"):
+        assert np.array_equal(in_blocks.layers[key], in_one_go.layers[key], equal_nan=True)
+    assert np.array_equal(in_blocks.varm["loss"], in_one_go.varm["loss"], equal_nan=True)
+    chosen = in_one_go.var[keys.VELOCITY_GENES].to_numpy()
+    for key in (keys.VELOCITY, keys.VELOCITY_U):
+        assert in_blocks.layers[key].dtype == np.float32
+        expected = in_one_go.layers[key].astype(np.float32)
+        assert np.array_equal(in_blocks.layers[key][:, chosen], expected[:, chosen])
+        assert np.isnan(in_blocks.layers[key][:, ~chosen]).all()
+
+
+def test_dynamics_can_be_cancelled_between_blocks(cells, monkeypatch):
+    fitted = []
+    monkeypatch.setattr(baselines, "_GENES_AT_ONCE", 2)
+    monkeypatch.setattr(baselines, "_fit_genes", lambda adata, genes: fitted.extend(genes))
+
+    def stop(done: int, total: int) -> None:
+        if done == 4:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        tl.scvelo_velocity(cells.copy(), mode="dynamical", on_genes=stop)
+    assert len(fitted) == 4
+
+
+@pytest.mark.slow
+def test_a_gene_that_scvelo_fails_at_is_named(cells, monkeypatch):
+    from scvelo.tools._em_model_core import DynamicsRecovery
+
+    adata, fit = few_genes(cells), DynamicsRecovery.fit
+    guilty = adata.var_names[3]
+
+    def fails_at_one(self: DynamicsRecovery, **options: object) -> None:
+        if self.gene == guilty:
+            raise FloatingPointError("not a curve.\nsecond line")
+        fit(self, **options)
+
+    monkeypatch.setattr(DynamicsRecovery, "fit", fails_at_one)
+    sentence = (
+        rf"^scVelo's dynamical mode failed at gene {guilty} \(FloatingPointError: not a curve\)\. Choose"
+    )
+    with pytest.raises(InputError, match=sentence) as error:
+        tl.scvelo_velocity(adata, mode="dynamical")
+    assert "\n" not in str(error.value)
+
+
+def test_what_scvelo_raises_is_one_sentence_with_mode_and_step(cells, monkeypatch):
+    import scvelo as scv
+
+    def fails(*_: object, **__: object) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(scv.tl, "velocity", fails)
+    sentence = r"scVelo's stochastic mode failed at the velocities \(IndexError: list index out of range\)"
+    with pytest.raises(InputError, match=sentence):
+        tl.scvelo_velocity(cells.copy(), mode="stochastic")
+
+
+def test_memory_that_runs_out_is_no_fault_of_scvelo():
+    with pytest.raises(MemoryError), baselines.scvelo_errors("dynamical", "the velocities"):
+        raise MemoryError
+
+
+@pytest.mark.parametrize("mode", ["steady_state", "dynamical"])
+def test_data_without_a_gene_fit_for_velocities_are_refused(mode):
+    adata = hand_made()
+    for key in (keys.MS, keys.MU):
+        adata.layers[key] = np.zeros_like(adata.layers[key])
+    with pytest.raises(InputError, match=rf"scVelo's {mode} mode (finds none of the 3 genes|failed at)"):
+        tl.scvelo_velocity(adata, mode=mode)

@@ -1,0 +1,37 @@
+"""Several results of the same cells, matched by name and scored alike."""
+
+from deepvelo.compare.edges import GRANULE_EDGES, Edge, default_edges, parse_edges, require_edges
+from deepvelo.compare.genes import disagreeing_genes
+from deepvelo.compare.match import Matched, match
+from deepvelo.compare.report import to_csv, to_json, write_report
+from deepvelo.compare.results import method_names, method_of
+from deepvelo.compare.scores import (
+    EFFECT_NOTE,
+    SCORES,
+    SMOOTHING_NOTE,
+    Comparison,
+    compare,
+    definition,
+)
+
+__all__ = [
+    "EFFECT_NOTE",
+    "GRANULE_EDGES",
+    "SCORES",
+    "SMOOTHING_NOTE",
+    "Comparison",
+    "Edge",
+    "Matched",
+    "compare",
+    "default_edges",
+    "definition",
+    "disagreeing_genes",
+    "match",
+    "method_names",
+    "method_of",
+    "parse_edges",
+    "require_edges",
+    "to_csv",
+    "to_json",
+    "write_report",
+]

@@ -1,0 +1,213 @@
+"""Several fitted objects brought to the cells and genes that all of them have."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from deepvelo import checks, keys, pp
+from deepvelo.compare import results as stored
+from deepvelo.compare.reference import chosen_basis, reference_of, stored_arrows
+from deepvelo.errors import InputError
+from deepvelo.pp.groups import UNASSIGNED
+from deepvelo.tl.smoothing import average_over_graph
+from deepvelo.wording import listed, number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LEAST_SHARE = 0.5  # of the smallest result's cells, and genes
+MOST_SMOOTHING = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matched:
+    """Results on shared cells and genes.
+
+    Graph, moments, embedding and groups are the first result's, in ``reference``: the same for all methods, so that
+    scores differ by the velocities alone.
+
+    ``velocities``
+        By name of the method, ``(n_cells, n_genes)``; NaN where a method has no velocity of a gene.
+    ``arrows``
+        By name, each method's own arrows on the embedding; None where they must be made anew.
+    ``facts``
+        One row a method: ``n_cells``, ``n_genes``, ``share_of_cells``, ``share_of_genes``, ``n_velocity_genes``,
+        ``seconds``, ``peak_memory_mb``, ``times_smoothed``.
+    ``smooth``
+        How often the velocities were averaged over the graph here, after the fits.
+    """
+
+    reference: AnnData
+    cluster_key: str
+    basis: str | None
+    velocities: dict[str, np.ndarray]
+    arrows: dict[str, np.ndarray] | None
+    facts: pd.DataFrame
+    smooth: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def groups(self) -> pd.Series:
+        """Group of every shared cell, as text."""
+        return self.reference.obs[self.cluster_key]
+
+    def moving(self) -> dict[str, np.ndarray]:
+        """The velocities of the methods that have any other than zero."""
+        return {name: v for name, v in self.velocities.items() if np.nan_to_num(v).any()}
+
+    def smoothed(self, times: int) -> Matched:
+        """Every method's velocity averaged 0, 1 or 2 times over the graph, the same for all.
+
+        Raises
+        ------
+        InputError
+            Another number.
+        """
+        if times not in range(MOST_SMOOTHING + 1):
+            msg = f"Velocities can be averaged 0 to {MOST_SMOOTHING} times over the graph. Got {times}. Choose 0, 1 or 2."
+            raise InputError(msg)
+        if times == 0:
+            return self
+        velocities = {
+            name: average_over_graph(self.reference, velocity, times=times)
+            for name, velocity in self.velocities.items()
+        }
+        return dataclasses.replace(self, velocities=velocities, arrows=None, smooth=self.smooth + times)
+
+
+def match(
+    results: Mapping[str, AnnData], *, cluster_key: str | None = None, basis: str | None = None
+) -> Matched:
+    """Bring results to their shared cells and genes, matched by name, in the order of the first.
+
+    Parameters
+    ----------
+    results
+        Fitted objects by the name of their method; not changed.
+    cluster_key, basis
+        Grouping and embedding; by default those of the first result's fit.
+
+    Raises
+    ------
+    InputError
+        A result without velocities, names that occur twice, less than half of the smallest result's cells or genes
+        shared, or groups that are not the same.
+    """
+    if not results:
+        msg = "There is no result to compare. Found 0. Give at least one fitted file."
+        raise InputError(msg)
+    velocities = {name: stored.velocity_of(adata, name=name) for name, adata in results.items()}
+    cells = _shared({name: adata.obs_names for name, adata in results.items()}, what="cell")
+    genes = _shared({name: adata.var_names for name, adata in results.items()}, what="gene")
+    first_name, first = next(iter(results.items()))
+    if keys.MS not in first.layers:
+        msg = f"{first_name} has no layer '{keys.MS}'. Found {listed(sorted(first.layers))}. Give the output of a fit first."
+        raise InputError(msg)
+    key = pp.chosen_cluster_key(first, cluster_key or stored.stored_value(first, "cluster_key"))
+    groups = _same_groups(results, key, cells=cells)
+    basis = chosen_basis(first, basis)
+    warnings: list[str] = []
+    reference = reference_of(first, cells=cells, genes=genes, groups=groups, basis=basis, warnings=warnings)
+    facts = _facts(results, velocities, n_cells=len(cells), n_genes=len(genes))
+    return Matched(
+        reference=reference,
+        cluster_key=key,
+        basis=basis,
+        velocities={
+            name: velocities[name][
+                np.ix_(adata.obs_names.get_indexer(cells), adata.var_names.get_indexer(genes))
+            ]
+            for name, adata in results.items()
+        },
+        arrows=stored_arrows(results, reference, basis=basis),
+        facts=facts,
+        warnings=[*_share_warnings(facts), *warnings, *_smoothing_warnings(facts)],
+    )
+
+
+def _shared(names: dict[str, pd.Index], *, what: str) -> pd.Index:
+    """Names that all have, in the order of the first."""
+    for result, index in names.items():
+        if not index.is_unique:
+            twice = index[index.duplicated()][0]
+            msg = f"The {what} name '{twice}' occurs twice in {result}. Names must be unique to be matched. Rename one."
+            raise InputError(msg)
+    shared = next(iter(names.values()))
+    for index in names.values():
+        shared = shared[shared.isin(index)]
+    smallest = min(names, key=lambda result: len(names[result]))
+    if len(shared) < LEAST_SHARE * len(names[smallest]) or not len(shared):
+        msg = (
+            f"The results share {len(shared):,} of the {number(len(names[smallest]), what)} of {smallest}, the smallest; "
+            f"at least {LEAST_SHARE:.0%} are needed. Give results of the same data, with the same {what} names."
+        )
+        raise InputError(msg)
+    return shared
+
+
+def _same_groups(results: Mapping[str, AnnData], key: str, *, cells: pd.Index) -> pd.Series:
+    """The grouping of the shared cells as text, the same in all results."""
+    by_result = {}
+    for name, adata in results.items():
+        if key not in adata.obs:
+            msg = (
+                f"{name} has no grouping '{key}'. Found {listed(checks.groupings(adata))}. "
+                "Choose one that all results have."
+            )
+            raise InputError(msg)
+        column = adata.obs[key].astype(object).reindex(cells)
+        by_result[name] = column.where(column.notna(), UNASSIGNED).astype(str)
+    first, groups = next(iter(by_result.items()))
+    for name, other in by_result.items():
+        if n_other := int((other != groups).sum()):
+            msg = (
+                f"'{key}' sorts {number(n_other, 'cell')} of {len(cells):,} into other groups in {name} than in {first}. "
+                "Choose a grouping that all results share, or fit them with the same one."
+            )
+            raise InputError(msg)
+    return groups.astype("category")
+
+
+def _facts(
+    results: Mapping[str, AnnData], velocities: dict[str, np.ndarray], *, n_cells: int, n_genes: int
+) -> pd.DataFrame:
+    rows = {
+        name: {
+            "n_cells": adata.n_obs,
+            "n_genes": adata.n_vars,
+            "share_of_cells": n_cells / adata.n_obs,
+            "share_of_genes": n_genes / adata.n_vars,
+            "n_velocity_genes": int(np.isfinite(velocities[name]).all(axis=0).sum()),
+            "seconds": stored.stored_metric(adata, "seconds_train"),
+            "peak_memory_mb": stored.stored_metric(adata, "peak_memory_mb"),
+            "times_smoothed": stored.times_smoothed(adata),
+        }
+        for name, adata in results.items()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+def _share_warnings(facts: pd.DataFrame) -> list[str]:
+    return [
+        f"Of {name}, {row.share_of_cells:.0%} of the cells and {row.share_of_genes:.0%} of the genes are shared by all "
+        "and scored."
+        for name, row in facts.iterrows()
+        if row.share_of_cells < 1 or row.share_of_genes < 1
+    ]
+
+
+def _smoothing_warnings(facts: pd.DataFrame) -> list[str]:
+    times = facts["times_smoothed"]
+    if times.nunique() < 2:
+        return []
+    each = ", ".join(f"{name} {n}" for name, n in times.items())
+    return [
+        f"The fits themselves averaged their velocities over the graph a different number of times ({each}), and the "
+        "switch averages all of them on top of that."
+    ]

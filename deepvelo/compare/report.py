@@ -1,0 +1,70 @@
+"""A comparison as JSON and CSV, for the download button and the command line."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepvelo.compare.edges import edge_name
+from deepvelo.compare.scores import EFFECT_NOTE, SCORES, SMOOTHING_NOTE, Comparison
+from deepvelo.errors import InputError
+from deepvelo.io.write import require_writable
+
+
+def to_json(comparison: Comparison) -> str:
+    """Everything but the scores of single cells; what is not defined is null."""
+    facts = comparison.facts.drop(columns=comparison.table.columns, errors="ignore")
+    contents = {
+        "program": f"deepvelo-explorer {version('deepvelo-explorer')}",
+        "cells_scored": comparison.n_cells,
+        "cluster_key": comparison.cluster_key,
+        "basis": comparison.basis,
+        "edges": [edge_name(edge) for edge in comparison.edges],
+        "smooth": comparison.smooth,
+        "methods": _records(comparison.table.join(facts).reset_index()),
+        "tests": _records(comparison.tests),
+        "agreement": {
+            "median": None if comparison.agreement.isna().all() else float(comparison.agreement.median()),
+            "common_velocity_genes": comparison.n_common_genes,
+        },
+        "definitions": SCORES,
+        "notes": [SMOOTHING_NOTE, EFFECT_NOTE],
+        "warnings": comparison.warnings,
+    }
+    return json.dumps(contents, indent=1, ensure_ascii=False)
+
+
+def to_csv(comparison: Comparison) -> str:
+    """The table: one row a method, one column a score; empty where a score is not defined."""
+    return str(comparison.table.to_csv())
+
+
+def write_report(text: str, path: Path) -> None:
+    """Write text under its final name only once it is whole.
+
+    Raises
+    ------
+    InputError
+        The folder is missing or may not be written, or the disk is full.
+    """
+    require_writable(path)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        msg = f"{path} could not be written: {error.strerror or error}. Choose another place or make room."
+        raise InputError(msg) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    # not pandas' own JSON, which rounds a p-value of 1e-20 to 0
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]

@@ -1,0 +1,98 @@
+"""What one fitted object tells of itself: method, settings, cost, velocities."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deepvelo import keys
+from deepvelo.errors import InputError
+from deepvelo.matrices import is_numeric
+from deepvelo.wording import listed
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def method_of(adata: AnnData) -> str | None:
+    """The method that made the velocities, as its settings name it; None for objects of another program."""
+    record = adata.uns.get(keys.DEEPVELO)
+    if record is None:
+        return None
+    return str(stored_settings(adata).get("method", "deepvelo"))
+
+
+def method_names(results: Sequence[tuple[Path, AnnData]]) -> list[str]:
+    """A name for each file: its method, with the file's name where several have the same, else the file's name."""
+    methods = [method_of(adata) for _, adata in results]
+    files = Counter(path.stem for path, _ in results)
+    names = []
+    for (path, _), method in zip(results, methods, strict=True):
+        file = path.stem if files[path.stem] == 1 else str(path)
+        if method is None:
+            names.append(file)
+        else:
+            names.append(method if methods.count(method) == 1 else f"{method} ({file})")
+    return names
+
+
+def stored_settings(adata: AnnData) -> dict[str, Any]:
+    """The settings of the fit, as stored beside it; empty where there are none or they cannot be read."""
+    try:
+        settings = json.loads(adata.uns[keys.DEEPVELO]["settings"])
+    except (KeyError, IndexError, TypeError, ValueError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def stored_value(adata: AnnData, name: str) -> str | None:
+    """A choice of the fit, e.g. ``cluster_key`` or ``basis``; None where it was not stored."""
+    record = adata.uns.get(keys.DEEPVELO)
+    value = record.get(name) if isinstance(record, dict) else None
+    return str(value) if value else None
+
+
+def stored_metric(adata: AnnData, name: str) -> float:
+    """A number that the fit stored, e.g. ``seconds_train``; NaN where it did not."""
+    record = adata.uns.get(keys.DEEPVELO)
+    metrics = record.get("metrics") if isinstance(record, dict) else None
+    try:
+        return float(metrics[name])  # type: ignore[index]
+    except (KeyError, TypeError, ValueError):
+        return float("nan")
+
+
+def times_smoothed(adata: AnnData) -> int:
+    """How often the fit itself averaged its velocities over the graph; scVelo's modes never do."""
+    if method_of(adata) != "deepvelo":
+        return 0
+    graph = stored_settings(adata).get("graph")
+    times = graph.get("smooth_velocity") if isinstance(graph, dict) else None
+    return times if isinstance(times, int) else 0
+
+
+def velocity_of(adata: AnnData, *, name: str) -> np.ndarray:
+    """Velocities, float32 ``(n_cells, n_genes)``; NaN in genes that are none of the velocity genes.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
+    if keys.VELOCITY not in adata.layers or not is_numeric(adata.layers[keys.VELOCITY]):
+        msg = (
+            f"{name} has no velocities: the layer '{keys.VELOCITY}' is missing. Found {listed(sorted(adata.layers))}. "
+            "Give the output of a finished fit."
+        )
+        raise InputError(msg)
+    layer = adata.layers[keys.VELOCITY]
+    velocity = np.asarray(layer.toarray() if hasattr(layer, "toarray") else layer, dtype=np.float32)
+    known = np.isfinite(velocity).all(axis=0)
+    if keys.VELOCITY_GENES in adata.var:
+        known &= adata.var[keys.VELOCITY_GENES].to_numpy(dtype=bool)
+    return np.where(known, velocity, np.float32(np.nan))

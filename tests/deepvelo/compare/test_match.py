@@ -1,0 +1,144 @@
+"""Results brought to shared cells and genes, and what does not match."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from deepvelo import keys
+from deepvelo.compare import match
+from deepvelo.errors import InputError
+
+
+def test_cells_and_genes_are_matched_by_name_whatever_their_order(fitted):
+    velocity = np.arange(36.0).reshape(9, 4) + 1
+    first, second = fitted(velocity), fitted(velocity)
+    matched = match({"a": first, "b": second[::-1, [2, 0, 3, 1]].copy()})
+    assert np.array_equal(matched.velocities["a"], matched.velocities["b"])
+    assert np.array_equal(matched.arrows["a"], matched.arrows["b"])
+    assert list(matched.reference.obs_names) == list(first.obs_names)
+    assert matched.warnings == []
+
+
+def test_the_share_is_told(fitted):
+    matched = match({"a": fitted(), "b": fitted()[:, :3].copy()})
+    assert matched.reference.shape == (9, 3)
+    assert matched.facts.loc["a", ["share_of_cells", "share_of_genes"]].tolist() == [1, 0.75]
+    assert matched.warnings == ["Of a, 100% of the cells and 75% of the genes are shared by all and scored."]
+
+
+@pytest.mark.slow
+def test_a_graph_that_lost_cells_is_made_anew(fitted):
+    matched = match({"a": fitted(), "b": fitted()[:6].copy()})
+    assert matched.reference.n_obs == 6
+    assert "Of a, 67% of the cells and 100% of the genes are shared by all and scored." in matched.warnings
+    assert any("graph was computed anew" in warning for warning in matched.warnings)
+    neighbors = np.diff(matched.reference.obsp[keys.DISTANCES].indptr)
+    assert neighbors.min() * 2 > neighbors.max()
+
+
+@pytest.mark.parametrize(("names", "what", "n"), [("obs_names", "cell", 9), ("var_names", "gene", 4)])
+def test_under_half_of_the_smaller_is_an_error(fitted, names, what, n):
+    other = fitted()
+    kept = (n - 1) // 2
+    setattr(other, names, [f"{what}{i}" if i < kept else f"other{i}" for i in range(n)])
+    message = f"share {kept} of the {n} {what}s of a, the smallest; at least 50% are needed"
+    with pytest.raises(InputError, match=message):
+        match({"a": other, "b": fitted()})
+
+
+def test_nothing_shared_is_an_error(fitted):
+    other = fitted()
+    other.obs_names = [f"other{i}" for i in range(9)]
+    with pytest.raises(InputError, match="share 0 of the 9 cells"):
+        match({"a": fitted(), "b": other})
+
+
+def test_duplicates_are_refused(fitted):
+    twice = fitted()
+    twice.var_names = ["gene0", "gene1", "gene1", "gene3"]
+    with pytest.raises(InputError, match="gene name 'gene1' occurs twice in b"):
+        match({"a": fitted(), "b": twice})
+
+
+def test_another_grouping_is_an_error(fitted):
+    other = fitted()
+    other.obs[keys.CLUSTERS] = list("AAABBBBBC")
+    with pytest.raises(InputError, match="sorts 1 cell of 9 into other groups in b than in a"):
+        match({"a": fitted(), "b": other})
+    del other.obs[keys.CLUSTERS]
+    with pytest.raises(InputError, match="b has no grouping 'clusters'"):
+        match({"a": fitted(), "b": other})
+
+
+def test_a_result_without_velocities_is_an_error(fitted):
+    bare = fitted()
+    del bare.layers[keys.VELOCITY]
+    with pytest.raises(InputError, match="b has no velocities"):
+        match({"a": fitted(), "b": bare})
+
+
+def test_genes_that_are_no_velocity_genes_have_no_velocity(fitted):
+    some = fitted()
+    some.var[keys.VELOCITY_GENES] = [True, False, True, True]
+    some.layers[keys.VELOCITY][2, 3] = np.nan
+    matched = match({"a": some})
+    assert np.isfinite(matched.velocities["a"]).all(axis=0).tolist() == [True, False, True, False]
+    assert matched.facts.loc["a", "n_velocity_genes"] == 2
+
+
+def test_smoothing_averages_all_alike_over_the_graph_of_the_first(fitted, field):
+    alternating = fitted(field([1.0, 0, 0, 0], [-1.0, 0, 0, 0]))
+    alternating.layers[keys.VELOCITY][:, 3] = np.nan
+    matched = match({"a": alternating, "b": fitted()})
+    once = matched.smoothed(1)
+    # a cell and two neighbours of the other sign, equally weighted
+    assert once.velocities["a"][:, 0].tolist() == pytest.approx([-1 / 3, 1 / 3] * 4 + [-1 / 3])
+    assert np.isnan(once.velocities["a"][:, 3]).all()
+    assert once.velocities["b"][:, 0].tolist() == pytest.approx([1] * 9)
+    assert (once.smooth, once.arrows) == (1, None)
+    assert matched.smoothed(0) is matched
+    assert matched.smoothed(2).velocities["a"][0, 0] == pytest.approx(1 / 9)
+
+
+@pytest.mark.parametrize("times", [-1, 3])
+def test_other_numbers_of_averagings_are_refused(fitted, times):
+    with pytest.raises(InputError, match=f"Got {times}. Choose 0, 1 or 2"):
+        match({"a": fitted()}).smoothed(times)
+
+
+def test_arrows_on_another_embedding_are_not_used_for_anyone(fitted):
+    moved = fitted()
+    moved.obsm[keys.X_UMAP] = moved.obsm[keys.X_UMAP] + 1
+    assert match({"a": fitted(), "b": moved}).arrows is None
+
+
+def test_smoothing_within_the_fits_is_told_where_it_differs(fitted):
+    ours = fitted(graph={"smooth_velocity": 2})
+    theirs = fitted(method="stochastic", graph={"smooth_velocity": 2})
+    (warning,) = match({"ours": ours, "theirs": theirs}).warnings
+    assert "(ours 2, theirs 0)" in warning
+    assert match({"a": ours, "b": ours}).warnings == []
+
+
+@pytest.mark.slow
+def test_without_an_embedding_or_graph(fitted):
+    bare = fitted()
+    for key in list(bare.obsm):
+        del bare.obsm[key]
+    for key in list(bare.obsp):
+        del bare.obsp[key]
+    del bare.uns[keys.NEIGHBORS]
+    matched = match({"a": bare})
+    assert matched.basis is None
+    assert matched.reference.obsp[keys.DISTANCES].nnz > 0
+    assert len(matched.warnings) == 2
+
+
+def test_no_result(fitted):
+    with pytest.raises(InputError, match="no result"):
+        match({})
+    with pytest.raises(InputError, match="no embedding 'tsne'"):
+        match({"a": fitted()}, basis="tsne")
+    with pytest.raises(InputError, match="no grouping 'types'"):
+        match({"a": fitted()}, cluster_key="types")

@@ -1,0 +1,60 @@
+"""Boundary correctness of a few cells whose answer is worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from deepvelo.tl import boundary_correctness
+
+POSITIONS = np.array([[0.0, 0], [0, 0], [1, 0], [0, 1], [5, 5]])
+GROUPS = np.array(["A", "A", "B", "B", "A"])
+# cell 0 sees a neighbour to the right and one above, cell 1 only the right one, cell 4 none of the other group
+GRAPH = sparse.csr_matrix(([1.0] * 4, ([0, 0, 1, 4], [2, 3, 2, 0])), shape=(5, 5))
+
+
+def score(arrows, positions=POSITIONS, groups=GROUPS, **options):
+    edge = {"source": "A", "target": "B"} | options
+    return boundary_correctness(np.array(arrows, dtype=float), positions, graph=GRAPH, groups=groups, **edge)
+
+
+def test_it_is_the_mean_cosine_with_the_ways_across():
+    found = score([[3, 0], [-1, 0], [0, 0], [0, 0], [1, 1]])
+    assert found[:2].tolist() == pytest.approx([0.5, -1])
+    assert np.isnan(found[2:]).all()  # in the target, in the target, and without a neighbour there
+
+
+def test_length_does_not_count_and_orthogonal_is_zero():
+    found = score([[100, 100], [0, 0.01], [0, 0], [0, 0], [0, 0]])
+    assert found[:2].tolist() == pytest.approx([np.sqrt(0.5), 0])
+
+
+def test_the_other_direction_has_no_neighbours_here():
+    assert np.isnan(score([[1, 0]] * 5, source="B", target="A")).all()
+
+
+def test_a_gene_without_velocity_is_left_out_on_both_sides():
+    arrows = np.column_stack([[3.0, -1, 0, 0, 1], np.zeros(5), np.full(5, np.nan)])
+    positions = np.column_stack([POSITIONS, [0.0, 0, 1000, 1000, 0]])
+    assert score(arrows, positions)[:2].tolist() == pytest.approx([0.5, -1])
+
+
+def test_a_cell_without_arrow_does_not_cost_the_others_theirs():
+    found = score([[3, 0], [np.nan, np.nan], [0, 0], [0, 0], [0, 0]])
+    assert found[0] == pytest.approx(0.5)
+    assert np.isnan(found[1])
+
+
+def test_a_cell_at_rest_has_no_score_unless_given_one():
+    resting = [[0, 0], [1, 0], [0, 0], [0, 0], [0, 0]]
+    assert np.isnan(score(resting)[0])
+    assert score(resting, at_rest=0.0)[:2].tolist() == [0, 1]
+
+
+def test_a_neighbour_at_the_same_place_is_no_way():
+    same = POSITIONS.copy()
+    same[3] = same[0]
+    assert score([[3, 0], [1, 0], [0, 0], [0, 0], [0, 0]], same)[:2].tolist() == pytest.approx([1, 1])
+    same[2] = same[0]
+    assert np.isnan(score([[3, 0], [1, 0], [0, 0], [0, 0], [0, 0]], same)).all()
