@@ -42,52 +42,65 @@ def most_variable(adata: AnnData, n_genes: int) -> AnnData:
     return adata[:, logged.var["highly_variable"].to_numpy()].copy()
 
 
-def shuffle_unspliced(adata: AnnData, settings: Settings, *, group_key: str, seed: int) -> None:
-    """Permute the cells' unspliced profiles within each group, in place: data in which nothing moves on.
+def shuffled_control(adata: AnnData, settings: Settings, *, group_key: str, seed: int) -> AnnData:
+    """The data with unspliced counts permuted among the cells of each group, prepared anew: nothing moves on there.
 
-    Whole profiles change cells, so that genes stay correlated with each other, and only what unspliced tells
-    of the spliced RNA of the same cell, beyond its group, is lost. Spliced counts, ``Ms``, the neighbours and
-    the embedding stay: what is fitted to this control differs in nothing else from a fit to the data.
+    Every unspliced molecule goes to a random cell of its group, so that each cell keeps its number of them and each
+    gene its number in the group: what unspliced RNA tells of a cell beyond its group and its depth is lost. Values
+    that are no counts cannot be dealt out; of those, whole cells' profiles change places.
 
     Parameters
     ----------
     adata
-        As `deepvelo.pp.prepare` leaves it.
+        As `deepvelo.pp.prepare` leaves it; not changed.
     settings
         Those it was prepared with.
     group_key
-        Grouping in ``obs``; the profile of a cell that is alone in its group stays.
+        Grouping in ``obs``; a cell that is alone in its group keeps its counts.
 
-    Sets
-    ----
-    layers ``unspliced``
-        The permuted counts.
-    layers ``Mu``
-        Made anew over the neighbours. Profiles take the size of the cell in which they were counted with
-        them: a cell's unspliced RNA is not measured by the depth of another. Their sum is that of the old.
+    Returns
+    -------
+    As `deepvelo.pp.prepare` leaves it, genes and embeddings those of ``adata``. Moments and neighbours are new: the old
+    ones were made from the unspliced counts as well, and a control that kept them would keep their order.
     """
-    from scvelo.preprocessing.neighbors import get_connectivities
+    from deepvelo import config, pp
 
-    unspliced = matrices.as_csr(adata.layers[keys.UNSPLICED])
-    profiles = unspliced
-    if checks.has_counts(adata):
-        sizes = matrices.cell_totals(unspliced)
-        if settings.preparation.size_factors == "cell":
-            sizes = sizes + matrices.cell_totals(adata.layers[keys.SPLICED])
-        profiles = sparse.diags(np.divide(1.0, sizes, out=np.zeros(len(sizes)), where=sizes > 0)) @ unspliced
-    source = _permutation(adata.obs[group_key].to_numpy(), seed=seed)
-    mean = get_connectivities(adata)  # rows sum to 1: a cell and its neighbours, equally weighted
-    moments = (mean @ profiles[source]).toarray()
-    scale = adata.layers[keys.MU].sum(dtype=np.float64) / moments.sum(dtype=np.float64)
-    adata.layers[keys.MU] = (scale * moments).astype(np.float32)
-    adata.layers[keys.UNSPLICED] = unspliced[source]
+    kept = {keys.SPLICED, keys.UNSPLICED}
+    counts = AnnData(
+        obs=adata.obs,
+        var=adata.var,
+        layers={key: adata.layers[key] for key in kept},
+        obsm={key: value for key, value in adata.obsm.items() if key != keys.X_PCA},
+        uns={key: value for key, value in adata.uns.items() if key != keys.NEIGHBORS},
+    )
+    deal = _dealt if checks.has_counts(adata) else _exchanged
+    counts.layers[keys.UNSPLICED] = deal(
+        matrices.as_csr(adata.layers[keys.UNSPLICED]), adata.obs[group_key].astype(str).to_numpy(), seed=seed
+    )
+    every_gene = {"min_shared_counts": 0, "n_top_genes": max(2, adata.n_vars), "recompute_embedding": False}
+    return pp.prepare(counts, config.replace(settings, {"preparation": every_gene}), cluster_key=group_key)
 
 
-def _permutation(groups: np.ndarray, *, seed: int) -> np.ndarray:
-    """For each cell the one whose profile it gets, of the same group."""
+def _dealt(counts: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> sparse.csr_matrix:
+    """The molecules of each group dealt anew to its cells; totals of cells and, by group, of genes stay."""
+    rng = np.random.default_rng(seed)
+    cells, genes = [], []
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        own = counts[members].tocoo()
+        times = own.data.astype(np.int64)
+        cells.append(np.repeat(members[own.row], times))
+        genes.append(rng.permutation(np.repeat(own.col, times)))
+    cell, gene = np.concatenate(cells), np.concatenate(genes)
+    molecules = np.ones(len(cell), dtype=counts.dtype)
+    return sparse.csr_matrix((molecules, (cell, gene)), shape=counts.shape)  # equal places are added up
+
+
+def _exchanged(values: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> sparse.csr_matrix:
+    """Whole rows permuted within each group."""
     rng = np.random.default_rng(seed)
     source = np.arange(len(groups))
-    for group in np.unique(groups.astype(str)):
-        members = np.flatnonzero(groups.astype(str) == group)
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
         source[members] = rng.permutation(members)
-    return source
+    return values[source]

@@ -37,7 +37,7 @@ class DataSource:
         ``sample`` the shipped simulated data; ``file`` one file; ``join`` a processed object and a
         file with its counts; ``public`` a public set by name; ``run`` the prepared data of a stored run;
         ``shuffled`` the same with unspliced counts permuted among the cells of each of the run's groups
-        (see `deepvelo.datasets.derived.shuffle_unspliced`).
+        (see `deepvelo.datasets.derived.shuffled_control`).
     path
         The file, the processed object of a join, or the folder of a run. For a public set the folder where
         downloads are kept, ``~/.cache/deepvelo`` when empty.
@@ -177,12 +177,12 @@ class DataSource:
             return f"run {Path(self.path).name}"
 
     def _load_run(self) -> AnnData:
-        from deepvelo.datasets.derived import most_variable, shuffle_unspliced
+        from deepvelo.datasets.derived import most_variable, shuffled_control
 
         run = self._run()
         adata = run.prepared()
         if self.n_genes:
             adata = most_variable(adata, self.n_genes)
         if self.kind == "shuffled":
-            shuffle_unspliced(adata, run.info.settings, group_key=run.info.cluster_key, seed=self.seed)
+            return shuffled_control(adata, run.info.settings, group_key=run.info.cluster_key, seed=self.seed)
         return adata

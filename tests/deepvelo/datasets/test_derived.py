@@ -3,85 +3,98 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 from anndata import AnnData
-from scipy import sparse
 
 from deepvelo import config, keys, pp
-from deepvelo.datasets.derived import most_variable, shuffle_unspliced
+from deepvelo.datasets.derived import most_variable, shuffled_control
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import InputError
 
 SETTINGS = config.Settings()
-GROUPS = ["A"] * 5 + ["B"] * 4 + ["alone"]
 
 
-@pytest.fixture
-def cells() -> AnnData:
-    """Ten cells on a ring, three genes; the unspliced counts of cell i are i + 1, 10 (i + 1) and 100."""
-    n_cells = len(GROUPS)
-    rank = np.arange(1.0, n_cells + 1)
-    unspliced = np.column_stack([rank, 10 * rank, np.full(n_cells, 100.0)])
-    spliced = np.random.default_rng(0).poisson(20, (n_cells, 3)).astype(np.float32)
-    adata = AnnData(
-        np.zeros((n_cells, 3)),
-        obs=pd.DataFrame({"clusters": GROUPS}, index=[f"c{i}" for i in range(n_cells)]),
-    )
-    adata.layers[keys.SPLICED] = sparse.csr_matrix(spliced)
-    adata.layers[keys.UNSPLICED] = sparse.csr_matrix(unspliced.astype(np.float32))
-    adata.layers[keys.MS], adata.layers[keys.MU] = spliced.copy(), (2 * unspliced).astype(np.float32)
-    ends = n_cells - 1
-    ring = sparse.diags([1.0] * 4, [-ends, -1, 1, ends], shape=(n_cells, n_cells), format="csr")
-    adata.obsp[keys.CONNECTIVITIES], adata.obsp[keys.DISTANCES] = ring, ring.copy()
-    adata.uns[keys.NEIGHBORS] = {
-        "connectivities_key": keys.CONNECTIVITIES,
-        "distances_key": keys.DISTANCES,
-        "params": {"n_neighbors": 3, "method": "umap"},
-    }
-    return adata
+@pytest.fixture(scope="module")
+def prepared() -> AnnData:
+    counts = simulate(kind="branch", n_cells=120, n_genes=60, depth=6000, seed=0)
+    return pp.prepare(counts, SETTINGS, cluster_key=keys.CLUSTERS)
 
 
-def test_whole_profiles_change_cells_within_their_group_only(cells):
-    before = cells.copy()
-    shuffle_unspliced(cells, SETTINGS, group_key="clusters", seed=1)
-    old, new = (adata.layers[keys.UNSPLICED].toarray() for adata in (before, cells))
+@pytest.fixture(scope="module")
+def control(prepared) -> AnnData:
+    return shuffled_control(prepared, SETTINGS, group_key=keys.CLUSTERS, seed=1)
+
+
+def unspliced(adata: AnnData) -> np.ndarray:
+    return adata.layers[keys.UNSPLICED].toarray()
+
+
+def test_molecules_change_cells_within_their_group_only(prepared, control):
+    old, new = unspliced(prepared), unspliced(control)
     assert (old != new).any()
-    for group in set(GROUPS):
-        rows = [i for i, name in enumerate(GROUPS) if name == group]
-        assert np.array_equal(np.sort(old[rows], axis=0), np.sort(new[rows], axis=0))
-    assert np.array_equal(new[:, 1], 10 * new[:, 0])  # genes stay correlated: no profile is torn apart
-    assert np.array_equal(old[-1], new[-1])  # alone in its group
+    assert np.array_equal(old.sum(axis=1), new.sum(axis=1))
+    for group in prepared.obs[keys.CLUSTERS].unique():
+        members = (prepared.obs[keys.CLUSTERS] == group).to_numpy()
+        assert np.array_equal(old[members].sum(axis=0), new[members].sum(axis=0))
 
 
-def test_spliced_rna_and_neighbours_are_untouched(cells):
-    before = cells.copy()
-    shuffle_unspliced(cells, SETTINGS, group_key="clusters", seed=1)
-    assert (before.layers[keys.SPLICED] != cells.layers[keys.SPLICED]).nnz == 0
-    assert np.array_equal(before.layers[keys.MS], cells.layers[keys.MS])
-    assert (before.obsp[keys.DISTANCES] != cells.obsp[keys.DISTANCES]).nnz == 0
-    assert before.obs.equals(cells.obs)
+def test_what_a_cell_tells_beyond_its_group_and_depth_is_lost(prepared, control):
+    groups = prepared.obs[keys.CLUSTERS].to_numpy()
+
+    def agreement(adata: AnnData) -> float:
+        """Mean correlation of u and s within groups, over genes, of shares of the cell's counts."""
+        found = []
+        for group in np.unique(groups):
+            u, s = (adata.layers[key].toarray()[groups == group] for key in (keys.UNSPLICED, keys.SPLICED))
+            u, s = u / u.sum(axis=1, keepdims=True), s / s.sum(axis=1, keepdims=True)
+            u, s = u - u.mean(axis=0), s - s.mean(axis=0)
+            with np.errstate(invalid="ignore"):
+                found.append((u * s).sum(axis=0) / np.sqrt((u**2).sum(axis=0) * (s**2).sum(axis=0)))
+        return float(np.nanmean(found))
+
+    assert agreement(prepared) > 0.05
+    assert abs(agreement(control)) < 0.03
 
 
-def test_moments_are_means_over_the_neighbours_of_profiles_in_their_own_cells_size(cells):
-    spliced, unspliced = (cells.layers[key].toarray() for key in (keys.SPLICED, keys.UNSPLICED))
-    shares = unspliced / (spliced.sum(axis=1) + unspliced.sum(axis=1))[:, None]
-    before = cells.layers[keys.MU].sum()
-    shuffle_unspliced(cells, SETTINGS, group_key="clusters", seed=3)
-    source = (cells.layers[keys.UNSPLICED].toarray()[:, 0] - 1).astype(int)  # cell i had the count i + 1
-    moved = shares[source]
-    means = (moved + np.roll(moved, 1, axis=0) + np.roll(moved, -1, axis=0)) / 3
-    moments = cells.layers[keys.MU]
-    assert moments.dtype == np.float32
-    assert moments == pytest.approx(means * before / means.sum(), rel=1e-5)
+def test_spliced_counts_genes_and_embedding_stay_and_the_original_is_untouched(prepared, control):
+    before = prepared.copy()
+    shuffled_control(prepared, SETTINGS, group_key=keys.CLUSTERS, seed=2)
+    assert np.array_equal(unspliced(before), unspliced(prepared))
+    assert np.array_equal(before.layers[keys.MU], prepared.layers[keys.MU])
+    assert (prepared.layers[keys.SPLICED] != control.layers[keys.SPLICED]).nnz == 0
+    assert control.var_names.equals(prepared.var_names)
+    assert np.array_equal(control.obsm[keys.X_UMAP], prepared.obsm[keys.X_UMAP])
+    assert control.obs[keys.CLUSTERS].equals(prepared.obs[keys.CLUSTERS])
 
 
-def test_the_seed_decides(cells):
-    one, same, other = cells.copy(), cells.copy(), cells
-    for adata, seed in ((one, 1), (same, 1), (other, 2)):
-        shuffle_unspliced(adata, SETTINGS, group_key="clusters", seed=seed)
-    assert np.array_equal(one.layers[keys.MU], same.layers[keys.MU])
-    assert not np.array_equal(one.layers[keys.MU], other.layers[keys.MU])
+def test_moments_and_neighbours_are_those_of_the_shuffled_counts(prepared, control):
+    assert (prepared.obsp[keys.DISTANCES] != control.obsp[keys.DISTANCES]).nnz > 0
+    again = pp.prepare(
+        AnnData(obs=control.obs, var=control.var, layers={k: control.layers[k] for k in (keys.SPLICED, keys.UNSPLICED)}),
+        config.replace(SETTINGS, {"preparation": {"min_shared_counts": 0}}),
+        cluster_key=keys.CLUSTERS,
+    )  # fmt: skip
+    assert np.array_equal(again.layers[keys.MU], control.layers[keys.MU])
+
+
+def test_the_seed_decides(prepared, control):
+    same, other = (
+        shuffled_control(prepared, SETTINGS, group_key=keys.CLUSTERS, seed=seed) for seed in (1, 2)
+    )
+    assert np.array_equal(control.layers[keys.MU], same.layers[keys.MU])
+    assert not np.array_equal(control.layers[keys.MU], other.layers[keys.MU])
+
+
+def test_values_that_are_no_counts_change_cells_as_whole_profiles(prepared):
+    halves = prepared.copy()
+    for key in (keys.SPLICED, keys.UNSPLICED):
+        halves.layers[key] = halves.layers[key] * 0.3
+    shuffled = shuffled_control(halves, SETTINGS, group_key=keys.CLUSTERS, seed=1)
+    old, new = unspliced(halves), unspliced(shuffled)
+    assert (old != new).any()
+    for group in prepared.obs[keys.CLUSTERS].unique():
+        members = np.flatnonzero(prepared.obs[keys.CLUSTERS] == group)
+        assert sorted(map(tuple, old[members])) == sorted(map(tuple, new[members]))
 
 
 def test_fewer_genes_are_those_that_preparation_would_choose():

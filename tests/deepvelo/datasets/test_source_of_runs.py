@@ -74,7 +74,8 @@ def test_a_fit_to_it_uses_its_moments_and_neighbours_and_leaves_the_run_alone(ba
 
 def test_nothing_is_made_anew_even_where_the_run_was_told_to(base):
     source = DataSource(kind="run", path=str(base))
-    anew = config.replace(STEADY, {"preparation": {"recompute_moments": True, "recompute_embedding": True}})
+    anew = {"recompute_moments": True, "recompute_embedding": True, "n_neighbors": 10}
+    anew = config.replace(STEADY, {"preparation": anew})
     given = source.load()
     assert not same(pp.prepare(given, anew).layers[keys.MU], given.layers[keys.MU])
     fitted = workflow.run(given, anew, cluster_key=keys.CLUSTERS, prepared=True).adata
@@ -107,7 +108,7 @@ def test_controls_and_fewer_genes_are_data_of_their_own(base):
     control, given = sources[2].load(), whole.load()
     assert list(control.var_names) == list(given.var_names)
     assert list(control.obs_names) == list(given.obs_names)
-    assert same(control.layers[keys.MS], given.layers[keys.MS])
+    assert same(control.layers[keys.SPLICED], given.layers[keys.SPLICED])
     assert not same(control.layers[keys.MU], given.layers[keys.MU])
 
 
