@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 # Droplet data have 10 to 25% unspliced counts, nuclei up to about 60%; far outside, something is mislabelled.
-_PLAUSIBLE_UNSPLICED = (0.03, 0.65)
+PLAUSIBLE_UNSPLICED = (0.03, 0.65)
 # log1p of a count beyond this would be a count above a million.
 _LARGEST_LOGARITHM = 14.0
 
@@ -120,7 +120,7 @@ def find_oddities(adata: AnnData, *, counts: bool, fraction: float | None) -> It
         yield Finding(
             "warning", "The spliced and unspliced layers are identical.", "Check how the file was made."
         )
-    elif fraction is not None and not _PLAUSIBLE_UNSPLICED[0] <= fraction <= _PLAUSIBLE_UNSPLICED[1]:
+    elif fraction is not None and not PLAUSIBLE_UNSPLICED[0] <= fraction <= PLAUSIBLE_UNSPLICED[1]:
         yield Finding(
             "warning",
             f"{fraction:.0%} of the counts are unspliced; 10 to 25% are usual, up to about 60% in nuclei.",

@@ -1,0 +1,122 @@
+"""Whether the arrows stand up to a shuffled control, other methods and other settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from deepvelo import keys, tl
+from deepvelo.controls.sensitivity import BASE, COLUMNS, FEW_TURNED, TURNED
+from deepvelo.controls.signal import signal_score, surplus_along
+from deepvelo.gate.finding import GateFinding, Level, graded
+from deepvelo.wording import number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+WEAK_SIGNAL, NO_SIGNAL = 0.5, 0.2
+LOW_CONFIDENCE, NO_CONFIDENCE = 0.25, 0.1
+SOME_CELLS, MANY_CELLS = FEW_TURNED, 0.3
+
+
+def better_than_control(adata: AnnData, *, control: AnnData | None, cluster_key: str) -> GateFinding:
+    """Whether the run's arrows are supported by more than a shuffled control's: `deepvelo.controls.signal`."""
+    finding = {
+        "title": "Better than the shuffled control",
+        "threshold": f"signal: amber below {WEAK_SIGNAL:g}, red below {NO_SIGNAL:g}",
+        "why": (
+            "Arrows averaged over a graph are smooth whether cells move or not, so consistency does not decide; the "
+            f"signal does. Simulated tissue at rest stays below {NO_SIGNAL:g}; at {WEAK_SIGNAL:g} half of what could go "
+            "beyond chance does. Few cells, shallow counts and finely cut groups lower it."
+        ),
+    }
+    if control is None:
+        evidence = "There is no shuffled control of this run. Fit one."
+        return GateFinding(level="not checked", evidence=evidence, **finding)
+    signal = signal_score(
+        surplus_along(adata, cluster_key=cluster_key), [surplus_along(control, cluster_key=cluster_key)]
+    )
+    own, others = (part.obs[keys.CONSISTENCY].to_numpy(dtype=float) for part in (adata, control))
+    effect = tl.mann_whitney(own, others).effect
+    evidence = (
+        f"Signal {signal:.2f}. Consistency {np.nanmean(own):.2f}, of the control {np.nanmean(others):.2f}: "
+        f"a cell of the run beats one of the control in {effect:.0%} of pairs."
+    )
+    return GateFinding(level=graded(signal, amber=WEAK_SIGNAL, red=NO_SIGNAL), evidence=evidence, **finding)
+
+
+def not_static(adata: AnnData) -> GateFinding:
+    """Whether the tissue moves at all, as far as its own counts tell."""
+    finding = {
+        "title": "Tissue that moves",
+        "threshold": f"mean confidence in direction: amber below {LOW_CONFIDENCE:g}, red below {NO_CONFIDENCE:g}",
+        "why": (
+            "Arrows are drawn for tissue at rest too. Where cells move, the way they came mirrors the way they go, and "
+            "their own counts say the same; simulated tissue at rest has 0.04 to 0.17, moving tissue 0.28 to 0.86."
+        ),
+    }
+    if keys.CONFIDENCE not in adata.obs:
+        evidence = "Only a run of DeepVelo has a confidence in direction; scVelo's modes have none."
+        return GateFinding(level="not checked", evidence=evidence, **finding)
+    confidence = adata.obs[keys.CONFIDENCE].to_numpy(dtype=float)
+    mean = float(np.nanmean(confidence))
+    evidence = f"Mean confidence {mean:.2f}; {np.mean(confidence < NO_CONFIDENCE):.0%} of the cells are below {NO_CONFIDENCE:g}."
+    return GateFinding(
+        level=graded(mean, amber=LOW_CONFIDENCE, red=NO_CONFIDENCE), evidence=evidence, **finding
+    )
+
+
+def methods_agree(agreement: np.ndarray | None) -> GateFinding:
+    """Whether methods agree, from the mean cosine over pairs of methods in every cell (`deepvelo.tl.agreement`)."""
+    finding = {
+        "title": "Methods agree",
+        "threshold": f"cells with a mean cosine of 0 or less: amber from {SOME_CELLS:.0%}, red from {MANY_CELLS:.0%}",
+        "why": (
+            "At a cosine of 0 the methods have nothing in common. One of them may still be right: read the phase portraits "
+            f"of the genes they disagree about. {SOME_CELLS:.0%} is a small cell type, {MANY_CELLS:.0%} changes the picture."
+        ),
+    }
+    known = np.array([]) if agreement is None else agreement[np.isfinite(agreement)]
+    if not known.size:
+        evidence = "There is no run of another method on the same data to compare with."
+        return GateFinding(level="not checked", evidence=evidence, **finding)
+    against = float((known <= 0).mean())
+    evidence = f"In {against:.0%} of {known.size:,} cells the mean cosine is 0 or less; over all cells it is {known.mean():.2f}."
+    return GateFinding(level=_share_level(against), evidence=evidence, **finding)
+
+
+def survives_sweep(table: pd.DataFrame | None) -> GateFinding:
+    """Whether directions keep when a setting changes, from `deepvelo.controls.sensitivity_table`."""
+    finding = {
+        "title": "Direction under other settings",
+        "threshold": (
+            f"cells that turn round in the worst run: amber from {SOME_CELLS:.0%}, red from {MANY_CELLS:.0%}; "
+            "red too where a boundary score changes its sign"
+        ),
+        "why": "Nothing in biology decides the number of neighbours or genes: what turns with it was never in the data.",
+    }
+    sweep = None if table is None else table.drop(index=BASE).dropna(subset=[TURNED])
+    if table is None or sweep is None or sweep.empty:
+        return GateFinding(level="not checked", evidence="No run of a sweep is finished.", **finding)
+    worst_run = sweep[TURNED].idxmax()
+    turned = float(sweep[TURNED].max())
+    evidence = (
+        f"At worst {turned:.0%} of the cells turn round, with {worst_run} ({number(len(sweep), 'run')})."
+    )
+    flipped = [edge for edge in table.columns.drop([*COLUMNS]) if _changes_sign(table[edge])]
+    if flipped:
+        evidence += f" The boundary score changes its sign for {', '.join(flipped)}."
+    return GateFinding(level="red" if flipped else _share_level(turned), evidence=evidence, **finding)
+
+
+def _share_level(share: float) -> Level:
+    if share >= MANY_CELLS:
+        return "red"
+    return "amber" if share >= SOME_CELLS else "green"
+
+
+def _changes_sign(scores: pd.Series) -> bool:
+    known = scores.dropna()
+    return BASE in known.index and bool((np.sign(known) != np.sign(known[BASE])).any())

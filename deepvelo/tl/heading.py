@@ -1,0 +1,72 @@
+"""Towards which other group the arrows of a group of cells point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from deepvelo.tl.boundary import boundary_correctness
+
+LEAST_COSINE = 0.2  # below it arrows point nowhere: past a neighbour, or away from all of them
+LEAST_CELLS = 5  # a mean over fewer says little
+LEAST_ERRORS = 2  # standard errors from 0: the best of several neighbours is above it by chance
+
+
+def headings(
+    arrows: np.ndarray,
+    positions: np.ndarray,
+    *,
+    graph: sp.spmatrix,
+    groups: np.ndarray,
+    sources: Sequence[str],
+) -> pd.DataFrame:
+    """For each group, the neighbouring group that most of its arrows point at.
+
+    A candidate is every group with graph neighbours of at least `LEAST_CELLS` of the source's cells. Its mean cosine
+    is the boundary score (`deepvelo.tl.boundary_correctness`): over these cells, of their arrows with the ways to
+    their neighbours there. Among the candidates that reach `LEAST_COSINE` and `LEAST_ERRORS` the target is the one with
+    the largest sum of cosines over the cells: by the mean alone, a group of few cells behind the next one would win.
+
+    Parameters
+    ----------
+    arrows, positions
+        Arrows and cells on an embedding, ``(n_cells, 2)``; a cell without arrow is NaN.
+    graph
+        Sparse ``(n_cells, n_cells)``; the stored entries of a row are the cell's neighbours.
+    groups
+        Group of every cell, shape ``(n_cells,)``.
+    sources
+        The groups to answer for.
+
+    Returns
+    -------
+    Index: source; ``target``, None where no candidate reaches both; its mean ``cosine`` and how many
+    ``n_cells`` that is over. Without a target these are of the candidate with the highest mean; NaN and 0 where there
+    is no candidate.
+    """
+    edges = sp.coo_matrix(graph)
+    names = np.asarray(groups)
+    rows: dict[str, tuple[str | None, float, int]] = {}
+    for source in sources:
+        around = np.unique(names[edges.col[names[edges.row] == source]])
+        candidates, reached = [], []
+        for target in around[around != source]:
+            scores = boundary_correctness(
+                arrows, positions, graph=graph, groups=names, source=source, target=target
+            )
+            scores = scores[np.isfinite(scores)]
+            if len(scores) >= LEAST_CELLS:
+                found = (str(target), float(scores.mean()), len(scores))
+                error = scores.std(ddof=1) / np.sqrt(len(scores))
+                candidates.append(found)
+                if found[1] >= max(LEAST_COSINE, LEAST_ERRORS * error):
+                    reached.append(found)
+        if reached:
+            rows[source] = max(reached, key=lambda found: found[1] * found[2])
+        else:
+            _, cosine, n_cells = max(candidates, key=lambda found: found[1], default=("", np.nan, 0))
+            rows[source] = (None, cosine, n_cells)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["target", "cosine", "n_cells"])

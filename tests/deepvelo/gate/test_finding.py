@@ -1,0 +1,31 @@
+"""The worst colour."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepvelo.gate import GateFinding, worst
+from deepvelo.gate.finding import graded
+
+
+def findings(*levels):
+    return [GateFinding(level=level, title="", evidence="", threshold="", why="") for level in levels]
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ((), "not checked"),
+        (("not checked",), "not checked"),
+        (("not checked", "green"), "green"),
+        (("green", "amber", "not checked"), "amber"),
+        (("red", "amber", "green"), "red"),
+    ],
+)
+def test_worst(levels, expected):
+    assert worst(findings(*levels)) == expected
+
+
+@pytest.mark.parametrize(("value", "level"), [(0.5, "green"), (0.49, "amber"), (0.2, "amber"), (0.19, "red")])
+def test_a_number_that_is_bad_when_low(value, level):
+    assert graded(value, amber=0.5, red=0.2) == level
