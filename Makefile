@@ -24,6 +24,7 @@ lint: $(VENV)/.installed-test
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/views.py
+	$(BIN)/python benchmarks/compare.py
 
 # The quoted table: every kind of tissue, both depths, the seeds 100 to 102.
 bench-accuracy: $(VENV)/.installed-test

@@ -26,6 +26,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
         ("velocity", "Velocity", ":material/air:"),
         ("phase_portraits", "Phase portraits", ":material/scatter_plot:"),
         ("kinetic_rates", "Kinetic rates", ":material/speed:"),
+        ("compare", "Compare", ":material/balance:"),
     ],
 }
 

@@ -87,6 +87,12 @@ def fill(values: dict[str, Any]) -> None:
         st.session_state[key] = value
 
 
+def fill_first(key: str, value: Any) -> None:
+    """Give a widget its first value; for those that buttons elsewhere set, which may have no ``default`` of their own."""
+    if st.session_state.get(key) is None:
+        st.session_state[key] = value
+
+
 def widget_value(key: str) -> Any:
     """What the widget with this key holds, None if it was never drawn."""
     return st.session_state.get(key)

@@ -46,7 +46,8 @@ def main() -> None:
 def take(runs: Path, *, out: Path, theme: str) -> None:
     """Write one picture a page into ``out``."""
     sample = DataSource(kind="sample").label
-    run_id = next((info.run_id for info in RunStore(runs).list() if info.data_name == sample), None)
+    fits = (info for info in RunStore(runs).list() if info.data_name == sample)
+    run_id = next((info.run_id for info in fits if info.settings.method == "deepvelo"), None)
     if run_id is None:
         sys.exit(
             f"There is no run of the sample in {runs}. Start the app once with `make app`, which fits it."
@@ -92,6 +93,7 @@ PAGES: dict[str, Callable[[Page], None]] = {
     "velocity": figures(1),
     "phase_portraits": figures(2),
     "kinetic_rates": figures(2),
+    "compare": figures(2),
 }
 
 

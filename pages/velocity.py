@@ -8,6 +8,7 @@ from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import gene_picker, ranked_genes
 from app.widgets.rates_charts import RATE_COLORS, warn_of_negative_rates
 from app.widgets.run_picker import require_run
+from app.widgets.signal import fade_toggle, fade_unsure, quality_line
 from app.widgets.velocity_chart import KINDS, View, bases, basis_label, in_words, velocity_figure
 from deepvelo.io.runs import Run
 
@@ -34,15 +35,18 @@ def explorer(run: Run) -> None:
                 "Smoothing", 0.25, 2.0, smooth, 0.25, key="velocity.smooth", persist_state="session",
                 help="Over how many grid steps directions are averaged. Higher hides detail and noise alike.",
             )  # fmt: skip
+        fade = fade_toggle(run)
     view = View(basis=basis, kind=kind, color=color, gene=gene, density=density, smooth=smooth)
     with picture, stop_on_error():
         if color in RATE_COLORS:
             warn_of_negative_rates(run)
-        charts.show(
-            velocity_figure(run, view), key="velocity.figure", alt=f"Velocity on {basis}, colour {color}"
-        )
-        st.caption(in_words(run, view))
+        figure = velocity_figure(run, view)
+        faded = fade_unsure(figure, run) if fade else ""
+        charts.show(figure, key="velocity.figure", alt=f"Velocity on {basis}, colour {color}")
+        st.caption(f"{in_words(run, view)} {faded}".strip())
 
 
 st.header("Velocity")
-explorer(require_run())
+run = require_run()
+explorer(run)
+quality_line(run)

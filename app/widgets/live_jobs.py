@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pandas as pd
 import streamlit as st
 
@@ -60,7 +62,10 @@ def live_jobs() -> None:
         st.error(str(error))
         return
     for job in _endings(jobs):
-        _outcome(job)
+        if job.purpose != "fit" and job.state != "failed":
+            _acknowledge(job.job_id)  # what is done and what is not is told with the run it belongs to
+        else:
+            _outcome(job)
     active = [job.job_id for job in jobs if job.active]
     session.watch_jobs(active)
     if active:
@@ -68,8 +73,13 @@ def live_jobs() -> None:
 
 
 def _panels(job_ids: list[str]) -> None:
-    for job in _still_active(job_ids):
-        _panel(job)
+    jobs = _still_active(job_ids)
+    for job in jobs:
+        if job.purpose == "fit":
+            _panel(job)
+    belonging = Counter((job.base, job.purpose) for job in jobs if job.purpose != "fit")
+    for kind in belonging:
+        _group_panel([job for job in jobs if (job.base, job.purpose) == kind])
 
 
 def _still_active(job_ids: list[str]) -> list[JobStatus]:
@@ -82,6 +92,26 @@ def _still_active(job_ids: list[str]) -> list[JobStatus]:
     if any(job_id not in jobs or not jobs[job_id].active for job_id in job_ids):
         st.rerun()
     return [jobs[job_id] for job_id in job_ids]
+
+
+def _group_panel(jobs: list[JobStatus]) -> None:
+    """Controls, seeds or a sweep of one run in one panel, which cancels them together."""
+    first = jobs[0]
+    with st.container(border=True):
+        left, right = st.columns([6, 1], vertical_alignment="center")
+        more = f"; {len(jobs) - 1} more to come" if len(jobs) > 1 else ""
+        left.markdown(f"**{_name(first)}** · {_where(first).rstrip('.')}{more}")
+        ids = [job.job_id for job in jobs]
+        right.button(
+            "Cancel all" if more else "Cancel",
+            key=f"cancel.{ids[0]}",
+            on_click=_cancel,
+            args=ids,
+            width="stretch",
+        )
+        progress = first.progress
+        if progress is not None and progress.n_epochs:
+            st.progress(progress.epoch / progress.n_epochs)
 
 
 def _panel(job: JobStatus) -> None:
@@ -137,9 +167,10 @@ def _acknowledge(job_id: str) -> None:
         st.error(str(error))
 
 
-def _cancel(job_id: str) -> None:
+def _cancel(*job_ids: str) -> None:
     try:
-        cached.jobs().cancel(job_id)
+        for job_id in reversed(job_ids):  # those that wait first: none of them may start meanwhile
+            cached.jobs().cancel(job_id)
     except InputError as error:
         st.error(str(error))
         return

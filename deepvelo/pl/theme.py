@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 from natsort import natsorted, ns
 from plotly.colors import sample_colorscale
 
+from deepvelo.config import Method
+
 # Okabe and Ito's colours first. The others were picked one by one, each as far as possible (CIELAB) from
 # those before it in normal sight, deuteranopia and protanopia (Machado et al. 2009), with a lightness
 # that shows on white and on black.
@@ -22,6 +24,13 @@ PALETTE: Final = (
 SEQUENTIAL: Final = sample_colorscale("Viridis", np.linspace(0.12, 1, 12).tolist())
 # The middle is grey, not white: cells near 0 must show on a white page too.
 DIVERGING: Final = ["#1F5FB4", "#5B8FCC", "#9FB4C9", "#B3B3B3", "#D3A98E", "#DD7A41", "#B8420B"]
+# Of each method where several are drawn over each other: at least 28 apart (CIELAB), as above.
+METHOD_COLORS: Final[dict[Method, str]] = {
+    "deepvelo": "#0072B2",
+    "steady_state": "#B62431",
+    "stochastic": "#E69F00",
+    "dynamical": "#009E73",
+}
 GREY: Final = "#A8A8A8"
 GREY_OPACITY: Final = 0.35
 

@@ -114,7 +114,7 @@ def test_an_unknown_colour_is_one_sentence(app, saved_run):
     assert "'batch'" in app.error[0].value
 
 
-@pytest.mark.parametrize("page", ["velocity", "phase_portraits", "kinetic_rates"])
+@pytest.mark.parametrize("page", ["velocity", "phase_portraits", "kinetic_rates", "compare"])
 def test_pages_without_a_run_say_what_to_do(app, page):
     app.run()
     app.switch_page(f"../pages/{page}.py").run()

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from app import cached
+from deepvelo.io.runs import Run, RunStore
+from tests.checked import save_checked
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 
@@ -22,6 +27,19 @@ def opened(saved_run: str) -> Callable[[str], AppTest]:
         return app
 
     return open_page
+
+
+@pytest.fixture(scope="session")
+def checked_template(run_template: Path) -> Path:
+    """The made-up run with a graph and arrows, made once and copied by `checked_run`."""
+    return save_checked(RunStore(run_template.parent).open(run_template.name))
+
+
+@pytest.fixture
+def checked_run(server: Path, checked_template: Path) -> Run:
+    """That run, alone in the run store of `server`, for controls, seeds and sweeps to belong to."""
+    shutil.copytree(checked_template, server / "runs" / checked_template.name)
+    return cached.open_run(checked_template.name)
 
 
 @pytest.fixture

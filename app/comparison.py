@@ -1,0 +1,125 @@
+"""Cached comparisons of stored runs, every cache bounded; keyed by the runs' ids, which never change.
+
+What these functions return is shared by all visitors: read it, never change it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import cached
+from app.widgets.scvelo import method_label
+from deepvelo import keys
+from deepvelo.io.runs import RunInfo
+from deepvelo.pl import theme
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from deepvelo.compare import Comparison, Edge, Matched
+    from deepvelo.io.runs import Run
+
+RunIds = tuple[str, ...]
+"""Ids of the compared runs; the first gives the cells, graph, embedding and groups that all are scored with."""
+
+
+def infos(run_ids: RunIds) -> list[RunInfo]:
+    """What is known of the runs without reading their results.
+
+    Raises
+    ------
+    InputError
+        One is not there, or was deleted by now.
+    """
+    return [cached.open_run(run_id).info for run_id in run_ids]
+
+
+def names(run_ids: RunIds) -> list[str]:
+    """What the runs are called beside each other, all different, in the same order.
+
+    The method; where several have the same, with the name of the run, and where that is the same too, with its id.
+    """
+    runs = infos(run_ids)
+    found = [method_label(run).replace(",", "") for run in runs]  # they stand in lists with commas
+    for more in (run_name, lambda run: run.run_id):
+        counts = Counter(found)
+        found = [
+            name if counts[name] == 1 else f"{name} · {more(run)}"
+            for name, run in zip(found, runs, strict=True)
+        ]
+    return found
+
+
+def run_name(info: RunInfo) -> str:
+    """The run's name without that of the data, which all compared runs share."""
+    return info.name.removeprefix(f"{info.data_name}, ")
+
+
+def colors(run_ids: RunIds) -> dict[str, str]:
+    """A colour for each of `names`: the method's own, and for further runs of a method one that is free."""
+    free = [color for color in theme.PALETTE if color not in theme.METHOD_COLORS.values()]
+    own = dict(theme.METHOD_COLORS)
+    found = {}
+    for name, info in zip(names(run_ids), infos(run_ids), strict=True):
+        method = info.settings.method
+        found[name] = own.pop(method) if method in own else free.pop(0)
+    return found
+
+
+def matched(run_ids: RunIds, smooth: int) -> Matched:
+    """The runs brought to the cells and genes they share, averaged so often over the graph, under their `names`.
+
+    Raises
+    ------
+    InputError
+        A run was deleted or cannot be read, or they share too little to be compared.
+    """
+    infos(run_ids)
+    return _matched(cached.runs_folder(), run_ids, smooth)
+
+
+def compared(run_ids: RunIds, smooth: int, edges: Sequence[Edge]) -> Comparison:
+    """All scores of the runs.
+
+    Raises
+    ------
+    InputError
+        As `matched`; or an edge names a group that is not there.
+    """
+    infos(run_ids)
+    return _compared(cached.runs_folder(), run_ids, smooth, tuple(edges))
+
+
+# Velocities of all methods: one as fitted, one averaged.
+@st.cache_resource(max_entries=2, show_spinner="Bringing the methods to the same cells and genes")
+def _matched(folder: Path, run_ids: RunIds, smooth: int) -> Matched:
+    cached.warm_up().join()
+    from deepvelo import compare
+
+    if smooth:
+        return _matched(folder, run_ids, 0).smoothed(smooth)
+    runs = [cached.open_run(run_id) for run_id in run_ids]
+    results = {name: _needed(run) for name, run in zip(names(run_ids), runs, strict=True)}
+    return compare.match(results, cluster_key=runs[0].info.cluster_key, basis=runs[0].info.basis)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Scoring the methods")
+def _compared(folder: Path, run_ids: RunIds, smooth: int, edges: tuple[Edge, ...]) -> Comparison:
+    cached.warm_up().join()
+    from deepvelo import compare
+
+    return compare.compare(_matched(folder, run_ids, smooth), edges=list(edges))
+
+
+def _needed(run: Run) -> AnnData:
+    """A run's result without the matrices that no comparison reads: several are held at once."""
+    adata = run.to_adata()
+    adata.X = None
+    for layer in set(adata.layers) - {keys.MS, keys.VELOCITY}:
+        del adata.layers[layer]
+    return adata

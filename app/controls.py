@@ -1,0 +1,219 @@
+"""Cached checks of a stored run: shuffled control, other seeds, other settings, quality gate; every cache bounded.
+
+Caches are keyed by the ids of the runs, which never change. What these functions return is shared by all visitors:
+read it, never change it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import cached, comparison, session
+from app.widgets.compare_runs import same_preparation
+from deepvelo import keys
+from deepvelo.config import METHOD_LABELS
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Purpose, Run, RunInfo
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from deepvelo.compare import Edge
+    from deepvelo.gate import GateFinding
+
+LOW_AGREEMENT = 0.5
+"""Of seeds in a cell: below it, cells turn by more than 60 degrees with the seed."""
+Named = tuple[tuple[str, str], ...]
+"""What a run varies, and its id."""
+
+
+def folder_of(run: Run) -> Path:
+    """Where the run lies, as plans and their finished runs name it."""
+    return Path(run.folder).resolve()
+
+
+def control_of(base: Run) -> RunInfo | None:
+    """The finished shuffled control of a run; none for a run that is itself one, or another's seed."""
+    from deepvelo.controls import control_plan, finished
+
+    if base.info.purpose != "fit":
+        return None
+    return finished(control_plan(base.info, folder_of(base)), cached.runs())[0][1]
+
+
+def belonging(base: Run, purpose: Purpose) -> Named:
+    """Finished runs made for a run, by what they vary, oldest first; of several alike the newest."""
+    found = {
+        info.name.removeprefix(f"{base.info.name}, "): info.run_id
+        for info in reversed(cached.runs())
+        if info.base == base.info.run_id and info.purpose == purpose
+    }
+    return tuple(found.items())
+
+
+def boundary_key(base: Run) -> str:
+    """Where a visit keeps the boundaries it chose to score, for these data and groups."""
+    return f"compare.edges.{base.info.data_hash}.{base.info.cluster_key}"
+
+
+def boundaries(base: Run) -> tuple[Edge, ...]:
+    """The boundaries chosen among the scores of this visit, or those known of the tissue; bad ones are left out."""
+    from deepvelo.compare import default_edges, parse_edges
+
+    groups = sorted(set(base.obs[base.info.cluster_key].astype(str)))
+    chosen = session.widget_value(boundary_key(base))
+    if chosen is None:
+        return tuple(default_edges(groups))
+    edges: list[Edge] = []
+    for text in chosen:
+        try:
+            edges += parse_edges([text], groups=groups)
+        except InputError:  # the box where it was typed says so
+            continue
+    return tuple(dict.fromkeys(edges))
+
+
+def signal(run_id: str, control_id: str) -> float:
+    """Signal score of a run against its control, `deepvelo.controls.signal_score`.
+
+    Raises
+    ------
+    InputError
+        A run was deleted, or lacks what the score needs.
+    """
+    from deepvelo.controls import signal_score
+
+    comparison.infos((run_id, control_id))
+    folder = cached.runs_folder()
+    return signal_score(_surplus(folder, run_id), [_surplus(folder, control_id)])
+
+
+@st.cache_data(max_entries=64, show_spinner="Reading where the unspliced counts point")
+def _surplus(folder: Path, run_id: str) -> np.ndarray:
+    cached.warm_up().join()
+    from deepvelo.controls import surplus_along
+
+    run = cached.open_run(run_id)
+    return surplus_along(run.to_adata(), cluster_key=run.info.cluster_key)
+
+
+def seed_agreement(run_ids: tuple[str, ...]) -> np.ndarray:
+    """How far fits with different seeds agree in each cell, shape ``(n_cells,)``.
+
+    Raises
+    ------
+    InputError
+        Fewer than two, or one was deleted.
+    """
+    comparison.infos(run_ids)
+    return _seed_agreement(cached.runs_folder(), run_ids)
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing the seeds cell by cell")
+def _seed_agreement(folder: Path, run_ids: tuple[str, ...]) -> np.ndarray:
+    cached.warm_up().join()
+    from deepvelo.controls import seed_agreement as agreement
+
+    return agreement([cached.open_run(run_id).to_adata().layers[keys.VELOCITY] for run_id in run_ids])
+
+
+def sweep_table(run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFrame:
+    """Scores of a sweep's runs beside the run they vary, `deepvelo.controls.sensitivity_table`.
+
+    Raises
+    ------
+    InputError
+        A run was deleted.
+    """
+    comparison.infos((run_id, *(other for _, other in sweep)))
+    return _sweep_table(cached.runs_folder(), run_id, sweep, edges)
+
+
+@st.cache_data(max_entries=16, show_spinner="Scoring the runs with other settings")
+def _sweep_table(folder: Path, run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFrame:
+    cached.warm_up().join()
+    from deepvelo.controls.sensitivity import BASE, sensitivity_row
+
+    cluster_key = cached.open_run(run_id).info.cluster_key
+    base = _directions(run_id)
+    rows = {BASE: sensitivity_row(base, base, edges=edges, cluster_key=cluster_key)}
+    for name, other in sweep:  # one at a time in memory
+        rows[name] = sensitivity_row(base, _directions(other), edges=edges, cluster_key=cluster_key)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run")
+
+
+def _directions(run_id: str) -> AnnData:
+    """A run without the layers that no comparison of directions reads."""
+    adata = cached.open_run(run_id).to_adata()
+    adata.X = None
+    for layer in set(adata.layers) - {keys.MS, keys.VELOCITY}:
+        del adata.layers[layer]
+    return adata
+
+
+def gate(base: Run, *, batch_key: str | None = None) -> list[GateFinding]:
+    """Findings on a run, with all that is finished: its control, its sweep, other methods on the same data.
+
+    Raises
+    ------
+    InputError
+        A run was deleted meanwhile, or cannot be read.
+    """
+    control = control_of(base)
+    sweep = belonging(base, "sweep")
+    return _gate(
+        cached.runs_folder(),
+        base.info.run_id,
+        control.run_id if control else None,
+        _newest_of_other_methods(base.info),
+        sweep,
+        boundaries(base) if sweep else (),
+        batch_key,
+    )
+
+
+def _newest_of_other_methods(base: RunInfo) -> tuple[str, ...]:
+    """The run of every other method on the same cells, genes and moments, the newest of each."""
+    newest = {
+        info.settings.method: info.run_id
+        for info in reversed(cached.runs())
+        if info.purpose == "fit"
+        and info.settings.method != base.settings.method
+        and info.data_hash == base.data_hash
+        and same_preparation(base, info)
+    }
+    return tuple(newest[method] for method in METHOD_LABELS if method in newest)
+
+
+@st.cache_data(max_entries=64, show_spinner="Checking whether the arrows can be believed")
+def _gate(
+    folder: Path,
+    run_id: str,
+    control_id: str | None,
+    other_methods: tuple[str, ...],
+    sweep: Named,
+    edges: tuple[Edge, ...],
+    batch_key: str | None,
+) -> list[GateFinding]:
+    cached.warm_up().join()
+    from deepvelo import tl
+    from deepvelo.gate import quality_gate
+
+    run = cached.open_run(run_id)
+    agreement = None
+    if other_methods:
+        moving = list(comparison.matched((run_id, *other_methods), 0).moving().values())
+        agreement = tl.agreement(moving) if len(moving) > 1 else None
+    return quality_gate(
+        run.to_adata(),
+        cluster_key=run.info.cluster_key,
+        control=cached.open_run(control_id).to_adata() if control_id else None,
+        methods_agreement=agreement,
+        sweep=_sweep_table(folder, run_id, sweep, edges) if sweep else None,
+        batch_key=batch_key,
+    )

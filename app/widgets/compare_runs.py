@@ -1,0 +1,145 @@
+"""Which runs stand beside each other, scVelo's modes that are still to be fitted, and equal smoothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import cached, comparison, session
+from app.comparison import RunIds
+from app.estimate import estimate_seconds, in_words
+from app.widgets.run_picker import fits
+from app.widgets.scvelo import method_label
+from app.widgets.text import escape
+from deepvelo.config import METHOD_LABELS, Method, Settings, replace
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run, RunInfo
+
+MAX_RUNS = 8
+FIT_MISSING = "Fit scVelo's missing modes"
+
+
+def choose_runs(base: Run) -> RunIds:
+    """The chosen run first, then those to compare it with; at first the newest of every other method."""
+    others = _of_same_data(base.info)
+    newest: dict[Method, str] = {}
+    for info in others:
+        if info.settings.method != base.info.settings.method and same_preparation(base.info, info):
+            newest.setdefault(info.settings.method, info.run_id)
+    first = [newest[method] for method in METHOD_LABELS if method in newest]
+    labels = {info.run_id: _label(base.info, info) for info in others}
+    beside = st.multiselect(
+        f"Compare **{escape(_label(base.info, base.info))}**, the run chosen in the sidebar, with",
+        list(labels),
+        default=first,
+        format_func=labels.__getitem__,
+        max_selections=MAX_RUNS - 1,
+        placeholder="Other runs of the same data" if labels else "There is no other run of these data yet",
+        # A mode that was fitted meanwhile makes a new box, with it among the chosen.
+        key=".".join(["compare.runs", base.info.run_id, *first]),
+        persist_state="session",
+        help="Fits of the same data. Cells, graph, groups and embedding are those of the run in the sidebar, for all.",
+    )
+    _offer_missing(base, fitted=list(newest))
+    return (base.info.run_id, *beside)
+
+
+def smoothing_switch() -> int:
+    """How often all velocities are averaged over the graph before they are scored."""
+    smooth = st.segmented_control(
+        "Averaged over the graph so many more times",
+        [0, 1, 2],
+        default=0,
+        required=True,
+        key="compare.smooth",
+        persist_state="session",
+        help="The same for every method, on top of what the fit itself did.",
+    )
+    return int(smooth)
+
+
+def smoothing_note() -> str:
+    """Why methods must be averaged alike."""
+    from deepvelo.compare import SMOOTHING_NOTE
+
+    return SMOOTHING_NOTE
+
+
+def _of_same_data(base: RunInfo) -> list[RunInfo]:
+    """Other fits of the data: those prepared in the same way first, and of these the newest."""
+    others = [info for info in fits() if info.data_hash == base.data_hash and info.run_id != base.run_id]
+    return sorted(others, key=lambda info: not same_preparation(base, info))
+
+
+def same_preparation(a: RunInfo, b: RunInfo) -> bool:
+    """Whether two fits of the same data took the very same cells, genes, moments and neighbours."""
+    return _root(a) == _root(b) or (
+        (a.settings.preparation, a.settings.seed) == (b.settings.preparation, b.settings.seed)
+    )
+
+
+def _root(info: RunInfo) -> str:
+    """The run whose prepared data it took."""
+    return info.base or info.run_id
+
+
+def _label(base: RunInfo, info: RunInfo) -> str:
+    method, name = method_label(info), comparison.run_name(info)
+    label = method if name == method else f"{method}: {name}"
+    return label if same_preparation(base, info) else f"{label} (prepared in another way)"
+
+
+def _offer_missing(base: Run, *, fitted: list[Method]) -> None:
+    """A button for scVelo's modes that have no run on just these data and are not being fitted."""
+    missing: list[Method] = [
+        mode for mode in METHOD_LABELS if mode not in ("deepvelo", base.info.settings.method, *fitted)
+    ]
+    settings = {mode: replace(base.info.settings, {"method": mode}) for mode in missing}
+    waiting = [mode for mode in missing if not _is_queued(base, settings[mode])]
+    if not waiting:
+        return
+    metrics = base.info.metrics
+    seconds = sum(
+        estimate_seconds(int(metrics["n_cells"]), int(metrics["n_genes"]), settings[mode], past=cached.runs())
+        for mode in waiting
+    )
+    with st.container(horizontal=True, vertical_alignment="center"):
+        pressed = st.button(FIT_MISSING, type="primary", icon=":material/play_arrow:")
+        st.caption(
+            f"Not fitted to these data yet: {', '.join(METHOD_LABELS[mode].removeprefix('scVelo, ') for mode in waiting)}. "
+            f"On exactly the cells, genes and moments of this run, in the background; roughly {in_words(seconds)}."
+        )
+    if pressed:
+        _submit(base, [settings[mode] for mode in waiting])
+
+
+def _source(base: Run) -> DataSource:
+    return DataSource("run", path=str(Path(base.folder).resolve()))
+
+
+def _is_queued(base: Run, settings: Settings) -> bool:
+    info = base.info
+    try:
+        same = cached.jobs().same(_source(base), settings, cluster_key=info.cluster_key, basis=info.basis)
+    except InputError:  # the list of jobs on the page says that the scheduler does not answer
+        return False
+    return same is not None
+
+
+def _submit(base: Run, wanted: list[Settings]) -> None:
+    info = base.info
+    try:
+        cached.store().require_writable()  # said here, not by a job that fails later
+        jobs = [
+            cached.jobs().submit(
+                _source(base), settings, cluster_key=info.cluster_key, basis=info.basis, base=_root(info)
+            )
+            for settings in wanted
+        ]
+    except InputError as error:
+        st.error(str(error))
+        return
+    session.watch_jobs(jobs)
+    st.rerun()

@@ -1,0 +1,216 @@
+"""How the compared methods score: boundaries to score, table, histograms, tests, and the report to take along."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+
+from app import comparison, session
+from app.comparison import RunIds
+from app.widgets import charts
+from app.widgets.compare_table import COLUMNS, better_in_words, marked, meaning
+from app.widgets.empty import error_in_words, stop_on_error
+from app.widgets.text import escape
+from deepvelo.io.runs import Run
+from deepvelo.pl.score_histograms import score_histogram
+
+if TYPE_CHECKING:
+    from deepvelo.compare import Comparison, Edge
+
+HEIGHT = 330
+# Of single cells: what histograms and tests are made of.
+TITLES = {
+    "consistency": "Consistency",
+    "consistency_celltype": "Within cell type",
+    "coherence": "Coherence",
+    "boundary_embedding": "Boundary (embedding)",
+    "boundary_genes": "Boundary (genes)",
+}
+_AXES = {
+    "consistency": "cosine with the cell's graph neighbours",
+    "consistency_celltype": "cosine with all other cells of its group",
+}
+
+
+@st.fragment
+def scores_view(base: Run, run_ids: RunIds, smooth: int) -> None:
+    """Everything in numbers; a change of boundaries or of the tested score redraws only this."""
+    with stop_on_error():
+        groups = [str(group) for group in comparison.matched(run_ids, smooth).groups.cat.categories]
+        edges = _edges(base, groups)
+        found = comparison.compared(run_ids, smooth, edges)
+    colors = comparison.colors(run_ids)
+    _table(found)
+    for box, score in zip(st.columns(2, gap="medium"), ("consistency", "consistency_celltype"), strict=True):
+        with box:
+            _histogram(found, score, colors)
+    _boundaries(found)
+    _tests(found)
+    _downloads(found)
+
+
+def _edges(base: Run, groups: list[str]) -> list[Edge]:
+    """Boundaries to score: picked from two boxes, or typed; a bad one is a sentence and does not count."""
+    from deepvelo.compare import default_edges, parse_edges
+
+    key = f"compare.edges.{base.info.data_hash}.{base.info.cluster_key}"
+    pairs = {f"{a} > {b}": (a, b) for a, b in itertools.permutations(groups, 2)}
+    known = [f"{a} > {b}" for a, b in default_edges(groups)]
+    chips, source, target, add = st.columns([4, 1.2, 1.2, 0.6], vertical_alignment="bottom")
+    start = source.selectbox(
+        "From", groups, index=None, placeholder="Source group", key=f"{key}.from", persist_state="session"
+    )
+    end = target.selectbox(
+        "To", groups, index=None, placeholder="Target group", key=f"{key}.to", persist_state="session"
+    )
+    picked = f"{start} > {end}"
+    add.button("Add", on_click=_add_edge, args=(key, picked), disabled=picked not in pairs, width="stretch")
+    session.fill_first(key, known)
+    chosen = chips.multiselect(
+        "Boundaries to score: cells of the first group become cells of the second",
+        list(dict.fromkeys([*known, *session.widget_value(key)])),
+        accept_new_options=True,
+        placeholder="Pick two groups on the right and add them, or type: first group > second group",
+        key=key,
+        persist_state="session",
+        help="What is known of the tissue, not what the arrows show: the score is worth as much as the boundary is sure.",
+    )
+    edges: list[Edge] = []
+    for text in chosen:
+        with error_in_words():
+            edges += [pairs[text]] if text in pairs else parse_edges([text], groups=groups)
+    return list(dict.fromkeys(edges))
+
+
+def _add_edge(key: str, edge: str) -> None:
+    session.fill({key: list(dict.fromkeys([*session.widget_value(key), edge]))})
+
+
+def _table(found: Comparison) -> None:
+    """Methods by scores, the best of each marked, whoever's it is; then what to know before believing it."""
+    columns = {column: shown for column, shown in COLUMNS.items() if column in found.table}
+    table = found.table[list(columns)]
+    st.dataframe(
+        marked(table),
+        column_config={
+            "method": st.column_config.TextColumn("Method", width=150),
+            **{
+                column: st.column_config.TextColumn(
+                    shown.title,
+                    help=meaning(column),
+                    width=max(80, 10 + 7 * len(shown.title)),
+                    alignment="right",
+                )
+                for column, shown in columns.items()
+            },
+        },
+        alt="Scores of the methods",
+    )
+    st.markdown(better_in_words(table))
+    if found.warnings:
+        st.warning("  \n".join(map(escape, found.warnings)), icon=":material/warning:")
+    with st.expander("What the scores mean"):
+        st.markdown("\n".join(f"- **{shown.title}**: {meaning(column)}" for column, shown in columns.items()))
+
+
+def _histogram(found: Comparison, score: str, colors: dict[str, str]) -> None:
+    from deepvelo.compare import SCORES
+
+    st.markdown(
+        f"**{TITLES[score]}** of the cells", help=f"{SCORES[score]}. A dashed line marks each median."
+    )
+    figure = score_histogram(
+        {name: cells[score].to_numpy() for name, cells in found.cells.items()},
+        found.table[f"{score}_median"].to_dict(),
+        colors=colors,
+        title=_AXES[score],
+        height=HEIGHT,
+    )
+    charts.show(figure, key=f"compare.histogram.{score}", alt=f"Histograms of {TITLES[score]} by method")
+
+
+def _tests(found: Comparison) -> None:
+    """Every pair of methods: how often a cell of one beats one of the other."""
+    from deepvelo.compare import EFFECT_NOTE
+
+    st.markdown("**How large is the difference?** Mann-Whitney U test of every two methods, cell by cell")
+    tested = [score for score in TITLES if score in set(found.tests["score"])]
+    if not tested:
+        st.caption("Nothing to test: it takes two methods with scores.")
+        return
+    score = st.segmented_control(
+        "Tested score", tested, default=tested[0], format_func=TITLES.__getitem__, required=True,
+        key=f"compare.tested.{len(tested)}", label_visibility="collapsed", persist_state="session",
+    )  # fmt: skip
+    table, note = st.columns([2, 1], gap="medium")
+    tests = found.tests[found.tests["score"] == score]
+    table.dataframe(
+        pd.DataFrame([_test_in_words(row) for row in tests.to_dict("records")]),
+        hide_index=True,
+        column_config={
+            "How often": st.column_config.TextColumn(width="large"),
+            "Medians": st.column_config.TextColumn(width=110, alignment="right"),
+            "p": st.column_config.TextColumn(width="small", alignment="right"),
+        },
+        alt=f"Tests of {TITLES[score]}",
+    )
+    note.caption(f"{EFFECT_NOTE} Cells of one tissue are not independent, which p ignores.")
+
+
+def _test_in_words(test: dict[str, float | str]) -> dict[str, str]:
+    """A row of the table of tests, the winner first."""
+    a, b, effect = test["a"], test["b"], float(test["effect"])
+    medians = [float(test["median_a"]), float(test["median_b"])]
+    if effect < 0.5:
+        a, b, effect, medians = b, a, 1 - effect, medians[::-1]
+    how_often = "more than 99%" if 0.995 <= effect < 1 else f"{effect:.0%}"
+    return {
+        "How often": f"{a} beats {b} in {how_often} of random pairs",
+        "Medians": f"{medians[0]:.3f} / {medians[1]:.3f}".replace("-", "−"),
+        "p": str(test["p_text"]),
+    }
+
+
+def _boundaries(found: Comparison) -> None:
+    """The boundary scores edge by edge, a column a method."""
+    st.markdown(
+        "**Boundary by boundary**", help=f"{meaning('boundary_embedding')} {meaning('boundary_genes')}"
+    )
+    if not found.edges:
+        st.caption("No boundary is chosen: add one above.")
+        return
+    spaces = {"boundary_embedding": "embedding", "boundary_genes": "genes"}
+    columns = [column for column in found.table if column.partition(":")[0] in spaces and ":" in column]
+    table = marked(found.table[columns]).T
+    table.index = pd.Index(
+        [f"{column.partition(': ')[2]}, {spaces[column.partition(':')[0]]}" for column in columns],
+        name="Boundary",
+    )
+    st.dataframe(
+        table,
+        column_config={
+            "Boundary": st.column_config.TextColumn(width=330),
+            **{name: st.column_config.TextColumn(alignment="right") for name in table},
+        },
+        alt="Boundary correctness of each boundary and method",
+    )
+    st.caption(
+        "1: arrows of the first group's cells point at their neighbours in the second; 0: no better than chance; "
+        "−1: they point away. – : no score, such as for a group of one cell."
+    )
+
+
+def _downloads(found: Comparison) -> None:
+    from deepvelo.compare import to_csv, to_json
+
+    with st.container(horizontal=True):
+        for title, text, name, mime in (
+            ("Comparison as JSON", to_json(found), "comparison.json", "application/json"),
+            ("Table as CSV", to_csv(found), "comparison.csv", "text/csv"),
+        ):
+            st.download_button(
+                title, text, file_name=name, mime=mime, on_click="ignore", icon=":material/download:"
+            )

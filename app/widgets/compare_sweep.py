@@ -1,0 +1,139 @@
+"""Which conclusions survive other settings: what to vary, the sweep's scores, and what they leave of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import controls
+from app.widgets import charts
+from app.widgets.control_fits import offer
+from app.widgets.text import escape
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run
+from deepvelo.pl.sensitivity_map import sensitivity_map
+
+if TYPE_CHECKING:
+    from deepvelo.controls import SweepValues
+
+TITLES = {
+    "consistency": "Consistency",
+    "consistency_celltype": "Within type",
+    "agreement": "Agreement<br>with base run",
+    "turned": "Cells<br>turned round",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Knob:
+    """A setting that can be varied."""
+
+    title: str
+    field: str
+    own: float
+    values: tuple[float, ...]
+    """Offered and taken at first."""
+    number: Callable[[str], float]
+
+
+def sweep_part(base: Run) -> None:
+    """Choose values, queue the fits, read what survives."""
+    from deepvelo.controls import conclusions, sweep_plan
+    from deepvelo.controls.sensitivity import BOUNDARY_DEFINITION, COLUMNS, TURNED
+
+    st.markdown(
+        "**Does the direction depend on choices that biology does not make?** One setting at a time is changed and the "
+        "fit repeated on the same data; what turns round with it was never in the data."
+    )
+    offer(
+        base, sweep_plan(base.info, controls.folder_of(base), values=_values(base)), key="compare.fit_sweep"
+    )
+    done = controls.belonging(base, "sweep")
+    if not done:
+        return
+    edges = controls.boundaries(base)
+    table = controls.sweep_table(base.info.run_id, done, edges)
+    st.markdown("\n".join(f"- {escape(sentence)}" for sentence in conclusions(table)))
+    wrapped = {column: str(column).replace(" > ", " ><br>") for column in table}
+    charts.show(
+        sensitivity_map(table, titles=wrapped | TITLES, shares=(TURNED,)), key="compare.sweep_map",
+        alt="Scores of the runs with other settings",
+    )  # fmt: skip
+    with st.expander("Definitions, and the table"):
+        words = [f"- **{TITLES[column].replace('<br>', ' ')}**: {text}." for column, text in COLUMNS.items()]
+        words.append(f"- **A > B**: {BOUNDARY_DEFINITION}, mean over the source's cells.")
+        st.markdown("\n".join(words))
+        st.dataframe(table.round(3), alt="Scores of the runs with other settings")
+
+
+def _values(base: Run) -> SweepValues:
+    """What the visitor wants to vary.
+
+    Raises
+    ------
+    InputError
+        What was typed is no number.
+    """
+    from deepvelo.controls import SweepValues
+
+    knobs = _knobs(base)
+    chosen: dict[str, tuple[float, ...]] = {}
+    for box, knob in zip(st.columns(len(knobs), gap="small"), knobs, strict=True):
+        texts = box.multiselect(
+            f"{knob.title}, here {knob.own:g}", [f"{value:g}" for value in knob.values],
+            default=[f"{value:g}" for value in knob.values], accept_new_options=True, placeholder="Not varied",
+            key=f"compare.sweep.{base.info.run_id}.{knob.field}", persist_state="session",
+            help="Values to try, each alone; type others.",
+        )  # fmt: skip
+        chosen[knob.field] = tuple(_number(text, knob) for text in texts)
+    return SweepValues(**chosen)  # type: ignore[arg-type]  # whole numbers where they must be
+
+
+def _knobs(base: Run) -> list[_Knob]:
+    settings, metrics = base.info.settings, base.info.metrics
+    n_cells, n_genes = int(metrics["n_cells"]), int(metrics["n_genes"])
+    genes = _Knob(
+        title="Genes",
+        field="n_genes",
+        own=n_genes,
+        values=_whole(n_genes, below=n_genes, shares=(0.5,)),
+        number=int,
+    )
+    if settings.method != "deepvelo":  # the others do not count for scVelo's modes
+        return [genes]
+    graph, objective = settings.graph, settings.objective
+    return [
+        _Knob(
+            title="Graph neighbours", field="n_neighbors", own=graph.n_neighbors, number=int,
+            values=_whole(graph.n_neighbors, below=n_cells),
+        ),
+        _Knob(
+            title="Candidates", field="n_candidates", own=graph.candidates_of(n_cells), number=int,
+            values=_whole(graph.candidates_of(n_cells), below=n_cells),
+        ),
+        _Knob(title="λ unspliced", field="lambda_u", own=objective.lambda_u, values=_around(objective.lambda_u), number=float),
+        _Knob(title="λ spliced", field="lambda_s", own=objective.lambda_s, values=_around(objective.lambda_s), number=float),
+        genes,
+    ]  # fmt: skip
+
+
+def _whole(own: int, *, below: int, shares: tuple[float, ...] = (0.5, 2)) -> tuple[float, ...]:
+    """Half and double, where a fit can have so many."""
+    return tuple(value for share in shares if 2 <= (value := round(share * own)) < below)
+
+
+def _around(own: float) -> tuple[float, ...]:
+    """Half and double; on and off where it is off."""
+    return (0.5 * own, 2 * own) if own else (0.5, 1.0)
+
+
+def _number(text: str, knob: _Knob) -> float:
+    try:
+        return knob.number(text.strip())
+    except ValueError:
+        kind = "a whole number" if knob.number is int else "a number"
+        msg = f"'{knob.title}' takes {kind}. Got {text[:50]!r}. Remove it and type another."
+        raise InputError(msg) from None

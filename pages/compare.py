@@ -1,0 +1,39 @@
+"""Several methods on the same cells: how they score, where they agree, when not to believe a picture."""
+
+import streamlit as st
+
+from app import cached, session
+from app.widgets.compare_agreement import agreement_view
+from app.widgets.compare_controls import controls_view
+from app.widgets.compare_quality import VIEW_KEY, quality_view
+from app.widgets.compare_runs import choose_runs, smoothing_note, smoothing_switch
+from app.widgets.compare_scores import scores_view
+from app.widgets.empty import stop_on_error
+from app.widgets.live_jobs import live_jobs
+from app.widgets.run_picker import require_run
+
+# Each takes the chosen run, all compared runs with it first, and the smoothing; only the chosen one computes.
+VIEWS = {"Scores": scores_view, "Agreement": agreement_view}
+CHECKS = {"Controls": controls_view, "Quality": quality_view}  # of the chosen run alone
+
+st.header("Compare")
+base = require_run()
+with st.spinner("Getting ready"):
+    cached.warm_up().join()
+with stop_on_error():
+    run_ids = choose_runs(base)
+    live_jobs()
+    view_box, smooth_box, note_box = st.columns([1.5, 1.5, 2], vertical_alignment="bottom")
+    session.fill_first(VIEW_KEY, "Scores")
+    with view_box:
+        chosen = st.segmented_control(
+            "View", [*VIEWS, *CHECKS], required=True, key=VIEW_KEY, persist_state="session"
+        )
+    view = str(chosen)
+    if view in CHECKS:
+        CHECKS[view](base)
+    else:
+        with smooth_box:
+            smooth = smoothing_switch()
+        note_box.caption(smoothing_note())
+        VIEWS[view](base, run_ids, smooth)

@@ -1,0 +1,235 @@
+"""Controls on the Compare page: what is queued, what is found again, what the results say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app import cached, controls
+from app.job_status import JobStatus
+from app.widgets.compare_controls import PART_KEY
+from app.widgets.compare_quality import VIEW_KEY
+from deepvelo import config
+from deepvelo.controls import SEEDS_NOTE, SIGNAL_DEFINITION
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from tests.checked import add_control, add_seed, add_to_sweep
+from tests.compared import copy_as
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "compare.py"
+
+
+class Queue:
+    """Jobs as the page asks for them."""
+
+    def __init__(self) -> None:
+        self.jobs: list[JobStatus] = []
+        self.cancelled: list[str] = []
+        self.forgotten: list[str] = []
+
+    def list(self) -> list[JobStatus]:
+        return [job for job in self.jobs if job.job_id not in self.forgotten]
+
+    def same(self, *_: object, **__: object) -> None:
+        return None
+
+    def submit(self, source, settings, **known) -> str:
+        job_id = f"job-{len(self.jobs)}"
+        self.jobs.append(
+            JobStatus(
+                job_id=job_id, source=source, settings=settings, queue_position=len(self.jobs) + 1, **known
+            )
+        )
+        return job_id
+
+    def cancel(self, job_id: str) -> None:
+        self.cancelled.append(job_id)
+
+    def forget(self, job_id: str) -> None:
+        self.forgotten.append(job_id)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def queue(monkeypatch) -> Queue:
+    queue = Queue()
+    monkeypatch.setattr(cached, "jobs", lambda: queue)
+    return queue
+
+
+@pytest.fixture
+def run(checked_run):
+    return checked_run
+
+
+@pytest.fixture
+def opened(run, queue):
+    """Open a part of the Controls view: ``opened("Other seeds")``."""
+
+    def open_part(part: str, run_id: str = run.info.run_id) -> AppTest:
+        page = AppTest.from_file(str(PAGE), default_timeout=120)
+        page.query_params["run"] = run_id
+        page.session_state[VIEW_KEY] = "Controls"
+        page.session_state[PART_KEY] = part
+        return page.run()
+
+    return open_part
+
+
+def fine(page: AppTest) -> AppTest:
+    assert not page.exception
+    assert not page.error
+    return page
+
+
+def words(page: AppTest) -> str:
+    return " ".join(text.value for text in [*page.markdown, *page.caption]).replace("\\", "")
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    return next(button for button in page.button if button.label == label).click().run()
+
+
+def labels(page: AppTest) -> list[str]:
+    return [button.label for button in page.button]
+
+
+def test_a_control_is_queued_once(opened, run, queue):
+    page = fine(press(opened("Shuffled control"), "Fit 1 run"))
+    (job,) = queue.jobs
+    assert job.source == DataSource("shuffled", path=str(controls.folder_of(run)), seed=0)
+    assert (job.settings, job.purpose, job.base) == (run.info.settings, "control", run.info.run_id)
+    assert "Fit 1 run" not in labels(page)
+    assert "1 in the queue above" in words(page)
+
+
+def test_a_control_as_good_as_the_run_leaves_no_signal(opened, run):
+    add_control(run)
+    page = fine(opened("Shuffled control"))
+    assert [metric.value for metric in page.metric] == ["0.00"]
+    assert SIGNAL_DEFINITION in words(page)
+    table = page.dataframe[0].value
+    assert list(table) == ["This run", "Control"]
+    assert (table["This run"] == table["Control"]).all()
+    assert {"Consistency", "Neuroblast > Granule immature, genes"} <= set(table.index)
+    assert not any(label.startswith("Fit 1") for label in labels(page))
+
+
+def test_seeds_are_queued_as_many_as_asked_for_and_cancelled_together(opened, run, queue):
+    add_seed(run, 1)
+    page = opened("Other seeds")
+    page.number_input[0].set_value(4).run()
+    assert "1 of 3 fits done" in words(page)
+    page = fine(press(page, "Fit 2 runs"))
+    assert [job.settings.seed for job in queue.jobs] == [2, 3]
+    assert {(job.purpose, job.base) for job in queue.jobs} == {("seed", run.info.run_id)}
+    assert "seed 2** · waiting, number 1 in the queue; 1 more to come" in words(page)
+    press(page, "Cancel all")
+    assert queue.cancelled == ["job-1", "job-0"]
+
+
+@pytest.mark.parametrize(("back_every", "below", "mean"), [(0, 0, "1.00"), (2, 20, "0.00"), (1, 40, "−1.00")])
+def test_seeds_agree_where_they_move_alike(opened, run, figures, back_every, below, mean):
+    add_seed(run, 1, back_every=back_every)
+    page = fine(opened("Other seeds"))
+    assert [metric.value for metric in page.metric] == [f"{below} of 40"]
+    assert f"2 seeds are compared; mean agreement **{mean}**" in words(page)
+    assert SEEDS_NOTE in words(page)
+    (figure,) = figures(page)
+    marker = next(trace["marker"] for trace in figure["data"] if trace["marker"].get("showscale"))
+    assert (marker["cmin"], marker["cmax"]) == (-1, 1)
+
+
+def test_a_sweep_varies_what_is_chosen_one_at_a_time(opened, run, queue):
+    page = opened("Other settings")
+    chosen = {box.label.partition(",")[0]: box for box in page.multiselect}
+    assert chosen["Graph neighbours"].value == ["10"]  # 40 is not below the number of cells
+    assert chosen["λ unspliced"].value == ["0.5", "2"]
+    for name in ("Candidates", "λ unspliced", "λ spliced", "Genes"):
+        chosen[name].set_value([])
+    page.run()
+    page = fine(press(page, "Fit 1 run"))
+    assert [job.settings for job in queue.jobs] == [
+        config.replace(run.info.settings, {"graph": {"n_neighbors": 10}})
+    ]
+    assert queue.jobs[0].purpose == "sweep"
+
+
+@pytest.mark.parametrize(
+    ("back_every", "verdict"), [(0, "Directions: survive;"), (1, "Directions: do not survive")]
+)
+def test_a_sweep_says_what_survives(opened, run, figures, back_every, verdict):
+    add_to_sweep(run, 10, back_every=back_every)
+    page = fine(opened("Other settings"))
+    assert verdict in words(page)
+    (heat,) = figures(page)[0]["data"]
+    assert heat["y"] == ["base run", "graph neighbours 10"]
+    turned = heat["x"].index("Cells<br>turned round")
+    assert heat["text"][1][turned] == ("100%" if back_every else "0%")
+
+
+def test_boundaries_chosen_among_the_scores_count_here_too(opened, run):
+    add_to_sweep(run, 10)
+    page = opened("Other settings")
+    page.session_state[controls.boundary_key(run)] = ["Neuroblast > OPC", "Neuroblast > nothing"]
+    fine(page.run())
+    edges = [column for column in page.dataframe[0].value if ">" in column]
+    assert edges == ["Neuroblast > OPC"]
+
+
+def test_what_is_no_number_is_one_sentence(opened, run):
+    page = opened("Other settings")
+    page.session_state[f"compare.sweep.{run.info.run_id}.n_neighbors"] = ["many"]
+    page.run()
+    assert not page.exception
+    assert [error.value for error in page.error] == [
+        "'Graph neighbours' takes a whole number. Got 'many'. Remove it and type another."
+    ]
+
+
+def test_other_seeds_of_scvelo_change_nothing(opened, run):
+    page = opened("Other seeds", copy_as(run, "stochastic"))
+    assert not page.exception
+    assert "other seeds change nothing" in page.error[0].value
+
+
+def test_a_scheduler_that_does_not_take_jobs_is_one_sentence(opened, queue, monkeypatch):
+    def refuse(*_: object, **__: object) -> str:
+        raise InputError("The Dask scheduler cannot be reached.")
+
+    monkeypatch.setattr(queue, "submit", refuse)
+    page = press(opened("Shuffled control"), "Fit 1 run")
+    assert not page.exception
+    assert [error.value for error in page.error] == ["The Dask scheduler cannot be reached."]
+
+
+def test_only_checks_that_failed_are_told_of_when_they_end(opened, run, queue):
+    seed = {
+        "source": DataSource("sample"),
+        "settings": run.info.settings,
+        "purpose": "seed",
+        "base": run.info.run_id,
+    }
+    page = opened("Other seeds")
+    queue.jobs = [
+        JobStatus(job_id="a", name="seed 1", state="finished", **seed),
+        JobStatus(job_id="b", name="seed 2", state="cancelled", **seed),
+        JobStatus(job_id="c", name="seed 3", state="failed", message="Memory ran out.", **seed),
+    ]
+    page.session_state["watched_jobs"] = ["a", "b", "c"]
+    page.run()
+    assert not page.exception
+    assert [error.value for error in page.error] == ["**seed 3** failed. Memory ran out."]
+    assert queue.forgotten == ["a", "b"]
+
+
+def test_the_heat_map_is_drawn_with_the_definitions(opened, run):
+    add_to_sweep(run, 10)
+    page = fine(opened("Other settings"))
+    assert json.loads(page.get("plotly_chart")[0].proto.spec)["data"][0]["type"] == "heatmap"
+    assert "share of the cells whose velocity points against that of the base run" in words(page)
