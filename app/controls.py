@@ -6,6 +6,7 @@ read it, never change it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -207,8 +208,10 @@ def _gate(
     run = cached.open_run(run_id)
     agreement = None
     if other_methods:
-        moving = list(comparison.matched((run_id, *other_methods), 0).moving().values())
-        agreement = tl.agreement(moving) if len(moving) > 1 else None
+        # A result that cannot be compared leaves this finding unchecked; it does not take the others away.
+        with suppress(InputError):
+            moving = list(comparison.matched((run_id, *other_methods), 0).moving().values())
+            agreement = tl.agreement(moving) if len(moving) > 1 else None
     return quality_gate(
         run.to_adata(),
         cluster_key=run.info.cluster_key,

@@ -75,6 +75,7 @@ def agreement_view(base: Run, run_ids: RunIds, smooth: int) -> None:
 
 def cell_agreement(run_ids: RunIds, smooth: int) -> tuple[pd.Series, int]:
     """Mean cosine between the methods in each shared cell, NaN where fewer than two move, and over how many genes."""
+    comparison.infos(run_ids)  # a run that was deleted is said so, also where the answer is kept
     return _cell_agreement(cached.runs_folder(), run_ids, smooth)
 
 
@@ -99,6 +100,7 @@ def disagreement(
     Genes: the first `MOST_GENES`, most first; ``share`` of the disagreement, 0 to 1, and
     `deepvelo.compare.region.direction_parts` by method. Pairs: `deepvelo.compare.region.pair_agreement`.
     """
+    comparison.infos(run_ids)
     return _disagreement(cached.runs_folder(), run_ids, smooth, cells)
 
 

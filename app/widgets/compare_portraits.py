@@ -178,7 +178,8 @@ def _in_words(panels: Sequence[Panel], runs: dict[str, Run], gene: str) -> str:
         )
     if any(panel.line for panel in panels):
         words.append(
-            "Dashed: scVelo's steady state, u = γ/β s; cells above it are taken to gain spliced RNA, cells below it to lose it."
+            "Dashed: scVelo's steady state. The steady-state and stochastic modes take cells above it to gain spliced RNA, "
+            "cells below it to lose it."
         )
     if any(panel.induction is not None for panel in panels):
         words.append(

@@ -34,13 +34,18 @@ MEANINGS: dict[Level, str] = {
     "not checked": "not computed, and so nothing to rely on",
     "green": "nothing found against the arrows, which proves nothing for them",
 }
-SIGNAL_FINDING = "Better than the shuffled control"
-# What settles a finding that was not checked: the view, and the part of it.
-_SETTLED_BY = {
-    SIGNAL_FINDING: ("Controls", "Shuffled control"),
-    "Direction under other settings": ("Controls", "Other settings"),
-    "Methods agree": ("Scores", None),
-}
+
+
+def _settled_by() -> dict[str, tuple[str, str | None]]:
+    """What settles a finding that was not checked: the view, and the part of it."""
+    # Seconds to import; the pages that link here should not wait for it.
+    from deepvelo.gate.finding import CONTROL, METHODS, SWEEP
+
+    return {
+        CONTROL: ("Controls", "Shuffled control"),
+        SWEEP: ("Controls", "Other settings"),
+        METHODS: ("Scores", None),
+    }
 
 
 def quality_view(base: Run) -> None:
@@ -80,8 +85,8 @@ def _row(finding: GateFinding) -> None:
         badge.markdown(BADGES[finding.level])
         text.markdown(f"**{finding.title}.** {escape(finding.evidence)}")
         text.caption(f"Threshold: {escape(finding.threshold)}. {escape(finding.why)}")
-        if finding.level == "not checked" and finding.title in _SETTLED_BY:
-            view, part = _SETTLED_BY[finding.title]
+        if finding.level == "not checked" and finding.title in _settled_by():
+            view, part = _settled_by()[finding.title]
             action.button(f"To {view}", key=f"settle.{finding.title}", on_click=_show, args=(view, part))
 
 

@@ -74,7 +74,9 @@ def _of_same_data(base: RunInfo) -> list[RunInfo]:
 
 
 def same_preparation(a: RunInfo, b: RunInfo) -> bool:
-    """Whether two fits of the same data took the very same cells, genes, moments and neighbours."""
+    """Whether two fits of the same data took the very same cells, genes, moments, neighbours and groups."""
+    if a.cluster_key != b.cluster_key:
+        return False
     return _root(a) == _root(b) or (
         (a.settings.preparation, a.settings.seed) == (b.settings.preparation, b.settings.seed)
     )

@@ -198,7 +198,7 @@ def _boundaries(found: Comparison) -> None:
         alt="Boundary correctness of each boundary and method",
     )
     st.caption(
-        "1: arrows of the first group's cells point at their neighbours in the second; 0: no better than chance; "
+        "1: arrows of the first group's cells point at their neighbours in the second; 0: neither towards nor away; "
         "−1: they point away. – : no score, such as for a group of one cell."
     )
 

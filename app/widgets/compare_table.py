@@ -73,6 +73,8 @@ def better_in_words(table: pd.DataFrame) -> str:
         ]
         for name in table.index[1:]
     }
+    if others and pd.isna(table.loc[first, "consistency_median"]):
+        return f"**{escape(first)}** has no scores to compare; its warnings below say why."
     if not others:
         return "One run alone: choose others above, or fit scVelo's modes, to see it beside them."
     better = [f"**{escape(name)}** in {', '.join(titles)}" for name, titles in others.items() if titles]

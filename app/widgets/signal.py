@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import cached, controls, session
-from app.widgets.compare_quality import BADGES, SIGNAL_FINDING, VIEW_KEY, batch_box
+from app.widgets.compare_quality import BADGES, VIEW_KEY, batch_box
 from app.widgets.empty import error_in_words
 from app.widgets.text import escape
 from deepvelo.io.runs import Run
@@ -58,6 +58,7 @@ def fade_unsure(figure: go.Figure, run: Run) -> str:
 
 def _in_words(run: Run) -> str:
     from deepvelo.gate import worst
+    from deepvelo.gate.finding import CONTROL
 
     findings = controls.gate(run, batch_key=session.widget_value(batch_box(run)))
     level = worst(findings)
@@ -68,10 +69,12 @@ def _in_words(run: Run) -> str:
         words.append(
             f"Nothing found against these arrows; {unchecked} of {len(findings)} checks are not made."
         )
+    elif level == "not checked":
+        words.append("Nothing was checked that tells of the arrows.")
     else:
         words.append(f"**{of_level[0].title}.** {escape(of_level[0].evidence)}")
         words += [f"And {len(of_level) - 1} more."] * (len(of_level) > 1)
-    of_signal = next(finding for finding in findings if finding.title == SIGNAL_FINDING)
+    of_signal = next(finding for finding in findings if finding.title == CONTROL)
     if level == "green" or of_level[0] != of_signal:
         words.append(escape(of_signal.evidence))
     return " ".join(words)

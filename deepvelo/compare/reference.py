@@ -97,9 +97,8 @@ def arrows_from_velocity(reference: AnnData, velocity: np.ndarray, *, basis: str
     NaN in all cells where the velocity is the same in every gene, as with one gene.
     """
     known = velocity[:, np.isfinite(velocity).all(axis=0)]
-    if not np.ptp(
-        known, axis=1
-    ).any():  # scVelo takes each cell's mean over genes off first, and fails on zeros
+    # scVelo takes each cell's mean over genes off first, and fails on zeros
+    if not known.shape[1] or not np.ptp(known, axis=1).any():
         return np.full(reference.obsm[keys.embedding(basis)].shape, np.nan)
     work = reference.copy()
     work.layers[keys.VELOCITY] = velocity

@@ -73,7 +73,7 @@ def unspliced_by_group(adata: AnnData, *, cluster_key: str) -> GateFinding:
 def layers_are_counts(adata: AnnData) -> GateFinding:
     """Whether both layers are whole numbers."""
     finding = {
-        "title": "Layers are counts",
+        "title": "Kind of the layers",
         "threshold": "amber where a layer has values that are not whole numbers",
         "why": (
             "Velocity compares amounts. Scaled, corrected or logarithmic values no longer are amounts, and nothing in "

@@ -10,7 +10,7 @@ import pandas as pd
 from deepvelo import keys, tl
 from deepvelo.controls.sensitivity import BASE, COLUMNS, FEW_TURNED, TURNED
 from deepvelo.controls.signal import signal_score, surplus_along
-from deepvelo.gate.finding import GateFinding, Level, graded
+from deepvelo.gate.finding import CONTROL, METHODS, MOVEMENT, SWEEP, GateFinding, Level, graded
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ SOME_CELLS, MANY_CELLS = FEW_TURNED, 0.3
 def better_than_control(adata: AnnData, *, control: AnnData | None, cluster_key: str) -> GateFinding:
     """Whether the run's arrows are supported by more than a shuffled control's: `deepvelo.controls.signal`."""
     finding = {
-        "title": "Better than the shuffled control",
+        "title": CONTROL,
         "threshold": f"signal: amber below {WEAK_SIGNAL:g}, red below {NO_SIGNAL:g}",
         "why": (
             "Arrows averaged over a graph are smooth whether cells move or not, so consistency does not decide; the "
@@ -50,7 +50,7 @@ def better_than_control(adata: AnnData, *, control: AnnData | None, cluster_key:
 def not_static(adata: AnnData) -> GateFinding:
     """Whether the tissue moves at all, as far as its own counts tell."""
     finding = {
-        "title": "Tissue that moves",
+        "title": MOVEMENT,
         "threshold": f"mean confidence in direction: amber below {LOW_CONFIDENCE:g}, red below {NO_CONFIDENCE:g}",
         "why": (
             "Arrows are drawn for tissue at rest too. Where cells move, the way they came mirrors the way they go, and "
@@ -71,7 +71,7 @@ def not_static(adata: AnnData) -> GateFinding:
 def methods_agree(agreement: np.ndarray | None) -> GateFinding:
     """Whether methods agree, from the mean cosine over pairs of methods in every cell (`deepvelo.tl.agreement`)."""
     finding = {
-        "title": "Methods agree",
+        "title": METHODS,
         "threshold": f"cells with a mean cosine of 0 or less: amber from {SOME_CELLS:.0%}, red from {MANY_CELLS:.0%}",
         "why": (
             "At a cosine of 0 the methods have nothing in common. One of them may still be right: read the phase portraits "
@@ -90,7 +90,7 @@ def methods_agree(agreement: np.ndarray | None) -> GateFinding:
 def survives_sweep(table: pd.DataFrame | None) -> GateFinding:
     """Whether directions keep when a setting changes, from `deepvelo.controls.sensitivity_table`."""
     finding = {
-        "title": "Direction under other settings",
+        "title": SWEEP,
         "threshold": (
             f"cells that turn round in the worst run: amber from {SOME_CELLS:.0%}, red from {MANY_CELLS:.0%}; "
             "red too where a boundary score changes its sign"

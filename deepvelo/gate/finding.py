@@ -9,6 +9,13 @@ from typing import Final, Literal, get_args
 Level = Literal["not checked", "green", "amber", "red"]
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)  # from nothing known to worst
 
+CONTROL: Final = "Against the shuffled control"
+MOVEMENT: Final = "Movement of the tissue"
+METHODS: Final = "Agreement of the methods"
+SWEEP: Final = "Direction under other settings"
+# Titles of the findings on the arrows themselves; the others are on the data.
+OF_ARROWS: Final = (CONTROL, MOVEMENT, METHODS, SWEEP)
+
 
 @dataclass(frozen=True, kw_only=True)
 class GateFinding:
@@ -27,8 +34,13 @@ class GateFinding:
 
 
 def worst(findings: Iterable[GateFinding]) -> Level:
-    """The worst level found; what was not checked decides only where nothing was."""
-    return max((finding.level for finding in findings), key=LEVELS.index, default="not checked")
+    """The worst level found; never green unless something about the arrows themselves was checked."""
+    found = list(findings)
+    level: Level = max((finding.level for finding in found), key=LEVELS.index, default="not checked")
+    of_arrows = (finding.level for finding in found if finding.title in OF_ARROWS)
+    if level == "green" and all(checked == "not checked" for checked in of_arrows):
+        return "not checked"
+    return level
 
 
 def graded(value: float, *, amber: float, red: float) -> Level:

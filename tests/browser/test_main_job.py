@@ -156,6 +156,7 @@ def test_an_unknown_run_is_one_sentence(site, visit: Visit):
         ("velocity", "Choose data"),
         ("phase_portraits", "Choose data"),
         ("kinetic_rates", "Choose data"),
+        ("compare", "Choose data"),
     ],
 )
 def test_without_data_a_page_says_what_to_do(empty_site, visit: Visit, name: str, button: str):

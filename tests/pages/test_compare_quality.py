@@ -74,7 +74,7 @@ def test_findings_come_worst_first_with_word_and_icon(opened):
 
 def test_what_is_not_checked_leads_to_what_settles_it(opened):
     page = opened("compare")
-    assert findings(page)["Better than the shuffled control"] == "Not checked"
+    assert findings(page)["Against the shuffled control"] == "Not checked"
     buttons = {button.key: button for button in page.button}
     fine(buttons["settle.Direction under other settings"].click().run())
     assert (page.session_state[VIEW_KEY], page.session_state[PART_KEY]) == ("Controls", "Other settings")
@@ -85,7 +85,11 @@ def test_a_finished_control_a_sweep_and_another_method_are_taken(opened, run):
     add_to_sweep(run, 10, back_every=1)
     copy_as(run, "stochastic", back_every=1, base=run.info.run_id)
     found = findings(opened("compare"))
-    for title in ("Better than the shuffled control", "Direction under other settings", "Methods agree"):
+    for title in (
+        "Against the shuffled control",
+        "Direction under other settings",
+        "Agreement of the methods",
+    ):
         assert found[title] == "Red"
 
 

@@ -141,3 +141,10 @@ def test_controls_with_other_seeds_and_fewer_genes_are_told_apart(base):
     done = [stored_as(plan[1], "second control"), stored_as(plan[3], "five genes")]
     found = [run and run.run_id for _, run in finished(plan, done)]
     assert found == [None, "second control", None, "five genes"]
+
+
+@pytest.mark.parametrize("n_genes", [0, -5, 1])
+def test_a_sweep_over_no_genes_is_one_sentence(base, n_genes):
+    info, folder = base
+    with pytest.raises(InputError, match=rf"takes at least 2\. Got {n_genes}\."):
+        sweep_plan(info, folder, values=SweepValues(n_genes=(n_genes, 4)))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from deepvelo.gate import GateFinding, worst
-from deepvelo.gate.finding import graded
+from deepvelo.gate.finding import MOVEMENT, graded
 
 
-def findings(*levels):
-    return [GateFinding(level=level, title="", evidence="", threshold="", why="") for level in levels]
+def findings(*levels, title=MOVEMENT):
+    return [GateFinding(level=level, title=title, evidence="", threshold="", why="") for level in levels]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,13 @@ def findings(*levels):
 )
 def test_worst(levels, expected):
     assert worst(findings(*levels)) == expected
+
+
+def test_what_is_said_of_the_data_alone_is_never_green():
+    data = findings("green", "green", title="Unspliced fraction")
+    assert worst([*data, *findings("not checked")]) == "not checked"
+    assert worst([*data, *findings("green")]) == "green"
+    assert worst([*findings("amber", title="Unspliced fraction"), *findings("not checked")]) == "amber"
 
 
 @pytest.mark.parametrize(("value", "level"), [(0.5, "green"), (0.49, "amber"), (0.2, "amber"), (0.19, "red")])

@@ -62,7 +62,7 @@ def test_moving_tissue_has_a_signal_and_a_green_gate(moving):
     found = gate.quality_gate(run.to_adata(), cluster_key=keys.CLUSTERS, control=control.to_adata())
     assert gate.worst(found) == "green"
     assert [f.title for f in found if f.level == "not checked"] == [
-        "Methods agree", "Direction under other settings", "Batches",
+        "Agreement of the methods", "Direction under other settings", "Batches",
     ]  # fmt: skip
 
 
@@ -71,15 +71,15 @@ def test_tissue_at_rest_has_neither(static):
     assert signal(run, control) < 0.2
     found = gate.quality_gate(run.to_adata(), cluster_key=keys.CLUSTERS, control=control.to_adata())
     levels = {f.title: f.level for f in found}
-    assert levels["Better than the shuffled control"] == "red"
-    assert levels["Tissue that moves"] != "green"
+    assert levels["Against the shuffled control"] == "red"
+    assert levels["Movement of the tissue"] != "green"
 
 
 def test_tissue_at_rest_is_found_without_a_control_too(static):
     run, _ = static
     found = gate.quality_gate(run.to_adata(), cluster_key=keys.CLUSTERS)
     assert gate.worst(found) not in ("green", "not checked")
-    assert next(f for f in found if f.title == "Better than the shuffled control").level == "not checked"
+    assert next(f for f in found if f.title == "Against the shuffled control").level == "not checked"
 
 
 def test_arrows_against_the_counts_have_no_signal(moving):
