@@ -51,10 +51,10 @@ def test_from_the_missing_modes_to_the_gene_they_disagree_about(site, visit: Vis
     expect(words).to_contain_text("All cells", timeout=LONG)
     lasso(page)
     expect(words).to_contain_text(re.compile(r"\d+ cells \("), timeout=SOON)
-    expect(page.get_by_role("button", name="Clear")).to_be_enabled()
+    expect(page.get_by_role("button", name="Clear", exact=True)).to_be_enabled()
 
     genes = page.get_by_test_id("stDataFrame").first
-    gene = cell(genes, 0, 0).inner_text()
+    gene = cell(genes, 0, 1).inner_text()  # after the boxes to mark a row
     genes.click(position={"x": 16, "y": 1.5 * ROW})
     page.wait_for_function("gene => new URLSearchParams(location.search).get('gene') === gene", arg=gene)
     assert parse_qs(urlsplit(page.url).query)["gene"] == [gene]
