@@ -15,6 +15,7 @@ import streamlit as st
 from app import cached
 from app.widgets.scvelo import method_label
 from deepvelo import keys
+from deepvelo.config import METHOD_LABELS, Method
 from deepvelo.io.runs import RunInfo
 from deepvelo.pl import theme
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from deepvelo.compare import Comparison, Edge, Matched
-    from deepvelo.io.runs import Run
 
 RunIds = tuple[str, ...]
 """Ids of the compared runs; the first gives the cells, graph, embedding and groups that all are scored with."""
@@ -71,6 +71,42 @@ def colors(run_ids: RunIds) -> dict[str, str]:
     return found
 
 
+def same_preparation(a: RunInfo, b: RunInfo) -> bool:
+    """Whether two fits of the same data took the very same cells, genes, moments, neighbours and groups."""
+    if a.cluster_key != b.cluster_key:
+        return False
+    return root(a) == root(b) or (
+        (a.settings.preparation, a.settings.seed) == (b.settings.preparation, b.settings.seed)
+    )
+
+
+def root(info: RunInfo) -> str:
+    """Id of the run whose prepared data a run took: its base, or itself."""
+    return info.base or info.run_id
+
+
+def newest_of_other_methods(base: RunInfo) -> dict[Method, str]:
+    """Id of the newest fit by every other method on the same cells, genes and moments, in the order of methods."""
+    newest = {
+        info.settings.method: info.run_id
+        for info in reversed(cached.runs())
+        if info.purpose == "fit"
+        and info.settings.method != base.settings.method
+        and info.data_hash == base.data_hash
+        and same_preparation(base, info)
+    }
+    return {method: newest[method] for method in METHOD_LABELS if method in newest}
+
+
+def directions(run_id: str) -> AnnData:
+    """A run's result without the matrices that no comparison reads: several are held at once."""
+    adata = cached.open_run(run_id).to_adata()
+    adata.X = None
+    for layer in set(adata.layers) - {keys.MS, keys.VELOCITY}:
+        del adata.layers[layer]
+    return adata
+
+
 def matched(run_ids: RunIds, smooth: int) -> Matched:
     """The runs brought to the cells and genes they share, averaged so often over the graph, under their `names`.
 
@@ -103,9 +139,9 @@ def _matched(folder: Path, run_ids: RunIds, smooth: int) -> Matched:
 
     if smooth:
         return _matched(folder, run_ids, 0).smoothed(smooth)
-    runs = [cached.open_run(run_id) for run_id in run_ids]
-    results = {name: _needed(run) for name, run in zip(names(run_ids), runs, strict=True)}
-    return compare.match(results, cluster_key=runs[0].info.cluster_key, basis=runs[0].info.basis)
+    results = dict(zip(names(run_ids), map(directions, run_ids), strict=True))
+    base = cached.open_run(run_ids[0]).info
+    return compare.match(results, cluster_key=base.cluster_key, basis=base.basis)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Scoring the methods")
@@ -114,12 +150,3 @@ def _compared(folder: Path, run_ids: RunIds, smooth: int, edges: tuple[Edge, ...
     from deepvelo import compare
 
     return compare.compare(_matched(folder, run_ids, smooth), edges=list(edges))
-
-
-def _needed(run: Run) -> AnnData:
-    """A run's result without the matrices that no comparison reads: several are held at once."""
-    adata = run.to_adata()
-    adata.X = None
-    for layer in set(adata.layers) - {keys.MS, keys.VELOCITY}:
-        del adata.layers[layer]
-    return adata

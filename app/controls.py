@@ -15,17 +15,13 @@ import pandas as pd
 import streamlit as st
 
 from app import cached, comparison, session
-from app.widgets.compare_runs import same_preparation
 from deepvelo import keys
-from deepvelo.config import METHOD_LABELS
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Purpose, Run, RunInfo
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from deepvelo.compare import Edge
-    from deepvelo.gate import GateFinding
+    from deepvelo.gate import Control, GateFinding
 
 LOW_AGREEMENT = 0.5
 """Of seeds in a cell: below it, cells turn by more than 60 degrees with the seed."""
@@ -138,23 +134,14 @@ def sweep_table(run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFr
 @st.cache_data(max_entries=16, show_spinner="Scoring the runs with other settings")
 def _sweep_table(folder: Path, run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFrame:
     cached.warm_up().join()
-    from deepvelo.controls.sensitivity import BASE, sensitivity_row
+    from deepvelo.controls import sensitivity_table
 
-    cluster_key = cached.open_run(run_id).info.cluster_key
-    base = _directions(run_id)
-    rows = {BASE: sensitivity_row(base, base, edges=edges, cluster_key=cluster_key)}
-    for name, other in sweep:  # one at a time in memory
-        rows[name] = sensitivity_row(base, _directions(other), edges=edges, cluster_key=cluster_key)
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run")
-
-
-def _directions(run_id: str) -> AnnData:
-    """A run without the layers that no comparison of directions reads."""
-    adata = cached.open_run(run_id).to_adata()
-    adata.X = None
-    for layer in set(adata.layers) - {keys.MS, keys.VELOCITY}:
-        del adata.layers[layer]
-    return adata
+    return sensitivity_table(
+        comparison.directions(run_id),
+        ((name, comparison.directions(other)) for name, other in sweep),  # one at a time in memory
+        edges=edges,
+        cluster_key=cached.open_run(run_id).info.cluster_key,
+    )
 
 
 def gate(base: Run, *, batch_key: str | None = None) -> list[GateFinding]:
@@ -171,24 +158,18 @@ def gate(base: Run, *, batch_key: str | None = None) -> list[GateFinding]:
         cached.runs_folder(),
         base.info.run_id,
         control.run_id if control else None,
-        _newest_of_other_methods(base.info),
+        tuple(comparison.newest_of_other_methods(base.info).values()),
         sweep,
         boundaries(base) if sweep else (),
         batch_key,
     )
 
 
-def _newest_of_other_methods(base: RunInfo) -> tuple[str, ...]:
-    """The run of every other method on the same cells, genes and moments, the newest of each."""
-    newest = {
-        info.settings.method: info.run_id
-        for info in reversed(cached.runs())
-        if info.purpose == "fit"
-        and info.settings.method != base.settings.method
-        and info.data_hash == base.data_hash
-        and same_preparation(base, info)
-    }
-    return tuple(newest[method] for method in METHOD_LABELS if method in newest)
+def _against(run_id: str, control_id: str) -> Control:
+    from deepvelo.gate import Control
+
+    consistency = cached.open_run(control_id).obs[keys.CONSISTENCY].to_numpy(dtype=float)
+    return Control(signal=signal(run_id, control_id), consistency=consistency)
 
 
 @st.cache_data(max_entries=64, show_spinner="Checking whether the arrows can be believed")
@@ -215,7 +196,7 @@ def _gate(
     return quality_gate(
         run.to_adata(),
         cluster_key=run.info.cluster_key,
-        control=cached.open_run(control_id).to_adata() if control_id else None,
+        control=_against(run_id, control_id) if control_id else None,
         methods_agreement=agreement,
         sweep=_sweep_table(folder, run_id, sweep, edges) if sweep else None,
         batch_key=batch_key,

@@ -10,6 +10,11 @@ def listed(names: Sequence[str]) -> str:
     return "none" if not names else ", ".join(f"'{name}'" for name in names)
 
 
+def decimal(value: float, places: int = 2) -> str:
+    """``0.25``, ``1,250.00``, with a true minus before what is below 0 after rounding: ``−0.25``."""
+    return f"{round(value, places) + 0.0:,.{places}f}".replace("-", "−")
+
+
 def number(n: int, what: str) -> str:
     """``1 cell``, ``2,000 cells``."""
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"

@@ -22,7 +22,7 @@ from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from deepvelo.pl.agreement_map import agreement_map, mark_selected
 from deepvelo.pl.embedding import scatter
-from deepvelo.wording import number
+from deepvelo.wording import decimal, number
 
 HEIGHT = 540
 MOST_GENES = 100
@@ -97,8 +97,7 @@ def disagreement(
 
     Returns
     -------
-    Genes: the first `MOST_GENES`, most first; ``share`` of the disagreement, 0 to 1, and
-    `deepvelo.compare.region.direction_parts` by method. Pairs: `deepvelo.compare.region.pair_agreement`.
+    Genes: the first `MOST_GENES` of `deepvelo.compare.disagreeing_genes`. Pairs: `deepvelo.compare.pair_agreement`.
     """
     comparison.infos(run_ids)
     return _disagreement(cached.runs_folder(), run_ids, smooth, cells)
@@ -108,14 +107,13 @@ def disagreement(
 def _disagreement(
     folder: Path, run_ids: RunIds, smooth: int, cells: tuple[str, ...] | None
 ) -> tuple[pd.DataFrame, pd.Series]:
-    from deepvelo.compare import disagreeing_genes
-    from deepvelo.compare.region import direction_parts, pair_agreement
+    from deepvelo.compare import disagreeing_genes, pair_agreement
 
     matched = comparison.matched(run_ids, smooth)
     names = matched.reference.obs_names
     chosen = np.ones(len(names), dtype=bool) if cells is None else names.isin(cells)
-    shares = disagreeing_genes(matched, chosen)[["share"]].head(MOST_GENES)
-    return shares.join(direction_parts(matched, chosen)), pair_agreement(matched, chosen)
+    genes = disagreeing_genes(matched, chosen).drop(columns="contribution").head(MOST_GENES)
+    return genes, pair_agreement(matched, chosen)
 
 
 def _map(base: Run, agreement: pd.Series, region: list[int]) -> None:
@@ -186,9 +184,9 @@ def _gene_table(base: Run, run_ids: RunIds, smooth: int, agreement: pd.Series, r
     shares, pairs = disagreement(run_ids, smooth, tuple(cells) if region else None)
     where = _region_in_words([groups[cell] for cell in region]) if region else "All cells"
     beside = f" (in all cells {agreement.mean():.2f})" if region else ""
-    words = f"{where}: mean agreement **{_decimal(mean)}**{beside}."
+    words = f"{where}: mean agreement **{decimal(mean)}**{beside}."
     if len(pairs) > 1:
-        words += f" Least alike: {escape(' and '.join(pairs.index[0]))}, {_decimal(pairs.iloc[0])}."
+        words += f" Least alike: {escape(' and '.join(pairs.index[0]))}, {decimal(pairs.iloc[0])}."
     st.markdown(words)
     genes = [str(gene) for gene in shares.index]
     table = shares.assign(share=100 * shares["share"]).rename_axis("Gene").reset_index()
@@ -209,10 +207,6 @@ def _gene_table(base: Run, run_ids: RunIds, smooth: int, agreement: pd.Series, r
         table, hide_index=True, height=HEIGHT - 150, key=GENES_KEY, on_select=lambda: _pick(genes),
         selection_mode="single-row", column_config=columns, alt="Genes by their share of the disagreement",
     )  # fmt: skip
-
-
-def _decimal(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
 
 
 def _region_in_words(groups: list[str]) -> str:

@@ -18,7 +18,7 @@ from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl.agreement_map import agreement_map
 from deepvelo.pl.score_histograms import score_histogram
-from deepvelo.wording import number
+from deepvelo.wording import decimal, number
 
 HEIGHT = 540
 HISTOGRAM_HEIGHT = 300
@@ -166,7 +166,7 @@ def _lowest_groups(values: np.ndarray, groups: list[str]) -> None:
 def _mean(values: np.ndarray) -> str:
     if not values.size:
         return "not known"
-    return f"{round(float(values.mean()), 2) + 0.0:.2f}".replace("-", "−")  # no minus before a 0
+    return decimal(float(values.mean()))
 
 
 PARTS = {"Shuffled control": _shuffled, "Other seeds": _seeds, "Other settings": sweep_part}

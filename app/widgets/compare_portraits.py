@@ -22,6 +22,7 @@ from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import Phase
 from deepvelo.pl.side_by_side import Panel, side_by_side
+from deepvelo.wording import decimal
 
 # What the paper shows for Tmsb10 in the dentate gyrus (Cui et al., Fig. 3b, 3c).
 _LINEAGE = ("Neuroblast", "Granule immature", "Granule mature")
@@ -109,7 +110,7 @@ def heading_in_words(target: str | None, cosine: float, n_cells: int) -> str:
     if n_cells == 0:
         return "not known"
     if target is None:
-        return f"none (best {cosine:.2f})".replace("-", "−")
+        return f"none (best {decimal(cosine)})"
     return f"→ {target} ({cosine:.2f}, {n_cells} cells)"
 
 

@@ -24,11 +24,8 @@ FIT_MISSING = "Fit scVelo's missing modes"
 def choose_runs(base: Run) -> RunIds:
     """The chosen run first, then those to compare it with; at first the newest of every other method."""
     others = _of_same_data(base.info)
-    newest: dict[Method, str] = {}
-    for info in others:
-        if info.settings.method != base.info.settings.method and same_preparation(base.info, info):
-            newest.setdefault(info.settings.method, info.run_id)
-    first = [newest[method] for method in METHOD_LABELS if method in newest]
+    newest = comparison.newest_of_other_methods(base.info)
+    first = list(newest.values())
     labels = {info.run_id: _label(base.info, info) for info in others}
     beside = st.multiselect(
         f"Compare **{escape(_label(base.info, base.info))}**, the run chosen in the sidebar, with",
@@ -70,27 +67,13 @@ def smoothing_note() -> str:
 def _of_same_data(base: RunInfo) -> list[RunInfo]:
     """Other fits of the data: those prepared in the same way first, and of these the newest."""
     others = [info for info in fits() if info.data_hash == base.data_hash and info.run_id != base.run_id]
-    return sorted(others, key=lambda info: not same_preparation(base, info))
-
-
-def same_preparation(a: RunInfo, b: RunInfo) -> bool:
-    """Whether two fits of the same data took the very same cells, genes, moments, neighbours and groups."""
-    if a.cluster_key != b.cluster_key:
-        return False
-    return _root(a) == _root(b) or (
-        (a.settings.preparation, a.settings.seed) == (b.settings.preparation, b.settings.seed)
-    )
-
-
-def _root(info: RunInfo) -> str:
-    """The run whose prepared data it took."""
-    return info.base or info.run_id
+    return sorted(others, key=lambda info: not comparison.same_preparation(base, info))
 
 
 def _label(base: RunInfo, info: RunInfo) -> str:
     method, name = method_label(info), comparison.run_name(info)
     label = method if name == method else f"{method}: {name}"
-    return label if same_preparation(base, info) else f"{label} (prepared in another way)"
+    return label if comparison.same_preparation(base, info) else f"{label} (prepared in another way)"
 
 
 def _offer_missing(base: Run, *, fitted: list[Method]) -> None:
@@ -136,7 +119,11 @@ def _submit(base: Run, wanted: list[Settings]) -> None:
         cached.store().require_writable()  # said here, not by a job that fails later
         jobs = [
             cached.jobs().submit(
-                _source(base), settings, cluster_key=info.cluster_key, basis=info.basis, base=_root(info)
+                _source(base),
+                settings,
+                cluster_key=info.cluster_key,
+                basis=info.basis,
+                base=comparison.root(info),
             )
             for settings in wanted
         ]

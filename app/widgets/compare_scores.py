@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from app import comparison, session
+from app import comparison, controls, session
 from app.comparison import RunIds
 from app.widgets import charts
 from app.widgets.compare_table import COLUMNS, better_in_words, marked, meaning
@@ -16,6 +16,7 @@ from app.widgets.empty import error_in_words, stop_on_error
 from app.widgets.text import escape
 from deepvelo.io.runs import Run
 from deepvelo.pl.score_histograms import score_histogram
+from deepvelo.wording import decimal
 
 if TYPE_CHECKING:
     from deepvelo.compare import Comparison, Edge
@@ -56,7 +57,7 @@ def _edges(base: Run, groups: list[str]) -> list[Edge]:
     """Boundaries to score: picked from two boxes, or typed; a bad one is a sentence and does not count."""
     from deepvelo.compare import default_edges, parse_edges
 
-    key = f"compare.edges.{base.info.data_hash}.{base.info.cluster_key}"
+    key = controls.boundary_key(base)
     pairs = {f"{a} > {b}": (a, b) for a, b in itertools.permutations(groups, 2)}
     known = [f"{a} > {b}" for a, b in default_edges(groups)]
     chips, source, target, add = st.columns([4, 1.2, 1.2, 0.6], vertical_alignment="bottom")
@@ -169,7 +170,7 @@ def _test_in_words(test: dict[str, float | str]) -> dict[str, str]:
     how_often = "more than 99%" if 0.995 <= effect < 1 else f"{effect:.0%}"
     return {
         "How often": f"{a} beats {b} in {how_often} of random pairs",
-        "Medians": f"{medians[0]:.3f} / {medians[1]:.3f}".replace("-", "−"),
+        "Medians": f"{decimal(medians[0], 3)} / {decimal(medians[1], 3)}",
         "p": str(test["p_text"]),
     }
 

@@ -11,6 +11,7 @@ import streamlit as st
 from app import controls
 from app.widgets import charts
 from app.widgets.control_fits import offer
+from app.widgets.empty import error_in_words
 from app.widgets.text import escape
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
@@ -48,9 +49,12 @@ def sweep_part(base: Run) -> None:
         "**Does the direction depend on choices that biology does not make?** One setting at a time is changed and the "
         "fit repeated on the same data; what turns round with it was never in the data."
     )
-    offer(
-        base, sweep_plan(base.info, controls.folder_of(base), values=_values(base)), key="compare.fit_sweep"
-    )
+    with error_in_words():  # a value that cannot be takes nothing away from what is finished
+        offer(
+            base,
+            sweep_plan(base.info, controls.folder_of(base), values=_values(base)),
+            key="compare.fit_sweep",
+        )
     done = controls.belonging(base, "sweep")
     if not done:
         return
@@ -80,15 +84,15 @@ def _values(base: Run) -> SweepValues:
     from deepvelo.controls import SweepValues
 
     knobs = _knobs(base)
-    chosen: dict[str, tuple[float, ...]] = {}
+    typed = {}
     for box, knob in zip(st.columns(len(knobs), gap="small"), knobs, strict=True):
-        texts = box.multiselect(
+        typed[knob.field] = box.multiselect(
             f"{knob.title}, here {knob.own:g}", [f"{value:g}" for value in knob.values],
             default=[f"{value:g}" for value in knob.values], accept_new_options=True, placeholder="Not varied",
             key=f"compare.sweep.{base.info.run_id}.{knob.field}", persist_state="session",
             help="Values to try, each alone; type others.",
         )  # fmt: skip
-        chosen[knob.field] = tuple(_number(text, knob) for text in texts)
+    chosen = {knob.field: tuple(_number(text, knob) for text in typed[knob.field]) for knob in knobs}
     return SweepValues(**chosen)  # type: ignore[arg-type]  # whole numbers where they must be
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from app.widgets.text import escape
+from deepvelo.wording import decimal
 
 ABSENT = "–"
 BEST = "★"
@@ -86,7 +87,7 @@ def better_in_words(table: pd.DataFrame) -> str:
 def _text(value: float, *, decimals: int, best: bool) -> str:
     if pd.isna(value):
         return ABSENT
-    return f"{BEST} " * best + f"{value:,.{decimals}f}".replace("-", "−")
+    return f"{BEST} " * best + decimal(value, decimals)
 
 
 def _best(table: pd.DataFrame) -> pd.DataFrame:

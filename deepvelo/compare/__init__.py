@@ -1,8 +1,8 @@
 """Several results of the same cells, matched by name and scored alike."""
 
 from deepvelo.compare.edges import GRANULE_EDGES, Edge, default_edges, parse_edges, require_edges
-from deepvelo.compare.genes import disagreeing_genes
 from deepvelo.compare.match import Matched, match
+from deepvelo.compare.region import disagreeing_genes, pair_agreement
 from deepvelo.compare.report import to_csv, to_json, write_report
 from deepvelo.compare.results import method_names, method_of
 from deepvelo.compare.scores import (
@@ -29,6 +29,7 @@ __all__ = [
     "match",
     "method_names",
     "method_of",
+    "pair_agreement",
     "parse_edges",
     "require_edges",
     "to_csv",

@@ -1,4 +1,4 @@
-"""How each method moves the cells of a region, on a scale that methods share."""
+"""What methods disagree about in the cells of a region: which genes, and which two methods most."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from deepvelo.compare.match import Matched
 from deepvelo.tl.consistency import unit_rows
 
 
-def direction_parts(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
-    """How much of each method's direction each gene is, mean over some cells.
+def disagreeing_genes(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
+    """Genes by what they contribute to the methods' disagreement in some cells, most first.
 
     Velocities have a unit of time of their own in every method. Directions, velocities scaled to length 1 over the
     genes that all methods have, can be laid beside each other: a gene disagrees where its parts differ, in sign or
@@ -26,13 +26,23 @@ def direction_parts(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
 
     Returns
     -------
-    Index: gene; a column a moving method, -1 to 1, above 0 where spliced RNA rises. NaN for a method that moves
-    none of the cells.
+    Index: gene, those for which all methods have a velocity; ``contribution`` (see `deepvelo.tl.disagreement`),
+    ``share`` of the sum of all contributions, and a column a moving method: the gene's part of its direction, mean over
+    the cells, -1 to 1, above 0 where spliced RNA rises; NaN for a method that moves none of them. No rows where fewer
+    than two methods move anywhere.
     """
-    directions = _directions(matched, cells)
-    genes = matched.reference.var_names[tl.common_genes(list(matched.moving().values()))]
-    parts = {name: pd.DataFrame(unit).mean().to_numpy() for name, unit in directions.items()}
-    return pd.DataFrame(parts, index=genes)
+    moving = matched.moving()
+    if len(moving) < 2:
+        return pd.DataFrame(columns=["contribution", "share", *moving])
+    common = tl.common_genes(list(moving.values()))
+    found = pd.DataFrame(
+        {"contribution": tl.disagreement(list(moving.values()), cells=cells)[common]},
+        index=matched.reference.var_names[common],
+    )
+    found["share"] = found["contribution"] / (found["contribution"].sum() or 1.0)
+    for name, unit in _directions(matched, cells).items():
+        found[name] = pd.DataFrame(unit).mean().to_numpy()
+    return found[found["contribution"].notna()].sort_values("contribution", ascending=False)
 
 
 def pair_agreement(matched: Matched, cells: np.ndarray) -> pd.Series:

@@ -10,7 +10,7 @@ from deepvelo.controls.plans import (
     sweep_plan,
 )
 from deepvelo.controls.seeds import SEEDS_NOTE, seed_agreement
-from deepvelo.controls.sensitivity import conclusions, sensitivity_row, sensitivity_table
+from deepvelo.controls.sensitivity import conclusions, sensitivity_table
 from deepvelo.controls.signal import SIGNAL_DEFINITION, forward_balance, signal_score, surplus_along
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "forward_balance",
     "seed_agreement",
     "seeds_plan",
-    "sensitivity_row",
     "sensitivity_table",
     "signal_score",
     "surplus_along",

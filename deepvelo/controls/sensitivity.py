@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -33,7 +34,7 @@ BOUNDARY_DEFINITION: Final = (
 
 
 def sensitivity_table(
-    base: AnnData, sweep: Mapping[str, AnnData], *, edges: Sequence[Edge] = (), cluster_key: str
+    base: AnnData, sweep: Iterable[tuple[str, AnnData]], *, edges: Sequence[Edge] = (), cluster_key: str
 ) -> pd.DataFrame:
     """Scores of the runs of a sweep, and how far each agrees with the run it varies.
 
@@ -42,7 +43,8 @@ def sensitivity_table(
     base
         The run that is varied, with its velocity and consistencies.
     sweep
-        The finished runs by what they vary, e.g. `PlannedFit.varied`: the same cells, the same genes or some of them.
+        The finished runs, each with what it varies, e.g. `PlannedFit.varied`: the same cells, the same genes or some of
+        them. Taken one after the other, so that they need not be in memory together.
     edges
         Source and target groups, for the boundary scores; on the base run's graph, moments and groups.
 
@@ -56,17 +58,14 @@ def sensitivity_table(
     InputError
         A run of other cells, or without a gene of the base run.
     """
-    rows = {BASE: sensitivity_row(base, base, edges=edges, cluster_key=cluster_key)}
-    rows |= {
-        name: sensitivity_row(base, run, edges=edges, cluster_key=cluster_key) for name, run in sweep.items()
+    rows = {
+        name: _row(base, run, edges=edges, cluster_key=cluster_key)
+        for name, run in itertools.chain([(BASE, base)], sweep)
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run")
 
 
-def sensitivity_row(
-    base: AnnData, run: AnnData, *, edges: Sequence[Edge] = (), cluster_key: str
-) -> dict[str, float]:
-    """One row of `sensitivity_table`, so that runs can be opened one after the other."""
+def _row(base: AnnData, run: AnnData, *, edges: Sequence[Edge], cluster_key: str) -> dict[str, float]:
     if not run.obs_names.equals(base.obs_names):
         msg = (
             f"A sweep compares runs of the same cells. Found {run.n_obs:,} others than the {base.n_obs:,} of the base "
@@ -101,6 +100,12 @@ def sensitivity_row(
         )
         row[edge_name((source, target))] = float(pd.Series(scores).mean())
     return row
+
+
+def of_other_sign(scores: pd.Series) -> pd.Series:
+    """Of one edge's scores by run, those of another sign than the base run's; none where that has no score."""
+    known = scores.dropna()
+    return known[np.sign(known) != np.sign(known[BASE])] if BASE in known else known[:0]
 
 
 def conclusions(table: pd.DataFrame) -> list[str]:
@@ -138,7 +143,7 @@ def _on_edge(table: pd.DataFrame, sweep: pd.DataFrame, edge: str) -> str:
     base, others = table.loc[BASE, edge], sweep[edge].dropna()
     if not np.isfinite(base) or others.empty:
         return f"{edge}: no score, since no cell of the one has a neighbour in the other."
-    against = others[np.sign(others) != np.sign(base)]
+    against = of_other_sign(table[edge])
     span = f"{min(base, others.min()):.2f} to {max(base, others.max()):.2f}"
     if against.empty:
         return (

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from deepvelo import keys, tl
-from deepvelo.controls.sensitivity import BASE, COLUMNS, FEW_TURNED, TURNED
-from deepvelo.controls.signal import signal_score, surplus_along
+from deepvelo.controls.sensitivity import BASE, COLUMNS, FEW_TURNED, TURNED, of_other_sign
 from deepvelo.gate.finding import CONTROL, METHODS, MOVEMENT, SWEEP, GateFinding, Level, graded
 from deepvelo.wording import number
 
@@ -21,8 +20,16 @@ LOW_CONFIDENCE, NO_CONFIDENCE = 0.25, 0.1
 SOME_CELLS, MANY_CELLS = FEW_TURNED, 0.3
 
 
-def better_than_control(adata: AnnData, *, control: AnnData | None, cluster_key: str) -> GateFinding:
-    """Whether the run's arrows are supported by more than a shuffled control's: `deepvelo.controls.signal`."""
+class Control(NamedTuple):
+    """What a shuffled control says of its run: `deepvelo.controls.signal_score` of the two, and its own consistency."""
+
+    signal: float
+    consistency: np.ndarray
+    """Of the control's cells, shape ``(n_cells,)``."""
+
+
+def better_than_control(adata: AnnData, control: Control | None) -> GateFinding:
+    """Whether the run's arrows are supported by more than a shuffled control's."""
     finding = {
         "title": CONTROL,
         "threshold": f"signal: amber below {WEAK_SIGNAL:g}, red below {NO_SIGNAL:g}",
@@ -35,13 +42,11 @@ def better_than_control(adata: AnnData, *, control: AnnData | None, cluster_key:
     if control is None:
         evidence = "There is no shuffled control of this run. Fit one."
         return GateFinding(level="not checked", evidence=evidence, **finding)
-    signal = signal_score(
-        surplus_along(adata, cluster_key=cluster_key), [surplus_along(control, cluster_key=cluster_key)]
-    )
-    own, others = (part.obs[keys.CONSISTENCY].to_numpy(dtype=float) for part in (adata, control))
-    effect = tl.mann_whitney(own, others).effect
+    signal, of_control = control
+    own = adata.obs[keys.CONSISTENCY].to_numpy(dtype=float)
+    effect = tl.mann_whitney(own, of_control).effect
     evidence = (
-        f"Signal {signal:.2f}. Consistency {np.nanmean(own):.2f}, of the control {np.nanmean(others):.2f}: "
+        f"Signal {signal:.2f}. Consistency {np.nanmean(own):.2f}, of the control {np.nanmean(of_control):.2f}: "
         f"a cell of the run beats one of the control in {effect:.0%} of pairs."
     )
     return GateFinding(level=graded(signal, amber=WEAK_SIGNAL, red=NO_SIGNAL), evidence=evidence, **finding)
@@ -105,7 +110,7 @@ def survives_sweep(table: pd.DataFrame | None) -> GateFinding:
     evidence = (
         f"At worst {turned:.0%} of the cells turn round, with {worst_run} ({number(len(sweep), 'run')})."
     )
-    flipped = [edge for edge in table.columns.drop([*COLUMNS]) if _changes_sign(table[edge])]
+    flipped = [edge for edge in table.columns.drop([*COLUMNS]) if not of_other_sign(table[edge]).empty]
     if flipped:
         evidence += f" The boundary score changes its sign for {', '.join(flipped)}."
     return GateFinding(level="red" if flipped else _share_level(turned), evidence=evidence, **finding)
@@ -115,8 +120,3 @@ def _share_level(share: float) -> Level:
     if share >= MANY_CELLS:
         return "red"
     return "amber" if share >= SOME_CELLS else "green"
-
-
-def _changes_sign(scores: pd.Series) -> bool:
-    known = scores.dropna()
-    return BASE in known.index and bool((np.sign(known) != np.sign(known[BASE])).any())

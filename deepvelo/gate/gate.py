@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+    from deepvelo.gate.directions import Control
     from deepvelo.gate.finding import GateFinding
 
 
@@ -19,7 +20,7 @@ def quality_gate(
     adata: AnnData,
     *,
     cluster_key: str,
-    control: AnnData | None = None,
+    control: Control | None = None,
     methods_agreement: np.ndarray | None = None,
     sweep: pd.DataFrame | None = None,
     batch_key: str | None = None,
@@ -33,7 +34,7 @@ def quality_gate(
     cluster_key
         The run's groups.
     control
-        Its finished shuffled control.
+        What its finished shuffled control says.
     methods_agreement
         Mean cosine of this and other methods in each cell, as ``deepvelo.compare.Comparison.agreement``,
         shape ``(n_cells,)``.
@@ -53,7 +54,7 @@ def quality_gate(
     """
     checks.require_column(adata, cluster_key)
     return [
-        directions.better_than_control(adata, control=control, cluster_key=cluster_key),
+        directions.better_than_control(adata, control),
         directions.not_static(adata),
         directions.methods_agree(methods_agreement),
         directions.survives_sweep(sweep),

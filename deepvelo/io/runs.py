@@ -189,10 +189,9 @@ class RunStore:
             There is no such run, or it may not be removed.
         """
         self._require(run_id)
-        for info in self.list():
-            if info.base == run_id and info.purpose != "fit":
-                self._remove(info.run_id)
-        self._remove(run_id)
+        belonging = [info.run_id for info in self.list() if info.base == run_id and info.purpose != "fit"]
+        for removed in (run_id, *belonging):  # the run first: if it must stay, so must they
+            self._remove(removed)
 
     def _remove(self, run_id: str) -> None:
         aside = self.folder / f"{DELETED}{run_id}-{secrets.token_hex(3)}"

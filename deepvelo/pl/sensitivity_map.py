@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from deepvelo.pl import theme
+from deepvelo.wording import decimal
 
 ROW_HEIGHT = 34
 
@@ -51,7 +52,7 @@ def sensitivity_map(
 
 
 def _decimal(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.2f}".replace("-", "−")
+    return "–" if pd.isna(value) else decimal(value)
 
 
 def _percent(value: float) -> str:

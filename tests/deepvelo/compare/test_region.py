@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepvelo.compare import match
-from deepvelo.compare.region import direction_parts, pair_agreement
+from deepvelo.compare import disagreeing_genes, match, pair_agreement
 
 N_CELLS = 9
 ALL = np.ones(N_CELLS, dtype=bool)
@@ -31,7 +30,7 @@ def matched(fitted):
 
 
 def test_parts_do_not_know_speed_and_know_signs(matched):
-    parts = direction_parts(matched, ALL)
+    parts = disagreeing_genes(matched, ALL).sort_index()
     assert parts.index.tolist() == ["gene0", "gene1", "gene2"]  # the last has no velocity in c
     assert parts["a"].tolist() == pytest.approx([0.6, 0.8, 0])
     assert parts["b"].tolist() == pytest.approx([0.6 * 7 / 9, 0.8 * 7 / 9, 0])
@@ -39,7 +38,18 @@ def test_parts_do_not_know_speed_and_know_signs(matched):
 
 
 def test_parts_of_a_region_are_those_of_its_cells(matched):
-    assert direction_parts(matched, np.array([0]))["b"].tolist() == pytest.approx([-0.6, -0.8, 0])
+    parts = disagreeing_genes(matched, np.array([0])).sort_index()
+    assert parts["b"].tolist() == pytest.approx([-0.6, -0.8, 0])
+
+
+def test_genes_that_disagree_most_come_first_with_their_share(fitted, field):
+    matched = match({"a": fitted(field([1.0, 1, 1, 0])), "b": fitted(field([1.0, -1, 1, 0]))})
+    found = disagreeing_genes(matched, np.array([0, 1]))
+    assert list(found.columns) == ["contribution", "share", "a", "b"]
+    assert found.index[0] == "gene1"
+    part = 1 / np.sqrt(3)
+    assert found.loc["gene1"].tolist() == pytest.approx([2 / 3, 1, part, -part])
+    assert disagreeing_genes(match({"a": fitted()}), np.array([0])).empty
 
 
 def test_pairs_least_alike_first(matched):
@@ -60,4 +70,4 @@ def test_a_method_at_rest_in_the_region_has_no_pair_there(fitted):
         }
     )
     assert pair_agreement(matched, np.array([0])).to_dict() == {("a", "b"): pytest.approx(1)}
-    assert direction_parts(matched, np.array([0]))["c"].isna().all()
+    assert disagreeing_genes(matched, np.array([0]))["c"].isna().all()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from deepvelo import keys
-from deepvelo.compare import compare, definition, disagreeing_genes, match
+from deepvelo.compare import compare, definition, match
 from deepvelo.errors import InputError
 
 EDGES = [("A", "B")]
@@ -145,12 +144,3 @@ def test_one_velocity_gene_is_scored_over_genes_but_has_no_arrows(fitted, field)
 def test_every_column_has_a_definition(fitted):
     comparison = compare(match({"a": fitted()}), edges=EDGES)
     assert all(definition(column) for column in comparison.table)
-
-
-def test_genes_that_disagree_in_a_region_with_the_velocities_of_each_method(fitted, field):
-    matched = match({"a": fitted(field([1.0, 1, 1, 0])), "b": fitted(field([1.0, -1, 1, 0]))})
-    found = disagreeing_genes(matched, np.array([0, 1]))
-    assert found.index[0] == "gene1"
-    assert found.loc["gene1"].tolist() == pytest.approx([2 / 3, 1, 1, -1])
-    assert list(found.columns) == ["contribution", "share", "a", "b"]
-    assert isinstance(disagreeing_genes(match({"a": fitted()}), np.array([0])), pd.DataFrame)

@@ -39,7 +39,7 @@ FORWARD = [[1, 0]] * 4
 
 
 def table(sweep, **kwargs):
-    return sensitivity_table(run(FORWARD), sweep, edges=[EDGE], cluster_key="clusters", **kwargs)
+    return sensitivity_table(run(FORWARD), sweep.items(), edges=[EDGE], cluster_key="clusters", **kwargs)
 
 
 def test_scores_agreement_and_boundary_of_every_run():

@@ -56,10 +56,14 @@ def signal(run, control):
     return signal_score(along, [of_control])
 
 
+def against(run, control):
+    return gate.Control(signal=signal(run, control), consistency=control.obs[keys.CONSISTENCY].to_numpy())
+
+
 def test_moving_tissue_has_a_signal_and_a_green_gate(moving):
     run, control = moving
     assert signal(run, control) > 0.6
-    found = gate.quality_gate(run.to_adata(), cluster_key=keys.CLUSTERS, control=control.to_adata())
+    found = gate.quality_gate(run.to_adata(), cluster_key=keys.CLUSTERS, control=against(run, control))
     assert gate.worst(found) == "green"
     assert [f.title for f in found if f.level == "not checked"] == [
         "Agreement of the methods", "Direction under other settings", "Batches",
@@ -69,7 +73,7 @@ def test_moving_tissue_has_a_signal_and_a_green_gate(moving):
 def test_tissue_at_rest_has_neither(static):
     run, control = static
     assert signal(run, control) < 0.2
-    found = gate.quality_gate(run.to_adata(), cluster_key=keys.CLUSTERS, control=control.to_adata())
+    found = gate.quality_gate(run.to_adata(), cluster_key=keys.CLUSTERS, control=against(run, control))
     levels = {f.title: f.level for f in found}
     assert levels["Against the shuffled control"] == "red"
     assert levels["Movement of the tissue"] != "green"
