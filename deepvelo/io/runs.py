@@ -79,8 +79,10 @@ class RunStore:
         Raises
         ------
         InputError
-            No space, no permission, or the store is not a folder.
+            The run it belongs to is not in the store any more: it would never be shown. No space, no
+            permission, or the store is not a folder.
         """
+        self._require_base(purpose, base)
         settings = result.settings
         made = datetime.now(UTC)
         run_id = f"{made:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
@@ -104,6 +106,7 @@ class RunStore:
             self._sweep()
             aside.mkdir()
             self._write(aside, result, info)
+            self._require_base(purpose, base)  # once more: writing takes a while
             aside.rename(self.folder / run_id)
         except OSError as error:
             raise InputError(self._sentence(error)) from error
@@ -202,11 +205,23 @@ class RunStore:
         shutil.rmtree(aside, ignore_errors=True)
 
     def _require(self, run_id: str) -> RunInfo:
-        info = self._info(self.folder / run_id) if RUN_ID.fullmatch(run_id) else None
+        info = self._lookup(run_id)
         if info is None:
             msg = f"There is no run {run_id[:100]!r} in {self.folder}. Choose one from the list of runs."
             raise InputError(msg)
         return info
+
+    def _require_base(self, purpose: Purpose, base: str) -> None:
+        """Controls, seeds and sweeps are shown with the run they belong to, and deleted with it."""
+        if purpose != "fit" and self._lookup(base) is None:
+            msg = (
+                "This fit belongs to another run and is not saved without it. There is no run "
+                f"{base[:100]!r} in {self.folder} any more. Choose a run that is there and start the fit from it."
+            )
+            raise InputError(msg)
+
+    def _lookup(self, run_id: str) -> RunInfo | None:
+        return self._info(self.folder / run_id) if RUN_ID.fullmatch(run_id) else None
 
     def _info(self, folder: Path) -> RunInfo | None:
         """Read ``info.json``, or remember that it cannot be read: pages ask again and again."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
@@ -28,6 +29,7 @@ from deepvelo.errors import InputError
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Progress, Result
 from deepvelo.task import Job
+from tests.queued import Queue
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test file
 
@@ -128,6 +130,11 @@ def test_nothing_runs_before_the_first_job(tmp_path: Path) -> None:
     jobs.close()
 
 
+@pytest.mark.parametrize("method", ["submit", "list", "same", "cancel", "forget", "close"])
+def test_what_stands_in_for_it_on_the_pages_is_called_alike(method: str) -> None:
+    assert inspect.signature(getattr(Queue, method)) == inspect.signature(getattr(Jobs, method))
+
+
 @pytest.mark.slow
 def test_a_job_reports_every_epoch_and_stores_its_run(
     jobs: Jobs, source: DataSource, store: RunStore
@@ -205,6 +212,16 @@ def test_what_a_user_can_mend_is_shown_as_it_is(jobs: Jobs, source: DataSource) 
     failed = wait(jobs, jobs.submit(missing, SHORT), ended)
     assert failed.state == "failed"
     assert "missing.h5ad" in failed.message
+
+
+def test_a_control_of_a_run_that_is_gone_says_so_and_leaves_nothing(
+    jobs: Jobs, source: DataSource, store: RunStore
+) -> None:
+    before = store.list()
+    failed = wait(jobs, jobs.submit(source, SHORT, purpose="control", base="gone"), ended)
+    assert (failed.state, failed.progress.step) == ("failed", "rates")  # found out at the end of the fit
+    assert "There is no run 'gone'" in failed.message
+    assert store.list() == before
 
 
 def test_a_bug_is_one_sentence(jobs: Jobs, source: DataSource) -> None:

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from app import cached
 from deepvelo.io.runs import Run, RunStore
 from tests.checked import save_checked
+from tests.queued import Queue
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 
@@ -27,6 +28,14 @@ def opened(saved_run: str) -> Callable[[str], AppTest]:
         return app
 
     return open_page
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
+    """The queue of jobs the pages ask, in which nothing is fitted."""
+    queue = Queue()
+    monkeypatch.setattr(cached, "jobs", lambda: queue)
+    return queue
 
 
 @pytest.fixture(scope="session")

@@ -10,12 +10,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from app.job_status import JobStatus
 from app.widgets.run_picker import run_label
 from deepvelo import config, keys, workflow
 from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
-from deepvelo.datasets.source import DataSource
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Progress
 
@@ -209,19 +207,12 @@ def test_runs_that_belong_to_another_are_shown_only_when_asked_for(server, saved
     assert len(page.selectbox[0].options) == 2
 
 
-def test_a_job_is_called_by_its_method_and_counts_genes(server, monkeypatch):
-    job = JobStatus(
-        job_id="j", name="cells", source=DataSource(kind="sample"), state="running", seconds_left=65.0,
+def test_a_job_is_called_by_its_method_and_counts_genes(server, queue):
+    queue.put(
+        "j", name="cells", state="running", seconds_left=65.0,
         settings=config.replace(Settings(), {"method": "dynamical"}),
         progress=Progress(step="train", epoch=48, n_epochs=310, unit="gene"),
     )  # fmt: skip
-
-    class Queue:
-        def list(self) -> list[JobStatus]:
-            return [job]
-
-        def close(self) -> None:
-            pass
 
     def both():
         from app.widgets.live_jobs import jobs_in_brief, live_jobs
@@ -229,7 +220,6 @@ def test_a_job_is_called_by_its_method_and_counts_genes(server, monkeypatch):
         jobs_in_brief()
         live_jobs()
 
-    monkeypatch.setattr(cached, "jobs", lambda: Queue())
     page = AppTest.from_function(both).run()
     assert not page.exception
     where = "Fitting genes, 48 of 310, about 65 s left"
@@ -238,24 +228,7 @@ def test_a_job_is_called_by_its_method_and_counts_genes(server, monkeypatch):
     assert not page.get("plotly_chart")
 
 
-def test_training_can_start_a_mode_of_scvelo(server, monkeypatch):
-    submitted = []
-
-    class Queue:
-        def list(self) -> list[JobStatus]:
-            return []
-
-        def same(self, *_: object, **__: object) -> None:
-            return None
-
-        def submit(self, source, settings, **_: object) -> str:
-            submitted.append(settings)
-            return "new"
-
-        def close(self) -> None:
-            pass
-
-    monkeypatch.setattr(cached, "jobs", lambda: Queue())
+def test_training_can_start_a_mode_of_scvelo(server, queue):
     page = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
     page.query_params["data"] = "sample"
     page.run()
@@ -263,4 +236,4 @@ def test_training_can_start_a_mode_of_scvelo(server, monkeypatch):
     assert not page.exception
     assert "only those under Preparation count" in captions(page)
     next(button for button in page.button if button.label == "Start training").click().run()
-    assert submitted == [config.replace(Settings(), {"method": "stochastic"})]
+    assert [job.settings for job in queue.submitted] == [config.replace(Settings(), {"method": "stochastic"})]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
-from app.job_status import JobStatus
 from deepvelo import config
 from deepvelo.config import PRESETS, Settings
 from deepvelo.datasets.source import DataSource
@@ -21,51 +19,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = DataSource(kind="sample")
 TERMS = {"continuity_future": 2.0, "continuity_past": 2.0, "pearson_u": -0.1, "pearson_s": -0.2, "direction": 1.0,
          "total": 5.0}  # fmt: skip
-
-
-class Queue:
-    """Jobs as the page asks for them."""
-
-    def __init__(self) -> None:
-        self.jobs: dict[str, JobStatus] = {}
-        self.submitted: list[tuple] = []
-        self.cancelled: list[str] = []
-
-    def put(self, job_id: str, **changes) -> None:
-        values = {"job_id": job_id, "name": job_id, "source": SAMPLE, "settings": Settings()} | changes
-        self.jobs[job_id] = JobStatus(**values)
-
-    def list(self) -> list[JobStatus]:
-        return list(self.jobs.values())
-
-    def same(self, source, settings, *, cluster_key=None, basis=None):
-        wanted = (source, settings, cluster_key, basis)
-        same = [
-            j for j in self.list() if (j.source, j.settings, j.cluster_key, j.basis) == wanted and j.active
-        ]
-        return same[0] if same else None
-
-    def submit(self, source, settings, *, cluster_key=None, basis=None, name=""):
-        self.submitted.append((source, settings, cluster_key, basis, name))
-        self.put("new", name=name, source=source, settings=settings, cluster_key=cluster_key, basis=basis)
-        return "new"
-
-    def forget(self, job_id: str) -> None:
-        del self.jobs[job_id]
-
-    def cancel(self, job_id: str) -> None:
-        self.cancelled.append(job_id)
-        self.jobs[job_id] = dataclasses.replace(self.jobs[job_id], state="cancelled")
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture
-def queue(monkeypatch) -> Queue:
-    queue = Queue()
-    monkeypatch.setattr(cached, "jobs", lambda: queue)
-    return queue
 
 
 @pytest.fixture
@@ -112,12 +65,12 @@ def test_changed_settings_are_what_is_trained(page, queue):
     page.text_input(key="train.name").set_value("mine").run()
     press(page, "Start training")
     assert not page.exception
-    source, settings, cluster_key, _, name = queue.submitted[0]
-    assert settings == config.replace(
+    (job,) = queue.submitted
+    assert job.settings == config.replace(
         Settings(),
         {"graph": {"n_neighbors": 11}, "objective": {"lambda_u": 2.5}, "network": {"hidden_sizes": [32, 16]}},
     )
-    assert (source, cluster_key, name) == (SAMPLE, "clusters", "mine")
+    assert (job.source, job.cluster_key, job.name) == (SAMPLE, "clusters", "mine")
 
 
 def test_the_published_preset_fills_the_form_and_warns_of_negative_rates(page, queue):
@@ -126,7 +79,7 @@ def test_the_published_preset_fills_the_form_and_warns_of_negative_rates(page, q
     assert page.number_input(key="settings.training.n_epochs").value == PRESETS["published"].training.n_epochs
     assert any("negative" in warning.value for warning in page.warning)
     press(page, "Start training")
-    assert queue.submitted[0][1] == PRESETS["published"]
+    assert queue.submitted[0].settings == PRESETS["published"]
 
 
 def test_bad_layer_sizes_are_one_sentence(page, queue):
@@ -213,7 +166,7 @@ def test_progress_is_shown_and_can_be_cancelled(page, queue):
         history=[{"epoch": 30} | TERMS],
         seconds_left=65.0,
     )
-    queue.put("next", state="queued", queue_position=1)
+    queue.put("next", state="queued")
     page.run()
     assert not page.exception
     text = " ".join(m.value for m in page.markdown)
@@ -248,13 +201,14 @@ def test_a_failure_is_a_message(page, queue):
 def test_a_failure_is_told_to_a_new_session_until_it_is_dismissed(page, queue):
     page.run()
     press(page, "Start training")
-    queue.put("new", name="mine", state="failed", message="Memory ran out.")
+    job_id = queue.submitted[0].job_id
+    queue.put(job_id, name="mine", state="failed", message="Memory ran out.")
     for _ in range(2):  # a reload is a new session
         later = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
         later.query_params["data"] = "sample"
         later.run()
         assert "**mine** failed. Memory ran out." in later.error[0].value
-    later.button(key="dismiss.new").click().run()
+    later.button(key=f"dismiss.{job_id}").click().run()
     assert not later.error
     assert queue.jobs == {}
     assert not page.run().error

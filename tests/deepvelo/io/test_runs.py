@@ -433,6 +433,48 @@ def test_a_run_takes_what_belongs_to_it_along(store: RunStore, result: Result) -
     assert {info.run_id for info in store.list()} == kept
 
 
+@pytest.mark.parametrize("purpose", ["control", "seed", "sweep"])
+def test_what_belongs_to_a_deleted_run_is_not_saved_unseen(
+    store: RunStore, result: Result, purpose: str
+) -> None:
+    base, other = save(store, result), save(store, result)
+    RunStore(store.folder).delete(base)  # by another process, while the fit went on
+    with pytest.raises(InputError, match=f"There is no run '{base}' in .* any more. Choose a run") as error:
+        save(store, result, purpose=purpose, base=base)
+    assert "\n" not in str(error.value)
+    assert [path.name for path in store.folder.iterdir()] == [other]
+
+
+def test_what_belongs_to_no_run_is_not_saved(store: RunStore, result: Result) -> None:
+    with pytest.raises(InputError, match="There is no run ''"):
+        save(store, result, purpose="control")
+    assert not store.folder.exists()
+
+
+def test_a_fit_outlives_the_run_whose_data_it_took(store: RunStore, result: Result) -> None:
+    base = save(store, result)
+    store.delete(base)
+    baseline = save(store, result, base=base)
+    assert [info.run_id for info in store.list()] == [baseline]
+
+
+def test_a_run_deleted_while_its_control_is_written_leaves_nothing(
+    store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = save(store, result)
+    write = write_zarr.write_dispatched
+
+    def write_and_delete(*args: object, **kwargs: object) -> None:
+        write(*args, **kwargs)
+        if (store.folder / base).exists():
+            RunStore(store.folder).delete(base)
+
+    monkeypatch.setattr(write_zarr, "write_dispatched", write_and_delete)
+    with pytest.raises(InputError, match=f"There is no run '{base}'"):
+        save(store, result, purpose="control", base=base)
+    assert list(store.folder.iterdir()) == []
+
+
 def test_a_run_of_scvelo_is_named_by_its_mode(store: RunStore, result: Result) -> None:
     settings = config.replace(result.settings, {"method": "dynamical"})
     scvelo = dataclasses.replace(result, settings=settings, weights={}, history=pd.DataFrame({"epoch": []}))

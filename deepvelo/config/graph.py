@@ -1,0 +1,108 @@
+"""Settings of the cell graph and of the candidates."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from deepvelo.config.strict import STRICT
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class GraphConfig:
+    """The cell graph of the network and the candidate neighbours of the objective."""
+
+    n_neighbors: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=500,
+            title="Graph neighbours",
+            description=(
+                "Each cell's rates are learned together with this many similar cells. "
+                "Higher gives smoother rates; lower lets small groups keep their own."
+            ),
+        ),
+    ] = 20
+    n_candidates: Annotated[
+        int,
+        Field(
+            ge=2,
+            le=500,
+            title="Candidate neighbours",
+            description=(
+                "Among this many similar cells the model looks for each cell's future and past. "
+                "Higher reaches further along a lineage and averages out noise; too high reaches into other cell types. "
+                "In a small data set they are fewer: see the share as candidates."
+            ),
+        ),
+    ] = 120
+    candidate_share: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=1,
+            title="Share as candidates",
+            description=(
+                "At most this share of all cells are candidates, so that in a small data set they stay similar. "
+                "1 sets no limit."
+            ),
+        ),
+    ] = 0.125
+    n_components: Annotated[
+        int,
+        Field(
+            ge=2,
+            le=200,
+            title="Components for neighbours",
+            description=(
+                "Principal components of expression used to find those neighbours, and to tell movement from noise."
+            ),
+        ),
+    ] = 20
+    smooth_inputs: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=5,
+            title="Input smoothing",
+            description=(
+                "How often the moments are averaged once more over the neighbours before training. "
+                "Helps with sparse counts; 0 leaves them as they are."
+            ),
+        ),
+    ] = 1
+    smooth_velocity: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=5,
+            title="Velocity smoothing",
+            description=(
+                "How often the fitted velocity is averaged over the neighbours. "
+                "Raises the consistency score of any method, moving tissue or not: smooth is not correct."
+            ),
+        ),
+    ] = 2
+    denoise_velocity: Annotated[
+        bool,
+        Field(
+            title="Denoise velocity",
+            description=(
+                "Keep of the fitted velocity what lies in the principal components of expression: cells move in the "
+                "directions in which they differ, and the rest is mostly noise."
+            ),
+        ),
+    ] = True
+
+    def candidates_of(self, n_cells: int) -> int:
+        """How many candidates a cell gets in a data set of this size, at least 2."""
+        if self.candidate_share == 1:
+            return self.n_candidates
+        return min(self.n_candidates, max(2, round(self.candidate_share * n_cells)))
+
+    def surroundings_of(self, n_cells: int) -> int:
+        """How many other cells share rates with a cell before the training: twice the candidates, if there are so many."""
+        return min(2 * self.candidates_of(n_cells), n_cells - 1)

@@ -1,0 +1,85 @@
+"""Settings of the network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from deepvelo.config.strict import STRICT
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class NetworkConfig:
+    """The graph convolutional network (Eq. 2) and its rate layer (Eq. 3)."""
+
+    hidden_sizes: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=2048)], ...],
+        Field(
+            min_length=1,
+            max_length=6,
+            title="Layer sizes",
+            description=(
+                "Width of each graph convolution. Every further layer lets a cell see one step further in the graph."
+            ),
+        ),
+    ] = (64, 64)
+    dropout: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            title="Dropout",
+            description=(
+                "Share of the hidden values dropped at random while training; guards against overfitting."
+            ),
+        ),
+    ] = 0.0
+    nonnegative_rates: Annotated[
+        bool,
+        Field(
+            title="Non-negative rates",
+            description=(
+                "Rates are physical: they cannot be negative. Off only to repeat the published release."
+            ),
+        ),
+    ] = True
+    standardize_inputs: Annotated[
+        bool,
+        Field(
+            title="Standardise inputs",
+            description=(
+                "Scale each gene to mean 0 and variance 1 before the network, so abundant genes do not drown the rest."
+            ),
+        ),
+    ] = True
+    rate_layer: Annotated[
+        Literal["linear", "graph"],
+        Field(
+            title="Rate layer",
+            description=(
+                "linear: one fully connected layer gives all rates, as in the paper; "
+                "graph: a further graph convolution, as in the released code. graph needs the random start."
+            ),
+        ),
+    ] = "linear"
+    start: Annotated[
+        Literal["steady_state", "random"],
+        Field(
+            title="Start",
+            description=(
+                "steady_state begins from the rates a steady-state fit gives every gene; random begins from nothing."
+            ),
+        ),
+    ] = "steady_state"
+
+    @model_validator(mode="after")
+    def _start_fits_rate_layer(self) -> NetworkConfig:
+        if self.rate_layer == "graph" and self.start != "random":
+            msg = (
+                "Setting `network.rate_layer` is 'graph', which knows no start but 'random'. "
+                f"Got {self.start!r}. Change `network.start`, or the rate layer to 'linear'."
+            )
+            raise ValueError(msg)
+        return self

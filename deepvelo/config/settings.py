@@ -1,0 +1,121 @@
+"""All settings in one object, the presets, and what people call them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from deepvelo.config.graph import GraphConfig
+from deepvelo.config.network import NetworkConfig
+from deepvelo.config.objective import ObjectiveConfig
+from deepvelo.config.preparation import PreparationConfig
+from deepvelo.config.strict import STRICT
+from deepvelo.config.training import TrainingConfig
+
+Preset = Literal["default", "published"]
+Method = Literal["deepvelo", "steady_state", "stochastic", "dynamical"]
+
+# What a method is called where people read it.
+METHOD_LABELS: dict[Method, str] = {
+    "deepvelo": "DeepVelo",
+    "steady_state": "scVelo, steady state",
+    "stochastic": "scVelo, stochastic",
+    "dynamical": "scVelo, dynamical",
+}
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Settings:
+    """Everything that decides a result, besides the data."""
+
+    preset: Preset = "default"
+    method: Annotated[
+        Method,
+        Field(
+            title="Method",
+            description=(
+                "deepvelo fits rates for every cell; steady_state, stochastic and dynamical are scVelo's modes, with "
+                "one rate a gene. They take the preparation alone: graph, network, objective and training do not "
+                "count for them, nor does the seed once the data are prepared."
+            ),
+        ),
+    ] = "deepvelo"
+    seed: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=2**32 - 1,
+            title="Seed",
+            description=("Same seed, same answer on one machine. Try another seed to see what is chance."),
+        ),
+    ] = 0
+    preparation: PreparationConfig = field(default_factory=PreparationConfig)
+    graph: GraphConfig = field(default_factory=GraphConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+PUBLISHED = Settings(
+    preset="published",
+    preparation=PreparationConfig(n_components=30, neighbors_from="spliced", size_factors="layer"),
+    # The release counts the cell itself: 20 neighbours are 19, 30 candidates 29.
+    graph=GraphConfig(
+        n_neighbors=19,
+        n_candidates=29,
+        candidate_share=1.0,
+        smooth_inputs=0,
+        smooth_velocity=0,
+        denoise_velocity=False,
+        n_components=30,
+    ),
+    network=NetworkConfig(
+        dropout=0.2,
+        nonnegative_rates=False,
+        standardize_inputs=False,
+        start="random",
+        rate_layer="graph",
+    ),
+    objective=ObjectiveConfig(
+        continuity="genes",
+        settle_every=1,
+        shared_rate_passes=0,
+        direction_weight=18.0,
+        direction_schedule="published",
+        unspliced_velocity=False,
+    ),
+    training=TrainingConfig(n_epochs=100, learning_rate=1e-3, learning_rate_decay=0.97),
+)
+PRESETS: dict[Preset, Settings] = {"default": Settings(), "published": PUBLISHED}
+
+
+def sections() -> dict[str, type]:
+    """The groups of settings by their field name in `Settings`, for forms and tables."""
+    instance = Settings()
+    return {
+        f.name: type(getattr(instance, f.name))
+        for f in dataclasses.fields(Settings)
+        if dataclasses.is_dataclass(getattr(instance, f.name))
+    }
+
+
+def preset_label(settings: Settings) -> str:
+    """The preset's name, ``"default, changed"`` where values differ from it.
+
+    Method, seed and device do not count.
+    """
+    preset = PRESETS[settings.preset]
+    training = dataclasses.replace(settings.training, device=preset.training.device)
+    same = dataclasses.replace(settings, method=preset.method, seed=preset.seed, training=training) == preset
+    return settings.preset if same else f"{settings.preset}, changed"
+
+
+def fit_label(settings: Settings) -> str:
+    """What made a fit, in a few words: preset and seed, or the scVelo mode, for which neither counts."""
+    if settings.method != "deepvelo":
+        return METHOD_LABELS[settings.method]
+    return f"{preset_label(settings)}, seed {settings.seed}"

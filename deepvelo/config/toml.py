@@ -1,0 +1,85 @@
+"""Settings as plain dictionaries and as TOML, and back; a bad value is one sentence."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import TypeAdapter, ValidationError
+
+from deepvelo.config.settings import PRESETS, Settings
+from deepvelo.errors import InputError
+
+_SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
+
+
+def to_dict(settings: Settings) -> dict[str, Any]:
+    """Plain nested dictionary: what JSON, TOML and ``uns`` hold."""
+    plain: dict[str, Any] = _SETTINGS.dump_python(settings, mode="json")
+    return plain
+
+
+def from_dict(values: dict[str, Any]) -> Settings:
+    """Settings from a nested dictionary; what it leaves out comes from the preset it names.
+
+    Raises
+    ------
+    InputError
+        An unknown preset or name, or a value out of range.
+    """
+    preset = values.get("preset", "default")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        msg = f"`preset` must be one of {sorted(PRESETS)}. Got {preset!r}. Choose one of them."
+        raise InputError(msg)
+    merged = to_dict(PRESETS[preset])
+    for name, value in values.items():
+        if isinstance(value, dict) and isinstance(merged.get(name), dict):
+            merged[name] = merged[name] | value
+        else:
+            merged[name] = value
+    try:
+        return _SETTINGS.validate_python(merged)
+    except ValidationError as error:
+        raise InputError(_sentence(error)) from None
+
+
+def replace(settings: Settings, changes: dict[str, dict[str, Any] | Any]) -> Settings:
+    """New settings with some values changed, checked like all others.
+
+    ``replace(settings, {"seed": 1, "graph": {"n_neighbors": 10}})``
+    """
+    values = to_dict(settings)
+    for name, change in changes.items():
+        values[name] = values[name] | change if isinstance(change, dict) else change
+    return from_dict(values)
+
+
+def read_toml(path: Path) -> Settings:
+    """Settings from a TOML file; what the file leaves out comes from the preset it names."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        msg = f"There is no settings file {path}. Check the path."
+        raise InputError(msg) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"{path} is not a readable TOML file: {error}. Compare it with docs/settings.toml."
+        raise InputError(msg) from None
+    return from_dict(values)
+
+
+def to_toml(settings: Settings) -> str:
+    """The settings as TOML text, every value written out."""
+    return tomli_w.dumps(to_dict(settings))
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"] == "value_error":  # our own words
+        return str(first["ctx"]["error"])
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+        return f"There is no setting `{name}`. Check its spelling against docs/settings.toml."
+    requirement = first["msg"].removeprefix("Input should be ").rstrip(".")
+    return f"Setting `{name}` should be {requirement}. Got {first['input']!r}. Change it."

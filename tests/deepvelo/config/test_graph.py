@@ -1,0 +1,30 @@
+"""How many candidates a cell gets in a data set of some size."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepvelo.config import GraphConfig
+
+
+@pytest.mark.parametrize(
+    ("graph", "n_cells", "expected"),
+    [
+        ({}, 3000, 120),
+        ({}, 200, 25),
+        ({}, 8, 2),
+        ({"n_candidates": 7}, 200, 7),
+        ({"candidate_share": 0.5}, 200, 100),
+        ({"n_candidates": 30, "candidate_share": 1.0}, 20, 30),
+    ],
+)
+def test_candidates_are_a_share_of_the_cells_at_most(graph, n_cells, expected):
+    assert GraphConfig(**graph).candidates_of(n_cells) == expected
+
+
+@pytest.mark.parametrize(
+    ("graph", "n_cells", "expected"),
+    [({}, 3000, 240), ({}, 200, 50), ({"n_candidates": 30, "candidate_share": 1.0}, 20, 19)],
+)
+def test_surroundings_are_twice_the_candidates_but_never_more_than_the_other_cells(graph, n_cells, expected):
+    assert GraphConfig(**graph).surroundings_of(n_cells) == expected

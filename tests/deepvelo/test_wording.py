@@ -1,0 +1,42 @@
+"""Small words: names in a row, decimals with a true minus, counted things."""
+
+from __future__ import annotations
+
+import pytest
+
+from deepvelo.wording import decimal, listed, number
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"), [([], "none"), (["Ms"], "'Ms'"), (["spliced", "Mu"], "'spliced', 'Mu'")]
+)
+def test_names_are_quoted_and_no_names_are_none(names, expected):
+    assert listed(names) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "expected"),
+    [
+        (0.25, 2, "0.25"),
+        (-0.25, 2, "−0.25"),
+        (1250, 2, "1,250.00"),
+        (-1234567.891, 1, "−1,234,567.9"),
+        (-1.5, 3, "−1.500"),
+        (-3.0, 0, "−3"),
+        (float("nan"), 2, "nan"),
+    ],
+)
+def test_decimals_have_their_places_and_a_true_minus(value, places, expected):
+    assert decimal(value, places) == expected
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 0.004, -0.004])
+def test_what_rounds_to_nothing_has_no_sign(value):
+    assert decimal(value) == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("n", "expected"), [(0, "0 cells"), (1, "1 cell"), (2, "2 cells"), (2000, "2,000 cells")]
+)
+def test_only_one_is_singular(n, expected):
+    assert number(n, "cell") == expected
