@@ -102,13 +102,15 @@ def directions(run_id: str) -> AnnData:
     """A run's result without the matrices that no comparison reads: several are held at once."""
     adata = cached.open_run(run_id).to_adata()
     adata.X = None
-    for layer in set(adata.layers) - {keys.MS, keys.VELOCITY}:
+    for layer in set(adata.layers) - {keys.VELOCITY, keys.MS, keys.MU, keys.BETA, keys.GAMMA}:
         del adata.layers[layer]
     return adata
 
 
-def matched(run_ids: RunIds, smooth: int) -> Matched:
+def matched(run_ids: RunIds, smooth: int | None) -> Matched:
     """The runs brought to the cells and genes they share, averaged so often over the graph, under their `names`.
+
+    With None as fitted, each averaged as often as its fit does.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def matched(run_ids: RunIds, smooth: int) -> Matched:
     return _matched(cached.runs_folder(), run_ids, smooth)
 
 
-def compared(run_ids: RunIds, smooth: int, edges: Sequence[Edge]) -> Comparison:
+def compared(run_ids: RunIds, smooth: int | None, edges: Sequence[Edge]) -> Comparison:
     """All scores of the runs.
 
     Raises
@@ -133,19 +135,19 @@ def compared(run_ids: RunIds, smooth: int, edges: Sequence[Edge]) -> Comparison:
 
 # Velocities of all methods: one as fitted, one averaged.
 @st.cache_resource(max_entries=2, show_spinner="Bringing the methods to the same cells and genes")
-def _matched(folder: Path, run_ids: RunIds, smooth: int) -> Matched:
+def _matched(folder: Path, run_ids: RunIds, smooth: int | None) -> Matched:
     cached.warm_up().join()
     from deepvelo import compare
 
-    if smooth:
-        return _matched(folder, run_ids, 0).smoothed(smooth)
+    if smooth is not None:
+        return _matched(folder, run_ids, None).smoothed(smooth)
     results = dict(zip(names(run_ids), map(directions, run_ids), strict=True))
     base = cached.open_run(run_ids[0]).info
     return compare.match(results, cluster_key=base.cluster_key, basis=base.basis)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Scoring the methods")
-def _compared(folder: Path, run_ids: RunIds, smooth: int, edges: tuple[Edge, ...]) -> Comparison:
+def _compared(folder: Path, run_ids: RunIds, smooth: int | None, edges: tuple[Edge, ...]) -> Comparison:
     cached.warm_up().join()
     from deepvelo import compare
 

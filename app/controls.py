@@ -1,4 +1,4 @@
-"""Cached checks of a stored run: shuffled control, other seeds, other settings, quality gate; every cache bounded.
+"""Cached checks of a stored run: shuffled control, cells at rest, other seeds, other settings, quality gate; every cache bounded.
 
 Caches are keyed by the ids of the runs, which never change. What these functions return is shared by all visitors:
 read it, never change it.
@@ -6,6 +6,7 @@ read it, never change it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +98,33 @@ def _surplus(folder: Path, run_id: str) -> np.ndarray:
 
     run = cached.open_run(run_id)
     return surplus_along(run.to_adata(), cluster_key=run.info.cluster_key)
+
+
+def at_rest(base: Run, run_ids: Sequence[str]) -> pd.DataFrame:
+    """Scores of a run beside those of its controls at rest, `deepvelo.controls.at_rest_table`.
+
+    Raises
+    ------
+    InputError
+        A run was deleted.
+    """
+    from deepvelo.controls import at_rest_table
+
+    comparison.infos((base.info.run_id, *run_ids))
+    folder, edges = cached.runs_folder(), boundaries(base)
+    own, *others = (_scores_of_run(folder, run_id, edges) for run_id in (base.info.run_id, *run_ids))
+    return at_rest_table(own, others)
+
+
+@st.cache_data(max_entries=64, show_spinner="Scoring the cells at rest")
+def _scores_of_run(folder: Path, run_id: str, edges: tuple[Edge, ...]) -> pd.Series:
+    cached.warm_up().join()
+    from deepvelo.controls import scores_of_run
+
+    run = cached.open_run(run_id)
+    return scores_of_run(
+        comparison.directions(run_id), edges=edges, cluster_key=run.info.cluster_key, basis=run.info.basis
+    )
 
 
 def seed_agreement(run_ids: tuple[str, ...]) -> np.ndarray:
@@ -191,7 +219,7 @@ def _gate(
     if other_methods:
         # A result that cannot be compared leaves this finding unchecked; it does not take the others away.
         with suppress(InputError):
-            moving = list(comparison.matched((run_id, *other_methods), 0).moving().values())
+            moving = list(comparison.matched((run_id, *other_methods), None).moving().values())
             agreement = tl.agreement(moving) if len(moving) > 1 else None
     return quality_gate(
         run.to_adata(),

@@ -194,7 +194,7 @@ def to_text(source: DataSource) -> str:
                 if path
             ]
             return f"{source.kind}:{'|'.join(names)}"
-        case "run" | "shuffled":
+        case "run" | "shuffled" | "at_rest":
             msg = f"Data of kind {source.kind!r} have no address of their own. Choose their run instead."
             raise InputError(msg)
 

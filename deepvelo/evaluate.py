@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepvelo.errors import InputError
+from deepvelo.wording import number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +28,11 @@ def evaluate(
         typer.Option(metavar="'A > B'", help="Source and target groups; repeat, or separate by commas."),
     ] = None,
     smooth: Annotated[
-        int, typer.Option(help="Average every method's velocity over the graph 0, 1 or 2 more times.")
-    ] = 0,
+        int | None,
+        typer.Option(
+            help="Average every method's velocity over the graph 0, 1 or 2 times in all; by default as its fit did."
+        ),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE.json", help="Write table, tests and warnings.")
     ] = None,
@@ -60,14 +64,13 @@ def as_text(comparison: Comparison) -> str:
     from deepvelo import compare
 
     table = comparison.table
-    averaged = (
-        f", velocities averaged {comparison.smooth} more times over the graph" if comparison.smooth else ""
-    )
+    times = comparison.smooth
+    averaged = "as fitted" if times is None else f"averaged {number(times, 'time')} over the graph"
     scores = dict.fromkeys(
         column.partition(":")[0].removesuffix("_median").removesuffix("_mean") for column in table
     )
     parts = [
-        f"{comparison.n_cells:,} cells, groups '{comparison.cluster_key}'{averaged}",
+        f"{comparison.n_cells:,} cells, groups '{comparison.cluster_key}', velocities {averaged}",
         _transposed(table),
         "\n".join(f"{score}: {compare.definition(score)}" for score in scores),
     ]

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from app import controls
 from deepvelo import keys
-from deepvelo.controls import control_plan
+from deepvelo.controls import at_rest_plan, control_plan
 from deepvelo.io.run import Run
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Result
@@ -36,6 +36,17 @@ def add_control(run: Run) -> str:
     return copy_as(
         run, name=planned.name, data_hash=planned.source.hash(), purpose="control", base=run.info.run_id
     )
+
+
+def add_at_rest(run: Run, n_fits: int, *, back_every: int = 0) -> list[str]:
+    """Store so many controls at rest, copies of the run in which every so many cells move the other way."""
+    return [
+        copy_as(
+            run, back_every=back_every, name=planned.name, data_hash=planned.source.hash(), purpose="at_rest",
+            base=run.info.run_id,
+        )
+        for planned in at_rest_plan(run.info, controls.folder_of(run))[:n_fits]
+    ]  # fmt: skip
 
 
 def add_seed(run: Run, seed: int, *, back_every: int = 0) -> str:

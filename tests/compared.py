@@ -18,6 +18,7 @@ from deepvelo.io.run import INFO, RESULT, Run
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Result
 
+UNSMOOTHED = {"smooth_inputs": 0, "smooth_velocity": 0, "denoise_velocity": False}
 GROUPS = ["Granule mature", "Granule immature", "Neuroblast"]
 
 
@@ -42,8 +43,11 @@ def save_ring(run: Run) -> str:
     del adata.uns[keys.colors("clusters")]
     adata.layers[keys.VELOCITY] = _velocity(n_cells, adata.n_vars)
     info = run.info
+    # Velocities that no fit averaged, as scVelo's.
+    settings = config.replace(info.settings, {"graph": UNSMOOTHED})
+    adata.uns[keys.DEEPVELO]["settings"] = json.dumps(config.to_dict(settings))
     result = Result(
-        adata=adata, history=pd.DataFrame(), weights={}, settings=info.settings, metrics=dict(info.metrics)
+        adata=adata, history=pd.DataFrame(), weights={}, settings=settings, metrics=dict(info.metrics)
     )
     return RunStore(run.folder.parent).save(result, data_name=info.data_name, data_hash=info.data_hash)
 
@@ -68,6 +72,8 @@ def copy_as(
     label = f"{run.info.data_name}, {config.fit_label(changed)}"
     values |= {"settings": config.to_dict(changed), "created": datetime.now(UTC).isoformat(), "name": label}
     (folder / INFO).write_text(json.dumps(values | info))
+    record = zarr.open_group(folder / RESULT, mode="r+")["uns"][keys.DEEPVELO]
+    record["settings"][...] = json.dumps(config.to_dict(changed))
     if back_every:
         layer = zarr.open_group(folder / RESULT, mode="r+")["layers"][keys.VELOCITY]
         layer[:] = _velocity(*layer.shape, back_every=back_every)

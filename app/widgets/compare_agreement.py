@@ -46,7 +46,7 @@ _MAP_WORDS = (
 
 
 @st.fragment
-def agreement_view(base: Run, run_ids: RunIds, smooth: int) -> None:
+def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
     """Agreement map, the genes behind it, and their portraits method by method.
 
     Parameters
@@ -73,14 +73,14 @@ def agreement_view(base: Run, run_ids: RunIds, smooth: int) -> None:
         portraits_view(base, run_ids)
 
 
-def cell_agreement(run_ids: RunIds, smooth: int) -> tuple[pd.Series, int]:
+def cell_agreement(run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]:
     """Mean cosine between the methods in each shared cell, NaN where fewer than two move, and over how many genes."""
     comparison.infos(run_ids)  # a run that was deleted is said so, also where the answer is kept
     return _cell_agreement(cached.runs_folder(), run_ids, smooth)
 
 
 @st.cache_data(max_entries=16, show_spinner="Comparing the methods cell by cell")
-def _cell_agreement(folder: Path, run_ids: RunIds, smooth: int) -> tuple[pd.Series, int]:
+def _cell_agreement(folder: Path, run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]:
     from deepvelo import tl
 
     matched = comparison.matched(run_ids, smooth)
@@ -91,7 +91,7 @@ def _cell_agreement(folder: Path, run_ids: RunIds, smooth: int) -> tuple[pd.Seri
 
 
 def disagreement(
-    run_ids: RunIds, smooth: int, cells: tuple[str, ...] | None
+    run_ids: RunIds, smooth: int | None, cells: tuple[str, ...] | None
 ) -> tuple[pd.DataFrame, pd.Series]:
     """What methods disagree about in cells given by name, or in all cells, and which two of them most.
 
@@ -105,7 +105,7 @@ def disagreement(
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _disagreement(
-    folder: Path, run_ids: RunIds, smooth: int, cells: tuple[str, ...] | None
+    folder: Path, run_ids: RunIds, smooth: int | None, cells: tuple[str, ...] | None
 ) -> tuple[pd.DataFrame, pd.Series]:
     from deepvelo.compare import disagreeing_genes, pair_agreement
 
@@ -171,7 +171,9 @@ def _region_controls(groups: list[str], region: list[int]) -> None:
     )
 
 
-def _gene_table(base: Run, run_ids: RunIds, smooth: int, agreement: pd.Series, region: list[int]) -> None:
+def _gene_table(
+    base: Run, run_ids: RunIds, smooth: int | None, agreement: pd.Series, region: list[int]
+) -> None:
     """What makes the methods disagree in the region; a click on a row chooses the gene."""
     cells = base.obs.index[region]
     mean = agreement[cells.intersection(agreement.index)].mean() if region else agreement.mean()

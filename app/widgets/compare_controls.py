@@ -1,4 +1,4 @@
-"""Does the picture stand up? A run beside a shuffled control, other seeds and other settings."""
+"""Does the picture stand up? A run beside a shuffled control, cells at rest, other seeds and other settings."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import comparison, controls, session
 from app.widgets import charts
+from app.widgets.compare_at_rest import at_rest_part
 from app.widgets.compare_sweep import sweep_part
 from app.widgets.compare_table import BEST, COLUMNS, marked
 from app.widgets.control_fits import offer
@@ -34,7 +35,7 @@ _CONTROL_COLUMNS = (
 
 
 def controls_view(base: Run) -> None:
-    """One of the three parts, with what it asks, what is still to fit and what was found."""
+    """One of the parts, with what it asks, what is still to fit and what was found."""
     session.fill_first(PART_KEY, next(iter(PARTS)))
     part = st.segmented_control(
         "Check against", list(PARTS), required=True, key=PART_KEY, persist_state="session",
@@ -58,7 +59,7 @@ def _shuffled(base: Run) -> None:
     value = controls.signal(base.info.run_id, control.run_id)
     score, scores = st.columns([1, 1.3], gap="medium")
     ids = (base.info.run_id, control.run_id)
-    found = comparison.compared(ids, 0, controls.boundaries(base))
+    found = comparison.compared(ids, None, controls.boundaries(base))
     names = dict(zip(comparison.names(ids), ("This run", "Control"), strict=True))
     with scores:
         _control_table(found.table.rename(index=names))
@@ -95,8 +96,8 @@ def _control_table(table: pd.DataFrame) -> None:
     )
     st.caption(
         f"{BEST} marks the better one. Consistency as high in the control as in the run is smoothing, not movement. "
-        "A boundary score of the control that is not near 0 comes from the groups or the embedding alone, and that "
-        "much of the run's own does too."
+        "A boundary score of the control that is not near 0 comes from what the groups have on average, which the "
+        'shuffling keeps, or from the embedding; "Cells at rest" says what a fit to no movement at all can reach.'
     )
 
 
@@ -169,4 +170,9 @@ def _mean(values: np.ndarray) -> str:
     return decimal(float(values.mean()))
 
 
-PARTS = {"Shuffled control": _shuffled, "Other seeds": _seeds, "Other settings": sweep_part}
+PARTS = {
+    "Shuffled control": _shuffled,
+    "Cells at rest": at_rest_part,
+    "Other seeds": _seeds,
+    "Other settings": sweep_part,
+}

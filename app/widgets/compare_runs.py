@@ -19,6 +19,7 @@ from deepvelo.io.runs import Run, RunInfo
 
 MAX_RUNS = 8
 FIT_MISSING = "Fit scVelo's missing modes"
+_AS_FITTED = "As fitted"
 
 
 def choose_runs(base: Run) -> RunIds:
@@ -43,18 +44,24 @@ def choose_runs(base: Run) -> RunIds:
     return (base.info.run_id, *beside)
 
 
-def smoothing_switch() -> int:
-    """How often all velocities are averaged over the graph before they are scored."""
+def smoothing_switch() -> int | None:
+    """How often every method's velocity is averaged over the graph before it is scored; None as fitted."""
     smooth = st.segmented_control(
-        "Averaged over the graph so many more times",
-        [0, 1, 2],
-        default=0,
+        "Velocities averaged over the graph",
+        [_AS_FITTED, 0, 1, 2],
+        format_func=_times,
+        default=_AS_FITTED,
         required=True,
         key="compare.smooth",
         persist_state="session",
-        help="The same for every method, on top of what the fit itself did.",
+        help="As fitted: what the other pages show, each method averaged as often as its fit does. 0, 1, 2: every "
+        "method the same number of times in all, ours made anew from its rates and the moments first.",
     )
-    return int(smooth)
+    return None if smooth == _AS_FITTED else int(str(smooth))
+
+
+def _times(smooth: str | int) -> str:
+    return smooth if isinstance(smooth, str) else f"{smooth}×"
 
 
 def smoothing_note() -> str:

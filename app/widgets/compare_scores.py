@@ -37,7 +37,7 @@ _AXES = {
 
 
 @st.fragment
-def scores_view(base: Run, run_ids: RunIds, smooth: int) -> None:
+def scores_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
     """Everything in numbers; a change of boundaries or of the tested score redraws only this."""
     with stop_on_error():
         groups = [str(group) for group in comparison.matched(run_ids, smooth).groups.cat.categories]
@@ -92,10 +92,13 @@ def _add_edge(key: str, edge: str) -> None:
 
 def _table(found: Comparison) -> None:
     """Methods by scores, the best of each marked, whoever's it is; then what to know before believing it."""
+    from deepvelo.compare import SMOOTHNESS
+
     columns = {column: shown for column, shown in COLUMNS.items() if column in found.table}
     table = found.table[list(columns)]
+    unranked = [] if found.equally_smooth else [f"{score}_median" for score in SMOOTHNESS]
     st.dataframe(
-        marked(table),
+        marked(table, unranked=unranked),
         column_config={
             "method": st.column_config.TextColumn("Method", width=150),
             **{
@@ -110,7 +113,7 @@ def _table(found: Comparison) -> None:
         },
         alt="Scores of the methods",
     )
-    st.markdown(better_in_words(table))
+    st.markdown(better_in_words(table, unranked=unranked))
     if found.warnings:
         st.warning("  \n".join(map(escape, found.warnings)), icon=":material/warning:")
     with st.expander("What the scores mean"):

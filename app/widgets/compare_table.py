@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import pandas as pd
@@ -46,12 +47,12 @@ def meaning(column: str) -> str:
     return f"{text[0].upper()}{text[1:]}{f'; {note}' if note else ''}."
 
 
-def marked(table: pd.DataFrame) -> pd.DataFrame:
+def marked(table: pd.DataFrame, *, unranked: Collection[str] = ()) -> pd.DataFrame:
     """Rounded numbers as text, with a star before the best of every column and a dash for none.
 
-    Columns are those of `COLUMNS`, or boundary scores of single edges.
+    Columns are those of `COLUMNS`, or boundary scores of single edges; nothing is best in those that are ``unranked``.
     """
-    best = _best(table)
+    best = _best(table, unranked)
     return pd.DataFrame(
         {
             column: [
@@ -64,10 +65,10 @@ def marked(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def better_in_words(table: pd.DataFrame) -> str:
-    """On which scores another method is better than the first, as rounded."""
+def better_in_words(table: pd.DataFrame, *, unranked: Collection[str] = ()) -> str:
+    """On which scores another method is better than the first, as rounded, leaving out those ``unranked``."""
     first = str(table.index[0])
-    values = _comparable(table)
+    values = _comparable(table, unranked)
     others = {
         str(name): [
             _of(column).title for column in values if values.loc[name, column] > values.loc[first, column]
@@ -90,17 +91,18 @@ def _text(value: float, *, decimals: int, best: bool) -> str:
     return f"{BEST} " * best + decimal(value, decimals)
 
 
-def _best(table: pd.DataFrame) -> pd.DataFrame:
+def _best(table: pd.DataFrame, unranked: Collection[str]) -> pd.DataFrame:
     """Whether each value is the best of its column, as rounded; nothing is best where it stands alone."""
-    values = _comparable(table)
+    values = _comparable(table, unranked)
     return values.eq(values.max()) & (values.notna().sum() > 1)
 
 
-def _comparable(table: pd.DataFrame) -> pd.DataFrame:
+def _comparable(table: pd.DataFrame, unranked: Collection[str]) -> pd.DataFrame:
     """Values as they are read, turned so that more is better; NaN where neither is."""
     return pd.DataFrame(
         {
-            column: values.round(_of(column).decimals) * (_of(column).sign or float("nan"))
+            column: values.round(_of(column).decimals)
+            * (float("nan") if column in unranked else _of(column).sign or float("nan"))
             for column, values in table.items()
         }
     )

@@ -34,22 +34,25 @@ class Matched:
 
     ``velocities``
         By name of the method, ``(n_cells, n_genes)``; NaN where a method has no velocity of a gene.
+    ``unsmoothed``
+        The same before any fit averaged them, see `deepvelo.compare.results.unsmoothed_velocity_of`.
     ``arrows``
         By name, each method's own arrows on the embedding; None where they must be made anew.
     ``facts``
         One row a method: ``n_cells``, ``n_genes``, ``share_of_cells``, ``share_of_genes``, ``n_velocity_genes``,
-        ``seconds``, ``peak_memory_mb``, ``times_smoothed``.
+        ``seconds``, ``peak_memory_mb``, ``times_smoothed``, ``kept_smoothing`` (bool: it cannot be undone).
     ``smooth``
-        How often the velocities were averaged over the graph here, after the fits.
+        How often all velocities were averaged over the graph; None as fitted, each as often as its fit does.
     """
 
     reference: AnnData
     cluster_key: str
     basis: str | None
     velocities: dict[str, np.ndarray]
+    unsmoothed: dict[str, np.ndarray]
     arrows: dict[str, np.ndarray] | None
     facts: pd.DataFrame
-    smooth: int = 0
+    smooth: int | None = None
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -61,24 +64,50 @@ class Matched:
         """The velocities of the methods that have any other than zero."""
         return {name: v for name, v in self.velocities.items() if np.nan_to_num(v).any()}
 
-    def smoothed(self, times: int) -> Matched:
-        """Every method's velocity averaged 0, 1 or 2 times over the graph, the same for all.
+    @property
+    def equally_smooth(self) -> bool:
+        """Whether all velocities were averaged over the graph the same number of times."""
+        if self.smooth is not None:
+            return not self.facts["kept_smoothing"].any()
+        return bool(self.facts["times_smoothed"].nunique() < 2)
+
+    def smoothed(self, times: int | None) -> Matched:
+        """Every method's velocity averaged 0, 1 or 2 times over the graph in all, the same for all; None as fitted.
+
+        What a fit averaged itself is undone first: our velocities are made anew from the rates and the moments.
 
         Raises
         ------
         InputError
             Another number.
         """
+        if times is None:
+            return self
         if times not in range(MOST_SMOOTHING + 1):
             msg = f"Velocities can be averaged 0 to {MOST_SMOOTHING} times over the graph. Got {times}. Choose 0, 1 or 2."
             raise InputError(msg)
-        if times == 0:
-            return self
         velocities = {
             name: average_over_graph(self.reference, velocity, times=times)
-            for name, velocity in self.velocities.items()
+            for name, velocity in self.unsmoothed.items()
         }
-        return dataclasses.replace(self, velocities=velocities, arrows=None, smooth=self.smooth + times)
+        return dataclasses.replace(self, velocities=velocities, arrows=None, smooth=times)
+
+    def smoothing_warnings(self) -> list[str]:
+        """What to know where the methods are not equally smooth."""
+        if self.equally_smooth:
+            return []
+        if self.smooth is None:
+            each = ", ".join(f"{name} {n}" for name, n in self.facts["times_smoothed"].items())
+            return [
+                f"The fits averaged their velocities over the graph a different number of times ({each}), so "
+                "consistency and coherence cannot be ranked as fitted: choose 0, 1 or 2 times for all."
+            ]
+        kept = self.facts.loc[self.facts["kept_smoothing"], "times_smoothed"]
+        return [
+            f"{name} was averaged {number(n, 'time')} by its fit, which cannot be undone without its rates and moments "
+            f"('{keys.BETA}', '{keys.GAMMA}', '{keys.MU}'): it stays that much smoother than the others."
+            for name, n in kept.items()
+        ]
 
 
 def match(
@@ -115,19 +144,25 @@ def match(
     warnings: list[str] = []
     reference = reference_of(first, cells=cells, genes=genes, groups=groups, basis=basis, warnings=warnings)
     facts = _facts(results, velocities, n_cells=len(cells), n_genes=len(genes))
+
+    def on_shared(name: str, velocity: np.ndarray) -> np.ndarray:
+        adata = results[name]
+        return velocity[np.ix_(adata.obs_names.get_indexer(cells), adata.var_names.get_indexer(genes))]
+
+    shared = {name: on_shared(name, velocity) for name, velocity in velocities.items()}
+    unsmoothed = {
+        name: shared[name] if own is None else on_shared(name, own)
+        for name, own in ((name, stored.unsmoothed_velocity_of(adata)) for name, adata in results.items())
+    }
     return Matched(
         reference=reference,
         cluster_key=key,
         basis=basis,
-        velocities={
-            name: velocities[name][
-                np.ix_(adata.obs_names.get_indexer(cells), adata.var_names.get_indexer(genes))
-            ]
-            for name, adata in results.items()
-        },
+        velocities=shared,
+        unsmoothed=unsmoothed,
         arrows=stored_arrows(results, reference, basis=basis),
         facts=facts,
-        warnings=[*_share_warnings(facts), *warnings, *_smoothing_warnings(facts)],
+        warnings=[*_share_warnings(facts), *warnings],
     )
 
 
@@ -187,6 +222,7 @@ def _facts(
             "seconds": stored.stored_metric(adata, "seconds_train"),
             "peak_memory_mb": stored.stored_metric(adata, "peak_memory_mb"),
             "times_smoothed": stored.times_smoothed(adata),
+            "kept_smoothing": stored.keeps_smoothing(adata),
         }
         for name, adata in results.items()
     }
@@ -199,15 +235,4 @@ def _share_warnings(facts: pd.DataFrame) -> list[str]:
         "and scored."
         for name, row in facts.iterrows()
         if row.share_of_cells < 1 or row.share_of_genes < 1
-    ]
-
-
-def _smoothing_warnings(facts: pd.DataFrame) -> list[str]:
-    times = facts["times_smoothed"]
-    if times.nunique() < 2:
-        return []
-    each = ", ".join(f"{name} {n}" for name, n in times.items())
-    return [
-        f"The fits themselves averaged their velocities over the graph a different number of times ({each}), and the "
-        "switch averages all of them on top of that."
     ]

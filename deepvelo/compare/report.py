@@ -25,7 +25,7 @@ def to_json(comparison: Comparison) -> str:
         "cluster_key": comparison.cluster_key,
         "basis": comparison.basis,
         "edges": [edge_name(edge) for edge in comparison.edges],
-        "smooth": comparison.smooth,
+        "smooth": "as fitted" if comparison.smooth is None else comparison.smooth,
         "methods": _records(comparison.table.join(facts).reset_index()),
         "tests": _records(comparison.tests),
         "agreement": {

@@ -18,6 +18,8 @@ from deepvelo.wording import listed
 if TYPE_CHECKING:
     from anndata import AnnData
 
+_OF_VELOCITY = (keys.BETA, keys.GAMMA, keys.MU, keys.MS)  # in the order of equation 3
+
 
 def method_of(adata: AnnData) -> str | None:
     """The method that made the velocities, as its settings name it; None for objects of another program."""
@@ -71,9 +73,43 @@ def times_smoothed(adata: AnnData) -> int:
     """How often the fit itself averaged its velocities over the graph; scVelo's modes never do."""
     if method_of(adata) != "deepvelo":
         return 0
-    graph = stored_settings(adata).get("graph")
-    times = graph.get("smooth_velocity") if isinstance(graph, dict) else None
+    times = _graph_settings(adata).get("smooth_velocity")
     return times if isinstance(times, int) else 0
+
+
+def keeps_smoothing(adata: AnnData) -> bool:
+    """Whether the fit smoothed, and what it averaged is not there to make the velocities without."""
+    return _smooths(adata) and any(key not in adata.layers for key in _OF_VELOCITY)
+
+
+def unsmoothed_velocity_of(adata: AnnData) -> np.ndarray | None:
+    """What the fit's velocities are before anything is averaged: equation 3 on the moments as they came.
+
+    Neither the moments nor the velocities are then averaged by the fit or reduced to components, so that they stand
+    where scVelo's do.
+
+    Returns
+    -------
+    ``beta Mu - gamma Ms``, float32 ``(n_cells, n_genes)``, NaN in genes that are none of the velocity genes; None
+    where the stored velocities are that already, or rates and moments are not stored.
+    """
+    if not _smooths(adata) or keeps_smoothing(adata):
+        return None
+    beta, gamma, unspliced, spliced = (_dense(adata.layers[key]) for key in _OF_VELOCITY)
+    return _of_velocity_genes(adata, beta * unspliced - gamma * spliced)
+
+
+def _smooths(adata: AnnData) -> bool:
+    """Whether the fit averaged its moments or velocities, or reduced the velocities to components."""
+    graph = _graph_settings(adata)
+    return method_of(adata) == "deepvelo" and any(
+        graph.get(name) for name in ("smooth_inputs", "smooth_velocity", "denoise_velocity")
+    )
+
+
+def _graph_settings(adata: AnnData) -> dict[str, Any]:
+    graph = stored_settings(adata).get("graph")
+    return graph if isinstance(graph, dict) else {}
 
 
 def velocity_of(adata: AnnData, *, name: str) -> np.ndarray:
@@ -90,8 +126,14 @@ def velocity_of(adata: AnnData, *, name: str) -> np.ndarray:
             "Give the output of a finished fit."
         )
         raise InputError(msg)
-    layer = adata.layers[keys.VELOCITY]
-    velocity = np.asarray(layer.toarray() if hasattr(layer, "toarray") else layer, dtype=np.float32)
+    return _of_velocity_genes(adata, _dense(adata.layers[keys.VELOCITY]))
+
+
+def _dense(layer: Any) -> np.ndarray:
+    return np.asarray(layer.toarray() if hasattr(layer, "toarray") else layer, dtype=np.float32)
+
+
+def _of_velocity_genes(adata: AnnData, velocity: np.ndarray) -> np.ndarray:
     known = np.isfinite(velocity).all(axis=0)
     if keys.VELOCITY_GENES in adata.var:
         known &= adata.var[keys.VELOCITY_GENES].to_numpy(dtype=bool)

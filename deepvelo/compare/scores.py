@@ -36,7 +36,8 @@ SCORES: Final[dict[str, str]] = {
     "seconds": "time of the fit, without preparation",
     "peak_memory_mb": "most memory held while the run was made, in MB",
 }
-_SMOOTHNESS = (CONSISTENCY, CELLTYPE, COHERENCE)
+SMOOTHNESS: Final = (CONSISTENCY, CELLTYPE, COHERENCE)
+"""Scores that rise with every averaging over the graph."""
 _BOUNDARIES = (IN_EMBEDDING, IN_GENES)
 
 
@@ -55,6 +56,8 @@ class Comparison:
         By method, the scores of every cell, a column each; boundaries of a cell with several targets are averaged.
     ``agreement``
         Mean cosine over the pairs of methods, one value a cell, over ``n_common_genes`` genes.
+    ``equally_smooth``
+        Whether all were averaged over the graph the same number of times: else smoothness is no ranking.
     """
 
     table: pd.DataFrame
@@ -66,7 +69,8 @@ class Comparison:
     edges: list[Edge]
     cluster_key: str
     basis: str | None
-    smooth: int
+    smooth: int | None
+    equally_smooth: bool
     warnings: list[str]
 
     @property
@@ -111,7 +115,8 @@ def compare(matched: Matched, *, edges: Sequence[Edge] | None = None) -> Compari
         cluster_key=matched.cluster_key,
         basis=matched.basis,
         smooth=matched.smooth,
-        warnings=[*matched.warnings, *_warnings(matched, by_edge, edges)],
+        equally_smooth=matched.equally_smooth,
+        warnings=[*matched.warnings, *matched.smoothing_warnings(), *_warnings(matched, by_edge, edges)],
     )
 
 
@@ -152,7 +157,7 @@ def _boundaries(matched: Matched, name: str, edges: Sequence[Edge]) -> dict[str,
 
 def _score_cells(matched: Matched, name: str, boundaries: dict[str, np.ndarray] | None) -> pd.DataFrame:
     """All scores of every cell; NaN for a method that stands still."""
-    scores = pd.DataFrame(np.nan, index=matched.reference.obs_names, columns=[*_SMOOTHNESS, *_BOUNDARIES])
+    scores = pd.DataFrame(np.nan, index=matched.reference.obs_names, columns=[*SMOOTHNESS, *_BOUNDARIES])
     if boundaries is None:
         return scores
     velocity, graph = matched.velocities[name], matched.reference.obsp[keys.DISTANCES]
@@ -175,7 +180,7 @@ def _table(
     rows = {}
     for name, scores in cells.items():
         row: dict[str, float] = {}
-        for score in _SMOOTHNESS:
+        for score in SMOOTHNESS:
             row |= {f"{score}_median": _median(scores[score]), f"{score}_mean": scores[score].mean()}
         for space in _BOUNDARIES if edges else ():
             columns = [f"{space}: {edge_name(edge)}" for edge in edges]
@@ -189,7 +194,7 @@ def _table(
 def _tests(cells: dict[str, pd.DataFrame]) -> pd.DataFrame:
     columns = ["score", "a", "b", "median_a", "median_b", "u", "p", "p_text", "effect"]
     rows = []
-    for score in (*_SMOOTHNESS, *_BOUNDARIES):
+    for score in (*SMOOTHNESS, *_BOUNDARIES):
         for a, b in itertools.combinations(cells, 2):
             of_a, of_b = cells[a][score], cells[b][score]
             found = tl.mann_whitney(of_a.to_numpy(), of_b.to_numpy())

@@ -1,9 +1,12 @@
-"""Whether a run's arrows survive what they should: a shuffled control, other seeds, other settings."""
+"""Whether a run's arrows survive what they should: shuffling, cells at rest, other seeds, other settings."""
 
+from deepvelo.controls.at_rest import AT_REST_NOTE, at_rest_table, beyond_rest, scores_of_run
 from deepvelo.controls.plans import (
+    N_AT_REST,
     N_SEEDS,
     PlannedFit,
     SweepValues,
+    at_rest_plan,
     control_plan,
     finished,
     seeds_plan,
@@ -14,15 +17,21 @@ from deepvelo.controls.sensitivity import conclusions, sensitivity_table
 from deepvelo.controls.signal import SIGNAL_DEFINITION, forward_balance, signal_score, surplus_along
 
 __all__ = [
+    "AT_REST_NOTE",
+    "N_AT_REST",
     "N_SEEDS",
     "SEEDS_NOTE",
     "SIGNAL_DEFINITION",
     "PlannedFit",
     "SweepValues",
+    "at_rest_plan",
+    "at_rest_table",
+    "beyond_rest",
     "conclusions",
     "control_plan",
     "finished",
     "forward_balance",
+    "scores_of_run",
     "seed_agreement",
     "seeds_plan",
     "sensitivity_table",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 FEWEST_GENES: Final = 2
 N_SEEDS: Final = 5  # in all, the run's own among them
+N_AT_REST: Final = 5
+_CALLED: Final[dict[Purpose, str]] = {"at_rest": "control at rest"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,29 @@ def control_plan(base: RunInfo, folder: Path, *, seeds: Sequence[int] = (0,)) ->
             varied=f"shuffled {seed}",
         )
         for seed in seeds
+    ]
+
+
+def at_rest_plan(base: RunInfo, folder: Path, *, n_fits: int = N_AT_REST) -> list[PlannedFit]:
+    """The run's own settings on its own cells at steady state, ``n_fits`` times with other counting noise.
+
+    Several, because a fit to noise takes some direction or other: one says nothing of the range.
+
+    Raises
+    ------
+    InputError
+        The run is itself a control, another seed or part of a sweep.
+    """
+    _require_fit(base)
+    return [
+        _planned(
+            base,
+            DataSource("at_rest", path=str(folder), seed=seed),
+            {},
+            purpose="at_rest",
+            varied=f"at rest {seed}",
+        )
+        for seed in range(n_fits)
     ]
 
 
@@ -179,7 +204,8 @@ def _data_of(folder: Path) -> DataSource:
 def _require_fit(base: RunInfo) -> None:
     if base.purpose != "fit":
         msg = (
-            f"Run {base.run_id} is itself a {base.purpose} of run {base.base}. Choose the run it belongs to."
+            f"Run {base.run_id} is itself a {_CALLED.get(base.purpose, base.purpose)} of run {base.base}. "
+            "Choose the run it belongs to."
         )
         raise InputError(msg)
 

@@ -1,4 +1,4 @@
-"""Data made from prepared data: fewer genes, and the shuffled control."""
+"""Data made from prepared data: fewer genes, and the controls, shuffled and at rest."""
 
 from __future__ import annotations
 
@@ -63,22 +63,68 @@ def shuffled_control(adata: AnnData, settings: Settings, *, group_key: str, seed
     As `deepvelo.pp.prepare` leaves it, genes and embeddings those of ``adata``. Moments and neighbours are new: the old
     ones were made from the unspliced counts as well, and a control that kept them would keep their order.
     """
+    deal = _dealt if checks.has_counts(adata) else _exchanged
+    groups = adata.obs[group_key].astype(str).to_numpy()
+    shuffled = deal(matrices.as_csr(adata.layers[keys.UNSPLICED]), groups, seed=seed)
+    return _prepared_anew(adata, shuffled, settings, group_key=group_key)
+
+
+def control_at_rest(adata: AnnData, settings: Settings, *, group_key: str, seed: int) -> AnnData:
+    """The data with unspliced counts as they would be at steady state, prepared anew: no cell moves.
+
+    Every cell's unspliced molecules are dealt to its genes at random, in proportion to its spliced counts times the
+    gene's ratio of unspliced to spliced counts over all cells. So every gene lies on its steady-state line in every
+    cell but for counting noise, each cell keeps its number of molecules, and no direction is true.
+
+    Parameters
+    ----------
+    adata
+        As `deepvelo.pp.prepare` leaves it; not changed. Values that are not whole, as of cells scaled to one size,
+        count in units of the cell's smallest.
+    settings, group_key
+        Those it was prepared with.
+
+    Returns
+    -------
+    As `shuffled_control`. A cell without spliced counts in genes that have unspliced ones keeps what it has.
+    """
+    spliced, unspliced = (matrices.as_csr(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED))
+    return _prepared_anew(adata, _at_rest(unspliced, spliced, seed=seed), settings, group_key=group_key)
+
+
+def _prepared_anew(
+    adata: AnnData, unspliced: sparse.csr_matrix, settings: Settings, *, group_key: str
+) -> AnnData:
     from deepvelo import config, pp
 
-    kept = {keys.SPLICED, keys.UNSPLICED}
     counts = AnnData(
         obs=adata.obs,
         var=adata.var,
-        layers={key: adata.layers[key] for key in kept},
+        layers={keys.SPLICED: adata.layers[keys.SPLICED], keys.UNSPLICED: unspliced},
         obsm={key: value for key, value in adata.obsm.items() if key != keys.X_PCA},
         uns={key: value for key, value in adata.uns.items() if key != keys.NEIGHBORS},
     )
-    deal = _dealt if checks.has_counts(adata) else _exchanged
-    counts.layers[keys.UNSPLICED] = deal(
-        matrices.as_csr(adata.layers[keys.UNSPLICED]), adata.obs[group_key].astype(str).to_numpy(), seed=seed
-    )
     every_gene = {"min_shared_counts": 0, "n_top_genes": max(2, adata.n_vars), "recompute_embedding": False}
     return pp.prepare(counts, config.replace(settings, {"preparation": every_gene}), cluster_key=group_key)
+
+
+def _at_rest(unspliced: sparse.csr_matrix, spliced: sparse.csr_matrix, *, seed: int) -> sparse.csr_matrix:
+    """Each cell's unspliced molecules dealt to its genes in proportion to ratio x spliced."""
+    rng = np.random.default_rng(seed)
+    whole = matrices.is_whole(unspliced)
+    of_u, of_s = (np.asarray(layer.sum(axis=0)).ravel() for layer in (unspliced, spliced))
+    ratio = np.divide(of_u, of_s, out=np.zeros_like(of_u), where=of_s > 0)
+    rows = []
+    for cell in range(unspliced.shape[0]):
+        own, expected = unspliced[cell], spliced[cell].multiply(ratio).tocsr()
+        if own.nnz and expected.sum() > 0:
+            unit = 1 if whole else own.data[own.data > 0].min()
+            share = expected.data / expected.sum()
+            expected.data = rng.multinomial(round(own.sum() / unit), share) * unit
+            expected.eliminate_zeros()
+            own = expected
+        rows.append(own)
+    return sparse.vstack(rows, format="csr", dtype=unspliced.dtype)
 
 
 def _dealt(counts: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> sparse.csr_matrix:

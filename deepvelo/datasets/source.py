@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from deepvelo.config import Settings
     from deepvelo.io.runs import Run
 
-Kind = Literal["sample", "file", "join", "public", "run", "shuffled"]
+Kind = Literal["sample", "file", "join", "public", "run", "shuffled", "at_rest"]
 PUBLIC_CACHE = Path("~/.cache/deepvelo")
 _NEEDED: dict[Kind, tuple[str, ...]] = {
     "sample": (),
@@ -24,7 +24,10 @@ _NEEDED: dict[Kind, tuple[str, ...]] = {
     "public": ("name",),
     "run": ("path",),
     "shuffled": ("path",),
+    "at_rest": ("path",),
 }
+
+_CONTROLS: dict[Kind, str] = {"shuffled": "shuffled control", "at_rest": "control at rest"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class DataSource:
         ``sample`` the shipped simulated data; ``file`` one file; ``join`` a processed object and a
         file with its counts; ``public`` a public set by name; ``run`` the prepared data of a stored run;
         ``shuffled`` the same with unspliced counts permuted among the cells of each of the run's groups
-        (see `deepvelo.datasets.derived.shuffled_control`).
+        (see `deepvelo.datasets.derived.shuffled_control`); ``at_rest`` the same with unspliced counts as at steady
+        state (see `deepvelo.datasets.derived.control_at_rest`).
     path
         The file, the processed object of a join, or the folder of a run. For a public set the folder where
         downloads are kept, ``~/.cache/deepvelo`` when empty.
@@ -46,7 +50,7 @@ class DataSource:
     name
         The name of a public set; otherwise what people call the data.
     seed
-        Of the permutation of ``shuffled``.
+        Of the chance in ``shuffled`` and ``at_rest``.
     n_genes
         Take only so many of a run's genes, the most variable; 0 takes all.
     """
@@ -71,7 +75,7 @@ class DataSource:
     @property
     def is_prepared(self) -> bool:
         """Whether `load` gives what `deepvelo.pp.prepare` leaves, to be fitted as it is."""
-        return self.kind in ("run", "shuffled")
+        return self.kind in ("run", "shuffled", "at_rest")
 
     @property
     def label(self) -> str:
@@ -87,10 +91,11 @@ class DataSource:
                 return self.name or f"{Path(self.path).name} + {Path(self.counts_path).name}"
             case "file":
                 return self.name or Path(self.path).name
-            case "run" | "shuffled":
+            case "run" | "shuffled" | "at_rest":
                 words = [self.name or self._name_of_run()]
                 words += [f"{self.n_genes} genes"] * bool(self.n_genes)
-                words += [f"shuffled control {self.seed}"] * (self.kind == "shuffled")
+                if self.kind in _CONTROLS:
+                    words.append(f"{_CONTROLS[self.kind]} {self.seed}")
                 return ", ".join(words)
 
     def load(self) -> AnnData:
@@ -120,7 +125,7 @@ class DataSource:
 
                 joined, _ = join(read(self.path), read(self.counts_path))
                 return joined
-            case "run" | "shuffled":
+            case "run" | "shuffled" | "at_rest":
                 return self._load_run()
 
     def hash(self) -> str:
@@ -142,7 +147,7 @@ class DataSource:
                 words = f"join:{data_hash(self.path)}:{data_hash(self.counts_path)}"
             case "public":
                 words = f"public:{self.name}"
-            case "run" | "shuffled":
+            case "run" | "shuffled" | "at_rest":
                 info = self._run().info
                 if self.kind == "run" and not self.n_genes:
                     return info.data_hash
@@ -177,12 +182,13 @@ class DataSource:
             return f"run {Path(self.path).name}"
 
     def _load_run(self) -> AnnData:
-        from deepvelo.datasets.derived import most_variable, shuffled_control
+        from deepvelo.datasets import derived
 
         run = self._run()
         adata = run.prepared()
         if self.n_genes:
-            adata = most_variable(adata, self.n_genes)
-        if self.kind == "shuffled":
-            return shuffled_control(adata, run.info.settings, group_key=run.info.cluster_key, seed=self.seed)
-        return adata
+            adata = derived.most_variable(adata, self.n_genes)
+        if self.kind == "run":
+            return adata
+        control = derived.shuffled_control if self.kind == "shuffled" else derived.control_at_rest
+        return control(adata, run.info.settings, group_key=run.info.cluster_key, seed=self.seed)

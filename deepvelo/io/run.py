@@ -31,7 +31,7 @@ WEIGHTS = "weights.safetensors"
 RESULT = "result.zarr"
 
 # fit: what a visitor asked for, scVelo's modes among them; the others belong to a fit and are shown with it.
-Purpose = Literal["fit", "control", "seed", "sweep"]
+Purpose = Literal["fit", "control", "at_rest", "seed", "sweep"]
 
 # What fits write, ours and scVelo's; `pp.prepare` leaves the like of it out of a user's file.
 _FITTED = {

@@ -24,41 +24,6 @@ GRANULE = ["Neuroblast > Granule immature", "Granule immature > Granule mature"]
 MODES = ["steady_state", "stochastic", "dynamical"]
 
 
-class Queue:
-    """Jobs as the page asks for them."""
-
-    def __init__(self) -> None:
-        self.jobs: list[JobStatus] = []
-        self.submitted: list[dict] = []
-
-    def list(self) -> list[JobStatus]:
-        return self.jobs
-
-    def same(self, source, settings, *, cluster_key=None, basis=None):
-        wanted = (source, settings, cluster_key, basis)
-        same = [j for j in self.jobs if (j.source, j.settings, j.cluster_key, j.basis) == wanted and j.active]
-        return same[0] if same else None
-
-    def submit(self, source, settings, *, cluster_key=None, basis=None, base=""):
-        job_id = f"job-{len(self.jobs)}"
-        self.submitted.append({"source": source, "settings": settings, "base": base})
-        job = JobStatus(
-            job_id=job_id, name=source.label, source=source, settings=settings, cluster_key=cluster_key, basis=basis
-        )  # fmt: skip
-        self.jobs.append(job)
-        return job_id
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture
-def queue(monkeypatch) -> Queue:
-    queue = Queue()
-    monkeypatch.setattr(cached, "jobs", lambda: queue)
-    return queue
-
-
 @pytest.fixture
 def base(saved_run, server) -> str:
     """A run of ours whose cells all move alike, alone in the store."""
@@ -117,10 +82,12 @@ def test_missing_modes_are_queued_on_just_these_data_with_these_settings(page, b
     run = run_of(base)
     source = DataSource("run", path=str(run.folder.resolve()))
     assert queue.submitted == [
-        {"source": source, "settings": config.replace(run.info.settings, {"method": mode}), "base": base}
-        for mode in MODES
-    ]
-    assert {(job.cluster_key, job.basis) for job in queue.jobs} == {("clusters", "umap")}
+        JobStatus(
+            job_id=f"job-{place}", name=source.label, source=source, cluster_key="clusters", basis="umap", base=base,
+            settings=config.replace(run.info.settings, {"method": mode}),
+        )
+        for place, mode in enumerate(MODES)
+    ]  # fmt: skip
     assert source.hash() == run.info.data_hash
 
 
@@ -134,12 +101,8 @@ def test_a_mode_that_failed_says_why_and_can_be_tried_again(page, base, queue):
     run = run_of(base)
     settings = config.replace(run.info.settings, {"method": "dynamical"})
     message = "scVelo's dynamical mode failed at gene 'Cpe'."
-    queue.jobs = [
-        JobStatus(
-            job_id="j", name="cells", source=DataSource("run", path=str(run.folder)), settings=settings,
-            state="failed", message=message,
-        )
-    ]  # fmt: skip
+    source = DataSource("run", path=str(run.folder))
+    queue.put("j", name="cells", source=source, settings=settings, state="failed", message=message)
     page.run()
     assert not page.exception
     assert [error.value.endswith(message) for error in page.error] == [True]
@@ -227,8 +190,21 @@ def test_the_smoothing_switch_averages_all_and_says_what_it_does(page, base):
     fine(page.run())
     assert SMOOTHING_NOTE in words(page)
     assert scores(page)["consistency_median"].tolist() == ["★ 1.000", "0.000"]
-    next(group for group in page.segmented_control if "Averaged" in group.label).select(1).run()
+    next(group for group in page.segmented_control if "averaged" in group.label).select(1).run()
     assert scores(fine(page))["consistency_median"].tolist() == ["★ 1.000", "★ 1.000"]
+
+
+def test_smoothness_of_fits_that_averaged_differently_is_not_ranked(page, base):
+    averaged = {"graph": {"smooth_velocity": 1}}
+    copy_as(run_of(base), settings=averaged, base=base)
+    copy_as(run_of(base), "stochastic", back_every=4, base=base)
+    page.run()
+    box(page, "Compare").set_value([info.run_id for info in cached.runs() if info.run_id != base]).run()
+    fine(page)
+    assert not any("★" in shown for shown in scores(page)["consistency_median"])
+    assert any("cannot be ranked as fitted" in warning.value for warning in page.warning)
+    next(group for group in page.segmented_control if "averaged" in group.label).select(0).run()
+    assert any("★" in shown for shown in scores(fine(page))["consistency_median"])
 
 
 def test_the_papers_boundaries_are_there_at_first_and_can_be_taken_away(page):

@@ -8,58 +8,17 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached, controls
-from app.job_status import JobStatus
+from app import controls
 from app.widgets.compare_controls import PART_KEY
 from app.widgets.compare_quality import VIEW_KEY
 from deepvelo import config
-from deepvelo.controls import SEEDS_NOTE, SIGNAL_DEFINITION
+from deepvelo.controls import AT_REST_NOTE, SEEDS_NOTE, SIGNAL_DEFINITION
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
-from tests.checked import add_control, add_seed, add_to_sweep
+from tests.checked import add_at_rest, add_control, add_seed, add_to_sweep
 from tests.compared import copy_as
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "compare.py"
-
-
-class Queue:
-    """Jobs as the page asks for them."""
-
-    def __init__(self) -> None:
-        self.jobs: list[JobStatus] = []
-        self.cancelled: list[str] = []
-        self.forgotten: list[str] = []
-
-    def list(self) -> list[JobStatus]:
-        return [job for job in self.jobs if job.job_id not in self.forgotten]
-
-    def same(self, *_: object, **__: object) -> None:
-        return None
-
-    def submit(self, source, settings, **known) -> str:
-        job_id = f"job-{len(self.jobs)}"
-        self.jobs.append(
-            JobStatus(
-                job_id=job_id, source=source, settings=settings, queue_position=len(self.jobs) + 1, **known
-            )
-        )
-        return job_id
-
-    def cancel(self, job_id: str) -> None:
-        self.cancelled.append(job_id)
-
-    def forget(self, job_id: str) -> None:
-        self.forgotten.append(job_id)
-
-    def close(self) -> None:
-        pass
-
-
-@pytest.fixture
-def queue(monkeypatch) -> Queue:
-    queue = Queue()
-    monkeypatch.setattr(cached, "jobs", lambda: queue)
-    return queue
 
 
 @pytest.fixture
@@ -101,7 +60,7 @@ def labels(page: AppTest) -> list[str]:
 
 def test_a_control_is_queued_once(opened, run, queue):
     page = fine(press(opened("Shuffled control"), "Fit 1 run"))
-    (job,) = queue.jobs
+    (job,) = queue.submitted
     assert job.source == DataSource("shuffled", path=str(controls.folder_of(run)), seed=0)
     assert (job.settings, job.purpose, job.base) == (run.info.settings, "control", run.info.run_id)
     assert "Fit 1 run" not in labels(page)
@@ -120,14 +79,36 @@ def test_a_control_as_good_as_the_run_leaves_no_signal(opened, run):
     assert not any(label.startswith("Fit 1") for label in labels(page))
 
 
+def test_cells_at_rest_are_queued_several_times(opened, run, queue):
+    add_at_rest(run, 2)
+    page = opened("Cells at rest")
+    assert "2 of 5 fits done" in words(page)
+    fine(press(page, "Fit 3 runs"))
+    assert [job.source.seed for job in queue.submitted] == [2, 3, 4]
+    assert {(job.source.kind, job.purpose, job.base) for job in queue.submitted} == {
+        ("at_rest", "at_rest", run.info.run_id)
+    }
+
+
+def test_a_run_is_set_beside_cells_at_rest(opened, run):
+    add_at_rest(run, 3)
+    page = fine(opened("Cells at rest"))
+    assert AT_REST_NOTE in words(page)
+    table = page.dataframe[0].value
+    assert (table["This run"] == table["At rest, mean"]).all()
+    assert table.loc["Consistency", "± sd"] == "0.00"
+    assert table.loc["Neuroblast > Granule immature, genes", "As high as the run"] == "3 of 3"
+    assert "as high in 3 of 3 fits, so this score alone proves no movement" in words(page)
+
+
 def test_seeds_are_queued_as_many_as_asked_for_and_cancelled_together(opened, run, queue):
     add_seed(run, 1)
     page = opened("Other seeds")
     page.number_input[0].set_value(4).run()
     assert "1 of 3 fits done" in words(page)
     page = fine(press(page, "Fit 2 runs"))
-    assert [job.settings.seed for job in queue.jobs] == [2, 3]
-    assert {(job.purpose, job.base) for job in queue.jobs} == {("seed", run.info.run_id)}
+    assert [job.settings.seed for job in queue.submitted] == [2, 3]
+    assert {(job.purpose, job.base) for job in queue.submitted} == {("seed", run.info.run_id)}
     assert "seed 2** · waiting, number 1 in the queue; 1 more to come" in words(page)
     press(page, "Cancel all")
     assert queue.cancelled == ["job-1", "job-0"]
@@ -154,10 +135,10 @@ def test_a_sweep_varies_what_is_chosen_one_at_a_time(opened, run, queue):
         chosen[name].set_value([])
     page.run()
     page = fine(press(page, "Fit 1 run"))
-    assert [job.settings for job in queue.jobs] == [
+    assert [job.settings for job in queue.submitted] == [
         config.replace(run.info.settings, {"graph": {"n_neighbors": 10}})
     ]
-    assert queue.jobs[0].purpose == "sweep"
+    assert queue.submitted[0].purpose == "sweep"
 
 
 @pytest.mark.parametrize(
@@ -209,18 +190,11 @@ def test_a_scheduler_that_does_not_take_jobs_is_one_sentence(opened, queue, monk
 
 
 def test_only_checks_that_failed_are_told_of_when_they_end(opened, run, queue):
-    seed = {
-        "source": DataSource("sample"),
-        "settings": run.info.settings,
-        "purpose": "seed",
-        "base": run.info.run_id,
-    }
+    seed = {"settings": run.info.settings, "purpose": "seed", "base": run.info.run_id}
     page = opened("Other seeds")
-    queue.jobs = [
-        JobStatus(job_id="a", name="seed 1", state="finished", **seed),
-        JobStatus(job_id="b", name="seed 2", state="cancelled", **seed),
-        JobStatus(job_id="c", name="seed 3", state="failed", message="Memory ran out.", **seed),
-    ]
+    queue.put("a", name="seed 1", state="finished", **seed)
+    queue.put("b", name="seed 2", state="cancelled", **seed)
+    queue.put("c", name="seed 3", state="failed", message="Memory ran out.", **seed)
     page.session_state["watched_jobs"] = ["a", "b", "c"]
     page.run()
     assert not page.exception

@@ -27,6 +27,17 @@ def test_absent_scores_are_a_dash_and_what_stands_alone_is_not_the_best():
     assert shown["consistency_median"].tolist() == ["–"] * 3
 
 
+def test_what_is_not_ranked_has_no_best():
+    scores = table(consistency_median=[0.5, 0.9, 0.4], boundary_genes=[0.1, 0.3, 0.2])
+    shown = marked(scores, unranked=["consistency_median"])
+    assert shown["consistency_median"].tolist() == ["0.500", "0.900", "0.400"]
+    assert shown["boundary_genes"].tolist() == ["0.100", "★ 0.300", "0.200"]
+    words = better_in_words(scores, unranked=["consistency_median"])
+    assert words.endswith(
+        "**scVelo stochastic** in Boundary (genes); **scVelo dynamical** in Boundary (genes)."
+    )
+
+
 def test_more_genes_are_not_better():
     shown = marked(table(n_velocity_genes=[500, 100, 1200]))
     assert shown["n_velocity_genes"].tolist() == ["500", "100", "1,200"]

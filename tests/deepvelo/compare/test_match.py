@@ -97,7 +97,7 @@ def test_smoothing_averages_all_alike_over_the_graph_of_the_first(fitted, field)
     assert np.isnan(once.velocities["a"][:, 3]).all()
     assert once.velocities["b"][:, 0].tolist() == pytest.approx([1] * 9)
     assert (once.smooth, once.arrows) == (1, None)
-    assert matched.smoothed(0) is matched
+    assert matched.smoothed(None) is matched
     assert matched.smoothed(2).velocities["a"][0, 0] == pytest.approx(1 / 9)
 
 
@@ -113,12 +113,49 @@ def test_arrows_on_another_embedding_are_not_used_for_anyone(fitted):
     assert match({"a": fitted(), "b": moved}).arrows is None
 
 
+SMOOTHED = {"smooth_velocity": 2}
+
+
+def with_rates(adata, *, beta=2.0, gamma=0.5):
+    """Rates and unspliced moments beside the spliced ones there are: 3 everywhere."""
+    for key, value in ((keys.BETA, beta), (keys.GAMMA, gamma), (keys.MU, 3.0)):
+        adata.layers[key] = np.full(adata.shape, value, dtype=np.float32)
+    return adata
+
+
 def test_smoothing_within_the_fits_is_told_where_it_differs(fitted):
-    ours = fitted(graph={"smooth_velocity": 2})
-    theirs = fitted(method="stochastic", graph={"smooth_velocity": 2})
-    (warning,) = match({"ours": ours, "theirs": theirs}).warnings
+    ours, theirs = with_rates(fitted(graph=SMOOTHED)), fitted(method="stochastic", graph=SMOOTHED)
+    matched = match({"ours": ours, "theirs": theirs})
+    (warning,) = matched.smoothing_warnings()
     assert "(ours 2, theirs 0)" in warning
-    assert match({"a": ours, "b": ours}).warnings == []
+    assert "cannot be ranked as fitted: choose 0, 1 or 2" in warning
+    assert match({"a": ours, "b": ours}).smoothing_warnings() == []
+
+
+def test_what_our_fit_averaged_is_undone_before_all_are_averaged_alike(fitted):
+    ours, theirs = with_rates(fitted(graph=SMOOTHED)), fitted(method="stochastic")
+    ours.var[keys.VELOCITY_GENES] = [True, True, True, False]
+    matched = match({"ours": ours, "theirs": theirs})
+    raw = matched.smoothed(0)
+    # 2 x 3 - 0.5 x spliced, which are the cell's place and 5s
+    assert raw.velocities["ours"][:, 0].tolist() == [6 - place / 2 for place in range(9)]
+    assert raw.velocities["ours"][:, 1].tolist() == [3.5] * 9
+    assert np.isnan(raw.velocities["ours"][:, 3]).all()
+    assert np.array_equal(raw.velocities["theirs"], theirs.layers[keys.VELOCITY])
+    assert raw.equally_smooth
+    assert not matched.equally_smooth
+    assert raw.smoothing_warnings() == []
+    # of a cell and its neighbours at 0 and 2
+    assert matched.smoothed(1).velocities["ours"][1, 0] == pytest.approx(6 - 1 / 2)
+
+
+def test_smoothing_that_cannot_be_undone_is_said(fitted):
+    matched = match({"ours": fitted(graph=SMOOTHED), "theirs": fitted(method="stochastic")}).smoothed(1)
+    assert not matched.equally_smooth
+    (warning,) = matched.smoothing_warnings()
+    assert warning.startswith(
+        "ours was averaged 2 times by its fit, which cannot be undone without its rates"
+    )
 
 
 @pytest.mark.slow

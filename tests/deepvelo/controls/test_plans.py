@@ -7,7 +7,16 @@ import dataclasses
 import pytest
 
 from deepvelo import config
-from deepvelo.controls import N_SEEDS, SweepValues, control_plan, finished, seeds_plan, sweep_plan
+from deepvelo.controls import (
+    N_AT_REST,
+    N_SEEDS,
+    SweepValues,
+    at_rest_plan,
+    control_plan,
+    finished,
+    seeds_plan,
+    sweep_plan,
+)
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import RunStore
@@ -46,6 +55,19 @@ def test_the_control_changes_the_data_alone(base):
     assert (planned.cluster_key, planned.basis) == ("clusters", "umap")
     assert planned.name == "made up, shuffled 0"
     assert [plan.source.seed for plan in control_plan(info, folder, seeds=(3, 4))] == [3, 4]
+
+
+def test_controls_at_rest_are_several_with_the_runs_own_settings(base):
+    info, folder = base
+    plan = at_rest_plan(info, folder)
+    assert [planned.source for planned in plan] == [
+        DataSource("at_rest", path=str(folder), seed=seed) for seed in range(N_AT_REST)
+    ]
+    assert {planned.settings for planned in plan} == {info.settings}
+    assert {planned.purpose for planned in plan} == {"at_rest"}
+    assert plan[2].name == "made up, at rest 2"
+    with pytest.raises(InputError, match="is itself a control at rest of run"):
+        at_rest_plan(stored_as(plan[0], "rest"), folder)
 
 
 def test_other_seeds_make_five_with_the_runs_own(base):

@@ -7,7 +7,7 @@ import pytest
 from anndata import AnnData
 
 from deepvelo import config, keys, pp
-from deepvelo.datasets.derived import most_variable, shuffled_control
+from deepvelo.datasets.derived import control_at_rest, most_variable, shuffled_control
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import InputError
 
@@ -95,6 +95,63 @@ def test_values_that_are_no_counts_change_cells_as_whole_profiles(prepared):
     for group in prepared.obs[keys.CLUSTERS].unique():
         members = np.flatnonzero(prepared.obs[keys.CLUSTERS] == group)
         assert sorted(map(tuple, old[members])) == sorted(map(tuple, new[members]))
+
+
+def counts_of(unspliced, spliced) -> AnnData:
+    return AnnData(layers={keys.UNSPLICED: np.array(unspliced), keys.SPLICED: np.array(spliced)})
+
+
+@pytest.fixture
+def dealt(monkeypatch):
+    """The unspliced counts of the control at rest, not prepared: four cells are too few for that."""
+    from deepvelo.datasets import derived
+
+    monkeypatch.setattr(derived, "_prepared_anew", lambda _, unspliced, *__, **___: unspliced.toarray())
+    return lambda u, s, seed=0: control_at_rest(counts_of(u, s), SETTINGS, group_key="", seed=seed)
+
+
+def test_at_rest_unspliced_molecules_go_where_the_cells_spliced_ones_are(dealt):
+    # genes with 1 and 3 unspliced molecules a spliced one; the cells have none of the one or of the other
+    spliced = [[40, 0, 60], [40, 0, 60], [0, 40, 60], [0, 40, 60]]
+    unspliced = [[0, 500, 500], [500, 0, 500], [500, 500, 0], [0, 0, 1000]]
+    new = dealt(unspliced, spliced)
+    assert (new.sum(axis=1) == 1000).all()
+    assert ((new > 0) == (np.array(spliced) > 0)).all()
+
+
+def test_at_rest_every_gene_lies_on_its_line_but_for_counting_noise(dealt):
+    spliced = np.random.default_rng(0).integers(1, 50, size=(400, 3))
+    ratio = np.array([0.2, 1.0, 3.0])
+    unspliced = np.round(spliced * ratio)[::-1].astype(int)  # the right ratios in the wrong cells
+    new = dealt(unspliced, spliced)
+    expected = spliced * ratio
+    expected = unspliced.sum(axis=1, keepdims=True) * expected / expected.sum(axis=1, keepdims=True)
+    off = (new - expected) / np.sqrt(expected)
+    assert np.abs(off.mean(axis=0)).max() < 0.3
+    assert 0.3 < off.std() < 1.3  # as binomial counts, those of each cell having a given sum
+    assert np.corrcoef(new[:, 2] - expected[:, 2], spliced[:, 2])[0, 1] == pytest.approx(0, abs=0.15)
+    assert np.array_equal(new, dealt(unspliced, spliced))
+    assert not np.array_equal(new, dealt(unspliced, spliced, seed=1))
+
+
+def test_at_rest_a_cell_that_tells_nothing_keeps_what_it_has(dealt):
+    unspliced = [[5, 0], [0, 0], [3, 3]]
+    assert dealt(unspliced, [[0, 2], [1, 1], [0, 0]])[1:].tolist() == [[0, 0], [3, 3]]
+
+
+def test_at_rest_scaled_values_stay_multiples_of_the_cells_unit(dealt):
+    unit = np.array([[0.25], [1.5]])
+    new = dealt(unit * [[4, 8], [6, 2]], [[0.3, 0.6], [0.1, 0.2]])
+    assert new / unit == pytest.approx(np.round(new / unit))
+    assert (new / unit).sum(axis=1) == pytest.approx([12, 8])
+
+
+def test_a_control_at_rest_is_prepared_anew(prepared):
+    control = control_at_rest(prepared, SETTINGS, group_key=keys.CLUSTERS, seed=0)
+    assert np.array_equal(unspliced(control).sum(axis=1), unspliced(prepared).sum(axis=1))
+    assert (prepared.layers[keys.SPLICED] != control.layers[keys.SPLICED]).nnz == 0
+    assert not np.array_equal(prepared.layers[keys.MU], control.layers[keys.MU])
+    assert np.array_equal(prepared.obsm[keys.X_UMAP], control.obsm[keys.X_UMAP])
 
 
 def test_fewer_genes_are_those_that_preparation_would_choose():

@@ -1,0 +1,59 @@
+"""What would cells at rest score? A run beside fits to its own cells, of which none moves."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import controls
+from app.widgets.control_fits import offer
+from app.widgets.text import escape
+from deepvelo.io.runs import Run
+from deepvelo.wording import decimal
+
+_TITLES = {
+    "run": "This run",
+    "mean": "At rest, mean",
+    "sd": "± sd",
+    "lowest": "Lowest",
+    "highest": "Highest",
+    "as_high": "As high as the run",
+}
+
+
+def at_rest_part(base: Run) -> None:
+    """What it asks, what is still to fit, and how far cells at rest come."""
+    from deepvelo.controls import AT_REST_NOTE, at_rest_plan, beyond_rest
+
+    st.markdown(
+        "**What would cells at rest score?** Every cell's unspliced counts are dealt to its genes anew, as its spliced "
+        "counts ask for at steady state, so that nothing moves; then fitted with the same settings, several times."
+    )
+    offer(base, at_rest_plan(base.info, controls.folder_of(base)), key="compare.fit_at_rest")
+    done = controls.belonging(base, "at_rest")
+    if not done:
+        return
+    table = controls.at_rest(base, [run_id for _, run_id in done])
+    scores, words = st.columns([1.5, 1], gap="medium")
+    with scores:
+        st.dataframe(
+            _shown(table),
+            column_config={
+                "Score": st.column_config.TextColumn(width=300),
+                **{title: st.column_config.TextColumn(alignment="right") for title in _TITLES.values()},
+            },
+            alt="Scores of the run and of cells at rest",
+        )
+        st.caption(AT_REST_NOTE)
+    with words:
+        st.markdown("\n".join(f"- {escape(sentence)}" for sentence in beyond_rest(table)))
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    numbers = {
+        _TITLES[column]: ["–" if pd.isna(value) else decimal(value, 2) for value in table[column]]
+        for column in ("run", "mean", "sd", "lowest", "highest")
+    }
+    as_high = [f"{high} of {n}" for high, n in zip(table["as_high"], table["n"], strict=True)]
+    index = pd.Index([f"{score[0].upper()}{score[1:]}" for score in table.index], name="Score")
+    return pd.DataFrame(numbers | {_TITLES["as_high"]: as_high}, index=index)

@@ -1,0 +1,103 @@
+"""What a run's scores are worth: those that the same fit reaches on cells of which none moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from deepvelo import keys
+from deepvelo.compare.edges import Edge, edge_name
+from deepvelo.tl.boundary import boundary_correctness
+from deepvelo.wording import decimal, number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+AT_REST_NOTE: Final = (
+    "No direction is true in cells at rest, yet a fit gives them one, and neighbouring cells the same: so a boundary "
+    "score there is near 0 only on average, and single fits lie far to either side."
+)
+CONSISTENCY_ROWS: Final = {
+    keys.CONSISTENCY: "consistency",
+    keys.CONSISTENCY_CELLTYPE: "consistency within cell types",
+}
+
+
+def scores_of_run(adata: AnnData, *, edges: Sequence[Edge], cluster_key: str, basis: str) -> pd.Series:
+    """Consistency and boundary scores of one run on its own graph, moments and embedding, means over the cells.
+
+    Parameters
+    ----------
+    adata
+        A finished run, by any method.
+    edges
+        Source and target groups.
+
+    Returns
+    -------
+    ``consistency``, ``consistency within cell types``, then ``A > B, embedding`` and ``A > B, genes`` for every edge;
+    NaN where a score is not defined.
+    """
+    groups = adata.obs[cluster_key].astype(str).to_numpy()
+    spaces = {
+        "embedding": (adata.obsm[keys.velocity_embedding(basis)], adata.obsm[keys.embedding(basis)]),
+        "genes": (np.asarray(adata.layers[keys.VELOCITY]), np.asarray(adata.layers[keys.MS])),
+    }
+    scores = {name: float(adata.obs[key].mean()) for key, name in CONSISTENCY_ROWS.items()}
+    for space, (arrows, positions) in spaces.items():
+        for source, target in edges:
+            cells = boundary_correctness(
+                arrows,
+                positions,
+                graph=adata.obsp[keys.DISTANCES],
+                groups=groups,
+                source=source,
+                target=target,
+            )
+            scores[f"{edge_name((source, target))}, {space}"] = float(pd.Series(cells).mean())
+    return pd.Series(scores)
+
+
+def at_rest_table(run: pd.Series, at_rest: Sequence[pd.Series]) -> pd.DataFrame:
+    """A run's scores beside those of its controls at rest.
+
+    Parameters
+    ----------
+    run, at_rest
+        As `scores_of_run` gives them, the run's and one a control.
+
+    Returns
+    -------
+    One row a score: ``run``, and over the controls ``mean``, ``sd`` (NaN with one), ``lowest``, ``highest``, ``as_high``
+    (how many reach the run's score) and ``n``, those with the score.
+    """
+    controls = pd.DataFrame(list(at_rest)).reindex(columns=run.index).astype(float)
+    return pd.DataFrame(
+        {
+            "run": run,
+            "mean": controls.mean(),
+            "sd": controls.std(),
+            "lowest": controls.min(),
+            "highest": controls.max(),
+            "as_high": controls.ge(run).sum(),
+            "n": controls.notna().sum(),
+        }
+    )
+
+
+def beyond_rest(table: pd.DataFrame) -> list[str]:
+    """One sentence a score of `at_rest_table`: whether cells at rest come as far."""
+    known = table[table["run"].notna() & (table["n"] > 0)]
+    return [_sentence(str(score), row) for score, row in known.iterrows()]
+
+
+def _sentence(score: str, row: pd.Series) -> str:
+    run, lowest, highest = (decimal(row[name], 2) for name in ("run", "lowest", "highest"))
+    n_fits, as_high = int(row["n"]), int(row["as_high"])
+    found = f"{score}: {run}; cells at rest {lowest} to {highest}"
+    if as_high:
+        return f"{found}, as high in {as_high} of {number(n_fits, 'fit')}, so this score alone proves no movement."
+    return f"{found}, never as high in {number(n_fits, 'fit')}."
