@@ -26,8 +26,8 @@ def at_rest_part(base: Run) -> None:
     from deepvelo.controls import AT_REST_NOTE, at_rest_plan, beyond_rest
 
     st.markdown(
-        "**What would cells at rest score?** Every cell's unspliced counts are dealt to its genes anew, as its spliced "
-        "counts ask for at steady state, so that nothing moves; then fitted with the same settings, several times."
+        "**What would cells at rest score?** Every cell's unspliced counts are drawn anew as its spliced counts ask for "
+        "at steady state, so that nothing moves; then fitted with the same settings, several times."
     )
     offer(base, at_rest_plan(base.info, controls.folder_of(base)), key="compare.fit_at_rest")
     done = controls.belonging(base, "at_rest")

@@ -49,8 +49,8 @@ def _shuffled(base: Run) -> None:
     from deepvelo.controls import SIGNAL_DEFINITION, control_plan
 
     st.markdown(
-        "**Would data in which nothing moves give the same picture?** Unspliced counts are shuffled among the cells "
-        "of each group and fitted with the same settings: what remains is not movement."
+        "**Do the counts of single cells decide anything?** Unspliced counts are shuffled among the cells of each "
+        "group and fitted with the same settings: what stays comes from the groups' means and from smoothing."
     )
     offer(base, control_plan(base.info, controls.folder_of(base)), key="compare.fit_control")
     control = controls.control_of(base)

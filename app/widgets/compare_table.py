@@ -34,7 +34,8 @@ COLUMNS = {
     "boundary_genes": Column("Boundary (genes)", note=_MEAN),
     "n_velocity_genes": Column("Velocity genes", decimals=0, sign=0, note="more is not better"),
     "seconds": Column("Seconds", decimals=2, sign=-1),
-    "peak_memory_mb": Column("Memory (MB)", decimals=0, sign=-1),
+    # of the whole process, with all that it held before
+    "peak_memory_mb": Column("Memory (MB)", decimals=0, sign=0, note="of the whole process"),
 }
 _BOUNDARY = Column("Boundary")  # of one edge
 

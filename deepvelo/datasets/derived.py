@@ -72,9 +72,10 @@ def shuffled_control(adata: AnnData, settings: Settings, *, group_key: str, seed
 def control_at_rest(adata: AnnData, settings: Settings, *, group_key: str, seed: int) -> AnnData:
     """The data with unspliced counts as they would be at steady state, prepared anew: no cell moves.
 
-    Every cell's unspliced molecules are dealt to its genes at random, in proportion to its spliced counts times the
-    gene's ratio of unspliced to spliced counts over all cells. So every gene lies on its steady-state line in every
-    cell but for counting noise, each cell keeps its number of molecules, and no direction is true.
+    Unspliced molecules are drawn anew (Poisson) around each cell's own spliced counts times the gene's ratio of
+    unspliced to spliced counts over all cells. So every gene lies on its steady-state line in every cell but for
+    counting noise, and no direction is true. What a cell has of unspliced RNA in all is drawn too: in cells scaled to
+    one size that number alone can give arrows a direction.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def control_at_rest(adata: AnnData, settings: Settings, *, group_key: str, seed:
 
     Returns
     -------
-    As `shuffled_control`. A cell without spliced counts in genes that have unspliced ones keeps what it has.
+    As `shuffled_control`. A gene without spliced counts has no unspliced ones either.
     """
     spliced, unspliced = (matrices.as_csr(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED))
     return _prepared_anew(adata, _at_rest(unspliced, spliced, seed=seed), settings, group_key=group_key)
@@ -109,22 +110,24 @@ def _prepared_anew(
 
 
 def _at_rest(unspliced: sparse.csr_matrix, spliced: sparse.csr_matrix, *, seed: int) -> sparse.csr_matrix:
-    """Each cell's unspliced molecules dealt to its genes in proportion to ratio x spliced."""
-    rng = np.random.default_rng(seed)
-    whole = matrices.is_whole(unspliced)
+    """Poisson counts around ratio x spliced, in the units of each cell's unspliced counts."""
     of_u, of_s = (np.asarray(layer.sum(axis=0)).ravel() for layer in (unspliced, spliced))
     ratio = np.divide(of_u, of_s, out=np.zeros_like(of_u), where=of_s > 0)
-    rows = []
-    for cell in range(unspliced.shape[0]):
-        own, expected = unspliced[cell], spliced[cell].multiply(ratio).tocsr()
-        if own.nnz and expected.sum() > 0:
-            unit = 1 if whole else own.data[own.data > 0].min()
-            share = expected.data / expected.sum()
-            expected.data = rng.multinomial(round(own.sum() / unit), share) * unit
-            expected.eliminate_zeros()
-            own = expected
-        rows.append(own)
-    return sparse.vstack(rows, format="csr", dtype=unspliced.dtype)
+    expected = sparse.csr_matrix(spliced.multiply(ratio))
+    unit = np.repeat(_units(unspliced), np.diff(expected.indptr))
+    drawn = np.random.default_rng(seed).poisson(expected.data / unit) * unit
+    at_rest = sparse.csr_matrix((drawn.astype(np.float32), expected.indices, expected.indptr), expected.shape)
+    at_rest.eliminate_zeros()
+    return at_rest
+
+
+def _units(counts: sparse.csr_matrix) -> np.ndarray:
+    """What one molecule counts in each cell: 1, or a cell's smallest value where values are not whole."""
+    units = np.ones(counts.shape[0])
+    if not matrices.is_whole(counts):
+        for cell, own in enumerate(np.split(counts.data, counts.indptr[1:-1])):
+            units[cell] = own[own > 0].min(initial=np.inf) if (own > 0).any() else 1.0
+    return units
 
 
 def _dealt(counts: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> sparse.csr_matrix:
