@@ -8,16 +8,23 @@ from deepvelo.tl.confidence import direction_confidence
 from deepvelo.tl.consistency import consistency, consistency_celltype
 from deepvelo.tl.effect_size import MannWhitney, mann_whitney, p_text
 from deepvelo.tl.embedding import StreamLines, grid_arrows, stream_lines
+from deepvelo.tl.enrichment import is_relevant, over_representation, share_in_sets
+from deepvelo.tl.gene_library import library
+from deepvelo.tl.gene_sets import GeneSets, match_genes, read_gene_list, read_gmt, read_terms
 from deepvelo.tl.graph import velocity_embedding, velocity_graph, velocity_pseudotime
+from deepvelo.tl.markers import markers_by_group
 from deepvelo.tl.multikinetic import multikinetic_score
 from deepvelo.tl.rates import rate_scores, rates_embedding
 from deepvelo.tl.smoothing import smooth_moments, smooth_velocity
+from deepvelo.tl.table_one import TableOne, table_one
 from deepvelo.tl.velocity import velocity
 
 __all__ = [
+    "GeneSets",
     "MannWhitney",
     "ScveloMode",
     "StreamLines",
+    "TableOne",
     "agreement",
     "boundary_correctness",
     "coherence",
@@ -27,15 +34,25 @@ __all__ = [
     "direction_confidence",
     "disagreement",
     "grid_arrows",
+    "is_relevant",
+    "library",
     "mann_whitney",
+    "markers_by_group",
+    "match_genes",
     "multikinetic_score",
+    "over_representation",
     "p_text",
     "rate_scores",
     "rates_embedding",
+    "read_gene_list",
+    "read_gmt",
+    "read_terms",
     "scvelo_velocity",
+    "share_in_sets",
     "smooth_moments",
     "smooth_velocity",
     "stream_lines",
+    "table_one",
     "velocity",
     "velocity_embedding",
     "velocity_graph",

@@ -1,0 +1,215 @@
+"""Gene sets and gene lists from files, and which of their genes the data have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from deepvelo.errors import InputError
+from deepvelo.wording import listed, number
+
+# Genes by the name of their set: a pathway, a term, a cell type.
+GeneSets: TypeAlias = Mapping[str, Sequence[str]]
+
+# "Stat1,0.83": some of Enrichr's libraries weigh their genes.
+_WEIGHT = re.compile(r"\s*,\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?$")
+# What tables call their first column; no gene bears such a name.
+_HEADER = re.compile(r"(?:gene|symbol|name|index)s?|gene[ _.-]?(?:symbol|name|id)s?", re.IGNORECASE)
+_SHOWN = 3  # genes that a message quotes
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneMatch:
+    """Which genes of a list are among those of the data, in the spelling of the data; the others as the list has them."""
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        """Share of the list's genes that the data have, 0 to 1; NaN for an empty list."""
+        n_genes = len(self.matched) + len(self.missing)
+        return len(self.matched) / n_genes if n_genes else float("nan")
+
+
+class GeneIndex:
+    """Finds genes by name whatever the case, so that human ``TMSB10`` finds mouse ``Tmsb10``.
+
+    A gene in the very spelling goes first: where human and mouse cells were counted together, ``ACTB`` finds ``ACTB``
+    and not ``Actb``.
+    """
+
+    def __init__(self, tested: Iterable[str]) -> None:
+        self.genes = tuple(dict.fromkeys(tested))
+        self._exact = frozenset(self.genes)
+        self._by_folded: dict[str, str] = {}
+        for gene in self.genes:
+            self._by_folded.setdefault(gene.casefold(), gene)
+
+    def match(self, genes: Iterable[str]) -> GeneMatch:
+        """Each gene once, in the order of the list; two spellings of one gene count as one."""
+        matched: dict[str, None] = {}
+        missing: dict[str, str] = {}
+        for gene in genes:
+            found = gene if gene in self._exact else self._by_folded.get(gene.casefold())
+            if found is None:
+                missing.setdefault(gene.casefold(), gene)
+            else:
+                matched[found] = None
+        return GeneMatch(matched=tuple(matched), missing=tuple(missing.values()))
+
+
+def match_genes(genes: Iterable[str], tested: Iterable[str], *, what: str = "the gene list") -> GeneMatch:
+    """Which genes of a list the data have, whatever the case of their names.
+
+    Parameters
+    ----------
+    genes
+        Names as the list spells them.
+    tested
+        The genes of the data.
+    what
+        What the list is, for the message.
+
+    Raises
+    ------
+    InputError
+        The data have none of the genes.
+    """
+    index = GeneIndex(tested)
+    match = index.match(genes)
+    require_match(match, index, what=what)
+    return match
+
+
+def require_match(match: GeneMatch, tested: GeneIndex, *, what: str) -> None:
+    """Raise an `InputError` if the data have no gene of a list; see `match_genes`."""
+    if match.matched:
+        return
+    msg = (
+        f"None of the {number(len(match.missing), 'gene')} of {what} ({_quoted(match.missing)}) is among the "
+        f"{len(tested.genes):,} tested ones ({_quoted(tested.genes)}). Use names of the same kind as the data's; "
+        "upper or lower case does not matter."
+    )
+    raise InputError(msg)
+
+
+def read_gmt(path: Path | str) -> dict[str, tuple[str, ...]]:
+    """Gene sets of a GMT file: on each line a name, a description and genes, separated by tabs.
+
+    Weights after a gene (``Stat1,0.83``), as in some of Enrichr's libraries, are left out; a gene that a set repeats
+    counts once. Blank lines are skipped.
+
+    Returns
+    -------
+    Genes by the name of their set, in the order of the file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or holds no set, or a line is no gene set; the message says which line and why.
+    """
+    path = Path(path)
+    sets: dict[str, tuple[str, ...]] = {}
+    first_line: dict[str, int] = {}
+    for n, line in _lines(path):
+        name, genes = _gene_set(path, n, line)
+        if name in sets:
+            raise _malformed(
+                path, n, f"the set '{name}' is on line {first_line[name]} already. Give it another name."
+            )
+        sets[name] = genes
+        first_line[name] = n
+    if not sets:
+        msg = f"{path} holds no gene set. Give a GMT file: on each line a name, a description and genes, separated by tabs."
+        raise InputError(msg)
+    return sets
+
+
+def read_gene_list(path: Path | str) -> tuple[str, ...]:
+    """Genes of a text file, one a line, or of the first column of a table (CSV, TSV).
+
+    Blank lines, what follows a ``#``, repeated genes and a header (``gene``, ``symbol`` and the like) are left out.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or holds no gene.
+    """
+    path = Path(path)
+    cells = [re.split(r"[,;\t]", line, maxsplit=1)[0].strip(" '\"") for line in _entries(path)]
+    genes = dict.fromkeys(cell for n, cell in enumerate(cells) if cell and (n or not _HEADER.fullmatch(cell)))
+    if not genes:
+        msg = f"{path} holds no gene. Give one gene a line, or a table with the genes in its first column."
+        raise InputError(msg)
+    return tuple(genes)
+
+
+def read_terms(path: Path | str) -> tuple[str, ...]:
+    """Terms or keywords of a text file, one a line; blank lines and what follows a ``#`` are left out.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or holds no term.
+    """
+    path = Path(path)
+    terms = tuple(dict.fromkeys(_entries(path)))
+    if not terms:
+        msg = f"{path} holds no term. Give one term or keyword a line."
+        raise InputError(msg)
+    return terms
+
+
+def _gene_set(path: Path, n: int, line: str) -> tuple[str, tuple[str, ...]]:
+    """Name and genes of one line of a GMT file."""
+    if "\t" not in line:
+        raise _malformed(
+            path, n, "it has no tab. Separate the name, the description and the genes by tabs, as GMT does."
+        )
+    name, _, *cells = (cell.strip() for cell in line.split("\t"))
+    genes = [cell for cell in cells if cell]
+    if not name:
+        raise _malformed(path, n, "its first column is empty. Name the set there.")
+    if not genes:
+        raise _malformed(
+            path, n, f"the set '{name}' has no gene after its description. Add genes or remove the line."
+        )
+    if len(genes) == 1 and len(re.split(r"[,;\s]+", genes[0])) > 2:
+        raise _malformed(
+            path, n, f"the genes '{genes[0][:50]}' are not separated by tabs. Put a tab between them."
+        )
+    return name, tuple(dict.fromkeys(_WEIGHT.sub("", gene) for gene in genes))
+
+
+def _malformed(path: Path, n: int, why: str) -> InputError:
+    return InputError(f"{path}, line {n} is no gene set: {why}")
+
+
+def _entries(path: Path) -> Iterator[str]:
+    """Lines with something on them, without comments; an empty first column stays."""
+    for _, line in _lines(path):
+        entry = line.partition("#")[0].strip(" \r")
+        if entry.strip():
+            yield entry
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines that are not blank, with their numbers from 1."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # Excel begins its text files with a mark of UTF-8
+    except UnicodeDecodeError as error:
+        msg = f"{path} is not plain text in UTF-8. Unpack it or save it as text."
+        raise InputError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}. Check the path."
+        raise InputError(msg) from error
+    # not `splitlines`, which also breaks at characters that a name may hold
+    return ((n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip())
+
+
+def _quoted(genes: Sequence[str]) -> str:
+    return listed(genes[:_SHOWN]) + (", …" if len(genes) > _SHOWN else "")

@@ -1,0 +1,81 @@
+"""Marker genes of the data's own groups, where nobody has brought a list."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import TYPE_CHECKING, Final
+
+from deepvelo import checks, keys, matrices
+from deepvelo.errors import InputError
+from deepvelo.wording import listed
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+logger = logging.getLogger(__name__)
+
+MIN_CELLS: Final = 3  # fewer have no rank test worth the name
+_SIGNIFICANT: Final = 0.05
+
+
+def markers_by_group(adata: AnnData, cluster_key: str, *, top: int = 100) -> dict[str, tuple[str, ...]]:
+    """Genes that each group expresses above all other cells, best first.
+
+    Wilcoxon's rank-sum test of scanpy on log-normalised spliced counts, ties corrected; genes count with a
+    Benjamini-Hochberg q below 0.05 and a mean above the others'. The lists come from the same cells as any velocity:
+    they are a common yardstick for several methods, not independent evidence for one.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes with layer ``spliced``, or expression in ``X``; not changed.
+    cluster_key
+        The ``obs`` column with the cells' groups; cells without one are left out.
+    top
+        At most so many genes a group.
+
+    Returns
+    -------
+    Genes by group; groups of fewer than 3 cells are left out, one without markers has none.
+
+    Raises
+    ------
+    InputError
+        There is no such grouping, or fewer than two of its groups have 3 cells.
+    """
+    import scanpy as sc
+    from anndata import AnnData
+
+    checks.require_grouping(adata, cluster_key)
+    groups = adata.obs[cluster_key].astype("category")
+    sizes = groups.value_counts(sort=False)
+    large = [group for group in groups.cat.categories if sizes[group] >= MIN_CELLS]
+    if len(large) < 2:
+        msg = (
+            f"Markers need two groups of at least {MIN_CELLS} cells; '{cluster_key}' has {len(large)} among "
+            f"{len(sizes)}. Choose a coarser grouping."
+        )
+        raise InputError(msg)
+    if len(large) < len(sizes):
+        small = [str(group) for group in groups.cat.categories if group not in large]
+        logger.info("no markers of %s: fewer than %d cells", listed(small), MIN_CELLS)
+
+    grouped = groups.notna().to_numpy()
+    expression = adata.layers.get(keys.SPLICED, adata.X)
+    cells = AnnData(matrices.as_csr(expression[grouped]), obs=groups[grouped].to_frame())
+    cells.var_names = adata.var_names
+    if matrices.is_whole(cells.X):
+        sc.pp.normalize_total(cells)
+        sc.pp.log1p(cells)
+    with warnings.catch_warnings(action="ignore"):  # of pandas, about scanpy's own tables
+        sc.tl.rank_genes_groups(
+            cells, cluster_key, groups=large, method="wilcoxon", tie_correct=True, use_raw=False
+        )
+    markers = {}
+    for group in large:
+        table = sc.get.rank_genes_groups_df(
+            cells, group=group, pval_cutoff=_SIGNIFICANT, log2fc_min=0
+        )  # best score first
+        markers[str(group)] = tuple(table["names"].head(top))
+    return markers

@@ -1,0 +1,124 @@
+"""Gene sets and lists as people save them, whole and broken, and genes found whatever their case."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from deepvelo.errors import InputError
+from deepvelo.tl.gene_sets import GeneIndex, match_genes, read_gene_list, read_gmt, read_terms
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text, *, name="sets.gmt"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write
+
+
+def test_gmt_is_a_name_a_description_and_genes(file):
+    path = file("AXON\thttp://x\tTMSB10\tCPE\n\nCYCLE\t\tMki67\tTop2a\tMki67\t\t\n")
+    assert read_gmt(path) == {"AXON": ("TMSB10", "CPE"), "CYCLE": ("Mki67", "Top2a")}
+
+
+def test_gmt_of_windows_with_weights_as_enrichr_writes_them(file):
+    path = file("\ufeffAXON\t\tSTAT1,0.83\tCPE,1e-3\tHLA-A, 2\r\n")
+    assert read_gmt(path) == {"AXON": ("STAT1", "CPE", "HLA-A")}
+
+
+def test_gmt_need_not_be_called_gmt(file):
+    assert read_gmt(file("A\t\tCpe", name="sets.txt")) == {"A": ("Cpe",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("A\t\tCpe\nB Cpe Actb\n", r"sets\.gmt, line 2 is no gene set: it has no tab"),
+        ("A\t\tCpe\n\nB\tdescription\n", r"line 3 is no gene set: the set 'B' has no gene"),
+        ("A\t\tCpe\nB\tdescription\t\t\n", r"line 2 is no gene set: the set 'B' has no gene"),
+        ("\t\tCpe\n", r"line 1 is no gene set: its first column is empty"),
+        ("A\t\tCpe,Actb,Eomes\n", r"line 1 is no gene set: the genes 'Cpe,Actb,Eomes' are not separated"),
+        ("A\t\tCpe Actb Eomes\n", r"line 1 is no gene set: the genes 'Cpe Actb Eomes' are not separated"),
+        ("A\t\tCpe\nB\t\tCpe\nA\t\tActb\n", r"line 3 is no gene set: the set 'A' is on line 1 already"),
+        ("\n \n", r"sets\.gmt holds no gene set"),
+        ("<html><body>Not found</body></html>", r"line 1 is no gene set: it has no tab"),
+        (b"\x1f\x8b\x08\x00packed", r"sets\.gmt is not plain text in UTF-8"),
+    ],
+)
+def test_malformed_gmt_tells_file_line_and_why(file, text, message):
+    with pytest.raises(InputError, match=message):
+        read_gmt(file(text))
+
+
+@pytest.mark.parametrize("read", [read_gmt, read_gene_list, read_terms])
+def test_a_file_that_is_not_there(tmp_path, read):
+    with pytest.raises(InputError, match=r"nowhere\.gmt cannot be read: No such file.*Check the path"):
+        read(tmp_path / "nowhere.gmt")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tmsb10\nCpe\nEomes\n",
+        "# granule markers\n\nTmsb10  # thymosin\nCpe\n\nEomes\nCpe\n",
+        "gene,score\nTmsb10,3.5\nCpe,2\nEomes,\n",
+        '"Gene Symbol";"score"\n"Tmsb10";"3,5"\n"Cpe";"2"\n"Eomes";"1"\n',
+        "\tmean\nTmsb10\t3.5\nCpe\t2\nEomes\t1\n",  # as pandas writes its index
+        "\ufeffTmsb10\r\nCpe\r\nEomes",
+    ],
+)
+def test_gene_lists_as_people_save_them(file, text):
+    assert read_gene_list(file(text)) == ("Tmsb10", "Cpe", "Eomes")
+
+
+def test_only_the_first_line_can_be_a_header(file):
+    assert read_gene_list(file("Cpe\nGENE\nIndex\n")) == ("Cpe", "GENE", "Index")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n\n", "gene\n", ",1\n,2\n"])
+def test_a_list_without_genes(file, text):
+    with pytest.raises(InputError, match=r"sets\.gmt holds no gene\. Give one gene a line"):
+        read_gene_list(file(text))
+
+
+def test_terms_keep_their_commas(file):
+    path = file("# what matters here\nneuro\naxon guidance, motor\nneuro\n")
+    assert read_terms(path) == ("neuro", "axon guidance, motor")
+    with pytest.raises(InputError, match="holds no term"):
+        read_terms(file("# none\n"))
+
+
+def test_human_names_find_mouse_genes():
+    match = match_genes(["TMSB10", "CPE", "HBB", "C1orf43"], ["Cpe", "Tmsb10", "Actb", "c1ORF43"])
+    assert match.matched == ("Tmsb10", "Cpe", "c1ORF43")
+    assert match.missing == ("HBB",)
+    assert match.share == 0.75
+
+
+def test_a_gene_counts_once_however_often_it_is_spelled():
+    match = match_genes(["TMSB10", "Tmsb10", "HBB", "Hbb"], ["Tmsb10", "Cpe"])
+    assert (match.matched, match.missing, match.share) == (("Tmsb10",), ("HBB",), 0.5)
+
+
+def test_the_very_spelling_goes_first_where_two_species_were_counted():
+    index = GeneIndex(["Actb", "ACTB", "Cpe"])
+    assert index.match(["ACTB"]).matched == ("ACTB",)
+    assert index.match(["Actb"]).matched == ("Actb",)
+    assert index.match(["actb"]).matched == ("Actb",)
+
+
+def test_a_list_with_no_match_shows_both_kinds_of_name():
+    ids = [f"ENSMUSG0000000{n}" for n in range(4)]
+    with pytest.raises(
+        InputError,
+        match=r"None of the 4 genes of the list of factors \('ENSMUSG00000000', .*, …\) is among the 2 tested ones "
+        r"\('Cpe', 'Actb'\)\. Use names of the same kind",
+    ):
+        match_genes(ids, ["Cpe", "Actb"], what="the list of factors")
+    assert math.isnan(GeneIndex(["Cpe"]).match([]).share)
