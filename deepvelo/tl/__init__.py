@@ -17,6 +17,7 @@ from deepvelo.tl.multikinetic import multikinetic_score
 from deepvelo.tl.rates import rate_scores, rates_embedding
 from deepvelo.tl.smoothing import smooth_moments, smooth_velocity
 from deepvelo.tl.table_one import TableOne, table_one
+from deepvelo.tl.trajectory import Trajectory, trajectory
 from deepvelo.tl.velocity import velocity
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "ScveloMode",
     "StreamLines",
     "TableOne",
+    "Trajectory",
     "agreement",
     "boundary_correctness",
     "coherence",
@@ -53,6 +55,7 @@ __all__ = [
     "smooth_velocity",
     "stream_lines",
     "table_one",
+    "trajectory",
     "velocity",
     "velocity_embedding",
     "velocity_graph",

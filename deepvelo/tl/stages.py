@@ -1,0 +1,85 @@
+"""Latent time and pseudotime of cells, in each separate part of the data by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse as sp
+from anndata import AnnData
+
+from deepvelo import keys
+from deepvelo.tl.graph import quiet
+from deepvelo.tl.smoothing import average_over_graph
+
+LEAST_PART = 20  # cells; scVelo's pseudotime takes ten components, and fewer cells have no flow to speak of
+
+
+def large_parts(part: np.ndarray) -> list[np.ndarray]:
+    """Indices of the cells of every part of at least 20, the largest first.
+
+    Parameters
+    ----------
+    part
+        Part of every cell, ``(n_cells,)``, as `deepvelo.tl.flow_time.connected_parts` numbers them.
+    """
+    return [np.flatnonzero(part == label) for label in np.flatnonzero(np.bincount(part) >= LEAST_PART)]
+
+
+def latent_times(adata: AnnData, time: np.ndarray, *, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Times averaged once over the neighbour graph and brought to 0 to 1 in every part; NaN in no part.
+
+    Parameters
+    ----------
+    adata
+        Neighbour graph of the cells.
+    time
+        Of every cell, ``(n_cells,)``, as `deepvelo.tl.flow_time.flow_time` finds it.
+    parts
+        As `large_parts` gives them.
+    """
+    stages = np.full(len(time), np.nan)
+    for cells in parts:
+        stages[cells] = _scaled(average_over_graph(adata[cells], time[cells, None], times=1).ravel())
+    return stages
+
+
+def pseudotimes(
+    adata: AnnData, cosines: sp.csr_matrix, *, parts: Sequence[np.ndarray], starts: Sequence[int]
+) -> np.ndarray:
+    """Velocity pseudotime by scVelo, 0 to 1 in every part; NaN in no part and where a random walk does not settle.
+
+    Parameters
+    ----------
+    cosines
+        Arrows from cell to cell, ``(n_cells, n_cells)``, as in `deepvelo.tl.flow_time`.
+    parts
+        As `large_parts` gives them.
+    starts
+        For each part the index of the cell it begins with, among all cells.
+    """
+    import scvelo as scv
+    from scipy.sparse.linalg import ArpackNoConvergence
+
+    pseudotime = np.full(adata.n_obs, np.nan)
+    for cells, start in zip(parts, starts, strict=True):
+        # scVelo takes the whole graph for that of the cells given, so the part gets a graph of its own.
+        own = adata[cells].copy()
+        arrows = sp.csr_matrix(cosines[cells][:, cells])
+        own.uns[keys.VELOCITY_GRAPH] = sp.csr_matrix(arrows.maximum(0))
+        own.uns[keys.VELOCITY_GRAPH_NEG] = sp.csr_matrix(arrows.minimum(0))
+        try:
+            with quiet():
+                scv.tl.velocity_pseudotime(own, root_key=int(np.searchsorted(cells, start)))
+        except ArpackNoConvergence:
+            continue
+        pseudotime[cells] = _scaled(own.obs[keys.PSEUDOTIME].to_numpy())
+    return pseudotime
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return values
+    low, high = known.min(), known.max()
+    return np.asarray((values - low) / ((high - low) or 1.0), dtype=np.float64)

@@ -1,0 +1,48 @@
+"""First and last groups of edges written out; the edges themselves are tested in test_trajectory.py."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from deepvelo.tl.group_edges import first_group, last_groups
+
+
+def edges(*pairs: str) -> pd.DataFrame:
+    return pd.DataFrame([pair.split(">") for pair in pairs], columns=["source", "target"])
+
+
+def first(table: pd.DataFrame, times: dict[str, float], **sizes: int) -> str:
+    return first_group(table, time=pd.Series(times), sizes=pd.Series(dict.fromkeys(times, 10) | sizes))
+
+
+def test_the_root_is_the_group_nothing_leads_into():
+    assert first(edges("A>B", "B>C"), {"C": 0.0, "B": 0.5, "A": 0.9}) == "A"
+
+
+def test_of_several_the_earliest():
+    assert first(edges("A>C", "B>C"), {"A": 0.2, "B": 0.1, "C": 0.9}) == "B"
+
+
+def test_the_tree_with_most_cells_decides():
+    times = {"A": 0.2, "B": 0.3, "X": 0.0, "Y": 0.1}
+    assert first(edges("A>B", "X>Y"), times, B=30) == "A"
+    assert first(edges("A>B", "X>Y"), times, Y=30) == "X"
+
+
+def test_edges_of_other_parts_do_not_count():
+    assert first(edges("Z>A", "A>B"), {"A": 0.2, "B": 0.3}) == "A"
+
+
+@pytest.mark.parametrize("pairs", [("A>B", "B>A"), ("A>B", "B>C", "C>A")])
+def test_a_ring_begins_with_the_earliest(pairs):
+    assert first(edges(*pairs), {"A": 0.5, "B": 0.1, "C": 0.9}) == "B"
+
+
+def test_without_edges_the_largest_group():
+    assert first(edges("X>Y"), {"A": 0.1, "B": 0.5}, B=11) == "B"
+
+
+def test_last_groups():
+    assert last_groups(edges("A>B", "B>D", "B>C", "X>Y")) == ["C", "D", "Y"]
+    assert last_groups(edges("A>B", "B>A")) == []

@@ -1,0 +1,33 @@
+"""Parts by size and times on a neighbour graph of its own; whole answers are tested in test_trajectory.py."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from anndata import AnnData
+from scipy import sparse
+
+from deepvelo import keys
+from deepvelo.tl.stages import LEAST_PART, large_parts, latent_times
+
+
+def test_large_parts_are_the_first():
+    part = np.repeat([1, 0, 2], [LEAST_PART, LEAST_PART + 5, LEAST_PART - 1])
+    found = large_parts(part)
+    assert [len(cells) for cells in found] == [LEAST_PART + 5, LEAST_PART]
+    assert found[1].tolist() == list(range(LEAST_PART))
+
+
+def test_latent_time_is_averaged_and_scaled_part_by_part():
+    n = 6
+    row = sparse.diags([1.0, 1.0], offsets=[-1, 1], shape=(n, n)).tolil()
+    row[2, 3] = row[3, 2] = 0  # two chains of three cells
+    adata = AnnData(np.zeros((n, 1), dtype=np.float32), obsp={keys.CONNECTIVITIES: row.tocsr()})
+    time = np.array([0.0, 1, 5, 10, 30, 20])
+    found = latent_times(adata, time, parts=[np.array([0, 1, 2]), np.array([3, 4, 5])])
+    # the middle cell becomes the mean of all three, so a peak between two lower cells is levelled
+    assert (found[0], found[2]) == (0, 1)
+    assert 0 < found[1] < 1
+    assert found[3] == 0
+    assert found[5] == pytest.approx(1)
+    assert np.isnan(latent_times(adata, time, parts=[np.array([0, 1, 2])])[3:]).all()
