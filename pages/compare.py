@@ -8,6 +8,7 @@ from app.widgets.compare_controls import controls_view
 from app.widgets.compare_quality import VIEW_KEY, quality_view
 from app.widgets.compare_runs import choose_runs, smoothing_note, smoothing_switch
 from app.widgets.compare_scores import scores_view
+from app.widgets.compare_streams import streams_view
 from app.widgets.empty import stop_on_error
 from app.widgets.live_jobs import live_jobs
 from app.widgets.run_picker import require_run
@@ -15,6 +16,7 @@ from app.widgets.run_picker import require_run
 # Each takes the chosen run, all compared runs with it first, and the smoothing; only the chosen one computes.
 VIEWS = {"Scores": scores_view, "Agreement": agreement_view}
 CHECKS = {"Controls": controls_view, "Quality": quality_view}  # of the chosen run alone
+STREAMS = "Streams"
 
 st.header("Compare")
 base = require_run()
@@ -23,15 +25,17 @@ with st.spinner("Getting ready"):
 with stop_on_error():
     run_ids = choose_runs(base)
     live_jobs()
-    view_box, smooth_box, note_box = st.columns([1.5, 1.5, 2], vertical_alignment="bottom")
+    view_box, smooth_box, note_box = st.columns([2, 1.5, 1.8], vertical_alignment="bottom")
     session.fill_first(VIEW_KEY, "Scores")
     with view_box:
         chosen = st.segmented_control(
-            "View", [*VIEWS, *CHECKS], required=True, key=VIEW_KEY, persist_state="session"
+            "View", [*VIEWS, STREAMS, *CHECKS], required=True, key=VIEW_KEY, persist_state="session"
         )
     view = str(chosen)
     if view in CHECKS:
         CHECKS[view](base)
+    elif view == STREAMS:
+        streams_view(base, run_ids)
     else:
         with smooth_box:
             smooth = smoothing_switch()

@@ -69,8 +69,8 @@ def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
             st.caption(_MAP_WORDS.format(genes=number(n_genes, "gene")))
         with right:
             _region_controls(groups, region)
-            _gene_table(base, run_ids, smooth, agreement, region)
-        portraits_view(base, run_ids)
+            first = _gene_table(base, run_ids, smooth, agreement, region)
+        portraits_view(base, run_ids, first=first)
 
 
 def cell_agreement(run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]:
@@ -173,15 +173,15 @@ def _region_controls(groups: list[str], region: list[int]) -> None:
 
 def _gene_table(
     base: Run, run_ids: RunIds, smooth: int | None, agreement: pd.Series, region: list[int]
-) -> None:
-    """What makes the methods disagree in the region; a click on a row chooses the gene."""
+) -> str | None:
+    """What makes the methods disagree in the region; a click on a row chooses the gene. Returns the first of them."""
     cells = base.obs.index[region]
     mean = agreement[cells.intersection(agreement.index)].mean() if region else agreement.mean()
     if np.isnan(mean):
         st.info(
             "In no cell of this region do two methods move. Choose another region.", icon=":material/info:"
         )
-        return
+        return None
     groups, _ = groups_and_colors(base)
     shares, pairs = disagreement(run_ids, smooth, tuple(cells) if region else None)
     where = _region_in_words([groups[cell] for cell in region]) if region else "All cells"
@@ -209,6 +209,10 @@ def _gene_table(
         table, hide_index=True, height=HEIGHT - 150, key=GENES_KEY, on_select=lambda: _pick(genes),
         selection_mode="single-row", column_config=columns, alt="Genes by their share of the disagreement",
     )  # fmt: skip
+    st.caption(
+        "Numbers: how much of each method's direction the gene is. Equal signs disagree where it rules one alone."
+    )
+    return genes[0] if genes else None
 
 
 def _region_in_words(groups: list[str]) -> str:

@@ -13,11 +13,11 @@ from deepvelo.wording import decimal
 
 _TITLES = {
     "run": "This run",
-    "mean": "At rest, mean",
+    "mean": "At rest",
     "sd": "± sd",
     "lowest": "Lowest",
     "highest": "Highest",
-    "as_high": "As high as the run",
+    "as_high": "As high",
 }
 
 
@@ -34,19 +34,23 @@ def at_rest_part(base: Run) -> None:
     if not done:
         return
     table = controls.at_rest(base, [run_id for _, run_id in done])
-    scores, words = st.columns([1.5, 1], gap="medium")
+    scores, words = st.columns([2.2, 1], gap="medium")
     with scores:
         st.dataframe(
             _shown(table),
             column_config={
-                "Score": st.column_config.TextColumn(width=300),
-                **{title: st.column_config.TextColumn(alignment="right") for title in _TITLES.values()},
+                "Score": st.column_config.TextColumn(width=270),
+                **{
+                    title: st.column_config.TextColumn(alignment="right", width=75)
+                    for title in _TITLES.values()
+                },
             },
             alt="Scores of the run and of cells at rest",
         )
         st.caption(AT_REST_NOTE)
     with words:
-        st.markdown("\n".join(f"- {escape(sentence)}" for sentence in beyond_rest(table)))
+        for sentence in beyond_rest(table):
+            st.markdown(escape(sentence))
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:

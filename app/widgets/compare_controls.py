@@ -10,7 +10,7 @@ from app import comparison, controls, session
 from app.widgets import charts
 from app.widgets.compare_at_rest import at_rest_part
 from app.widgets.compare_sweep import sweep_part
-from app.widgets.compare_table import BEST, COLUMNS, marked
+from app.widgets.compare_table import COLUMNS, marked
 from app.widgets.control_fits import offer
 from app.widgets.empty import error_in_words
 from app.widgets.phase_charts import groups_and_colors
@@ -47,6 +47,7 @@ def controls_view(base: Run) -> None:
 
 def _shuffled(base: Run) -> None:
     from deepvelo.controls import SIGNAL_DEFINITION, control_plan
+    from deepvelo.gate import signal_in_words
 
     st.markdown(
         "**Do the counts of single cells decide anything?** Unspliced counts are shuffled among the cells of each "
@@ -67,6 +68,7 @@ def _shuffled(base: Run) -> None:
         with st.container(border=True):
             st.metric("Signal, 0 to 1", f"{value:.2f}")
             st.progress(value)
+            st.markdown(signal_in_words(value))
             st.caption(SIGNAL_DEFINITION)
         figure = score_histogram(
             {names[name]: cells["consistency"].to_numpy() for name, cells in found.cells.items()},
@@ -82,7 +84,7 @@ def _control_table(table: pd.DataFrame) -> None:
     """The run beside its control: the same scores as those of the methods."""
     columns = [column for column in _CONTROL_COLUMNS if column in table and table[column].notna().any()]
     edges = [column for column in table if column.partition(":")[0] in columns and ":" in column]
-    shown = marked(table[columns + edges]).T
+    shown = marked(table[columns + edges], unranked=columns + edges).T  # a control is no rival
     shown.index = pd.Index(
         [COLUMNS[column].title for column in columns]
         + [f"{edge.partition(': ')[2]}, {_SPACES[edge.partition(':')[0]]}" for edge in edges],
@@ -95,7 +97,7 @@ def _control_table(table: pd.DataFrame) -> None:
         width="content",
     )
     st.caption(
-        f"{BEST} marks the better one. Consistency as high in the control as in the run is smoothing, not movement. "
+        "Consistency as high in the control as in the run is smoothing, not movement. "
         "A boundary score of the control that is not near 0 comes from what the groups have on average, which the "
         'shuffling keeps, or from the embedding; "Cells at rest" says what a fit to no movement at all can reach.'
     )

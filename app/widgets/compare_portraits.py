@@ -29,7 +29,7 @@ _LINEAGE = ("Neuroblast", "Granule immature", "Granule mature")
 _BESIDE = "Endothelial"
 
 
-def portraits_view(base: Run, run_ids: RunIds) -> None:
+def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> None:
     """Choices of gene and cell types, a panel a method, and a table of where the arrows lead.
 
     Raises
@@ -40,7 +40,7 @@ def portraits_view(base: Run, run_ids: RunIds) -> None:
     names, colors = groups_and_colors(base)
     gene_box, types_box, zoom_box = st.columns([1, 2.4, 1.6], vertical_alignment="bottom")
     with gene_box:
-        gene = gene_picker(base)
+        gene = gene_picker(base, first=first)
     shown = types_box.multiselect(
         "Cell types", list(colors), default=preset_groups(list(colors)), placeholder="All cell types",
         key="compare.types", persist_state="session", help="Cells of other types turn grey and get no arrows.",
@@ -49,7 +49,7 @@ def portraits_view(base: Run, run_ids: RunIds) -> None:
         "Zoom window on", shown or list(colors), placeholder="No zoom window",
         key="compare.window", persist_state="session", help="A second row of panels, around these cell types alone.",
     )  # fmt: skip
-    matched = comparison.matched(run_ids, 0)
+    matched = comparison.matched(run_ids, None)
     cells = matched.reference.obs_names
     groups = np.array(names)[base.obs.index.get_indexer(cells)]
     runs = dict(zip(comparison.names(run_ids), map(cached.open_run, run_ids), strict=True))
@@ -88,7 +88,7 @@ def _heading_table(folder: Path, run_ids: RunIds, sources: tuple[str, ...]) -> p
     from deepvelo.compare.reference import arrows_from_velocity
     from deepvelo.tl.heading import headings
 
-    matched = comparison.matched(run_ids, 0)
+    matched = comparison.matched(run_ids, None)
     reference, basis = matched.reference, str(matched.basis)
     found = {}
     for name, velocity in matched.velocities.items():

@@ -71,6 +71,7 @@ def _batch_box(base: Run) -> str | None:
         if name not in _NO_BATCHES
         and groups_cells(base.obs[name])
         and base.obs[name].nunique() <= MOST_BATCHES
+        and name != base.info.cluster_key
     ]
     return st.selectbox(
         "Batch column", columns, index=None, placeholder="None named" if columns else "No column with few values",

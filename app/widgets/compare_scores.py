@@ -13,6 +13,7 @@ from app.comparison import RunIds
 from app.widgets import charts
 from app.widgets.compare_table import COLUMNS, better_in_words, marked, meaning
 from app.widgets.empty import error_in_words, stop_on_error
+from app.widgets.signal import quality_line
 from app.widgets.text import escape
 from deepvelo.io.runs import Run
 from deepvelo.pl.score_histograms import score_histogram
@@ -44,13 +45,14 @@ def scores_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
         edges = _edges(base, groups)
         found = comparison.compared(run_ids, smooth, edges)
     colors = comparison.colors(run_ids)
+    quality_line(base)
     _table(found)
     for box, score in zip(st.columns(2, gap="medium"), ("consistency", "consistency_celltype"), strict=True):
         with box:
             _histogram(found, score, colors)
     _boundaries(found)
     _tests(found)
-    _downloads(found)
+    _downloads(found, run_ids)
 
 
 def _edges(base: Run, groups: list[str]) -> list[Edge]:
@@ -138,10 +140,15 @@ def _histogram(found: Comparison, score: str, colors: dict[str, str]) -> None:
 
 def _tests(found: Comparison) -> None:
     """Every pair of methods: how often a cell of one beats one of the other."""
-    from deepvelo.compare import EFFECT_NOTE
+    from deepvelo.compare import EFFECT_NOTE, SMOOTHNESS
 
     st.markdown("**How large is the difference?** Mann-Whitney U test of every two methods, cell by cell")
-    tested = [score for score in TITLES if score in set(found.tests["score"])]
+    ranked = set(found.tests["score"]) - (set() if found.equally_smooth else set(SMOOTHNESS))
+    tested = [score for score in TITLES if score in ranked]
+    if not found.equally_smooth:
+        st.caption(
+            "Consistency and coherence are tested at equal smoothing only: choose 0, 1 or 2 times above."
+        )
     if not tested:
         st.caption("Nothing to test: it takes two methods with scores.")
         return
@@ -161,7 +168,10 @@ def _tests(found: Comparison) -> None:
         },
         alt=f"Tests of {TITLES[score]}",
     )
-    note.caption(f"{EFFECT_NOTE} Cells of one tissue are not independent, which p ignores.")
+    note.caption(
+        f"{EFFECT_NOTE} Cells of one tissue are not independent, which p ignores. Boundaries are pooled here cell by "
+        "cell; the table above is the mean of the boundaries, each counting the same."
+    )
 
 
 def _test_in_words(test: dict[str, float | str]) -> dict[str, str]:
@@ -207,14 +217,19 @@ def _boundaries(found: Comparison) -> None:
     )
 
 
-def _downloads(found: Comparison) -> None:
+def _downloads(found: Comparison, run_ids: RunIds) -> None:
     from deepvelo.compare import to_csv, to_json
 
+    runs = {
+        name: {"run": info.run_id, "data": info.data_name, "fit": info.name, "created": info.created}
+        for name, info in zip(comparison.names(run_ids), comparison.infos(run_ids), strict=True)
+    }
+    name = "comparison_as_fitted" if found.smooth is None else f"comparison_averaged_{found.smooth}"
     with st.container(horizontal=True):
-        for title, text, name, mime in (
-            ("Comparison as JSON", to_json(found), "comparison.json", "application/json"),
-            ("Table as CSV", to_csv(found), "comparison.csv", "text/csv"),
+        for title, text, file, mime in (
+            ("Comparison as JSON", to_json(found, runs=runs), f"{name}.json", "application/json"),
+            ("Table as CSV", to_csv(found), f"{name}.csv", "text/csv"),
         ):
             st.download_button(
-                title, text, file_name=name, mime=mime, on_click="ignore", icon=":material/download:"
+                title, text, file_name=file, mime=mime, on_click="ignore", icon=":material/download:"
             )

@@ -27,9 +27,9 @@ class Column(NamedTuple):
 
 _MEDIAN, _MEAN = "median over the cells, at most 1", "mean of the chosen boundaries, -1 to 1"
 COLUMNS = {
-    "consistency_median": Column("Consistency", note=_MEDIAN),
-    "consistency_celltype_median": Column("Within cell type", note=_MEDIAN),
-    "coherence_median": Column("Coherence", note=_MEDIAN),
+    "consistency_median": Column("Consistency, median", note=_MEDIAN),
+    "consistency_celltype_median": Column("Within type, median", note=_MEDIAN),
+    "coherence_median": Column("Coherence, median", note=_MEDIAN),
     "boundary_embedding": Column("Boundary (embedding)", note=_MEAN),
     "boundary_genes": Column("Boundary (genes)", note=_MEAN),
     "n_velocity_genes": Column("Velocity genes", decimals=0, sign=0, note="more is not better"),
@@ -72,7 +72,9 @@ def better_in_words(table: pd.DataFrame, *, unranked: Collection[str] = ()) -> s
     values = _comparable(table, unranked)
     others = {
         str(name): [
-            _of(column).title for column in values if values.loc[name, column] > values.loc[first, column]
+            _of(column).title.partition(",")[0]
+            for column in values
+            if values.loc[name, column] > values.loc[first, column]
         ]
         for name in table.index[1:]
     }
@@ -93,9 +95,16 @@ def _text(value: float, *, decimals: int, best: bool) -> str:
 
 
 def _best(table: pd.DataFrame, unranked: Collection[str]) -> pd.DataFrame:
-    """Whether each value is the best of its column, as rounded; nothing is best where it stands alone."""
+    """Whether each value is the best of its column, as rounded.
+
+    Nothing is best where it stands alone, nor at a boundary that the arrows do not cross.
+    """
     values = _comparable(table, unranked)
-    return values.eq(values.max()) & (values.notna().sum() > 1)
+    best = values.eq(values.max()) & (values.notna().sum() > 1)
+    for column in values:
+        if str(column).startswith("boundary"):  # the least wrong of arrows that all point away is not good
+            best[column] &= values[column] > 0
+    return best
 
 
 def _comparable(table: pd.DataFrame, unranked: Collection[str]) -> pd.DataFrame:

@@ -10,8 +10,8 @@ from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 
 
-def gene_picker(run: Run, *, label: str = "Gene") -> str:
-    """Searchable box of the run's genes; returns the chosen one.
+def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> str:
+    """Searchable box of the run's genes; returns the chosen one, or ``first`` while none is.
 
     A gene of the URL that the run does not have is named, with the nearest names, and the first gene of
     the list is shown in its place.
@@ -24,7 +24,7 @@ def gene_picker(run: Run, *, label: str = "Gene") -> str:
         except InputError as error:
             st.error(str(error))
             chosen = None
-    shown = chosen or genes[0]
+    shown = chosen or first or genes[0]
     st.selectbox(label, genes, **session.linked("gene", shown), placeholder="Search by name")
     return shown
 

@@ -45,7 +45,7 @@ def parse_edges(texts: Iterable[str], *, groups: Sequence[str]) -> list[Edge]:
         for part in filter(str.strip, parts):
             names = [name.strip() for name in part.split(">")]
             if len(names) != 2 or not all(names):
-                msg = f"An edge is written 'source > target'. Got {part.strip()!r}. Write one '>' between two groups."
+                msg = f"A boundary is written 'source > target'. Got {part.strip()!r}. Write one '>' between two groups."
                 raise InputError(msg)
             edges.append((names[0], names[1]))
     require_edges(edges, groups=groups)
@@ -60,5 +60,5 @@ def require_edges(edges: Iterable[Edge], *, groups: Sequence[str]) -> None:
             msg = f"There is no group {listed(unknown)}. Found {listed(groups)}. Choose source and target among them."
             raise InputError(msg)
         if source == target:
-            msg = f"An edge leads from one group to another. Got '{source}' twice. Choose another target."
+            msg = f"A boundary leads from one group to another. Got '{source}' twice. Choose another target."
             raise InputError(msg)

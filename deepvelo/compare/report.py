@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,11 @@ from deepvelo.errors import InputError
 from deepvelo.io.write import require_writable
 
 
-def to_json(comparison: Comparison) -> str:
-    """Everything but the scores of single cells; what is not defined is null."""
+def to_json(comparison: Comparison, *, runs: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """Everything but the scores of single cells; what is not defined is null.
+
+    ``runs`` says by method where its result comes from, such as run, data and settings in words.
+    """
     facts = comparison.facts.drop(columns=comparison.table.columns, errors="ignore")
     contents = {
         "program": f"deepvelo-explorer {version('deepvelo-explorer')}",
@@ -26,6 +30,7 @@ def to_json(comparison: Comparison) -> str:
         "basis": comparison.basis,
         "edges": [edge_name(edge) for edge in comparison.edges],
         "smooth": "as fitted" if comparison.smooth is None else comparison.smooth,
+        "runs": dict(runs or {}),
         "methods": _records(comparison.table.join(facts).reset_index()),
         "tests": _records(comparison.tests),
         "agreement": {

@@ -14,6 +14,7 @@ from deepvelo import keys, tl
 from deepvelo.compare.edges import Edge, default_edges, edge_name, require_edges
 from deepvelo.compare.match import Matched
 from deepvelo.compare.reference import arrows_from_velocity
+from deepvelo.wording import number
 
 SMOOTHING_NOTE: Final = (
     "Consistency and coherence rise with every averaging over the graph, for any method and for any tissue, moving or "
@@ -36,6 +37,7 @@ SCORES: Final[dict[str, str]] = {
     "seconds": "time of the fit, without preparation",
     "peak_memory_mb": "most memory held while the run was made, in MB",
 }
+FEW_CELLS: Final = 5  # a boundary score of fewer source cells is said to rest on them
 SMOOTHNESS: Final = (CONSISTENCY, CELLTYPE, COHERENCE)
 """Scores that rise with every averaging over the graph."""
 _BOUNDARIES = (IN_EMBEDDING, IN_GENES)
@@ -226,6 +228,13 @@ def _warnings(
             np.isnan(scores[f"{IN_GENES}: {edge_name(edge)}"]).all() for scores in by_edge.values()
         ):
             yield f"The boundary {edge_name(edge)} has no score: no cell of the one has a neighbour in the other."
+        elif by_edge:
+            scored = max(np.isfinite(s[f"{IN_GENES}: {edge_name(edge)}"]).sum() for s in by_edge.values())
+            if scored < FEW_CELLS:
+                yield (
+                    f"The boundary {edge_name(edge)} rests on {number(int(scored), 'cell')}: read no score of it, nor "
+                    "the mean that it is part of."
+                )
 
 
 def _mean(values: np.ndarray | None) -> float:

@@ -21,8 +21,8 @@ AT_REST_NOTE: Final = (
     "score there is near 0 only on average, and single fits lie far to either side."
 )
 CONSISTENCY_ROWS: Final = {
-    keys.CONSISTENCY: "consistency",
-    keys.CONSISTENCY_CELLTYPE: "consistency within cell types",
+    keys.CONSISTENCY: "consistency, mean",
+    keys.CONSISTENCY_CELLTYPE: "consistency within cell types, mean",
 }
 
 
@@ -38,7 +38,7 @@ def scores_of_run(adata: AnnData, *, edges: Sequence[Edge], cluster_key: str, ba
 
     Returns
     -------
-    ``consistency``, ``consistency within cell types``, then ``A > B, embedding`` and ``A > B, genes`` for every edge;
+    ``consistency, mean``, ``consistency within cell types, mean``, then ``A > B, embedding`` and ``A > B, genes`` for every edge;
     NaN where a score is not defined.
     """
     groups = adata.obs[cluster_key].astype(str).to_numpy()
@@ -89,15 +89,22 @@ def at_rest_table(run: pd.Series, at_rest: Sequence[pd.Series]) -> pd.DataFrame:
 
 
 def beyond_rest(table: pd.DataFrame) -> list[str]:
-    """One sentence a score of `at_rest_table`: whether cells at rest come as far."""
+    """What `at_rest_table` says: how many scores cells at rest never reach, then a sentence for each of those."""
     known = table[table["run"].notna() & (table["n"] > 0)]
-    return [_sentence(str(score), row) for score, row in known.iterrows()]
+    beyond = known[known["as_high"] == 0]
+    if known.empty:
+        return []
+    if beyond.empty:
+        first = f"Cells at rest reach {_all_of(len(known))}: none of them proves that cells move."
+    else:
+        first = f"Cells at rest do not reach {len(beyond)} of {number(len(known), 'score')}; the others prove no movement."
+    return [first, *(_sentence(str(score), row) for score, row in beyond.iterrows())]
+
+
+def _all_of(n_scores: int) -> str:
+    return "this score" if n_scores == 1 else f"each of these {n_scores} scores in some fit"
 
 
 def _sentence(score: str, row: pd.Series) -> str:
-    run, lowest, highest = (decimal(row[name], 2) for name in ("run", "lowest", "highest"))
-    n_fits, as_high = int(row["n"]), int(row["as_high"])
-    found = f"{score}: {run}; cells at rest {lowest} to {highest}"
-    if as_high:
-        return f"{found}, as high in {as_high} of {number(n_fits, 'fit')}, so this score alone proves no movement."
-    return f"{found}, never as high in {number(n_fits, 'fit')}."
+    run, highest = (decimal(row[name], 2) for name in ("run", "highest"))
+    return f"{score}: {run}; cells at rest at most {highest} in {number(int(row['n']), 'fit')}."

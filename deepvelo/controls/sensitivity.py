@@ -133,8 +133,13 @@ def _on_directions(sweep: pd.DataFrame) -> str:
     worst, lowest = known[TURNED].idxmax(), known[AGREEMENT].idxmin()
     turned = known.loc[worst, TURNED]
     verdict = "survive" if turned < FEW_TURNED else "do not survive everywhere"
+    how_many = (
+        f"at worst {turned:.0%} of the cells turn round, with {worst}"
+        if turned
+        else f"no cell turns round in {number(len(known), 'run')}"
+    )
     return (
-        f"Directions: {verdict}; at worst {turned:.0%} of the cells turn round, with {worst}. The mean cosine with the "
+        f"Directions: {verdict}; {how_many}. The mean cosine with the "
         f"base run is lowest with {lowest}, {known.loc[lowest, AGREEMENT]:.2f}."
     )
 

@@ -36,7 +36,8 @@ def better_than_control(adata: AnnData, control: Control | None) -> GateFinding:
         "why": (
             "Arrows averaged over a graph are smooth whether cells move or not, so consistency does not decide; the "
             f"signal does. Simulated tissue at rest stays below {NO_SIGNAL:g}; at {WEAK_SIGNAL:g} half of what could go "
-            "beyond chance does. Few cells, shallow counts and finely cut groups lower it."
+            "beyond chance does. Few cells, shallow counts and finely cut groups lower it: more cells or coarser groups "
+            "can settle it, else do not read the arrows within groups."
         ),
     }
     if control is None:
@@ -50,6 +51,15 @@ def better_than_control(adata: AnnData, control: Control | None) -> GateFinding:
         f"a cell of the run beats one of the control in {effect:.0%} of pairs."
     )
     return GateFinding(level=graded(signal, amber=WEAK_SIGNAL, red=NO_SIGNAL), evidence=evidence, **finding)
+
+
+def signal_in_words(signal: float) -> str:
+    """What a signal score says of the run, at the gate's thresholds."""
+    if signal < NO_SIGNAL:
+        return "As good as none: the arrows do not rest on the counts of single cells."
+    if signal < WEAK_SIGNAL:
+        return "Weak: the counts of single cells support the arrows in part."
+    return "The counts of single cells support the arrows beyond chance."
 
 
 def not_static(adata: AnnData) -> GateFinding:

@@ -17,7 +17,7 @@ from deepvelo.compare import SMOOTHING_NOTE
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.pl import theme
-from tests.compared import copy_as, save_ring
+from tests.compared import copy_as
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "compare.py"
 GRANULE = ["Neuroblast > Granule immature", "Granule immature > Granule mature"]
@@ -25,11 +25,9 @@ MODES = ["steady_state", "stochastic", "dynamical"]
 
 
 @pytest.fixture
-def base(saved_run, server) -> str:
+def base(ring_run) -> str:
     """A run of ours whose cells all move alike, alone in the store."""
-    run_id = save_ring(cached.open_run(saved_run))
-    cached.delete_run(saved_run)
-    return run_id
+    return ring_run.info.run_id
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -93,11 +94,12 @@ def test_a_finished_control_a_sweep_and_another_method_are_taken(opened, run):
         assert found[title] == "Red"
 
 
-def test_a_batch_column_can_be_named(opened):
+def test_a_batch_column_can_be_named(opened, run):
+    run.obs["sample"] = pd.Categorical(["one", "two"] * 20)
     page = opened("compare")
     box = next(box for box in page.selectbox if box.label == "Batch column")
-    assert box.options == ["clusters"]
-    fine(box.select("clusters").run())
+    assert box.options == ["sample"]  # the groups themselves are no batches
+    fine(box.select("sample").run())
     assert findings(page)["Batches"] != "Not checked"
 
 

@@ -41,8 +41,8 @@ def scores(direction: float) -> pd.Series:
 def test_scores_are_means_over_the_cells():
     assert scores(1.0).to_dict() == pytest.approx(
         {
-            "consistency": 0.9,
-            "consistency within cell types": 0.5,
+            "consistency, mean": 0.9,
+            "consistency within cell types, mean": 0.5,
             "A > B, embedding": np.sqrt(0.5),
             "A > B, genes": 1,
         }
@@ -66,13 +66,16 @@ def test_a_score_that_a_control_lacks_counts_for_the_others_alone():
     assert table.loc["A > B, genes", ["as_high", "n"]].tolist() == [0, 1]
     assert np.isnan(table.loc["A > B, genes", "sd"])
     alone = at_rest_table(scores(1.0), [without])
-    assert not any(sentence.startswith("A > B, genes") for sentence in beyond_rest(alone))
+    assert beyond_rest(alone)[0] == "Cells at rest do not reach 1 of 3 scores; the others prove no movement."
+    assert beyond_rest(alone.iloc[:0]) == []
 
 
-def test_it_is_said_whether_cells_at_rest_come_as_far():
-    consistency, _, embedding, genes = beyond_rest(at_rest_table(scores(1.0), [scores(-1.0)] * 4))
-    assert consistency == (
-        "consistency: 0.90; cells at rest 0.90 to 0.90, as high in 4 of 4 fits, so this score alone proves no movement."
-    )
-    assert genes == "A > B, genes: 1.00; cells at rest −1.00 to −1.00, never as high in 4 fits."
-    assert embedding.startswith("A > B, embedding: 0.71; cells at rest −0.71 to −0.71")
+def test_it_is_said_which_scores_cells_at_rest_do_not_reach():
+    assert beyond_rest(at_rest_table(scores(1.0), [scores(-1.0)] * 4)) == [
+        "Cells at rest do not reach 2 of 4 scores; the others prove no movement.",
+        "A > B, embedding: 0.71; cells at rest at most −0.71 in 4 fits.",
+        "A > B, genes: 1.00; cells at rest at most −1.00 in 4 fits.",
+    ]
+    assert beyond_rest(at_rest_table(scores(1.0), [scores(1.0)])) == [
+        "Cells at rest reach each of these 4 scores in some fit: none of them proves that cells move."
+    ]

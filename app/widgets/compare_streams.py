@@ -1,0 +1,40 @@
+"""The compared runs' streams on the same cells, each as it was fitted."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import cached, comparison
+from app.comparison import RunIds
+from app.widgets import charts
+from app.widgets.gene_picker import ranked_genes
+from app.widgets.text import escape
+from app.widgets.velocity_chart import NOT_SPEED, View, velocity_figure
+from deepvelo import keys
+from deepvelo.io.runs import Run
+
+N_COLUMNS = 2
+HEIGHT = 460
+
+
+def streams_view(base: Run, run_ids: RunIds) -> None:
+    """One picture a run, on the embedding of the chosen one; a run without it says so in its place."""
+    names = comparison.names(run_ids)
+    basis = base.info.basis
+    view = View(
+        basis=basis, kind="Stream", color=base.info.cluster_key, gene=ranked_genes(base)[0], density=1.0, smooth=0.5
+    )  # fmt: skip
+    for first in range(0, len(names), N_COLUMNS):
+        boxes = st.columns(N_COLUMNS, gap="medium")
+        for box, name, run_id in zip(
+            boxes, names[first : first + N_COLUMNS], run_ids[first : first + N_COLUMNS], strict=False
+        ):
+            with box:
+                st.markdown(f"**{escape(name)}**")
+                run = cached.open_run(run_id)
+                if keys.embedding(basis) not in run.obsm or base.info.cluster_key not in run.obs:
+                    st.info(f"This run has no embedding {basis} or no groups {base.info.cluster_key}.")
+                    continue
+                figure = velocity_figure(run, view).update_layout(height=HEIGHT, showlegend=False)
+                charts.show(figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}")
+    st.caption(f"Each run's own arrows, as fitted. {NOT_SPEED} Methods that draw the same can all be wrong.")
