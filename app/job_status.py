@@ -9,6 +9,7 @@ from typing import Any, Literal
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.io.run import Purpose
+from deepvelo.lineages import LineageSettings
 from deepvelo.result import Progress
 from deepvelo.task import Job
 
@@ -45,6 +46,8 @@ class JobStatus:
     purpose: Purpose = "fit"
     base: str = ""
     """Both as in `deepvelo.io.runs.RunInfo`."""
+    lineages: LineageSettings | None = None
+    """As in `deepvelo.task.Job`."""
     ended: float | None = None
     """Seconds since 1970."""
 
@@ -52,6 +55,11 @@ class JobStatus:
     def active(self) -> bool:
         """Waiting or at work."""
         return self.state in ("queued", "running")
+
+    @property
+    def belongs_to_run(self) -> bool:
+        """A check or an analysis of a run, which is told of with that run; not a fit of its own."""
+        return self.purpose != "fit" or self.lineages is not None
 
 
 def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
@@ -96,6 +104,7 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
         basis=job.basis,
         purpose=job.purpose,
         base=job.base,
+        lineages=job.lineages,
         ended=ended,
     )
 

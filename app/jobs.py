@@ -28,6 +28,7 @@ from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.run import Purpose
+from deepvelo.lineages import LineageSettings
 from deepvelo.task import DIED, Job, Runner, run_job, state_topic
 
 __all__ = ["JobStatus", "Jobs", "State"]
@@ -83,8 +84,9 @@ class Jobs:
         name: str = "",
         purpose: Purpose = "fit",
         base: str = "",
+        lineages: LineageSettings | None = None,
     ) -> str:
-        """Queue a fit and return its id; ``purpose`` and ``base`` as in `deepvelo.io.runs.RunInfo`.
+        """Queue a fit and return its id; ``purpose``, ``base`` and ``lineages`` as in `deepvelo.task.Job`.
 
         Raises
         ------
@@ -102,6 +104,7 @@ class Jobs:
             store_folder=self._store_folder,
             purpose=purpose,
             base=base,
+            lineages=lineages,
         )
         with self._asking() as client:
             # packed once more: what a worker cannot import then fails this job, not its connection

@@ -27,6 +27,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
         ("phase_portraits", "Phase portraits", ":material/scatter_plot:"),
         ("kinetic_rates", "Kinetic rates", ":material/speed:"),
         ("compare", "Compare", ":material/balance:"),
+        ("lineages", "Lineages", ":material/account_tree:"),
     ],
 }
 

@@ -21,10 +21,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from deepvelo import config, keys
+from deepvelo.commands.evaluate import evaluate
+from deepvelo.commands.lineages import lineages
 from deepvelo.config import Device, Method, Preset
 from deepvelo.datasets.tissue import Kind
 from deepvelo.errors import InputError
-from deepvelo.evaluate import evaluate
 from deepvelo.result import STEP_NAMES, step_in_words
 from deepvelo.result import Progress as RunProgress
 
@@ -161,6 +162,7 @@ def simulate(
 
 
 cli.command()(evaluate)
+cli.command()(lineages)
 
 
 @cli.command()

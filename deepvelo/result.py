@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from deepvelo.config import Settings
 
-Step = Literal["prepare", "train", "graph", "embed", "scores", "rates"]
+Step = Literal["prepare", "train", "graph", "embed", "scores", "rates", "trajectory", "fates", "drivers"]
 Unit = Literal["epoch", "gene"]
 
 # What each step is called where people read it.
@@ -24,6 +24,9 @@ STEP_NAMES: dict[Step, str] = {
     "embed": "Arrows on the embedding",
     "scores": "Scores",
     "rates": "Maps of the rates",
+    "trajectory": "Trajectory",
+    "fates": "Fates",
+    "drivers": "Driver genes",
 }
 
 

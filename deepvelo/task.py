@@ -1,4 +1,4 @@
-"""One fit as a task on a Dask worker: load, fit, store, and say how it goes.
+"""One fit, or the analysis of one, as a task on a Dask worker: load, compute, store, and say how it goes.
 
 What happens is told as events on the scheduler, so whoever asks, the server that started the job or one
 started later, reads the same story. Start and end have a topic of their own (`state_topic`): a scheduler
@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.io.runs import RunStore
+from deepvelo.result import Progress
 
 if TYPE_CHECKING:
     from deepvelo.config import Settings
     from deepvelo.datasets.source import DataSource
     from deepvelo.io.run import Purpose
-    from deepvelo.result import Progress, Result
+    from deepvelo.lineages import LineageSettings, Stage
+    from deepvelo.result import Result
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ class Job:
     purpose: Purpose = "fit"
     base: str = ""
     """Both as in `deepvelo.io.runs.RunInfo`."""
+    lineages: LineageSettings | None = None
+    """Instead of fitting, find the lineages of run ``base`` and store them beside it."""
 
 
 def state_topic(job_id: str) -> str:
@@ -84,7 +88,10 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
     tell(event="started", worker=worker.address)
     report = Reporter(tell, cancelled=Event(job.job_id).is_set)
     try:
-        run_id = _fit(job, runner, report)
+        if job.lineages is None:
+            run_id = _fit(job, runner, report)
+        else:
+            run_id = _find_lineages(job, job.lineages, report)
     except CancelledError:
         tell(event="cancelled")
     except InputError as error:
@@ -135,6 +142,18 @@ def _fit(job: Job, runner: Runner | None, report: Reporter) -> str:
         purpose=job.purpose,
         base=job.base,
     )
+
+
+def _find_lineages(job: Job, settings: LineageSettings, report: Reporter) -> str:
+    from deepvelo import lineages
+
+    run = RunStore(job.store_folder).open(job.base)
+
+    def on_stage(stage: Stage) -> None:
+        report(Progress(step=stage))
+
+    lineages.save(lineages.analyse(run.to_adata(), settings, on_stage=on_stage), run.folder)
+    return job.base
 
 
 class Reporter:

@@ -87,6 +87,15 @@ def form(page: Page) -> None:
     expect(page.get_by_test_id("stDataFrame")).to_be_visible(timeout=MILLISECONDS)
 
 
+def lineages(page: Page) -> None:
+    """The sample's lineages, found first where nobody has yet."""
+    find = page.get_by_role("button", name="Find lineages")
+    expect(find.or_(page.locator(".js-plotly-plot")).first).to_be_visible(timeout=MILLISECONDS)
+    if find.is_visible():
+        find.click()
+    figures(2)(page)
+
+
 PAGES: dict[str, Callable[[Page], None]] = {
     "data": figures(1),
     "train": form,
@@ -94,6 +103,7 @@ PAGES: dict[str, Callable[[Page], None]] = {
     "phase_portraits": figures(2),
     "kinetic_rates": figures(2),
     "compare": figures(2),
+    "lineages": lineages,
 }
 
 

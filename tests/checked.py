@@ -13,13 +13,11 @@ from deepvelo.controls import at_rest_plan, control_plan
 from deepvelo.io.run import Run
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Result
-from tests.compared import copy_as, save_ring
+from tests.compared import copy_as
 
 
-def save_checked(run: Run) -> Path:
-    """Store the made-up run anew beside it, with a graph and arrows; its folder."""
-    store = RunStore(run.folder.parent)
-    ring = store.open(save_ring(run))
+def save_checked(ring: Run) -> Path:
+    """Store the run of `save_ring` anew beside it, with a graph and arrows; its folder."""
     adata = ring.to_adata()
     ahead = sparse.diags([1.0], [1], shape=(adata.n_obs, adata.n_obs), format="csr")
     adata.uns |= {keys.VELOCITY_GRAPH: ahead, keys.VELOCITY_GRAPH_NEG: -ahead.T.tocsr()}
@@ -27,6 +25,7 @@ def save_checked(run: Run) -> Path:
     result = Result(
         adata=adata, history=pd.DataFrame(), weights={}, settings=info.settings, metrics=dict(info.metrics)
     )
+    store = RunStore(ring.folder.parent)
     return store.folder / store.save(result, data_name=info.data_name, data_hash=info.data_hash)
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
-import shutil
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -14,9 +11,10 @@ import zarr
 from scipy import sparse
 
 from deepvelo import config, keys
-from deepvelo.io.run import INFO, RESULT, Run
+from deepvelo.io.run import RESULT, Run
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Result
+from tests.stored import copy_run
 
 UNSMOOTHED = {"smooth_inputs": 0, "smooth_velocity": 0, "denoise_velocity": False}
 GROUPS = ["Granule mature", "Granule immature", "Neuroblast"]
@@ -64,14 +62,12 @@ def copy_as(
 
     Cells in every ``back_every`` th place move the other way: in a ring with 2, the consistency is -1.
     """
-    run_id = f"copy-{secrets.token_hex(4)}"
-    folder = run.folder.parent / run_id
-    shutil.copytree(run.folder, folder)
-    values = json.loads((folder / INFO).read_text())
     changed = config.replace(run.info.settings, {"method": method} | (settings or {}))
     label = f"{run.info.data_name}, {config.fit_label(changed)}"
-    values |= {"settings": config.to_dict(changed), "created": datetime.now(UTC).isoformat(), "name": label}
-    (folder / INFO).write_text(json.dumps(values | info))
+    run_id = copy_run(
+        run.folder, run.folder.parent, **({"settings": config.to_dict(changed), "name": label} | info)
+    )
+    folder = run.folder.parent / run_id
     record = zarr.open_group(folder / RESULT, mode="r+")["uns"][keys.DEEPVELO]
     record["settings"][...] = json.dumps(config.to_dict(changed))
     if back_every:

@@ -2,22 +2,68 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
 import pytest
+
+if TYPE_CHECKING:
+    from deepvelo.io.runs import Run
 
 # Test data are tiny: threads that wait for each other would take most of the time.
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_threads, "1")
+# AnnData asks for Zarr's version with every array it stores, and each time a file is parsed for it.
+importlib.metadata.version = cache(importlib.metadata.version)
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+# Who computes neighbours or a UMAP: each process that does compiles it first, for a dozen seconds.
+COMPILING = (
+    "tests/benchmarks/",
+    "tests/deepvelo/datasets/",
+    "tests/deepvelo/pp/",
+    "tests/deepvelo/test_cli.py",
+    "tests/deepvelo/test_workflow.py",
+    "tests/deepvelo/tl/",
+    "tests/pages/test_scvelo_runs.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let one process do all that compiles, where processes share the files of tests."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class CompileOnce(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return COMPILING[0] if nodeid.startswith(COMPILING) else super()._split_scope(nodeid)
+
+    return CompileOnce(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed_components() -> Iterator[None]:
+    """Look for Streamlit components among the installed packages once; every `AppTest` would, for half a second."""
+    if "streamlit.testing.v1" not in sys.modules:  # no test here opens a page
+        yield
+        return
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests)
+        )
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -56,24 +102,61 @@ def deepvelo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     return run
 
 
+@contextmanager
+def serving(folder: Path) -> Iterator[Path]:
+    """Let the app find its data and runs in a folder, in which nothing is yet."""
+    from app import cached
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("data", "runs"):
+            (folder / name).mkdir()
+            patch.setenv(f"DEEPVELO_{name.upper()}", str(folder / name))
+        patch.delenv("DEEPVELO_SCHEDULER", raising=False)
+        yield folder
+        cached.jobs().close()
+
+
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A server of its own for the app: empty data and run folders; returns the folder with both."""
-    from app import cached
+    with serving(tmp_path) as folder:
+        yield folder
 
-    for name in ("data", "runs"):
-        (tmp_path / name).mkdir()
-        monkeypatch.setenv(f"DEEPVELO_{name.upper()}", str(tmp_path / name))
-    monkeypatch.delenv("DEEPVELO_SCHEDULER", raising=False)
-    yield tmp_path
-    cached.jobs().close()
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One server for the tests of a file that only look at its runs: what one has computed stays in the caches.
+
+    A test that asks for `server` too has that one for itself.
+    """
+    with serving(tmp_path_factory.mktemp("server")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")
-def run_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_up_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Store a made-up run: ``made_up_run(folder, name="second", seed=1)``; each kind is written once and copied."""
+    from tests.stored import copy_run, save_made_up
+
+    templates = tmp_path_factory.mktemp("made-up")
+
+    @cache
+    def template(**content: Any) -> Path:
+        return templates / save_made_up(templates, **content)
+
+    def store(
+        folder: Path, *, name: str = "made up", data_name: str = "made-up cells", **content: object
+    ) -> str:
+        return copy_run(template(**content), folder, name=name, data_name=data_name)
+
+    return store
+
+
+@pytest.fixture(scope="session")
+def run_template(tmp_path_factory: pytest.TempPathFactory, made_up_run: Callable[..., str]) -> Path:
     """A small made-up run, with every documented key, made once and copied by `saved_run`."""
     folder = tmp_path_factory.mktemp("template")
-    return folder / _save_made_up_run(folder)
+    return folder / made_up_run(folder)
 
 
 @pytest.fixture
@@ -83,80 +166,27 @@ def saved_run(server: Path, run_template: Path) -> str:
     return run_template.name
 
 
-@pytest.fixture
-def made_up_run() -> Callable[..., str]:
-    """Store another made-up run: ``made_up_run(folder, name="second", seed=1)``."""
-    return _save_made_up_run
+@pytest.fixture(scope="module")
+def shared_run(shared_server: Path, run_template: Path) -> str:
+    """Id of the made-up run, in the run store of `shared_server`."""
+    shutil.copytree(run_template, shared_server / "runs" / run_template.name)
+    return run_template.name
 
 
-def _save_made_up_run(
-    folder: Path,
-    *,
-    name: str = "made up",
-    data_name: str = "made-up cells",
-    seed: int = 0,
-    genes: tuple[str, ...] = ("Tmsb10", "Cpe", "Actb", "Eomes", "Sox2", "Gad1"),
-    unspliced_velocity: bool = True,
-) -> str:
-    """Store random numbers in the shape of a finished fit: 40 cells, 6 genes, 3 groups."""
-    import torch
-    from anndata import AnnData
-    from scipy import sparse
-
-    from deepvelo import config, keys
+@pytest.fixture(scope="session")
+def ring_template(run_template: Path) -> Path:
+    """The made-up run with a graph and velocities to score, made once and copied by `ring_run`."""
     from deepvelo.io.runs import RunStore
-    from deepvelo.workflow import Result
+    from tests.compared import save_ring
 
-    rng = np.random.default_rng(seed)
-    n_cells, n_genes = 40, len(genes)
-    groups = pd.Categorical(rng.permutation(np.resize(["Granule", "Neuroblast", "OPC"], n_cells)))
-    obs = pd.DataFrame({"clusters": groups}, index=[f"cell{i}" for i in range(n_cells)])
-    for key in (keys.CONFIDENCE, keys.CONSISTENCY, keys.CONSISTENCY_CELLTYPE, keys.PSEUDOTIME):
-        obs[key] = rng.random(n_cells).astype(np.float32)
-    obs[keys.RATES_LEIDEN] = pd.Categorical(np.resize(["0", "1"], n_cells))
-    var = pd.DataFrame(
-        {keys.VELOCITY_GENES: True, keys.MULTIKINETIC_SCORE: rng.random(n_genes)},
-        index=list(genes),
-    )
-    adata = AnnData(
-        sparse.csr_matrix(rng.poisson(2, (n_cells, n_genes)).astype(np.float32)), obs=obs, var=var
-    )
-    adata.layers[keys.SPLICED] = adata.X.copy()
-    adata.layers[keys.UNSPLICED] = sparse.csr_matrix(rng.poisson(1, (n_cells, n_genes)).astype(np.float32))
-    for layer in (keys.MS, keys.MU, *keys.RATES):
-        adata.layers[layer] = rng.random((n_cells, n_genes)).astype(np.float32)
-    for layer in (keys.VELOCITY, keys.VELOCITY_U):
-        adata.layers[layer] = rng.normal(size=(n_cells, n_genes)).astype(np.float32)
-    if not unspliced_velocity:
-        for layer in (keys.VELOCITY_U, keys.ALPHA):
-            adata.layers[layer][:] = np.nan
-    embeddings = (
-        keys.X_PCA, keys.X_UMAP, keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP,
-        keys.X_GAMMA_UMAP, keys.velocity_embedding("umap"),
-    )  # fmt: skip
-    for key in embeddings:
-        adata.obsm[key] = rng.normal(size=(n_cells, 2)).astype(np.float32)
-    if not unspliced_velocity:
-        del adata.obsm[keys.X_ALPHA_UMAP]
-    adata.uns[keys.colors("clusters")] = ["#3ba458", "#404040", "#d94801"]
-    adata.uns[keys.DEEPVELO] = {"cluster_key": "clusters", "basis": "umap", "seed": seed, "versions": "{}"}
-    terms = ("continuity_future", "continuity_past", "pearson_u", "pearson_s", "direction", "total")
-    result = Result(
-        adata=adata,
-        history=pd.DataFrame({"epoch": [1, 2, 3]} | {term: [3.0, 2.0, 1.0] for term in terms}),
-        weights={"weight": torch.zeros(2)},
-        settings=config.replace(
-            config.Settings(),
-            {
-                "seed": seed,
-                "training": {"n_epochs": 3},
-                "objective": {"unspliced_velocity": unspliced_velocity},
-            },
-        ),
-        metrics={
-            "consistency": 0.8, "consistency_celltype": 0.7, "silhouette_rates": 0.1, "ari_rates": 0.2,
-            "n_cells": n_cells, "n_genes": n_genes, "n_velocity_genes": n_genes, "seconds_prepare": 1.0,
-            "seconds_train": 2.0, "seconds_total": 4.0, "peak_memory_mb": 500.0,
-        },
-    )  # fmt: skip
-    return RunStore(folder).save(result, data_name=data_name, data_hash="0" * 32, name=name)
+    store = RunStore(run_template.parent)
+    return store.folder / save_ring(store.open(run_template.name))
+
+
+@pytest.fixture
+def ring_run(server: Path, ring_template: Path) -> Run:
+    """That run, alone in the run store of `server`."""
+    from app import cached
+
+    shutil.copytree(ring_template, server / "runs" / ring_template.name)
+    return cached.open_run(ring_template.name)

@@ -8,6 +8,7 @@ from app.job_status import JobStatus
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.io.run import Purpose
+from deepvelo.lineages import LineageSettings
 
 
 class Queue:
@@ -34,10 +35,11 @@ class Queue:
         name: str = "",
         purpose: Purpose = "fit",
         base: str = "",
+        lineages: LineageSettings | None = None,
     ) -> str:
         job = JobStatus(
             job_id=f"job-{len(self.submitted)}", name=name or source.label, source=source, settings=settings,
-            cluster_key=cluster_key, basis=basis, purpose=purpose, base=base,
+            cluster_key=cluster_key, basis=basis, purpose=purpose, base=base, lineages=lineages,
         )  # fmt: skip
         self.submitted.append(job)
         self.jobs[job.job_id] = job

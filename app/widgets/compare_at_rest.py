@@ -39,9 +39,9 @@ def at_rest_part(base: Run) -> None:
         st.dataframe(
             _shown(table),
             column_config={
-                "Score": st.column_config.TextColumn(width=270),
+                "Score": st.column_config.TextColumn(width=262),
                 **{
-                    title: st.column_config.TextColumn(alignment="right", width=75)
+                    title: st.column_config.TextColumn(alignment="right", width=64)
                     for title in _TITLES.values()
                 },
             },

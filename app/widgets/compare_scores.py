@@ -102,12 +102,12 @@ def _table(found: Comparison) -> None:
     st.dataframe(
         marked(table, unranked=unranked),
         column_config={
-            "method": st.column_config.TextColumn("Method", width=150),
+            "method": st.column_config.TextColumn("Method", width=135),
             **{
                 column: st.column_config.TextColumn(
                     shown.title,
                     help=meaning(column),
-                    width=max(80, 10 + 7 * len(shown.title)),
+                    width=max(70, 12 + 6 * len(shown.title)),
                     alignment="right",
                 )
                 for column, shown in columns.items()

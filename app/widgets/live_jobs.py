@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pandas as pd
 import streamlit as st
 
@@ -62,7 +60,7 @@ def live_jobs() -> None:
         st.error(str(error))
         return
     for job in _endings(jobs):
-        if job.purpose != "fit" and job.state != "failed":
+        if job.belongs_to_run and job.state != "failed":
             _acknowledge(job.job_id)  # what is done and what is not is told with the run it belongs to
         else:
             _outcome(job)
@@ -75,11 +73,15 @@ def live_jobs() -> None:
 def _panels(job_ids: list[str]) -> None:
     jobs = _still_active(job_ids)
     for job in jobs:
-        if job.purpose == "fit":
+        if not job.belongs_to_run:
             _panel(job)
-    belonging = Counter((job.base, job.purpose) for job in jobs if job.purpose != "fit")
-    for kind in belonging:
-        _group_panel([job for job in jobs if (job.base, job.purpose) == kind])
+    for kind in dict.fromkeys(_kind(job) for job in jobs if job.belongs_to_run):
+        _group_panel([job for job in jobs if _kind(job) == kind])
+
+
+def _kind(job: JobStatus) -> tuple[str, str, bool]:
+    """Of what run a job is a check, and which; those alike share a panel."""
+    return job.base, job.purpose, job.lineages is not None
 
 
 def _still_active(job_ids: list[str]) -> list[JobStatus]:

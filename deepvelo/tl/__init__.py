@@ -6,9 +6,12 @@ from deepvelo.tl.boundary import boundary_correctness
 from deepvelo.tl.coherence import coherence
 from deepvelo.tl.confidence import direction_confidence
 from deepvelo.tl.consistency import consistency, consistency_celltype
+from deepvelo.tl.driver_lists import driver_overlap
+from deepvelo.tl.drivers import drivers
 from deepvelo.tl.effect_size import MannWhitney, mann_whitney, p_text
 from deepvelo.tl.embedding import StreamLines, grid_arrows, stream_lines
 from deepvelo.tl.enrichment import is_relevant, over_representation, share_in_sets
+from deepvelo.tl.fates import Fates, fates
 from deepvelo.tl.gene_library import library
 from deepvelo.tl.gene_sets import GeneSets, match_genes, read_gene_list, read_gmt, read_terms
 from deepvelo.tl.graph import velocity_embedding, velocity_graph, velocity_pseudotime
@@ -21,6 +24,7 @@ from deepvelo.tl.trajectory import Trajectory, trajectory
 from deepvelo.tl.velocity import velocity
 
 __all__ = [
+    "Fates",
     "GeneSets",
     "MannWhitney",
     "ScveloMode",
@@ -35,6 +39,9 @@ __all__ = [
     "consistency_celltype",
     "direction_confidence",
     "disagreement",
+    "driver_overlap",
+    "drivers",
+    "fates",
     "grid_arrows",
     "is_relevant",
     "library",

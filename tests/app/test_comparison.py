@@ -11,12 +11,12 @@ from app import cached, comparison
 from deepvelo import compare
 from deepvelo.errors import InputError
 from deepvelo.pl import theme
-from tests.compared import copy_as, save_ring
+from tests.compared import copy_as
 
 
 @pytest.fixture
-def run(saved_run):
-    return cached.open_run(save_ring(cached.open_run(saved_run)))
+def run(ring_run):
+    return ring_run
 
 
 @pytest.fixture

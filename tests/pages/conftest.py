@@ -19,12 +19,15 @@ PAGES = Path(__file__).resolve().parents[2] / "pages"
 
 
 @pytest.fixture
-def opened(saved_run: str) -> Callable[[str], AppTest]:
-    """Open a page on the made-up run and its gene Tmsb10: ``opened("phase_portraits")``."""
+def opened(shared_run: str) -> Callable[[str], AppTest]:
+    """Open a page on the made-up run and its gene Tmsb10: ``opened("phase_portraits")``.
+
+    It is the run of `saved_run` where a test asks for that: both have one name.
+    """
 
     def open_page(name: str) -> AppTest:
         app = AppTest.from_file(str(PAGES / f"{name}.py"), default_timeout=60)
-        app.query_params.update(run=saved_run, gene="Tmsb10")
+        app.query_params.update(run=shared_run, gene="Tmsb10")
         return app
 
     return open_page
@@ -39,9 +42,9 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
 
 
 @pytest.fixture(scope="session")
-def checked_template(run_template: Path) -> Path:
+def checked_template(ring_template: Path) -> Path:
     """The made-up run with a graph and arrows, made once and copied by `checked_run`."""
-    return save_checked(RunStore(run_template.parent).open(run_template.name))
+    return save_checked(RunStore(ring_template.parent).open(ring_template.name))
 
 
 @pytest.fixture

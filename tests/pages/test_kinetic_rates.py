@@ -62,10 +62,10 @@ def test_unconstrained_rates_are_called_so(app, server, saved_run):
     assert "may be negative" in app.warning[0].value
 
 
-def test_a_run_without_alpha_leaves_it_out_and_says_how_to_get_it(app, server, made_up_run, figures):
+def test_a_run_without_alpha_leaves_it_out_and_says_how_to_get_it(app, shared_server, made_up_run, figures):
     app.run()
     app.segmented_control[0].select("α").run()
-    app.session_state["run"] = made_up_run(server / "runs", unspliced_velocity=False)
+    app.session_state["run"] = made_up_run(shared_server / "runs", unspliced_velocity=False)
     app.session_state["color"] = "gene_alpha"
     _, violins = figures(app.run())
     assert app.segmented_control[0].options == ["All rates", "β", "γ"]

@@ -77,12 +77,13 @@ def test_several_genes_are_one_figure(app, figures):
     assert "Choose up to 12 genes" in app.info[0].value
 
 
-def test_several_genes_after_a_change_of_run_are_those_it_has(app, server, made_up_run, figures):
+def test_several_genes_after_a_change_of_run_are_those_it_has(app, shared_server, made_up_run, figures):
     app.run()
     app.segmented_control[0].select("Several").run()
     genes = next(box for box in app.multiselect if box.label == "Genes")
     genes.set_value(["Cpe", "Actb"]).run()
-    runs = [made_up_run(server / "runs", genes=genes) for genes in (("Cpe", "Sox2"), ("Gfap", "Mbp", "Plp1"))]
+    store = shared_server / "runs"
+    runs = [made_up_run(store, genes=genes) for genes in (("Cpe", "Sox2"), ("Gfap", "Mbp", "Plp1"))]
     for run, expected in zip(runs, ({"Cpe"}, {"Gfap", "Mbp", "Plp1"}), strict=True):
         app.session_state["run"] = run
         (grid,) = figures(app.run())
@@ -108,15 +109,15 @@ def test_the_caption_says_what_was_averaged_and_reduced(app):
         ({"smooth_velocity": 0, "denoise_velocity": False, "smooth_inputs": 0}, r"\(du/dt\)\.$"),
     ],
 )
-def test_arrows_are_described_as_this_run_made_them(saved_run, graph, expected):
-    run = cached.open_run(saved_run)
+def test_arrows_are_described_as_this_run_made_them(shared_run, graph, expected):
+    run = cached.open_run(shared_run)
     settings = config.replace(run.info.settings, {"graph": graph})
     made_so = Run(run.folder, dataclasses.replace(run.info, settings=settings))
     assert re.search(expected, arrows_in_words(made_so))
 
 
-def test_a_run_without_du_dt_has_horizontal_arrows_and_no_alpha(app, server, made_up_run, figures):
-    app.query_params["run"] = made_up_run(server / "runs", unspliced_velocity=False)
+def test_a_run_without_du_dt_has_horizontal_arrows_and_no_alpha(app, shared_server, made_up_run, figures):
+    app.query_params["run"] = made_up_run(shared_server / "runs", unspliced_velocity=False)
     portrait, tissue = figures(app.run())
     assert "annotations" not in portrait["layout"]
     assert any(trace["mode"] == "lines" for trace in portrait["data"])

@@ -12,9 +12,9 @@ PAGE = Path(__file__).resolve().parents[2] / "pages" / "velocity.py"
 
 
 @pytest.fixture
-def app(saved_run) -> AppTest:
+def app(shared_run) -> AppTest:
     app = AppTest.from_file(str(PAGE), default_timeout=60)
-    app.query_params["run"] = saved_run
+    app.query_params["run"] = shared_run
     return app
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -79,25 +78,15 @@ def dynamical(adata: AnnData) -> None:
 
 
 @pytest.fixture(scope="module")
-def templates(run_template, tmp_path_factory) -> list[Path]:
-    """DeepVelo, the steady state and the dynamical mode, made once."""
-    folder = tmp_path_factory.mktemp("methods")
-    made = [("deepvelo", lambda adata: None), ("steady_state", steady_state), ("dynamical", dynamical)]
-    return [folder / store_as(run_template, folder, method, change) for method, change in made]
+def store(shared_server, run_template) -> Callable[..., str]:
+    """Store the made-up run under a method: ``store("stochastic", change)``."""
+    return lambda method, *change: store_as(run_template, shared_server / "runs", method, *change)
 
 
-@pytest.fixture
-def methods(server, templates) -> list[str]:
-    """The three in the store of `server`."""
-    for template in templates:
-        shutil.copytree(template, server / "runs" / template.name)
-    return [template.name for template in templates]
-
-
-@pytest.fixture
-def store(server, run_template) -> Callable[..., str]:
-    """Store another: ``store("stochastic", change)``."""
-    return lambda method, *change: store_as(run_template, server / "runs", method, *change)
+@pytest.fixture(scope="module")
+def methods(store) -> list[str]:
+    """DeepVelo, the steady state and the dynamical mode."""
+    return [store("deepvelo"), store("steady_state", steady_state), store("dynamical", dynamical)]
 
 
 @pytest.fixture
@@ -164,21 +153,22 @@ def agreement_in(figure: dict) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("sign", "expected"), [(1, 1), (-1, -1)])
-def test_a_run_and_its_copy_agree_everywhere_and_its_opposite_nowhere(store, opened, sign, expected):
+def test_a_run_and_its_copy_agree_everywhere_and_its_opposite_nowhere(methods, store, opened, sign, expected):
     def flip(adata: AnnData) -> None:
         adata.layers[keys.VELOCITY] *= sign
 
-    app = opened([store("deepvelo"), store("stochastic", flip)])
+    app = opened([methods[0], store("stochastic", flip)])
     assert agreement_in(figures(app)[0]) == pytest.approx(expected, abs=1e-5)
     assert f"mean agreement **{expected:.2f}**".replace("-", "−") in words(app)
 
 
 def test_map_shows_where_one_method_moves_otherwise(methods, opened):
-    values = agreement_in(figures(opened(methods))[0])
+    app = opened(methods)
+    values = agreement_in(figures(app)[0])
     otherwise = groups(methods[0]) == OTHERWISE
     assert values[~otherwise] == pytest.approx(1, abs=1e-5)
     assert values[otherwise] == pytest.approx(-1 / 3, abs=1e-5)  # one pair of three agrees
-    assert "over the 5 genes" in words(opened(methods))
+    assert "over the 5 genes" in words(app)
 
 
 def test_a_lasso_is_the_region_and_outlives_another_colour(methods, opened):
@@ -309,8 +299,8 @@ def test_a_region_of_cells_that_no_two_methods_move(methods, store, opened):
     assert len(figures(app)) == 2
 
 
-def test_runs_that_share_too_few_genes_are_one_sentence(methods, server, made_up_run, opened):
-    other = made_up_run(server / "runs", genes=("Sox2", "Gfap", "Mbp", "Plp1", "Olig1", "Olig2"))
+def test_runs_that_share_too_few_genes_are_one_sentence(methods, shared_server, made_up_run, opened):
+    other = made_up_run(shared_server / "runs", genes=("Sox2", "Gfap", "Mbp", "Plp1", "Olig1", "Olig2"))
     app = opened([methods[0], other])
     assert not app.exception
     (error,) = app.error

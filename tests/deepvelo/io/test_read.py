@@ -11,7 +11,6 @@ from pathlib import Path
 
 import anndata as ad
 import h5py
-import loompy
 import numpy as np
 import pytest
 import zarr
@@ -75,6 +74,8 @@ def test_csc_layers_become_csr(tmp_path):
 def write_loom(
     path: Path, *, cell_key: str = "CellID", gene_key: str = "Gene", **col_attrs: np.ndarray
 ) -> Path:
+    import loompy  # takes seconds, in every process that only collects this file too
+
     layers = {"": (SPLICED + UNSPLICED).T, "spliced": SPLICED.T, "unspliced": UNSPLICED.T}
     loompy.create(
         str(path),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -9,12 +11,19 @@ from deepvelo import config, keys, pp, tl
 from deepvelo.datasets.simulation import simulate
 
 
-def fitted(kind):
+@cache
+def template(kind):
     settings = config.replace(config.Settings(), {"training": {"n_epochs": 60, "device": "cpu"}})
     simulated = simulate(kind=kind, n_cells=300, n_genes=100, depth=600, seed=3)
     prepared = pp.prepare(simulated, settings, cluster_key=keys.CLUSTERS)
     tl.velocity(prepared, settings=settings)
     return prepared, tl.direction_confidence(prepared, settings=settings)
+
+
+def fitted(kind):
+    """A fit and its confidence; each kind is fitted once."""
+    prepared, confidence = template(kind)
+    return prepared.copy(), confidence
 
 
 def test_moving_tissue_is_trusted_and_still_tissue_is_not():

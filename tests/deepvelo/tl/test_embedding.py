@@ -46,7 +46,8 @@ def test_circular_flow_gives_circles(disc):
 
 def test_an_embedding_in_other_units_has_the_same_lines(square):
     flow = np.stack([-(square[:, 1] - 5), square[:, 0] - 5], axis=1)
-    stream, small = stream_lines(square, flow), stream_lines(square * 1e-3 - 7, flow * 1e-6)
+    stream = stream_lines(square, flow, density=0.5)
+    small = stream_lines(square * 1e-3 - 7, flow * 1e-6, density=0.5)
     assert len(stream.lines) == len(small.lines) > 0
     for line, other in zip(stream.lines, small.lines, strict=True):
         np.testing.assert_allclose((other + 7) * 1e3, line, atol=1e-3)
@@ -55,7 +56,7 @@ def test_an_embedding_in_other_units_has_the_same_lines(square):
 def test_same_input_same_lines_and_nothing_of_pyplot_is_used(square):
     flow = np.stack([np.sin(square[:, 1]), np.ones(len(square))], axis=1)
     before = plt.get_fignums()
-    first, second = stream_lines(square, flow), stream_lines(square, flow)
+    first, second = (stream_lines(square, flow, density=0.5) for _ in range(2))
     assert plt.get_fignums() == before
     assert all(np.array_equal(a, b) for a, b in zip(first.lines, second.lines, strict=True))
 

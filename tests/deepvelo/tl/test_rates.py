@@ -24,22 +24,32 @@ def two_kinetic_types(*, alpha: bool = True) -> AnnData:
     return adata
 
 
-def test_types_with_their_own_rates_are_found():
+@pytest.fixture(scope="module")
+def template() -> AnnData:
     adata = two_kinetic_types()
     rates_embedding(adata, n_neighbors=10, seed=0)
-    scores = rate_scores(adata, cluster_key="clusters")
+    return adata
+
+
+@pytest.fixture
+def embedded(template) -> AnnData:
+    """The two types with maps of their rates."""
+    return template.copy()
+
+
+def test_types_with_their_own_rates_are_found(embedded):
+    scores = rate_scores(embedded, cluster_key="clusters")
     assert scores["ari_rates"] > 0.4  # Leiden may split a type, but mixes none
-    assert (pd.crosstab(adata.obs["clusters"], adata.obs[keys.RATES_LEIDEN]) > 0).sum().max() == 1
+    assert (pd.crosstab(embedded.obs["clusters"], embedded.obs[keys.RATES_LEIDEN]) > 0).sum().max() == 1
     assert scores["silhouette_rates"] > 0.5
     for key in (keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP):
-        assert adata.obsm[key].shape == (80, 2)
+        assert embedded.obsm[key].shape == (80, 2)
 
 
-def test_shuffled_types_score_nothing():
-    adata = two_kinetic_types()
-    adata.obs["clusters"] = pd.Categorical(np.random.default_rng(1).permutation(adata.obs["clusters"]))
-    rates_embedding(adata, n_neighbors=10, seed=0)
-    scores = rate_scores(adata, cluster_key="clusters")
+def test_shuffled_types_score_nothing(embedded):
+    shuffled = np.random.default_rng(1).permutation(embedded.obs["clusters"])
+    embedded.obs["clusters"] = pd.Categorical(shuffled)
+    scores = rate_scores(embedded, cluster_key="clusters")
     assert abs(scores["ari_rates"]) < 0.1
     assert abs(scores["silhouette_rates"]) < 0.1
 
@@ -51,17 +61,12 @@ def test_a_rate_that_was_not_estimated_is_left_out():
     assert np.isfinite(adata.obsm[keys.X_RATES_UMAP]).all()
 
 
-def test_one_group_has_no_scores():
-    adata = two_kinetic_types()
-    rates_embedding(adata, n_neighbors=10, seed=0)
-    adata.obs["clusters"] = "same"
-    assert all(np.isnan(score) for score in rate_scores(adata, cluster_key="clusters").values())
+def test_one_group_has_no_scores(embedded):
+    embedded.obs["clusters"] = "same"
+    assert all(np.isnan(score) for score in rate_scores(embedded, cluster_key="clusters").values())
 
 
-def test_same_seed_same_map():
-    maps = []
-    for _ in range(2):
-        adata = two_kinetic_types()
-        rates_embedding(adata, n_neighbors=10, seed=3)
-        maps.append(adata.obsm[keys.X_RATES_UMAP])
-    assert maps[0] == pytest.approx(maps[1], abs=0)
+def test_same_seed_same_map(embedded):
+    again = two_kinetic_types()
+    rates_embedding(again, n_neighbors=10, seed=0)
+    assert again.obsm[keys.X_RATES_UMAP] == pytest.approx(embedded.obsm[keys.X_RATES_UMAP], abs=0)

@@ -1,0 +1,152 @@
+"""Lineage analyses of stored runs: which is chosen, found, or under way; every cache bounded.
+
+What these functions return is shared by all visitors: read it, never change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+
+from app import cached, comparison
+from app.job_status import JobStatus
+from deepvelo import keys
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run
+from deepvelo.lineages import Lineages, LineageSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deepvelo.tl import GeneSets
+
+
+def found(run: Run, settings: LineageSettings) -> Lineages | None:
+    """The finished analysis of a run with just these settings."""
+    return _found(cached.runs_folder(), run.info.run_id, settings, _stamp(run))
+
+
+# Read again after each new analysis of the run, when the folder changes.
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _found(folder: Path, run_id: str, settings: LineageSettings, stamp: int) -> Lineages | None:
+    from deepvelo.lineages import load
+
+    return load(folder / run_id, settings)
+
+
+def newest(run: Run) -> LineageSettings | None:
+    """Settings of the run's newest analysis."""
+    from deepvelo.lineages import stored
+
+    return next(iter(stored(Path(run.folder))), None)
+
+
+def under_way(run: Run, settings: LineageSettings) -> JobStatus | None:
+    """The waiting or running job that does just this."""
+    try:
+        jobs = cached.jobs().list()
+    except InputError:  # the list of jobs on the page says that the scheduler does not answer
+        return None
+    wanted = (run.info.run_id, settings)
+    return next((job for job in jobs if job.active and (job.base, job.lineages) == wanted), None)
+
+
+def submit(run: Run, settings: LineageSettings) -> str:
+    """Queue an analysis and return the job's id.
+
+    Raises
+    ------
+    InputError
+        The store cannot be written to, or the scheduler cannot be reached.
+    """
+    cached.store().require_writable()
+    return cached.jobs().submit(
+        DataSource("run", path=str(Path(run.folder).resolve())),
+        run.info.settings,
+        cluster_key=run.info.cluster_key,
+        basis=run.info.basis,
+        name=f"{run.info.name}, lineages",
+        base=run.info.run_id,
+        lineages=settings,
+    )
+
+
+def of_methods(base: Run, settings: LineageSettings) -> dict[str, Lineages]:
+    """Analyses with these settings of the run and of the newest run of every other method, by the method's name."""
+    ids = (base.info.run_id, *comparison.newest_of_other_methods(base.info).values())
+    analyses = {
+        name: found(cached.open_run(run_id), settings)
+        for name, run_id in zip(comparison.names(ids), ids, strict=True)
+    }
+    return {name: analysis for name, analysis in analyses.items() if analysis is not None}
+
+
+def trend(run_id: str, layer: str, gene: str, settings: LineageSettings, lineage: str) -> pd.DataFrame:
+    """One quantity of a gene along the latent time of a lineage, see `deepvelo.tl.trends.trends`."""
+    stamp = _stamp(cached.open_run(run_id))
+    return _trend(cached.runs_folder(), run_id, layer, gene, settings, lineage, stamp)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _trend(
+    folder: Path, run_id: str, layer: str, gene: str, settings: LineageSettings, lineage: str, stamp: int
+) -> pd.DataFrame:
+    from deepvelo.tl.trends import trends
+
+    analysis = _require(folder, run_id, settings, stamp)
+    values = np.asarray(cached.gene_values(run_id, layer, gene), dtype=float)
+    return trends(
+        values, analysis.cells["latent_time"].to_numpy(), weights=analysis.fates[lineage].to_numpy()
+    )
+
+
+def trend_table(run_id: str, genes: Sequence[str], settings: LineageSettings, lineage: str) -> pd.DataFrame:
+    """Spliced moments of several genes along the latent time of a lineage, see `deepvelo.tl.trends.trend_table`."""
+    stamp = _stamp(cached.open_run(run_id))
+    return _trend_table(cached.runs_folder(), run_id, tuple(genes), settings, lineage, stamp)
+
+
+@st.cache_data(max_entries=64, show_spinner="Following the genes along the lineage")
+def _trend_table(
+    folder: Path, run_id: str, genes: tuple[str, ...], settings: LineageSettings, lineage: str, stamp: int
+) -> pd.DataFrame:
+    from deepvelo.tl.trends import trend_table
+
+    analysis = _require(folder, run_id, settings, stamp)
+    values = np.column_stack([cached.gene_values(run_id, keys.MS, gene) for gene in genes])
+    time, weights = analysis.cells["latent_time"].to_numpy(), analysis.fates[lineage].to_numpy()
+    return trend_table(values, time, weights=weights, genes=genes)
+
+
+def _require(folder: Path, run_id: str, settings: LineageSettings, stamp: int) -> Lineages:
+    analysis = _found(folder, run_id, settings, stamp)
+    if analysis is None:
+        msg = "The lineages of this run are gone. Find them again."
+        raise InputError(msg)
+    return analysis
+
+
+def markers(run: Run) -> GeneSets:
+    """Markers of the run's own groups, `deepvelo.tl.markers_by_group`."""
+    return _markers(cached.runs_folder(), run.info.run_id)
+
+
+@st.cache_data(max_entries=16, show_spinner="Looking for the markers of the cell types")
+def _markers(folder: Path, run_id: str) -> GeneSets:
+    cached.warm_up().join()
+    from deepvelo import tl
+
+    run = cached.open_run(run_id)
+    return tl.markers_by_group(run.to_adata(), run.info.cluster_key)
+
+
+def _stamp(run: Run) -> int:
+    from deepvelo.lineages.store import FOLDER
+
+    folder = Path(run.folder) / FOLDER
+    return folder.stat().st_mtime_ns if folder.is_dir() else 0

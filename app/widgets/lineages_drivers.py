@@ -1,0 +1,153 @@
+"""Driver genes of a lineage: a table whose rows open the gene's phase portrait, and a heat map along its time."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import lineages, session
+from app.widgets import charts
+from app.widgets.lineages_settings import offer_other_methods
+from app.widgets.phase_charts import groups_and_colors, phase_of
+from app.widgets.text import escape
+from deepvelo.io.runs import Run
+from deepvelo.lineages import Lineages
+from deepvelo.pl.driver_heatmap import driver_heatmap
+from deepvelo.pl.phase_portrait import phase_portrait
+
+TABLE_KEY = "lineages.drivers"
+N_SHOWN = 40  # genes of the heat map: as many as can be read
+HEIGHT = 470
+TOP = 100
+
+
+def drivers_view(run: Run, analysis: Lineages, lineage: str) -> None:
+    """Table and phase portrait, then the heat map, of one lineage."""
+    found = lineages.of_methods(run, analysis.settings)
+    table = driver_table(analysis, lineage, methods=found)
+    genes = list(table["Gene"])
+    rows, portrait = st.columns([1.25, 1], gap="medium")
+    with rows:
+        _table(table, lineage)
+        _overlap(run, analysis, lineage, found)
+    with portrait:
+        _portrait(run, genes)
+    _heatmap(run, analysis, lineage, genes=genes[:N_SHOWN])
+
+
+def driver_table(analysis: Lineages, lineage: str, *, methods: dict[str, Lineages]) -> pd.DataFrame:
+    """Genes of a lineage, best first, as they are shown; ``Methods`` counts those whose top holds the gene."""
+    own = analysis.drivers[analysis.drivers["lineage"] == lineage].sort_values("rank")
+    tops = [set(_top(other, lineage)) for other in methods.values() if lineage in other.lineages]
+    shown = pd.DataFrame(
+        {
+            "Gene": own["gene"],
+            "Correlation": own["correlation"],
+            "Low": own["ci_low"],
+            "High": own["ci_high"],
+            "q": own["q"],
+            "α": own["alpha_change"],
+            "β": own["beta_change"],
+            "γ": own["gamma_change"],
+            "Methods": [sum(gene in top for top in tops) for gene in own["gene"]],
+        }
+    )
+    return shown.dropna(axis="columns", how="all").reset_index(drop=True)
+
+
+def _top(analysis: Lineages, lineage: str) -> list[str]:
+    of_lineage = analysis.drivers[analysis.drivers["lineage"] == lineage].dropna(subset=["correlation"])
+    return list(of_lineage.sort_values("rank")["gene"].head(TOP))
+
+
+@st.fragment
+def _portrait(run: Run, genes: list[str]) -> None:
+    """The phase portrait of the chosen row."""
+    gene = session.gene()
+    if gene not in genes:
+        st.caption("Choose a row to see the gene's phase portrait here.")
+        return
+    groups, colors = groups_and_colors(run)
+    figure = phase_portrait(
+        phase_of(run, gene),
+        groups,
+        colors=colors,
+        shown=None,
+        zoom=False,
+        dark=charts.is_dark(),
+        height=HEIGHT,
+    )
+    charts.show(figure, key="lineages.portrait", alt=f"Unspliced against spliced {gene}")
+    if st.button("Open in Phase portraits", icon=":material/scatter_plot:", key="lineages.open"):
+        session.go("phase_portraits")
+
+
+def _heatmap(run: Run, analysis: Lineages, lineage: str, *, genes: list[str]) -> None:
+    table = lineages.trend_table(run.info.run_id, genes, analysis.settings, lineage)
+    if table.shape[1] == 0:
+        st.info("Too few cells belong to this lineage to draw its genes along it.")
+        return
+    st.markdown(f"**The {len(genes)} best drivers of {escape(lineage)}**, spliced RNA along its time")
+    figure = driver_heatmap(table, time_title="latent time")
+    charts.show(figure, key="lineages.heatmap", alt=f"Expression of the drivers of {lineage} along its time")
+
+
+def _table(table: pd.DataFrame, lineage: str) -> None:
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=430,
+        key=TABLE_KEY,
+        on_select=lambda: _open(list(table["Gene"])),
+        selection_mode="single-row",
+        column_config={
+            "Gene": st.column_config.TextColumn(help="Choose a row to open the gene's phase portrait.", pinned=True),
+            "Correlation": st.column_config.NumberColumn(
+                format="%.2f", help="Of the gene's expression with the probability of this fate."
+            ),
+            "Low": st.column_config.NumberColumn(format="%.2f", help="95% confidence interval, if cells were independent."),
+            "High": st.column_config.NumberColumn(format="%.2f", help="95% confidence interval, if cells were independent."),
+            "q": st.column_config.NumberColumn(
+                format="%.1e", help="Benjamini-Hochberg over the genes of the lineage. Cells of one tissue are not "
+                "independent: use it to rank."
+            ),
+            **{
+                rate: st.column_config.NumberColumn(
+                    format="%+.1f", help=f"Change of {name} along the lineage, log2 of its last third over its first."
+                )
+                for rate, name in (("α", "transcription"), ("β", "splicing"), ("γ", "degradation"))
+            },
+            "Methods": st.column_config.NumberColumn(
+                help=f"Methods analysed with the same choices that have the gene among their {TOP} best."
+            ),
+        },
+        alt=f"Driver genes of {lineage}",
+    )  # fmt: skip
+    st.download_button(
+        "Drivers as CSV", table.to_csv(index=False), file_name=f"drivers_{lineage.replace(' ', '_')}.csv",
+        mime="text/csv", on_click="ignore", icon=":material/download:",
+    )  # fmt: skip
+
+
+def _open(genes: list[str]) -> None:
+    rows = session.widget_value(TABLE_KEY)["selection"]["rows"]
+    if rows:
+        session.set_gene(genes[rows[0]])
+
+
+def _overlap(run: Run, analysis: Lineages, lineage: str, found: dict[str, Lineages]) -> None:
+    """How many of the best drivers other methods share."""
+    from deepvelo.tl.driver_lists import driver_overlap
+
+    lines = []
+    for name, other in found.items():
+        if other.drivers is analysis.drivers or lineage not in other.lineages:
+            continue
+        overlap = driver_overlap(analysis.drivers, other.drivers, top=TOP)
+        row = overlap[overlap["lineage"] == lineage].iloc[0]
+        lines.append(
+            f"- {escape(name)}: {row['n_common']} of {row['top']} best drivers in common, "
+            f"{row['expected']:.0f} by chance, among the {row['n_tested']} genes both have"
+        )
+    st.markdown("\n".join(lines) or "No other method has this lineage with these choices.")
+    offer_other_methods(run, analysis.settings)

@@ -1,0 +1,84 @@
+"""What decides a lineage analysis, and a button that starts it in the background."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import cached, comparison, lineages, session
+from app.widgets.empty import error_in_words
+from app.widgets.scvelo import method_label
+from deepvelo.io.runs import Run
+from deepvelo.lineages import LineageSettings
+
+FOUND = "Found from the arrows"
+FIND = "Find lineages"
+_FIELDS = LineageSettings.__dataclass_fields__
+
+
+def choose_settings(run: Run) -> LineageSettings:
+    """Boxes for root, ends, states and weight; at first those of the run's newest analysis."""
+    groups = sorted(set(run.obs[run.info.cluster_key].astype(str)))
+    key = f"lineages.{run.info.run_id}"
+    known = lineages.newest(run) or LineageSettings(cluster_key=run.info.cluster_key)
+    session.fill_first(f"{key}.root", known.root or FOUND)
+    session.fill_first(f"{key}.terminal", [name for name in known.terminal if name in groups])
+    session.fill_first(f"{key}.weight", known.weight_connectivities)
+    root_box, ends_box, weight_box, states_box = st.columns([1.3, 2.4, 1.3, 1], vertical_alignment="bottom")
+    root = root_box.selectbox(
+        "Root", [FOUND, *groups], key=f"{key}.root", persist_state="session",
+        help="The group where the trajectory begins. A group that biology names is better than one the arrows find.",
+    )  # fmt: skip
+    terminal = ends_box.multiselect(
+        "Ends", groups, key=f"{key}.terminal", persist_state="session", placeholder=FOUND,
+        help="The groups where lineages end, all of them. Without any, those that the arrows lead into and none out of.",
+    )  # fmt: skip
+    weight = weight_box.slider(
+        "Weight of similarity", 0.0, 0.95, step=0.05, key=f"{key}.weight", persist_state="session",
+        help="Share of the neighbour graph in the steps from cell to cell; the rest are the arrows. CellRank's usual "
+        "choice is 0.2: more makes fates steadier and less the arrows' own.",
+    )  # fmt: skip
+    states = states_box.number_input(
+        "Macrostates", 1, 20, known.n_states, key=f"{key}.states", persist_state="session", placeholder="Automatic",
+        help="How many slow states the ends are chosen from. Empty: as many as there are slow movements.",
+    )  # fmt: skip
+    return LineageSettings(
+        cluster_key=run.info.cluster_key,
+        root=None if root == FOUND else str(root),
+        terminal=tuple(terminal),
+        weight_connectivities=round(float(weight), 2),
+        n_states=None if states is None else int(states),
+        seed=run.info.settings.seed,
+    )
+
+
+def offer(run: Run, settings: LineageSettings) -> None:
+    """The button, and where the analysis is when it was pressed."""
+    if lineages.under_way(run, settings):
+        st.caption("The lineages are being found, see above.")
+        return
+    with st.container(horizontal=True, vertical_alignment="center"):
+        pressed = st.button(FIND, type="primary", icon=":material/play_arrow:", key="lineages.find")
+        st.caption("With these choices, in the background; about a minute for 3,000 cells.")
+    if pressed:
+        with error_in_words():
+            session.watch_jobs([lineages.submit(run, settings)])
+            st.rerun()
+
+
+def offer_other_methods(run: Run, settings: LineageSettings) -> None:
+    """The same analysis of the newest run of every other method, where it is neither there nor under way."""
+    others = [cached.open_run(run_id) for run_id in comparison.newest_of_other_methods(run.info).values()]
+    missing = [
+        other
+        for other in others
+        if lineages.found(other, settings) is None and not lineages.under_way(other, settings)
+    ]
+    if not missing:
+        return
+    names = ", ".join(method_label(other.info) for other in missing)
+    if st.button(
+        "Analyse the other methods too", icon=":material/play_arrow:", key="lineages.others", help=names
+    ):
+        with error_in_words():
+            session.watch_jobs([lineages.submit(other, settings) for other in missing])
+            st.rerun()

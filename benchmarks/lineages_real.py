@@ -1,0 +1,92 @@
+"""Lineages of the real cells of the mouse dentate gyrus, of which the granule lineage is known.
+
+What comes before what is known from the biology (Hochgerner et al. 2018, Nature Neuroscience 21:290), and markers are
+made from the data's own cell types. Where a method does not find the lineage's end, its drivers are those with the end
+chosen by hand, and the row says so: else there would be nothing to compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import pandas as pd
+
+from benchmarks.lineages import METHODS
+from deepvelo import config, keys, tl, workflow
+from deepvelo.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+PATH: Final = ("nIPC", "Neuroblast", "Granule immature", "Granule mature")
+LINEAGE: Final = PATH[-1]
+
+
+def measure(cells: AnnData, *, methods: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
+    """A row for each method and, for the default, which alone draws at random, each seed."""
+    markers = tl.markers_by_group(cells, keys.CLUSTERS)
+    rows = []
+    for method in methods:
+        for seed in seeds if method == "default" else seeds[:1]:
+            changes = {"seed": seed, "method": METHODS[method], "training": {"device": "cpu"}}
+            settings = config.replace(config.Settings(), changes)
+            fitted = workflow.run(cells, settings, cluster_key=keys.CLUSTERS).adata
+            rows.append({"method": method, "seed": seed} | score(fitted, markers=markers))
+    return pd.DataFrame(rows)
+
+
+def score(fitted: AnnData, *, markers: tl.GeneSets) -> dict[str, Any]:
+    """What is found of the granule lineage without help, then its row of Table 1."""
+    trajectory = tl.trajectory(fitted, cluster_key=keys.CLUSTERS)
+    fates, states = _fates(fitted)
+    by_itself = fates is not None and LINEAGE in fates.terminal
+    if fates is None or not by_itself:
+        fates = tl.fates(fitted, cluster_key=keys.CLUSTERS, terminal=[LINEAGE])
+    drivers = tl.drivers(fitted, fates, pseudotime=trajectory.latent_time)
+    row = tl.table_one({"": drivers}, lineages=[LINEAGE], markers=markers).rows.iloc[0]
+    groups = fitted.obs[keys.CLUSTERS].astype(str)
+    found: dict[str, Any] = {"last groups": ", ".join(trajectory.terminal), "terminal states": states}
+    for name in ("latent_time", "pseudotime"):
+        means = pd.Series(getattr(trajectory, name)).groupby(groups.to_numpy()).mean().reindex(PATH)
+        found[name] = " ".join(f"{value:.2f}" for value in means)
+        found[f"{name} in order"] = bool((means.diff().iloc[1:] > 0).all())
+    return (
+        found
+        | {" > ".join(edge): direction(trajectory.edges, *edge) for edge in pairwise(PATH)}
+        | {"end of the lineage": "found" if by_itself else "by hand"}
+        | row.drop(["lineage", "run"]).to_dict()
+    )
+
+
+def direction(edges: pd.DataFrame, source: str, target: str) -> str:
+    """Whether an edge is there, and which way, with its confidence and the share of the arrows that agree."""
+    for one, other, name in ((source, target, "right"), (target, source, "reversed")):
+        edge = edges[(edges["source"] == one) & (edges["target"] == other)]
+        if len(edge):
+            return f"{name}, {edge['confidence'].iloc[0]:.2f}, {edge['agreement'].iloc[0]:.0%}"
+    return "none"
+
+
+def text(rows: pd.DataFrame) -> str:
+    """The rows as two tables, a column a fit."""
+    named = rows.set_index(rows["method"] + ", seed " + rows["seed"].astype(str)).drop(
+        columns=["method", "seed"]
+    )
+    of_table = named.loc[:, "end of the lineage":]
+    known = named.drop(columns=of_table.columns)
+    counted = of_table.map(lambda value: f"{value:.3g}" if isinstance(value, float) else value)
+    return (
+        f"Mean times along {' < '.join(PATH)}\n{known.T.to_string()}\n\n"
+        f"Table 1, lineage {LINEAGE}, markers from the data's own cell types\n{counted.T.to_string()}"
+    )
+
+
+def _fates(fitted: AnnData) -> tuple[tl.Fates | None, str]:
+    """What is found by itself, and its terminal states or why there are none."""
+    try:
+        found = tl.fates(fitted, cluster_key=keys.CLUSTERS)
+    except InputError as error:
+        return None, str(error)
+    return found, ", ".join(found.terminal)

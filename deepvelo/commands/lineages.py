@@ -1,0 +1,168 @@
+"""``deepvelo lineages``: trajectory, fates, drivers and what is known of them, as tables on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepvelo.errors import InputError
+from deepvelo.wording import listed, number
+
+if TYPE_CHECKING:
+    from deepvelo.lineages import Lineages
+    from deepvelo.tl import GeneSets, TableOne
+
+
+def lineages(
+    file: Annotated[Path, typer.Argument(metavar="FITTED.h5ad", help="The output of `deepvelo run`.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for the tables; made if it is not there."),
+    ],
+    cluster_key: Annotated[str | None, typer.Option(help="Column of obs with the cell groups.")] = None,
+    root: Annotated[str | None, typer.Option(metavar="GROUP", help="Where the trajectory begins.")] = None,
+    terminal: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUPS", help="Where lineages end; repeat, or separate by commas."),
+    ] = None,
+    gmt: Annotated[
+        Path | None, typer.Option(metavar="FILE.gmt", help="Gene sets to look for among the drivers.")
+    ] = None,
+    library: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A gene-set library of Enrichr, downloaded once.")
+    ] = None,
+    markers: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Known markers: one gene a line, or a .gmt with a set a lineage."),
+    ] = None,
+    tfs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Transcription factors, one gene a line.")
+    ] = None,
+    relevant: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keywords that make a gene set relevant, one a line.")
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many drivers of a lineage are looked at.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the macrostates.")] = 0,
+) -> None:
+    """Find the lineages of a fitted file: PAGA edges, fate probabilities, driver genes and their enrichment."""
+    _require_folder(output)
+    _require_top(top)
+    known = _known(gmt=gmt, library=library, markers=markers, tfs=tfs, relevant=relevant)
+    # Seconds to import; asking for help should not wait for them.
+    from deepvelo import lineages as analysis
+    from deepvelo import pp, tl
+    from deepvelo.compare.results import stored_value
+    from deepvelo.io import read
+
+    adata = read(file)
+    settings = analysis.from_dict(
+        {
+            "cluster_key": pp.chosen_cluster_key(adata, cluster_key or stored_value(adata, "cluster_key")),
+            "root": root,
+            "terminal": [name.strip() for part in terminal or () for name in part.split(",") if name.strip()],
+            "seed": seed,
+        }
+    )
+    found = analysis.analyse(adata, settings)
+    table = None
+    if known.any:
+        table = tl.table_one(
+            {file.stem: found.drivers},
+            markers=known.markers,
+            tfs=known.tfs,
+            sets=known.sets,
+            keywords=known.keywords,
+            top=top,
+        )
+    _make_folder(output)
+    names = analysis.write_tables(found, output, table_one=table)
+    typer.echo(as_text(found, table))
+    typer.echo(f"Wrote {listed(names)} into {output}", err=True)
+
+
+def as_text(found: Lineages, table: TableOne | None) -> str:
+    """The analysis as people read it in a terminal."""
+    parts = [
+        f"{len(found.cells):,} cells, groups '{found.settings.cluster_key}'; root {found.root}; "
+        f"{number(len(found.lineages), 'lineage')}: {listed(found.lineages)}"
+    ]
+    if len(found.edges):  # a warning says so where there are none
+        edges = found.edges[["source", "target", "confidence"]]
+        parts.append(
+            "PAGA, arrows from group to group:\n" + edges.to_string(index=False, float_format="{:.3f}".format)
+        )
+    for lineage in found.lineages:
+        best = found.drivers[found.drivers["lineage"] == lineage].sort_values("rank").head(10)
+        parts.append(f"Drivers of {lineage}: {', '.join(best['gene'])}")
+    if table is not None:
+        shown = table.rows[[name for name in table.rows if not name.endswith("_genes")]]
+        parts.append("Table 1:\n" + shown.to_string(index=False, float_format="{:.3g}".format))
+    parts += [f"Warning: {warning}" for warning in found.warnings]
+    return "\n\n".join(parts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """Lists and sets to compare drivers with, as `deepvelo.tl.table_one` takes them."""
+
+    sets: GeneSets | None
+    markers: Sequence[str] | GeneSets | None
+    tfs: Sequence[str] | None
+    keywords: Sequence[str]
+
+    @property
+    def any(self) -> bool:
+        return any(known is not None for known in (self.sets, self.markers, self.tfs))
+
+
+def _known(
+    *, gmt: Path | None, library: str | None, markers: Path | None, tfs: Path | None, relevant: Path | None
+) -> _Known:
+    """Read before minutes of work."""
+    from deepvelo import tl
+
+    if gmt is not None and library is not None:
+        msg = f"Gene sets come from a file or a library. Got {gmt} and {library!r}. Give one of them."
+        raise InputError(msg)
+    if relevant is not None and gmt is None and library is None:
+        msg = f"Keywords ({relevant}) are looked for in the names of gene sets. Got none. Give --gmt or --library."
+        raise InputError(msg)
+    of_markers: Sequence[str] | GeneSets | None = None
+    if markers is not None:
+        in_sets = markers.suffix.lower() == ".gmt"
+        of_markers = tl.read_gmt(markers) if in_sets else tl.read_gene_list(markers)
+    return _Known(
+        sets=tl.read_gmt(gmt) if gmt else tl.library(library) if library else None,
+        markers=of_markers,
+        tfs=tl.read_gene_list(tfs) if tfs else None,
+        keywords=tl.read_terms(relevant) if relevant else (),
+    )
+
+
+def _require_top(top: int) -> None:
+    if top < 1:
+        msg = f"--top must be 1 or more. Got {top}. Try 100."
+        raise InputError(msg)
+
+
+def _require_folder(output: Path) -> None:
+    """See that the folder can be made and written to, before minutes of work; make it after them."""
+    from deepvelo.io import require_writable
+
+    there = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if not there.is_dir():
+        msg = f"{output} cannot be a folder: {there} is a file. Choose another place."
+        raise InputError(msg)
+    require_writable(there / "drivers.csv")
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"The folder {output} could not be made: {error.strerror or error}. Choose another place."
+        raise InputError(msg) from error

@@ -1,0 +1,20 @@
+"""A run's lineages: where cells come from and go to, which genes drive them, and what is known of those."""
+
+from deepvelo.lineages.analysis import Lineages, Stage, analyse
+from deepvelo.lineages.report import to_json, write_tables
+from deepvelo.lineages.settings import LineageSettings, from_dict, to_dict
+from deepvelo.lineages.store import load, save, stored
+
+__all__ = [
+    "LineageSettings",
+    "Lineages",
+    "Stage",
+    "analyse",
+    "from_dict",
+    "load",
+    "save",
+    "stored",
+    "to_dict",
+    "to_json",
+    "write_tables",
+]

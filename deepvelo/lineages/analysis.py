@@ -1,0 +1,113 @@
+"""From a finished run to its lineages: trajectory, fates and driver genes, in one go."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+
+from deepvelo.lineages.settings import LineageSettings
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+Stage = Literal["trajectory", "fates", "drivers"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lineages:
+    """What an analysis leaves.
+
+    ``cells``
+        One row a cell: ``pseudotime`` and ``latent_time`` (0 to 1, NaN where undefined), ``macrostate`` (category, NaN for
+        most cells), then ``fate: NAME``, the probability of each terminal state.
+    ``edges``
+        Directed PAGA, one row an edge: see `deepvelo.tl.Trajectory`.
+    ``drivers``
+        One row a lineage and gene: see `deepvelo.tl.drivers`.
+    """
+
+    settings: LineageSettings
+    root: str
+    last_groups: tuple[str, ...]
+    """Groups that end the trajectory of groups; the terminal states of cells are `lineages`."""
+    cells: pd.DataFrame
+    edges: pd.DataFrame
+    drivers: pd.DataFrame
+    warnings: tuple[str, ...]
+    seconds: float
+
+    @property
+    def lineages(self) -> list[str]:
+        """Names of the terminal states, in the order of their columns."""
+        return [str(name).removeprefix(FATE) for name in self.cells if str(name).startswith(FATE)]
+
+    @property
+    def fates(self) -> pd.DataFrame:
+        """Fate probabilities, ``(n_cells, n_lineages)``, a column each."""
+        return self.cells[[f"{FATE}{name}" for name in self.lineages]].set_axis(self.lineages, axis=1)
+
+
+FATE = "fate: "
+
+
+def analyse(
+    adata: AnnData, settings: LineageSettings, *, on_stage: Callable[[Stage], None] | None = None
+) -> Lineages:
+    """Trajectory, fates and drivers of a finished run, by any method; ``adata`` is not changed.
+
+    Parameters
+    ----------
+    adata
+        As a run leaves it.
+    on_stage
+        Told before each part. What it raises stops the analysis and is passed on.
+
+    Raises
+    ------
+    InputError
+        The run or the settings allow no trajectory or no fates.
+    """
+    from deepvelo import tl
+
+    tell = on_stage or (lambda _: None)
+    started = time.perf_counter()
+    tell("trajectory")
+    trajectory = tl.trajectory(
+        adata,
+        cluster_key=settings.cluster_key,
+        root=settings.root,
+        terminal=list(settings.terminal) or None,
+    )
+    tell("fates")
+    fates = tl.fates(
+        adata,
+        cluster_key=settings.cluster_key,
+        terminal=list(settings.terminal) or None,
+        n_states=settings.n_states,
+        weight_connectivities=settings.weight_connectivities,
+        seed=settings.seed,
+    )
+    tell("drivers")
+    drivers = tl.drivers(adata, fates, pseudotime=trajectory.latent_time)
+    cells = pd.DataFrame(
+        {
+            "pseudotime": trajectory.pseudotime,
+            "latent_time": trajectory.latent_time,
+            "macrostate": fates.macrostates.array,
+        },
+        index=adata.obs_names,
+    )
+    return Lineages(
+        settings=settings,
+        root=trajectory.root,
+        last_groups=tuple(trajectory.terminal),
+        cells=cells.join(fates.probabilities.add_prefix(FATE)),
+        edges=trajectory.edges,
+        drivers=drivers,
+        warnings=tuple(dict.fromkeys([*trajectory.warnings, *fates.warnings])),
+        seconds=time.perf_counter() - started,
+    )

@@ -1,0 +1,96 @@
+"""The choices of a lineage analysis: frozen, checked on construction, stored beside the result."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from deepvelo.config.strict import STRICT
+from deepvelo.errors import InputError
+from deepvelo.wording import listed
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class LineageSettings:
+    """Everything that decides an analysis, besides the run."""
+
+    cluster_key: str
+    root: Annotated[
+        str | None,
+        Field(title="Root", description="Group where the trajectory begins; found from the arrows if none."),
+    ] = None
+    terminal: Annotated[
+        tuple[str, ...],
+        AfterValidator(lambda names: tuple(sorted(set(names)))),  # their order decides nothing
+        Field(
+            title="Terminal groups",
+            description="Groups where lineages end, chosen by hand; found from the arrows if none.",
+        ),
+    ] = ()
+    n_states: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=50,
+            title="Macrostates",
+            description="How many macrostates GPCCA looks for; by the spectrum of the transition matrix if none.",
+        ),
+    ] = None
+    weight_connectivities: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=0.99,
+            title="Weight of similarity",
+            description=(
+                "Share of the neighbour graph in the transition matrix, the rest being the arrows. More makes fates "
+                "steadier and less the arrows' own; 0.2 is CellRank's usual choice."
+            ),
+        ),
+    ] = 0.2
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1, title="Seed")] = 0
+
+
+_ADAPTER: TypeAdapter[LineageSettings] = TypeAdapter(LineageSettings)
+
+
+def to_dict(settings: LineageSettings) -> dict[str, Any]:
+    """Plain dictionary, as JSON holds it."""
+    plain: dict[str, Any] = _ADAPTER.dump_python(settings, mode="json")
+    return plain
+
+
+def from_dict(values: dict[str, Any]) -> LineageSettings:
+    """Settings from a plain dictionary.
+
+    Raises
+    ------
+    InputError
+        An unknown name, or a value out of range.
+    """
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        raise InputError(_sentence(error)) from None
+
+
+def key_of(settings: LineageSettings) -> str:
+    """Short name of just these settings, 16 hexadecimal digits: where their result lies in a run."""
+    text = json.dumps(to_dict(settings), sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"Setting `{name}` is missing. Give it."
+    if first["type"] == "unexpected_keyword_argument":
+        known = listed(list(LineageSettings.__dataclass_fields__))
+        return f"There is no setting `{name}` of lineages. Choose among {known}."
+    requirement = first["msg"].removeprefix("Input should be ")
+    return f"Setting `{name}` should be {requirement}. Got {first['input']!r}. Change it."

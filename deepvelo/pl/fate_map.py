@@ -1,0 +1,90 @@
+"""How probably cells reach a fate, on the embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from deepvelo.pl import theme
+from deepvelo.pl.embedding import panels, scatter
+
+_NONE = "no cell has a probability"
+_HOVER = "%{marker.color:.0%}<extra></extra>"
+_PANEL_HEIGHT = 330
+
+
+def fate_map(
+    points: np.ndarray,
+    probability: np.ndarray,
+    groups: Sequence[str] | np.ndarray,
+    *,
+    lineage: str,
+    axis_name: str = "UMAP",
+    dark: bool = False,
+    height: int = theme.HEIGHT,
+) -> go.Figure:
+    """Cells on an embedding, coloured by the probability of one fate.
+
+    Parameters
+    ----------
+    points
+        Embedding, shape ``(n_cells, 2)``.
+    probability
+        0 to 1, shape ``(n_cells,)``; a cell with NaN is grey.
+    groups
+        Group of each cell; names are written at the groups' medians.
+    lineage
+        Name of the fate.
+    """
+    fig = scatter(points, groups, values=probability, axis_name=axis_name, dark=dark, height=height)
+    bar = {
+        "title": {"text": f"probability of becoming {lineage}", "side": "top"},
+        "orientation": "h",
+        "y": 1.01,
+        "yanchor": "bottom",
+        "ypad": 0,
+        "len": 0.6,
+        "tickvals": [0, 0.25, 0.5, 0.75, 1],
+    }
+    # Over the picture, as in the agreement map. The scale is always the whole one, whatever the cells reach.
+    fig.update_traces(
+        selector={"marker.showscale": True},
+        marker={"cmin": 0, "cmax": 1, "colorbar": bar},
+        hovertemplate=_HOVER,
+    )
+    return _without_values(fig).update_layout(margin_t=78)
+
+
+def fate_maps(points: np.ndarray, probabilities: pd.DataFrame, *, columns: int = 3) -> go.Figure:
+    """Small multiples: every fate on the same embedding, all with one scale.
+
+    Parameters
+    ----------
+    points
+        Embedding, shape ``(n_cells, 2)``.
+    probabilities
+        A row a cell, a column a fate; 0 to 1, NaN for cells without.
+    """
+    values = {str(name): probabilities[name].to_numpy(dtype=float) for name in probabilities}
+    rows = -(-len(values) // columns)
+    fig = panels(points, values, columns=columns, height=_PANEL_HEIGHT * rows + 60)
+    fig.update_traces(
+        selector={"marker.showscale": True}, marker={"coloraxis": "coloraxis", "showscale": None},
+        hovertemplate=_HOVER,
+    )  # fmt: skip
+    bar = {
+        "title": {"text": "probability", "side": "right"}, "thickness": 14, "len": 0.7, "outlinewidth": 0,
+        "tickvals": [0, 0.25, 0.5, 0.75, 1],
+    }  # fmt: skip
+    fig.update_layout(
+        coloraxis={"cmin": 0, "cmax": 1, "colorscale": theme.SEQUENTIAL, "colorbar": bar}, margin_r=10
+    )
+    return _without_values(fig)
+
+
+def _without_values(fig: go.Figure) -> go.Figure:
+    """Say what is missing in the words of this picture."""
+    return fig.update_annotations(selector={"text": "no value for this gene"}, text=_NONE)

@@ -1,0 +1,263 @@
+"""Groups as pies, and arrows between them, in one unit of length: what the map and the tree of a trajectory share.
+
+Plotly has no pies at places of a plot. Here they are shapes, which it draws above WebGL, and which keep their form
+with the axes as long as both have the same scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from deepvelo.pl import theme
+
+STAGE_COLORS: Final = {
+    "early": theme.SEQUENTIAL[0], "middle": theme.SEQUENTIAL[6], "late": theme.SEQUENTIAL[-1],
+}  # fmt: skip
+NO_SHARE: Final = "unknown"
+_STEP = np.pi / 36  # of a drawn circle
+_WIDEST = 0.5  # arrow, in radii of a node
+_NARROWEST = 0.06
+_GAP = 1.3  # from a node's middle to an arrow's tip, in its radii: beyond a terminal node's second ring
+
+Shape = dict[str, Any]
+
+
+def pie(
+    at: np.ndarray, shares: pd.Series, *, radius: float, colors: Mapping[str, str], rim: str
+) -> list[Shape]:
+    """A pie with a rim in the group's colour, clockwise from the top; grey where shares are NaN.
+
+    Parameters
+    ----------
+    at
+        Its middle, shape ``(2,)``.
+    shares
+        By name of the part; what they are of one whole.
+    colors
+        By name of the part.
+    """
+    shapes = []
+    parts = (shares / shares.sum()).dropna()
+    ends = np.append(0, parts.cumsum()) * 2 * np.pi
+    for part, start, end in zip(parts.index, ends[:-1], ends[1:], strict=True):
+        if end - start > 1e-6:
+            arc = _arc(at, radius, start, end)
+            points = arc if end - start > 2 * np.pi - 1e-6 else np.vstack([at, arc])
+            shapes.append(_shape(points, fillcolor=colors[str(part)], line_width=0))
+    if not shapes:
+        shapes.append(_shape(_arc(at, radius), fillcolor=theme.GREY, line_width=0))
+    return [*shapes, _shape(_arc(at, radius), line_color=rim, line_width=3.5)]
+
+
+def ring(at: np.ndarray, *, radius: float, dark: bool) -> Shape:
+    """A second ring, around a node that time ends in."""
+    return _shape(_arc(at, 1.25 * radius), line_color=theme.ink(dark=dark), line_width=2)
+
+
+def arrow_width(confidence: float, *, highest: float, radius: float) -> float:
+    """In proportion to the confidence, but never too narrow to be seen; in units of ``radius``'s axes."""
+    share = confidence / highest if highest > 0 else 0.0
+    return radius * max(_WIDEST * share, _NARROWEST)
+
+
+def arrow(
+    line: np.ndarray,
+    *,
+    width: float,
+    radius: float,
+    end_radius: float,
+    dark: bool,
+    color: str | None = None,
+) -> Shape | None:
+    """A filled arrow along a line.
+
+    Parameters
+    ----------
+    line
+        From the middle of a node to the middle of another, shape ``(n_points, 2)``.
+    radius, end_radius
+        Of a usual node, which sets the size of the head, and of the one it ends at, which it must not cover.
+    color
+        Instead of the ink.
+
+    Returns
+    -------
+    None where the nodes touch.
+    """
+    line = _until(line, np.linalg.norm(line - line[-1], axis=1) >= _GAP * end_radius, _GAP * end_radius)
+    steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
+    length = steps.sum()
+    if len(line) < 2 or length <= 0:
+        return None
+    head = min(max(1.6 * width, 0.5 * radius), 0.7 * length)
+    left_over = length - np.append(0, np.cumsum(steps))
+    shaft = _resample(line, left_over, np.append(left_over[left_over > head], head))
+    along = np.gradient(shaft, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    base, tip = shaft[-1], line[-1]
+    direction = (tip - base) / np.linalg.norm(tip - base)
+    barb = np.array([-direction[1], direction[0]]) * max(1.1 * width, 0.28 * radius)
+    outline = [
+        shaft + across * width / 2, base + barb, tip, base - barb, (shaft - across * width / 2)[::-1],
+    ]  # fmt: skip
+    return _shape(
+        np.vstack(outline),
+        fillcolor=color or theme.ink(dark=dark),
+        line_color=theme.halo(dark=dark),
+        line_width=1,
+    )
+
+
+def label(
+    name: str,
+    at: tuple[float, float],
+    *,
+    note: str = "",
+    xanchor: str = "center",
+    yanchor: str = "middle",
+    dark: bool,
+) -> dict[str, Any]:
+    """A node's name, and what it is in a line of its own, as a Plotly annotation."""
+    glow = ",".join([f"0 0 3px {'#111' if dark else '#fff'}"] * 5)
+    small = f"<br><span style='font-size:{theme.FONT_SIZE - 2}px;font-weight:400'>{note}</span>"
+    return {
+        "x": at[0],
+        "y": at[1],
+        "xanchor": xanchor,
+        "yanchor": yanchor,
+        "align": {"left": "left", "right": "right"}.get(xanchor, "center"),
+        "text": name + (small if note else ""),
+        "showarrow": False,
+        "borderpad": 0,
+        "font": {
+            "size": theme.LABEL_SIZE - 1, "color": theme.ink(dark=dark), "weight": 600, "shadow": glow,
+        },
+    }  # fmt: skip
+
+
+def note(group: str, *, root: str | None, terminal: Collection[str]) -> str:
+    """What a group is beside its name: ``root``, ``terminal`` or nothing."""
+    return "root" if group == root else "terminal" if group in terminal else ""
+
+
+def add_targets(
+    fig: go.Figure, places: np.ndarray, shares: pd.DataFrame, *, size: float, more: Mapping[str, str]
+) -> None:
+    """What hovers and clicks over nodes; a click gives the group in ``customdata``.
+
+    Parameters
+    ----------
+    shares
+        A row a node, in the order of ``places``.
+    size
+        In pixels.
+    more
+        By group, a line for the hover.
+    """
+    texts = []
+    for group, of_group in shares.iterrows():
+        known = [f"{part}: {share:.0%}" for part, share in of_group.dropna().items()]
+        texts.append("<br>".join([f"<b>{group}</b>", more[str(group)], *(known or [NO_SHARE])]))
+    fig.add_trace(
+        go.Scatter(
+            x=places[:, 0],
+            y=places[:, 1],
+            mode="markers",
+            marker={"size": size, "opacity": 0},
+            selected={"marker": {"opacity": 0}},
+            unselected={"marker": {"opacity": 0}},
+            customdata=[str(group) for group in shares.index],
+            text=texts,
+            hovertemplate="%{text}<extra></extra>",
+            showlegend=False,
+        )
+    )
+
+
+def add_arrow_targets(fig: go.Figure, middles: Sequence[np.ndarray], edges: pd.DataFrame) -> None:
+    """Hover in the middle of arrows: from where to where, and how sure."""
+    texts = [
+        f"{source} → {target}<br>confidence {confidence:.2f}"
+        for source, target, confidence in zip(
+            edges["source"], edges["target"], edges["confidence"], strict=True
+        )
+    ]
+    at = np.array(middles).reshape(-1, 2)
+    fig.add_trace(
+        go.Scatter(
+            x=at[:, 0], y=at[:, 1], mode="markers", marker={"size": 14, "opacity": 0}, text=texts,
+            hovertemplate="%{text}<extra></extra>", showlegend=False,
+        )
+    )  # fmt: skip
+
+
+def add_legend(
+    fig: go.Figure,
+    *,
+    title: str,
+    colors: Mapping[str, str],
+    unknown: bool,
+    highest: float | None,
+    against: str | None = None,
+    dark: bool,
+) -> None:
+    """What the parts of pies are, what the widest arrow means, and the colour of arrows against time."""
+    parts = dict(colors) | ({NO_SHARE: theme.GREY} if unknown else {})
+    for i, (name, color) in enumerate(parts.items()):
+        marker = {"color": color, "size": 11}
+        _add_entry(fig, name, group=title, first=i == 0, mode="markers", marker=marker)
+    lines = {} if highest is None else {f"widest: {highest:.2f}": theme.ink(dark=dark)}
+    if against is not None:
+        lines["against time"] = against
+    for i, (name, color) in enumerate(lines.items()):
+        line = {"color": color, "width": 8}
+        _add_entry(fig, name, group="arrows, by confidence", first=i == 0, mode="lines", line=line)
+    fig.update_layout(legend={"itemclick": False, "itemdoubleclick": False, "tracegroupgap": 14})
+
+
+def _add_entry(fig: go.Figure, name: str, *, group: str, first: bool, **look: Any) -> None:
+    title = {"text": group} if first else None
+    fig.add_trace(
+        go.Scatter(x=[None], y=[None], name=name, legendgroup=group, legendgrouptitle=title, **look)
+    )
+
+
+def _arc(at: np.ndarray, radius: float, start: float = 0.0, end: float = 2 * np.pi) -> np.ndarray:
+    angles = np.linspace(start, end, max(2, int(np.ceil((end - start) / _STEP)) + 1))
+    return at + radius * np.stack([np.sin(angles), np.cos(angles)], axis=1)
+
+
+def _until(line: np.ndarray, outside: np.ndarray, distance: float) -> np.ndarray:
+    """The line up to where it first comes within ``distance`` of its end, that point included."""
+    last = int(np.flatnonzero(outside)[-1]) if outside.any() else -1
+    if last < 0:
+        return line[:0]
+    inner, outer = (np.linalg.norm(line[i] - line[-1]) for i in (last + 1, last))
+    share = (outer - distance) / (outer - inner) if outer > inner else 0.0
+    return np.vstack([line[: last + 1], line[last] + share * (line[last + 1] - line[last])])
+
+
+def _resample(line: np.ndarray, left_over: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Points of a line by the length that is left to its end."""
+    return np.stack([np.interp(-wanted, -left_over, line[:, axis]) for axis in (0, 1)], axis=1)
+
+
+def _shape(
+    points: np.ndarray, *, fillcolor: str = "rgba(0,0,0,0)", line_color: str | None = None, line_width: float
+) -> Shape:
+    path = "M" + "L".join(f"{x:.5g},{y:.5g}" for x, y in points) + "Z"
+    return {
+        "type": "path",
+        "path": path,
+        "xref": "x",
+        "yref": "y",
+        "layer": "above",
+        "fillcolor": fillcolor,
+        "line": {"color": line_color or fillcolor, "width": line_width},
+    }

@@ -1,0 +1,195 @@
+"""Which group becomes which, over the embedding: PAGA's groups as pies, its edges as arrows."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from deepvelo.pl import nodes, theme
+from deepvelo.pl.embedding import scatter
+
+_FAINT = 0.22  # opacity of cells: context, not the picture
+_WIDTH = 700  # pixels that the plot has at least; only labels that nearly touch depend on it
+_LETTER = 0.58  # width of one, in font sizes
+_ROOM = 6  # pixels between a node and its name
+
+
+def trajectory_map(
+    points: np.ndarray,
+    groups: Sequence[str] | np.ndarray,
+    *,
+    edges: pd.DataFrame,
+    shares: pd.DataFrame,
+    part_colors: Mapping[str, str],
+    shares_title: str,
+    colors: Mapping[str, str] | None = None,
+    root: str | None = None,
+    terminal: Collection[str] = (),
+    axis_name: str = "UMAP",
+    dark: bool = False,
+    height: int = theme.HEIGHT,
+) -> go.Figure:
+    """Draw a trajectory over its cells.
+
+    Parameters
+    ----------
+    points
+        Embedding, shape ``(n_cells, 2)``; nodes stand at the groups' medians.
+    groups
+        Group of each cell.
+    edges
+        ``source``, ``target``, ``confidence``, as `deepvelo.tl.trajectory` gives them.
+    shares
+        A row a group, a column a part of its pie, as `deepvelo.tl.group_shares` gives them; NaN is grey.
+    part_colors
+        By column of ``shares``: `nodes.STAGE_COLORS`, or the colours of the terminal groups.
+    shares_title
+        What the parts are, over the legend.
+    colors
+        By group, from `theme.group_colors`: of the cells and of the nodes' rims.
+    root, terminal
+        Groups marked as such; terminal ones have a second ring.
+
+    Returns
+    -------
+    Cells carry their row in ``customdata``, nodes their group.
+    """
+    names = np.asarray(groups).astype(str)
+    colors = theme.group_colors(names, colors)
+    present = [
+        name for name in theme.group_order(names) if np.isfinite(points[names == name]).all(axis=1).any()
+    ]
+    shares = shares.reindex(present)
+    counts = pd.Series(names).value_counts()[present]
+    low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+    pixel = float(max((high[1] - low[1]) / (height - 70), (high[0] - low[0]) / _WIDTH)) or 1.0
+    usual = _radius(len(present)) * pixel
+    radii = usual * np.clip((counts / counts.median()) ** 0.25, 0.8, 1.3).to_numpy()
+    medians = np.array([np.nanmedian(points[names == name], axis=0) for name in present])
+    places = _apart(medians, radii)
+    at = dict(zip(present, places, strict=True))
+    size = dict(zip(present, radii, strict=True))
+
+    fig = scatter(points, names, colors=colors, labels=False, axis_name=axis_name, dark=dark, height=height)
+    fig.update_traces(
+        marker_opacity=_FAINT, marker_line_width=0, hoverinfo="skip", hovertemplate=None, showlegend=False
+    )
+    edges = edges[edges["source"].isin(present) & edges["target"].isin(present)]
+    edges = edges.sort_values("confidence", kind="stable")  # where arrows cross, the widest lies on top
+    highest = float(edges["confidence"].max()) if len(edges) else None
+    shapes, lines = [], []
+    for source, target, confidence in zip(edges["source"], edges["target"], edges["confidence"], strict=True):
+        lines.append(np.stack([at[source], at[target]]))
+        width = nodes.arrow_width(confidence, highest=highest or 0.0, radius=usual)
+        shapes.append(nodes.arrow(lines[-1], width=width, radius=usual, end_radius=size[target], dark=dark))
+    for name in present:
+        shapes += nodes.pie(
+            at[name], shares.loc[name], radius=size[name], colors=part_colors, rim=colors[name]
+        )
+        if name in terminal:
+            shapes.append(nodes.ring(at[name], radius=size[name], dark=dark))
+    labels = _labels(at, size, lines, root=root, terminal=terminal, pixel=pixel, dark=dark)
+    fig.update_layout(shapes=[shape for shape in shapes if shape is not None], annotations=labels)
+    nodes.add_arrow_targets(fig, [line.mean(axis=0) for line in lines], edges)
+    more = {name: f"{count:,} cells" for name, count in counts.items()}
+    nodes.add_targets(fig, places, shares, size=2 * _radius(len(present)), more=more)
+    nodes.add_legend(
+        fig, title=shares_title, colors=part_colors, unknown=bool(shares.isna().all(axis=1).any()),
+        highest=highest, dark=dark,
+    )  # fmt: skip
+    room = 3 * usual
+    fig.update_xaxes(range=[low[0] - room, high[0] + room])
+    fig.update_yaxes(
+        range=[low[1] - room - 30 * pixel, high[1] + room]
+    )  # a name of two lines below the lowest
+    return fig
+
+
+def _radius(n_groups: int) -> float:
+    """Of a usual node, in pixels: smaller where there are many."""
+    return float(np.clip(26 - 0.6 * n_groups, 13, 22))
+
+
+def _apart(places: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """Push nodes apart that would cover each other; others stay where they are."""
+    places = places.astype(float)
+    for _ in range(100):
+        moved = False
+        for i, j in itertools.combinations(range(len(places)), 2):
+            between, least = places[j] - places[i], 1.35 * (radii[i] + radii[j])
+            distance = float(np.linalg.norm(between))
+            if distance < 0.99 * least:
+                way = between / distance if distance > 0 else np.array([1.0, 0.0])
+                places[i] -= way * (least - distance) / 2
+                places[j] += way * (least - distance) / 2
+                moved = True
+        if not moved:
+            break
+    return places
+
+
+def _labels(
+    at: Mapping[str, np.ndarray],
+    size: Mapping[str, float],
+    lines: Sequence[np.ndarray],
+    *,
+    root: str | None,
+    terminal: Collection[str],
+    pixel: float,
+    dark: bool,
+) -> list[dict[str, Any]]:
+    """Each name on the side of its node where it covers least of other nodes, names and arrows."""
+    on_arrows = [line[0] + share * (line[1] - line[0]) for line in lines for share in np.linspace(0, 1, 25)]
+    marks = np.array(on_arrows).reshape(-1, 2)
+    taken: list[np.ndarray] = []
+    labels = []
+    for name, middle in at.items():
+        note = nodes.note(name, root=root, terminal=terminal)
+        letters = max(len(name), len(note))
+        extent = np.array([_LETTER * letters, 1.25 * (2 if note else 1)]) * theme.LABEL_SIZE * pixel
+        reach = 1.25 * size[name] + _ROOM * pixel
+        sides = {
+            ("center", "top"): np.array([0, -reach]),
+            ("center", "bottom"): np.array([0, reach]),
+            ("left", "middle"): np.array([reach, 0]),
+            ("right", "middle"): np.array([-reach, 0]),
+            ("left", "top"): np.array([0.7, -0.7]) * reach,
+            ("right", "top"): np.array([-0.7, -0.7]) * reach,
+            ("left", "bottom"): np.array([0.7, 0.7]) * reach,
+            ("right", "bottom"): np.array([-0.7, 0.7]) * reach,
+        }
+        boxes = {side: _box(middle + shift, extent, side) for side, shift in sides.items()}
+        costs = {
+            side: 10 * sum(_circle_in(box, at[other], size[other]) for other in at if other != name)
+            + 10 * sum(_overlap(box, other) for other in taken)
+            + ((marks > box[0]) & (marks < box[1])).all(axis=1).sum() / 5
+            for side, box in boxes.items()
+        }
+        side = min(costs, key=lambda side: costs[side])  # of equals the first: below
+        taken.append(boxes[side])
+        x, y = middle + sides[side]
+        labels.append(
+            nodes.label(name, (float(x), float(y)), note=note, xanchor=side[0], yanchor=side[1], dark=dark)
+        )
+    return labels
+
+
+def _box(anchor: np.ndarray, extent: np.ndarray, side: tuple[str, str]) -> np.ndarray:
+    """Lower left and upper right corner of a text."""
+    shift = {"center": 0.5, "middle": 0.5, "left": 0.0, "bottom": 0.0, "right": 1.0, "top": 1.0}
+    corner = anchor - extent * np.array([shift[side[0]], shift[side[1]]])
+    return np.stack([corner, corner + extent])
+
+
+def _overlap(box: np.ndarray, other: np.ndarray) -> bool:
+    return bool((box[0] < other[1]).all() and (other[0] < box[1]).all())
+
+
+def _circle_in(box: np.ndarray, middle: np.ndarray, radius: float) -> bool:
+    nearest = np.clip(middle, box[0], box[1])
+    return bool(np.linalg.norm(nearest - middle) < 1.25 * radius)

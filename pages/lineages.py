@@ -1,0 +1,43 @@
+"""From arrows to lineages: what becomes what, where cells end up, which genes drive it, and what is known of them."""
+
+import streamlit as st
+
+from app import cached, lineages
+from app.widgets.empty import stop_on_error
+from app.widgets.lineages_drivers import drivers_view
+from app.widgets.lineages_fates import fates_view
+from app.widgets.lineages_meaning import meaning_view
+from app.widgets.lineages_settings import choose_settings, offer
+from app.widgets.lineages_trajectory import trajectory_view
+from app.widgets.live_jobs import live_jobs
+from app.widgets.run_picker import require_run
+from app.widgets.text import escape
+
+OF_LINEAGE = {"Fates": fates_view, "Drivers": drivers_view, "Meaning": meaning_view}
+
+st.header("Lineages")
+run = require_run()
+with st.spinner("Getting ready"):
+    cached.warm_up().join()
+with stop_on_error():
+    settings = choose_settings(run)
+    live_jobs()
+    analysis = lineages.found(run, settings)
+    if analysis is None:
+        offer(run, settings)
+        st.stop()
+    for warning in analysis.warnings:
+        st.warning(escape(warning), icon=":material/warning:")
+    view_box, lineage_box = st.columns([1.4, 2], vertical_alignment="bottom")
+    view = view_box.segmented_control(
+        "View", ["Trajectory", *OF_LINEAGE], default="Trajectory", required=True, key="lineages.view",
+        persist_state="session",
+    )  # fmt: skip
+    if view == "Trajectory":
+        trajectory_view(run, analysis)
+    else:
+        lineage = lineage_box.segmented_control(
+            "Lineage", analysis.lineages, default=analysis.lineages[0], required=True,
+            key=f"lineages.lineage.{'.'.join(analysis.lineages)}", persist_state="session",
+        )  # fmt: skip
+        OF_LINEAGE[str(view)](run, analysis, str(lineage))

@@ -1,0 +1,74 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepvelo.pl import nodes, theme
+
+MIDDLE = np.array([2.0, 1.0])
+COLORS = {"early": "#111111", "late": "#222222"}
+
+
+def outline(shape):
+    return np.array(re.findall(r"(-?[\d.e+-]+),(-?[\d.e+-]+)", shape["path"]), dtype=float)
+
+
+def area(points):
+    x, y = points.T
+    return abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) / 2
+
+
+def test_wedges_have_the_area_of_their_shares():
+    shares = pd.Series({"early": 0.25, "late": 0.75})
+    early, late, rim = nodes.pie(MIDDLE, shares, radius=3, colors=COLORS, rim="#333333")
+    assert area(outline(early)) == pytest.approx(0.25 * np.pi * 9, rel=0.01)
+    assert area(outline(late)) == pytest.approx(0.75 * np.pi * 9, rel=0.01)
+    assert (early["fillcolor"], late["fillcolor"]) == ("#111111", "#222222")
+    assert rim["line"]["color"] == "#333333"
+    # clockwise from the top: the first quarter is up and to the right
+    assert (outline(early) >= MIDDLE - 1e-6).all()
+
+
+def test_a_whole_is_a_circle_and_nothing_known_is_grey():
+    whole, _ = nodes.pie(
+        MIDDLE, pd.Series({"early": 0.0, "late": 1.0}), radius=1, colors=COLORS, rim="#333333"
+    )
+    assert np.linalg.norm(outline(whole) - MIDDLE, axis=1) == pytest.approx(1, rel=1e-3)
+    unknown, _ = nodes.pie(
+        MIDDLE, pd.Series({"early": np.nan, "late": np.nan}), radius=1, colors=COLORS, rim="#333333"
+    )
+    assert unknown["fillcolor"] == theme.GREY
+
+
+def test_arrow_points_at_its_end_and_stops_before_the_node():
+    line = np.array([[0.0, 0], [10, 0]])
+    points = outline(nodes.arrow(line, width=0.4, radius=1, end_radius=2, dark=False))
+    tip = points[np.argmax(points[:, 0])]
+    assert tip == pytest.approx([10 - 1.3 * 2, 0])
+    shaft = points[points[:, 0] < 5]
+    assert np.ptp(shaft[:, 1]) == pytest.approx(0.4)
+    assert np.ptp(points[:, 1]) > 0.5  # the head is wider
+
+
+def test_a_bent_arrow_follows_its_line():
+    line = np.array([[0.0, 0], [5, 0], [5, 8]])
+    points = outline(nodes.arrow(line, width=0.2, radius=0.5, end_radius=1, dark=False))
+    assert points[np.argmax(points[:, 1])] == pytest.approx([5, 8 - 1.3])
+    assert points[:, 0].min() == pytest.approx(0, abs=0.1)
+    assert np.abs(points - [5, 0]).max(axis=1).min() < 0.2  # by its corner
+
+
+def test_touching_nodes_have_no_arrow():
+    assert nodes.arrow(np.array([[0.0, 0], [1, 0]]), width=0.1, radius=1, end_radius=1, dark=False) is None
+
+
+def test_arrow_width_is_in_proportion_but_never_nothing():
+    wide, half, least = (nodes.arrow_width(c, highest=0.8, radius=10) for c in (0.8, 0.4, 1e-9))
+    assert half == pytest.approx(wide / 2)
+    assert 0 < least < half
+    assert nodes.arrow_width(0.0, highest=0.0, radius=10) == least
+
+
+def test_note_names_root_and_terminal_groups():
+    assert [nodes.note(group, root="a", terminal=["b"]) for group in "abc"] == ["root", "terminal", ""]

@@ -1,0 +1,244 @@
+"""The Lineages page on a made-up run: what is queued, and what a finished analysis shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.widgets.lineages_drivers import driver_table
+from app.widgets.lineages_meaning import NO_MARKERS
+from app.widgets.lineages_settings import FIND
+from deepvelo import lineages
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run
+from deepvelo.lineages import Lineages, LineageSettings
+from tests.compared import copy_as
+
+PAGE = Path(__file__).resolve().parents[2] / "pages" / "lineages.py"
+ENDS = ["Granule mature", "Neuroblast"]
+
+
+@pytest.fixture
+def run(checked_run) -> Run:
+    return checked_run
+
+
+@pytest.fixture
+def settings(run) -> LineageSettings:
+    return LineageSettings(cluster_key=run.info.cluster_key, seed=run.info.settings.seed)
+
+
+def made_up(run: Run, settings: LineageSettings, *, best: str | None = None, rates: bool = True) -> Lineages:
+    """An analysis with two ends: time runs along the rows, and the first end takes the first half of the cells."""
+    names = run.obs.index
+    first = np.linspace(1, 0, len(names))
+    genes = [str(name) for name in run.var.index]
+    if best is not None:
+        genes = [best, *(gene for gene in genes if gene != best)]
+    drivers = pd.concat(
+        pd.DataFrame(
+            {
+                "lineage": end, "gene": genes, "rank": range(1, len(genes) + 1),
+                "correlation": np.linspace(0.9, -0.9, len(genes)), "ci_low": -0.95, "ci_high": 0.95,
+                "p": 0.01, "q": 0.02, "measure": "fate",
+                "alpha_change": 1.5 if rates else np.nan, "beta_change": -0.5 if rates else np.nan,
+                "gamma_change": 0.25 if rates else np.nan,
+            }
+        )
+        for end in ENDS
+    )  # fmt: skip
+    return Lineages(
+        settings=settings,
+        root="Granule immature",
+        last_groups=tuple(ENDS),
+        cells=pd.DataFrame(
+            {
+                "pseudotime": np.linspace(0, 1, len(names)),
+                "latent_time": np.linspace(0, 1, len(names)),
+                "macrostate": pd.Categorical([None] * len(names), categories=ENDS),
+                f"fate: {ENDS[0]}": first,
+                f"fate: {ENDS[1]}": 1 - first,
+            },
+            index=names,
+        ),
+        edges=pd.DataFrame(
+            {
+                "source": ["Granule immature", "Granule immature"],
+                "target": ENDS,
+                "confidence": [0.8, 0.3],
+                "agreement": [0.9, 0.7],
+            }
+        ),
+        drivers=drivers.reset_index(drop=True),
+        warnings=("Time explains 20% of the arrows.",),
+        seconds=1.0,
+    )
+
+
+@pytest.fixture
+def opened(run, queue):
+    """Open a view of the page: ``opened("Drivers")``."""
+
+    def open_view(view: str = "Trajectory", run_id: str = run.info.run_id) -> AppTest:
+        page = AppTest.from_file(str(PAGE), default_timeout=120)
+        page.query_params["run"] = run_id
+        page.session_state["lineages.view"] = view
+        return page.run()
+
+    return open_view
+
+
+def fine(page: AppTest) -> AppTest:
+    assert not page.exception
+    assert not page.error
+    return page
+
+
+def words(page: AppTest) -> str:
+    return " ".join(text.value for text in [*page.markdown, *page.caption]).replace("\\", "")
+
+
+def press(page: AppTest, label: str) -> AppTest:
+    return next(button for button in page.button if button.label == label).click().run()
+
+
+def test_an_analysis_is_queued_once_with_the_choices_made(opened, run, queue, settings):
+    page = fine(opened())
+    next(box for box in page.multiselect if box.label == "Ends").set_value(ENDS)
+    next(box for box in page.selectbox if box.label == "Root").select("Granule immature")
+    page.run()
+    page = fine(press(page, FIND))
+    (job,) = queue.submitted
+    assert job.lineages == LineageSettings(
+        cluster_key=settings.cluster_key, root="Granule immature", terminal=tuple(ENDS), seed=settings.seed
+    )
+    assert (job.source, job.base) == (DataSource("run", path=str(run.folder.resolve())), run.info.run_id)
+    assert "being found" in words(page)
+    assert not any(button.label == FIND for button in page.button)
+
+
+def test_a_scheduler_that_takes_no_jobs_is_one_sentence(opened, queue, monkeypatch):
+    def refuse(*_: object, **__: object) -> str:
+        raise InputError("The Dask scheduler cannot be reached.")
+
+    monkeypatch.setattr(queue, "submit", refuse)
+    page = press(opened(), FIND)
+    assert not page.exception
+    assert [error.value for error in page.error] == ["The Dask scheduler cannot be reached."]
+
+
+def test_the_newest_analysis_is_shown_with_its_choices_and_warnings(opened, run, settings, figures):
+    chosen = LineageSettings(cluster_key=settings.cluster_key, terminal=tuple(ENDS), seed=settings.seed)
+    lineages.save(made_up(run, chosen), run.folder)
+    page = opened()
+    over_embedding, tree = figures(page)
+    assert next(box for box in page.multiselect if box.label == "Ends").value == ENDS
+    assert [warning.value.replace("\\", "") for warning in page.warning] == [
+        "Time explains 20% of the arrows."
+    ]
+    assert list(page.dataframe[0].value["target"]) == ENDS
+    assert len(over_embedding["layout"]["shapes"]) > 3  # pies, rims, arrows
+    assert len(tree["layout"]["shapes"]) > 3
+    assert not any(button.label == FIND for button in page.button)
+
+
+def test_pies_can_show_fates(opened, run, settings, figures):
+    lineages.save(made_up(run, settings), run.folder)
+    page = opened()
+    next(group for group in page.segmented_control if group.label == "Pies show").select("Fates").run()
+    assert len(figures(page)) == 2
+
+
+def test_fates_and_trends_of_the_best_genes(opened, run, settings, figures):
+    lineages.save(made_up(run, settings), run.folder)
+    page = opened("Fates")
+    fate, all_fates, trends = figures(page)
+    shown = next(trace["marker"]["color"] for trace in fate["data"] if trace["marker"].get("showscale"))
+    assert shown is not None
+    assert all_fates["layout"]["coloraxis"]["cmax"] == 1
+    genes = next(box for box in page.multiselect if box.label == "Genes along the lineage")
+    assert genes.value == [str(name) for name in run.var.index[:3]]
+    titles = [note["text"] for note in trends["layout"]["annotations"]]
+    assert {f"<b>{gene}</b>" for gene in genes.value} <= set(titles)
+    genes.set_value([]).run()
+    assert len(figures(page)) == 2
+
+
+def test_drivers_say_what_rates_do_and_how_many_methods_agree(run, settings):
+    genes = [str(name) for name in run.var.index]
+    ours, theirs = made_up(run, settings), made_up(run, settings, rates=False)
+    table = driver_table(ours, ENDS[0], methods={"ours": ours, "theirs": theirs})
+    assert list(table["Gene"]) == genes
+    assert list(table.columns[-4:]) == ["α", "β", "γ", "Methods"]
+    assert set(table["Methods"]) == {2}
+    without = driver_table(theirs, ENDS[0], methods={"theirs": theirs})
+    assert not {"α", "β", "γ"} & set(without)
+
+
+def test_a_driver_opens_its_phase_portrait(opened, run, settings, figures):
+    best = str(run.var.index[-1])
+    lineages.save(made_up(run, settings, best=best), run.folder)
+    page = opened("Drivers")
+    assert len(figures(page)) == 1  # the heat map: no gene is chosen
+    assert page.dataframe[0].value["Gene"].iloc[0] == best
+    page.query_params["gene"] = best
+    page.session_state["gene"] = best
+    page.run()
+    assert len(figures(page)) == 2
+    assert any(button.label == "Open in Phase portraits" for button in page.button)
+    assert [button.label for button in page.get("download_button")] == ["Drivers as CSV"]
+
+
+def test_other_methods_are_offered_and_set_beside(opened, run, queue, settings):
+    lineages.save(made_up(run, settings), run.folder)
+    other = copy_as(run, "stochastic", base=run.info.run_id)
+    page = fine(opened("Drivers"))
+    assert "No other method" not in words(page)  # the copy brought the analysis along
+    assert "stochastic: 6 of 6 best drivers in common" in words(page)
+    for folder in (run.folder.parent / other / "lineages").iterdir():
+        (folder / "info.json").unlink()
+        folder.rename(folder.with_name("." + folder.name))
+    page = fine(opened("Drivers"))
+    assert "No other method has this lineage" in words(page)
+    fine(press(page, "Analyse the other methods too"))
+    assert [(job.base, job.lineages) for job in queue.submitted] == [(other, settings)]
+
+
+def test_table_one_from_the_datas_own_cell_types(opened, run, settings):
+    lineages.save(made_up(run, settings), run.folder)
+    page = fine(opened("Meaning"))
+    table = page.dataframe[0].value
+    assert list(table["Lineage"]) == ENDS
+    assert set(table["Method"]) == {"DeepVelo"}
+    assert "Markers" in table
+    assert "Table 1 as CSV" in [button.label for button in page.get("download_button")]
+
+
+def test_nothing_to_compare_with_is_said(opened, run, settings):
+    lineages.save(made_up(run, settings), run.folder)
+    page = opened("Meaning")
+    page.radio[0].set_value(NO_MARKERS).run()
+    fine(page)
+    assert "Choose markers, transcription factors or gene sets" in page.info[0].value
+
+
+def test_a_library_that_cannot_be_fetched_is_one_sentence(opened, run, settings, monkeypatch):
+    from deepvelo import tl
+
+    def offline(name: str) -> None:
+        raise InputError(f"The library {name} is not on this machine, and there is no network.")
+
+    monkeypatch.setattr(tl, "library", offline)
+    lineages.save(made_up(run, settings), run.folder)
+    page = opened("Meaning")
+    next(box for box in page.text_input if "Enrichr" in box.label).set_value("GO").run()
+    assert not page.exception
+    assert [error.value for error in page.error] == [
+        "The library GO is not on this machine, and there is no network."
+    ]
+    assert len(page.dataframe) == 1  # the markers' table stays
