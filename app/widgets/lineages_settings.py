@@ -23,7 +23,10 @@ def choose_settings(run: Run) -> LineageSettings:
     session.fill_first(f"{key}.root", known.root or FOUND)
     session.fill_first(f"{key}.terminal", [name for name in known.terminal if name in groups])
     session.fill_first(f"{key}.weight", known.weight_connectivities)
-    root_box, ends_box, weight_box, states_box = st.columns([1.3, 2.4, 1.3, 1], vertical_alignment="bottom")
+    session.fill_first(f"{key}.stability", known.stability)
+    root_box, ends_box, weight_box, states_box, stability_box = st.columns(
+        [1.3, 2.2, 1.2, 1, 0.9], vertical_alignment="bottom"
+    )
     root = root_box.selectbox(
         "Root", [FOUND, *groups], key=f"{key}.root", persist_state="session",
         help="The group where the trajectory begins. A group that biology names is better than one the arrows find.",
@@ -41,11 +44,17 @@ def choose_settings(run: Run) -> LineageSettings:
         "Macrostates", 1, 20, known.n_states, key=f"{key}.states", persist_state="session", placeholder="Automatic",
         help="How many slow states the ends are chosen from. Empty: as many as there are slow movements.",
     )  # fmt: skip
+    stability = stability_box.number_input(
+        "Stability", 0.5, 1.0, step=0.01, key=f"{key}.stability", persist_state="session",
+        help="A macrostate is an end when a step from it stays in it with this probability or more. Lower it to find "
+        "more ends, and weaker ones. Ends chosen by hand need none.",
+    )  # fmt: skip
     return LineageSettings(
         cluster_key=run.info.cluster_key,
         root=None if root == FOUND else str(root),
         terminal=tuple(terminal),
         weight_connectivities=round(float(weight), 2),
+        stability=round(float(stability), 4),
         n_states=None if states is None else int(states),
         seed=run.info.settings.seed,
     )

@@ -89,6 +89,7 @@ def analyse(
         terminal=list(settings.terminal) or None,
         n_states=settings.n_states,
         weight_connectivities=settings.weight_connectivities,
+        stability=settings.stability,
         seed=settings.seed,
     )
     tell("drivers")

@@ -52,6 +52,18 @@ class LineageSettings:
             ),
         ),
     ] = 0.2
+    stability: Annotated[
+        float,
+        Field(
+            ge=0.5,
+            le=1,
+            title="Stability",
+            description=(
+                "A macrostate is terminal when a step from it stays in it with this probability or more. Lower it to "
+                "find more ends, and weaker ones."
+            ),
+        ),
+    ] = 0.96
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, title="Seed")] = 0
 
 

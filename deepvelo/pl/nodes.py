@@ -169,7 +169,7 @@ def add_targets(
             x=places[:, 0],
             y=places[:, 1],
             mode="markers",
-            marker={"size": size, "opacity": 0},
+            marker={"size": size, "opacity": 0, "color": theme.GREY},  # of the hover
             selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}},
             customdata=[str(group) for group in shares.index],
@@ -191,7 +191,7 @@ def add_arrow_targets(fig: go.Figure, middles: Sequence[np.ndarray], edges: pd.D
     at = np.array(middles).reshape(-1, 2)
     fig.add_trace(
         go.Scatter(
-            x=at[:, 0], y=at[:, 1], mode="markers", marker={"size": 14, "opacity": 0}, text=texts,
+            x=at[:, 0], y=at[:, 1], mode="markers", marker={"size": 14, "opacity": 0, "color": theme.GREY}, text=texts,
             hovertemplate="%{text}<extra></extra>", showlegend=False,
         )
     )  # fmt: skip

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from deepvelo.pl import nodes, theme
 from deepvelo.pl.embedding import scatter
 
-_FAINT = 0.22  # opacity of cells: context, not the picture
+_FAINT = {False: 0.22, True: 0.4}  # opacity of cells, by dark: context, not the picture
 _WIDTH = 700  # pixels that the plot has at least; only labels that nearly touch depend on it
 _LETTER = 0.58  # width of one, in font sizes
 _ROOM = 6  # pixels between a node and its name
@@ -77,7 +77,11 @@ def trajectory_map(
 
     fig = scatter(points, names, colors=colors, labels=False, axis_name=axis_name, dark=dark, height=height)
     fig.update_traces(
-        marker_opacity=_FAINT, marker_line_width=0, hoverinfo="skip", hovertemplate=None, showlegend=False
+        marker_opacity=_FAINT[dark],
+        marker_line_width=0,
+        hoverinfo="skip",
+        hovertemplate=None,
+        showlegend=False,
     )
     edges = edges[edges["source"].isin(present) & edges["target"].isin(present)]
     edges = edges.sort_values("confidence", kind="stable")  # where arrows cross, the widest lies on top

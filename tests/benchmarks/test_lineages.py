@@ -11,10 +11,11 @@ from anndata import AnnData
 
 from benchmarks import lineages_real, lineages_time
 from benchmarks import lineages_scores as scores
-from benchmarks.lineages import Plan, Row, score, summary, table
-from deepvelo import keys
+from benchmarks.lineages import Plan, Row, measure, score, summary, table
+from deepvelo import keys, tl
 from deepvelo.datasets.simulation import simulate
 from deepvelo.datasets.tissues import TISSUES
+from deepvelo.io import read
 from deepvelo.lineages import Lineages
 from tests.branched import analysed, branched
 
@@ -143,20 +144,19 @@ def test_an_edge_is_right_reversed_or_none():
 
 
 def test_real_cells_have_a_row_of_table_one_whether_or_not_the_end_was_found(shared_data):
-    from deepvelo.io import read
-
     cells = read(shared_data / "dentate_gyrus_200.h5ad")
-    rows = lineages_real.measure(cells, methods=["steady_state"], seeds=[0])
+    rows = lineages_real.measure(cells, methods=["steady_state"], seeds=[0, 1])
+    assert len(rows) == 1  # it draws nothing at random
     found = rows.iloc[0]
-    assert ("Granule mature" in found["terminal states"]) == (found["end of the lineage"] == "found")
-    assert found["drivers"] == 100
-    assert 0 <= found["markers"] <= 100
+    assert ("Granule mature" in found["terminal states"]) == ("end as found: markers" in rows)
+    assert found["end by hand: drivers"] == 100
+    genes = found["end by hand: markers_genes"].split(";")
+    assert len(genes) == found["end by hand: markers"]
+    assert set(genes) <= set(tl.markers_by_group(cells, keys.CLUSTERS)["Granule mature"])
     assert "Table 1, lineage Granule mature" in lineages_real.text(rows)
 
 
 def test_a_plan_is_fitted_analysed_and_scored():
-    from benchmarks.lineages import measure
-
     plan = Plan(kind="branch", depth="deep", seed=0, method="stochastic", n_cells=200, n_genes=60)
     found = measure(plan)
     assert (found.tree, found.tips, found.error) == (True, True, "")

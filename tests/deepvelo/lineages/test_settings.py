@@ -29,7 +29,7 @@ def test_json_and_back():
 def test_every_choice_makes_a_key_of_its_own():
     changes = (
         {"cluster_key": "leiden"}, {"root": None}, {"terminal": ("OL",)}, {"n_states": None},
-        {"weight_connectivities": 0.4}, {"seed": 8},
+        {"weight_connectivities": 0.4}, {"stability": 0.9}, {"seed": 8},
     )  # fmt: skip
     assert {name for change in changes for name in change} == set(to_dict(ALL))
     found = {key_of(settings) for settings in (ALL, *(dataclasses.replace(ALL, **one) for one in changes))}

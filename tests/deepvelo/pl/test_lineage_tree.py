@@ -1,8 +1,12 @@
+import itertools
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from deepvelo.pl import theme
+from deepvelo.pl.lanes import RADIUS
 from deepvelo.pl.lineage_tree import AGAINST, lineage_tree
 from deepvelo.pl.nodes import STAGE_COLORS
 
@@ -54,15 +58,20 @@ def test_a_cycle_is_drawn_and_its_way_back_stands_out():
     assert "against time" not in [trace.name for trace in draw().data]
 
 
-def test_arrows_keep_off_other_nodes():
-    """An edge past a group that lies on the straight way bends elsewhere."""
-    times = pd.Series({"stem": 0.0, "middle": 0.5, "left": 1.0, "right": 0.5})
+def test_an_edge_past_a_group_on_the_straight_way_bends_around_it():
     past = pd.DataFrame(
-        [("stem", "middle", 0.8), ("middle", "left", 0.9), ("stem", "left", 0.5)], columns=EDGES.columns
+        [("stem", "right", 0.8), ("stem", "left", 0.5), ("stem", "middle", 0.3), ("middle", "left", 0.1)],
+        columns=EDGES.columns,
     )
+    times = pd.Series({"stem": 0.0, "middle": 0.65, "left": 0.8, "right": 1.0})
     fig = draw(past, times)
-    assert len(nodes_of(fig)) == 4
-    assert fills(fig).count(theme.ink(dark=False)) == 3
+    at = {name: np.array(place) for name, place in nodes_of(fig).items()}
+    arrows = [shape.path for shape in fig.layout.shapes if shape.fillcolor == theme.ink(dark=False)]
+    corners = np.array(re.findall(r"(-?[\d.e+-]+),(-?[\d.e+-]+)", arrows[2]), dtype=float)  # by confidence
+    outline = np.concatenate([np.linspace(*pair, 50) for pair in itertools.pairwise(corners)])
+    assert np.linalg.norm(outline - at["left"], axis=1).min() < 1.5 * RADIUS
+    for other in ("middle", "right"):
+        assert np.linalg.norm(outline - at[other], axis=1).min() > RADIUS
 
 
 @pytest.mark.parametrize("times", [TIMES * np.nan, TIMES[:1], TIMES * 0])

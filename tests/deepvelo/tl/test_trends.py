@@ -46,7 +46,7 @@ def test_cells_count_as_much_as_they_belong_to_the_lineage(time):
     assert curve["time"].max() <= 0.5
     mixed = trends(values, np.tile(time, 2), weights=np.append(np.full(400, 0.75), np.full(400, 0.25)))
     np.testing.assert_allclose(mixed["mean"], 3.0, atol=0.05)  # a window may end between two cells of a time
-    assert (mixed["low"].iloc[50], mixed["high"].iloc[50]) == (1, 9)
+    assert mixed[["low", "high"]].iloc[50].tolist() == pytest.approx([1, 9], abs=0.01)
 
 
 def test_only_the_proportions_of_weights_matter(time):
@@ -65,11 +65,12 @@ def test_cells_without_value_time_or_fate_are_left_out(time):
 
 @pytest.mark.parametrize("n_cells", [0, 1, 9])
 def test_too_few_cells_make_no_curve(time, n_cells):
-    weights = np.append(np.ones(n_cells), np.full(400 - n_cells, 1e-5))
-    assert trends(time, time, weights=weights).empty or n_cells == 0
-    curve = trends(np.where(np.arange(400) < n_cells, time, np.nan), time, weights=np.ones(400))
-    assert list(curve.columns) == ["time", "mean", "low", "high"]
-    assert curve.empty
+    few = np.arange(400) < n_cells
+    by_weight = trends(time, time, weights=few * 1.0)
+    by_value = trends(np.where(few, time, np.nan), time, weights=np.ones(400))
+    for curve in (by_weight, by_value):
+        assert list(curve.columns) == ["time", "mean", "low", "high"]
+        assert curve.empty
 
 
 def test_all_cells_at_one_time_make_no_curve():
