@@ -25,16 +25,17 @@ importlib.metadata.version = cache(importlib.metadata.version)
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
-
-
 # Who computes neighbours or a UMAP: each process that does compiles it first, for a dozen seconds.
 COMPILING = (
     "tests/benchmarks/",
+    "tests/deepvelo/commands/",
     "tests/deepvelo/datasets/",
+    "tests/deepvelo/lineages/",
     "tests/deepvelo/pp/",
     "tests/deepvelo/test_cli.py",
     "tests/deepvelo/test_workflow.py",
     "tests/deepvelo/tl/",
+    "tests/pages/test_lineages.py",
     "tests/pages/test_scvelo_runs.py",
 )
 
@@ -46,7 +47,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class CompileOnce(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return COMPILING[0] if nodeid.startswith(COMPILING) else super()._split_scope(nodeid)
+            return "compiling" if nodeid.startswith(COMPILING) else super()._split_scope(nodeid)
 
     return CompileOnce(config, log) if config.getoption("dist") == "loadfile" else None
 

@@ -45,7 +45,7 @@ def evaluate(
     _require_different(files)
     # Seconds to import; asking for help should not wait for them.
     from deepvelo import compare
-    from deepvelo.io import read
+    from deepvelo.io import read, write_text
 
     results = [(file, read(file)) for file in files]
     matched = compare.match(_by_name(results), cluster_key=cluster_key).smoothed(smooth)
@@ -55,7 +55,7 @@ def evaluate(
     typer.echo(as_text(comparison))
     for path, text in ((json_file, compare.to_json), (csv_file, compare.to_csv)):
         if path is not None:
-            compare.write_report(text(comparison), path)
+            write_text(text(comparison), path)
             typer.echo(f"Wrote {path}", err=True)
 
 

@@ -3,7 +3,7 @@
 from deepvelo.compare.edges import GRANULE_EDGES, Edge, default_edges, parse_edges, require_edges
 from deepvelo.compare.match import Matched, match
 from deepvelo.compare.region import disagreeing_genes, pair_agreement
-from deepvelo.compare.report import to_csv, to_json, write_report
+from deepvelo.compare.report import to_csv, to_json
 from deepvelo.compare.results import method_names, method_of
 from deepvelo.compare.scores import (
     EFFECT_NOTE,
@@ -36,5 +36,4 @@ __all__ = [
     "require_edges",
     "to_csv",
     "to_json",
-    "write_report",
 ]

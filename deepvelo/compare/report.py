@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from deepvelo.compare.edges import edge_name
 from deepvelo.compare.scores import EFFECT_NOTE, SCORES, SMOOTHING_NOTE, Comparison
-from deepvelo.errors import InputError
-from deepvelo.io.write import require_writable
 
 
 def to_json(comparison: Comparison, *, runs: Mapping[str, Mapping[str, str]] | None = None) -> str:
@@ -47,26 +43,6 @@ def to_json(comparison: Comparison, *, runs: Mapping[str, Mapping[str, str]] | N
 def to_csv(comparison: Comparison) -> str:
     """The table: one row a method, one column a score; empty where a score is not defined."""
     return str(comparison.table.to_csv())
-
-
-def write_report(text: str, path: Path) -> None:
-    """Write text under its final name only once it is whole.
-
-    Raises
-    ------
-    InputError
-        The folder is missing or may not be written, or the disk is full.
-    """
-    require_writable(path)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        msg = f"{path} could not be written: {error.strerror or error}. Choose another place or make room."
-        raise InputError(msg) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

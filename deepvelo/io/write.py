@@ -1,10 +1,11 @@
-"""Write .h5ad files whole or not at all, and say why where it cannot be done."""
+"""Write files whole or not at all, and say why where it cannot be done."""
 
 from __future__ import annotations
 
 import errno
 import tempfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,24 @@ def write_h5ad(adata: AnnData, path: Path | str, *, compression: str = "lzf") ->
     InputError
         The folder is missing or may not be written, or the disk is full.
     """
-    path = Path(path)
+    _write_whole(Path(path), lambda partial: adata.write_h5ad(partial, compression=compression))
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text, UTF-8, under its final name only once it is whole.
+
+    Raises
+    ------
+    InputError
+        The folder is missing or may not be written, or the disk is full.
+    """
+    _write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        adata.write_h5ad(partial, compression=compression)
+        write(partial)
         partial.replace(path)
     except OSError as error:
         raise _refusal(path, error) from error

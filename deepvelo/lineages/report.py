@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from deepvelo.compare.report import write_report
+from deepvelo.io.write import write_text
 from deepvelo.lineages.analysis import Lineages
 from deepvelo.lineages.settings import to_dict
 
@@ -42,7 +42,7 @@ def write_tables(found: Lineages, folder: Path, *, table_one: TableOne | None = 
             texts["enrichment.csv"] = table_one.pathways.to_csv(index=False)
     texts["lineages.json"] = to_json(found, table_one=table_one)
     for name, text in texts.items():
-        write_report(text, folder / name)
+        write_text(text, folder / name)
     return list(texts)
 
 

@@ -35,9 +35,16 @@ def template(tmp_path_factory, mode) -> Path:
     return store.folder / store.save(result, data_name="cells", data_hash="0" * 32)
 
 
+@pytest.fixture(scope="module")
+def run(shared_server, template):
+    """A stored run of the mode in the store of `shared_server`."""
+    shutil.copytree(template, shared_server / "runs" / template.name)
+    return cached.open_run(template.name)
+
+
 @pytest.fixture
-def run(server, template):
-    """A stored run of the mode in the store of `server`."""
+def alone(server, template):
+    """That run alone in the store of `server`, under the same name."""
     shutil.copytree(template, server / "runs" / template.name)
     return cached.open_run(template.name)
 
@@ -97,7 +104,7 @@ def test_consistency_is_not_said_to_be_smoothed(opened):
     assert "Velocities are averaged" not in words
 
 
-def test_kinetic_rates_say_in_a_sentence_that_there_are_none(opened, run, server, made_up_run):
+def test_kinetic_rates_say_in_a_sentence_that_there_are_none(opened, alone, server, made_up_run):
     page = opened("kinetic_rates")
     assert "one rate for all cells" in page.info[0].value
     assert not page.warning
@@ -152,7 +159,7 @@ def test_several_portraits(opened, run, figures):
     assert len(figures(page)) == 1
 
 
-def test_the_table_says_the_method_and_leaves_out_what_did_not_count(run, mode, made_up_run, server):
+def test_the_table_says_the_method_and_leaves_out_what_did_not_count(alone, mode, made_up_run, server):
     made_up_run(server / "runs", name="ours")
     page = AppTest.from_function(run_table_alone).run()
     assert not page.exception
@@ -163,7 +170,7 @@ def test_the_table_says_the_method_and_leaves_out_what_did_not_count(run, mode, 
     ignored = ["Preset", "Neighbours", "Candidates", "λ u", "λ s", "Smoothing", "Epochs", "Seed"]
     assert row[[*ignored, "Silhouette", "ARI"]].isna().all()
     assert table.loc["ours", ignored].notna().all()
-    assert row["Consistency"] == pytest.approx(run.info.metrics["consistency"])
+    assert row["Consistency"] == pytest.approx(alone.info.metrics["consistency"])
 
 
 def run_table_alone():
@@ -179,10 +186,10 @@ def picker_alone():
     run_picker()
 
 
-def test_the_sidebar_says_the_method_and_the_genes_with_a_velocity(run, mode):
+def test_the_sidebar_says_the_method_and_the_genes_with_a_velocity(alone, mode):
     page = AppTest.from_function(picker_alone).run()
     assert page.selectbox[0].options == [f"cells, scVelo, {mode}"]
-    n_velocity, n_genes = run.info.metrics["n_velocity_genes"], run.info.metrics["n_genes"]
+    n_velocity, n_genes = alone.info.metrics["n_velocity_genes"], alone.info.metrics["n_genes"]
     words = captions(page)
     assert f"scVelo, {mode} mode; {n_velocity} of {n_genes} genes have a velocity" in words
     for ignored in ("neighbours", "λ", "epochs", "Preset", "seed"):

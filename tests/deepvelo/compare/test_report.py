@@ -8,9 +8,8 @@ import json
 import pandas as pd
 import pytest
 
-from deepvelo.compare import SCORES, compare, match, to_csv, to_json, write_report
+from deepvelo.compare import SCORES, compare, match, to_csv, to_json
 from deepvelo.compare.report import _records
-from deepvelo.errors import InputError
 
 
 @pytest.fixture
@@ -40,10 +39,3 @@ def test_csv_is_the_table(comparison):
 
 def test_small_p_values_are_not_rounded_away():
     assert json.dumps(_records(pd.DataFrame({"p": [1e-200, None]}))) == '[{"p": 1e-200}, {"p": null}]'
-
-
-def test_files_are_whole_or_absent(tmp_path):
-    write_report("text", tmp_path / "a.json")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
-    with pytest.raises(InputError, match="could not be written"):
-        write_report("text", tmp_path / "nowhere" / "a.json")

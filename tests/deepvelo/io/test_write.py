@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deepvelo.errors import InputError
-from deepvelo.io import require_writable, write_h5ad
+from deepvelo.io import require_writable, write_h5ad, write_text
 
 
 def small() -> ad.AnnData:
@@ -49,3 +49,11 @@ def test_a_place_that_cannot_be_written_is_found_before_the_work(tmp_path):
     assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="the folder does not exist"):
         require_writable(tmp_path / "nowhere" / "out.h5ad")
+
+
+def test_a_text_is_whole_or_absent(tmp_path):
+    write_text("δ", tmp_path / "a.json")
+    assert (tmp_path / "a.json").read_bytes() == "δ".encode()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    with pytest.raises(InputError, match=r"a\.json could not be written: the folder does not exist"):
+        write_text("text", tmp_path / "nowhere" / "a.json")

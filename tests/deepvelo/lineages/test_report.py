@@ -102,7 +102,7 @@ def test_a_full_disk_leaves_no_half_table_and_the_earlier_one(tmp_path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(InputError, match=r"could not be written: No space left"):
+    with pytest.raises(InputError, match=r"could not be written: no space is left"):
         write_tables(replace(analysed(), root="Early A"), tmp_path)
     monkeypatch.undo()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
