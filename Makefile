@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test test-fast lint bench bench-accuracy clean
+.PHONY: app test test-fast lint bench bench-accuracy bench-lineages clean
 
 app: $(VENV)/.installed
 	$(BIN)/deepvelo app
@@ -29,6 +29,11 @@ bench: $(VENV)/.installed-test
 # The quoted table: every kind of tissue, both depths, the seeds 100 to 102.
 bench-accuracy: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/accuracy.py --json accuracy.json
+
+# Trees, ends, times and drivers of simulated branching tissue, ours and scVelo's dynamical mode, and the time it takes.
+bench-lineages: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/lineages.py --json lineages.json
+	$(BIN)/python benchmarks/lineages.py --time
 
 # The stamps are newer than the requirements only while the environment holds them.
 $(VENV)/.installed: requirements.txt pyproject.toml

@@ -16,7 +16,7 @@ from app.widgets.empty import error_in_words
 from app.widgets.lineages_settings import offer_other_methods
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
-from deepvelo.lineages import Lineages
+from deepvelo.lineages import Lineages, to_json
 from deepvelo.pl.enrichment_bars import enrichment_bars
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def meaning_view(run: Run, analysis: Lineages, lineage: str) -> None:
                 keywords=keywords,
                 top=top,
             )
-        _table_one(table)
+        _table_one(analysis, table)
         if table.pathways is not None:
             _enriched(table.pathways, next(iter(found)), lineage)
 
@@ -126,7 +126,7 @@ def _read(upload: UploadedFile, reader: Callable[[Path], Any]) -> Any:
             raise InputError(str(error).replace(f"{folder}/", "")) from None
 
 
-def _table_one(table: TableOne) -> None:
+def _table_one(analysis: Lineages, table: TableOne) -> None:
     rows = table.rows
     shown = pd.DataFrame({"Lineage": rows["lineage"], "Method": rows["run"], "Genes tested": rows["tested"]})
     for what, title in (("markers", "Markers"), ("tfs", "Transcription factors")):
@@ -156,6 +156,11 @@ def _table_one(table: TableOne) -> None:
         st.download_button(
             "Table 1 as CSV", rows.to_csv(index=False), file_name="table_one.csv", mime="text/csv",
             on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+        st.download_button(
+            "Analysis as JSON", to_json(analysis, table_one=table), file_name="lineages.json",
+            mime="application/json", on_click="ignore", icon=":material/download:",
+            help="Choices, edges, warnings, Table 1, and the words that made a gene set relevant.",
         )  # fmt: skip
         if table.pathways is not None:
             st.download_button(

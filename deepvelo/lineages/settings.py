@@ -35,7 +35,7 @@ class LineageSettings:
         int | None,
         Field(
             ge=1,
-            le=50,
+            le=20,
             title="Macrostates",
             description="How many macrostates GPCCA looks for; by the spectrum of the transition matrix if none.",
         ),
@@ -44,7 +44,7 @@ class LineageSettings:
         float,
         Field(
             ge=0,
-            le=0.99,
+            le=0.95,
             title="Weight of similarity",
             description=(
                 "Share of the neighbour graph in the transition matrix, the rest being the arrows. More makes fates "

@@ -216,7 +216,8 @@ def test_table_one_from_the_datas_own_cell_types(opened, run, settings):
     assert list(table["Lineage"]) == ENDS
     assert set(table["Method"]) == {"DeepVelo"}
     assert "Markers" in table
-    assert "Table 1 as CSV" in [button.label for button in page.get("download_button")]
+    labels = [button.label for button in page.get("download_button")]
+    assert labels == ["Table 1 as CSV", "Analysis as JSON"]
 
 
 def test_nothing_to_compare_with_is_said(opened, run, settings):
