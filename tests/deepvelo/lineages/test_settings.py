@@ -49,10 +49,10 @@ def test_what_decides_nothing_makes_no_other_settings():
     ("values", "message"),
     [
         ({"n_states": 0}, r"`n_states` should be greater than or equal to 1\. Got 0\. Change it\."),
-        ({"n_states": 51}, r"`n_states` should be less than or equal to 50\. Got 51\."),
+        ({"n_states": 21}, r"`n_states` should be less than or equal to 20\. Got 21\."),
         (
             {"weight_connectivities": 1.0},
-            r"`weight_connectivities` should be less than .* 0\.99\. Got 1\.0\.",
+            r"`weight_connectivities` should be less than .* 0\.95\. Got 1\.0\.",
         ),
         ({"weight_connectivities": float("nan")}, r"`weight_connectivities` .* Got nan\."),
         ({"seed": -1}, r"`seed` should be greater than or equal to 0\. Got -1\."),
