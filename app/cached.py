@@ -5,6 +5,7 @@ What a ``cache_resource`` returns is shared by all visitors: read it, never chan
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import threading
@@ -49,6 +50,10 @@ def warm_up() -> threading.Thread:
 def _import_heavy() -> None:
     for name in _HEAVY:
         importlib.import_module(name)
+    # After every run of a page Streamlit looks for garbage among all objects, and no other page answers for so long:
+    # 0.2 s with what was just imported, which is none.
+    gc.collect()
+    gc.freeze()
 
 
 def store() -> RunStore:

@@ -40,7 +40,7 @@ TASK = "task-of-"
 CONNECT_SECONDS = 5
 RETRY_SECONDS = 10  # a page that asks every second must not wait for the connection every second
 KEPT_SECONDS = 24 * 3600  # how long an ended job is told of, unless someone acknowledges it
-LOST = "The scheduler has lost this job, most likely because it was restarted. Train again."
+LOST = "The scheduler has lost this job, most likely because it was restarted. Start it again."
 
 
 class Jobs:

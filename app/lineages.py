@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 def found(run: Run, settings: LineageSettings) -> Lineages | None:
     """The finished analysis of a run with just these settings."""
-    return _found(cached.runs_folder(), run.info.run_id, settings, _stamp(run))
+    known = (cached.runs_folder(), run.info.run_id, settings, _stamp(run))
+    analysis = _found(*known)
+    if analysis is None:  # it may come within the clock's tick
+        _found.clear(*known)
+    return analysis
 
 
 # Read again after each new analysis of the run, when the folder changes.

@@ -35,7 +35,7 @@ MAX_TRAINING_REPORTS = 300  # of one job, several epochs in each if need be: the
 TERMINAL = ("finished", "failed", "cancelled")
 DIED = (
     "The worker process died in the middle of this job, most likely because memory ran out or because "
-    "someone ended it. Choose fewer variable genes or cells, close other programs, and train again."
+    "someone ended it. Choose fewer variable genes or cells, close other programs, and start it again."
 )
 
 
@@ -98,13 +98,15 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
         tell(event="failed", message=str(error))
     except MemoryError:
         logger.exception("job %s", job.job_id)
-        tell(event="failed", message="Memory ran out. Choose fewer variable genes or cells and train again.")
+        tell(
+            event="failed", message="Memory ran out. Choose fewer variable genes or cells and start it again."
+        )
     except Exception as error:  # the worker's border: what is not foreseen must reach the page as a sentence
         logger.exception("job %s", job.job_id)
         what = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
         tell(
             event="failed",
-            message=f"The fit stopped with an unexpected error ({what}). The server's log has the details.",
+            message=f"The job stopped with an unexpected error ({what}). The server's log has the details.",
         )
     else:
         tell(event="finished", run_id=run_id)
@@ -152,7 +154,9 @@ def _find_lineages(job: Job, settings: LineageSettings, report: Reporter) -> str
     def on_stage(stage: Stage) -> None:
         report(Progress(step=stage))
 
-    lineages.save(lineages.analyse(run.to_adata(), settings, on_stage=on_stage), run.folder)
+    found = lineages.analyse(run.to_adata(), settings, on_stage=on_stage)
+    report.stop_if_cancelled()
+    lineages.save(found, run.folder)
     return job.base
 
 

@@ -184,9 +184,16 @@ def ring_template(run_template: Path) -> Path:
     return store.folder / save_ring(store.open(run_template.name))
 
 
+@pytest.fixture(scope="module")
+def shared_ring(shared_server: Path, ring_template: Path) -> str:
+    """Id of that run, in the run store of `shared_server`."""
+    shutil.copytree(ring_template, shared_server / "runs" / ring_template.name)
+    return ring_template.name
+
+
 @pytest.fixture
 def ring_run(server: Path, ring_template: Path) -> Run:
-    """That run, alone in the run store of `server`."""
+    """That run, alone in the run store of `server`; its id is that of `shared_ring`."""
     from app import cached
 
     shutil.copytree(ring_template, server / "runs" / ring_template.name)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import lineages, session
 from app.widgets import charts
+from app.widgets.empty import stop_on_error
 from app.widgets.lineages_settings import offer_other_methods
 from app.widgets.phase_charts import groups_and_colors, phase_of
 from app.widgets.text import escape
@@ -14,8 +15,8 @@ from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages
 from deepvelo.pl.driver_heatmap import driver_heatmap
 from deepvelo.pl.phase_portrait import phase_portrait
+from deepvelo.tl.driver_lists import top_drivers
 
-TABLE_KEY = "lineages.drivers"
 N_SHOWN = 40  # genes of the heat map: as many as can be read
 HEIGHT = 470
 TOP = 100
@@ -28,7 +29,7 @@ def drivers_view(run: Run, analysis: Lineages, lineage: str) -> None:
     genes = list(table["Gene"])
     rows, portrait = st.columns([1.25, 1], gap="medium")
     with rows:
-        _table(table, lineage)
+        _table(run, table, lineage)
         _overlap(run, analysis, lineage, found)
     with portrait:
         _portrait(run, genes)
@@ -38,7 +39,7 @@ def drivers_view(run: Run, analysis: Lineages, lineage: str) -> None:
 def driver_table(analysis: Lineages, lineage: str, *, methods: dict[str, Lineages]) -> pd.DataFrame:
     """Genes of a lineage, best first, as they are shown; ``Methods`` counts those whose top holds the gene."""
     own = analysis.drivers[analysis.drivers["lineage"] == lineage].sort_values("rank")
-    tops = [set(_top(other, lineage)) for other in methods.values() if lineage in other.lineages]
+    tops = [set(top_drivers(other.drivers, lineage, top=TOP)["gene"]) for other in methods.values()]
     shown = pd.DataFrame(
         {
             "Gene": own["gene"],
@@ -55,11 +56,6 @@ def driver_table(analysis: Lineages, lineage: str, *, methods: dict[str, Lineage
     return shown.dropna(axis="columns", how="all").reset_index(drop=True)
 
 
-def _top(analysis: Lineages, lineage: str) -> list[str]:
-    of_lineage = analysis.drivers[analysis.drivers["lineage"] == lineage].dropna(subset=["correlation"])
-    return list(of_lineage.sort_values("rank")["gene"].head(TOP))
-
-
 @st.fragment
 def _portrait(run: Run, genes: list[str]) -> None:
     """The phase portrait of the chosen row."""
@@ -67,9 +63,11 @@ def _portrait(run: Run, genes: list[str]) -> None:
     if gene not in genes:
         st.caption("Choose a row to see the gene's phase portrait here.")
         return
+    with stop_on_error():
+        phase = phase_of(run, gene)
     groups, colors = groups_and_colors(run)
     figure = phase_portrait(
-        phase_of(run, gene),
+        phase,
         groups,
         colors=colors,
         shown=None,
@@ -92,13 +90,14 @@ def _heatmap(run: Run, analysis: Lineages, lineage: str, *, genes: list[str]) ->
     charts.show(figure, key="lineages.heatmap", alt=f"Expression of the drivers of {lineage} along its time")
 
 
-def _table(table: pd.DataFrame, lineage: str) -> None:
+def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
+    key = f"lineages.drivers.{run.info.run_id}.{lineage}"  # a row chosen elsewhere is not chosen here
     st.dataframe(
         table,
         hide_index=True,
         height=430,
-        key=TABLE_KEY,
-        on_select=lambda: _open(list(table["Gene"])),
+        key=key,
+        on_select=lambda: _open(key, list(table["Gene"])),
         selection_mode="single-row",
         column_config={
             "Gene": st.column_config.TextColumn(help="Choose a row to open the gene's phase portrait.", pinned=True),
@@ -129,8 +128,8 @@ def _table(table: pd.DataFrame, lineage: str) -> None:
     )  # fmt: skip
 
 
-def _open(genes: list[str]) -> None:
-    rows = session.widget_value(TABLE_KEY)["selection"]["rows"]
+def _open(key: str, genes: list[str]) -> None:
+    rows = session.widget_value(key)["selection"]["rows"]
     if rows:
         session.set_gene(genes[rows[0]])
 
@@ -140,11 +139,13 @@ def _overlap(run: Run, analysis: Lineages, lineage: str, found: dict[str, Lineag
     from deepvelo.tl.driver_lists import driver_overlap
 
     lines = []
+    own = next(iter(found))  # the run itself comes first
     for name, other in found.items():
-        if other.drivers is analysis.drivers or lineage not in other.lineages:
-            continue
         overlap = driver_overlap(analysis.drivers, other.drivers, top=TOP)
-        row = overlap[overlap["lineage"] == lineage].iloc[0]
+        of_lineage = overlap[overlap["lineage"] == lineage]
+        if name == own or of_lineage.empty:
+            continue
+        row = of_lineage.iloc[0]
         lines.append(
             f"- {escape(name)}: {row['n_common']} of {row['top']} best drivers in common, "
             f"{row['expected']:.0f} by chance, among the {row['n_tested']} genes both have"

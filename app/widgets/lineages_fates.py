@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import lineages, session
 from app.widgets import charts
+from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import ranked_genes
 from app.widgets.phase_charts import groups_and_colors
 from app.widgets.velocity_chart import basis_label
@@ -50,23 +51,24 @@ def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
 @st.fragment
 def _trends(run: Run, analysis: Lineages, lineage: str) -> None:
     of_lineage = analysis.drivers[analysis.drivers["lineage"] == lineage].sort_values("rank")
-    key = f"lineages.genes.{lineage}"
+    key = f"lineages.genes.{run.info.run_id}.{lineage}"
     session.fill_first(key, list(of_lineage["gene"].head(3)))
-    available = set(run.layers)
     genes = st.multiselect(
         "Genes along the lineage", ranked_genes(run), max_selections=MAX_GENES, key=key, persist_state="session",
         placeholder="Choose genes",
     )  # fmt: skip
     if not genes:
         return
-    curves = {
-        gene: {
-            name: lineages.trend(run.info.run_id, layer, gene, analysis.settings, lineage)
-            for name, layer in _QUANTITIES.items()
-            if layer in available
+    with stop_on_error():
+        available = set(run.layers)
+        curves = {
+            gene: {
+                name: lineages.trend(run.info.run_id, layer, gene, analysis.settings, lineage)
+                for name, layer in _QUANTITIES.items()
+                if layer in available
+            }
+            for gene in genes
         }
-        for gene in genes
-    }
     _, colors = groups_and_colors(run)
     figure = trend_grid(
         curves, color=colors.get(lineage, next(iter(colors.values()))), time_title="latent time"

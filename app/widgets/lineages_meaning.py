@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,10 +14,12 @@ from app import cached, lineages
 from app.widgets import charts
 from app.widgets.empty import error_in_words
 from app.widgets.lineages_settings import offer_other_methods
+from app.widgets.text import escape
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages, to_json
 from deepvelo.pl.enrichment_bars import enrichment_bars
+from deepvelo.tl.driver_lists import top_drivers
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -42,11 +44,7 @@ def meaning_view(run: Run, analysis: Lineages, lineage: str) -> None:
     with error_in_words():
         with st.spinner("Comparing the drivers with what is known"):
             cached.warm_up().join()
-            common = [
-                name for name in analysis.lineages if all(name in other.lineages for other in found.values())
-            ]
-            if isinstance(markers, dict):
-                common = [name for name in common if name in markers]
+            common = [name for name in analysis.lineages if _in_table(name, found, markers)]
             if not common:
                 msg = (
                     f"No lineage has a marker list in all methods. Found lineages {', '.join(analysis.lineages)}. "
@@ -63,8 +61,23 @@ def meaning_view(run: Run, analysis: Lineages, lineage: str) -> None:
                 top=top,
             )
         _table_one(analysis, table)
-        if table.pathways is not None:
+        left_out = [name for name in analysis.lineages if name not in common]
+        if left_out:
+            st.caption(
+                f"Not in the table: {escape(', '.join(left_out))}. Some method does not have that end or finds no gene "
+                "that rises along it, or there is no list of its markers."
+            )
+        if table.pathways is not None and lineage in common:
             _enriched(table.pathways, next(iter(found)), lineage)
+
+
+def _in_table(lineage: str, found: dict[str, Lineages], markers: Sequence[str] | GeneSets | None) -> bool:
+    """Whether every method has the lineage and drivers of it, and, where lists are by lineage, there is one for it."""
+    if isinstance(markers, Mapping) and lineage not in markers:
+        return False
+    return all(
+        lineage in other.lineages and len(top_drivers(other.drivers, lineage)) for other in found.values()
+    )
 
 
 def _known(
@@ -118,12 +131,12 @@ def _known(
 def _read(upload: UploadedFile, reader: Callable[[Path], Any]) -> Any:
     """Read an uploaded text with its own name in the messages; nothing of it is kept."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(upload.name).name
+        path = Path(folder) / f"upload{Path(upload.name[-20:]).suffix}"  # a name from outside makes no path
         path.write_bytes(upload.getvalue())
         try:
             return reader(path)
         except InputError as error:
-            raise InputError(str(error).replace(f"{folder}/", "")) from None
+            raise InputError(str(error).replace(str(path), upload.name)) from None
 
 
 def _table_one(analysis: Lineages, table: TableOne) -> None:

@@ -19,7 +19,9 @@ def choose_settings(run: Run) -> LineageSettings:
     """Boxes for root, ends, states and weight; at first those of the run's newest analysis."""
     groups = sorted(set(run.obs[run.info.cluster_key].astype(str)))
     key = f"lineages.{run.info.run_id}"
-    known = lineages.newest(run) or LineageSettings(cluster_key=run.info.cluster_key)
+    known = lineages.newest(run) or LineageSettings(
+        cluster_key=run.info.cluster_key, seed=run.info.settings.seed
+    )
     session.fill_first(f"{key}.root", known.root or FOUND)
     session.fill_first(f"{key}.terminal", [name for name in known.terminal if name in groups])
     session.fill_first(f"{key}.weight", known.weight_connectivities)
@@ -56,7 +58,7 @@ def choose_settings(run: Run) -> LineageSettings:
         weight_connectivities=round(float(weight), 2),
         stability=round(float(stability), 4),
         n_states=None if states is None else int(states),
-        seed=run.info.settings.seed,
+        seed=known.seed,
     )
 
 

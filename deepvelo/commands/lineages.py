@@ -29,6 +29,15 @@ def lineages(
         list[str] | None,
         typer.Option(metavar="GROUPS", help="Where lineages end; repeat, or separate by commas."),
     ] = None,
+    states: Annotated[
+        int | None, typer.Option(help="How many macrostates; by the slow movements if not given.")
+    ] = None,
+    stability: Annotated[
+        float, typer.Option(help="From which probability of staying a macrostate is an end.")
+    ] = 0.96,
+    weight: Annotated[
+        float, typer.Option(help="Share of the neighbour graph in the steps from cell to cell.")
+    ] = 0.2,
     gmt: Annotated[
         Path | None, typer.Option(metavar="FILE.gmt", help="Gene sets to look for among the drivers.")
     ] = None,
@@ -59,11 +68,22 @@ def lineages(
     from deepvelo.io import read
 
     adata = read(file)
+    key = pp.chosen_cluster_key(adata, cluster_key or stored_value(adata, "cluster_key"))
+    groups = set(adata.obs[key].astype(str)) if key in adata.obs else set()
     settings = analysis.from_dict(
         {
-            "cluster_key": pp.chosen_cluster_key(adata, cluster_key or stored_value(adata, "cluster_key")),
+            "cluster_key": key,
             "root": root,
-            "terminal": [name.strip() for part in terminal or () for name in part.split(",") if name.strip()],
+            # a group's name may hold a comma itself
+            "terminal": [
+                name.strip()
+                for part in terminal or ()
+                for name in ([part] if part in groups else part.split(","))
+                if name.strip()
+            ],
+            "n_states": states,
+            "stability": stability,
+            "weight_connectivities": weight,
             "seed": seed,
         }
     )
@@ -86,6 +106,8 @@ def lineages(
 
 def as_text(found: Lineages, table: TableOne | None) -> str:
     """The analysis as people read it in a terminal."""
+    from deepvelo.tl.driver_lists import top_drivers
+
     parts = [
         f"{len(found.cells):,} cells, groups '{found.settings.cluster_key}'; root {found.root}; "
         f"{number(len(found.lineages), 'lineage')}: {listed(found.lineages)}"
@@ -96,7 +118,7 @@ def as_text(found: Lineages, table: TableOne | None) -> str:
             "PAGA, arrows from group to group:\n" + edges.to_string(index=False, float_format="{:.3f}".format)
         )
     for lineage in found.lineages:
-        best = found.drivers[found.drivers["lineage"] == lineage].sort_values("rank").head(10)
+        best = top_drivers(found.drivers, lineage, top=10)
         parts.append(f"Drivers of {lineage}: {', '.join(best['gene'])}")
     if table is not None:
         shown = table.rows[[name for name in table.rows if not name.endswith("_genes")]]

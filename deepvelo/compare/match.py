@@ -40,7 +40,8 @@ class Matched:
         By name, each method's own arrows on the embedding; None where they must be made anew.
     ``facts``
         One row a method: ``n_cells``, ``n_genes``, ``share_of_cells``, ``share_of_genes``, ``n_velocity_genes``,
-        ``seconds``, ``peak_memory_mb``, ``times_smoothed``, ``kept_smoothing`` (bool: it cannot be undone).
+        ``seconds``, ``peak_memory_mb``, ``times_smoothed``, ``smoothed_otherwise`` (bool: moments averaged,
+        or velocities reduced to components), ``kept_smoothing`` (bool: it cannot be undone).
     ``smooth``
         How often all velocities were averaged over the graph; None as fitted, each as often as its fit does.
     """
@@ -69,7 +70,8 @@ class Matched:
         """Whether all velocities were averaged over the graph the same number of times."""
         if self.smooth is not None:
             return not self.facts["kept_smoothing"].any()
-        return bool(self.facts["times_smoothed"].nunique() < 2)
+        smoothing = self.facts[["times_smoothed", "smoothed_otherwise"]]
+        return len(smoothing.drop_duplicates()) < 2
 
     def smoothed(self, times: int | None) -> Matched:
         """Every method's velocity averaged 0, 1 or 2 times over the graph in all, the same for all; None as fitted.
@@ -99,14 +101,14 @@ class Matched:
         if self.smooth is None:
             each = ", ".join(f"{name} {n}" for name, n in self.facts["times_smoothed"].items())
             return [
-                f"The fits averaged their velocities over the graph a different number of times ({each}), so "
-                "consistency and coherence cannot be ranked as fitted: choose 0, 1 or 2 times for all."
+                f"The fits smoothed differently (velocities averaged over the graph: {each}; ours may average moments "
+                "too), so consistency and coherence cannot be ranked as fitted: choose 0, 1 or 2 times for all."
             ]
-        kept = self.facts.loc[self.facts["kept_smoothing"], "times_smoothed"]
+        kept = self.facts.index[self.facts["kept_smoothing"]]
         return [
-            f"{name} was averaged {number(n, 'time')} by its fit, which cannot be undone without its rates and moments "
+            f"{name} was smoothed by its fit, which cannot be undone without its rates and moments "
             f"('{keys.BETA}', '{keys.GAMMA}', '{keys.MU}'): it stays that much smoother than the others."
-            for name, n in kept.items()
+            for name in kept
         ]
 
 
@@ -222,6 +224,7 @@ def _facts(
             "seconds": stored.stored_metric(adata, "seconds_train"),
             "peak_memory_mb": stored.stored_metric(adata, "peak_memory_mb"),
             "times_smoothed": stored.times_smoothed(adata),
+            "smoothed_otherwise": stored.smooths_otherwise(adata),
             "kept_smoothing": stored.keeps_smoothing(adata),
         }
         for name, adata in results.items()

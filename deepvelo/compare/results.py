@@ -77,6 +77,14 @@ def times_smoothed(adata: AnnData) -> int:
     return times if isinstance(times, int) else 0
 
 
+def smooths_otherwise(adata: AnnData) -> bool:
+    """Whether the fit averaged its moments, or reduced its velocities to components."""
+    graph = _graph_settings(adata)
+    return method_of(adata) == "deepvelo" and any(
+        graph.get(name) for name in ("smooth_inputs", "denoise_velocity")
+    )
+
+
 def keeps_smoothing(adata: AnnData) -> bool:
     """Whether the fit smoothed, and what it averaged is not there to make the velocities without."""
     return _smooths(adata) and any(key not in adata.layers for key in _OF_VELOCITY)
@@ -100,11 +108,7 @@ def unsmoothed_velocity_of(adata: AnnData) -> np.ndarray | None:
 
 
 def _smooths(adata: AnnData) -> bool:
-    """Whether the fit averaged its moments or velocities, or reduced the velocities to components."""
-    graph = _graph_settings(adata)
-    return method_of(adata) == "deepvelo" and any(
-        graph.get(name) for name in ("smooth_inputs", "smooth_velocity", "denoise_velocity")
-    )
+    return times_smoothed(adata) > 0 or smooths_otherwise(adata)
 
 
 def _graph_settings(adata: AnnData) -> dict[str, Any]:

@@ -98,7 +98,13 @@ def beyond_rest(table: pd.DataFrame) -> list[str]:
         first = f"Cells at rest reach {_all_of(len(known))}: none of them proves that cells move."
     else:
         first = f"Cells at rest do not reach {len(beyond)} of {number(len(known), 'score')}; the others prove no movement."
-    return [first, *(_sentence(str(score), row) for score, row in beyond.iterrows())]
+    sentences = [first, *(_sentence(str(score), row) for score, row in beyond.iterrows())]
+    if len(beyond):
+        n_fits = int(known["n"].min())
+        sentences.append(
+            f"With {number(n_fits, 'fit')}, chance alone does that for about 1 score in {n_fits + 1}."
+        )
+    return sentences
 
 
 def _all_of(n_scores: int) -> str:

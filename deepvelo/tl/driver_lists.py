@@ -15,6 +15,12 @@ from deepvelo.wording import listed
 TOP: Final = 100  # how many of a lineage's genes are called its drivers, as in Table 1 of Cui et al. 2022
 
 
+def top_drivers(table: pd.DataFrame, lineage: str, *, top: int = TOP) -> pd.DataFrame:
+    """The best genes of a lineage that rise along it: rows of `drivers` with a correlation above 0, at most ``top``."""
+    rising = table[(table["lineage"] == lineage) & (table["correlation"] > 0)]
+    return rising.sort_values("rank").head(top)
+
+
 def driver_overlap(first: pd.DataFrame, second: pd.DataFrame, *, top: int = TOP) -> pd.DataFrame:
     """How many of the best drivers two runs have in common, lineage by lineage.
 
@@ -27,9 +33,9 @@ def driver_overlap(first: pd.DataFrame, second: pd.DataFrame, *, top: int = TOP)
 
     Returns
     -------
-    One row for each lineage of both: ``lineage``; ``n_tested``, genes of both; ``top``, at most ``n_tested``;
-    ``n_common``; ``share`` of ``top``; ``expected``, the number by chance; ``p`` of as many or more by chance
-    (hypergeometric); ``genes``, the common ones, in the order of the first run.
+    One row for each lineage of both in which genes rise: ``lineage``; ``n_tested``, genes of both; ``top``, the drivers
+    of the run with fewer; ``n_common``; ``share`` of ``top``; ``expected``, the number by chance; ``p`` of as many or
+    more by chance (hypergeometric); ``genes``, the common ones, in the order of the first run.
     """
     _require_top(top)
     rows = []
@@ -40,8 +46,12 @@ def driver_overlap(first: pd.DataFrame, second: pd.DataFrame, *, top: int = TOP)
         tested = set(one["gene"]) & set(other["gene"])
         if other.empty or not tested:
             continue
-        size = min(top, len(tested))
-        best, best_of_other = (list(t.loc[t["gene"].isin(tested), "gene"][:size]) for t in (one, other))
+        best, best_of_other = (
+            list(top_drivers(t[t["gene"].isin(tested)], lineage, top=top)["gene"]) for t in (one, other)
+        )
+        size, n, n_other = min(len(best), len(best_of_other)), len(best), len(best_of_other)
+        if not size:
+            continue
         common = [gene for gene in best if gene in set(best_of_other)]
         rows.append(
             {
@@ -50,8 +60,8 @@ def driver_overlap(first: pd.DataFrame, second: pd.DataFrame, *, top: int = TOP)
                 "top": size,
                 "n_common": len(common),
                 "share": len(common) / size,
-                "expected": size**2 / len(tested),
-                "p": float(stats.hypergeom.sf(len(common) - 1, len(tested), size, size)),
+                "expected": n * n_other / len(tested),
+                "p": float(stats.hypergeom.sf(len(common) - 1, len(tested), n, n_other)),
                 "genes": common,
             }
         )
@@ -77,8 +87,10 @@ def driver_support(tables: Mapping[str, pd.DataFrame], *, top: int = TOP) -> pd.
     _require_top(top)
     best = []
     for name, table in tables.items():
-        ranked = table.dropna(subset="correlation")
-        best.append(ranked.loc[ranked["rank"] <= top, ["lineage", "gene", "rank"]].assign(method=name))
+        best += [
+            top_drivers(table, lineage, top=top)[["lineage", "gene", "rank"]].assign(method=name)
+            for lineage in _lineages(table)
+        ]
     together = pd.concat(best, ignore_index=True)
     found = together.groupby(["lineage", "gene"], sort=False, as_index=False).agg(
         n_methods=("method", "size"), methods=("method", list), mean_rank=("rank", "mean")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -152,8 +153,8 @@ def _found_states(
             if not sizes.sum():  # cells without a group only
                 continue
             group = str(sizes.idxmax())
-            name = f"{group} {sum(row['group'] == group for row in rows) + 1}"
-            name = group if group not in members else name
+            tries = itertools.chain([group], (f"{group} {n}" for n in itertools.count(2)))
+            name = next(text for text in tries if text not in members)  # another group may be called so
             members[name] = own
             rows.append(
                 {
@@ -166,7 +167,8 @@ def _found_states(
                     "terminal": ends,
                 }
             )
-    return pd.DataFrame(rows).set_index("state"), members
+    columns = ["state", "group", "share", "n_cells", "stability", "part", "terminal"]
+    return pd.DataFrame(rows, columns=columns).set_index("state"), members
 
 
 def _chosen_states(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 import sys
 import uuid
 from pathlib import Path
@@ -41,7 +42,7 @@ def library(name: str, *, folder: Path | None = None) -> dict[str, tuple[str, ..
     InputError
         There is no library of that name, it could not be downloaded, or ``folder`` may not be written.
     """
-    if not name or any(sign in name for sign in "/\\\0") or name.startswith("."):
+    if not re.fullmatch(r"\w[\w .+()-]{0,99}", name):
         msg = f"{name!r} is not the name of a library. Give one of Enrichr's, or read a file with `read_gmt`."
         raise InputError(msg)
     kept = (folder or Path.home() / ".cache" / "deepvelo" / "gene_sets") / f"{name}.gmt"

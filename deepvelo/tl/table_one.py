@@ -6,7 +6,6 @@ markers, how many are transcription factors, and which share of the pathways the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from deepvelo.errors import InputError
+from deepvelo.tl.driver_lists import top_drivers
 from deepvelo.tl.enrichment import is_relevant, over_representation, share_in_sets
 from deepvelo.tl.gene_sets import GeneIndex, GeneSets, require_match
 from deepvelo.wording import listed
@@ -82,8 +82,7 @@ def table_one(
     lineages
         By default those that all runs have.
     markers
-        One list for all lineages, or a list by lineage, see `markers_by_group`. For a second macrostate of a group
-        (``Granule_2``) the list of the group counts.
+        One list for all lineages, or a list by lineage, see `markers_by_group`.
     tfs
         Transcription factors.
     sets
@@ -169,7 +168,7 @@ def _lineages(drivers: Mapping[str, pd.DataFrame], wanted: Sequence[str] | None)
 
 def _top(table: pd.DataFrame, lineage: str, *, run: str, top: int) -> _Top:
     tested = table[table["lineage"] == lineage].dropna(subset=["rank", "correlation"]).sort_values("rank")
-    genes = tuple(tested.loc[tested["correlation"] > 0, "gene"].head(top))
+    genes = tuple(top_drivers(tested, lineage, top=top)["gene"])
     if not genes:
         msg = f"No gene rises along lineage '{lineage}' in run '{run}' ({len(tested)} tested). Leave the lineage out."
         raise InputError(msg)
@@ -179,10 +178,8 @@ def _top(table: pd.DataFrame, lineage: str, *, run: str, top: int) -> _Top:
 def _markers_of(lineage: str, markers: Sequence[str] | GeneSets) -> Sequence[str]:
     if not isinstance(markers, Mapping):
         return markers
-    group = re.sub(r"_\d+$", "", lineage)  # CellRank numbers the macrostates of a group
-    for name in (lineage, group):
-        if name in markers:
-            return markers[name]
+    if lineage in markers:
+        return markers[lineage]
     msg = f"There are no markers of lineage '{lineage}'. Found lists of {listed(list(markers))}. Add one or leave it out."
     raise InputError(msg)
 

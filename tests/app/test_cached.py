@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,4 @@ def test_the_background_imports_once_what_pictures_need():
     thread.join(timeout=120)
     assert not thread.is_alive()
     assert "scvelo.plotting.velocity_embedding_grid" in sys.modules
+    assert gc.get_freeze_count() > 100_000

@@ -228,7 +228,7 @@ def test_a_bug_is_one_sentence(jobs: Jobs, source: DataSource) -> None:
     failed = wait(jobs, jobs.submit(source, SHORT, cluster_key="bug"), ended)
     assert failed.state == "failed"
     assert failed.message == (
-        "The fit stopped with an unexpected error (ZeroDivisionError: by a bug). The server's log has the details."
+        "The job stopped with an unexpected error (ZeroDivisionError: by a bug). The server's log has the details."
     )
 
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def app(server) -> AppTest:
+def app() -> AppTest:
     return AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
 
 
@@ -33,17 +33,17 @@ def test_the_entry_runs_from_another_folder(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_without_runs_the_data_page_opens(app):
+def test_without_runs_the_data_page_opens(app, server):
     app.run()
     assert not app.exception
     assert app.header[0].value == "Data"
 
 
-def test_with_a_run_its_velocity_opens(app, saved_run):
+def test_with_a_run_its_velocity_opens(app, shared_run):
     app.run()
     assert not app.exception
     assert app.header[0].value == "Velocity"
-    assert app.query_params["run"] == saved_run
+    assert app.query_params["run"] == shared_run
     assert len(app.get("plotly_chart")) >= 1
 
 
@@ -56,7 +56,7 @@ def test_the_samples_run_comes_first(app, server, made_up_run):
     assert app.query_params["run"] == of_sample
 
 
-def test_the_sidebar_chooses_what_the_camera_saves(app, saved_run):
+def test_the_sidebar_chooses_what_the_camera_saves(app, shared_run):
     def saved_as() -> str:
         return json.loads(app.get("plotly_chart")[0].proto.config)["toImageButtonOptions"]["format"]
 
@@ -78,28 +78,28 @@ def test_the_sidebar_chooses_the_run(app, server, made_up_run):
 
 
 @pytest.mark.parametrize("page", ["velocity", "phase_portraits", "kinetic_rates"])
-def test_a_url_reopens_the_view(app, saved_run, page):
-    app.query_params.update(run=saved_run, gene="Cpe")
+def test_a_url_reopens_the_view(app, shared_run, page):
+    app.query_params.update(run=shared_run, gene="Cpe")
     app.run()
     app.switch_page(f"../pages/{page}.py").run()
     assert not app.exception
     assert not app.error
-    assert app.query_params["run"] == saved_run
+    assert app.query_params["run"] == shared_run
     assert app.query_params["gene"] == "Cpe"
 
 
-def test_an_unknown_run_is_one_sentence_and_a_way_on(app, saved_run):
+def test_an_unknown_run_is_one_sentence_and_a_way_on(app, shared_run):
     app.query_params["run"] = "../../etc"
     app.run()
     assert not app.exception
     assert "There is no run '../../etc'" in app.error[0].value
     next(button for button in app.button if button.label == "Show the newest run").click().run()
-    assert app.query_params["run"] == saved_run
+    assert app.query_params["run"] == shared_run
     assert not app.error
 
 
-def test_an_unknown_gene_is_one_sentence_with_a_suggestion(app, saved_run):
-    app.query_params.update(run=saved_run, gene="cpe")
+def test_an_unknown_gene_is_one_sentence_with_a_suggestion(app, shared_run):
+    app.query_params.update(run=shared_run, gene="cpe")
     app.run()
     app.switch_page("../pages/phase_portraits.py").run()
     assert not app.exception
@@ -107,15 +107,15 @@ def test_an_unknown_gene_is_one_sentence_with_a_suggestion(app, saved_run):
     assert "'Cpe'" in app.error[0].value
 
 
-def test_an_unknown_colour_is_one_sentence(app, saved_run):
-    app.query_params.update(run=saved_run, color="batch")
+def test_an_unknown_colour_is_one_sentence(app, shared_run):
+    app.query_params.update(run=shared_run, color="batch")
     app.run()
     assert not app.exception
     assert "'batch'" in app.error[0].value
 
 
 @pytest.mark.parametrize("page", ["velocity", "phase_portraits", "kinetic_rates", "compare"])
-def test_pages_without_a_run_say_what_to_do(app, page):
+def test_pages_without_a_run_say_what_to_do(app, server, page):
     app.run()
     app.switch_page(f"../pages/{page}.py").run()
     assert not app.exception

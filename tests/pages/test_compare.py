@@ -31,9 +31,10 @@ def base(ring_run) -> str:
 
 
 @pytest.fixture
-def page(base, queue) -> AppTest:
+def page(shared_ring, queue) -> AppTest:
+    """The page on that run; a test that asks for `base` too may change its store."""
     page = AppTest.from_file(str(PAGE), default_timeout=120)
-    page.query_params["run"] = base
+    page.query_params["run"] = shared_ring
     return page
 
 

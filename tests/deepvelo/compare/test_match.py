@@ -127,7 +127,7 @@ def test_smoothing_within_the_fits_is_told_where_it_differs(fitted):
     ours, theirs = with_rates(fitted(graph=SMOOTHED)), fitted(method="stochastic", graph=SMOOTHED)
     matched = match({"ours": ours, "theirs": theirs})
     (warning,) = matched.smoothing_warnings()
-    assert "(ours 2, theirs 0)" in warning
+    assert "averaged over the graph: ours 2, theirs 0;" in warning
     assert "cannot be ranked as fitted: choose 0, 1 or 2" in warning
     assert match({"a": ours, "b": ours}).smoothing_warnings() == []
 
@@ -153,9 +153,15 @@ def test_smoothing_that_cannot_be_undone_is_said(fitted):
     matched = match({"ours": fitted(graph=SMOOTHED), "theirs": fitted(method="stochastic")}).smoothed(1)
     assert not matched.equally_smooth
     (warning,) = matched.smoothing_warnings()
-    assert warning.startswith(
-        "ours was averaged 2 times by its fit, which cannot be undone without its rates"
-    )
+    assert warning.startswith("ours was smoothed by its fit, which cannot be undone without its rates")
+
+
+def test_averaged_moments_are_smoothing_too(fitted):
+    ours, theirs = with_rates(fitted(graph={"smooth_inputs": 1})), fitted(method="stochastic")
+    matched = match({"ours": ours, "theirs": theirs})
+    assert not matched.equally_smooth
+    assert matched.smoothed(0).equally_smooth
+    assert match({"a": ours, "b": ours}).equally_smooth
 
 
 @pytest.mark.slow

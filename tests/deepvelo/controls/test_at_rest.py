@@ -75,6 +75,7 @@ def test_it_is_said_which_scores_cells_at_rest_do_not_reach():
         "Cells at rest do not reach 2 of 4 scores; the others prove no movement.",
         "A > B, embedding: 0.71; cells at rest at most −0.71 in 4 fits.",
         "A > B, genes: 1.00; cells at rest at most −1.00 in 4 fits.",
+        "With 4 fits, chance alone does that for about 1 score in 5.",
     ]
     assert beyond_rest(at_rest_table(scores(1.0), [scores(1.0)])) == [
         "Cells at rest reach each of these 4 scores in some fit: none of them proves that cells move."

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 
 from deepvelo.errors import InputError
-from deepvelo.tl.driver_lists import driver_enrichment, driver_overlap, driver_support
+from deepvelo.tl.driver_lists import driver_enrichment, driver_overlap, driver_support, top_drivers
 
 
 def table(**lineages: str) -> pd.DataFrame:
-    """Genes of one letter each, best first: ``table(Left="abcd")``."""
+    """Genes of one letter each, best first, all rising: ``table(Left="abcd")``."""
     parts = []
     for lineage, genes in lineages.items():
-        values = np.linspace(0.9, -0.9, len(genes))
+        values = np.linspace(0.9, 0.1, len(genes))
         parts.append(
             pd.DataFrame(
                 {
@@ -56,6 +56,19 @@ def test_a_gene_without_correlation_is_not_tested():
     first = table(Left="abc")
     first.loc[2, "correlation"] = np.nan
     assert driver_overlap(first, table(Left="cba"), top=2).loc[0, "n_tested"] == 2
+
+
+def test_genes_that_fall_along_the_lineage_drive_nothing():
+    first, second = table(Left="abcd"), table(Left="abdc")
+    first.loc[2:, "correlation"] = [-0.1, -0.5]
+    assert list(top_drivers(first, "Left", top=3)["gene"]) == ["a", "b"]
+    (row,) = driver_overlap(first, second, top=3).to_dict("records")
+    assert (row["top"], row["n_common"], row["n_tested"]) == (2, 2, 4)
+    assert row["expected"] == pytest.approx(2 * 3 / 4)
+    assert row["p"] == pytest.approx(comb(3, 2) / comb(4, 2))
+    first["correlation"] = -0.1
+    assert driver_overlap(first, second).empty
+    assert list(driver_support({"one": first, "two": second}, top=2)["gene"]) == ["a", "b"]
 
 
 def test_support_counts_the_runs():

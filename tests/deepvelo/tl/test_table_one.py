@@ -101,12 +101,10 @@ def test_each_run_has_its_own_tested_genes(drivers):
     assert theirs["markers_p"] == pytest.approx(comb(5, 2) / comb(8, 5))
 
 
-def test_markers_by_lineage_and_the_second_state_of_a_group(drivers):
+def test_markers_by_lineage(drivers):
     markers = {"Granule": GENES[:3], "OPC": GENES[-2:]}
     found = table_one(drivers, markers=markers, top=5)
     assert found.rows["markers"].tolist() == [3, 0, 2, 2]
-    second = {"a": made_up({"Granule_2": GENES}), "b": made_up({"Granule_2": GENES[::-1]})}
-    assert table_one(second, markers=markers, top=5).rows["markers"].tolist() == [3, 0]
     with pytest.raises(InputError, match=r"no markers of lineage 'Mossy'\. Found lists of 'Granule', 'OPC'"):
         table_one({"dynamical": drivers["dynamical"]}, markers=markers)
 
