@@ -8,7 +8,7 @@ from app.widgets.lineages_drivers import drivers_view
 from app.widgets.lineages_fates import fates_view
 from app.widgets.lineages_meaning import meaning_view
 from app.widgets.lineages_settings import choose_settings, offer
-from app.widgets.lineages_trajectory import trajectory_view
+from app.widgets.lineages_trajectory import by_time_switch, trajectory_view
 from app.widgets.live_jobs import live_jobs
 from app.widgets.run_picker import require_run
 from app.widgets.text import escape
@@ -26,15 +26,17 @@ with stop_on_error():
     if analysis is None:
         offer(run, settings)
         st.stop()
-    for warning in analysis.warnings:
-        st.warning(escape(warning), icon=":material/warning:")
+    if analysis.warnings:
+        st.warning("  \n".join(map(escape, analysis.warnings)), icon=":material/warning:")
     view_box, lineage_box = st.columns([1.4, 2], vertical_alignment="bottom")
     view = view_box.segmented_control(
         "View", ["Trajectory", *OF_LINEAGE], default="Trajectory", required=True, key="lineages.view",
         persist_state="session",
     )  # fmt: skip
     if view == "Trajectory":
-        trajectory_view(run, analysis)
+        with lineage_box:
+            by_time = by_time_switch()
+        trajectory_view(run, analysis, by_time=by_time)
     else:
         lineage = lineage_box.segmented_control(
             "Lineage", analysis.lineages, default=analysis.lineages[0], required=True,

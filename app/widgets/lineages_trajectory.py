@@ -33,12 +33,8 @@ class _Nodes(TypedDict):
     dark: bool
 
 
-def trajectory_view(run: Run, analysis: Lineages) -> None:
-    """Map and tree with the same nodes, then the arrows as a table."""
-    from deepvelo.tl.group_shares import fate_shares, stage_shares
-
-    groups, colors = groups_and_colors(run)
-    time = analysis.cells["latent_time"].to_numpy()
+def by_time_switch() -> bool:
+    """Whether the pies of the groups show stages of time; otherwise fates."""
     shown = st.segmented_control(
         "Pies show",
         [STAGES, FATES],
@@ -47,7 +43,15 @@ def trajectory_view(run: Run, analysis: Lineages) -> None:
         key="lineages.pies",
         persist_state="session",
     )
-    by_time = shown == STAGES
+    return shown == STAGES
+
+
+def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
+    """Map and tree with the same nodes, then the arrows as a table."""
+    from deepvelo.tl.group_shares import fate_shares, stage_shares
+
+    groups, colors = groups_and_colors(run)
+    time = analysis.cells["latent_time"].to_numpy()
     nodes = _Nodes(
         shares=stage_shares(groups, time) if by_time else fate_shares(groups, analysis.fates),
         part_colors=dict(STAGE_COLORS) if by_time else {name: colors[name] for name in analysis.lineages},
