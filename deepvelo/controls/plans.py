@@ -14,6 +14,7 @@ from deepvelo.wording import number
 
 if TYPE_CHECKING:
     from deepvelo.config import Settings
+    from deepvelo.datasets.source import Kind
     from deepvelo.io.runs import Purpose, RunInfo
 
 FEWEST_GENES: Final = 2
@@ -70,17 +71,7 @@ def control_plan(base: RunInfo, folder: Path, *, seeds: Sequence[int] = (0,)) ->
     InputError
         The run is itself a control, another seed or part of a sweep.
     """
-    _require_fit(base)
-    return [
-        _planned(
-            base,
-            DataSource("shuffled", path=str(folder), seed=seed),
-            {},
-            purpose="control",
-            varied=f"shuffled {seed}",
-        )
-        for seed in seeds
-    ]
+    return _controls(base, folder, "shuffled", seeds=seeds, purpose="control")
 
 
 def at_rest_plan(base: RunInfo, folder: Path, *, n_fits: int = N_AT_REST) -> list[PlannedFit]:
@@ -93,17 +84,7 @@ def at_rest_plan(base: RunInfo, folder: Path, *, n_fits: int = N_AT_REST) -> lis
     InputError
         The run is itself a control, another seed or part of a sweep.
     """
-    _require_fit(base)
-    return [
-        _planned(
-            base,
-            DataSource("at_rest", path=str(folder), seed=seed),
-            {},
-            purpose="at_rest",
-            varied=f"at rest {seed}",
-        )
-        for seed in range(n_fits)
-    ]
+    return _controls(base, folder, "at_rest", seeds=range(n_fits), purpose="at_rest")
 
 
 def seeds_plan(base: RunInfo, folder: Path, *, n_seeds: int = N_SEEDS) -> list[PlannedFit]:
@@ -180,6 +161,22 @@ def _variations(
 
 def _others(values: Iterable[Any], *, than: float) -> list[Any]:
     return sorted(set(values) - {than})
+
+
+def _controls(
+    base: RunInfo, folder: Path, kind: Kind, *, seeds: Sequence[int], purpose: Purpose
+) -> list[PlannedFit]:
+    _require_fit(base)
+    return [
+        _planned(
+            base,
+            DataSource(kind, path=str(folder), seed=seed),
+            {},
+            purpose=purpose,
+            varied=f"{kind.replace('_', ' ')} {seed}",
+        )
+        for seed in seeds
+    ]
 
 
 def _planned(
