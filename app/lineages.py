@@ -5,9 +5,9 @@ What these functions return is shared by all visitors: read it, never change it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import streamlit as st
@@ -23,7 +23,7 @@ from deepvelo.lineages import Lineages, LineageSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-    from deepvelo.tl import GeneSets
+    from deepvelo.tl import GeneSets, TableOne
 
 
 def found(run: Run, settings: LineageSettings) -> Lineages | None:
@@ -45,9 +45,14 @@ def _found(folder: Path, run_id: str, settings: LineageSettings, stamp: int) -> 
 
 def newest(run: Run) -> LineageSettings | None:
     """Settings of the run's newest analysis."""
+    return _newest(cached.runs_folder(), run.info.run_id, _stamp(run))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _newest(folder: Path, run_id: str, stamp: int) -> LineageSettings | None:
     from deepvelo.lineages import stored
 
-    return next(iter(stored(Path(run.folder))), None)
+    return next(iter(stored(folder / run_id)), None)
 
 
 def under_way(run: Run, settings: LineageSettings) -> JobStatus | None:
@@ -147,6 +152,50 @@ def _markers(folder: Path, run_id: str) -> GeneSets:
 
     run = cached.open_run(run_id)
     return tl.markers_by_group(run.to_adata(), run.info.cluster_key)
+
+
+def library(name: str) -> GeneSets:
+    """A gene-set library by name, `deepvelo.tl.library`; that it cannot be had is remembered for a minute.
+
+    Raises
+    ------
+    InputError
+        There is none of that name, or no network.
+    """
+    found = _library(name)
+    if isinstance(found, str):
+        raise InputError(found)
+    return found
+
+
+@st.cache_data(max_entries=4, ttl=60, show_spinner="Fetching the library")
+def _library(name: str) -> GeneSets | str:
+    cached.warm_up().join()
+    from deepvelo import tl
+
+    try:
+        return tl.library(name)
+    except InputError as error:
+        return str(error)
+
+
+def table_one(drivers: Mapping[str, pd.DataFrame], **choices: Any) -> TableOne:
+    """The paper's Table 1 for these runs and choices, `deepvelo.tl.table_one`.
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    return _table_one(dict(drivers), choices)
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing the drivers with what is known")
+def _table_one(drivers: dict[str, pd.DataFrame], choices: dict[str, Any]) -> TableOne:
+    cached.warm_up().join()
+    from deepvelo import tl
+
+    return tl.table_one(drivers, **choices)
 
 
 def _stamp(run: Run) -> int:

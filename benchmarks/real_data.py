@@ -68,20 +68,17 @@ def score(fitted: AnnData) -> dict[str, float]:
 
 
 def boundary_cosine(fitted: AnnData, edge: tuple[str, str]) -> float:
-    """`deepvelo.tl.boundary_correctness` on the UMAP, mean over the source's cells."""
-    import numpy as np
-
+    """`deepvelo.tl.boundary_means` on the UMAP: mean over the source's cells."""
     from deepvelo import keys, tl
 
-    scores = tl.boundary_correctness(
+    (mean,) = tl.boundary_means(
         fitted.obsm[keys.velocity_embedding("umap")],
         fitted.obsm[keys.X_UMAP],
         graph=fitted.obsp[keys.DISTANCES],
         groups=fitted.obs[keys.CLUSTERS].to_numpy(),
-        source=edge[0],
-        target=edge[1],
+        edges=[edge],
     )
-    return float(np.nanmean(scores))
+    return mean
 
 
 def main() -> None:

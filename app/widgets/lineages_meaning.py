@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 import streamlit as st
 
-from app import cached, lineages
+from app import lineages
 from app.widgets import charts
 from app.widgets.empty import error_in_words
 from app.widgets.lineages_settings import offer_other_methods
@@ -33,8 +33,6 @@ _KEPT: Final = "session"
 
 def meaning_view(run: Run, analysis: Lineages, lineage: str) -> None:
     """What to compare with, Table 1 for every method, and the enriched sets of this lineage."""
-    from deepvelo import tl
-
     found = lineages.of_methods(run, analysis.settings)
     offer_other_methods(run, analysis.settings)
     markers, tfs, sets, keywords, top = _known(run)
@@ -42,24 +40,23 @@ def meaning_view(run: Run, analysis: Lineages, lineage: str) -> None:
         st.info("Choose markers, transcription factors or gene sets to compare the drivers with.")
         return
     with error_in_words():
-        with st.spinner("Comparing the drivers with what is known"):
-            cached.warm_up().join()
-            common = [name for name in analysis.lineages if _in_table(name, found, markers)]
-            if not common:
-                msg = (
-                    f"No lineage has a marker list in all methods. Found lineages {', '.join(analysis.lineages)}. "
-                    "Choose the same ends for all methods, or another list."
-                )
-                raise InputError(msg)
-            table = tl.table_one(
-                {name: other.drivers for name, other in found.items()},
-                lineages=common,
-                markers=markers,
-                tfs=tfs,
-                sets=sets,
-                keywords=keywords,
-                top=top,
+        common = [name for name in analysis.lineages if _in_table(name, found, markers)]
+        if not common:
+            msg = (
+                f"None of the lineages {', '.join(analysis.lineages)} can be set beside the others: each lacks a method "
+                "that has this end, genes that rise along it, or a list of its markers. Choose the same ends for all "
+                "methods, or another list."
             )
+            raise InputError(msg)
+        table = lineages.table_one(
+            {name: other.drivers for name, other in found.items()},
+            lineages=common,
+            markers=markers,
+            tfs=tfs,
+            sets=sets,
+            keywords=keywords,
+            top=top,
+        )
         _table_one(analysis, table)
         left_out = [name for name in analysis.lineages if name not in common]
         if left_out:
@@ -116,8 +113,7 @@ def _known(
             if gmt is not None:
                 sets = _read(gmt, tl.read_gmt)
             elif name:
-                with st.spinner("Fetching the library"):
-                    sets = tl.library(name.strip())
+                sets = lineages.library(name.strip())
     with fourth:
         typed = st.text_area(
             "Words that make a gene set relevant", key="lineages.keywords", persist_state=_KEPT,

@@ -43,7 +43,7 @@ def choose_settings(run: Run) -> LineageSettings:
         "choice is 0.2: more makes fates steadier and less the arrows' own.",
     )  # fmt: skip
     states = states_box.number_input(
-        "Macrostates", 1, 20, known.n_states, key=f"{key}.states", persist_state="session", placeholder="Automatic",
+        "Macrostates", 1, 50, known.n_states, key=f"{key}.states", persist_state="session", placeholder="Automatic",
         help="How many slow states the ends are chosen from. Empty: as many as there are slow movements.",
     )  # fmt: skip
     stability = stability_box.number_input(

@@ -1,8 +1,22 @@
-"""How all settings are checked."""
+"""How all settings are checked, and what a bad one is told."""
 
 from __future__ import annotations
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 
 # A misspelt name is an error, never a setting that silently stays as it was.
 STRICT = ConfigDict(extra="forbid")
+
+
+def sentence(error: ValidationError, *, spelling: str) -> str:
+    """The first fault of some settings; ``spelling`` says where to look for the name of one that is not there."""
+    first = error.errors()[0]
+    if first["type"] == "value_error":  # our own words
+        return str(first["ctx"]["error"])
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"Setting `{name}` is missing. Give it."
+    if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+        return f"There is no setting `{name}`. {spelling}"
+    requirement = first["msg"].removeprefix("Input should be ").rstrip(".")
+    return f"Setting `{name}` should be {requirement}. Got {first['input']!r}. Change it."

@@ -10,6 +10,7 @@ import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 from deepvelo.config.settings import PRESETS, Settings
+from deepvelo.config.strict import sentence
 from deepvelo.errors import InputError
 
 _SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
@@ -42,7 +43,7 @@ def from_dict(values: dict[str, Any]) -> Settings:
     try:
         return _SETTINGS.validate_python(merged)
     except ValidationError as error:
-        raise InputError(_sentence(error)) from None
+        raise InputError(sentence(error, spelling="Check its spelling against docs/settings.toml.")) from None
 
 
 def replace(settings: Settings, changes: dict[str, dict[str, Any] | Any]) -> Settings:
@@ -72,14 +73,3 @@ def read_toml(path: Path) -> Settings:
 def to_toml(settings: Settings) -> str:
     """The settings as TOML text, every value written out."""
     return tomli_w.dumps(to_dict(settings))
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    if first["type"] == "value_error":  # our own words
-        return str(first["ctx"]["error"])
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
-        return f"There is no setting `{name}`. Check its spelling against docs/settings.toml."
-    requirement = first["msg"].removeprefix("Input should be ").rstrip(".")
-    return f"Setting `{name}` should be {requirement}. Got {first['input']!r}. Change it."

@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepvelo import keys
 from deepvelo.compare.edges import Edge, edge_name
-from deepvelo.tl.boundary import boundary_correctness
+from deepvelo.tl.boundary import boundary_means
 from deepvelo.wording import decimal, number
 
 if TYPE_CHECKING:
@@ -48,16 +48,10 @@ def scores_of_run(adata: AnnData, *, edges: Sequence[Edge], cluster_key: str, ba
     }
     scores = {name: float(adata.obs[key].mean()) for key, name in CONSISTENCY_ROWS.items()}
     for space, (arrows, positions) in spaces.items():
-        for source, target in edges:
-            cells = boundary_correctness(
-                arrows,
-                positions,
-                graph=adata.obsp[keys.DISTANCES],
-                groups=groups,
-                source=source,
-                target=target,
-            )
-            scores[f"{edge_name((source, target))}, {space}"] = float(pd.Series(cells).mean())
+        means = boundary_means(
+            arrows, positions, graph=adata.obsp[keys.DISTANCES], groups=groups, edges=edges
+        )
+        scores |= {f"{edge_name(edge)}, {space}": mean for edge, mean in zip(edges, means, strict=True)}
     return pd.Series(scores)
 
 

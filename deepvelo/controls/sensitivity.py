@@ -13,7 +13,7 @@ from deepvelo import keys
 from deepvelo.compare.edges import Edge, edge_name
 from deepvelo.errors import InputError
 from deepvelo.tl.agreement import agreement
-from deepvelo.tl.boundary import boundary_correctness
+from deepvelo.tl.boundary import boundary_means
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
@@ -89,17 +89,8 @@ def _row(base: AnnData, run: AnnData, *, edges: Sequence[Edge], cluster_key: str
     }
     positions = np.asarray(base.layers[keys.MS])[:, base.var_names.get_indexer(genes)]
     groups = base.obs[cluster_key].astype(str).to_numpy()
-    for source, target in edges:
-        scores = boundary_correctness(
-            velocity,
-            positions,
-            graph=base.obsp[keys.DISTANCES],
-            groups=groups,
-            source=source,
-            target=target,
-        )
-        row[edge_name((source, target))] = float(pd.Series(scores).mean())
-    return row
+    means = boundary_means(velocity, positions, graph=base.obsp[keys.DISTANCES], groups=groups, edges=edges)
+    return row | dict(zip(map(edge_name, edges), means, strict=True))
 
 
 def of_other_sign(scores: pd.Series) -> pd.Series:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from deepvelo.config.strict import STRICT
+from deepvelo.config.strict import STRICT, sentence
 from deepvelo.errors import InputError
 from deepvelo.wording import listed
 
@@ -35,7 +35,7 @@ class LineageSettings:
         int | None,
         Field(
             ge=1,
-            le=20,
+            le=50,
             title="Macrostates",
             description="How many macrostates GPCCA looks for; by the spectrum of the transition matrix if none.",
         ),
@@ -87,22 +87,11 @@ def from_dict(values: dict[str, Any]) -> LineageSettings:
     try:
         return _ADAPTER.validate_python(values)
     except ValidationError as error:
-        raise InputError(_sentence(error)) from None
+        known = listed(list(LineageSettings.__dataclass_fields__))
+        raise InputError(sentence(error, spelling=f"Choose among {known}.")) from None
 
 
 def key_of(settings: LineageSettings) -> str:
     """Short name of just these settings, 16 hexadecimal digits: where their result lies in a run."""
     text = json.dumps(to_dict(settings), sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "missing":
-        return f"Setting `{name}` is missing. Give it."
-    if first["type"] == "unexpected_keyword_argument":
-        known = listed(list(LineageSettings.__dataclass_fields__))
-        return f"There is no setting `{name}` of lineages. Choose among {known}."
-    requirement = first["msg"].removeprefix("Input should be ")
-    return f"Setting `{name}` should be {requirement}. Got {first['input']!r}. Change it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import shutil
@@ -43,8 +44,7 @@ def save(lineages: Lineages, run_folder: Path) -> None:
         for name in _TABLES:
             getattr(lineages, name).to_parquet(aside / f"{name}.parquet")
         (aside / _INFO).write_text(json.dumps(info, indent=2, ensure_ascii=False), encoding="utf-8")
-        shutil.rmtree(place, ignore_errors=True)
-        aside.rename(place)
+        _put(aside, place)
     except FileNotFoundError:  # deleted while the analysis went on
         msg = f"There is no run {run_folder.name!r} any more, so its lineages are not saved. Choose another run."
         raise InputError(msg) from None
@@ -56,6 +56,22 @@ def save(lineages: Lineages, run_folder: Path) -> None:
         raise InputError(msg) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put(aside: Path, place: Path) -> None:
+    """Rename, in the place of an earlier one; another worker that was faster with the same analysis is as good."""
+    earlier = aside.with_name(f"{aside.name}-earlier")
+    try:
+        if place.exists():
+            place.rename(earlier)
+        aside.rename(place)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            if earlier.exists():
+                earlier.rename(place)
+            raise
+    finally:
+        shutil.rmtree(earlier, ignore_errors=True)
 
 
 def load(run_folder: Path, settings: LineageSettings) -> Lineages | None:

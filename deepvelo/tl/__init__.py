@@ -2,7 +2,7 @@
 
 from deepvelo.tl.agreement import agreement, common_genes, disagreement
 from deepvelo.tl.baselines import ScveloMode, scvelo_velocity
-from deepvelo.tl.boundary import boundary_correctness
+from deepvelo.tl.boundary import boundary_correctness, boundary_means
 from deepvelo.tl.coherence import coherence
 from deepvelo.tl.confidence import direction_confidence
 from deepvelo.tl.consistency import consistency, consistency_celltype
@@ -33,6 +33,7 @@ __all__ = [
     "Trajectory",
     "agreement",
     "boundary_correctness",
+    "boundary_means",
     "coherence",
     "common_genes",
     "consistency",

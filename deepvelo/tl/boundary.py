@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 
@@ -55,3 +58,24 @@ def boundary_correctness(
             speed = np.linalg.norm(arrows[cell])
             score[cell] = (ways @ arrows[cell] / lengths).mean() / speed if speed > 0 else at_rest
     return score
+
+
+def boundary_means(
+    arrows: np.ndarray,
+    positions: np.ndarray,
+    *,
+    graph: sp.spmatrix,
+    groups: np.ndarray,
+    edges: Sequence[tuple[str, str]],
+) -> list[float]:
+    """Mean of `boundary_correctness` over the source's cells, for each source and target; NaN where no cell has one."""
+    return [
+        float(
+            pd.Series(
+                boundary_correctness(
+                    arrows, positions, graph=graph, groups=groups, source=source, target=target
+                )
+            ).mean()
+        )
+        for source, target in edges
+    ]

@@ -192,6 +192,11 @@ def _chosen_states(
 def _require_terminal(table: pd.DataFrame, *, stability: float) -> None:
     if table["terminal"].any():
         return
+    if table.empty:
+        msg = (
+            "No terminal state was found: no cell of a macrostate has a group. Name the groups of more cells."
+        )
+        raise InputError(msg)
     best = table["stability"].idxmax()
     if table.loc[best, "stability"] >= stability:
         found = "walks along the velocities visit all groups alike, as in a cycle or in tissue at rest"

@@ -18,6 +18,7 @@ from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.pl import theme
 from tests.compared import copy_as
+from tests.on_page import fine, press
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "compare.py"
 GRANULE = ["Neuroblast > Granule immature", "Granule immature > Granule mature"]
@@ -42,18 +43,8 @@ def run_of(base: str):
     return cached.open_run(base)
 
 
-def fine(page: AppTest) -> AppTest:
-    assert not page.exception
-    assert not page.error
-    return page
-
-
 def box(page: AppTest, label: str):
     return next(box for box in page.multiselect if label in box.label)
-
-
-def press(page: AppTest, label: str) -> AppTest:
-    return next(button for button in page.button if button.label == label).click().run()
 
 
 def scores(page: AppTest):

@@ -17,6 +17,7 @@ from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from tests.checked import add_at_rest, add_control, add_seed, add_to_sweep
 from tests.compared import copy_as
+from tests.on_page import fine, labels, press, words
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "compare.py"
 
@@ -38,24 +39,6 @@ def opened(run, queue):
         return page.run()
 
     return open_part
-
-
-def fine(page: AppTest) -> AppTest:
-    assert not page.exception
-    assert not page.error
-    return page
-
-
-def words(page: AppTest) -> str:
-    return " ".join(text.value for text in [*page.markdown, *page.caption]).replace("\\", "")
-
-
-def press(page: AppTest, label: str) -> AppTest:
-    return next(button for button in page.button if button.label == label).click().run()
-
-
-def labels(page: AppTest) -> list[str]:
-    return [button.label for button in page.button]
 
 
 def test_a_control_is_queued_once(opened, run, queue):

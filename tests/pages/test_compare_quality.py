@@ -17,6 +17,7 @@ from app.widgets.compare_controls import PART_KEY
 from app.widgets.compare_quality import VIEW_KEY
 from tests.checked import add_control, add_seed, add_to_sweep
 from tests.compared import copy_as
+from tests.on_page import fine
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 ORDER = ["Red", "Amber", "Not checked", "Green"]
@@ -36,12 +37,6 @@ def opened(run):
         return fine(page.run())
 
     return open_page
-
-
-def fine(page: AppTest) -> AppTest:
-    assert not page.exception
-    assert not page.error
-    return page
 
 
 def findings(page: AppTest) -> dict[str, str]:

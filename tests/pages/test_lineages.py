@@ -18,6 +18,7 @@ from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages, LineageSettings
 from tests.compared import copy_as
+from tests.on_page import fine, press, words
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "lineages.py"
 ENDS = ["Granule mature", "Neuroblast"]
@@ -91,20 +92,6 @@ def opened(run, queue):
         return page.run()
 
     return open_view
-
-
-def fine(page: AppTest) -> AppTest:
-    assert not page.exception
-    assert not page.error
-    return page
-
-
-def words(page: AppTest) -> str:
-    return " ".join(text.value for text in [*page.markdown, *page.caption]).replace("\\", "")
-
-
-def press(page: AppTest, label: str) -> AppTest:
-    return next(button for button in page.button if button.label == label).click().run()
 
 
 def test_an_analysis_is_queued_once_with_the_choices_made(opened, run, queue, settings):
@@ -243,3 +230,6 @@ def test_a_library_that_cannot_be_fetched_is_one_sentence(opened, run, settings,
         "The library GO is not on this machine, and there is no network."
     ]
     assert len(page.dataframe) == 1  # the markers' table stays
+    monkeypatch.setattr(tl, "library", lambda _: pytest.fail("asked again within the minute"))
+    page.run()
+    assert len(page.error) == 1

@@ -14,6 +14,7 @@ from deepvelo.config import PRESETS, Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.workflow import Progress
+from tests.on_page import labels, press
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = DataSource(kind="sample")
@@ -26,14 +27,6 @@ def page(server, queue) -> AppTest:
     page = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
     page.query_params["data"] = "sample"
     return page
-
-
-def press(page: AppTest, label: str) -> AppTest:
-    return next(button for button in page.button if button.label == label).click().run()
-
-
-def labels(page: AppTest) -> list[str]:
-    return [button.label for button in page.button]
 
 
 def test_the_empty_page_says_what_to_do(page):

@@ -10,6 +10,7 @@ import pytest
 from deepvelo.errors import InputError
 from deepvelo.lineages import LineageSettings, from_dict, to_dict
 from deepvelo.lineages.settings import key_of
+from deepvelo.tl.macrostates import MOST_STATES
 
 ALL = LineageSettings(
     cluster_key="clusters", root="nIPC", terminal=("OL", "Mossy"), n_states=4, weight_connectivities=0.5, seed=7
@@ -49,7 +50,10 @@ def test_what_decides_nothing_makes_no_other_settings():
     ("values", "message"),
     [
         ({"n_states": 0}, r"`n_states` should be greater than or equal to 1\. Got 0\. Change it\."),
-        ({"n_states": 21}, r"`n_states` should be less than or equal to 20\. Got 21\."),
+        (
+            {"n_states": MOST_STATES + 1},
+            rf"`n_states` should be less than or equal to {MOST_STATES}\. Got {MOST_STATES + 1}\.",
+        ),
         (
             {"weight_connectivities": 1.0},
             r"`weight_connectivities` should be less than .* 0\.95\. Got 1\.0\.",
@@ -57,7 +61,7 @@ def test_what_decides_nothing_makes_no_other_settings():
         ({"weight_connectivities": float("nan")}, r"`weight_connectivities` .* Got nan\."),
         ({"seed": -1}, r"`seed` should be greater than or equal to 0\. Got -1\."),
         ({"terminal": "Tip A"}, r"`terminal` should be a valid tuple\. Got 'Tip A'\."),
-        ({"terminals": ["Tip A"]}, r"no setting `terminals` of lineages\. Choose among .*'terminal'"),
+        ({"terminals": ["Tip A"]}, r"no setting `terminals`\. Choose among .*'terminal'"),
         ({"cluster_key": None}, r"`cluster_key` should be a valid string\. Got None\."),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -173,3 +174,29 @@ def test_analyses_are_deleted_with_their_run_and_leave_it_readable(run):
     assert store.open(run.name).to_adata().n_obs == 40
     store.delete(run.name)
     assert list(run.parent.iterdir()) == []
+
+
+def test_another_worker_that_was_faster_with_the_same_analysis_is_as_good(run, monkeypatch):
+    save(analysed(), run)
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # it came after this worker had looked
+    save(analysed(), run)
+    monkeypatch.undo()
+    assert stored(run) == [SETTINGS]
+    assert left_in(run) == [key_of(SETTINGS)]
+
+
+def test_an_analysis_that_cannot_be_put_in_place_leaves_the_earlier_one(run, monkeypatch):
+    save(analysed(), run)
+    real = Path.rename
+
+    def refuse(path, target):
+        if path.name.startswith(".") and not path.name.endswith("-earlier"):
+            raise PermissionError(13, "Permission denied")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(InputError, match="could not be saved beside run"):
+        save(replace(analysed(), root="Tip A"), run)
+    monkeypatch.undo()
+    assert load(run, SETTINGS).root == analysed().root
+    assert left_in(run) == [key_of(SETTINGS)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deepvelo.tl import boundary_correctness
+from deepvelo.tl import boundary_correctness, boundary_means
 
 POSITIONS = np.array([[0.0, 0], [0, 0], [1, 0], [0, 1], [5, 5]])
 GROUPS = np.array(["A", "A", "B", "B", "A"])
@@ -58,3 +58,10 @@ def test_a_neighbour_at_the_same_place_is_no_way():
     assert score([[3, 0], [1, 0], [0, 0], [0, 0], [0, 0]], same)[:2].tolist() == pytest.approx([1, 1])
     same[2] = same[0]
     assert np.isnan(score([[3, 0], [1, 0], [0, 0], [0, 0], [0, 0]], same)).all()
+
+
+def test_means_are_over_the_cells_that_have_a_score():
+    arrows = np.array([[3.0, 0], [-1, 0], [0, 0], [0, 0], [1, 1]])
+    found = boundary_means(arrows, POSITIONS, graph=GRAPH, groups=GROUPS, edges=[("A", "B"), ("B", "A")])
+    assert found[0] == pytest.approx((0.5 - 1) / 2)
+    assert np.isnan(found[1])  # no cell of B sees one of A

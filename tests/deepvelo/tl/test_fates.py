@@ -9,6 +9,7 @@ import pytest
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.tl import fates
+from deepvelo.tl.fates import _require_terminal
 from tests.forked import fork
 
 
@@ -221,3 +222,8 @@ def test_real_granule_cells_end_mature(shared_data):
     found = fates(run, cluster_key="clusters")
     assert found.terminal == ["Granule mature"]
     assert found.states.loc["Granule mature", "share"] > 0.6
+
+
+def test_cells_without_groups_end_nowhere():
+    with pytest.raises(InputError, match=r"no cell of a macrostate has a group"):
+        _require_terminal(pd.DataFrame({"terminal": [], "stability": []}), stability=0.96)
