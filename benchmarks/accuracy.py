@@ -184,7 +184,7 @@ def score(fitted: AnnData, case: Case, *, method: str, shared: np.ndarray, brief
         # A cycle has no beginning, and still tissue no time.
         if moving.any() and not any(part.cycle for part in tissue.lineages):
             tl.velocity_graph(fitted)
-            tl.velocity_pseudotime(fitted)
+            tl.cell_stages(fitted)
             trees = np.array([roots(tissue)[name] for name in lineages])
             times = (fitted.obs[keys.PSEUDOTIME].to_numpy(), case.truth.obs[keys.TRUE_TIME].to_numpy())
             pseudotime = scores.mean_rank_agreement(*times, groups=trees)

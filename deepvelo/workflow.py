@@ -129,7 +129,7 @@ def _fit(
     tell(Progress(step="graph"))
     with _errors(settings, "the velocity graph"):
         tl.velocity_graph(prepared)
-        tl.velocity_pseudotime(prepared)
+        tl.cell_stages(prepared)
     # `tl.velocity_graph` writes our name; the graph itself is made alike for all methods.
     prepared.uns[keys.VELOCITY_PARAMS]["mode"] = settings.method
     tell(Progress(step="embed"))

@@ -22,6 +22,7 @@ GENE_LAYERS = {
     "gene_gamma": keys.GAMMA,
 }
 LABELS = {
+    keys.LATENT_TIME: "Latent time",
     keys.PSEUDOTIME: "Pseudotime",
     keys.CONFIDENCE: "Confidence in direction",
     keys.CONSISTENCY: "Consistency, neighbours",

@@ -38,7 +38,14 @@ NOT_SPEED = (
     "check the phase portraits of the genes behind it."
 )
 COLOR_WORDS = {
-    keys.PSEUDOTIME: "Pseudotime, 0 to 1, orders cells along the flow; it is no clock.",
+    keys.LATENT_TIME: (
+        "Latent time, 0 to 1, is the order of cells that fits all arrows best; it is no clock, and where arrows run round "
+        "it says little."
+    ),
+    keys.PSEUDOTIME: (
+        "Pseudotime, 0 to 1, is how far a walk along the arrows gets from the cell that is first in latent time; it is "
+        "no clock."
+    ),
     keys.CONFIDENCE: (
         "Confidence in direction, 0 to 1: high where the way a cell came mirrors the way it goes and its own counts "
         "agree. Near 0 in tissue at rest, however smooth the arrows look there; low at the ends of lineages. "
@@ -141,6 +148,7 @@ def color_title(view: View) -> str:
         keys.CONFIDENCE: "confidence in direction",
         keys.CONSISTENCY: "consistency, neighbours (mean cosine)",
         keys.CONSISTENCY_CELLTYPE: "consistency, cell type (mean cosine)",
+        keys.LATENT_TIME: "latent time",
         keys.PSEUDOTIME: "velocity pseudotime",
     }.get(view.color, LABELS.get(view.color, view.color))
 

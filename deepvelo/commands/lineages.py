@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -68,6 +69,7 @@ def lineages(
     from deepvelo.io import read
 
     adata = read(file)
+    known.require_match(adata.var_names)
     key = pp.chosen_cluster_key(adata, cluster_key or stored_value(adata, "cluster_key"))
     groups = set(adata.obs[key].astype(str)) if key in adata.obs else set()
     settings = analysis.from_dict(
@@ -139,6 +141,15 @@ class _Known:
     @property
     def any(self) -> bool:
         return any(known is not None for known in (self.sets, self.markers, self.tfs))
+
+    def require_match(self, genes: Iterable[str]) -> None:
+        """Raise an `InputError` where a list has none of the data's genes: better before the analysis than after."""
+        from deepvelo.tl.gene_sets import match_genes
+
+        lists = {"the list of markers": self.markers, "the list of tfs": self.tfs, "the gene sets": self.sets}
+        for what, known in lists.items():
+            if known is not None:
+                match_genes(chain(*known.values()) if isinstance(known, Mapping) else known, genes, what=what)
 
 
 def _known(

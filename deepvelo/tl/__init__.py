@@ -14,11 +14,12 @@ from deepvelo.tl.enrichment import is_relevant, over_representation, share_in_se
 from deepvelo.tl.fates import Fates, fates
 from deepvelo.tl.gene_library import library
 from deepvelo.tl.gene_sets import GeneSets, match_genes, read_gene_list, read_gmt, read_terms
-from deepvelo.tl.graph import velocity_embedding, velocity_graph, velocity_pseudotime
+from deepvelo.tl.graph import velocity_embedding, velocity_graph
 from deepvelo.tl.markers import markers_by_group
 from deepvelo.tl.multikinetic import multikinetic_score
 from deepvelo.tl.rates import rate_scores, rates_embedding
 from deepvelo.tl.smoothing import smooth_moments, smooth_velocity
+from deepvelo.tl.stages import cell_stages
 from deepvelo.tl.table_one import TableOne, table_one
 from deepvelo.tl.trajectory import Trajectory, trajectory
 from deepvelo.tl.velocity import velocity
@@ -34,6 +35,7 @@ __all__ = [
     "agreement",
     "boundary_correctness",
     "boundary_means",
+    "cell_stages",
     "coherence",
     "common_genes",
     "consistency",
@@ -67,5 +69,4 @@ __all__ = [
     "velocity",
     "velocity_embedding",
     "velocity_graph",
-    "velocity_pseudotime",
 ]

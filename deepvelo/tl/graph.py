@@ -1,17 +1,15 @@
-"""scVelo's velocity graph, arrows on an embedding and pseudotime, from our velocities."""
+"""scVelo's velocity graph and arrows on an embedding, from any method's velocities."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys
-
-logger = logging.getLogger(__name__)
 
 
 def velocity_graph(adata: AnnData) -> None:
@@ -42,20 +40,17 @@ def velocity_embedding(adata: AnnData, *, basis: str) -> np.ndarray:
     return np.asarray(adata.obsm[keys.velocity_embedding(basis)])
 
 
-def velocity_pseudotime(adata: AnnData) -> None:
-    """Position along the flow of the velocity graph, 0 to 1, by scVelo; sets ``obs["velocity_pseudotime"]``.
-
-    NaN in all cells where the graph has no stable flow to follow, as with a hardly trained network on few cells.
-    """
-    import scvelo as scv
-    from scipy.sparse.linalg import ArpackNoConvergence
-
-    try:
-        with quiet():
-            scv.tl.velocity_pseudotime(adata)
-    except ArpackNoConvergence:
-        logger.warning("No pseudotime: the arrows have no common beginning and end. Train for more epochs.")
-        adata.obs[keys.PSEUDOTIME] = np.full(adata.n_obs, np.nan)
+def both_signs(adata: AnnData) -> sp.csr_matrix:
+    """The velocity graph with its positive and negative cosines, float64 ``(n_cells, n_cells)``; 0 for what is not finite."""
+    # Double precision: with scVelo's single one pseudotime differs in the fifth digit from call to call.
+    positive, negative = (
+        sp.csr_matrix(adata.uns[key], dtype=np.float64)
+        for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)
+    )
+    cosines = sp.csr_matrix(positive + negative)
+    cosines.data[~np.isfinite(cosines.data)] = 0
+    cosines.eliminate_zeros()
+    return cosines
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from deepvelo import checks, keys
 from deepvelo.errors import InputError
 from deepvelo.tl.chosen_ends import LEAST_CELLS, require_ends, with_ends
 from deepvelo.tl.flow_time import connected_parts, flow_time
+from deepvelo.tl.graph import both_signs
 from deepvelo.tl.group_edges import first_group, group_edges, last_groups
 from deepvelo.tl.stages import LEAST_PART, large_parts, latent_times, pseudotimes
 from deepvelo.wording import listed, number
@@ -148,16 +149,14 @@ def _cosines(adata: AnnData) -> sp.csr_matrix:
     if any(graph is None for graph in graphs):
         msg = "A trajectory needs the velocity graph of a fit, and these data have none. Fit them first."
         raise InputError(msg)
-    # Double precision: with scVelo's single one pseudotime differs in the fifth digit from call to call.
-    cosines = sp.csr_matrix(graphs[0], dtype=np.float64) + sp.csr_matrix(graphs[1], dtype=np.float64)
-    if cosines.shape != (adata.n_obs, adata.n_obs):
+    n_cells = graphs[0].shape[0]
+    if n_cells != adata.n_obs:
         msg = (
-            f"The velocity graph is of {number(cosines.shape[0], 'cell')} and the data have {adata.n_obs:,}. "
+            f"The velocity graph is of {number(n_cells, 'cell')} and the data have {adata.n_obs:,}. "
             "Fit the cells that are left, or give the data as the fit left them."
         )
         raise InputError(msg)
-    cosines.data[~np.isfinite(cosines.data)] = 0
-    cosines.eliminate_zeros()
+    cosines = both_signs(adata)
     if not cosines.nnz:
         msg = (
             "The velocity graph is empty: no cell has an arrow to a neighbour. Fit anew, for more epochs or with "

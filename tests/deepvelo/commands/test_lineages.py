@@ -171,6 +171,24 @@ def test_a_file_that_is_missing_or_not_fitted(deepvelo, capfd, tmp_path, file):
     assert names_in(tmp_path) == {"unfitted.h5ad"}
 
 
+@pytest.mark.parametrize(
+    ("option", "what"), [("--markers", "the list of markers"), ("--tfs", "the list of tfs"), ("--gmt", "the gene sets")]
+)  # fmt: skip
+def test_a_list_without_a_gene_of_the_data_is_refused_before_the_analysis(
+    deepvelo, monkeypatch, capfd, tmp_path, file, option, what
+):
+    def analyse(*args, **kwargs):
+        pytest.fail("the lists were looked at after the analysis")
+
+    monkeypatch.setattr("deepvelo.lineages.analyse", analyse)
+    unknown = tmp_path / f"unknown{option}.gmt"
+    unknown.write_text("Blood\t\tHbb\tHba\n")
+    if option == "--tfs":
+        unknown.write_text("Hbb\nHba\n")
+    assert deepvelo("lineages", file, "-o", tmp_path / "out", option, unknown) == 2
+    assert f"None of the 2 genes of {what} ('Hbb', 'Hba')" in capfd.readouterr().err
+
+
 def test_an_earlier_folder_keeps_what_it_has_when_something_is_wrong(deepvelo, tmp_path, file):
     assert deepvelo("lineages", file, "-o", tmp_path) == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

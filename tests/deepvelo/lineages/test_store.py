@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pandas as pd
 import pytest
 
 from deepvelo.errors import InputError
-from deepvelo.io.runs import RunStore
+from deepvelo.io.runs import LEFTOVER_AGE, RunStore
 from deepvelo.lineages import Lineages, load, save, stored
 from deepvelo.lineages.settings import key_of
 from deepvelo.lineages.store import FOLDER
@@ -174,6 +176,16 @@ def test_analyses_are_deleted_with_their_run_and_leave_it_readable(run):
     assert store.open(run.name).to_adata().n_obs == 40
     store.delete(run.name)
     assert list(run.parent.iterdir()) == []
+
+
+def test_what_a_killed_worker_left_is_removed_a_day_later_and_one_at_work_is_not(run):
+    killed, at_work = (run / FOLDER / f".{name}" for name in ("killed", "at-work"))
+    for folder in (killed, at_work):
+        folder.mkdir(parents=True)
+    long_ago = time.time() - LEFTOVER_AGE - 1
+    os.utime(killed, (long_ago, long_ago))
+    save(analysed(), run)
+    assert left_in(run) == sorted([at_work.name, key_of(SETTINGS)])
 
 
 def test_another_worker_that_was_faster_with_the_same_analysis_is_as_good(run, monkeypatch):

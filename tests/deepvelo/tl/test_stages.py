@@ -1,4 +1,4 @@
-"""Parts by size and times on a neighbour graph of its own; whole answers are tested in test_trajectory.py."""
+"""Parts by size and times on a neighbour graph of its own; times with a root are tested in test_trajectory.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from anndata import AnnData
 from scipy import sparse
 
 from deepvelo import keys
-from deepvelo.tl.stages import LEAST_PART, large_parts, latent_times
+from deepvelo.tl.stages import LEAST_PART, cell_stages, large_parts, latent_times
+from tests.on_plane import N, fork, order
 
 
 def test_large_parts_are_the_first():
@@ -31,3 +32,21 @@ def test_latent_time_is_averaged_and_scaled_part_by_part():
     assert found[3] == 0
     assert found[5] == pytest.approx(1)
     assert np.isnan(latent_times(adata, time, parts=[np.array([0, 1, 2])])[3:]).all()
+
+
+def test_times_of_a_fit_begin_with_the_stem_and_turn_no_branch_round():
+    adata = fork()
+    cell_stages(adata)
+    for key in (keys.LATENT_TIME, keys.PSEUDOTIME):
+        time = adata.obs[key].to_numpy()
+        assert (time.min(), time.max()) == (0, 1)
+        for branch in (1, 2):
+            assert order(time[np.r_[:N, branch * N : (branch + 1) * N]], np.arange(2 * N)) > 0.98
+
+
+def test_cells_without_arrows_have_no_times():
+    adata = fork()
+    for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG):
+        adata.uns[key] = adata.uns[key] * 0
+    cell_stages(adata)
+    assert adata.obs[[keys.LATENT_TIME, keys.PSEUDOTIME]].isna().all(axis=None)
