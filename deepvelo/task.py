@@ -126,24 +126,26 @@ def _fit(job: Job, runner: Runner | None, report: Reporter) -> str:
     source.require_preparation(job.settings)
     adata, data_hash = source.load(), source.hash()
     run = runner or workflow.run
-    result = run(
-        adata,
-        job.settings,
-        cluster_key=job.cluster_key,
-        basis=job.basis,
-        prepared=source.is_prepared,
-        on_progress=report,
-    )
-    report.flush()
-    report.stop_if_cancelled()
-    return store.save(
-        result,
-        data_name=source.label,
-        data_hash=data_hash,
-        name=job.name or None,
-        purpose=job.purpose,
-        base=job.base,
-    )
+    with store.scratch() as scratch:
+        result = run(
+            adata,
+            job.settings,
+            cluster_key=job.cluster_key,
+            basis=job.basis,
+            prepared=source.is_prepared,
+            on_progress=report,
+            scratch=scratch,
+        )
+        report.flush()
+        report.stop_if_cancelled()
+        return store.save(
+            result,
+            data_name=source.label,
+            data_hash=data_hash,
+            name=job.name or None,
+            purpose=job.purpose,
+            base=job.base,
+        )
 
 
 def _find_lineages(job: Job, settings: LineageSettings, report: Reporter) -> str:

@@ -7,6 +7,7 @@ import platform
 import time
 from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepvelo import config, keys
@@ -33,6 +34,7 @@ def run(
     basis: str | None = None,
     prepared: bool = False,
     on_progress: OnProgress | None = None,
+    scratch: Path | None = None,
 ) -> Result:
     """Prepare, fit, and compute everything the views show.
 
@@ -53,6 +55,9 @@ def run(
     on_progress
         Told of every step and epoch. What it raises stops the run and is passed on; raise `CancelledError`
         to cancel.
+    scratch
+        A folder for rates and velocities, as `deepvelo.io.runs.RunStore.scratch` gives one: they are then Zarr
+        arrays on disk, to be read in blocks of genes while the folder is there, not arrays in memory.
 
     Returns
     -------
@@ -62,6 +67,8 @@ def run(
     ------
     InputError
         Data or settings do not allow a fit, or scVelo fails in one of its modes.
+    OSError
+        ``scratch`` cannot be written to, most likely because the disk is full.
     """
     with MemoryMeter() as memory:
         started = time.perf_counter()
@@ -75,6 +82,7 @@ def run(
             basis=basis,
             seconds_prepare=time.perf_counter() - started,
             tell=tell,
+            scratch=scratch,
         )
         seconds = time.perf_counter() - started
     result.metrics["seconds_total"] = seconds
@@ -114,6 +122,7 @@ def _fit(
     basis: str | None,
     seconds_prepare: float,
     tell: OnProgress,
+    scratch: Path | None,
 ) -> Result:
     from deepvelo import pp, tl
 
@@ -121,7 +130,7 @@ def _fit(
     own = settings.method == "deepvelo"
     started = time.perf_counter()
     if settings.method == "deepvelo":
-        history, weights = _fit_deepvelo(prepared, settings, tell=tell)
+        history, weights = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch)
     else:
         history, weights = _fit_scvelo(prepared, settings.method, tell=tell)
     seconds_train = time.perf_counter() - started
@@ -164,7 +173,7 @@ def _fit(
 
 
 def _fit_deepvelo(
-    adata: AnnData, settings: Settings, *, tell: OnProgress
+    adata: AnnData, settings: Settings, *, tell: OnProgress, scratch: Path | None
 ) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
     import pandas as pd
 
@@ -176,7 +185,7 @@ def _fit_deepvelo(
         values = terms._asdict()
         tell(Progress(step="train", epoch=values.pop("epoch"), n_epochs=n_epochs, terms=values))
 
-    fit = tl.velocity(adata, settings=settings, on_epoch=on_epoch)
+    fit = tl.velocity(adata, settings=settings, on_epoch=on_epoch, scratch=scratch)
     return pd.DataFrame(fit.history), fit.weights
 
 

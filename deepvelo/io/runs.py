@@ -5,11 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import os
 import re
 import secrets
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +34,7 @@ logger = logging.getLogger(__name__)
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # ids come from URLs: no dots, no slashes
 ASIDE = ".saving-"
 DELETED = ".deleted-"
-LEFTOVER_AGE = 24 * 3600  # seconds; no save takes a day
+LEFTOVER_AGE = 24 * 3600  # seconds; no save takes a day, nor what follows a training that made its layers
 SPARE = 50 * 2**20  # bytes that must stay free beside the run
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -114,6 +117,30 @@ class RunStore:
             shutil.rmtree(aside, ignore_errors=True)  # gone already when the run is whole
         logger.info("saved run %s (%s)", run_id, info["name"])
         return run_id
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder in the store for the layers of a run that is being made, as `deepvelo.workflow.run` takes it.
+
+        It is gone afterwards: `save` the run before. Saving links what lies there instead of writing it again.
+
+        Raises
+        ------
+        InputError
+            The disk fills up, or the folder cannot be written to.
+        """
+        self.require_writable()
+        folder = self.folder / f"{ASIDE}{secrets.token_hex(6)}"
+        try:
+            folder.mkdir()
+            yield folder
+        except OSError as error:
+            in_it = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(folder)
+            if in_it or error.errno in FULL:
+                raise InputError(self._sentence(error)) from error
+            raise
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def require_writable(self, n_bytes: int = 0) -> None:
         """Check that a run of ``n_bytes`` can be stored: better before hours of training than after.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,27 +14,26 @@ import zarr
 from anndata import AnnData
 from anndata.experimental import write_dispatched
 from anndata.io import write_elem
-from numcodecs import Blosc
 from scipy import sparse
+from zarr.storage import LocalStore
 
 from deepvelo.io.run import escape
+from deepvelo.layers import COMPRESSOR, gene_blocks, gene_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 logger = logging.getLogger(__name__)
 
-CHUNK_BYTES = 2**20  # one chunk holds all cells of as many genes as fit: about 1 ms to read
 SPARSE_CHUNK = 2**16  # stored values a chunk of a sparse matrix
-# LZ4 unpacks faster than the disk reads; the bytes of floats pack well only when shuffled
-COMPRESSOR = Blosc(cname="lz4", clevel=1, shuffle=Blosc.SHUFFLE)
 
 
 def write_by_gene(adata: AnnData, path: Path) -> None:
     """Write ``adata`` as a Zarr folder that `anndata.read_zarr` reads.
 
     Dense layers are chunked by genes, sparse ones and ``X`` are stored by columns (CSC), so that
-    reading one gene reads one chunk. ``/`` in names becomes a division slash, which Zarr allows.
+    reading one gene reads one chunk. Layers that lie on disk like that already, as
+    `deepvelo.layers.new_layer` makes them, are linked, not written again. ``/`` in names becomes a division slash, which Zarr allows.
     What ``uns`` holds that AnnData cannot write is left out and logged: it came with the user's
     file and must not cost them the fit.
 
@@ -64,7 +65,7 @@ def write_by_gene(adata: AnnData, path: Path) -> None:
 
 
 def size_in_memory(adata: AnnData) -> int:
-    """Bytes of all matrices and tables: no less than they take on disk."""
+    """Bytes of all matrices and tables in memory: no less than they take on disk."""
     matrices = [
         adata.X,
         *adata.layers.values(),
@@ -78,7 +79,7 @@ def size_in_memory(adata: AnnData) -> int:
 
 
 def _bytes(value: Any) -> int:
-    if value is None:
+    if value is None or isinstance(value, zarr.Array):
         return 0
     if sparse.issparse(value):
         csr = value.tocsr()
@@ -120,6 +121,9 @@ def _write_one(
     """Callback of `write_dispatched`: choose layout and compression of one element."""
     genes = group.name == "/layers" or (group.name == "/" and name == "X")
     options = dict(dataset_kwargs)
+    if isinstance(value, zarr.Array):
+        _copy_from_disk(value, group, name)
+        return
     if genes and sparse.issparse(value):
         write_elem(
             group, name, value.tocsc(), dataset_kwargs={"chunks": (SPARSE_CHUNK,), "compressor": COMPRESSOR}
@@ -128,7 +132,31 @@ def _write_one(
     if iospec.encoding_type == "array" and np.ndim(value) > 0 and np.asarray(value).dtype.kind in "fiub":
         options["compressor"] = COMPRESSOR
         if genes:
-            n_cells, n_genes = value.shape
-            per_chunk = max(1, CHUNK_BYTES // max(1, n_cells * value.dtype.itemsize))
-            options["chunks"] = (max(1, n_cells), min(max(1, n_genes), per_chunk))
+            options["chunks"] = gene_chunks(value.shape, itemsize=value.dtype.itemsize)
     write(group, name, value, dataset_kwargs=options)
+
+
+def _copy_from_disk(layer: zarr.Array, group: zarr.Group, name: str) -> None:
+    """Put a layer into a group of the store without reading it, or block by block where it is laid out otherwise."""
+    chunks = gene_chunks(layer.shape, itemsize=layer.dtype.itemsize)
+    source, target = layer.store, group.store
+    as_here = layer.metadata.zarr_format == 2 and layer.chunks == chunks
+    if as_here and isinstance(source, LocalStore) and isinstance(target, LocalStore):
+        shutil.copytree(
+            source.root / layer.path, target.root / group.path / name, copy_function=_link_or_copy
+        )
+        return
+    written = group.create_array(
+        name, shape=layer.shape, dtype=layer.dtype, chunks=chunks, compressors=COMPRESSOR,
+        attributes={"encoding-type": "array", "encoding-version": "0.2.0"},
+    )  # fmt: skip
+    for genes in gene_blocks(written):
+        written[:, genes] = layer[:, genes]
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A second name for the same chunk where the file system has such; nobody changes a chunk once it is written."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -28,11 +28,17 @@ OnEpoch = Callable[[EpochTerms], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A trained network and what it says: rates of shape ``(n_cells, n_genes)`` on the CPU."""
+    """A trained network, on the CPU and no longer learning, and its last hidden layer ``(n_cells, hidden_sizes[-1])``."""
 
-    rates: Rates
+    network: RateNetwork
+    hidden: Tensor
     history: list[EpochTerms]
     weights: dict[str, Tensor]
+
+    def rates(self, genes: slice = slice(None)) -> Rates:
+        """Rates of all cells for a block of genes: all genes at once may not fit into memory."""
+        with torch.inference_mode():
+            return self.network.rates(self.hidden, genes)
 
 
 def choose_device(device: Device) -> torch.device:
@@ -116,9 +122,9 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
             break
     network.eval()
     with torch.inference_mode():
-        rates = Rates(*(rate.cpu() for rate in network(features, edge_index)))
+        hidden = network.hidden(features, edge_index).cpu()
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    return Fit(rates=rates, history=history, weights=weights)
+    return Fit(network=network.cpu(), hidden=hidden, history=history, weights=weights)
 
 
 def _targets(

@@ -8,10 +8,12 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.tl.smoothing import average_over_graph, smooth_moments
+from deepvelo.layers import blocks_of, known_genes
+from deepvelo.tl.smoothing import GraphAverage, smoothed
 
 if TYPE_CHECKING:
     from deepvelo.config import Settings
+    from deepvelo.model.graph import Components
 
 
 class Confidence(NamedTuple):
@@ -41,45 +43,81 @@ def direction_confidence(adata: AnnData, *, settings: Settings) -> Confidence:
     """
     import torch
 
+    from deepvelo.model.graph import principal_components
+
+    average = GraphAverage(adata)
+    known = known_genes(adata.layers[keys.VELOCITY])
+    spliced = smoothed(adata.layers[keys.MS], average, times=settings.graph.smooth_inputs, chosen=known)
+    components = principal_components(
+        torch.from_numpy(spliced), n_components=settings.graph.n_components, seed=settings.seed
+    )
+    del spliced  # cells x genes, and no more needed
+    sides = _displacements(adata, components, known=known, settings=settings)
+    ahead, behind = (average(side, times=1).astype(np.float64) for side in sides)
+    mirrored = _mirrored(ahead, behind, components.loadings.numpy().astype(np.float64))
+    agreeing = _agreeing(adata, known)
+    genes = np.full(adata.n_vars, np.nan)
+    genes[known] = mirrored.genes * agreeing.genes
+    return Confidence(cells=mirrored.cells * agreeing.cells, genes=genes)
+
+
+def _displacements(
+    adata: AnnData, components: Components, *, known: np.ndarray, settings: Settings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean displacements to the candidates ahead and behind, in components, ``(n_cells, n_components)`` each."""
+    import torch
+
     from deepvelo.model.blocks import Block
     from deepvelo.model.candidates import Candidates
-    from deepvelo.model.graph import nearest_neighbors, principal_components
+    from deepvelo.model.graph import Components, nearest_neighbors
     from deepvelo.model.targets import ComponentTargets
 
-    velocity = np.asarray(adata.layers[keys.VELOCITY])
-    known = np.isfinite(velocity).all(axis=0)
-    velocity = np.ascontiguousarray(velocity[:, known])
-    s, u = (
-        torch.from_numpy(np.ascontiguousarray(x[:, known], dtype=np.float32))
-        for x in smooth_moments(adata, settings)
-    )
-    components = principal_components(s, n_components=settings.graph.n_components, seed=settings.seed)
-    neighbors = nearest_neighbors(components.scores, n_neighbors=settings.graph.candidates_of(adata.n_obs))
-    targets = ComponentTargets(Candidates(neighbors), components, components)
-    block = Block(slice(None), s, u)
-    targets.add(torch.from_numpy(velocity), block)
+    velocity, scores = adata.layers[keys.VELOCITY], components.scores
+    along = torch.zeros_like(scores)
+    for genes, places in blocks_of(velocity, known):
+        along += torch.from_numpy(velocity[:, genes][:, known[genes]]) @ components.loadings[places]
+    neighbors = nearest_neighbors(scores, n_neighbors=settings.graph.candidates_of(adata.n_obs))
+    # The components take the place of genes: they are their own components.
+    own = Components(scores, torch.eye(scores.shape[1]))
+    targets = ComponentTargets(Candidates(neighbors), own, own)
+    block = Block(slice(None), scores, scores)
+    targets.add(along, block)
     targets.settle()
-    ahead, behind = (
-        average_over_graph(adata, side[:, : s.shape[1]].numpy(), times=1) for side in targets.of(block)
-    )
-    own = np.asarray(adata.layers[keys.BETA] * adata.layers[keys.MU])
-    own = (own - adata.layers[keys.GAMMA] * adata.layers[keys.MS])[:, known]
-    genes = np.full(adata.n_vars, np.nan)
-    genes[known] = _agreement(ahead, behind, own, velocity, axis=0)
-    return Confidence(cells=_agreement(ahead, behind, own, velocity, axis=1), genes=genes)
+    ahead, behind = (side[:, : scores.shape[1]].numpy() for side in targets.of(block))
+    return ahead, behind
 
 
-def _agreement(
-    ahead: np.ndarray, behind: np.ndarray, own: np.ndarray, velocity: np.ndarray, *, axis: int
-) -> np.ndarray:
-    mirrored = _ratio(
-        -2 * (ahead * behind).sum(axis=axis), (ahead**2).sum(axis=axis) + (behind**2).sum(axis=axis)
+def _mirrored(ahead: np.ndarray, behind: np.ndarray, loadings: np.ndarray) -> Confidence:
+    """How well the way behind mirrors the way ahead, from both in components; in genes they are never formed.
+
+    The loadings are orthonormal, so a cell's products over components are those over genes. A gene's products over
+    cells are those of its loadings, with the products of the components over cells between them.
+    """
+
+    def over_cells(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.einsum("gk,gk->g", loadings @ (x.T @ y), loadings)
+
+    lengths = (ahead**2).sum(axis=1) + (behind**2).sum(axis=1)
+    return Confidence(
+        cells=_ratio(-2 * (ahead * behind).sum(axis=1), lengths),
+        genes=_ratio(-2 * over_cells(ahead, behind), over_cells(ahead, ahead) + over_cells(behind, behind)),
     )
-    lengths = np.linalg.norm(own, axis=axis) * np.linalg.norm(velocity, axis=axis)
-    agreeing = _ratio((own * velocity).sum(axis=axis), lengths)
-    return np.asarray(np.clip(mirrored, 0, 1) * np.clip(agreeing, 0, 1))
+
+
+def _agreeing(adata: AnnData, known: np.ndarray) -> Confidence:
+    """How well the velocity agrees with the cell's own counts; of the known genes."""
+    layers = [adata.layers[key] for key in (keys.VELOCITY, keys.BETA, keys.MU, keys.GAMMA, keys.MS)]
+    cells, genes = np.zeros((3, adata.n_obs)), np.zeros((3, int(known.sum())))
+    for block, places in blocks_of(layers[0], known):
+        velocity, beta, u, gamma, s = (layer[:, block][:, known[block]] for layer in layers)
+        own = beta * u - gamma * s
+        for i, (x, y) in enumerate(((own, velocity), (own, own), (velocity, velocity))):
+            product = x * y
+            cells[i] += product.sum(axis=1)
+            genes[i, places] = product.sum(axis=0)
+    return Confidence(*(_ratio(along, np.sqrt(own * moved)) for along, own, moved in (cells, genes)))
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """0 where there is nothing to compare."""
-    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    """0 to 1, also where it is negative or there is nothing to compare."""
+    return np.clip(np.divide(above, below, out=np.zeros_like(above), where=below > 0), 0, 1)

@@ -5,9 +5,17 @@ Both are mean cosines, -1 to 1. A high score says that the field is smooth, not 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
+
+from deepvelo.layers import gene_blocks
+
+if TYPE_CHECKING:
+    from deepvelo.layers import Layer
 
 
 def unit_rows(velocity: np.ndarray) -> np.ndarray:
@@ -24,13 +32,13 @@ def unit_rows(velocity: np.ndarray) -> np.ndarray:
         return np.where(length > 0, velocity / length, np.nan)
 
 
-def consistency(velocity: np.ndarray, graph: sp.spmatrix) -> np.ndarray:
+def consistency(velocity: Layer, graph: sp.spmatrix) -> np.ndarray:
     """Overall consistency: mean cosine of each cell's velocity with those of its neighbours.
 
     Parameters
     ----------
     velocity
-        Shape ``(n_cells, n_genes)``.
+        Shape ``(n_cells, n_genes)``, in memory or on disk; genes without velocity are NaN and left out.
     graph
         Sparse ``(n_cells, n_cells)``; its stored entries are the neighbours, a cell itself left out.
 
@@ -38,38 +46,71 @@ def consistency(velocity: np.ndarray, graph: sp.spmatrix) -> np.ndarray:
     -------
     Shape ``(n_cells,)``; NaN for a cell at rest, or without a moving neighbour.
     """
-    unit = unit_rows(velocity)
+    lengths = _lengths(velocity)
     edges = sp.csr_matrix(graph).tocoo()
     between = edges.row != edges.col
     row, col = edges.row[between], edges.col[between]
-    moving = np.isfinite(unit).all(axis=1)
+    moving = lengths > 0
     keep = moving[row] & moving[col]
     neighbors = sp.csr_matrix(
-        (np.ones(keep.sum()), (row[keep], col[keep])), shape=graph.shape, dtype=unit.dtype
+        (np.ones(keep.sum()), (row[keep], col[keep])), shape=graph.shape, dtype=velocity.dtype
     )
-    unit = np.nan_to_num(unit)
     n_neighbors = np.diff(neighbors.indptr)
-    total = ((neighbors @ unit) * unit).sum(axis=1)
+    total = np.zeros(len(lengths))
+    for unit in _unit_blocks(velocity, lengths):
+        total += np.einsum("ij,ij->i", neighbors @ unit, unit)
     return np.where(n_neighbors > 0, total / np.maximum(n_neighbors, 1), np.nan)
 
 
-def consistency_celltype(velocity: np.ndarray, groups: pd.Series) -> np.ndarray:
+def consistency_celltype(velocity: Layer, groups: pd.Series) -> np.ndarray:
     r"""Cell-type-wise consistency: mean cosine of each cell's velocity with all other cells of its group.
 
     With unit vectors :math:`e_i`, their sum S over a group of n cells gives :math:`(e_i \cdot S - 1) / (n - 1)`,
     so no matrix of cells by cells is needed. The cell itself is left out: counting it flatters small groups.
 
+    Parameters
+    ----------
+    velocity
+        Shape ``(n_cells, n_genes)``, in memory or on disk; genes without velocity are NaN and left out.
+    groups
+        Group of every cell, missing for cells without one.
+
     Returns
     -------
     Shape ``(n_cells,)``; NaN for a cell at rest, without a group, or alone in it.
     """
-    unit = unit_rows(velocity)
-    moving = np.isfinite(unit).all(axis=1)
-    score = np.full(len(unit), np.nan)
-    values = groups.to_numpy()
-    for group in pd.unique(groups.dropna()):
-        members = np.flatnonzero((values == group) & moving)
-        if len(members) > 1:
-            together = unit[members].sum(axis=0, dtype=np.float64)
-            score[members] = (unit[members] @ together - 1) / (len(members) - 1)
+    lengths = _lengths(velocity)
+    codes, names = pd.factorize(groups)  # -1 without a group
+    compared = np.flatnonzero((codes >= 0) & (lengths > 0))
+    code = codes[compared]
+    # Double precision: a group may have a hundred thousand members.
+    members = sp.csr_matrix((np.ones(len(code)), (code, np.arange(len(code)))), shape=(len(names), len(code)))
+    along = np.zeros(len(code))
+    for unit in _unit_blocks(velocity, lengths):
+        own = unit[compared]
+        along += np.einsum("ij,ij->i", own, (members @ own).astype(own.dtype)[code])
+    n_others = np.bincount(code, minlength=len(names))[code] - 1
+    score = np.full(len(lengths), np.nan)
+    score[compared] = np.where(n_others > 0, (along - 1) / np.maximum(n_others, 1), np.nan)
     return score
+
+
+def _lengths(velocity: Layer) -> np.ndarray:
+    """Length of every cell's velocity over the genes that have one, float64 ``(n_cells,)``."""
+    squares = np.zeros(velocity.shape[0])
+    for block in _known_blocks(velocity):
+        squares += np.einsum("ij,ij->i", block, block, dtype=np.float64)
+    return np.sqrt(squares)
+
+
+def _unit_blocks(velocity: Layer, lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """Block after block of the velocities scaled to length 1, 0 where a cell is at rest."""
+    scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)[:, None]
+    for block in _known_blocks(velocity):
+        yield block * scale.astype(block.dtype)
+
+
+def _known_blocks(velocity: Layer) -> Iterator[np.ndarray]:
+    for genes in gene_blocks(velocity):
+        block = velocity[:, genes]
+        yield block[:, np.isfinite(block).all(axis=0)]

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
+
+from deepvelo.layers import gene_blocks, known_genes
+
+if TYPE_CHECKING:
+    from deepvelo.layers import Layer
 
 # The mean of fewer cells is chance.
 SMALLEST_GROUP = 5
@@ -11,9 +18,7 @@ SMALLEST_GROUP = 5
 LOWEST, HIGHEST = 0.01, 20.0
 
 
-def multikinetic_score(
-    unspliced: np.ndarray, spliced: np.ndarray, velocity: np.ndarray, *, groups: pd.Series
-) -> np.ndarray:
+def multikinetic_score(unspliced: Layer, spliced: Layer, velocity: Layer, *, groups: pd.Series) -> np.ndarray:
     r"""How much a gene's ratio of degradation to splicing differs between cell groups.
 
     With the sums U, S, V of a group's unspliced and spliced RNA and velocities, Eq. 3 gives the group's ratio
@@ -28,7 +33,7 @@ def multikinetic_score(
     Parameters
     ----------
     unspliced, spliced
-        Moments, about as large as counts, shape ``(n_cells, n_genes)``.
+        Moments, about as large as counts, shape ``(n_cells, n_genes)``, in memory or on disk.
     velocity
         ds/dt, same shape; a gene without velocity is NaN.
     groups
@@ -43,10 +48,10 @@ def multikinetic_score(
         groups.index, fill_value=False
     )
     members = members.to_numpy(dtype=np.float32).T
-    known = np.isfinite(velocity).all(axis=0)
+    known = known_genes(velocity)
     if len(members) < 2:
         return np.where(known, 0.0, np.nan)
-    u, s, v = (members @ np.where(known, values, 0.0) for values in (unspliced, spliced, velocity))
+    u, s, v = (_sums(members, layer, known) for layer in (unspliced, spliced, velocity))
     weight = s / np.maximum(s.sum(axis=0), np.finfo(np.float32).tiny)
     s_positive = np.maximum(s, np.finfo(np.float32).tiny)
     flow, ratio = (np.where(s > 0, x / s_positive, 0.0) for x in (v, u))
@@ -54,6 +59,14 @@ def multikinetic_score(
     noise = 1 / np.maximum(u, 1) + 1 / np.maximum(s, 1)
     variance = _variance(log_ratio, weight) - (weight * noise).sum(axis=0)
     return np.where(known, np.sqrt(np.maximum(variance, 0.0)), np.nan)
+
+
+def _sums(members: np.ndarray, layer: Layer, known: np.ndarray) -> np.ndarray:
+    """Sums over the cells of each group, ``(n_groups, n_genes)``; 0 in genes without velocity."""
+    sums = np.empty((len(members), layer.shape[1]), dtype=np.result_type(members, layer.dtype))
+    for genes in gene_blocks(layer):
+        sums[:, genes] = members @ np.where(known[genes], layer[:, genes], 0)
+    return sums
 
 
 def _variance(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import scanpy as sc
@@ -9,6 +13,11 @@ from anndata import AnnData
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from deepvelo import keys
+from deepvelo.layers import gene_blocks
+from deepvelo.tl.block_pca import block_pca
+
+if TYPE_CHECKING:
+    from deepvelo.layers import Layer
 
 N_COMPONENTS = 30
 
@@ -24,16 +33,16 @@ def rates_embedding(adata: AnnData, *, n_neighbors: int, seed: int) -> None:
     obsm ``X_rates_pca``, ``X_rates_umap``, ``X_alpha_umap``, ``X_beta_umap``, ``X_gamma_umap``;
     obs ``rates_leiden`` (Leiden clusters of all three).
     """
-    rates = {key: _standardized(adata.layers[key]) for key in keys.RATES}
-    rates = {key: values for key, values in rates.items() if values.shape[1]}
-    together = _space(np.concatenate(list(rates.values()), axis=1), n_neighbors=n_neighbors, seed=seed)
+    estimated = {key: adata.layers[key] for key in keys.RATES if _has_values(adata.layers[key])}
+    options = {"n_neighbors": n_neighbors, "seed": seed}
+    together = _space(list(estimated.values()), **options)
     sc.tl.leiden(together, random_state=seed, flavor="igraph", n_iterations=2, directed=False)
     adata.obsm[keys.X_RATES_PCA] = together.obsm[keys.X_PCA]
     adata.obsm[keys.X_RATES_UMAP] = together.obsm[keys.X_UMAP]
     adata.obs[keys.RATES_LEIDEN] = pd.Categorical(together.obs[keys.LEIDEN].to_numpy())
     names = dict(zip(keys.RATES, (keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP), strict=True))
-    for key, values in rates.items():
-        adata.obsm[names[key]] = _space(values, n_neighbors=n_neighbors, seed=seed).obsm[keys.X_UMAP]
+    for key, layer in estimated.items():
+        adata.obsm[names[key]] = _space([layer], **options).obsm[keys.X_UMAP]
 
 
 def rate_scores(adata: AnnData, *, cluster_key: str) -> dict[str, float]:
@@ -56,16 +65,27 @@ def rate_scores(adata: AnnData, *, cluster_key: str) -> dict[str, float]:
     }
 
 
-def _standardized(layer: np.ndarray) -> np.ndarray:
-    values = layer[:, np.isfinite(layer).all(axis=0)]
-    spread = values.std(axis=0)
-    return (values - values.mean(axis=0))[:, spread > 0] / spread[spread > 0]
+def _has_values(layer: Layer) -> bool:
+    return any(block.shape[1] for block in _standardized(layer))
 
 
-def _space(values: np.ndarray, *, n_neighbors: int, seed: int) -> AnnData:
-    space = AnnData(values)
-    n_components = min(N_COMPONENTS, min(values.shape) - 1)
-    sc.pp.pca(space, n_comps=n_components, random_state=seed)
-    sc.pp.neighbors(space, n_neighbors=min(n_neighbors, space.n_obs - 1), random_state=seed)
+def _standardized(layer: Layer) -> Iterator[np.ndarray]:
+    """Block after block of the genes that have a rate in every cell and not the same in all."""
+    for genes in gene_blocks(layer):
+        values = layer[:, genes]
+        values = values[:, np.isfinite(values).all(axis=0)]
+        spread = values.std(axis=0)
+        yield (values - values.mean(axis=0))[:, spread > 0] / spread[spread > 0]
+
+
+def _space(layers: list[Layer], *, n_neighbors: int, seed: int) -> AnnData:
+    n_cells = layers[0].shape[0]
+    scores = block_pca(
+        lambda: itertools.chain.from_iterable(map(_standardized, layers)),
+        n_cells=n_cells, n_components=N_COMPONENTS, seed=seed,
+    )  # fmt: skip
+    space = AnnData(obsm={keys.X_PCA: scores})
+    options = {"n_neighbors": min(n_neighbors, n_cells - 1), "random_state": seed}
+    sc.pp.neighbors(space, use_rep=keys.X_PCA, **options)
     sc.tl.umap(space, random_state=seed)
     return space

@@ -9,11 +9,42 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys
+from deepvelo.layers import blocks_of, fill, known_genes
 
 if TYPE_CHECKING:
     import torch
 
     from deepvelo.config import Settings
+    from deepvelo.layers import Layer
+
+
+class GraphAverage:
+    """Averages over the neighbour graph of some cells: made once, used on block after block.
+
+    Parameters
+    ----------
+    adata
+        With ``obsp["connectivities"]``.
+    """
+
+    def __init__(self, adata: AnnData) -> None:
+        import torch
+
+        from deepvelo.model.graph import averaging_matrix
+
+        graph = sp.coo_matrix(adata.obsp[keys.CONNECTIVITIES])
+        index = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
+        weights = torch.from_numpy(graph.data.astype(np.float32))
+        self._matrix = averaging_matrix(torch.sparse_coo_tensor(index, weights, graph.shape)).to_sparse_csr()
+
+    def __call__(self, values: np.ndarray, *, times: int) -> np.ndarray:
+        """Values of every cell, ``(n_cells, n_columns)``, averaged that often; a copy, float32."""
+        from deepvelo.model.candidates import average
+
+        averaged = _tensor(np.array(values, dtype=np.float32, order="C"))
+        for _ in range(times):
+            averaged = average(self._matrix, averaged)
+        return averaged.numpy()
 
 
 def smooth_moments(adata: AnnData, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
@@ -23,15 +54,26 @@ def smooth_moments(adata: AnnData, settings: Settings) -> tuple[np.ndarray, np.n
     -------
     Two arrays of shape ``(n_cells, n_genes)``, float32.
     """
+    every_gene = np.ones(adata.n_vars, dtype=bool)
     spliced, unspliced = (
-        average_over_graph(adata, np.asarray(adata.layers[key]), times=settings.graph.smooth_inputs)
+        smoothed(
+            adata.layers[key], GraphAverage(adata), times=settings.graph.smooth_inputs, chosen=every_gene
+        )
         for key in (keys.MS, keys.MU)
     )
     return spliced, unspliced
 
 
+def smoothed(layer: Layer, average: GraphAverage, *, times: int, chosen: np.ndarray) -> np.ndarray:
+    """The ``chosen`` genes of a layer, bool ``(n_genes,)``, averaged over the graph; float32 ``(n_cells, n_chosen)``."""
+    out = np.empty((layer.shape[0], int(chosen.sum())), dtype=np.float32)
+    for genes, places in blocks_of(layer, chosen):
+        out[:, places] = average(layer[:, genes][:, chosen[genes]], times=times)
+    return out
+
+
 def smooth_velocity(
-    adata: AnnData, velocity: np.ndarray, *, moments: np.ndarray, settings: Settings
+    adata: AnnData, velocity: Layer, *, moments: np.ndarray, settings: Settings
 ) -> np.ndarray:
     """Velocities averaged over the neighbour graph, then reduced to the principal components of the moments.
 
@@ -45,34 +87,41 @@ def smooth_velocity(
     moments
         The spliced or unspliced moments they were fitted to, as `smooth_moments` gives them, same shape.
     """
+    every_gene = np.ones(velocity.shape[1], dtype=bool)
+    out = smoothed(velocity, GraphAverage(adata), times=settings.graph.smooth_velocity, chosen=every_gene)
+    finite = known_genes(out)
+    if settings.graph.denoise_velocity and finite.any():
+        keep_components(out, _tensor(moments[:, finite]), chosen=finite, settings=settings)
+    return out
+
+
+def keep_components(layer: Layer, moments: torch.Tensor, *, chosen: np.ndarray, settings: Settings) -> None:
+    """Reduce velocities to the principal components of the moments, in place: first to scores, then back to genes.
+
+    Parameters
+    ----------
+    layer
+        Shape ``(n_cells, n_genes)``, finite in the chosen genes.
+    moments
+        Of the chosen genes, ``(n_cells, n_chosen)``.
+    chosen
+        bool, ``(n_genes,)``; the others become NaN.
+    """
     from deepvelo.model.graph import principal_components
 
-    smoothed = average_over_graph(adata, velocity, times=settings.graph.smooth_velocity)
-    finite = np.isfinite(smoothed).all(axis=0)
-    if not settings.graph.denoise_velocity or not finite.any():
-        return smoothed
-    components = principal_components(
-        _tensor(moments[:, finite]), n_components=settings.graph.n_components, seed=settings.seed
-    )
-    smoothed[:, finite] = components.keep(_tensor(smoothed[:, finite])).numpy()
-    return smoothed
+    loadings = principal_components(
+        moments, n_components=settings.graph.n_components, seed=settings.seed
+    ).loadings.numpy()
+    scores = np.zeros((layer.shape[0], loadings.shape[1]), dtype=np.float32)
+    for genes, places in blocks_of(layer, chosen):
+        scores += layer[:, genes][:, chosen[genes]] @ loadings[places]
+    for genes, places in blocks_of(layer, chosen):
+        fill(layer, genes, scores @ loadings[places].T, chosen=chosen)
 
 
 def average_over_graph(adata: AnnData, values: np.ndarray, *, times: int) -> np.ndarray:
     """Values of every cell, ``(n_cells, n_columns)``, averaged over the neighbour graph; a copy, float32."""
-    import torch
-
-    from deepvelo.model.candidates import average
-    from deepvelo.model.graph import averaging_matrix
-
-    graph = sp.coo_matrix(adata.obsp[keys.CONNECTIVITIES])
-    index = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
-    weights = torch.from_numpy(graph.data.astype(np.float32))
-    over_graph = averaging_matrix(torch.sparse_coo_tensor(index, weights, graph.shape)).to_sparse_csr()
-    averaged = _tensor(values.copy())
-    for _ in range(times):
-        averaged = average(over_graph, averaged)
-    return averaged.numpy()
+    return GraphAverage(adata)(values, times=times)
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:

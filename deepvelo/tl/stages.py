@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
 
@@ -29,10 +30,16 @@ def cell_stages(adata: AnnData) -> None:
     """
     cosines = both_signs(adata)
     parts = large_parts(connected_parts(cosines))
-    time = latent_times(adata, flow_time(cosines).time, parts=parts)
+    # Of each part a copy is made, and the layers are not asked for.
+    light = AnnData(
+        obs=pd.DataFrame(index=adata.obs_names),
+        uns={keys.NEIGHBORS: adata.uns[keys.NEIGHBORS]},
+        obsp={key: adata.obsp[key] for key in (keys.CONNECTIVITIES, keys.DISTANCES)},
+    )
+    time = latent_times(light, flow_time(cosines).time, parts=parts)
     starts = [int(cells[np.argmin(time[cells])]) for cells in parts]
     adata.obs[keys.LATENT_TIME] = time
-    adata.obs[keys.PSEUDOTIME] = pseudotimes(adata, cosines, parts=parts, starts=starts)
+    adata.obs[keys.PSEUDOTIME] = pseudotimes(light, cosines, parts=parts, starts=starts)
 
 
 def large_parts(part: np.ndarray) -> list[np.ndarray]:

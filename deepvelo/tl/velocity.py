@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +11,19 @@ from anndata import AnnData
 from deepvelo import keys
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
-from deepvelo.tl.smoothing import smooth_moments, smooth_velocity
+from deepvelo.layers import blocks_of, fill, gene_blocks, new_layer
+from deepvelo.tl.smoothing import GraphAverage, keep_components
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from deepvelo.layers import Layer
     from deepvelo.model.training import Fit, OnEpoch
 
 
-def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = None) -> Fit:
+def velocity(
+    adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = None, scratch: Path | None = None
+) -> Fit:
     """Fit cell-specific rates to a prepared object, in place.
 
     The moments are smoothed before the fit and the velocities after it (`deepvelo.tl.smoothing`). With any
@@ -28,6 +35,8 @@ def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = N
         With layers ``Ms`` and ``Mu`` and ``obsp["connectivities"]``, as `deepvelo.pp.prepare` leaves it.
     on_epoch
         See `deepvelo.model.training.train`.
+    scratch
+        A folder for the layers, which then are Zarr arrays and take no memory; they last as long as it does.
 
     Sets
     ----
@@ -35,35 +44,86 @@ def velocity(adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = N
         float32; NaN in genes that have no spliced or no unspliced signal.
     var ``velocity_genes``
         bool: the genes that have a velocity.
+
+    Raises
+    ------
+    InputError
+        Fewer than two genes have a signal, or the training fails.
+    OSError
+        The layers cannot be written to ``scratch``.
     """
     # Seconds to import; a page that only draws velocities needs none of it.
-    import torch
-
-    from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
     from deepvelo.model.training import train
 
-    spliced, unspliced = smooth_moments(adata, settings)
-    used = (spliced.max(axis=0) > 0) & (unspliced.max(axis=0) > 0)
-    if used.sum() < 2:
+    average = GraphAverage(adata)
+    spliced, unspliced, used = _inputs(adata, average, settings)
+    fit = train(spliced, unspliced, settings=settings, on_epoch=on_epoch)
+    layers = {
+        key: new_layer(adata.shape, path=scratch / key if scratch else None)
+        for key in (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
+    }
+    _write(layers, fit, spliced, unspliced, used=used, average=average, settings=settings)
+    if settings.graph.denoise_velocity:
+        keep_components(layers[keys.VELOCITY], spliced, chosen=used, settings=settings)
+        if settings.objective.unspliced_velocity:
+            keep_components(layers[keys.VELOCITY_U], unspliced, chosen=used, settings=settings)
+    for key, layer in layers.items():
+        adata.layers[key] = layer
+    adata.var[keys.VELOCITY_GENES] = used
+    return fit
+
+
+def _inputs(adata: AnnData, average: GraphAverage, settings: Settings) -> tuple[Tensor, Tensor, np.ndarray]:
+    """Smoothed spliced and unspliced moments of the genes that have both, and which these are."""
+    import torch
+
+    layers = [adata.layers[key] for key in (keys.MS, keys.MU)]
+    moments = [np.empty(adata.shape, dtype=np.float32) for _ in layers]
+    used = np.zeros(adata.n_vars, dtype=bool)
+    n_used = 0
+    for genes in gene_blocks(layers[0]):
+        blocks = [average(layer[:, genes], times=settings.graph.smooth_inputs) for layer in layers]
+        chosen = np.all([block.max(axis=0) > 0 for block in blocks], axis=0)
+        before, n_used = n_used, n_used + int(chosen.sum())
+        for whole, block in zip(moments, blocks, strict=True):
+            whole[:, before:n_used] = block[:, chosen]
+        used[genes] = chosen
+    if n_used < 2:
         msg = (
-            f"A fit needs at least 2 genes with both spliced and unspliced signal. Found {used.sum()} of {len(used)}. "
+            f"A fit needs at least 2 genes with both spliced and unspliced signal. Found {n_used} of {len(used)}. "
             "Lower `preparation.min_shared_counts`, or check that the unspliced layer is the right one."
         )
         raise InputError(msg)
-    s, u = (torch.from_numpy(np.ascontiguousarray(x[:, used])) for x in (spliced, unspliced))
-    fit = train(s, u, settings=settings, on_epoch=on_epoch)
-    alpha, beta, gamma = fit.rates
-    v = spliced_velocity(u, s, beta=beta, gamma=gamma)
-    v_u = unspliced_velocity(u, alpha=alpha, beta=beta)
-    if not settings.objective.unspliced_velocity:
-        # Nothing in the objective decided alpha: better no number than a meaningless one.
-        alpha, v_u = torch.full_like(alpha, torch.nan), torch.full_like(v_u, torch.nan)
-    for key, values in zip(
-        (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES), (v, v_u, alpha, beta, gamma), strict=True
-    ):
-        adata.layers[key] = np.full(adata.shape, np.nan, dtype=np.float32)
-        adata.layers[key][:, used] = values.numpy()
-    for key, moments in ((keys.VELOCITY, spliced), (keys.VELOCITY_U, unspliced)):
-        adata.layers[key] = smooth_velocity(adata, adata.layers[key], moments=moments, settings=settings)
-    adata.var[keys.VELOCITY_GENES] = used
-    return fit
+    for i, whole in enumerate(moments):  # one after the other: each is a copy unless all genes are used
+        moments[i] = np.ascontiguousarray(whole[:, :n_used])
+    spliced, unspliced = (torch.from_numpy(values) for values in moments)
+    return spliced, unspliced, used
+
+
+def _write(
+    layers: dict[str, Layer],
+    fit: Fit,
+    spliced: Tensor,
+    unspliced: Tensor,
+    *,
+    used: np.ndarray,
+    average: GraphAverage,
+    settings: Settings,
+) -> None:
+    """Rates, and the velocities that follow from them averaged over the graph, one block of genes at a time."""
+    from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
+
+    for genes, places in blocks_of(layers[keys.VELOCITY], used):
+        alpha, beta, gamma = fit.rates(places)
+        s, u = spliced[:, places], unspliced[:, places]
+        rates = {keys.BETA: beta, keys.GAMMA: gamma}
+        velocities = {keys.VELOCITY: spliced_velocity(u, s, beta=beta, gamma=gamma)}
+        # Without it nothing in the objective decided alpha: better no number than a meaningless one.
+        if settings.objective.unspliced_velocity:
+            rates[keys.ALPHA] = alpha
+            velocities[keys.VELOCITY_U] = unspliced_velocity(u, alpha=alpha, beta=beta)
+        for key, values in rates.items():
+            fill(layers[key], genes, values.numpy(), chosen=used)
+        for key, values in velocities.items():
+            smooth = average(values.numpy(), times=settings.graph.smooth_velocity)
+            fill(layers[key], genes, smooth, chosen=used)

@@ -47,6 +47,7 @@ def stand_in(
     basis: str | None,
     prepared: bool,
     on_progress: Callable[[Progress], None],
+    scratch: Path,
 ) -> Result:
     """Quick training in the place of `workflow.run`: its epochs take 20 ms and learn nothing."""
     if cluster_key == "unknown":

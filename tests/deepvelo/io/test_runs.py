@@ -18,7 +18,7 @@ import pytest
 import torch
 from scipy import sparse
 
-from deepvelo import config
+from deepvelo import config, layers
 from deepvelo.config import PRESETS, Settings
 from deepvelo.errors import InputError
 from deepvelo.io import write_zarr
@@ -88,7 +88,7 @@ def test_everything_saved_is_read_back(store: RunStore, result: Result) -> None:
 def test_each_gene_is_its_column(
     store: RunStore, result: Result, layer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write_zarr, "CHUNK_BYTES", N_CELLS * 4 * 5)  # five genes a chunk: 5 + 5 + 2
+    monkeypatch.setattr(layers, "CHUNK_BYTES", N_CELLS * 4 * 5)  # five genes a chunk: 5 + 5 + 2
     run = store.open(save(store, result))
     matrix = result.adata.X if layer == "X" else result.adata.layers[layer]
     dense = matrix.toarray() if sparse.issparse(matrix) else matrix
@@ -99,7 +99,7 @@ def test_each_gene_is_its_column(
 
 
 def test_one_gene_reads_one_chunk(store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(write_zarr, "CHUNK_BYTES", N_CELLS * 4 * 5)
+    monkeypatch.setattr(layers, "CHUNK_BYTES", N_CELLS * 4 * 5)
     run_id = save(store, result)
     chunks = store.folder / run_id / "result.zarr" / "layers" / "velocity"
     stored = sorted(path.name for path in chunks.iterdir() if not path.name.startswith("."))

@@ -11,6 +11,10 @@ from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.model.training import choose_device, train
 
+FEW = {
+    "graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 5},
+    "training": {"n_epochs": 20, "device": "cpu"},
+}
 SETTINGS = config.replace(
     config.Settings(),
     {
@@ -46,15 +50,16 @@ def test_loss_falls_in_twenty_epochs():
 def test_an_induction_moves_forward():
     spliced, unspliced = moving_cells()
     fit = train(spliced, unspliced, settings=changed(n_epochs=300))
-    velocity = fit.rates.beta * unspliced - fit.rates.gamma * spliced
+    _, beta, gamma = fit.rates()
+    velocity = beta * unspliced - gamma * spliced
     assert (velocity[:40] > 0).float().mean() > 0.95
 
 
 def test_the_order_of_the_cells_changes_nothing():
     spliced, unspliced = moving_cells()
     order = torch.randperm(len(spliced), generator=torch.Generator().manual_seed(1))
-    in_order = train(spliced, unspliced, settings=SETTINGS).rates
-    shuffled = train(spliced[order], unspliced[order], settings=SETTINGS).rates
+    in_order = train(spliced, unspliced, settings=SETTINGS).rates()
+    shuffled = train(spliced[order], unspliced[order], settings=SETTINGS).rates()
     for one, other in zip(in_order, shuffled, strict=True):
         assert torch.allclose(one[order], other, atol=1e-5)
 
@@ -62,10 +67,10 @@ def test_the_order_of_the_cells_changes_nothing():
 def test_same_seed_same_answer_bit_for_bit_and_another_seed_another():
     spliced, unspliced = moving_cells()
     first, second = (train(spliced, unspliced, settings=SETTINGS) for _ in range(2))
-    assert all(torch.equal(a, b) for a, b in zip(first.rates, second.rates, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(first.rates(), second.rates(), strict=True))
     assert first.history == second.history
     other = train(spliced, unspliced, settings=config.replace(SETTINGS, {"seed": 1}))
-    assert not torch.equal(first.rates.beta, other.rates.beta)
+    assert not torch.equal(first.rates().beta, other.rates().beta)
 
 
 def test_the_caller_can_stop_it():
@@ -102,16 +107,15 @@ def test_cells_without_future_candidates_are_handled():
     spliced[:] = spliced[0]  # every difference is zero: no candidate on either side
     fit = train(spliced, unspliced, settings=SETTINGS)
     assert all(math.isfinite(terms.total) for terms in fit.history)
-    assert all(torch.isfinite(rate).all() for rate in fit.rates)
+    assert all(torch.isfinite(rate).all() for rate in fit.rates())
 
 
 def test_published_settings_train_too():
-    few = {"graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 5}, "training": {"n_epochs": 20}}
-    fit = train(*moving_cells(), settings=config.replace(config.PUBLISHED, few))
+    fit = train(*moving_cells(), settings=config.replace(config.PUBLISHED, FEW))
     assert len(fit.history) == 20
     assert fit.history[-1].total < fit.history[0].total
-    assert torch.isnan(fit.rates.alpha).all()  # its objective says nothing of alpha
-    assert min(fit.rates.beta.min(), fit.rates.gamma.min()) < 0  # nor keeps rates from being negative
+    assert torch.isnan(fit.rates().alpha).all()  # its objective says nothing of alpha
+    assert min(fit.rates().beta.min(), fit.rates().gamma.min()) < 0  # nor keeps rates from being negative
 
 
 def test_another_order_of_the_cells_is_the_same_answer_in_that_order():
@@ -121,7 +125,7 @@ def test_another_order_of_the_cells_is_the_same_answer_in_that_order():
     settings = config.replace(SETTINGS, {"network": {"dropout": 0.0}})
     fit = train(spliced, unspliced, settings=settings)
     other = train(spliced[order], unspliced[order], settings=settings)
-    for rate, permuted in zip(fit.rates, other.rates, strict=True):
+    for rate, permuted in zip(fit.rates(), other.rates(), strict=True):
         assert torch.allclose(rate[order], permuted, atol=1e-4)
         assert not torch.allclose(rate, permuted, atol=1e-2)
     for terms, others in zip(fit.history, other.history, strict=True):
@@ -132,6 +136,15 @@ def test_weights_are_plain_tensors_of_the_network():
     fit = train(*moving_cells(), settings=SETTINGS)
     assert fit.weights["rate_layer.weight"].shape == (3 * 8, 8)
     assert fit.weights["convolutions.0.lin.weight"].shape == (16, 2 * 8)
+
+
+@pytest.mark.parametrize("preset", [SETTINGS, config.replace(config.PUBLISHED, FEW)])
+def test_rates_of_some_genes_are_those_of_all(preset):
+    fit = train(*moving_cells(), settings=preset)
+    assert not fit.network.training
+    assert all(values.numpy().shape == (60, 3) for values in fit.rates(slice(2, 5)))
+    for some, every in zip(fit.rates(slice(2, 5)), fit.rates(), strict=True):
+        assert torch.allclose(some, every[:, 2:5], atol=1e-6, equal_nan=True)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -1,0 +1,66 @@
+"""Principal components of more columns than fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+EXTRA = 10  # dimensions taken along: the last components wanted settle sooner
+TOLERANCE = 1e-4
+ROUNDING = 1e-12  # as a share of the largest of A's eigenvalues
+MOST_PASSES = 12
+
+
+def block_pca(
+    blocks: Callable[[], Iterator[np.ndarray]], *, n_cells: int, n_components: int, seed: int
+) -> np.ndarray:
+    r"""Scores of the first principal components of columns that come in blocks.
+
+    Block Lanczos from a random start (Musco & Musco 2015, NeurIPS): with the columns X, the space of
+    :math:`Q, A Q, A^2 Q, \dots` with :math:`A = X X^T` soon holds A's first eigenvectors. Every pass over the blocks
+    multiplies by A once; the last is the one after which the wanted vectors v have :math:`|A v - \lambda v|` below
+    a 10,000th of :math:`\lambda`, at the latest the twelfth.
+
+    Parameters
+    ----------
+    blocks
+        Gives all columns anew with every call, float32 in blocks ``(n_cells, n_columns)``, each column of mean 0.
+    n_components
+        Less when there are not more cells and columns than that.
+
+    Returns
+    -------
+    Shape ``(n_cells, n_components)``, float32; the number furthest from 0 is positive in every component.
+    """
+    n_components = min(n_components, n_cells - 1)
+    start = np.random.default_rng(seed).normal(size=(n_cells, min(n_cells, n_components + EXTRA)))
+    newest = np.linalg.qr(start)[0]
+    basis = newest[:, :0]
+    inside: np.ndarray = np.zeros((0, 0))  # A between the vectors of the basis
+    for _ in range(MOST_PASSES):
+        image, n_columns = np.zeros_like(newest), 0
+        for block in blocks():
+            # Double precision: A has squares, in which single precision would lose all but the first components.
+            columns = block.astype(np.float64)
+            image += columns @ (columns.T @ newest)
+            n_columns += block.shape[1]
+        n_known, basis = basis.shape[1], np.concatenate([basis, newest], axis=1)
+        along = basis.T @ image
+        inside = np.pad(inside, (0, newest.shape[1]))
+        inside[:, n_known:], inside[n_known:, :n_known] = along, along[:n_known].T
+        n_components = max(1, min(n_components, n_columns - 1))
+        values, vectors = np.linalg.eigh((inside + inside.T) / 2)
+        values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
+        image -= basis @ along
+        missed = np.linalg.norm(image @ vectors[n_known:], axis=0)
+        directions, lengths, _ = np.linalg.svd(image, full_matrices=False)
+        newest = directions[:, lengths > ROUNDING * values[0]]
+        if not newest.shape[1] or (missed <= TOLERANCE * values).all():
+            break
+        # What is short beside A holds much of the basis by rounding.
+        newest = np.linalg.qr(newest - basis @ (basis.T @ newest))[0]
+    scores = basis @ (vectors * np.sqrt(np.maximum(values, 0)))
+    furthest = np.abs(scores).argmax(axis=0)
+    signs = np.where(scores[furthest, np.arange(scores.shape[1])] < 0, -1, 1)
+    return np.asarray(scores * signs, dtype=np.float32)
