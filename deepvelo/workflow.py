@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from deepvelo.config import Settings
-    from deepvelo.model.blocks import EpochTerms
+    from deepvelo.model.training import EpochTerms
     from deepvelo.tl.baselines import ScveloMode
 
 _RECORDED_VERSIONS = ("deepvelo-explorer", "torch", "torch-geometric", "scanpy", "scvelo", "anndata", "numpy")

@@ -88,7 +88,9 @@ PUBLISHED = Settings(
         direction_schedule="published",
         unspliced_velocity=False,
     ),
-    training=TrainingConfig(n_epochs=100, learning_rate=1e-3, learning_rate_decay=0.97),
+    training=TrainingConfig(
+        n_epochs=100, learning_rate=1e-3, learning_rate_decay=0.97, batch_cells=100_000_000
+    ),
 )
 PRESETS: dict[Preset, Settings] = {"default": Settings(), "published": PUBLISHED}
 

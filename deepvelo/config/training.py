@@ -11,10 +11,14 @@ from deepvelo.config.strict import STRICT
 
 Device = Literal["auto", "cpu", "cuda"]
 
+# Cells: up to so many all are taken at once; of more, a batch is an eighth within these limits.
+LARGEST_WHOLE, SMALLEST_BATCH, LARGEST_BATCH = 2000, 512, 2048
+FEWEST_PASSES = 8
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrainingConfig:
-    """Adam with amsgrad, full batch."""
+    """Adam with amsgrad, in all cells at once or in batches of cells."""
 
     n_epochs: Annotated[
         int,
@@ -22,7 +26,10 @@ class TrainingConfig:
             ge=1,
             le=100000,
             title="Epochs",
-            description=("Passes over the data. Watch the loss curve: stop where it is flat."),
+            description=(
+                "Passes over the data. Watch the loss curve: stop where it is flat. In batches a pass takes many steps, so "
+                "fewer passes are made: as many as take this many steps, and at least 8."
+            ),
         ),
     ] = 100
     learning_rate: Annotated[
@@ -43,6 +50,18 @@ class TrainingConfig:
             description=("The learning rate is multiplied by this after every epoch."),
         ),
     ] = 0.97
+    batch_cells: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100_000_000,
+            title="Cells a step",
+            description=(
+                "How many cells each step learns from. 0 chooses: all up to 2,000 cells, an eighth of more, 512 to 2,048. "
+                "As many as there are, or more, trains on all at once, which needs more memory and time."
+            ),
+        ),
+    ] = 0
     patience: Annotated[
         int,
         Field(
@@ -58,3 +77,15 @@ class TrainingConfig:
         Device,
         Field(title="Device", description="auto takes a GPU when there is one."),
     ] = "auto"
+
+    def batch_of(self, n_cells: int) -> int:
+        """How many cells a step learns from in a data set of this size."""
+        if self.batch_cells:
+            return min(self.batch_cells, n_cells)
+        if n_cells <= LARGEST_WHOLE:
+            return n_cells
+        return min(max(n_cells // 8, SMALLEST_BATCH), LARGEST_BATCH)
+
+    def passes_of(self, n_batches: int) -> int:
+        """How many passes over the data there are with so many steps each."""
+        return min(self.n_epochs, max(-(-self.n_epochs // n_batches), FEWEST_PASSES))

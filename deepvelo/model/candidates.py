@@ -82,10 +82,15 @@ class Candidates:
         """
         return self.displacing(chosen.to(dtype) / (chosen.sum(dim=1, keepdim=True) + TINY))
 
-    def surrounding(self) -> Tensor:
-        """Sparse matrix, float64, that takes the mean over the candidates and the cell itself; apply it with `average`."""
-        size = self.n_candidates + 1
-        return self._matrix(torch.full_like(self._columns, 1 / size, dtype=torch.float64))
+    def rows(self, matrix: Tensor, cells: Tensor) -> Tensor:
+        """Some cells' rows of a matrix made here, sparse CSR ``(n_chosen, n_cells)``."""
+        values, columns = (
+            x.view(self.n_cells, -1)[cells].flatten() for x in (matrix.values(), self._columns)
+        )
+        rows = self._rows[: len(cells) + 1]
+        return torch.sparse_csr_tensor(
+            rows, columns, values, (len(cells), self.n_cells), check_invariants=False
+        )
 
     def displacing(self, weight: Tensor) -> Tensor:
         """Sparse matrix whose product with expression x is the sum of ``weight_ij (x_j - x_i)`` over the candidates.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -31,12 +32,13 @@ class RateNetwork(nn.Module):
 
     Cui et al. 2022, eq. 2, with cells as nodes and [s, u] as features.
 
-    The rates of a block of genes can be had alone: training then never holds
+    The first averaging over the graph has no parameters before it, so it is done once, before training: the network
+    takes inputs that are averaged already. The rates of a block of genes can be had alone: training then never holds
     all cells times all genes at once.
 
     Shapes
     ------
-    features ``(n_cells, 2 n_genes)``, edge_index ``(2, n_edges)``, hidden ``(n_cells, hidden_sizes[-1])``.
+    inputs ``(n_inputs, 2 n_genes)``, graphs as in `deepvelo.model.batches.Batch`, hidden ``(n_cells, hidden_sizes[-1])``.
     """
 
     def __init__(self, n_genes: int, config: NetworkConfig) -> None:
@@ -45,9 +47,9 @@ class RateNetwork(nn.Module):
         self.dropout = config.dropout
         self.nonnegative = config.nonnegative_rates
         sizes = (2 * n_genes, *config.hidden_sizes)
-        # The graph stays the same throughout, so its normalisation is computed once.
+        # Graphs come normalised: within a batch a cell's number of neighbours cannot be counted.
         self.convolutions = nn.ModuleList(
-            GCNConv(inputs, outputs, cached=True) for inputs, outputs in itertools.pairwise(sizes)
+            GCNConv(inputs, outputs, normalize=False) for inputs, outputs in itertools.pairwise(sizes)
         )
         self.rate_layer = nn.Linear(sizes[-1], 3 * n_genes)
 
@@ -61,12 +63,28 @@ class RateNetwork(nn.Module):
             # Velocity is a small difference of large numbers: the slightest random rates would drown it.
             self.rate_layer.weight.zero_()
 
-    def hidden(self, features: Tensor, edge_index: Tensor) -> Tensor:
+    @property
+    def n_averagings(self) -> int:
+        """Averagings over the graph that are left to the network, and so graphs of a batch."""
+        return len(self.convolutions) - 1
+
+    def hidden(self, inputs: Tensor, graphs: Sequence[Tensor]) -> Tensor:
         """The last H of eq. 2."""
-        for convolution in self.convolutions:
-            features = functional.relu(convolution(features, edge_index))
-            features = functional.dropout(features, self.dropout, training=self.training)
-        return features
+        return self.later(self.first(inputs), graphs)
+
+    def first(self, inputs: Tensor) -> Tensor:
+        """The first hidden layer; every cell's by itself."""
+        convolution = cast(GCNConv, self.convolutions[0])
+        return self._activated(convolution.lin(inputs) + convolution.bias)
+
+    def later(self, values: Tensor, graphs: Sequence[Tensor]) -> Tensor:
+        """The last hidden layer from the first."""
+        for convolution, graph in zip(itertools.islice(self.convolutions, 1, None), graphs, strict=True):
+            values = self._activated(convolution(values, graph))
+        return values
+
+    def _activated(self, values: Tensor) -> Tensor:
+        return functional.dropout(functional.relu(values), self.dropout, training=self.training)
 
     def rates(self, hidden: Tensor, genes: slice = slice(None)) -> Rates:
         """Rates of all cells for a block of genes."""
@@ -77,6 +95,6 @@ class RateNetwork(nn.Module):
             out = functional.softplus(out)
         return Rates(*out.chunk(3, dim=1))
 
-    def forward(self, features: Tensor, edge_index: Tensor) -> Rates:
-        """Rates of all cells and genes."""
-        return self.rates(self.hidden(features, edge_index))
+    def forward(self, inputs: Tensor, graphs: Sequence[Tensor]) -> Rates:
+        """Rates of all genes."""
+        return self.rates(self.hidden(inputs, graphs))

@@ -1,7 +1,4 @@
-"""The objective: continuity along the candidates (eq. 4 to 6) and direction by correlation (eq. 7).
-
-Both are sums over genes, so they can be computed, and differentiated, one block of genes after another.
-"""
+"""The part of the objective that gives velocity its direction, by correlation with the counts (eq. 7)."""
 
 from __future__ import annotations
 
@@ -14,52 +11,44 @@ from deepvelo.config import ObjectiveConfig
 from deepvelo.model.candidates import TINY
 
 
-def squared_misses(velocity: Tensor, ahead: Tensor, behind: Tensor) -> Tensor:
-    r"""How far the extrapolated cell lands from its future and, run backwards, from its past.
-
-    .. math:: \sum (v - d^+)^2, \qquad \sum (v + d^-)^2
-
-    Cui et al. 2022, eq. 4 to 6.
-
-    Parameters
-    ----------
-    velocity, ahead, behind
-        Velocity and mean differences to the future and past candidates, shape ``(n_cells, n_genes)``.
-
-    Returns
-    -------
-    Both, summed over cells and genes; shape ``(2,)``.
-    """
-    return torch.stack([(velocity - ahead).square().sum(), (velocity + behind).square().sum()])
-
-
 class Correlation:
-    r"""Correlation over cells of a velocity with a fixed abundance, per gene, where the abundance is above zero.
+    r"""Correlation over cells of a velocity with an abundance, per gene, where the abundance is above zero.
 
     Both are centred on those cells; :math:`10^{-9}` inside each root, as in the released code, keeps constant
-    genes at 0.
+    genes at 0. Everything comes from sums over the cells.
 
     Parameters
     ----------
-    abundance
-        ``Mu`` or ``Ms``, shape ``(n_cells, n_genes)``.
+    velocity, abundance
+        ds/dt, and ``Mu`` or ``Ms``; shape ``(n_cells, n_genes)``.
+    mean
+        About the mean abundance of each gene, ``(n_genes,)``: taken off first, so that little is lost in rounding.
     """
 
-    def __init__(self, abundance: Tensor) -> None:
+    def __init__(self, velocity: Tensor, abundance: Tensor, *, mean: Tensor) -> None:
         # Numbers, not booleans: multiplying is twice as fast as choosing.
         self._present = (abundance > 0).to(abundance.dtype)
-        self._n_present = self._present.sum(0).clamp_min(1)
-        centred = self._centred(abundance)
-        self._unit = centred / (centred.square().sum(0) + TINY).sqrt()
+        self._x = (abundance - mean).mul_(self._present)
+        self._v = velocity * self._present
+        n = self._present.sum(0).clamp_min(1)
+        self._mean_x, self._mean_v = self._x.sum(0) / n, self._v.sum(0) / n
+        square_x, square_v, product = (
+            (a * b).sum(0) - n * mean_a * mean_b
+            for a, b, mean_a, mean_b in (
+                (self._x, self._x, self._mean_x, self._mean_x),
+                (self._v, self._v, self._mean_v, self._mean_v),
+                (self._x, self._v, self._mean_x, self._mean_v),
+            )
+        )
+        self._square_v = square_v.clamp_min(0) + TINY
+        self._length = ((square_x.clamp_min(0) + TINY) * self._square_v).sqrt()
+        self.value = product / self._length
 
-    def __call__(self, velocity: Tensor) -> Tensor:
-        """Correlations, shape ``(n_genes,)``, for a velocity of shape ``(n_cells, n_genes)``."""
-        centred = self._centred(velocity)
-        return (centred * self._unit).sum(0) / (centred.square().sum(0) + TINY).sqrt()
-
-    def _centred(self, values: Tensor) -> Tensor:
-        values = values * self._present
-        return values - values.sum(0) / self._n_present * self._present
+    def gradient(self) -> Tensor:
+        """Of each gene's correlation by its velocities, ``(n_cells, n_genes)``."""
+        of_x, of_v = 1 / self._length, -self.value / self._square_v
+        gradient = self._present * -(of_x * self._mean_x + of_v * self._mean_v)
+        return gradient.addcmul_(self._x, of_x).addcmul_(self._v, of_v)
 
 
 def direction_loss(pearson: Tensor, config: ObjectiveConfig) -> Tensor:
@@ -76,6 +65,14 @@ def direction_loss(pearson: Tensor, config: ObjectiveConfig) -> Tensor:
     """
     weights = torch.tensor([config.lambda_u, config.lambda_s]).to(pearson)
     return (weights * (1 - pearson)).sum() / weights.sum().clamp_min(TINY)
+
+
+def direction_gradient(of_unspliced: Correlation, of_spliced: Correlation, config: ObjectiveConfig) -> Tensor:
+    """Of the `direction_loss` by the velocities of some genes, times the number of all genes."""
+    total = max(config.lambda_u + config.lambda_s, TINY)
+    return of_spliced.gradient().mul_(config.lambda_s / total) - of_unspliced.gradient().mul_(
+        config.lambda_u / total
+    )
 
 
 def direction_weight(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.nn import APPNP
+from torch_geometric.utils import spmm
 
 from deepvelo.config import NetworkConfig
 from deepvelo.model.gcn import RateNetwork, Rates
@@ -30,7 +32,6 @@ class ReleasedNetwork(RateNetwork):
             super().__init__(n_genes, config)
             self.n_rates = 3 if with_alpha else 2
             self.rate_layer = nn.Linear(config.hidden_sizes[-1], self.n_rates * n_genes)
-        self.average = APPNP(K=1, alpha=0.0, cached=True)
         self._kept: Tensor | None = None
         with torch.no_grad():
             for name, parameter in self.named_parameters():
@@ -43,10 +44,16 @@ class ReleasedNetwork(RateNetwork):
             if not with_alpha:
                 self.rate_layer.weight[n_genes:].neg_()
 
-    def hidden(self, features: Tensor, edge_index: Tensor) -> Tensor:
+    @property
+    def n_averagings(self) -> int:
+        """One for the rate layer, too."""
+        return len(self.convolutions)
+
+    def later(self, values: Tensor, graphs: Sequence[Tensor]) -> Tensor:
         """The last H of eq. 2, averaged once more over the graph."""
-        averaged: Tensor = self.average(super().hidden(features, edge_index), edge_index)
-        # Drawn once an epoch, for all genes: a block must see the same rates at each visit.
+        *others, last = graphs
+        averaged: Tensor = spmm(last, super().later(values, others))
+        # Drawn once a step, for all genes: a block must see the same rates at each visit.
         ones = averaged.new_ones(len(averaged), self.n_rates * self.n_genes)
         self._kept = functional.dropout(ones, self.dropout) if self.training else None
         return averaged

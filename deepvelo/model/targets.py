@@ -1,12 +1,12 @@
 """What continuity asks of the velocity: the mean displacements to each cell's future and past (eq. 4 to 6).
 
 Both kinds are built in three steps: `clear`, then `add` the velocity of every block of genes, then `settle` which
-candidates lie ahead; after that `of` gives the targets of a block.
+candidates lie ahead; after that `of` gives the targets of some genes, and `misses` how far velocities are from them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -14,24 +14,52 @@ from torch import Tensor
 from deepvelo.model.candidates import TINY, Candidates, average
 from deepvelo.model.graph import Components
 
-if TYPE_CHECKING:
-    from deepvelo.model.blocks import Block
+
+class Sides(NamedTuple):
+    """Mean displacements ahead and behind, ``(n_cells, n_genes)`` each."""
+
+    ahead: Tensor
+    behind: Tensor
+
+
+class Pair(NamedTuple):
+    """The same of spliced and of unspliced RNA."""
+
+    spliced: Sides
+    unspliced: Sides
+
+
+class Misses(NamedTuple):
+    r"""How far extrapolated cells land from their future and, run backwards, from their past, summed over cells and genes.
+
+    .. math:: \sum (v - d^+)^2, \qquad \sum (v + d^-)^2
+
+    Cui et al. 2022, eq. 4 to 6. With :math:`m = (d^+ - d^-) / 2` both together are :math:`2 \sum (v - m)^2` and a
+    part that the velocity cannot change; ``residual`` is :math:`v - m`, ``(n_cells, n_genes)``.
+    """
+
+    residual: Tensor
+    ahead: Tensor
+    behind: Tensor
 
 
 class Targets(Protocol):
-    """The mean displacements ahead and behind, from the velocities of this epoch."""
+    """The mean displacements ahead and behind, from the velocities they were settled with."""
 
     def clear(self) -> None:
         """Begin with no genes."""
 
-    def add(self, velocity: Tensor, block: Block) -> None:
-        """Take in the velocity of a block of genes, shape ``(n_cells, n_genes_of_the_block)``."""
+    def add(self, velocity: Tensor, genes: slice) -> None:
+        """Take in the velocity of all cells in a block of genes, shape ``(n_cells, n_genes_of_the_block)``."""
 
     def settle(self) -> None:
         """Decide which candidates are a cell's future and which its past."""
 
-    def of(self, block: Block) -> tuple[Tensor, Tensor]:
-        """Mean displacements ahead and behind, in spliced and then unspliced counts of the block."""
+    def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
+        """Displacements in a block of genes, of the cells given, or all."""
+
+    def misses(self, velocity: Tensor, genes: slice, cells: Tensor | None, *, unspliced: bool) -> Misses:
+        """Of the velocity of spliced, or unspliced, RNA in a block of genes."""
 
 
 class GeneTargets:
@@ -41,28 +69,43 @@ class GeneTargets:
     ----------
     candidates
         Candidates of every cell.
+    spliced, unspliced
+        Moments, shape ``(n_cells, n_genes)``.
     """
 
-    def __init__(self, candidates: Candidates, *, dtype: torch.dtype) -> None:
-        self.candidates, self.dtype = candidates, dtype
+    def __init__(self, candidates: Candidates, spliced: Tensor, unspliced: Tensor) -> None:
+        self.candidates, self._spliced, self._unspliced = candidates, spliced, unspliced
         self.clear()
 
     def clear(self) -> None:
         """Begin with no genes."""
-        self._products = self.candidates.no_products(self.dtype)
+        self._products = self.candidates.no_products(self._spliced.dtype)
 
-    def add(self, velocity: Tensor, block: Block) -> None:
+    def add(self, velocity: Tensor, genes: slice) -> None:
         """Take in the velocity of a block of genes."""
-        self._products = self.candidates.products(velocity, block.spliced, add_to=self._products)
+        self._products = self.candidates.products(velocity, self._spliced[:, genes], add_to=self._products)
 
     def settle(self) -> None:
         """A candidate is in the future where the cosine of its displacement with the velocity is positive."""
         sides = self.candidates.sides(self._products)
-        self._ahead, self._behind = (self.candidates.averaging(side, dtype=self.dtype) for side in sides)
+        self._sides = [self.candidates.averaging(side, dtype=self._spliced.dtype) for side in sides]
 
-    def of(self, block: Block) -> tuple[Tensor, Tensor]:
-        """Mean displacements ahead and behind, shape ``(n_cells, n_columns)`` each."""
-        return average(self._ahead, block.state), average(self._behind, block.state)
+    def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
+        """Mean displacements in a block of genes."""
+        weights = (
+            self._sides if cells is None else [self.candidates.rows(side, cells) for side in self._sides]
+        )
+        spliced, unspliced = (
+            Sides(*(average(weight, values[:, genes]) for weight in weights))
+            for values in (self._spliced, self._unspliced)
+        )
+        return Pair(spliced, unspliced)
+
+    def misses(self, velocity: Tensor, genes: slice, cells: Tensor | None, *, unspliced: bool) -> Misses:
+        """Of the velocity of spliced, or unspliced, RNA in a block of genes."""
+        ahead, behind = self.of(genes, cells)[unspliced]
+        residual = velocity - (ahead - behind) / 2
+        return Misses(residual, (velocity - ahead).square().sum(), (velocity + behind).square().sum())
 
 
 class ComponentTargets:
@@ -86,16 +129,15 @@ class ComponentTargets:
 
     def __init__(self, candidates: Candidates, spliced: Components, unspliced: Components) -> None:
         self.candidates, self.spliced, self.unspliced = candidates, spliced, unspliced
-        self._scores = torch.cat([spliced.scores, unspliced.scores], dim=1)
         self.clear()
 
     def clear(self) -> None:
         """Begin with no genes."""
         self._velocity = torch.zeros_like(self.spliced.scores)
 
-    def add(self, velocity: Tensor, block: Block) -> None:
+    def add(self, velocity: Tensor, genes: slice) -> None:
         """Take in the velocity of a block of genes."""
-        self._velocity += velocity @ self.spliced.loadings[block.genes]
+        self._velocity += velocity @ self.spliced.loadings[genes]
 
     def settle(self) -> None:
         """Weigh every candidate by its place along the velocity, ahead or behind."""
@@ -105,19 +147,39 @@ class ComponentTargets:
             self.candidates.products(direction, self.spliced.scores, add_to=nothing)
         )
         weight = 2 * along / (along.abs().sum(dim=1, keepdim=True) + TINY)
-        self._ahead, self._behind = (
-            average(self.candidates.displacing(side.clamp_min(0)), self._scores) for side in (weight, -weight)
+        scores = torch.cat([self.spliced.scores, self.unspliced.scores], dim=1)
+        sizes = [self.spliced.scores.shape[1], self.unspliced.scores.shape[1]]
+        ahead, behind = (
+            average(self.candidates.displacing(side.clamp_min(0)), scores).split(sizes, dim=1)
+            for side in (weight, -weight)
         )
+        self.settled = Pair(*map(Sides, ahead, behind))
 
-    def of(self, block: Block) -> tuple[Tensor, Tensor]:
-        """Mean displacements ahead and behind, shape ``(n_cells, n_columns)`` each."""
-        ahead, behind = (self._in_genes(means, block.genes) for means in (self._ahead, self._behind))
-        return ahead, behind
+    def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
+        """Mean displacements in a block of genes."""
+        spliced, unspliced = (
+            Sides(*(_rows(side, cells) @ loadings[genes].T for side in sides))
+            for sides, loadings in zip(
+                self.settled, (self.spliced.loadings, self.unspliced.loadings), strict=True
+            )
+        )
+        return Pair(spliced, unspliced)
 
-    def _in_genes(self, means: Tensor, genes: slice) -> Tensor:
-        spliced, unspliced = means.split(
-            [self.spliced.scores.shape[1], self.unspliced.scores.shape[1]], dim=1
-        )
-        return torch.cat(
-            [spliced @ self.spliced.loadings[genes].T, unspliced @ self.unspliced.loadings[genes].T], dim=1
-        )
+    def misses(self, velocity: Tensor, genes: slice, cells: Tensor | None, *, unspliced: bool) -> Misses:
+        """Of the velocity of spliced, or unspliced, RNA in a block of genes.
+
+        Displacements are not formed in genes but for the middle of both sides. The part that the velocity cannot
+        change, the squares of the mean of both sides, takes the loadings' products.
+        """
+        ahead, behind = (_rows(side, cells) for side in self.settled[unspliced])
+        loadings = (self.unspliced if unspliced else self.spliced).loadings[genes]
+        middle, half = (ahead - behind) / 2, (ahead + behind) / 2
+        residual = torch.addmm(velocity, middle, loadings.T, alpha=-1)
+        # v - d+ is the residual less the half, v + d- the residual and the half.
+        together = residual.square().sum() + ((half @ (loadings.T @ loadings)) * half).sum()
+        across = 2 * ((residual @ loadings) * half).sum()
+        return Misses(residual, together - across, together + across)
+
+
+def _rows(values: Tensor, cells: Tensor | None) -> Tensor:
+    return values if cells is None else values[cells]

@@ -6,21 +6,42 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
 from deepvelo.config import Device, Settings
 from deepvelo.errors import InputError
-from deepvelo.model.blocks import BlockedObjective, EpochTerms
-from deepvelo.model.candidates import Candidates
+from deepvelo.model.batches import Batch, Batches, as_tensor, averaging_graph, whole
+from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
+from deepvelo.model.candidates import Candidates, average
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import Components, message_edges, nearest_neighbors, principal_components
 from deepvelo.model.kinetics import steady_state_slope
+from deepvelo.model.objective import direction_weight
 from deepvelo.model.released import ReleasedNetwork
+from deepvelo.model.settling import Surroundings, settle_before_training
 from deepvelo.model.targets import ComponentTargets, GeneTargets, Targets
 
 logger = logging.getLogger(__name__)
+
+CELLS_AT_ONCE = 8192
+# Of the learning rate: a batch's gradient is noisier than that of all cells, and full steps lose accuracy.
+BATCH_RATE = 0.7
+
+
+class EpochTerms(NamedTuple):
+    """The terms of one epoch, `deepvelo.model.blocks.Terms`, means over its steps."""
+
+    epoch: int
+    continuity_future: float
+    continuity_past: float
+    pearson_u: float
+    pearson_s: float
+    direction: float
+    total: float
 
 
 OnEpoch = Callable[[EpochTerms], None]
@@ -74,90 +95,171 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
         More neighbours than cells, no such device, or a loss that is not finite.
     """
     device = choose_device(settings.training.device)
+    n_cells = len(spliced)
     components = principal_components(spliced, n_components=settings.graph.n_components, seed=settings.seed)
-    n_neighbors, n_candidates = settings.graph.n_neighbors, settings.graph.candidates_of(len(spliced))
-    n_surrounding = settings.graph.surroundings_of(len(spliced))
+    n_neighbors, n_candidates = settings.graph.n_neighbors, settings.graph.candidates_of(n_cells)
+    n_surrounding = settings.graph.surroundings_of(n_cells)
     neighbors = nearest_neighbors(
         components.scores, n_neighbors=max(n_neighbors, n_candidates, n_surrounding)
     )
-    candidates = Candidates(neighbors[:, :n_candidates].to(device))
-    objective = BlockedObjective(
-        spliced.to(device),
-        unspliced.to(device),
-        _targets(candidates, components, unspliced, settings=settings),
-        config=settings.objective,
-    )
-    network, features, edge_index = _network(
-        spliced, unspliced, neighbors[:, :n_neighbors], settings=settings
-    )
-    network, features, edge_index = network.to(device), features.to(device), edge_index.to(device)
+    network = _network(spliced, unspliced, settings=settings).to(device)
+    graph = averaging_graph(message_edges(neighbors[:, :n_neighbors]), n_cells=n_cells)
+    everything = whole(graph, n_averagings=network.n_averagings).to(device)
+    batch_cells = settings.training.batch_of(n_cells)
+    in_batches = batch_cells < n_cells
+    inputs = _inputs(spliced, unspliced, graph, settings=settings, half=in_batches).to(device)
 
+    spliced, unspliced = spliced.to(device), unspliced.to(device)
+    candidates = Candidates(neighbors[:, :n_candidates].to(device))
+    targets = _targets(candidates, components, spliced, unspliced, settings=settings)
+    objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective)
     if settings.objective.settle_every == 0:
-        objective.settle_before_training(
+        settle_before_training(
+            objective,
             network,
-            features,
-            edge_index,
-            # Not kept: it takes twice the memory of the candidates.
-            surroundings=Candidates(neighbors[:, :n_surrounding].to(device)).surrounding(),
+            _hidden(network, inputs, everything),
+            surroundings=Surroundings(components.scores, neighbors[:, :n_surrounding].to(device)),
         )
-    n_epochs = settings.training.n_epochs
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.training.learning_rate, amsgrad=True)
-    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=settings.training.learning_rate_decay)
-    history: list[EpochTerms] = []
-    stop = _EarlyStop(settings)
-    network.train()
-    for epoch in range(1, n_epochs + 1):
-        optimizer.zero_grad(set_to_none=True)
-        terms = objective.backward(
-            network, features, edge_index, epoch=epoch, share_done=(epoch - 1) / n_epochs
+    del neighbors
+    batches = None
+    if in_batches:
+        batches = Batches(
+            components.scores,
+            graph,
+            batch_cells=batch_cells,
+            n_averagings=network.n_averagings,
+            seed=settings.seed,
         )
-        _check_finite(terms)
-        optimizer.step()
-        schedule.step()
-        history.append(terms)
-        if on_epoch is not None:
-            on_epoch(terms)
-        if stop.now(terms):
-            logger.info("Stopped after %d epochs: the loss no longer falls.", epoch)
-            break
+    history = _learn(network, inputs, everything, objective, batches, settings=settings, on_epoch=on_epoch)
     network.eval()
-    with torch.inference_mode():
-        hidden = network.hidden(features, edge_index).cpu()
+    hidden = _hidden(network, inputs, everything).cpu()
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     return Fit(network=network.cpu(), hidden=hidden, history=history, weights=weights)
 
 
+def _learn(
+    network: RateNetwork,
+    inputs: Tensor,
+    everything: Batch,
+    objective: BlockedObjective,
+    batches: Batches | None,
+    *,
+    settings: Settings,
+    on_epoch: OnEpoch | None,
+) -> list[EpochTerms]:
+    """All epochs, each a pass over the cells: in one step, or in one a batch."""
+    config = settings.objective
+    n_batches = len(batches) if batches else 1
+    n_epochs = settings.training.passes_of(n_batches)
+    n_steps = n_epochs * n_batches
+    rate = settings.training.learning_rate * (BATCH_RATE if batches else 1)
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate, amsgrad=True)
+    # As slow at the end as it would be after that many epochs of one step.
+    decay = settings.training.learning_rate_decay ** (settings.training.n_epochs / n_steps)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=decay)
+    every = 1 if config.direction_schedule == "published" else config.settle_every
+    history: list[EpochTerms] = []
+    stop = _EarlyStop(settings, n_epochs=n_epochs)
+    direction = 0.0
+    network.train()
+    for epoch in range(1, n_epochs + 1):
+        found = []
+        settles = every > 0 and (epoch - 1) % every == 0
+        if settles and batches:
+            direction = objective.survey(network, _hidden(network, inputs, everything))
+        for step, batch in enumerate(batches.shuffled() if batches else [everything]):
+            optimizer.zero_grad(set_to_none=True)
+            batch = batch.to(inputs.device)
+            of_batch = inputs[batch.inputs].float() if batches else inputs
+            hidden = network.hidden(of_batch, batch.graphs)
+            if settles and not batches:
+                direction = objective.survey(network, hidden.detach())
+            weight = direction_weight(
+                direction,
+                n_columns=objective.n_columns,
+                share_done=((epoch - 1) * n_batches + step) / n_steps,
+                config=config,
+            )
+            terms = objective.backward(
+                network,
+                hidden,
+                weight=weight,
+                cells=batch.cells if batches else None,
+                with_pearson=step == 0,  # of the others only where it counts: it takes as long as the rest
+            )
+            optimizer.step()
+            schedule.step()
+            found.append(terms)
+        means = EpochTerms(epoch, *(_mean(values) for values in zip(*found, strict=True)))
+        _check_finite(means)
+        history.append(means)
+        if on_epoch is not None:
+            on_epoch(means)
+        if stop.now(means):
+            logger.info("Stopped after %d epochs: the loss no longer falls.", epoch)
+            break
+    return history
+
+
+def _mean(values: tuple[float, ...]) -> float:
+    """Over the steps that have it."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
+@torch.no_grad()
+def _hidden(network: RateNetwork, inputs: Tensor, everything: Batch) -> Tensor:
+    """The last hidden layer of all cells; inputs may be in half precision, so some cells at a time."""
+    first = torch.cat([network.first(some.float()) for some in inputs.split(CELLS_AT_ONCE)])
+    return network.later(first, everything.graphs)
+
+
 def _targets(
-    candidates: Candidates, spliced: Components, unspliced: Tensor, *, settings: Settings
+    candidates: Candidates, components: Components, spliced: Tensor, unspliced: Tensor, *, settings: Settings
 ) -> Targets:
     if settings.objective.continuity == "genes":
-        return GeneTargets(candidates, dtype=unspliced.dtype)
+        return GeneTargets(candidates, spliced, unspliced)
     of_unspliced = principal_components(
         unspliced, n_components=settings.graph.n_components, seed=settings.seed
     )
-    device = candidates.neighbors.device
     return ComponentTargets(
-        candidates, *(Components(*(x.to(device) for x in part)) for part in (spliced, of_unspliced))
+        candidates,
+        *(Components(*(x.to(spliced.device) for x in part)) for part in (components, of_unspliced)),
     )
 
 
-def _network(
-    spliced: Tensor, unspliced: Tensor, neighbors: Tensor, *, settings: Settings
-) -> tuple[RateNetwork, Tensor, Tensor]:
-    """Network, features and edges, ready to train."""
+def _inputs(
+    spliced: Tensor, unspliced: Tensor, graph: sp.csr_matrix, *, settings: Settings, half: bool
+) -> Tensor:
+    """What the network sees, [u, s] averaged once over the graph, ``(n_cells, 2 n_genes)``.
+
+    In half precision where there are many cells, since it is the largest array of the training: a rounding of one in
+    two thousand is far below what the counts know.
+    """
+    n_genes = spliced.shape[1]
+    averaging = as_tensor(graph)
+    inputs = torch.empty(len(spliced), 2 * n_genes, dtype=torch.float16 if half else torch.float32)
     # The release's order; the network is indifferent to it, its random start is not.
-    features = torch.cat([unspliced, spliced], dim=1)
-    if settings.network.standardize_inputs:
-        features -= features.mean(0)
-        # A gene that is the same in every cell becomes 0 and tells the network nothing.
-        features /= features.std(0, correction=0).clamp_min(1e-6)
+    for start, values in ((0, unspliced), (n_genes, spliced)):
+        for genes in blocks_of_genes(*spliced.shape):
+            features = values[:, genes]
+            if settings.network.standardize_inputs:
+                # A gene that is the same in every cell becomes 0 and tells the network nothing.
+                deviation = features.std(0, correction=0).clamp_min(1e-6)
+                features = (features - features.mean(0)) / deviation
+            inputs[:, start + genes.start : start + genes.stop] = average(averaging, features)
+    return inputs
+
+
+def _network(spliced: Tensor, unspliced: Tensor, *, settings: Settings) -> RateNetwork:
+    """The network, ready to train."""
     torch.manual_seed(settings.seed)
     network = _new_network(spliced.shape[1], settings)
     if settings.network.start == "steady_state":
         beta = torch.ones(spliced.shape[1])
         alpha = (beta * unspliced.mean(0)).clamp_min(1e-3)
         network.start_from((alpha, beta, steady_state_slope(unspliced, spliced)))
-    return network, features, message_edges(neighbors)
+    return network
 
 
 def _new_network(n_genes: int, settings: Settings) -> RateNetwork:
@@ -170,10 +272,10 @@ def _new_network(n_genes: int, settings: Settings) -> RateNetwork:
 class _EarlyStop:
     """Stops when the total has not fallen for `patience` epochs, counted from when its weights stay the same."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, n_epochs: int) -> None:
         self._patience = settings.training.patience
         annealed = settings.objective.direction_schedule == "annealed"
-        self._first = settings.objective.direction_until * settings.training.n_epochs if annealed else 0
+        self._first = settings.objective.direction_until * n_epochs if annealed else 0
         self._best = math.inf
         self._best_epoch = 0
 

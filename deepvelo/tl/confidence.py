@@ -67,7 +67,6 @@ def _displacements(
     """Mean displacements to the candidates ahead and behind, in components, ``(n_cells, n_components)`` each."""
     import torch
 
-    from deepvelo.model.blocks import Block
     from deepvelo.model.candidates import Candidates
     from deepvelo.model.graph import Components, nearest_neighbors
     from deepvelo.model.targets import ComponentTargets
@@ -80,10 +79,9 @@ def _displacements(
     # The components take the place of genes: they are their own components.
     own = Components(scores, torch.eye(scores.shape[1]))
     targets = ComponentTargets(Candidates(neighbors), own, own)
-    block = Block(slice(None), scores, scores)
-    targets.add(along, block)
+    targets.add(along, slice(None))
     targets.settle()
-    ahead, behind = (side[:, : scores.shape[1]].numpy() for side in targets.of(block))
+    ahead, behind = (side.numpy() for side in targets.settled.spliced)
     return ahead, behind
 
 

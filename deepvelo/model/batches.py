@@ -1,0 +1,116 @@
+"""Batches of cells: which cells a step learns from, and the part of the graph their rates depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from scipy.spatial import KDTree
+from torch import Tensor
+from torch_geometric.nn.conv.gcn_conv import gcn_norm
+
+# Cells that lie together and go into a batch together. More share their neighbours, so a step is cheaper; but a batch
+# of few places is less like the whole, and so are its steps.
+CELLS_TOGETHER = 16
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some cells and what their last hidden layer is computed from.
+
+    Attributes
+    ----------
+    cells
+        Their indices, ``(n_cells,)``.
+    inputs
+        Indices of the cells whose inputs they depend on, ``(n_inputs,)``.
+    graphs
+        For each averaging over the graph, sparse CSR from the cells before it to those after it: the first has
+        ``n_inputs`` columns, the last ``n_cells`` rows.
+    """
+
+    cells: Tensor
+    inputs: Tensor
+    graphs: tuple[Tensor, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        graphs = tuple(graph.to(device) for graph in self.graphs)
+        return Batch(self.cells.to(device), self.inputs.to(device), graphs)
+
+
+def averaging_graph(edge_index: Tensor, *, n_cells: int) -> sp.csr_matrix:
+    r""":math:`D^{-1/2} (A + I) D^{-1/2}` of eq. 2, ``(n_cells, n_cells)``, float32."""
+    edges, weights = gcn_norm(edge_index, num_nodes=n_cells)
+    source, target = edges.numpy()
+    return sp.csr_matrix((weights.numpy(), (target, source)), shape=(n_cells, n_cells))
+
+
+def whole(graph: sp.csr_matrix, *, n_averagings: int) -> Batch:
+    """All cells in one batch."""
+    cells = torch.arange(graph.shape[0])
+    return Batch(cells, cells, (as_tensor(graph),) * n_averagings)
+
+
+class Batches:
+    """Batches of cells from all over the data, all cells once a pass.
+
+    A batch is made of small groups of cells that lie together, drawn at random: the neighbours that their averages
+    need are then largely the same. Gradients are those of the batch's cells in the whole graph; no edge is cut.
+
+    Parameters
+    ----------
+    positions
+        Where cells lie, ``(n_cells, n_dimensions)``.
+    graph
+        As `averaging_graph` gives it.
+    batch_cells
+        About how many cells a batch has.
+    n_averagings
+        Averagings over the graph between inputs and rates.
+    """
+
+    def __init__(
+        self, positions: Tensor, graph: sp.csr_matrix, *, batch_cells: int, n_averagings: int, seed: int
+    ) -> None:
+        self._graph, self._n_averagings = graph, n_averagings
+        n_groups = max(1, len(positions) // CELLS_TOGETHER)
+        # The tree halves the cells again and again, so its order keeps near cells together.
+        near = KDTree(positions.numpy(), leafsize=CELLS_TOGETHER).indices
+        self._groups = np.array_split(near, n_groups)
+        self._n_batches = min(n_groups, -(-len(positions) // batch_cells))
+        self._random = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        """Batches a pass."""
+        return self._n_batches
+
+    def shuffled(self) -> Iterator[Batch]:
+        """The batches of one pass, drawn anew each time."""
+        order = self._random.permutation(len(self._groups))
+        for chosen in np.array_split(order, self._n_batches):
+            yield self._batch(np.concatenate([self._groups[group] for group in chosen]))
+
+    def _batch(self, cells: np.ndarray) -> Batch:
+        graphs: list[Tensor] = []
+        needed = cells
+        for _ in range(self._n_averagings):
+            rows = self._graph[needed]
+            needed, columns = np.unique(rows.indices, return_inverse=True)
+            part = sp.csr_matrix((rows.data, columns, rows.indptr), shape=(len(rows.indptr) - 1, len(needed)))
+            graphs.insert(0, as_tensor(part))
+        return Batch(torch.from_numpy(cells), torch.from_numpy(needed).long(), tuple(graphs))
+
+
+def as_tensor(matrix: sp.csr_matrix) -> Tensor:
+    """Sparse CSR tensor of a matrix, float32."""
+    return torch.sparse_csr_tensor(
+        torch.from_numpy(matrix.indptr.astype(np.int64)),
+        torch.from_numpy(matrix.indices.astype(np.int64)),
+        torch.from_numpy(matrix.data.astype(np.float32, copy=False)),
+        matrix.shape,
+        check_invariants=False,
+    )
