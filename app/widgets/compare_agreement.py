@@ -169,7 +169,7 @@ def _region_controls(groups: np.ndarray, region: np.ndarray) -> None:
     box, button = st.columns([3, 1], vertical_alignment="bottom")
     box.selectbox(
         "Region", theme.group_order(groups), key=GROUP_KEY,
-        placeholder=f"{number(len(region), 'cell')} drawn on the map" if len(region) else "All cells",
+        placeholder=f"{number(len(region), 'cell')} chosen on the map" if len(region) else "All cells",
         on_change=lambda: _take_group(groups, session.widget_value(GROUP_KEY)),
         help="Draw around cells on the map with the lasso or the box, or take a whole cell type here; with the map's pan tool "
         "a click on a cell takes its type.",

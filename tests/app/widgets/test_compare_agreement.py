@@ -193,6 +193,15 @@ def test_a_lasso_is_the_region_and_outlives_another_colour(methods, opened):
     assert "All cells: mean agreement" in words(app)
 
 
+def test_a_lasso_takes_cells_that_are_not_drawn(methods, opened, monkeypatch):
+    monkeypatch.setattr(cached, "drawn_cells", lambda run_id: np.arange(0, N_CELLS, 4))
+    cells = np.flatnonzero(groups(methods[0]) == OTHERWISE)[:8].tolist()
+    app = draw(opened(methods), cells)
+    assert "8 cells (OPC 8)" in words(app)
+    assert "10 of 40 cells drawn" in words(app)
+    assert selected(figures(app)[0]) == [cell for cell in cells if cell % 4 == 0]
+
+
 def test_a_click_takes_the_whole_group_and_so_does_the_box(methods, opened):
     members = np.flatnonzero(groups(methods[0]) == OTHERWISE).tolist()
     app = click(opened(methods), members[0])
