@@ -138,7 +138,8 @@ def drawn_cells(run_id: str) -> np.ndarray | None:
 @st.cache_data(max_entries=32, max_size="16MB", show_spinner=False)
 def _drawn_cells(folder: Path, run_id: str) -> np.ndarray | None:
     run = _open_run(folder, run_id)
-    if len(run.obs) <= thinning.MOST_DRAWN:  # the picture may be of another embedding, so this one is not read
+    # The picture may be of another embedding: this one is read only where it is needed.
+    if len(run.obs) <= thinning.MOST_DRAWN:
         return None
     points = run.obsm[keys.embedding(run.info.basis)][:, :2]
     return thinning.drawn_cells(points, run.obs[run.info.cluster_key].astype("category").cat.codes.to_numpy())
