@@ -151,6 +151,31 @@ def test_whole_object_comes_back_as_it_was(store: RunStore, result: Result) -> N
     assert set(adata.uns) == set(result.adata.uns)
 
 
+def test_a_part_has_the_named_layers_and_all_that_is_small(store: RunStore, result: Result) -> None:
+    run = store.open(save(store, result))
+    part, whole = run.part(["velocity", "not there"]), run.to_adata()
+    assert list(part.layers) == ["velocity"]
+    assert part.X is None
+    np.testing.assert_array_equal(part.layers["velocity"], whole.layers["velocity"])
+    for group in ("obs", "var", "obsm", "obsp", "uns"):
+        assert set(getattr(part, group)) == set(getattr(whole, group))
+
+
+def test_on_disk_dense_layers_are_left_there_and_sparse_ones_read(store: RunStore, result: Result) -> None:
+    part = store.open(save(store, result)).part(["velocity", "spliced"], on_disk=True)
+    assert isinstance(part.layers["velocity"], zarr.Array)
+    np.testing.assert_array_equal(part.layers["velocity"][:, 1:3], result.adata.layers["velocity"][:, 1:3])
+    assert part.layers["spliced"].format == "csr"
+
+
+def test_what_is_asked_of_an_embedding_does_not_read_it(store: RunStore, result: Result) -> None:
+    run = store.open(save(store, result))
+    assert "X_umap" in run.obsm
+    assert "X_none" not in run.obsm
+    assert run.n_dimensions("X_umap") == result.adata.obsm["X_umap"].shape[1]
+    assert not run.obsm._read
+
+
 def test_saving_leaves_the_callers_object_alone(store: RunStore, result: Result) -> None:
     before = result.adata.copy()
     save(store, result)
