@@ -1,5 +1,8 @@
 """Cached calls into the library, every cache bounded.
 
+``max_entries`` bounds what is small whatever the data; what grows with the cells has a ``max_size`` too. The roof over
+all of it is ``maxCacheDataSize`` in ``.streamlit/config.toml``.
+
 What a ``cache_resource`` returns is shared by all visitors: read it, never change it.
 """
 
@@ -27,6 +30,7 @@ from deepvelo.errors import InputError
 from deepvelo.io.join import JoinReport, join
 from deepvelo.io.read import read
 from deepvelo.io.runs import Run, RunInfo, RunStore
+from deepvelo.pl import thinning
 from deepvelo.pp.prepare import chosen_cluster_key
 
 if TYPE_CHECKING:
@@ -121,9 +125,24 @@ def gene_values(run_id: str, layer: str, gene: str) -> np.ndarray:
     return _gene_values(runs_folder(), run_id, layer, gene)
 
 
-@st.cache_data(max_entries=512, show_spinner=False)
+@st.cache_data(max_entries=512, max_size="128MB", show_spinner=False)
 def _gene_values(folder: Path, run_id: str, layer: str, gene: str) -> np.ndarray:
     return _open_run(folder, run_id).gene(layer, gene)
+
+
+def drawn_cells(run_id: str) -> np.ndarray | None:
+    """Rows of the cells that all pictures of a run draw, `deepvelo.pl.thinning.drawn_cells`; None for all."""
+    return _drawn_cells(runs_folder(), run_id)
+
+
+@st.cache_data(max_entries=32, max_size="16MB", show_spinner=False)
+def _drawn_cells(folder: Path, run_id: str) -> np.ndarray | None:
+    run = _open_run(folder, run_id)
+    # The picture may be of another embedding: this one is read only where it is needed.
+    if len(run.obs) <= thinning.MOST_DRAWN:
+        return None
+    points = run.obsm[keys.embedding(run.info.basis)][:, :2]
+    return thinning.drawn_cells(points, run.obs[run.info.cluster_key].astype("category").cat.codes.to_numpy())
 
 
 def stream(run_id: str, basis: str, density: float, smooth: float) -> StreamLines:
@@ -131,7 +150,7 @@ def stream(run_id: str, basis: str, density: float, smooth: float) -> StreamLine
     return _stream(runs_folder(), run_id, basis, density, smooth)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, max_size="32MB", show_spinner=False)
 def _stream(folder: Path, run_id: str, basis: str, density: float, smooth: float) -> StreamLines:
     warm_up().join()
     from deepvelo.tl import stream_lines
@@ -145,7 +164,7 @@ def arrows(run_id: str, basis: str, density: float, smooth: float) -> tuple[np.n
     return _arrows(runs_folder(), run_id, basis, density, smooth)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@st.cache_data(max_entries=64, max_size="16MB", show_spinner=False)
 def _arrows(
     folder: Path, run_id: str, basis: str, density: float, smooth: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +186,7 @@ def velocity_on(run_id: str, basis: str) -> np.ndarray:
     return _velocity_on(runs_folder(), run_id, basis)
 
 
-@st.cache_data(max_entries=32, show_spinner="Projecting velocity onto the embedding")
+@st.cache_data(max_entries=32, max_size="32MB", show_spinner="Projecting velocity onto the embedding")
 def _velocity_on(folder: Path, run_id: str, basis: str) -> np.ndarray:
     run = _open_run(folder, run_id)
     if keys.velocity_embedding(basis) in run.obsm:
@@ -175,7 +194,7 @@ def _velocity_on(folder: Path, run_id: str, basis: str) -> np.ndarray:
     warm_up().join()
     from deepvelo.tl import velocity_embedding
 
-    adata = run.to_adata()
+    adata = run.part()
     if keys.VELOCITY_GRAPH not in adata.uns:
         msg = f"This run has no arrows on {basis!r} and no velocity graph. Choose {run.info.basis!r} instead."
         raise InputError(msg)
@@ -192,6 +211,20 @@ def dataset(source: DataSource) -> AnnData:
 @st.cache_resource(max_entries=2, show_spinner="Reading the data")
 def _dataset(source: DataSource, stamp: tuple[int, ...]) -> AnnData:
     return source.load()
+
+
+def drawn_cells_of_data(source: DataSource, basis: str, group_key: str | None) -> np.ndarray | None:
+    """Rows of the cells that a picture of the data draws, `deepvelo.pl.thinning.drawn_cells`; None for all."""
+    return _drawn_cells_of_data(source, basis, group_key, _stamp(source))
+
+
+@st.cache_data(max_entries=32, max_size="16MB", show_spinner=False)
+def _drawn_cells_of_data(
+    source: DataSource, basis: str, group_key: str | None, stamp: tuple[int, ...]
+) -> np.ndarray | None:
+    adata = _dataset(source, stamp)
+    groups = None if group_key is None else adata.obs[group_key].astype("category").cat.codes.to_numpy()
+    return thinning.drawn_cells(adata.obsm[keys.embedding(basis)][:, :2], groups)
 
 
 def summary(source: DataSource) -> checks.Summary:

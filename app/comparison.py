@@ -100,11 +100,7 @@ def newest_of_other_methods(base: RunInfo) -> dict[Method, str]:
 
 def directions(run_id: str) -> AnnData:
     """A run's result without the matrices that no comparison reads: several are held at once."""
-    adata = cached.open_run(run_id).to_adata()
-    adata.X = None
-    for layer in set(adata.layers) - {keys.VELOCITY, keys.MS, keys.MU, keys.BETA, keys.GAMMA}:
-        del adata.layers[layer]
-    return adata
+    return cached.open_run(run_id).part([keys.VELOCITY, keys.MS, keys.MU, keys.BETA, keys.GAMMA])
 
 
 def matched(run_ids: RunIds, smooth: int | None) -> Matched:
@@ -146,7 +142,8 @@ def _matched(folder: Path, run_ids: RunIds, smooth: int | None) -> Matched:
     return compare.match(results, cluster_key=base.cluster_key, basis=base.basis)
 
 
-@st.cache_resource(max_entries=32, show_spinner="Scoring the methods")
+# Scores of every cell by every method.
+@st.cache_resource(max_entries=8, show_spinner="Scoring the methods")
 def _compared(folder: Path, run_ids: RunIds, smooth: int | None, edges: tuple[Edge, ...]) -> Comparison:
     cached.warm_up().join()
     from deepvelo import compare

@@ -91,13 +91,14 @@ def signal(run_id: str, control_id: str) -> float:
     return signal_score(_surplus(folder, run_id), [_surplus(folder, control_id)])
 
 
-@st.cache_data(max_entries=64, show_spinner="Reading where the unspliced counts point")
+@st.cache_data(max_entries=64, max_size="32MB", show_spinner="Reading where the unspliced counts point")
 def _surplus(folder: Path, run_id: str) -> np.ndarray:
     cached.warm_up().join()
     from deepvelo.controls import surplus_along
 
     run = cached.open_run(run_id)
-    return surplus_along(run.to_adata(), cluster_key=run.info.cluster_key)
+    fit = run.part([keys.UNSPLICED, keys.SPLICED, keys.MS], on_disk=True)
+    return surplus_along(fit, cluster_key=run.info.cluster_key)
 
 
 def at_rest(base: Run, run_ids: Sequence[str]) -> pd.DataFrame:
@@ -139,12 +140,13 @@ def seed_agreement(run_ids: tuple[str, ...]) -> np.ndarray:
     return _seed_agreement(cached.runs_folder(), run_ids)
 
 
-@st.cache_data(max_entries=16, show_spinner="Comparing the seeds cell by cell")
+@st.cache_data(max_entries=16, max_size="16MB", show_spinner="Comparing the seeds cell by cell")
 def _seed_agreement(folder: Path, run_ids: tuple[str, ...]) -> np.ndarray:
     cached.warm_up().join()
     from deepvelo.controls import seed_agreement as agreement
 
-    return agreement([cached.open_run(run_id).to_adata().layers[keys.VELOCITY] for run_id in run_ids])
+    velocities = (cached.open_run(run_id).part([keys.VELOCITY]) for run_id in run_ids)
+    return agreement([fit.layers[keys.VELOCITY] for fit in velocities])
 
 
 def sweep_table(run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFrame:
@@ -222,7 +224,7 @@ def _gate(
             moving = list(comparison.matched((run_id, *other_methods), None).moving().values())
             agreement = tl.agreement(moving) if len(moving) > 1 else None
     return quality_gate(
-        run.to_adata(),
+        run.part([keys.UNSPLICED, keys.SPLICED, keys.VELOCITY], on_disk=True),
         cluster_key=run.info.cluster_key,
         control=_against(run_id, control_id) if control_id else None,
         methods_agreement=agreement,

@@ -151,7 +151,7 @@ def _markers(folder: Path, run_id: str) -> GeneSets:
     from deepvelo import tl
 
     run = cached.open_run(run_id)
-    return tl.markers_by_group(run.to_adata(), run.info.cluster_key)
+    return tl.markers_by_group(run.part([keys.SPLICED]), run.info.cluster_key)
 
 
 def library(name: str) -> GeneSets:

@@ -25,6 +25,7 @@ CONFIDENCE: Final = "direction_confidence"  # also in var
 CONSISTENCY: Final = "velocity_consistency"
 CONSISTENCY_CELLTYPE: Final = "velocity_consistency_celltype"
 PSEUDOTIME: Final = "velocity_pseudotime"
+SELF_TRANSITION: Final = "velocity_self_transition"
 LATENT_TIME: Final = "latent_time"
 LEIDEN: Final = "leiden"
 RATES_LEIDEN: Final = "rates_leiden"

@@ -5,6 +5,7 @@ import streamlit as st
 from app import session
 from app.widgets import charts
 from app.widgets.alpha import NO_ALPHA, has_alpha
+from app.widgets.cells import run_in_words
 from app.widgets.color_picker import color_picker
 from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import gene_picker
@@ -45,6 +46,8 @@ def explorer(run: Run) -> None:
         with left:
             figure = rates_figure(run, space, color=color, gene=gene, names=names, height=HEIGHT)
             charts.show(figure, key="rates.umap", alt=f"UMAP of {space}, colour {color}")
+            if run_in_words(run):
+                st.caption(run_in_words(run))
             match_scores(run)
         with right:
             figure = rate_violins(gene_rates(run, gene), groups, colors=colors, height=HEIGHT + 60)

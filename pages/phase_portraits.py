@@ -1,9 +1,11 @@
 """Unspliced against spliced RNA, gene by gene, and where in the tissue it happens."""
 
+import numpy as np
 import streamlit as st
 
 from app import session
 from app.widgets import charts
+from app.widgets.cells import drawn, run_in_words
 from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import gene_picker, ranked_genes
 from app.widgets.gene_table import gene_table
@@ -34,7 +36,7 @@ def explorer(run: Run) -> None:
     zoom = zoom_box.toggle(
         "Zoom to them", value=True, key="phase.zoom", persist_state="session", disabled=not shown
     )
-    options = Options(colors=colors, shown=shown or None, zoom=zoom, dark=charts.is_dark())
+    options = Options(colors=colors, shown=shown or None, zoom=zoom, drawn=drawn(run), dark=charts.is_dark())
     with stop_on_error():
         if mode == "Several":
             several_genes(run, groups, options)
@@ -44,11 +46,11 @@ def explorer(run: Run) -> None:
             one_gene(run, groups, options, gene=gene)
     st.caption(
         f"Each point is a cell. {arrows_in_words(run)} "
-        "Arrow lengths are relative within a gene; rates have no unit of time."
+        f"Arrow lengths are relative within a gene; rates have no unit of time. {run_in_words(run)}"
     )
 
 
-def one_gene(run: Run, groups: list[str], options: Options, *, gene: str) -> None:
+def one_gene(run: Run, groups: np.ndarray, options: Options, *, gene: str) -> None:
     """Table of genes, the phase portrait, and the gene on the embedding."""
     table, portrait, tissue = st.columns([1, 2.6, 2.5])
     with portrait:
@@ -60,7 +62,7 @@ def one_gene(run: Run, groups: list[str], options: Options, *, gene: str) -> Non
         gene_table(run, shown=gene, height=HEIGHT)
 
 
-def several_genes(run: Run, groups: list[str], options: Options) -> None:
+def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:
     """One portrait a gene, in one figure."""
     ranked = ranked_genes(run)
     chosen = session.widget_value(GENES_KEY)

@@ -12,6 +12,7 @@ import streamlit as st
 from app import cached, comparison, session
 from app.comparison import RunIds
 from app.widgets import charts
+from app.widgets.cells import drawn, run_in_words
 from app.widgets.compare_portraits import portraits_view
 from app.widgets.empty import error_in_words
 from app.widgets.phase_charts import groups_and_colors
@@ -20,8 +21,9 @@ from app.widgets.velocity_chart import basis_label
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
-from deepvelo.pl.agreement_map import agreement_map, mark_selected
+from deepvelo.pl.agreement_map import agreement_map
 from deepvelo.pl.embedding import scatter
+from deepvelo.pl.selection import cells_inside, mark_selected
 from deepvelo.wording import decimal, number
 
 HEIGHT = 540
@@ -62,11 +64,12 @@ def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
             st.info(_NONE, icon=":material/info:")
             return
         groups, _ = groups_and_colors(base)
-        region = [cell for cell in session.selected_cells() if cell < len(groups)]
+        chosen = np.array(session.selected_cells(), dtype=int)
+        region = chosen[chosen < len(groups)]
         left, right = st.columns([1, 1.1], gap="medium")
         with left:
             _map(base, agreement, region)
-            st.caption(_MAP_WORDS.format(genes=number(n_genes, "gene")))
+            st.caption(f"{_MAP_WORDS.format(genes=number(n_genes, 'gene'))} {run_in_words(base)}")
         with right:
             _region_controls(groups, region)
             first = _gene_table(base, run_ids, smooth, agreement, region)
@@ -79,7 +82,7 @@ def cell_agreement(run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]
     return _cell_agreement(cached.runs_folder(), run_ids, smooth)
 
 
-@st.cache_data(max_entries=16, show_spinner="Comparing the methods cell by cell")
+@st.cache_data(max_entries=16, max_size="64MB", show_spinner="Comparing the methods cell by cell")
 def _cell_agreement(folder: Path, run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]:
     from deepvelo import tl
 
@@ -91,32 +94,34 @@ def _cell_agreement(folder: Path, run_ids: RunIds, smooth: int | None) -> tuple[
 
 
 def disagreement(
-    run_ids: RunIds, smooth: int | None, cells: tuple[str, ...] | None
+    run_ids: RunIds, smooth: int | None, region: np.ndarray | None
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """What methods disagree about in cells given by name, or in all cells, and which two of them most.
+    """What methods disagree about in some rows of the first run, or in all its cells, and which two of them most.
 
     Returns
     -------
     Genes: the first `MOST_GENES` of `deepvelo.compare.disagreeing_genes`. Pairs: `deepvelo.compare.pair_agreement`.
     """
     comparison.infos(run_ids)
-    return _disagreement(cached.runs_folder(), run_ids, smooth, cells)
+    return _disagreement(cached.runs_folder(), run_ids, smooth, region)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _disagreement(
-    folder: Path, run_ids: RunIds, smooth: int | None, cells: tuple[str, ...] | None
+    folder: Path, run_ids: RunIds, smooth: int | None, region: np.ndarray | None
 ) -> tuple[pd.DataFrame, pd.Series]:
     from deepvelo.compare import disagreeing_genes, pair_agreement
 
     matched = comparison.matched(run_ids, smooth)
     names = matched.reference.obs_names
-    chosen = np.ones(len(names), dtype=bool) if cells is None else names.isin(cells)
+    chosen = np.ones(len(names), dtype=bool)
+    if region is not None:
+        chosen = names.isin(cached.open_run(run_ids[0]).obs.index[region])
     genes = disagreeing_genes(matched, chosen).drop(columns="contribution").head(MOST_GENES)
     return genes, pair_agreement(matched, chosen)
 
 
-def _map(base: Run, agreement: pd.Series, region: list[int]) -> None:
+def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:
     """The embedding, to draw a region on; what is drawn is kept in the session, for Plotly forgets it."""
     groups, colors = groups_and_colors(base)
     color = st.segmented_control(
@@ -127,65 +132,68 @@ def _map(base: Run, agreement: pd.Series, region: list[int]) -> None:
     axis_name, dark = basis_label(base.info.basis), charts.is_dark()
     if color == _AGREEMENT:
         values = agreement.reindex(base.obs.index).to_numpy()
-        figure = agreement_map(points, values, groups, axis_name=axis_name, dark=dark, height=HEIGHT)
+        figure = agreement_map(
+            points, values, groups, axis_name=axis_name, drawn=drawn(base), dark=dark, height=HEIGHT
+        )
     else:
-        figure = scatter(points, groups, colors=colors, axis_name=axis_name, dark=dark, height=HEIGHT)
+        figure = scatter(
+            points, groups, colors=colors, axis_name=axis_name, drawn=drawn(base), dark=dark, height=HEIGHT
+        )
         figure.update_layout(showlegend=False)  # names are written on the cells
     figure.update_layout(dragmode="lasso")
     picture_format: theme.PictureFormat = session.widget_value(charts.FORMAT_KEY) or "svg"
     st.plotly_chart(
-        mark_selected(figure, region), key=MAP_KEY, alt=f"Embedding by {color.lower()}", on_select=lambda: _take(groups),
+        mark_selected(figure, region), key=MAP_KEY, alt=f"Embedding by {color.lower()}", on_select=lambda: _take(points, groups),
         config=theme.figure_config(file_name=f"agreement-{color.lower()}", picture_format=picture_format),
     )  # fmt: skip
 
 
-def _take(groups: list[str]) -> None:
-    """Make what was drawn on the map the region; a click on one cell takes its whole group."""
+def _take(points: np.ndarray, groups: np.ndarray) -> None:
+    """Make all cells inside what was drawn on the map the region; a click on one cell takes its whole group."""
     picked = session.widget_value(MAP_KEY)["selection"]
-    cells = [int(np.ravel(point["customdata"])[0]) for point in picked["points"]]
-    if cells and not (picked["lasso"] or picked["box"]):
-        _take_group(groups, groups[cells[0]])
+    if picked["points"] and not (picked["lasso"] or picked["box"]):
+        _take_group(groups, groups[int(np.ravel(picked["points"][0]["customdata"])[0])])
     else:
-        session.set_selected_cells(cells)
+        session.set_selected_cells(cells_inside(points, lassos=picked["lasso"], boxes=picked["box"]).tolist())
 
 
-def _take_group(groups: list[str], group: str | None) -> None:
-    session.set_selected_cells([i for i, name in enumerate(groups) if name == group])
+def _take_group(groups: np.ndarray, group: str | None) -> None:
+    session.set_selected_cells(np.flatnonzero(groups == group).tolist())
 
 
-def _region_controls(groups: list[str], region: list[int]) -> None:
+def _region_controls(groups: np.ndarray, region: np.ndarray) -> None:
     """A whole group as the region, without drawing; and back to all cells."""
-    of_region = {groups[cell] for cell in region}
+    of_region = set(groups[region])
     whole = of_region.pop() if len(of_region) == 1 else None
-    session.fill({GROUP_KEY: whole if groups.count(whole or "") == len(region) else None})
+    session.fill({GROUP_KEY: whole if np.count_nonzero(groups == whole) == len(region) else None})
     box, button = st.columns([3, 1], vertical_alignment="bottom")
     box.selectbox(
         "Region", theme.group_order(groups), key=GROUP_KEY,
-        placeholder=f"{number(len(region), 'cell')} drawn on the map" if region else "All cells",
+        placeholder=f"{number(len(region), 'cell')} chosen on the map" if len(region) else "All cells",
         on_change=lambda: _take_group(groups, session.widget_value(GROUP_KEY)),
         help="Draw around cells on the map with the lasso or the box, or take a whole cell type here; with the map's pan tool "
         "a click on a cell takes its type.",
     )  # fmt: skip
     button.button(
-        "Clear", disabled=not region, on_click=session.set_selected_cells, args=((),), width="stretch"
+        "Clear", disabled=not len(region), on_click=session.set_selected_cells, args=((),), width="stretch"
     )
 
 
 def _gene_table(
-    base: Run, run_ids: RunIds, smooth: int | None, agreement: pd.Series, region: list[int]
+    base: Run, run_ids: RunIds, smooth: int | None, agreement: pd.Series, region: np.ndarray
 ) -> str | None:
     """What makes the methods disagree in the region; a click on a row chooses the gene. Returns the first of them."""
     cells = base.obs.index[region]
-    mean = agreement[cells.intersection(agreement.index)].mean() if region else agreement.mean()
+    mean = agreement[cells.intersection(agreement.index)].mean() if len(region) else agreement.mean()
     if np.isnan(mean):
         st.info(
             "In no cell of this region do two methods move. Choose another region.", icon=":material/info:"
         )
         return None
     groups, _ = groups_and_colors(base)
-    shares, pairs = disagreement(run_ids, smooth, tuple(cells) if region else None)
-    where = _region_in_words([groups[cell] for cell in region]) if region else "All cells"
-    beside = f" (in all cells {agreement.mean():.2f})" if region else ""
+    shares, pairs = disagreement(run_ids, smooth, region if len(region) else None)
+    where = _region_in_words(groups[region]) if len(region) else "All cells"
+    beside = f" (in all cells {agreement.mean():.2f})" if len(region) else ""
     words = f"{where}: mean agreement **{decimal(mean)}**{beside}."
     if len(pairs) > 1:
         words += f" Least alike: {escape(' and '.join(pairs.index[0]))}, {decimal(pairs.iloc[0])}."
@@ -215,7 +223,7 @@ def _gene_table(
     return genes[0] if genes else None
 
 
-def _region_in_words(groups: list[str]) -> str:
+def _region_in_words(groups: np.ndarray) -> str:
     """How many cells, and of which groups."""
     common = Counter(groups).most_common()
     named = ", ".join(f"{escape(name)} {n:,}" for name, n in common[:3])

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import comparison, controls, session
 from app.widgets import charts
+from app.widgets.cells import drawn, run_in_words
 from app.widgets.compare_at_rest import at_rest_part
 from app.widgets.compare_sweep import sweep_part
 from app.widgets.compare_table import COLUMNS, marked
@@ -133,10 +134,13 @@ def _seeds(base: Run) -> None:
             values,
             groups,
             axis_name=basis_label(base.info.basis),
+            drawn=drawn(base),
             dark=charts.is_dark(),
             height=HEIGHT,
         )
         charts.show(figure, key="compare.seeds_map", alt="Agreement of the seeds by cell")
+        if run_in_words(base):
+            st.caption(run_in_words(base))
     with words:
         known = values[np.isfinite(values)]
         low = int((known < controls.LOW_AGREEMENT).sum())
@@ -146,7 +150,7 @@ def _seeds(base: Run) -> None:
         st.caption(SEEDS_NOTE)
 
 
-def _lowest_groups(values: np.ndarray, groups: list[str]) -> None:
+def _lowest_groups(values: np.ndarray, groups: np.ndarray) -> None:
     """Where seeds disagree, cell type by cell type, the worst first."""
     cells = pd.DataFrame({"Cell type": groups, "agreement": values}).dropna()
     table = cells.groupby("Cell type")["agreement"].agg(

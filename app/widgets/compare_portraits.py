@@ -13,6 +13,7 @@ import streamlit as st
 from app import cached, comparison
 from app.comparison import RunIds
 from app.widgets import charts
+from app.widgets.cells import drawn, drawn_in_words
 from app.widgets.gene_picker import gene_picker
 from app.widgets.phase_charts import groups_and_colors, phase_of
 from app.widgets.scvelo import has_du_dt
@@ -51,18 +52,23 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     )  # fmt: skip
     matched = comparison.matched(run_ids, None)
     cells = matched.reference.obs_names
-    groups = np.array(names)[base.obs.index.get_indexer(cells)]
+    rows_of_base = base.obs.index.get_indexer(cells)
+    groups, of_base = names[rows_of_base], drawn(base)
+    shared = None if of_base is None else np.flatnonzero(np.isin(rows_of_base, of_base))
     runs = dict(zip(comparison.names(run_ids), map(cached.open_run, run_ids), strict=True))
     panels = [_panel(name, run, gene, cells=cells, base=base) for name, run in runs.items()]
     rows = [("", shown or None), *([("zoom", window)] if window else [])]
     for part, in_color in rows:
         if part:
             st.caption(f"Zoom window on {escape(', '.join(window))}")
-        figures = side_by_side(panels, groups, colors=colors, shown=in_color, dark=charts.is_dark())
+        figures = side_by_side(
+            panels, groups, colors=colors, shown=in_color, drawn=shared, dark=charts.is_dark()
+        )
         for i, figure in enumerate(figures):
             where = f" among {', '.join(in_color)}" if in_color else ""
             charts.show(figure, key=f"compare.portraits.{part}{i}", alt=f"{gene} by method{where}")
-    st.caption(_in_words(panels, runs, gene))
+    n_drawn = len(cells) if shared is None else len(shared)
+    st.caption(f"{_in_words(panels, runs, gene)} {drawn_in_words(n_drawn, len(cells))}")
     if matched.basis is None:
         return
     st.markdown(

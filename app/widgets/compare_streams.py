@@ -7,6 +7,7 @@ import streamlit as st
 from app import cached, comparison
 from app.comparison import RunIds
 from app.widgets import charts
+from app.widgets.cells import run_in_words
 from app.widgets.gene_picker import ranked_genes
 from app.widgets.text import escape
 from app.widgets.velocity_chart import NOT_SPEED, View, velocity_figure
@@ -37,4 +38,6 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
                     continue
                 figure = velocity_figure(run, view).update_layout(height=HEIGHT, showlegend=False)
                 charts.show(figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}")
-    st.caption(f"Each run's own arrows, as fitted. {NOT_SPEED} Methods that draw the same can all be wrong.")
+    st.caption(
+        f"Each run's own arrows, as fitted. {NOT_SPEED} Methods that draw the same can all be wrong. {run_in_words(base)}"
+    )

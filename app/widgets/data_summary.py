@@ -8,6 +8,7 @@ from anndata import AnnData
 
 from app import cached
 from app.widgets import charts
+from app.widgets.cells import drawn_in_words, group_names
 from app.widgets.text import escape
 from deepvelo import keys
 from deepvelo.checks import Summary
@@ -79,12 +80,16 @@ def embedding_chart(source: DataSource, group: str | None) -> None:
     basis = "umap" if "umap" in pictures else pictures[0]
     adata = cached.dataset(source)
     points = adata.obsm[keys.embedding(basis)][:, :2]
-    groups = None if group is None else adata.obs[group].astype(str).to_numpy()
+    groups = None if group is None else group_names(adata.obs[group])
     colors = None if group is None else stored_colors(adata, group)
+    drawn = cached.drawn_cells_of_data(source, basis, group)
     figure = scatter(
-        points, groups, colors=colors, axis_name=basis.upper(), dark=charts.is_dark(), height=CHART_HEIGHT
-    )
+        points, groups, colors=colors, axis_name=basis.upper(), drawn=drawn, dark=charts.is_dark(),
+        height=CHART_HEIGHT,
+    )  # fmt: skip
     charts.show(figure, key="data.embedding", alt=f"Cells on {basis}, coloured by {group or 'nothing'}")
+    if drawn is not None:
+        st.caption(drawn_in_words(len(drawn), len(points)))
 
 
 def stored_colors(adata: AnnData, group: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import lineages, session
 from app.widgets import charts
+from app.widgets.cells import drawn, run_in_words
 from app.widgets.empty import stop_on_error
 from app.widgets.lineages_settings import offer_other_methods
 from app.widgets.phase_charts import groups_and_colors, phase_of
@@ -73,10 +74,13 @@ def _portrait(run: Run, genes: list[str]) -> None:
         colors=colors,
         shown=None,
         zoom=False,
+        drawn=drawn(run),
         dark=charts.is_dark(),
         height=HEIGHT,
     )
     charts.show(figure, key="lineages.portrait", alt=f"Unspliced against spliced {gene}")
+    if run_in_words(run):
+        st.caption(run_in_words(run))
     if st.button("Open in Phase portraits", icon=":material/scatter_plot:", key="lineages.open"):
         session.go("phase_portraits")
 

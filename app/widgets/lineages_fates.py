@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import lineages, session
 from app.widgets import charts
+from app.widgets.cells import drawn, run_in_words
 from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import ranked_genes
 from app.widgets.phase_charts import groups_and_colors
@@ -30,12 +31,12 @@ def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
     with large:
         figure = fate_map(
             points, analysis.fates[lineage].to_numpy(), groups, lineage=lineage, axis_name=basis_label(basis),
-            dark=charts.is_dark(), height=HEIGHT,
+            drawn=drawn(run), dark=charts.is_dark(), height=HEIGHT,
         )  # fmt: skip
         charts.show(figure, key="lineages.fate", alt=f"Probability of becoming {lineage}")
     with small:
         if len(analysis.lineages) > 1:
-            figure = fate_maps(points, analysis.fates, columns=2)
+            figure = fate_maps(points, analysis.fates, columns=2, drawn=drawn(run))
             charts.show(figure, key="lineages.fates", alt="Probability of every fate")
         else:
             st.info(
@@ -43,7 +44,7 @@ def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
             )
     st.caption(
         "Probability of ending in each terminal state on a random walk along the arrows (CellRank). It adds up to 1 over "
-        "the states that were found, also where none of them is a cell's true fate."
+        f"the states that were found, also where none of them is a cell's true fate. {run_in_words(run)}"
     )
     _trends(run, analysis, lineage)
 

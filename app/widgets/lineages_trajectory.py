@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app.widgets import charts
+from app.widgets.cells import drawn, run_in_words
 from app.widgets.phase_charts import groups_and_colors
 from app.widgets.velocity_chart import basis_label
 from deepvelo import keys
@@ -66,8 +67,9 @@ def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
     picture, table = st.columns([1.75, 1], gap="medium")
     with picture:
         figure = trajectory_map(
-            points, groups, edges=analysis.edges, axis_name=basis_label(basis), height=HEIGHT, **nodes
-        )
+            points, groups, edges=analysis.edges, axis_name=basis_label(basis), drawn=drawn(run), height=HEIGHT,
+            **nodes,
+        )  # fmt: skip
         charts.show(figure, key="lineages.map", alt="Trajectory of the groups over the embedding")
     with table:
         _table(analysis)
@@ -78,7 +80,7 @@ def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
     st.caption(
         "Arrows are as wide as their confidence, net arrows across the border of two groups; it is no probability, and "
         "neighbours that are forced on tiny groups give arrows too. Latent time orders cells along the arrows, 0 to 1 in "
-        "each separate part of the data; it is no clock."
+        f"each separate part of the data; it is no clock. {run_in_words(run)}"
     )
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from app import cached
 from app.widgets.alpha import has_alpha
+from app.widgets.cells import drawn, group_names
 from app.widgets.scvelo import has_du_dt, is_scvelo
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -38,12 +40,13 @@ class Options(TypedDict):
     colors: dict[str, str]
     shown: list[str] | None
     zoom: bool
+    drawn: np.ndarray | None
     dark: bool
 
 
-def groups_and_colors(run: Run) -> tuple[list[str], dict[str, str]]:
+def groups_and_colors(run: Run) -> tuple[np.ndarray, dict[str, str]]:
     """Cell type of each cell, and each type's colour on every page."""
-    groups = run.obs[run.info.cluster_key].astype(str).tolist()
+    groups = group_names(run.obs[run.info.cluster_key])
     return groups, theme.group_colors(groups, run.uns_colors(run.info.cluster_key))
 
 
@@ -118,7 +121,8 @@ def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
     values = {title: cached.gene_values(run.info.run_id, layer, gene) for title, layer in layers.items()}
     below_zero = [title for title, numbers in values.items() if (numbers < 0).any()]
     points = run.obsm[keys.embedding(run.info.basis)][:, :2]
-    return panels(points, values, diverging=["velocity ds/dt", *below_zero], columns=2, height=height)
+    diverging = ["velocity ds/dt", *below_zero]
+    return panels(points, values, diverging=diverging, columns=2, drawn=drawn(run), height=height)
 
 
 def gene_scores(run: Run, genes: list[str]) -> pd.DataFrame:

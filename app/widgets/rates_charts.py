@@ -9,6 +9,7 @@ from pandas import CategoricalDtype
 
 from app import cached
 from app.widgets.alpha import has_alpha
+from app.widgets.cells import drawn, group_names
 from app.widgets.charts import is_dark
 from app.widgets.color_picker import color_values
 from app.widgets.scvelo import is_scvelo
@@ -41,19 +42,20 @@ def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, he
     values = color_values(run, color, gene=gene)
     axis_name = "Rates UMAP" if space == "All rates" else f"{space} UMAP"
     if isinstance(values.dtype, CategoricalDtype):
-        groups = values.astype(str).to_numpy()
+        groups = group_names(values)
         colors = theme.group_colors(groups, run.uns_colors(color))
         fig = scatter(
-            points, groups, colors=colors, axis_name=axis_name, labels=names, dark=is_dark(), height=height
-        )
+            points, groups, colors=colors, axis_name=axis_name, labels=names, drawn=drawn(run), dark=is_dark(),
+            height=height,
+        )  # fmt: skip
         return fig.update_layout(showlegend=not names)
     numbers = values.to_numpy(dtype=np.float32)
-    groups = run.obs[run.info.cluster_key].astype(str).to_numpy()
+    groups = group_names(run.obs[run.info.cluster_key])
     view = View(basis="", kind="No arrows", color=color, gene=gene, density=1, smooth=1)
     diverging = color.startswith("gene_") and bool((numbers < 0).any())
     return scatter(
         points, groups, values=numbers, value_title=color_title(view), diverging=diverging,
-        axis_name=axis_name, labels=names, dark=is_dark(), height=height,
+        axis_name=axis_name, labels=names, drawn=drawn(run), dark=is_dark(), height=height,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from app.widgets.compare_quality import BADGES, VIEW_KEY, batch_box
 from app.widgets.empty import error_in_words
 from app.widgets.text import escape
 from deepvelo.io.runs import Run
-from deepvelo.pl.agreement_map import mark_selected
+from deepvelo.pl.selection import mark_selected
 from deepvelo.wording import number
 
 
@@ -51,7 +51,7 @@ def fade_unsure(figure: go.Figure, run: Run) -> str:
     run_ids = (run.info.run_id, *(run_id for _, run_id in controls.belonging(run, "seed")))
     agreement = controls.seed_agreement(run_ids)
     sure = np.flatnonzero(~(agreement < controls.LOW_AGREEMENT))
-    mark_selected(figure, sure.tolist() or [-1])  # none: all are faded
+    mark_selected(figure, sure if len(sure) else [-1])  # none: all are faded
     n_faded = number(len(agreement) - len(sure), "cell")
     return f"Faded: {n_faded} of {len(agreement):,}, in which {len(run_ids)} seeds disagree."
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from pandas import CategoricalDtype
 
 from app import cached
+from app.widgets.cells import drawn, group_names, run_in_words
 from app.widgets.charts import is_dark
 from app.widgets.color_picker import LABELS, color_values
 from app.widgets.scvelo import is_scvelo
@@ -87,8 +88,8 @@ def bases(run: Run) -> list[str]:
     """Embeddings of cells in the run: the fitted one first, PCA last; those of rates have their own page."""
     found = [
         name.removeprefix("X_")
-        for name, points in run.obsm.items()
-        if name.startswith("X_") and name not in _RATES and points.shape[1] >= 2
+        for name in run.obsm
+        if name.startswith("X_") and name not in _RATES and run.n_dimensions(name) >= 2
     ]
     return sorted(found, key=lambda basis: (basis != run.info.basis, basis == "pca", basis))
 
@@ -105,18 +106,18 @@ def velocity_figure(run: Run, view: View) -> go.Figure:
     values = color_values(run, view.color, gene=view.gene)
     axis_name = "PC" if view.basis == "pca" else basis_label(view.basis)
     if isinstance(values.dtype, CategoricalDtype):
-        groups = values.astype(str).to_numpy()
+        groups = group_names(values)
         colors = theme.group_colors(groups, run.uns_colors(view.color))
-        fig = scatter(points, groups, colors=colors, axis_name=axis_name, dark=dark)
+        fig = scatter(points, groups, colors=colors, axis_name=axis_name, drawn=drawn(run), dark=dark)
     else:
         numbers = values.to_numpy(dtype=np.float32)
-        groups = run.obs[run.info.cluster_key].astype(str).to_numpy()
+        groups = group_names(run.obs[run.info.cluster_key])
         diverging = view.color in DIVERGING_COLORS or bool(
             view.color.startswith("gene_") and (numbers < 0).any()
         )
         fig = scatter(
             points, groups, values=numbers, value_title=color_title(view), diverging=diverging,
-            axis_name=axis_name, dark=dark,
+            axis_name=axis_name, drawn=drawn(run), dark=dark,
         )  # fmt: skip
     span = float(np.ptp(points, axis=0).max())
     match view.kind:
@@ -160,7 +161,7 @@ def in_words(run: Run, view: View) -> str:
         color = _SCVELO_CONSISTENCY
     if view.color == "gene_velocity" and not run.var.loc[view.gene, keys.VELOCITY_GENES]:
         color = f"{view.gene} has no velocity in this run and no part in the arrows."
-    parts = [KIND_WORDS[view.kind], color]
+    parts = [KIND_WORDS[view.kind], color, run_in_words(run)]
     if view.kind != "No arrows":
         parts.insert(1, NOT_SPEED)
     return " ".join(part for part in parts if part)

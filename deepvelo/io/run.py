@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,6 +105,12 @@ class Run:
         with self._reading():
             return _Matrices(self._root["obsm"], reading=self._reading)
 
+    def n_dimensions(self, name: str) -> int:
+        """Columns of one of `obsm`; a plain one is not read for it."""
+        with self._reading():
+            stored = self._root["obsm"][escape(name)]
+        return int((stored if isinstance(stored, zarr.Array) else self.obsm[name]).shape[1])
+
     @cached_property
     def layers(self) -> list[str]:
         """Names that `gene` accepts, besides ``X``."""
@@ -175,20 +181,44 @@ class Run:
         """
         return self._read(_was_prepared)
 
-    def _read(self, wanted: Callable[[str, str], bool]) -> AnnData:
+    def part(self, layers: Collection[str] = (), *, on_disk: bool = False) -> AnnData:
+        """The result with no more cells x genes than asked for: what comparisons and checks of many runs read.
+
+        Parameters
+        ----------
+        layers
+            Names of the layers; those that the run lacks are left out. ``X`` is not read.
+        on_disk
+            Leave dense layers where they are: they come as Zarr arrays, to be read in slices of genes.
+        """
+        return self._read(
+            lambda group, name: group != "layers" or name in layers, with_x=False, on_disk=on_disk
+        )
+
+    def _read(
+        self, wanted: Callable[[str, str], bool], *, with_x: bool = True, on_disk: bool = False
+    ) -> AnnData:
         """The parts of the result for which ``wanted(group, name)``, such as ``("layers", "Ms")``."""
         from anndata import AnnData
+
+        def element(group: str, name: str) -> Any:
+            stored = self._root[group][name]
+            return (
+                stored
+                if on_disk and group == "layers" and isinstance(stored, zarr.Array)
+                else read_elem(stored)
+            )
 
         with self._reading():
             parts = {
                 group: {
-                    name.replace(SLASH, "/"): read_elem(self._root[group][name])
+                    name.replace(SLASH, "/"): element(group, name)
                     for name in self._root[group]
                     if wanted(group, name.replace(SLASH, "/"))
                 }
                 for group in ("layers", "obsm", "varm", "obsp", "varp", "uns")
             }
-            x = read_elem(self._root["X"]) if "X" in self._root else None
+            x = read_elem(self._root["X"]) if with_x and "X" in self._root else None
         tables = {}
         for group, table in (("obs", self.obs), ("var", self.var)):
             tables[group] = table[[name for name in table if wanted(group, str(name))]].copy()
@@ -268,6 +298,9 @@ class _Matrices(Mapping[str, np.ndarray]):
                 matrix = np.asarray(read_elem(self._group[escape(name)]))
             self._read[name] = matrix
         return self._read[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # Mapping's own would read it
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -1,16 +1,14 @@
-"""Where methods agree, on the embedding, and the region that a visitor chose there."""
+"""Where methods agree, on the embedding."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
 from deepvelo.pl import theme
 from deepvelo.pl.embedding import scatter
-
-_UNSELECTED = 0.12  # opacity: what is not chosen stays in sight
 
 
 def agreement_map(
@@ -19,6 +17,7 @@ def agreement_map(
     groups: Sequence[str] | np.ndarray,
     *,
     axis_name: str = "UMAP",
+    drawn: np.ndarray | None = None,
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
@@ -32,10 +31,13 @@ def agreement_map(
         Mean cosine between the methods, -1 to 1, shape ``(n_cells,)``; a cell with NaN is grey.
     groups
         Group of each cell; names are written at the groups' medians.
+    drawn
+        As for `deepvelo.pl.embedding.scatter`.
     """
     fig = scatter(
-        points, groups, values=agreement, diverging=True, axis_name=axis_name, dark=dark, height=height
-    )
+        points, groups, values=agreement, diverging=True, axis_name=axis_name, drawn=drawn, dark=dark,
+        height=height,
+    )  # fmt: skip
     bar = {
         "title": {"text": ""},
         "orientation": "h",
@@ -53,23 +55,3 @@ def agreement_map(
         selector={"marker.showscale": True}, marker=marker, hovertemplate="%{marker.color:.2f}<extra></extra>"
     )
     return fig.update_layout(margin_t=56)
-
-
-def mark_selected(fig: go.Figure, cells: Collection[int]) -> go.Figure:
-    """Fade all cells but the chosen ones; for none chosen leave the figure as it is. Returns ``fig``.
-
-    Parameters
-    ----------
-    cells
-        Row numbers, as the traces carry them in ``customdata``.
-    """
-    if cells:
-        chosen = np.fromiter(cells, dtype=int)
-        for trace in fig.select_traces(selector={"mode": "markers"}):
-            if trace.customdata is not None:
-                trace.update(
-                    selectedpoints=np.flatnonzero(np.isin(trace.customdata, chosen)),
-                    selected={"marker": {"opacity": 0.95}},
-                    unselected={"marker": {"opacity": _UNSELECTED}},
-                )
-    return fig

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from deepvelo.pl import theme
@@ -30,10 +31,8 @@ def thin(points: np.ndarray, *, boxes: tuple[int, int]) -> np.ndarray:
     low, span = points.min(axis=0), np.ptp(points, axis=0)
     place = (points - low) / np.where(span > 0, span, 1) * np.asarray(boxes)
     box = np.minimum(place.astype(int), np.asarray(boxes) - 1)
-    off_middle = np.abs(place - box - 0.5).max(axis=1)
-    order = np.argsort(off_middle, kind="stable")
-    _, first = np.unique(box[order] @ np.array([1, boxes[0]]), return_index=True)
-    return np.sort(order[first])
+    off_middle = pd.Series(np.abs(place - box - 0.5).max(axis=1))
+    return np.sort(off_middle.groupby(box @ np.array([1, boxes[0]])).idxmin().to_numpy())
 
 
 def drawn_lengths(vectors: np.ndarray, *, longest: float) -> np.ndarray:

@@ -23,10 +23,11 @@ def scatter(
     diverging: bool = False,
     axis_name: str = "UMAP",
     labels: bool = True,
+    drawn: np.ndarray | None = None,
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
-    """Draw every cell; one trace a group, so that the legend toggles groups.
+    """Draw cells; one trace a group, so that the legend toggles groups.
 
     Parameters
     ----------
@@ -40,21 +41,32 @@ def scatter(
         Shape ``(n_cells,)``: colours by these instead; NaN is grey. ``value_title`` names them with unit.
     diverging
         The colour scale is centred at 0.
+    drawn
+        Rows of the cells to draw, from `deepvelo.pl.thinning.drawn_cells`; None for all. Names and colour scales
+        are those of all cells.
 
     Returns
     -------
     Every point carries its row number in ``customdata``.
     """
     fig = go.Figure()
-    names = None if groups is None else np.asarray(groups).astype(str)
+    rows = np.arange(len(points)) if drawn is None else drawn
+    codes, names = (None, []) if groups is None else theme.group_codes(groups)
     if values is not None:
-        _add_values(fig, points, values, title=value_title, diverging=diverging)
-    elif names is not None:
-        _add_groups(fig, points, names, colors=theme.group_colors(names, colors))
+        _add_values(fig, points, values, rows, title=value_title, diverging=diverging)
+    elif codes is not None:
+        own = theme.group_colors(names, colors)
+        of_group = [rows[codes[rows] == i] for i in range(len(names))]
+        fig.add_traces(
+            [
+                _points(points, cells, n_drawn=len(rows), color=own[name], name=name)
+                for name, cells in zip(names, of_group, strict=True)
+            ]
+        )
     else:
-        _add_points(fig, points, np.arange(len(points)), color=theme.PALETTE[0])
-    if labels and names is not None:
-        _add_labels(fig, points, names, dark=dark)
+        fig.add_trace(_points(points, rows, n_drawn=len(rows), color=theme.PALETTE[0]))
+    if labels and codes is not None:
+        _add_labels(fig, points, codes, names, dark=dark)
     theme.style(fig, height=height)
     quiet_axes(fig, axis_name=axis_name)
     return fig
@@ -66,6 +78,7 @@ def panels(
     *,
     diverging: Sequence[str] = (),
     columns: int = 3,
+    drawn: np.ndarray | None = None,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
     """Small multiples: the same embedding once for each set of values, each with its own colour bar.
@@ -78,7 +91,10 @@ def panels(
         Title to values, shape ``(n_cells,)``; a panel whose values are all NaN says so.
     diverging
         Titles whose scale is centred at 0.
+    drawn
+        As for `scatter`.
     """
+    cells = np.arange(len(points)) if drawn is None else drawn
     columns = min(columns, len(values))
     rows = -(-len(values) // columns)
     fig = make_subplots(
@@ -88,8 +104,8 @@ def panels(
     for i, (title, cell_values) in enumerate(values.items()):
         row, col = i // columns + 1, i % columns + 1
         _add_values(
-            fig, points, cell_values, title="", diverging=title in diverging, row=row, col=col, size=0.6
-        )
+            fig, points, cell_values, cells, title="", diverging=title in diverging, row=row, col=col, size=0.6,
+        )  # fmt: skip
         x, y = (fig.get_subplot(row, col).xaxis.domain, fig.get_subplot(row, col).yaxis.domain)
         bar = {
             "x": x[1] + 0.003,
@@ -122,50 +138,33 @@ def quiet_axes(fig: go.Figure, *, axis_name: str) -> None:
         axis.scaleanchor = axis.anchor or "x"
 
 
-def _add_points(
-    fig: go.Figure,
-    points: np.ndarray,
-    rows: np.ndarray,
-    *,
-    color: str,
-    name: str = "",
-) -> None:
-    fig.add_trace(
-        go.Scattergl(
-            x=points[rows, 0].astype(np.float32),
-            y=points[rows, 1].astype(np.float32),
-            customdata=rows.astype(np.int32),
-            mode="markers",
-            name=name,
-            legendgroup=name,
-            showlegend=bool(name),
-            hovertemplate=f"{name}<extra></extra>" if name else None,
-            hoverinfo=None if name else "skip",
-            marker={
-                "size": theme.marker_size(len(points)),
-                "color": color,
-                "opacity": 0.85,
-                "line": theme.marker_outline(len(points)),
-            },
-        )
+def _points(
+    points: np.ndarray, rows: np.ndarray, *, n_drawn: int, color: str, name: str = ""
+) -> go.Scattergl:
+    return go.Scattergl(
+        x=points[rows, 0].astype(np.float32),
+        y=points[rows, 1].astype(np.float32),
+        customdata=rows.astype(np.int32),
+        mode="markers",
+        name=name,
+        legendgroup=name,
+        showlegend=bool(name),
+        hovertemplate=f"{name}<extra></extra>" if name else None,
+        hoverinfo=None if name else "skip",
+        marker={
+            "size": theme.marker_size(n_drawn),
+            "color": color,
+            "opacity": 0.85,
+            "line": theme.marker_outline(n_drawn),
+        },
     )
-
-
-def _add_groups(
-    fig: go.Figure,
-    points: np.ndarray,
-    names: np.ndarray,
-    *,
-    colors: Mapping[str, str],
-) -> None:
-    for name, color in colors.items():
-        _add_points(fig, points, np.flatnonzero(names == name), color=color, name=name)
 
 
 def _add_values(
     fig: go.Figure,
     points: np.ndarray,
     values: np.ndarray,
+    rows: np.ndarray,
     *,
     title: str,
     diverging: bool,
@@ -174,11 +173,11 @@ def _add_values(
     size: float = 1.0,
 ) -> None:
     low, high = theme.color_range(values, diverging=diverging)
-    known = np.isfinite(values)
-    diameter = size * theme.marker_size(len(points))
+    known = np.isfinite(values[rows])
+    missing, order = rows[~known], rows[known]
+    diameter = size * theme.marker_size(len(rows))
     # Cells far from 0 are drawn last: a few expressing cells must not hide under many silent ones.
-    order = np.argsort(np.abs(np.where(known, values, 0)), kind="stable")
-    missing, order = order[~known[order]], order[known[order]]
+    order = order[np.argsort(np.abs(values[order]), kind="stable")]
     if len(missing):
         fig.add_trace(
             go.Scattergl(
@@ -231,23 +230,28 @@ def _add_values(
     )
 
 
-def _add_labels(fig: go.Figure, points: np.ndarray, names: np.ndarray, *, dark: bool) -> None:
-    glow = ",".join([f"0 0 3px {'#111' if dark else '#fff'}"] * 5)
-    texts = theme.group_order(names)
-    medians = np.array([np.nanmedian(points[names == name], axis=0) for name in texts])
-    tops = np.array([np.nanquantile(points[names == name, 1], 0.95) for name in texts])
-    bottoms = np.array([np.nanquantile(points[names == name, 1], 0.05) for name in texts])
-    pixel = float(np.nanmax(np.nanmax(points, axis=0) - np.nanmin(points, axis=0))) / _PICTURE_PIXELS
+def _add_labels(
+    fig: go.Figure, points: np.ndarray, codes: np.ndarray, names: Sequence[str], *, dark: bool
+) -> None:
+    known = np.isfinite(points).all(axis=1)
+    if not known.any():
+        return
+    at, codes = points[known], codes[known]
+    texts = [name for i, name in enumerate(names) if (codes == i).any()]
+    of_group = [at[codes == names.index(text)] for text in texts]
+    medians = np.array([np.median(cells, axis=0) for cells in of_group])
+    bottoms, tops = np.array([np.quantile(cells[:, 1], [0.05, 0.95]) for cells in of_group]).T
+    pixel = float(np.ptp(at, axis=0).max()) / _PICTURE_PIXELS
     small = tops - bottoms < 2 * theme.LABEL_SIZE * pixel
     medians[small, 1] = tops[small] + theme.LABEL_SIZE * pixel  # a name must not cover the cells it names
-    for text, (x, y) in zip(texts, _spread(medians, texts, pixel=pixel), strict=True):
-        fig.add_annotation(
-            x=float(x),
-            y=float(y),
-            text=text,
-            showarrow=False,
-            font={"size": theme.LABEL_SIZE, "color": theme.ink(dark=dark), "weight": 600, "shadow": glow},
-        )
+    glow = ",".join([f"0 0 3px {'#111' if dark else '#fff'}"] * 5)
+    font = {"size": theme.LABEL_SIZE, "color": theme.ink(dark=dark), "weight": 600, "shadow": glow}
+    labels = [
+        {"x": float(x), "y": float(y), "text": text, "showarrow": False, "font": font}
+        for text, (x, y) in zip(texts, _spread(medians, texts, pixel=pixel), strict=True)
+    ]
+    # at once: one by one, Plotly checks those that are there again with each
+    fig.update_layout(annotations=[*fig.layout.annotations, *labels])
 
 
 def _spread(places: np.ndarray, texts: Sequence[str], *, pixel: float) -> np.ndarray:

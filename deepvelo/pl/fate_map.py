@@ -23,6 +23,7 @@ def fate_map(
     *,
     lineage: str,
     axis_name: str = "UMAP",
+    drawn: np.ndarray | None = None,
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
@@ -38,8 +39,12 @@ def fate_map(
         Group of each cell; names are written at the groups' medians.
     lineage
         Name of the fate.
+    drawn
+        As for `deepvelo.pl.embedding.scatter`.
     """
-    fig = scatter(points, groups, values=probability, axis_name=axis_name, dark=dark, height=height)
+    fig = scatter(
+        points, groups, values=probability, axis_name=axis_name, drawn=drawn, dark=dark, height=height
+    )
     bar = {
         "title": {"text": f"probability of becoming {lineage}", "side": "top"},
         "orientation": "h",
@@ -58,7 +63,9 @@ def fate_map(
     return _without_values(fig).update_layout(margin_t=78)
 
 
-def fate_maps(points: np.ndarray, probabilities: pd.DataFrame, *, columns: int = 3) -> go.Figure:
+def fate_maps(
+    points: np.ndarray, probabilities: pd.DataFrame, *, columns: int = 3, drawn: np.ndarray | None = None
+) -> go.Figure:
     """Small multiples: every fate on the same embedding, all with one scale.
 
     Parameters
@@ -67,10 +74,12 @@ def fate_maps(points: np.ndarray, probabilities: pd.DataFrame, *, columns: int =
         Embedding, shape ``(n_cells, 2)``.
     probabilities
         A row a cell, a column a fate; 0 to 1, NaN for cells without.
+    drawn
+        As for `deepvelo.pl.embedding.scatter`.
     """
     values = {str(name): probabilities[name].to_numpy(dtype=float) for name in probabilities}
     rows = -(-len(values) // columns)
-    fig = panels(points, values, columns=columns, height=_PANEL_HEIGHT * rows + 60)
+    fig = panels(points, values, columns=columns, drawn=drawn, height=_PANEL_HEIGHT * rows + 60)
     fig.update_traces(
         selector={"marker.showscale": True}, marker={"coloraxis": "coloraxis", "showscale": None},
         hovertemplate=_HOVER,

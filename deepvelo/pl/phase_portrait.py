@@ -48,6 +48,7 @@ def phase_portrait(
     colors: Mapping[str, str],
     shown: Collection[str] | None = None,
     zoom: bool = True,
+    drawn: np.ndarray | None = None,
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
@@ -63,15 +64,20 @@ def phase_portrait(
         Groups drawn in colour and with arrows; all other cells are grey behind them. None: every group.
     zoom
         Show only the window around the cells in colour.
+    drawn
+        Rows of the cells to draw, from `deepvelo.pl.thinning.drawn_cells`; None for all. Window and arrows are
+        those of all cells.
     """
-    names = np.asarray(groups).astype(str)
-    front = _front(names, shown)
+    codes, names = theme.group_codes(groups)
+    front = _front(codes, names, shown)
+    cells = np.arange(len(front)) if drawn is None else drawn
     fig = make_subplots(rows=1, cols=1)
-    _add_background(fig, phase, front)
+    _add_background(fig, phase, front, cells)
+    in_front = cells[front[cells]]
     for name, color in colors.items():
-        rows = np.flatnonzero(front & (names == name))
+        rows = in_front[codes[in_front] == names.index(name)] if name in names else in_front[:0]
         if len(rows):
-            trace = _points(phase, rows, n_cells=int(front.sum()))
+            trace = _points(phase, rows, n_drawn=len(in_front))
             trace.update(name=name, marker_color=color, hovertemplate=f"{name}<br>{_HOVER}")
             fig.add_trace(trace, row=1, col=1)
     _finish_panel(fig, phase, front, zoom=zoom, boxes=(26, 20), aspect=1.3, dark=dark)
@@ -91,27 +97,30 @@ def phase_grid(
     shown: Collection[str] | None = None,
     zoom: bool = True,
     columns: int = 4,
+    drawn: np.ndarray | None = None,
     dark: bool = False,
 ) -> go.Figure:
     """Several genes as panels of one figure, one trace of cells each; arguments as in `phase_portrait`."""
-    names = np.asarray(groups).astype(str)
-    front = _front(names, shown)
+    codes, names = theme.group_codes(groups)
+    front = _front(codes, names, shown)
+    cells = np.arange(len(front)) if drawn is None else drawn
+    in_front = cells[front[cells]]
     columns = min(columns, len(phases))
     rows = -(-len(phases) // columns)
     fig = make_subplots(
         rows=rows, cols=columns, subplot_titles=[phase.gene for phase in phases],
         horizontal_spacing=0.045, vertical_spacing=0.32 / rows if rows > 1 else 0,
     )  # fmt: skip
-    code = {name: i for i, name in enumerate(colors)}
-    codes = np.array([code[name] for name in names], dtype=np.float32)
+    place = {name: i for i, name in enumerate(colors)}
+    color_of = np.array([place[name] for name in names], dtype=np.float32)[codes]
     for i, phase in enumerate(phases):
         row, col = i // columns + 1, i % columns + 1
-        _add_background(fig, phase, front, row=row, col=col)
-        trace = _points(phase, np.flatnonzero(front), n_cells=3 * int(front.sum()))
+        _add_background(fig, phase, front, cells, row=row, col=col)
+        trace = _points(phase, in_front, n_drawn=3 * len(in_front))
         trace.update(
             showlegend=False,
             marker={
-                "color": codes[front],
+                "color": color_of[in_front],
                 "colorscale": _steps(list(colors.values())),
                 "cmin": -0.5,
                 "cmax": len(colors) - 0.5,
@@ -120,7 +129,7 @@ def phase_grid(
         )
         fig.add_trace(trace, row=row, col=col)
         _finish_panel(fig, phase, front, zoom=zoom, boxes=(14, 11), aspect=1.3, dark=dark, row=row, col=col)
-    present = set(names[front])
+    present = {names[code] for code in np.unique(codes[front])}
     for name in (name for name in colors if name in present):
         marker = {"color": colors[name], "size": 8}
         fig.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=marker))
@@ -136,26 +145,28 @@ def phase_grid(
 _HOVER = "spliced %{x:.3g}<br>unspliced %{y:.3g}<extra></extra>"
 
 
-def _front(names: np.ndarray, shown: Collection[str] | None) -> np.ndarray:
+def _front(codes: np.ndarray, names: Sequence[str], shown: Collection[str] | None) -> np.ndarray:
     if shown is None:
-        return np.ones(len(names), dtype=bool)
-    return np.isin(names, list(shown))
+        return np.ones(len(codes), dtype=bool)
+    return np.isin(codes, [i for i, name in enumerate(names) if name in shown])
 
 
-def _points(phase: Phase, rows: np.ndarray, *, n_cells: int) -> go.Scattergl:
+def _points(phase: Phase, rows: np.ndarray, *, n_drawn: int) -> go.Scattergl:
     return go.Scattergl(
         x=phase.spliced[rows].astype(np.float32),
         y=phase.unspliced[rows].astype(np.float32),
         customdata=rows.astype(np.int32),
         mode="markers",
-        marker={"size": theme.marker_size(n_cells), "opacity": 0.85, "line": theme.marker_outline(n_cells)},
+        marker={"size": theme.marker_size(n_drawn), "opacity": 0.85, "line": theme.marker_outline(n_drawn)},
     )
 
 
-def _add_background(fig: go.Figure, phase: Phase, front: np.ndarray, *, row: int = 1, col: int = 1) -> None:
+def _add_background(
+    fig: go.Figure, phase: Phase, front: np.ndarray, cells: np.ndarray, *, row: int = 1, col: int = 1
+) -> None:
     if front.all():
         return
-    trace = _points(phase, np.flatnonzero(~front), n_cells=len(front))
+    trace = _points(phase, cells[~front[cells]], n_drawn=len(cells))
     trace.update(name="other cells", showlegend=False, hoverinfo="skip")
     trace.marker.update(color=theme.GREY, opacity=theme.GREY_OPACITY)
     fig.add_trace(trace, row=row, col=col)

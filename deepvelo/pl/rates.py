@@ -16,6 +16,7 @@ RATE_TITLES = {
     "gamma": "γ, degradation<br>(1 / time)",
 }
 _FEW = 10  # cells; a density of fewer says less than the cells themselves
+_MANY = 2000  # cells; of more, so many quantiles give the same density and the same box
 
 
 def rate_violins(
@@ -25,7 +26,7 @@ def rate_violins(
     colors: Mapping[str, str],
     height: int = 620,
 ) -> go.Figure:
-    """One row a rate, one violin a group, box and median inside; small groups as single cells.
+    """One row a rate, one violin a group, box and median inside; small groups as single cells, large ones as quantiles.
 
     Parameters
     ----------
@@ -37,11 +38,13 @@ def rate_violins(
     colors
         From `theme.group_colors`; also gives the order.
     """
-    names = np.asarray(groups).astype(str)
+    codes, names = theme.group_codes(groups)
+    cells_of = {name: np.flatnonzero(codes == i) for i, name in enumerate(names)}
     fig = make_subplots(rows=len(rates), cols=1, shared_xaxes=True, vertical_spacing=0.04)
     for row, (rate, values) in enumerate(rates.items(), start=1):
         for name, color in colors.items():
-            known = values[(names == name) & np.isfinite(values)].astype(np.float32)
+            known = values[cells_of.get(name, [])].astype(np.float32)
+            known = _quantiles(known[np.isfinite(known)])
             few = len(known) < _FEW
             fig.add_trace(
                 go.Violin(
@@ -72,3 +75,11 @@ def rate_violins(
     fig.update_yaxes(gridcolor="rgba(128,128,128,0.2)", zerolinecolor="rgba(128,128,128,0.4)", nticks=5)
     fig.update_xaxes(showgrid=False, tickangle=-35, automargin=True, row=len(rates), col=1)
     return fig
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    """Values that are there, evenly spaced by rank, lowest and highest among them; few enough are left as they are."""
+    if len(values) <= _MANY:
+        return values
+    ranks = np.linspace(0, len(values) - 1, _MANY).round().astype(int)
+    return np.sort(values)[ranks]

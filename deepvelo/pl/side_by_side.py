@@ -46,6 +46,7 @@ def side_by_side(
     colors: Mapping[str, str],
     shown: Collection[str] | None = None,
     zoom: bool = True,
+    drawn: np.ndarray | None = None,
     dark: bool = False,
 ) -> list[go.Figure]:
     """Portraits of one gene in rows of at most `MOST_PANELS`, each row a figure.
@@ -54,7 +55,7 @@ def side_by_side(
     ----------
     panels
         One a method, all of the same cells.
-    groups, colors, shown, zoom
+    groups, colors, shown, zoom, drawn
         As for `deepvelo.pl.phase_portrait.phase_portrait`. The window is around the cells that are shown, in
         whatever panel they lie; a curve that leaves it is cut.
     """
@@ -63,7 +64,7 @@ def side_by_side(
     figures = [
         phase_grid(
             [dataclasses.replace(panel.phase, gene=panel.title) for panel in row],
-            groups, colors=colors, shown=shown, zoom=zoom, columns=columns, dark=dark,
+            groups, colors=colors, shown=shown, zoom=zoom, columns=columns, drawn=drawn, dark=dark,
         )
         for row in rows
     ]  # fmt: skip

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from natsort import natsorted, ns
 from plotly.colors import sample_colorscale
@@ -73,8 +74,27 @@ def halo(*, dark: bool) -> str:
 
 def group_order(groups: Iterable[str]) -> list[str]:
     """Distinct group names as people sort them: ``2`` before ``10``."""
-    names: list[str] = natsorted({str(group) for group in groups}, alg=ns.IGNORECASE)
+    distinct = pd.unique(np.fromiter(groups, dtype=object))
+    names: list[str] = natsorted({str(group) for group in distinct}, alg=ns.IGNORECASE)
     return names
+
+
+def group_codes(groups: Sequence[str] | np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Groups as whole numbers, which are compared far faster than names.
+
+    Parameters
+    ----------
+    groups
+        Group of each cell, shape ``(n_cells,)``.
+
+    Returns
+    -------
+    Of each cell its group's place among the names; and the names, in the order of `group_order`.
+    """
+    codes, distinct = pd.factorize(np.asarray(groups, dtype=object), use_na_sentinel=False)
+    names = group_order(distinct)
+    place = {name: i for i, name in enumerate(names)}
+    return np.array([place[str(group)] for group in distinct], dtype=np.int32)[codes], names
 
 
 def group_colors(groups: Iterable[str], stored: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -31,6 +31,7 @@ def trajectory_map(
     root: str | None = None,
     terminal: Collection[str] = (),
     axis_name: str = "UMAP",
+    drawn: np.ndarray | None = None,
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
@@ -54,28 +55,31 @@ def trajectory_map(
         By group, from `theme.group_colors`: of the cells and of the nodes' rims.
     root, terminal
         Groups marked as such; terminal ones have a second ring.
+    drawn
+        As for `deepvelo.pl.embedding.scatter`.
 
     Returns
     -------
     Cells carry their row in ``customdata``, nodes their group.
     """
-    names = np.asarray(groups).astype(str)
+    codes, names = theme.group_codes(groups)
     colors = theme.group_colors(names, colors)
-    present = [
-        name for name in theme.group_order(names) if np.isfinite(points[names == name]).all(axis=1).any()
-    ]
+    placed = {name: points[(codes == i) & np.isfinite(points).all(axis=1)] for i, name in enumerate(names)}
+    present = [name for name in names if len(placed[name])]
     shares = shares.reindex(present)
-    counts = pd.Series(names).value_counts()[present]
+    counts = pd.Series(np.bincount(codes), index=names)[present]
     low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
     pixel = float(max((high[1] - low[1]) / (height - 70), (high[0] - low[0]) / _WIDTH)) or 1.0
     usual = _radius(len(present)) * pixel
     radii = usual * np.clip((counts / counts.median()) ** 0.25, 0.8, 1.3).to_numpy()
-    medians = np.array([np.nanmedian(points[names == name], axis=0) for name in present])
+    medians = np.array([np.median(placed[name], axis=0) for name in present])
     places = _apart(medians, radii)
     at = dict(zip(present, places, strict=True))
     size = dict(zip(present, radii, strict=True))
 
-    fig = scatter(points, names, colors=colors, labels=False, axis_name=axis_name, dark=dark, height=height)
+    fig = scatter(
+        points, groups, colors=colors, labels=False, axis_name=axis_name, drawn=drawn, dark=dark, height=height,
+    )  # fmt: skip
     fig.update_traces(
         marker_opacity=_FAINT[dark],
         marker_line_width=0,

@@ -1,6 +1,7 @@
 """From moments to rates, velocities and their scores."""
 
 from deepvelo.tl.agreement import agreement, common_genes, disagreement
+from deepvelo.tl.arrows import velocity_embedding
 from deepvelo.tl.baselines import ScveloMode, scvelo_velocity
 from deepvelo.tl.boundary import boundary_correctness, boundary_means
 from deepvelo.tl.coherence import coherence
@@ -14,7 +15,7 @@ from deepvelo.tl.enrichment import is_relevant, over_representation, share_in_se
 from deepvelo.tl.fates import Fates, fates
 from deepvelo.tl.gene_library import library
 from deepvelo.tl.gene_sets import GeneSets, match_genes, read_gene_list, read_gmt, read_terms
-from deepvelo.tl.graph import velocity_embedding, velocity_graph
+from deepvelo.tl.graph import velocity_graph
 from deepvelo.tl.markers import markers_by_group
 from deepvelo.tl.multikinetic import multikinetic_score
 from deepvelo.tl.rates import rate_scores, rates_embedding

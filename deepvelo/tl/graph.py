@@ -1,43 +1,81 @@
-"""scVelo's velocity graph and arrows on an embedding, from any method's velocities."""
+"""The velocity graph: how well each cell's velocity points to the cells around it, for any method's velocities."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys
+from deepvelo.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+_GENES_AT_ONCE = 128  # more, and what the cells around one share falls out of the processor's cache
 
 
-def velocity_graph(adata: AnnData) -> None:
-    """Cosine of each cell's velocity with the displacements to its neighbours, by scVelo, in place.
+def velocity_graph(adata: AnnData, *, device: torch.device | str = "cpu") -> None:
+    r"""Cosines of each cell's velocity with the ways to its neighbours and to theirs, in place.
 
-    Sets ``uns["velocity_graph"]``, ``uns["velocity_graph_neg"]`` and ``uns["velocity_params"]``.
+    .. math:: \pi_{ij} = \cos(x_j - x_i, v_i)
+
+    Over the velocity genes that have a velocity in every cell, each vector less its mean over genes. These are the
+    numbers of ``scvelo.tl.velocity_graph`` (Bergen et al. 2020, Nature Biotechnology 38:1408; 0.3.4, its defaults)
+    for every method: its square roots for velocities of the stochastic mode are left out.
+
+    Parameters
+    ----------
+    adata
+        Layers ``Ms`` and ``velocity``, NumPy or Zarr, which are read by blocks of genes; neighbours.
+    device
+        Where to compute, in double precision.
+
+    Sets
+    ----
+    uns ``velocity_graph``, ``velocity_graph_neg``
+        Sparse float32 ``(n_cells, n_cells)``: the positive and the negative cosines; a cell at rest has none.
+    obs ``velocity_self_transition``
+        How much less than the most confident cells a cell agrees with any way, 0 to 1.
+    uns ``velocity_params``
+
+    Raises
+    ------
+    InputError
+        Cells without neighbours, or no cell with a velocity.
     """
-    import scvelo as scv
+    # torch takes seconds to import.
+    from deepvelo.tl.cosines import cosines_with_ways
 
-    adata.uns[keys.VELOCITY_PARAMS] = {"mode": "deepvelo", "perc": [5, 95]}
-    # One job: two are slower than one, the data are copied to each.
-    with quiet():
-        scv.tl.velocity_graph(adata, n_jobs=1, show_progress_bar=False)
+    cosines = cosines_with_ways(_nearest(adata), partial(_gene_blocks, adata), device=device)
+    if not cosines.nnz:
+        msg = "No cell's velocity points anywhere: it is 0, or the same, in all genes, or missing. Train for more epochs, or choose another run."
+        raise InputError(msg)
+    adata.uns[keys.VELOCITY_GRAPH], adata.uns[keys.VELOCITY_GRAPH_NEG] = (
+        cosines.maximum(0),
+        cosines.minimum(0),
+    )
+    adata.obs[keys.SELF_TRANSITION] = self_transitions(adata.uns[keys.VELOCITY_GRAPH])
+    adata.uns[keys.VELOCITY_PARAMS] = {
+        "mode": "deepvelo", "perc": [5, 95], "mode_neighbors": "distances", "n_recurse_neighbors": 2,
+    }  # fmt: skip
 
 
-def velocity_embedding(adata: AnnData, *, basis: str) -> np.ndarray:
-    """Arrows on an embedding from the velocity graph, by scVelo; also set as ``obsm["velocity_<basis>"]``.
+def self_transitions(graph: sp.csr_matrix) -> np.ndarray:
+    """How far each cell's largest cosine lies below the 98th percentile of all cells', ``(n_cells,)``, 0 to 1.
 
-    Returns
-    -------
-    Shape ``(n_cells, 2)``. Their length says how well a cell's neighbours agree with its velocity, not how fast
-    the cell changes.
+    Parameters
+    ----------
+    graph
+        The positive cosines, ``(n_cells, n_cells)``.
     """
-    import scvelo as scv
-
-    with quiet():
-        scv.tl.velocity_embedding(adata, basis=basis.removeprefix("X_"))
-    return np.asarray(adata.obsm[keys.velocity_embedding(basis)])
+    confidence = graph.max(axis=1).toarray().ravel()
+    return np.clip(np.percentile(confidence, 98) - confidence, 0, 1)
 
 
 def both_signs(adata: AnnData) -> sp.csr_matrix:
@@ -64,3 +102,35 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         scv.settings.verbosity = verbosity
+
+
+def _nearest(adata: AnnData) -> sp.csr_matrix:
+    """Every cell itself and its nearest, as many for each as the poorest has: boolean ``(n_cells, n_cells)``."""
+    from scvelo.tools.utils import get_indices
+
+    distances = sp.csr_matrix(adata.obsp[keys.DISTANCES])
+    alone = int((np.asarray((distances > 0).sum(axis=1)) == 0).sum())
+    if alone:
+        msg = f"The velocity graph needs a neighbour of every cell, and {alone} of {adata.n_obs} cells have none. Compute the neighbours anew."
+        raise InputError(msg)
+    nearest = get_indices(distances)[0]
+    n_cells, n_nearest = nearest.shape
+    starts = np.arange(0, nearest.size + 1, n_nearest)
+    edges = sp.csr_matrix(
+        (np.ones(nearest.size, dtype=bool), nearest.ravel(), starts), shape=(n_cells, n_cells)
+    )
+    return sp.csr_matrix(edges + sp.eye(n_cells, dtype=bool, format="csr"))
+
+
+def _gene_blocks(adata: AnnData) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Moments and velocities, ``(n_cells, n_genes_in_block)``, of the velocity genes that have one in every cell."""
+    moments, velocity = adata.layers[keys.MS], adata.layers[keys.VELOCITY]
+    chosen = np.ones(adata.n_vars, dtype=bool)
+    if keys.VELOCITY_GENES in adata.var:
+        chosen = adata.var[keys.VELOCITY_GENES].to_numpy(dtype=bool)
+    for start in range(0, adata.n_vars, _GENES_AT_ONCE):
+        genes = slice(start, start + _GENES_AT_ONCE)
+        v = np.asarray(velocity[:, genes])
+        used = chosen[genes] & ~np.isnan(v.sum(axis=0))
+        if used.any():
+            yield np.asarray(moments[:, genes])[:, used], v[:, used]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
+import zarr
 from scipy import sparse
+from zarr.storage import LocalStore
 
-from deepvelo import config, keys, tl, workflow
+from deepvelo import config, keys, layers, tl, workflow
 from deepvelo.compare import GRANULE_EDGES
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.io.read import read
+from deepvelo.io.runs import RunStore
 from deepvelo.result import step_in_words
 
+WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
 SHORT = config.replace(config.Settings(), {"training": {"n_epochs": 30, "device": "cpu"}})
 
 
@@ -263,3 +269,42 @@ def test_a_graph_that_scvelo_cannot_make_is_a_sentence(monkeypatch):
         InputError, match=r"stochastic mode failed at the velocity graph \(ValueError: corrupted"
     ):
         workflow.run(simulated_cells(), stochastic)
+
+
+@pytest.mark.slow
+def test_a_run_on_disk_is_stored_as_one_in_memory(tmp_path):
+    store = RunStore(tmp_path)
+    in_memory = workflow.run(simulated_cells(), SHORT, cluster_key="clusters")
+    with store.scratch() as scratch:
+        on_disk = workflow.run(simulated_cells(), SHORT, cluster_key="clusters", scratch=scratch)
+        assert all(isinstance(on_disk.adata.layers[key], zarr.Array) for key in WRITTEN)
+        runs = [
+            store.open(store.save(result, data_name="cells", data_hash="0" * 32)).to_adata()
+            for result in (in_memory, on_disk)
+        ]
+    assert len(list(store.folder.iterdir())) == 2
+    for key in WRITTEN:
+        np.testing.assert_allclose(runs[1].layers[key], runs[0].layers[key], atol=1e-5)
+    for key in (keys.CONFIDENCE, keys.CONSISTENCY, keys.CONSISTENCY_CELLTYPE, keys.LATENT_TIME):
+        np.testing.assert_allclose(runs[1].obs[key], runs[0].obs[key], atol=1e-4)
+    np.testing.assert_allclose(
+        np.abs(runs[1].obsm[keys.X_RATES_PCA]), np.abs(runs[0].obsm[keys.X_RATES_PCA]), atol=1e-2
+    )
+
+
+def test_a_disk_that_fills_up_while_layers_are_written_leaves_no_half_run(tmp_path, monkeypatch):
+    store, written = RunStore(tmp_path), []
+    write = LocalStore.set
+
+    async def full_after_twenty(self, key, *args):
+        if len(written) == 20:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(key)
+        await write(self, key, *args)
+
+    monkeypatch.setattr(LocalStore, "set", full_after_twenty)
+    monkeypatch.setattr(layers, "CHUNK_BYTES", 150 * 4 * 10)
+    with pytest.raises(InputError, match=r"disk of the run store .* is full"), store.scratch() as scratch:
+        workflow.run(simulated_cells(), SHORT, cluster_key="clusters", scratch=scratch)
+    assert any(key.endswith("0.0") for key in written), "some layers had begun"
+    assert list(store.folder.iterdir()) == []

@@ -121,12 +121,21 @@ def send(app: AppTest, widget: Any, value: dict) -> AppTest:
     return app
 
 
-def draw(app: AppTest, cells: list[int], *, tool: str | None = "lasso") -> AppTest:
+def draw(app: AppTest, cells: list[int]) -> AppTest:
+    """Lasso each of these cells alone; of those inside, Plotly reports the first, as if only that one were drawn."""
+    points = cached.open_run(app.kwargs["run_ids"][0]).obsm[keys.X_UMAP]
+    corners = 1e-4 * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    lassos = [dict(zip("xy", (points[cell] + corners).T.tolist(), strict=True)) for cell in cells]
+    return send(app, app.get("plotly_chart")[0], {**_picked(cells[:1]), "lasso": lassos})
+
+
+def click(app: AppTest, cell: int) -> AppTest:
+    return send(app, app.get("plotly_chart")[0], _picked([cell]))
+
+
+def _picked(cells: list[int]) -> dict[str, list]:
     points = [{"curve_number": 0, "point_index": 0, "customdata": int(cell)} for cell in cells]
-    drawn = {"points": points, "point_indices": [0] * len(cells), "box": [], "lasso": []}
-    if tool is not None:
-        drawn[tool] = [{"x": [0, 1], "y": [0, 1]}]
-    return send(app, app.get("plotly_chart")[0], drawn)
+    return {"points": points, "point_indices": [0] * len(cells), "box": [], "lasso": []}
 
 
 def selected(figure: dict) -> list[int]:
@@ -184,9 +193,18 @@ def test_a_lasso_is_the_region_and_outlives_another_colour(methods, opened):
     assert "All cells: mean agreement" in words(app)
 
 
+def test_a_lasso_takes_cells_that_are_not_drawn(methods, opened, monkeypatch):
+    monkeypatch.setattr(cached, "drawn_cells", lambda run_id: np.arange(0, N_CELLS, 4))
+    cells = np.flatnonzero(groups(methods[0]) == OTHERWISE)[:8].tolist()
+    app = draw(opened(methods), cells)
+    assert "8 cells (OPC 8)" in words(app)
+    assert "10 of 40 cells drawn" in words(app)
+    assert selected(figures(app)[0]) == [cell for cell in cells if cell % 4 == 0]
+
+
 def test_a_click_takes_the_whole_group_and_so_does_the_box(methods, opened):
     members = np.flatnonzero(groups(methods[0]) == OTHERWISE).tolist()
-    app = draw(opened(methods), members[:1], tool=None)
+    app = click(opened(methods), members[0])
     assert selected(figures(app)[0]) == members
     region = next(box for box in app.selectbox if box.label == "Region")
     assert region.value == OTHERWISE

@@ -10,12 +10,14 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import anndata
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import zarr
 from scipy import sparse
 
 from deepvelo import config, layers
@@ -147,6 +149,31 @@ def test_whole_object_comes_back_as_it_was(store: RunStore, result: Result) -> N
     assert (adata.uns["velocity_graph"] != result.adata.uns["velocity_graph"]).nnz == 0
     assert list(adata.uns["clusters_colors"]) == list(COLORS.values())
     assert set(adata.uns) == set(result.adata.uns)
+
+
+def test_a_part_has_the_named_layers_and_all_that_is_small(store: RunStore, result: Result) -> None:
+    run = store.open(save(store, result))
+    part, whole = run.part(["velocity", "not there"]), run.to_adata()
+    assert list(part.layers) == ["velocity"]
+    assert part.X is None
+    np.testing.assert_array_equal(part.layers["velocity"], whole.layers["velocity"])
+    for group in ("obs", "var", "obsm", "obsp", "uns"):
+        assert set(getattr(part, group)) == set(getattr(whole, group))
+
+
+def test_on_disk_dense_layers_are_left_there_and_sparse_ones_read(store: RunStore, result: Result) -> None:
+    part = store.open(save(store, result)).part(["velocity", "spliced"], on_disk=True)
+    assert isinstance(part.layers["velocity"], zarr.Array)
+    np.testing.assert_array_equal(part.layers["velocity"][:, 1:3], result.adata.layers["velocity"][:, 1:3])
+    assert part.layers["spliced"].format == "csr"
+
+
+def test_what_is_asked_of_an_embedding_does_not_read_it(store: RunStore, result: Result) -> None:
+    run = store.open(save(store, result))
+    assert "X_umap" in run.obsm
+    assert "X_none" not in run.obsm
+    assert run.n_dimensions("X_umap") == result.adata.obsm["X_umap"].shape[1]
+    assert not run.obsm._read
 
 
 def test_saving_leaves_the_callers_object_alone(store: RunStore, result: Result) -> None:
@@ -350,6 +377,95 @@ def test_store_below_a_file_is_one_sentence(tmp_path: Path, result: Result) -> N
     assert store.list() == []
     with pytest.raises(InputError, match=r"cannot be written to .*Not a directory.*--runs"):
         save(store, result)
+
+
+def streamed(result: Result, folder: Path) -> Result:
+    """The result with its velocities on disk, as a fit leaves them that was given a folder."""
+    velocity = result.adata.layers["velocity"]
+    adata = result.adata.copy()
+    adata.layers["velocity"] = layers.new_layer(velocity.shape, path=folder / "velocity")
+    for genes in layers.gene_blocks(adata.layers["velocity"]):
+        adata.layers["velocity"][:, genes] = velocity[:, genes]
+    return dataclasses.replace(result, adata=adata)
+
+
+def test_layers_on_disk_are_saved_as_those_in_memory_without_being_read(
+    store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layers, "CHUNK_BYTES", N_CELLS * 4 * 5)
+    from_memory = store.folder / save(store, result) / "result.zarr" / "layers" / "velocity"
+    with store.scratch() as folder:
+        on_disk = streamed(result, folder)
+        read = zarr.Array.__getitem__
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                zarr.Array,
+                "__getitem__",
+                lambda array, at: pytest.fail("read") if array.name == "/" else read(array, at),
+            )
+            run_id = save(store, on_disk)
+    assert not folder.exists()
+    linked = store.folder / run_id / "result.zarr" / "layers" / "velocity"
+    assert {path.name for path in linked.iterdir()} == {path.name for path in from_memory.iterdir()}
+    for adata in (store.open(run_id).to_adata(), anndata.read_zarr(linked.parent.parent)):
+        np.testing.assert_array_equal(adata.layers["velocity"], result.adata.layers["velocity"])
+    assert sorted(path.name for path in store.folder.iterdir()) == sorted([run_id, from_memory.parts[-4]])
+
+
+def test_a_file_system_without_links_gets_copies(
+    store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def refused(source: str, target: str, **options: Any) -> None:
+        if str(folder) in str(source):  # Zarr makes links of its own
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+        link(source, target, **options)
+
+    monkeypatch.setattr(os, "link", refused)
+    with store.scratch() as folder:
+        run_id = save(store, streamed(result, folder))
+    saved = store.open(run_id).to_adata()
+    np.testing.assert_array_equal(saved.layers["velocity"], result.adata.layers["velocity"])
+
+
+def test_layers_in_other_chunks_are_laid_out_anew(store: RunStore, result: Result, tmp_path: Path) -> None:
+    values = result.adata.layers["velocity"]
+    by_cell = zarr.create_array(str(tmp_path / "by_cell"), data=values, chunks=(7, N_GENES))
+    result.adata.layers["velocity"] = by_cell
+    run = store.open(save(store, result))
+    np.testing.assert_array_equal(run.gene("velocity", "Gene7"), values[:, 7])
+    stored = zarr.open_array(run.folder / "result.zarr" / "layers" / "velocity", mode="r")
+    assert stored.chunks == (N_CELLS, N_GENES)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "sentence"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), InputError, r"is full.*Free some space"),
+        (InputError("Too few cells."), InputError, r"^Too few cells\.$"),
+        (ConnectionError("gone"), ConnectionError, "gone"),
+        (KeyboardInterrupt(), KeyboardInterrupt, ""),
+    ],
+)
+def test_a_run_that_fails_leaves_no_scratch(
+    store: RunStore, error: BaseException, raised: type[BaseException], sentence: str
+) -> None:
+    with pytest.raises(raised, match=sentence), store.scratch() as folder:  # noqa: PT012
+        layers.new_layer((3, 2), path=folder / "velocity")[:, :] = 1
+        raise error
+    assert store.list() == []
+    assert list(store.folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_scratch_that_may_not_be_written_is_one_sentence(store: RunStore) -> None:
+    with (  # noqa: PT012
+        pytest.raises(InputError, match=r"cannot be written to \(Permission denied\)"),
+        store.scratch() as folder,
+    ):
+        folder.chmod(0o500)
+        layers.new_layer((3, 2), path=folder / "velocity")
 
 
 def test_leftovers_are_never_listed_and_swept_after_a_day(store: RunStore, result: Result) -> None:

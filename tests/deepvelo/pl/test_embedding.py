@@ -120,3 +120,23 @@ def test_no_lines_draw_nothing(points):
     before = len(fig.data)
     add_stream(fig, [], arrow_xy=np.empty((0, 2)), arrow_direction=np.empty((0, 2)))
     assert len(fig.data) == before
+
+
+def test_of_many_cells_only_the_chosen_are_drawn_and_names_and_scales_stay():
+    rng = np.random.default_rng(0)
+    points, values = rng.normal(size=(200, 2)), rng.normal(size=200)
+    groups = np.where(points[:, 0] > 0, "right", "left")
+    some = np.arange(0, 200, 7)
+    for options in ({}, {"values": values}):
+        full, thinned = scatter(points, groups, **options), scatter(points, groups, drawn=some, **options)
+        rows = np.concatenate([trace.customdata for trace in thinned.data])
+        assert sorted(rows) == some.tolist()
+        for trace in thinned.data:
+            np.testing.assert_array_equal(trace.x, points[trace.customdata, 0].astype(np.float32))
+        assert [(a.text, a.x, a.y) for a in thinned.layout.annotations] == [
+            (a.text, a.x, a.y) for a in full.layout.annotations
+        ]
+        if options:
+            assert (thinned.data[0].marker.cmin, thinned.data[0].marker.cmax) == (
+                full.data[0].marker.cmin, full.data[0].marker.cmax,
+            )  # fmt: skip

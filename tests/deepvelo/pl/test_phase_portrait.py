@@ -129,3 +129,23 @@ def test_grid_with_chosen_types(phase):
     grey, chosen = cells(fig)
     assert (len(grey.x), len(chosen.x)) == (40, 20)
     assert [trace.name for trace in fig.data if trace.type == "scatter"] == ["a"]
+
+
+def test_of_many_cells_only_the_chosen_are_drawn_and_window_and_arrows_stay():
+    rng = np.random.default_rng(0)
+    spliced, unspliced, velocity, velocity_u = rng.random((4, 300)).astype(np.float32)
+    phase = Phase(gene="g", spliced=spliced, unspliced=unspliced, velocity=velocity, velocity_u=velocity_u)
+    groups, some = np.resize(["a", "b", "c"], 300), np.arange(0, 300, 7)
+    colors = {"a": "#111111", "b": "#222222", "c": "#333333"}
+    for draw in (phase_portrait, lambda phase, *args, **options: phase_grid([phase], *args, **options)):
+        full = draw(phase, groups, colors=colors, shown=["a", "b"])
+        thinned = draw(phase, groups, colors=colors, shown=["a", "b"], drawn=some)
+        cells = [trace for trace in thinned.data if trace.customdata is not None]
+        assert sorted(np.concatenate([trace.customdata for trace in cells])) == some.tolist()
+        assert thinned.layout.xaxis.range == full.layout.xaxis.range
+        for a, b in zip(
+            [t for t in full.data if t.mode == "lines"],
+            [t for t in thinned.data if t.mode == "lines"],
+            strict=True,
+        ):
+            np.testing.assert_array_equal(a.x, b.x)

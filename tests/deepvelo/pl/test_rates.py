@@ -33,3 +33,12 @@ def test_nan_cells_are_left_out(rates):
     rates["beta"][:] = np.nan
     fig = rate_violins(rates, GROUPS, colors=COLORS)
     assert [len(trace.y) for trace in fig.data] == [20, 5, 0, 0, 20, 5]
+
+
+def test_a_large_group_is_drawn_from_quantiles_with_the_same_box():
+    values = np.random.default_rng(0).gamma(2.0, size=30_000).astype(np.float32)
+    (violin,) = rate_violins({"beta": values}, ["a"] * len(values), colors={"a": "#111111"}).data
+    assert len(violin.y) < len(values) / 10
+    assert (violin.y.min(), violin.y.max()) == (values.min(), values.max())
+    for share in (0.25, 0.5, 0.75):
+        assert np.quantile(violin.y, share) == pytest.approx(np.quantile(values, share), rel=2e-3)

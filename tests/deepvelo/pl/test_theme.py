@@ -84,3 +84,14 @@ def test_pictures_can_be_saved_and_nothing_is_sent_out(picture_format, scale):
     assert config["showSendToCloud"] is False
     assert config["plotlyServerURL"] == ""
     assert config["toImageButtonOptions"] == {"format": picture_format, "filename": "Cpe", "scale": scale}
+
+
+def test_codes_are_places_among_the_sorted_names():
+    codes, names = theme.group_codes(["10", "2", "b", "2"])
+    assert names == ["2", "10", "b"]
+    assert codes.tolist() == [1, 0, 2, 0]
+
+
+def test_codes_of_groups_that_are_no_text():
+    codes, names = theme.group_codes(np.array([3, 1, 3]))
+    assert (codes.tolist(), names) == ([1, 0, 1], ["1", "3"])

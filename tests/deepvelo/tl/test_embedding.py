@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from deepvelo.tl import embedding
 from deepvelo.tl.embedding import grid_arrows, stream_lines
 
 
@@ -119,6 +120,36 @@ def test_grid_arrows_lie_within_the_cells_and_point_with_the_flow(square):
         arrows / np.linalg.norm(arrows, axis=1, keepdims=True), np.tile([0.6, 0.8], (len(at), 1)), atol=1e-6
     )
     assert len(grid_arrows(square, flow, density=0.5)[0]) < len(at)
+
+
+def test_many_cells_are_drawn_as_all_of_them_would_be(monkeypatch):
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(25_000, 2)) * [3, 2]
+    flow = np.stack([-points[:, 1], points[:, 0]], axis=1) + rng.normal(0, 0.5, points.shape)
+    merged, arrows = grid_arrows(points, flow)
+    monkeypatch.setattr(embedding, "_MOST_POINTS", len(points))
+    whole, expected = grid_arrows(points, flow)
+    common = {tuple(at): arrow for at, arrow in zip(whole.round(6), expected, strict=True)}
+    pairs = [
+        (arrow, common[tuple(at)])
+        for at, arrow in zip(merged.round(6), arrows, strict=True)
+        if tuple(at) in common
+    ]
+    assert len(pairs) > 0.9 * len(whole)
+    one, other = np.array(pairs).transpose(1, 0, 2)
+    cosines = (one * other).sum(axis=1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    assert np.median(cosines) > 0.999
+    assert np.quantile(cosines, 0.05) > 0.95
+
+
+def test_a_hundred_thousand_cells_are_quick():
+    points = np.random.default_rng(0).normal(size=(100_000, 2)) * 5
+    flow = np.stack([-points[:, 1], points[:, 0]], axis=1)
+    stream_lines(points[:100], flow[:100])  # imports scvelo
+    start = time.process_time()
+    stream = stream_lines(points, flow)
+    assert time.process_time() - start < 3
+    assert len(stream.lines) > 10
 
 
 @pytest.mark.slow

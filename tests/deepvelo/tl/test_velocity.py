@@ -1,0 +1,168 @@
+"""Rates and velocities block by block are those of all genes at once, in memory or on disk."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+import torch
+import zarr
+from anndata import AnnData
+
+from deepvelo import config, keys, layers, tl
+from deepvelo.errors import InputError
+from deepvelo.model import training
+from deepvelo.model.gcn import RateNetwork
+
+WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
+FEW = {
+    "graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 3},
+    "training": {"n_epochs": 5, "device": "cpu"},
+}
+SETTINGS = config.replace(config.Settings(), FEW)
+
+
+def cells(n_cells: int = 60, n_genes: int = 30) -> AnnData:
+    """Moments of cells on a ring of neighbours; two genes have no spliced and one no unspliced counts."""
+    rng = np.random.default_rng(0)
+    time = np.linspace(0, 3, n_cells)[:, None]
+    adata = AnnData(np.zeros((n_cells, n_genes), dtype=np.float32))
+    adata.layers[keys.MU] = (rng.uniform(0.5, 2, n_genes) * (1 - np.exp(-time))).astype(np.float32)
+    adata.layers[keys.MS] = (adata.layers[keys.MU] * (1 - np.exp(-0.5 * time))).astype(np.float32)
+    for key in (keys.MU, keys.MS):
+        adata.layers[key] += rng.uniform(0, 0.05, adata.shape).astype(np.float32)
+    adata.layers[keys.MS][:, [4, 5]] = 0
+    adata.layers[keys.MU][:, 20] = 0
+    ring = sp.diags([0.5, 0.5, 1.0], [1, -1, n_cells - 1], shape=(n_cells, n_cells), dtype=np.float32)
+    adata.obsp[keys.CONNECTIVITIES] = sp.csr_matrix(ring + ring.T)
+    return adata
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Blocks of 7 genes, chunks of 3."""
+    monkeypatch.setattr(layers, "MOST_GENES", 7)
+    monkeypatch.setattr(layers, "CHUNK_BYTES", 60 * 4 * 3)
+
+
+def written_out(adata: AnnData, settings: config.Settings) -> dict[str, np.ndarray]:
+    """The layers by the plain formulas, of all genes at once."""
+    s, u = tl.smooth_moments(adata, settings)
+    used = (s > 0).any(axis=0) & (u > 0).any(axis=0)
+    s_used, u_used = torch.from_numpy(s[:, used].copy()), torch.from_numpy(u[:, used].copy())
+    alpha, beta, gamma = (rate.numpy() for rate in training.train(s_used, u_used, settings=settings).rates())
+    v, v_u = beta * u[:, used] - gamma * s[:, used], alpha - beta * u[:, used]
+    found = dict(zip(WRITTEN, (v, v_u, alpha, beta, gamma), strict=True))
+    whole = {key: np.full(adata.shape, np.nan, dtype=np.float32) for key in WRITTEN}
+    for key, values in found.items():
+        whole[key][:, used] = values
+    for key, moments in ((keys.VELOCITY, s), (keys.VELOCITY_U, u)):
+        whole[key] = tl.smooth_velocity(adata, whole[key], moments=moments, settings=settings)
+    return whole
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        SETTINGS,
+        config.replace(SETTINGS, {"graph": {"denoise_velocity": False, "smooth_velocity": 1}}),
+        config.replace(config.PUBLISHED, FEW),
+    ],
+    ids=["default", "not denoised", "published"],
+)
+@pytest.mark.usefixtures("narrow")
+def test_blocks_give_what_the_formulas_give_for_all_genes(tmp_path, settings, on_disk):
+    adata = cells()
+    expected = written_out(adata, settings)
+    tl.velocity(adata, settings=settings, scratch=tmp_path if on_disk else None)
+    for key in WRITTEN:
+        assert isinstance(adata.layers[key], zarr.Array if on_disk else np.ndarray)
+        np.testing.assert_allclose(adata.layers[key][:, :], expected[key], atol=1e-5)
+    assert np.flatnonzero(~adata.var[keys.VELOCITY_GENES]).tolist() == [4, 5, 20]
+
+
+@pytest.mark.usefixtures("narrow")
+def test_moments_on_disk_give_the_same(tmp_path):
+    expected, adata = cells(), cells()
+    for key in (keys.MS, keys.MU):
+        layer = layers.new_layer(adata.shape, path=tmp_path / key)
+        layer[:, :] = adata.layers[key]
+        adata.layers[key] = layer
+    for each in (expected, adata):
+        tl.velocity(each, settings=SETTINGS)
+    for key in WRITTEN:
+        np.testing.assert_allclose(adata.layers[key], expected.layers[key], atol=1e-6)
+
+
+def test_scores_are_the_same_in_memory_and_on_disk(tmp_path, narrow):
+    adata, settings = cells(), SETTINGS
+    tl.velocity(adata, settings=settings)
+    on_disk = AnnData(obs=adata.obs, var=adata.var, obsp=dict(adata.obsp), layers=dict(adata.layers))
+    for key in list(on_disk.layers):
+        on_disk.layers[key] = layers.new_layer(adata.shape, path=tmp_path / key)
+        on_disk.layers[key][:, :] = adata.layers[key]
+    graph, groups = adata.obsp[keys.CONNECTIVITIES], adata.obs_names.to_series().str[-1]
+    for of in (
+        lambda x: tl.consistency(x.layers[keys.VELOCITY], graph),
+        lambda x: tl.consistency_celltype(x.layers[keys.VELOCITY], groups),
+        lambda x: np.concatenate(tl.direction_confidence(x, settings=settings)),
+        lambda x: tl.multikinetic_score(
+            *(x.layers[key] for key in (keys.MU, keys.MS, keys.VELOCITY)), groups=groups
+        ),
+    ):
+        assert np.isfinite(of(adata)).any()
+        np.testing.assert_allclose(of(on_disk), of(adata), atol=1e-6)
+
+
+def test_one_gene_with_both_counts_is_refused():
+    adata = cells()
+    adata.layers[keys.MU][:, 1:] = 0
+    with pytest.raises(InputError, match=r"at least 2 genes.*Found 1 of 30"):
+        tl.velocity(adata, settings=SETTINGS)
+
+
+def traced_peak(work) -> int:
+    """Bytes of numpy arrays that were there at once while ``work`` ran."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_scores_of_layers_on_disk_take_a_few_blocks_of_memory(tmp_path):
+    n_cells, n_genes = 1500, 4000
+    whole, block = 4 * n_cells * n_genes, 4 * n_cells * layers.MOST_GENES
+    rng = np.random.default_rng(0)
+    ring = sp.diags([1.0, 1.0], [1, -1], shape=(n_cells, n_cells), format="csr", dtype=np.float32)
+    layer = layers.new_layer((n_cells, n_genes), path=tmp_path / "layer")
+    for genes in layers.gene_blocks(layer):
+        layer[:, genes] = rng.normal(size=(n_cells, genes.stop - genes.start))
+    groups = pd.Series(rng.choice(list("abc"), n_cells))
+    for score in (
+        lambda: tl.consistency(layer, ring),
+        lambda: tl.consistency_celltype(layer, groups),
+        lambda: tl.multikinetic_score(layer, layer, layer, groups=groups),
+    ):
+        assert traced_peak(score) < 14 * block < whole / 2
+
+
+def test_on_disk_only_the_inputs_of_the_training_are_held_whole(tmp_path, monkeypatch):
+    settings = config.replace(SETTINGS, {"graph": {"denoise_velocity": False}})
+    adata = cells(1000, 4000)
+    whole, block = adata.layers[keys.MS].nbytes, 4 * adata.n_obs * layers.MOST_GENES
+
+    def untrained(spliced, unspliced, **_):
+        network = RateNetwork(spliced.shape[1], settings.network).eval()
+        hidden = torch.rand(len(spliced), settings.network.hidden_sizes[-1])
+        return training.Fit(network=network, hidden=hidden, history=[], weights={})
+
+    monkeypatch.setattr(training, "train", untrained)
+    peak = traced_peak(lambda: tl.velocity(adata, settings=settings, scratch=tmp_path))
+    # Both moments, and one of them once more where a gene is left out.
+    assert peak < 3 * whole + 14 * block < 5 * whole
