@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 import torch
-from scipy.spatial import KDTree
+from scipy.spatial import cKDTree
 from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
@@ -77,11 +77,8 @@ class Batches:
         self, positions: Tensor, graph: sp.csr_matrix, *, batch_cells: int, n_averagings: int, seed: int
     ) -> None:
         self._graph, self._n_averagings = graph, n_averagings
-        n_groups = max(1, len(positions) // CELLS_TOGETHER)
-        # The tree halves the cells again and again, so its order keeps near cells together.
-        near = KDTree(positions.numpy(), leafsize=CELLS_TOGETHER).indices
-        self._groups = np.array_split(near, n_groups)
-        self._n_batches = min(n_groups, -(-len(positions) // batch_cells))
+        self._groups = _together(positions.numpy())
+        self._n_batches = min(len(self._groups), -(-len(positions) // batch_cells))
         self._random = np.random.default_rng(seed)
 
     def __len__(self) -> int:
@@ -103,6 +100,19 @@ class Batches:
             part = sp.csr_matrix((rows.data, columns, rows.indptr), shape=(len(rows.indptr) - 1, len(needed)))
             graphs.insert(0, as_tensor(part))
         return Batch(torch.from_numpy(cells), torch.from_numpy(needed).long(), tuple(graphs))
+
+
+def _together(positions: np.ndarray) -> list[np.ndarray]:
+    """Indices of cells that lie together: the leaves of a tree that halves the cells again and again."""
+    groups = []
+    nodes = [cKDTree(positions, leafsize=CELLS_TOGETHER).tree]
+    while nodes:
+        node = nodes.pop()
+        if node.lesser is None:
+            groups.append(node.indices)
+        else:
+            nodes += [node.lesser, node.greater]
+    return groups
 
 
 def as_tensor(matrix: sp.csr_matrix) -> Tensor:

@@ -70,7 +70,9 @@ def test_a_duplicate_is_on_neither_side():
     assert not sides.past[7, 2]
 
 
-def test_surroundings_are_the_mean_over_candidates_and_the_cell_itself():
-    mean = average(Candidates(NEIGHBORS).surrounding(), SPLICED.double())
-    expected = torch.stack([SPLICED[[cell, *NEIGHBORS[cell].tolist()]].double().mean(0) for cell in range(9)])
-    assert torch.allclose(mean, expected, atol=1e-6)
+def test_rows_of_a_matrix_are_those_of_the_whole():
+    candidates, sides = sides_of(SPLICED, VELOCITY, NEIGHBORS)
+    averaging, chosen = candidates.averaging(sides.future), torch.tensor([7, 0, 3])
+    assert torch.allclose(
+        average(candidates.rows(averaging, chosen), SPLICED), average(averaging, SPLICED)[chosen], atol=1e-6
+    )

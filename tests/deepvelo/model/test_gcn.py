@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from deepvelo.config import NetworkConfig
+from deepvelo.model.batches import as_tensor, averaging_graph
 from deepvelo.model.gcn import RateNetwork
 
 # Four cells in a row: 0 - 1 - 2 - 3.
 PATH = torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]])
+GRAPH = as_tensor(averaging_graph(PATH, n_cells=4))
 ADJACENCY = torch.tensor([[0.0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0]])
 
 
@@ -27,7 +29,7 @@ def test_hidden_layers_are_eq_2_on_four_cells():
     expected = features
     for convolution in net.convolutions:
         expected = torch.relu(normalised @ expected @ convolution.lin.weight.T + convolution.bias)
-    assert torch.allclose(net.hidden(features, PATH), expected, atol=1e-6)
+    assert torch.allclose(net.hidden(normalised @ features, [GRAPH]), expected, atol=1e-6)
 
 
 def test_rate_layer_is_one_fully_connected_layer():
@@ -62,9 +64,8 @@ def test_start_gives_every_cell_the_wanted_rates(nonnegative):
 
 def test_permuting_the_cells_permutes_the_rates():
     net = network()
-    features, order = torch.rand(4, 6), torch.tensor([2, 0, 3, 1])
-    position = order.argsort()
-    expected = [rate[order] for rate in net(features, PATH)]
-    again = network()  # the layers remember the first graph they saw
-    for rate, wanted in zip(again(features[order], position[PATH]), expected, strict=True):
+    inputs, order = torch.rand(4, 6), torch.tensor([2, 0, 3, 1])
+    expected = [rate[order] for rate in net(inputs, [GRAPH])]
+    permuted = as_tensor(averaging_graph(order.argsort()[PATH], n_cells=4))
+    for rate, wanted in zip(net(inputs[order], [permuted]), expected, strict=True):
         assert torch.allclose(rate, wanted, atol=1e-6)

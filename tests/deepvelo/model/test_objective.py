@@ -7,19 +7,17 @@ import pytest
 import torch
 
 from deepvelo.config import ObjectiveConfig
-from deepvelo.model.objective import Correlation, direction_loss, direction_weight, squared_misses
+from deepvelo.model.objective import Correlation, direction_gradient, direction_loss, direction_weight
 
 
-def test_misses_vanish_where_the_velocity_meets_both_neighbours():
-    step = torch.rand(5, 3)
-    assert torch.equal(squared_misses(step, step, -step), torch.zeros(2))
-    assert torch.allclose(squared_misses(step, 0 * step, -step), torch.tensor([step.square().sum(), 0.0]))
+def correlation(velocity, abundance):
+    return Correlation(velocity, abundance, mean=abundance.mean(0))
 
 
 def test_correlation_equals_numpys_where_all_are_present():
     rng = np.random.default_rng(0)
     abundance, velocity = rng.random((30, 2)), rng.normal(size=(30, 2))
-    ours = Correlation(torch.from_numpy(abundance))(torch.from_numpy(velocity))
+    ours = correlation(torch.from_numpy(velocity), torch.from_numpy(abundance)).value
     expected = [np.corrcoef(abundance[:, g], velocity[:, g])[0, 1] for g in range(2)]
     assert ours.tolist() == pytest.approx(expected, rel=1e-6)
 
@@ -27,13 +25,35 @@ def test_correlation_equals_numpys_where_all_are_present():
 def test_correlation_leaves_out_cells_without_the_transcript():
     abundance = torch.tensor([[0.0], [1.0], [2.0], [3.0]], dtype=torch.float64)
     velocity = torch.tensor([[99.0], [1.0], [2.0], [3.0]], dtype=torch.float64)
-    assert Correlation(abundance)(velocity).item() == pytest.approx(1, abs=1e-6)
+    assert correlation(velocity, abundance).value.item() == pytest.approx(1, abs=1e-6)
 
 
 def test_correlation_of_a_constant_or_silent_gene_is_zero():
     velocity = torch.rand(6, 2)
     constant = torch.stack([torch.full((6,), 2.0), torch.zeros(6)], dim=1)
-    assert torch.allclose(Correlation(constant)(velocity), torch.zeros(2), atol=1e-3)
+    assert torch.allclose(correlation(velocity, constant).value, torch.zeros(2), atol=1e-3)
+
+
+def test_what_is_taken_off_the_abundance_first_changes_nothing():
+    generator = torch.Generator().manual_seed(0)
+    abundance, velocity = torch.rand(2, 30, 4, generator=generator, dtype=torch.float64)
+    abundance[abundance < 0.3] = 0
+    found = [
+        Correlation(velocity, abundance, mean=mean).value for mean in (abundance.mean(0), torch.zeros(4))
+    ]
+    assert torch.allclose(*found)
+
+
+def test_gradients_are_those_found_automatically():
+    generator = torch.Generator().manual_seed(0)
+    u, s, velocity = torch.rand(3, 20, 3, generator=generator, dtype=torch.float64)
+    u[u < 0.2] = 0
+    velocity.requires_grad_()
+    config = ObjectiveConfig(lambda_u=0.7, lambda_s=1.3)
+    with_u, with_s = correlation(velocity, u), correlation(velocity, s)
+    loss = direction_loss(torch.stack([with_u.value.mean(), -with_s.value.mean()]), config)
+    (expected,) = torch.autograd.grad(loss, velocity)
+    assert torch.allclose(direction_gradient(with_u, with_s, config) / 3, expected, atol=1e-8)
 
 
 @pytest.mark.parametrize(("r_u", "r_s", "loss"), [(1.0, 1.0, 0.0), (-1.0, -1.0, 2.0), (1.0, -1.0, 0.5)])

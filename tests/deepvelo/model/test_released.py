@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from deepvelo.config import NetworkConfig
+from deepvelo.model.batches import as_tensor, averaging_graph
 from deepvelo.model.released import ReleasedNetwork
 
-PATH = torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]])
+GRAPH = as_tensor(averaging_graph(torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]]), n_cells=4))
+GRAPHS = [GRAPH, GRAPH]
 CONFIG = NetworkConfig(
     hidden_sizes=(5, 4), dropout=0.5, nonnegative_rates=False, start="random", rate_layer="graph"
 )
@@ -29,23 +31,23 @@ def test_last_layer_is_a_graph_convolution():
     for convolution in net.convolutions:
         hidden = torch.relu(normalised @ hidden @ convolution.lin.weight.T + convolution.bias)
     out = normalised @ hidden @ net.rate_layer.weight.T + net.rate_layer.bias
-    alpha, beta, gamma = net(features, PATH)
+    alpha, beta, gamma = net(normalised @ features, GRAPHS)
     assert torch.allclose(torch.cat([beta, gamma, alpha], dim=1), out, atol=1e-6)
 
 
 def test_a_share_of_the_rates_is_dropped_in_training_and_stays_dropped_in_every_block():
     net = network().train()
     torch.nn.init.ones_(net.rate_layer.bias)
-    hidden = net.hidden(torch.rand(4, 6), PATH)
+    hidden = net.hidden(torch.rand(4, 6), GRAPHS)
     whole = net.rates(hidden)
     assert 0 < (torch.cat(list(whole)) == 0).float().mean() < 1
     for part, all_genes in zip(net.rates(hidden, slice(1, 3)), whole, strict=True):
         assert torch.equal(part, all_genes[:, 1:3])
-    assert (torch.cat(list(net.eval()(torch.rand(4, 6), PATH))) != 0).all()
+    assert (torch.cat(list(net.eval()(torch.rand(4, 6), GRAPHS))) != 0).all()
 
 
 def test_without_unspliced_velocity_alpha_is_not_a_number():
-    alpha, beta, gamma = network(with_alpha=False).eval()(torch.rand(4, 6), PATH)
+    alpha, beta, gamma = network(with_alpha=False).eval()(torch.rand(4, 6), GRAPHS)
     assert torch.isnan(alpha).all()
     assert torch.isfinite(beta).all()
     assert torch.isfinite(gamma).all()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -16,14 +14,13 @@ PLACE = torch.arange(5.0)
 DIRECTION = torch.tensor([0.6, 0.8])
 SPLICED = PLACE[:, None] * DIRECTION
 NEIGHBORS = torch.tensor([[other for other in range(5) if other != cell] for cell in range(5)])
-BLOCK = SimpleNamespace(genes=slice(None), spliced=SPLICED, state=torch.cat([SPLICED, 2 * SPLICED], dim=1))
 
 
 def settled(targets, velocity):
     targets.clear()
-    targets.add(velocity, BLOCK)
+    targets.add(velocity, slice(None))
     targets.settle()
-    return targets.of(BLOCK)
+    return targets.of(slice(None))
 
 
 def in_components():
@@ -31,39 +28,73 @@ def in_components():
     return ComponentTargets(Candidates(NEIGHBORS), *found)
 
 
+def in_genes():
+    return GeneTargets(Candidates(NEIGHBORS), SPLICED, 2 * SPLICED)
+
+
 def test_in_components_far_candidates_weigh_more():
-    ahead, behind = settled(in_components(), DIRECTION.expand(5, 2))
+    found = settled(in_components(), DIRECTION.expand(5, 2))
     # Cell 1 has one candidate 1 behind, and others 1, 2, 3 ahead: of a weight of 7, 6 lie ahead.
-    assert torch.allclose(ahead[1, :2], (1 + 4 + 9) / (7 / 2) * DIRECTION, atol=1e-5)
-    assert torch.allclose(behind[1, :2], -1 / (7 / 2) * DIRECTION, atol=1e-5)
-    assert torch.allclose(ahead[:, 2:], 2 * ahead[:, :2], atol=1e-5), "unspliced counts are twice as far"
+    assert torch.allclose(found.spliced.ahead[1], (1 + 4 + 9) / (7 / 2) * DIRECTION, atol=1e-5)
+    assert torch.allclose(found.spliced.behind[1], -1 / (7 / 2) * DIRECTION, atol=1e-5)
+    twice = 2 * found.spliced.ahead
+    assert torch.allclose(found.unspliced.ahead, twice, atol=1e-5), "unspliced counts are twice as far"
 
 
 def test_in_components_the_end_of_a_line_is_not_held_back():
-    ahead, behind = settled(in_components(), DIRECTION.expand(5, 2))
-    assert torch.allclose(behind[0], torch.zeros(4), atol=1e-5)
+    ahead, behind = settled(in_components(), DIRECTION.expand(5, 2)).spliced
+    assert torch.allclose(behind[0], torch.zeros(2), atol=1e-5)
     # what the velocity is drawn to, (ahead - behind) / 2, is the mean displacement ahead itself
-    assert torch.allclose((ahead - behind)[0, :2] / 2, (1 + 4 + 9 + 16) / 10 * DIRECTION, atol=1e-5)
+    assert torch.allclose((ahead - behind)[0] / 2, (1 + 4 + 9 + 16) / 10 * DIRECTION, atol=1e-5)
 
 
 def test_the_other_direction_swaps_the_sides():
     targets = in_components()
-    ahead, behind = settled(targets, DIRECTION.expand(5, 2))
-    turned = settled(targets, -DIRECTION.expand(5, 2))
+    ahead, behind = settled(targets, DIRECTION.expand(5, 2)).spliced
+    turned = settled(targets, -DIRECTION.expand(5, 2)).spliced
     assert torch.allclose(torch.stack(turned), torch.stack([behind, ahead]), atol=1e-5)
 
 
 def test_in_genes_all_candidates_of_a_side_weigh_the_same():
-    targets = GeneTargets(Candidates(NEIGHBORS), dtype=torch.float32)
-    ahead, behind = settled(targets, DIRECTION.expand(5, 2))
-    assert torch.allclose(ahead[1, :2], 2 * DIRECTION, atol=1e-5)
-    assert torch.allclose(behind[1, :2], -DIRECTION, atol=1e-5)
+    found = settled(in_genes(), DIRECTION.expand(5, 2)).spliced
+    assert torch.allclose(found.ahead[1], 2 * DIRECTION, atol=1e-5)
+    assert torch.allclose(found.behind[1], -DIRECTION, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["components", "genes"])
-def test_a_cell_at_rest_has_no_sides(kind):
-    targets = (
-        in_components() if kind == "components" else GeneTargets(Candidates(NEIGHBORS), dtype=torch.float32)
+@pytest.mark.parametrize("make", [in_components, in_genes])
+def test_a_cell_at_rest_has_no_sides(make):
+    for sides in settled(make(), torch.zeros(5, 2)):
+        for side in sides:
+            assert torch.equal(side, torch.zeros(5, 2))
+
+
+@pytest.mark.parametrize("make", [in_components, in_genes])
+def test_some_cells_have_the_targets_they_have_among_all(make):
+    targets, chosen = make(), torch.tensor([3, 0])
+    everywhere = settled(targets, DIRECTION.expand(5, 2))
+    for sides, of_all in zip(targets.of(slice(None), chosen), everywhere, strict=True):
+        for side, all_cells in zip(sides, of_all, strict=True):
+            assert torch.allclose(side, all_cells[chosen], atol=1e-6)
+
+
+@pytest.mark.parametrize("unspliced", [False, True])
+@pytest.mark.parametrize("make", [in_components, in_genes])
+@pytest.mark.parametrize("cells", [None, torch.tensor([4, 1, 2])])
+def test_misses_are_the_squares_as_written(make, unspliced, cells):
+    targets = make()
+    ahead, behind = settled(targets, DIRECTION.expand(5, 2))[unspliced]
+    if cells is not None:
+        ahead, behind = ahead[cells], behind[cells]
+    velocity = torch.rand(len(ahead), 2, generator=torch.Generator().manual_seed(0))
+    # gene by gene, as blocks are: the squares add up
+    found = [
+        targets.misses(velocity[:, g : g + 1], slice(g, g + 1), cells, unspliced=unspliced) for g in (0, 1)
+    ]
+    assert sum(f.ahead for f in found).item() == pytest.approx(
+        (velocity - ahead).square().sum().item(), rel=1e-5
     )
-    for side in settled(targets, torch.zeros(5, 2)):
-        assert torch.equal(side, torch.zeros(5, 4))
+    assert sum(f.behind for f in found).item() == pytest.approx(
+        (velocity + behind).square().sum().item(), rel=1e-5
+    )
+    residual = torch.cat([f.residual for f in found], dim=1)
+    assert torch.allclose(residual, velocity - (ahead - behind) / 2, atol=1e-5)

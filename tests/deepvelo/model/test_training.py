@@ -151,3 +151,45 @@ def test_rates_of_some_genes_are_those_of_all(preset):
 def test_a_gpu_that_is_not_there_is_said_so():
     with pytest.raises(InputError, match="no CUDA GPU was found"):
         choose_device("cuda")
+
+
+def test_batches_lead_where_all_cells_at_once_do():
+    spliced, unspliced = moving_cells(400)
+    changes = {"graph": {"n_candidates": 20, "n_neighbors": 8}, "training": {"n_epochs": 100}}
+    settings = config.replace(SETTINGS, changes)
+    found = []
+    for batch_cells in (0, 100):
+        fit = train(
+            spliced, unspliced, settings=config.replace(settings, {"training": {"batch_cells": batch_cells}})
+        )
+        rates = fit.rates()
+        found.append(rates.beta * unspliced - rates.gamma * spliced)
+    cosine = torch.nn.functional.cosine_similarity(*found)
+    assert cosine.mean() > 0.98
+
+
+def test_in_batches_fewer_passes_take_as_many_steps():
+    settings = config.replace(SETTINGS, {"training": {"n_epochs": 20, "batch_cells": 32}})
+    fit = train(*moving_cells(120), settings=settings)
+    assert [terms.epoch for terms in fit.history] == list(range(1, 9))  # of 4 steps each: 8 is the least
+    assert all(math.isfinite(value) for terms in fit.history for value in terms)
+
+
+def test_the_order_of_the_cells_changes_nothing_in_batches():
+    generator = torch.Generator().manual_seed(0)
+    spliced, unspliced = (
+        values + 0.1 * torch.rand(120, 8, generator=generator) for values in moving_cells(120)
+    )
+    order = torch.randperm(120, generator=generator)
+    settings = config.replace(SETTINGS, {"training": {"batch_cells": 40}})
+    in_order = train(spliced, unspliced, settings=settings).rates()
+    shuffled = train(spliced[order], unspliced[order], settings=settings).rates()
+    for one, other in zip(in_order, shuffled, strict=True):
+        assert torch.allclose(one[order], other, atol=1e-3)
+
+
+@pytest.mark.parametrize("objective", [{"settle_every": 4}, {"continuity": "genes", "settle_every": 1}])
+def test_batches_go_with_every_way_to_settle(objective):
+    settings = config.replace(SETTINGS, {"training": {"batch_cells": 40}, "objective": objective})
+    history = train(*moving_cells(120), settings=settings).history
+    assert history[-1].continuity_future < history[0].continuity_future

@@ -1,0 +1,73 @@
+"""Batches: every cell once a pass, and hidden layers as in the whole graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from deepvelo.config import NetworkConfig
+from deepvelo.model import batches
+from deepvelo.model.batches import Batches, averaging_graph, whole
+from deepvelo.model.gcn import RateNetwork
+from deepvelo.model.graph import message_edges, nearest_neighbors
+
+POSITIONS = torch.randn(203, 3, generator=torch.Generator().manual_seed(0))
+GRAPH = averaging_graph(message_edges(nearest_neighbors(POSITIONS, n_neighbors=5)), n_cells=203)
+
+
+def made(*, batch_cells=50, n_averagings=1, seed=0):
+    return Batches(POSITIONS, GRAPH, batch_cells=batch_cells, n_averagings=n_averagings, seed=seed)
+
+
+@pytest.mark.parametrize("batch_cells", [16, 50, 202])
+def test_every_cell_is_in_one_batch_of_a_pass(batch_cells):
+    of_a_pass = list(made(batch_cells=batch_cells).shuffled())
+    assert sorted(torch.cat([batch.cells for batch in of_a_pass]).tolist()) == list(range(203))
+    sizes = [len(batch.cells) for batch in of_a_pass]
+    assert len(sizes) == len(made(batch_cells=batch_cells))
+    assert max(sizes) <= batch_cells + 2 * batches.CELLS_TOGETHER
+
+
+def test_passes_differ_and_a_seed_repeats_them():
+    first, again, other = made(), made(), made(seed=1)
+    passes = [
+        [batch.cells.tolist() for batch in source.shuffled()] for source in (first, again, other, first)
+    ]
+    assert passes[0] == passes[1]
+    assert passes[0] != passes[2]
+    assert passes[0] != passes[3]
+
+
+@pytest.mark.parametrize("n_layers", [1, 2, 3])
+def test_hidden_layers_of_a_batch_are_those_of_the_whole_graph(n_layers):
+    torch.manual_seed(0)
+    network = RateNetwork(2, NetworkConfig(hidden_sizes=(6,) * n_layers))
+    inputs = torch.rand(203, 4)
+    n_averagings = network.n_averagings
+    assert n_averagings == n_layers - 1
+    expected = network.hidden(inputs, whole(GRAPH, n_averagings=n_averagings).graphs)
+    for batch in made(n_averagings=n_averagings).shuffled():
+        found = network.hidden(inputs[batch.inputs], batch.graphs)
+        assert torch.allclose(found, expected[batch.cells], atol=1e-6)
+
+
+def test_cells_that_go_together_lie_together(monkeypatch):
+    monkeypatch.setattr(batches, "CELLS_TOGETHER", 10)
+    spread = [POSITIONS[group].std(0).mean().item() for group in made()._groups]
+    assert np.mean(spread) < 0.6 * POSITIONS.std(0).mean().item()
+
+
+def test_another_order_of_the_cells_makes_the_same_groups():
+    order = torch.randperm(203, generator=torch.Generator().manual_seed(1))
+    reordered = Batches(
+        POSITIONS[order], GRAPH[order.numpy()][:, order.numpy()], batch_cells=50, n_averagings=1, seed=0
+    )
+    of_both = [
+        [sorted(cells.tolist()) for cells in members]
+        for members in (
+            [batch.cells for batch in made().shuffled()],
+            [order[batch.cells] for batch in reordered.shuffled()],
+        )
+    ]
+    assert of_both[0] == of_both[1]
