@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 _CELLS_AT_ONCE = 1024
 # With more cells, an index is faster than comparing all with all; it is built of each cell's nearest few.
-_EXACT_UP_TO, _INDEXED = 120_000, 30
+EXACT_UP_TO, _INDEXED = 120_000, 30
 _LEAST_RECALL = 0.95
 # With as many features, sums of their products take 200 MB in double precision.
 _MOST_FEATURES = 5000
@@ -129,7 +129,7 @@ def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
         )
         raise InputError(msg)
     measured = np.ascontiguousarray(points.cpu().numpy())
-    if n_cells > _EXACT_UP_TO:
+    if n_cells > EXACT_UP_TO:
         found = _approximate_neighbors(measured, n_neighbors)
         recall = _recall(measured, found)
         logger.info("Of the nearest neighbours, %.1f%% were found.", 100 * recall)

@@ -231,12 +231,16 @@ def _principal_components(out: AnnData, logged: Any, settings: Settings) -> None
 def _neighbors(out: AnnData, settings: Settings) -> None:
     import scanpy as sc
 
+    from deepvelo.model.graph import EXACT_UP_TO
+
     n_components = min(settings.preparation.n_components, out.obsm[keys.X_PCA].shape[1])
     sc.pp.neighbors(
         out,
         n_neighbors=settings.preparation.n_neighbors,
         n_pcs=n_components,
         use_rep=keys.X_PCA,
+        # Left to itself, scanpy turns to an index at 8,192 cells, which takes half a minute to be compiled alone.
+        transformer="sklearn" if out.n_obs <= EXACT_UP_TO else "pynndescent",
         random_state=settings.seed,
     )
 

@@ -40,7 +40,7 @@ def clustered(n_cells: int) -> torch.Tensor:
 def test_neighbours_of_many_cells_are_found_by_an_index_and_the_same_every_time(monkeypatch, caplog):
     points = clustered(10_000)
     exact = nearest_neighbors(points, n_neighbors=100)
-    monkeypatch.setattr(graph, "_EXACT_UP_TO", 5000)
+    monkeypatch.setattr(graph, "EXACT_UP_TO", 5000)
     with caplog.at_level(logging.INFO):
         found, again = (nearest_neighbors(points, n_neighbors=100) for _ in range(2))
     assert torch.equal(found, again)
@@ -56,7 +56,7 @@ def test_neighbours_of_many_cells_are_found_by_an_index_and_the_same_every_time(
 def test_neighbours_that_an_index_misses_are_noticed_and_found_after_all(monkeypatch, caplog):
     points = clustered(200)
     exact = nearest_neighbors(points, n_neighbors=10)
-    monkeypatch.setattr(graph, "_EXACT_UP_TO", 100)
+    monkeypatch.setattr(graph, "EXACT_UP_TO", 100)
     # Nine of ten right: too few.
     missed = exact.numpy().copy()
     farthest = (points[:, None] - points).norm(dim=2).argmax(dim=1)
