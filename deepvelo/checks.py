@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from deepvelo import keys, matrices
 from deepvelo.contents import (
@@ -245,7 +244,7 @@ def _require_components(adata: AnnData, settings: Settings, *, n_genes: int, kee
 
 
 def _describe(layer: Any) -> str:
-    storage = "sparse" if sparse.issparse(layer) else "dense"
+    storage = "sparse" if matrices.is_sparse(layer) else "dense"
     if not matrices.is_numeric(layer):
         return f"{storage}, not numbers"
     return f"{storage} {'int counts' if matrices.is_whole(layer) else 'float'}"

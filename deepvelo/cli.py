@@ -101,7 +101,7 @@ def run(
         },
     )
     require_writable(output)  # before the fit, not after
-    adata = read(source)
+    adata = read(source, beyond_memory=True)
     if settings.method != "deepvelo":
         _say_ignored(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
     elif candidates is not None:
@@ -120,7 +120,7 @@ def check(
     from deepvelo import checks
     from deepvelo.io import read
 
-    adata = read(source)
+    adata = read(source, beyond_memory=True)
     summary = checks.summarize(adata)
     out = Console()
     facts = {

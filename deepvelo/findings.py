@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy import sparse
 
 from deepvelo import contents, keys, matrices
 from deepvelo.wording import listed, number
@@ -116,7 +115,7 @@ def find_oddities(adata: AnnData, *, counts: bool, fraction: float | None) -> It
             f"X looks log-transformed (largest {matrices.largest(adata.X):.3g}) while the layers are counts.",
             "Nothing needs to be done: the layers are used, not X.",
         )
-    if _same(spliced, unspliced):
+    if matrices.same(spliced, unspliced):
         yield Finding(
             "warning", "The spliced and unspliced layers are identical.", "Check how the file was made."
         )
@@ -165,9 +164,3 @@ def _looks_logged(matrix: Any) -> bool:
     if not matrices.is_numeric(matrix) or matrices.is_whole(matrix):
         return False
     return matrices.largest(matrix) < _LARGEST_LOGARITHM
-
-
-def _same(a: Any, b: Any) -> bool:
-    if sparse.issparse(a) and sparse.issparse(b):
-        return a.nnz == b.nnz and (a != b).nnz == 0
-    return not sparse.issparse(a) and not sparse.issparse(b) and np.array_equal(a, b)

@@ -1,4 +1,7 @@
-"""Questions to a cells x genes matrix, sparse or dense, answered without ever making it dense."""
+"""Questions to a cells x genes matrix, sparse or dense, answered without ever making it dense.
+
+The matrix may be a Dask array: then it lies in a file, and some of its cells are in memory at a time.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,52 @@ from scipy import sparse
 
 # Values looked at together: keeps the temporary arrays of a check at a few megabytes.
 _BLOCK = 1 << 20
+# Cells looked at together, and read together from a file: some ten megabytes of counts.
+CELLS_AT_ONCE = 2048
 
 
-def as_csr(matrix: Any) -> sparse.csr_matrix:
-    """The matrix as CSR of float32, shape unchanged; always a new matrix."""
-    return sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
+def is_lazy(matrix: Any) -> bool:
+    """Whether the values are still in a file, behind a Dask array."""
+    return hasattr(matrix, "dask")
+
+
+def is_sparse(matrix: Any) -> bool:
+    """Whether the zeros are left out, in memory or in the file."""
+    return sparse.issparse(matrix._meta if is_lazy(matrix) else matrix)
+
+
+def stored_by_cells(matrix: Any) -> Any:
+    """The matrix itself where some of its rows are quick to take; another sparse format as CSR."""
+    return matrix.tocsr() if sparse.issparse(matrix) else matrix
+
+
+def some_cells(matrix: Any, cells: slice) -> Any:
+    """Those rows of a matrix, CSR or dense, in memory."""
+    # In this thread: on a Dask worker the reading would otherwise become tasks that wait for this one.
+    return matrix[cells].compute(scheduler="synchronous") if is_lazy(matrix) else matrix[cells]
+
+
+def by_cells(*matrices: Any) -> Iterator[tuple[Any, ...]]:
+    """The same rows of matrices with equally many, CSR or dense, in memory."""
+    ready = [stored_by_cells(matrix) for matrix in matrices]
+    for start in range(0, ready[0].shape[0], CELLS_AT_ONCE):
+        yield tuple(some_cells(m, slice(start, start + CELLS_AT_ONCE)) for m in ready)
+
+
+def as_csr(matrix: Any, *, genes: np.ndarray | slice = slice(None)) -> sparse.csr_matrix:
+    """Those genes of the matrix, by default all, as CSR of float32; always a new matrix, in memory."""
+    if sparse.issparse(matrix):
+        return sparse.csr_matrix(stored_by_cells(matrix)[:, genes], dtype=np.float32, copy=True)
+    parts = [sparse.csr_matrix(cells[:, genes], dtype=np.float32) for (cells,) in by_cells(matrix)]
+    return sparse.vstack(parts, format="csr")
 
 
 def blocks(matrix: Any) -> Iterator[np.ndarray]:
     """The stored values of a matrix in flat pieces; the zeros a sparse matrix leaves out are not among them."""
-    if sparse.issparse(matrix):
+    if is_lazy(matrix):
+        for (cells,) in by_cells(matrix):
+            yield from blocks(cells)
+    elif sparse.issparse(matrix):
         values = matrix.data if hasattr(matrix, "data") else matrix.tocsr().data
         for start in range(0, values.size, _BLOCK):
             yield values[start : start + _BLOCK]
@@ -57,14 +96,23 @@ def largest(matrix: Any) -> float:
     return max((float(np.nanmax(block)) for block in blocks(matrix) if block.size), default=0.0)
 
 
+def same(a: Any, b: Any) -> bool:
+    """Whether two matrices hold the same values, stored alike."""
+    if is_sparse(a) != is_sparse(b) or a.shape != b.shape:
+        return False
+    if is_sparse(a):
+        return all((x != y).nnz == 0 for x, y in by_cells(a, b))
+    return all(np.array_equal(x, y) for x, y in by_cells(a, b))
+
+
 def cell_totals(matrix: Any) -> np.ndarray:
     """Sum over genes, shape ``(n_cells,)``, float64."""
-    return np.asarray(matrix.sum(axis=1, dtype=np.float64)).ravel()
+    return np.concatenate([_summed(cells, axis=1) for (cells,) in by_cells(matrix)])
 
 
 def gene_totals(matrix: Any) -> np.ndarray:
     """Sum over cells, shape ``(n_genes,)``, float64."""
-    return np.asarray(matrix.sum(axis=0, dtype=np.float64)).ravel()
+    return np.sum([_summed(cells, axis=0) for (cells,) in by_cells(matrix)], axis=0)
 
 
 def shared_counts(spliced: Any, unspliced: Any) -> np.ndarray:
@@ -76,5 +124,12 @@ def shared_counts(spliced: Any, unspliced: Any) -> np.ndarray:
     -------
     Shape ``(n_genes,)``, float64.
     """
-    s, u = sparse.csr_matrix(spliced), sparse.csr_matrix(unspliced)
-    return gene_totals(s.multiply(u > 0)) + gene_totals(u.multiply(s > 0))
+    shared = np.zeros(spliced.shape[1])
+    for cells in by_cells(spliced, unspliced):
+        s, u = (sparse.csr_matrix(x) for x in cells)
+        shared += _summed(s.multiply(u > 0), axis=0) + _summed(u.multiply(s > 0), axis=0)
+    return shared
+
+
+def _summed(matrix: Any, *, axis: int) -> np.ndarray:
+    return np.asarray(matrix.sum(axis=axis, dtype=np.float64)).ravel()

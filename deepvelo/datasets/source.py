@@ -99,7 +99,7 @@ class DataSource:
                 return ", ".join(words)
 
     def load(self) -> AnnData:
-        """Read the data, a new object each time.
+        """Read the data, a new object each time; counts of a file that would fill the memory stay in it.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class DataSource:
             case "file":
                 from deepvelo.io.read import read
 
-                return read(self.path)
+                return read(self.path, beyond_memory=True)
             case "join":
                 from deepvelo.io.join import join
                 from deepvelo.io.read import read

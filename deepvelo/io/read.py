@@ -1,4 +1,4 @@
-"""Read .h5ad, .loom and .zarr into memory; bad files end in one clear sentence."""
+"""Read .h5ad, .loom and .zarr, into memory or some cells at a time; bad files end in one clear sentence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scipy import sparse
 
 from deepvelo import keys
 from deepvelo.errors import InputError
-from deepvelo.matrices import is_numeric
+from deepvelo.matrices import CELLS_AT_ONCE, is_lazy, is_numeric
 from deepvelo.memory import available_memory
 
 if TYPE_CHECKING:
@@ -28,16 +28,23 @@ _LOOM_EMBEDDINGS = {
     "X_umap": (("UMAP1", "UMAP2"), ("UMAP_1", "UMAP_2"), ("_UMAP1", "_UMAP2")),
     "X_tsne": (("TSNE1", "TSNE2"), ("tSNE_1", "tSNE_2"), ("_tSNE1", "_tSNE2")),
 }
+# A file that takes more of the free memory than this leaves too little for what is made of it.
+_SHARE_IN_MEMORY = 0.5
+# Of a matrix stored by genes (CSC), or as anndata wrote it before 0.7, some cells cannot be read by themselves.
+_STORED_BY_CELLS = ("csr_matrix", "array")
 _ZARR_METADATA = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")
 
 
-def read(path: Path | str) -> AnnData:
-    """Read a data file into memory.
+def read(path: Path | str, *, beyond_memory: bool = False) -> AnnData:
+    """Read a data file.
 
     Parameters
     ----------
     path
         ``.h5ad``, ``.loom``, a ``.zarr`` folder, or a zipped one (``.zarr.zip``, ``.zip``).
+    beyond_memory
+        Leave ``X`` and layers in an h5ad file or Zarr folder that would take more than half of the free memory.
+        They are then Dask arrays, which `deepvelo.checks` and `deepvelo.pp.prepare` take and little else does.
 
     Returns
     -------
@@ -66,9 +73,9 @@ def read(path: Path | str) -> AnnData:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # duplicate names and old spellings: told in the notes
             if suffix in (".h5ad", ".loom") and not is_zarr:
-                adata = _read_hdf5(path, loom=suffix == ".loom")
+                adata = _read_hdf5(path, loom=suffix == ".loom", beyond_memory=beyond_memory)
             else:
-                adata = _read_zarr(path)
+                adata = _read_zarr(path, beyond_memory=beyond_memory)
             return _normalized(adata, path.name)
     except InputError:
         raise
@@ -82,7 +89,7 @@ def read(path: Path | str) -> AnnData:
         raise InputError(msg) from error
 
 
-def _read_hdf5(path: Path, *, loom: bool) -> AnnData:
+def _read_hdf5(path: Path, *, loom: bool, beyond_memory: bool) -> AnnData:
     import h5py
 
     kind = "a loom file" if loom else "an h5ad file"
@@ -102,7 +109,8 @@ def _read_hdf5(path: Path, *, loom: bool) -> AnnData:
         if "X" not in file and "layers" not in file and "obs" not in file:
             msg = f"{path.name} is not {kind}: it holds {sorted(file)}. Save the object with `write_h5ad`."
             raise InputError(msg)
-        _inspect(file, path.name)
+        if _inspect(file, path.name, beyond_memory=beyond_memory):
+            return _read_lazily(file)
     import anndata
 
     return anndata.read_h5ad(path)
@@ -136,14 +144,15 @@ def _read_loom(path: Path, file: Any) -> AnnData:
     return adata
 
 
-def _read_zarr(path: Path) -> AnnData:
+def _read_zarr(path: Path, *, beyond_memory: bool) -> AnnData:
     """Read a zarr folder or zip; numcodecs refuses arrays whose codec is pickle."""
     import anndata
     import zarr
 
     if path.is_dir():
         group = zarr.open_group(path, mode="r")
-        _inspect(group, path.name)
+        if _inspect(group, path.name, beyond_memory=beyond_memory):
+            return _read_lazily(group)
         return anndata.io.read_zarr(group)
     if not zipfile.is_zipfile(path):
         msg = f"{path.name} is not a zip file, or its end is missing. Zip the .zarr folder again."
@@ -156,24 +165,55 @@ def _read_zarr(path: Path) -> AnnData:
     top = min(metadata, key=lambda name: name.count("/")).rpartition("/")[0]
     with zarr.storage.ZipStore(path, mode="r") as store:
         group = zarr.open_group(store, mode="r", path=top)
-        _inspect(group, path.name)
+        _inspect(group, path.name, beyond_memory=False)  # the file is closed when this ends
         return anndata.io.read_zarr(group)
 
 
-def _inspect(group: Any, name: str) -> None:
-    """Compare the shapes and the size of X and of all layers before anything is loaded."""
+def _read_lazily(group: Any) -> AnnData:
+    """Everything but ``X``, layers and ``raw`` in memory; ``raw`` is left out."""
+    import anndata
+    from anndata.experimental import read_elem_lazy
+
+    in_memory = ("obs", "var", "obsm", "varm", "obsp", "uns")
+
+    def lazy(element: Any) -> Any:
+        return read_elem_lazy(element, chunks=(CELLS_AT_ONCE, -1))
+
+    return anndata.AnnData(
+        X=lazy(group["X"]) if "X" in group else None,
+        layers={name: lazy(group["layers"][name]) for name in group.get("layers", ())},
+        **{name: anndata.io.read_elem(group[name]) for name in in_memory if name in group},
+    )
+
+
+def _inspect(group: Any, name: str, *, beyond_memory: bool) -> bool:
+    """Compare the shapes and the size of X and of all layers before anything is loaded.
+
+    Returns
+    -------
+    Whether they should be left in the file: that is wanted, possible, and they would fill the memory.
+    """
     found = {"X": group["X"]} if "X" in group else {}
     if "layers" in group:
         found |= {layer: group["layers"][layer] for layer in group["layers"]}
     shapes = {layer: _shape(element) for layer, element in found.items()}
     _require_one_shape({layer: shape for layer, shape in shapes.items() if shape}, name)
     needed, available = sum(map(_n_bytes, found.values())), available_memory()
-    if needed > available:
+    leave = (
+        beyond_memory
+        and needed > _SHARE_IN_MEMORY * available
+        and all(element.attrs.get("encoding-type") in _STORED_BY_CELLS for element in found.values())
+    )
+    at_once = (
+        needed * min(1, CELLS_AT_ONCE / max(1, *(shape[0] for shape in shapes.values()))) if leave else needed
+    )
+    if at_once > available:
         msg = (
-            f"{name} needs {needed / 2**30:.1f} GB of memory. Found {available / 2**30:.1f} GB free. "
+            f"{name} needs {at_once / 2**30:.1f} GB of memory. Found {available / 2**30:.1f} GB free. "
             "Leave out layers or cells, or use a larger machine."
         )
         raise InputError(msg)
+    return leave
 
 
 def _n_bytes(element: Any) -> int:
@@ -235,6 +275,8 @@ def _float32(matrix: Any, what: str) -> Any:
         kind = getattr(matrix, "dtype", type(matrix).__name__)
         msg = f"{what} does not hold numbers: its type is {kind}. Save the counts as integers or floats."
         raise InputError(msg)
+    if is_lazy(matrix):
+        return matrix.astype(np.float32)
     if sparse.issparse(matrix):
         return sparse.csr_matrix(matrix, dtype=np.float32)
     return np.asarray(matrix, dtype=np.float32)

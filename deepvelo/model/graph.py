@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
+from scipy.linalg.blas import dsyrk
+from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from deepvelo.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+_CELLS_AT_ONCE = 1024
+# With more cells, an index is faster than comparing all with all; it is built of each cell's nearest few.
+EXACT_UP_TO, _INDEXED = 120_000, 30
+_LEAST_RECALL = 0.95
+# With as many features, sums of their products take 200 MB in double precision.
+_MOST_FEATURES = 5000
 
 
 class Components(NamedTuple):
@@ -29,24 +41,71 @@ class Components(NamedTuple):
 
 
 def principal_components(values: Tensor, *, n_components: int, seed: int) -> Components:
-    """The first principal components of ``values``, ``(n_cells, n_features)``; fewer when there are fewer dimensions."""
-    # In double precision the order of the cells is lost in the rounding of the result.
-    measured = values.cpu().double().numpy()
-    n_components = min(n_components, *measured.shape)
+    """The first principal components of ``values``, ``(n_cells, n_features)``; fewer when there are fewer dimensions.
+
+    Exact, and never with a double-precision copy of all cells. The largest loading of a component is positive.
+    """
+    measured = values.cpu().numpy()
+    n_cells, n_features = measured.shape
+    n_components = min(n_components, n_cells, n_features)
+    mean = measured.mean(axis=0, dtype=np.float64)
     # The iterative solver needs more dimensions than it finds, and cells that differ.
-    iterative = n_components < min(measured.shape) and np.ptp(measured, axis=0).any()
-    pca = PCA(n_components=n_components, svd_solver="arpack" if iterative else "full", random_state=seed)
-    scores = pca.fit_transform(measured)
-    # A copy: of one component the solver gives views with negative strides.
+    if n_components < min(n_cells, n_features) and np.ptp(measured, axis=0).any():
+        _, loadings = eigsh(
+            _scatter(measured, mean),
+            k=n_components,
+            v0=np.random.default_rng(seed).uniform(-1, 1, n_features),
+        )
+        # Squares lose half the digits; the solution in the subspace found, from the cells themselves, regains them.
+        scores = _project(measured, mean, loadings)
+        loadings = loadings @ np.linalg.svd(scores, full_matrices=False)[2].T
+    else:
+        loadings = np.linalg.svd(measured - mean, full_matrices=False)[2][:n_components].T
+    largest = loadings[np.abs(loadings).argmax(axis=0), np.arange(n_components)]
+    loadings = loadings * np.where(largest < 0, -1.0, 1.0)
+    scores = _project(measured, mean, loadings)
     return Components(
-        *(torch.from_numpy(np.array(x, dtype=np.float32, order="C")) for x in (scores, pca.components_.T))
+        *(torch.from_numpy(np.array(x, dtype=np.float32, order="C")) for x in (scores, loadings))
     )
+
+
+def _centered(measured: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
+    """The cells minus the mean, some at a time, in double precision: there their order is lost in the rounding."""
+    for start in range(0, len(measured), _CELLS_AT_ONCE):
+        yield measured[start : start + _CELLS_AT_ONCE] - mean
+
+
+def _project(measured: np.ndarray, mean: np.ndarray, loadings: np.ndarray) -> np.ndarray:
+    return np.concatenate([cells @ loadings for cells in _centered(measured, mean)])
+
+
+def _scatter(measured: np.ndarray, mean: np.ndarray) -> np.ndarray | LinearOperator:
+    """The sum over cells of (x - mean)(x - mean)^T, ``(n_features, n_features)``, whose eigenvectors are the loadings.
+
+    Summed up once where there are many more cells than features, as the solver would go through all cells some
+    seventy times. Otherwise, or where it would take much memory itself, its products are formed from the cells.
+    """
+    n_cells, n_features = measured.shape
+    if n_features > min(n_cells // 2, _MOST_FEATURES):
+
+        def product(vector: np.ndarray) -> np.ndarray:
+            vector = vector.ravel()
+            return sum(cells.T @ (cells @ vector) for cells in _centered(measured, mean))
+
+        return LinearOperator((n_features, n_features), matvec=product, dtype=np.float64)
+    scatter = np.zeros((n_features, n_features), order="F")
+    for cells in _centered(measured, mean):
+        scatter = dsyrk(1.0, cells.T, beta=1.0, c=scatter, overwrite_c=True, lower=True)
+    scatter += np.tril(scatter, -1).T  # one half was summed
+    return scatter
 
 
 def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
     """Indices of each cell's nearest other cells by Euclidean distance, nearest first.
 
-    A cell is never its own neighbour, also where another cell has exactly its coordinates.
+    A cell is never its own neighbour, also where another cell has exactly its coordinates. Exact up to 120,000 cells:
+    comparing all with all is then as fast as an index that finds as many. Beyond, a seeded search by `pynndescent`
+    whose recall is looked at: below 95% all are compared after all.
 
     Parameters
     ----------
@@ -69,9 +128,41 @@ def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
             "Lower graph neighbours and candidate neighbours."
         )
         raise InputError(msg)
+    measured = np.ascontiguousarray(points.cpu().numpy())
+    if n_cells > EXACT_UP_TO:
+        found = _approximate_neighbors(measured, n_neighbors)
+        recall = _recall(measured, found)
+        logger.info("Of the nearest neighbours, %.1f%% were found.", 100 * recall)
+        if recall >= _LEAST_RECALL:
+            return torch.from_numpy(found)
+        logger.warning("These are too few, so every cell is compared with every other, which takes longer.")
     # Asked without points of its own, scikit-learn leaves each cell out of its own neighbours.
-    search = NearestNeighbors(n_neighbors=n_neighbors).fit(points.cpu().numpy())
+    search = NearestNeighbors(n_neighbors=n_neighbors).fit(measured)
     return torch.from_numpy(search.kneighbors(return_distance=False)).long()
+
+
+def _approximate_neighbors(points: np.ndarray, n_neighbors: int) -> np.ndarray:
+    """Neighbours found by walking along a graph of each cell's nearest few, ``(n_cells, n_neighbors)``."""
+    from pynndescent import NNDescent
+
+    index = NNDescent(points, n_neighbors=min(n_neighbors, _INDEXED) + 1, random_state=0)
+    found, _ = index.query(points, k=n_neighbors + 1, epsilon=0.1)
+    others = found != np.arange(len(points))[:, None]
+    others[others.all(axis=1), -1] = False  # among many at its own place, a cell may not have found itself
+    return found[others].reshape(len(points), n_neighbors).astype(np.int64)
+
+
+def _recall(points: np.ndarray, found: np.ndarray) -> float:
+    """The share of the true neighbours among those found, of a thousand cells; 0 where a cell has too few."""
+    if (found < 0).any():
+        return 0.0
+    asked = np.random.default_rng(0).choice(len(points), size=min(1000, len(points)), replace=False)
+    n_neighbors = found.shape[1]
+    # By distance, as of neighbours equally far any will do.
+    search = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(points)
+    farthest = search.kneighbors(points[asked])[0][:, -1:]
+    distances = np.linalg.norm(points[asked][:, None] - points[found[asked]], axis=2)
+    return float(np.mean(distances <= farthest * (1 + 1e-6)))
 
 
 def message_edges(neighbors: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from scipy import sparse
 
 from deepvelo import checks, keys, matrices
 from deepvelo.io.read import make_names_unique
+from deepvelo.pp.counts import averaged, most_variable, normalized_counts
 from deepvelo.pp.groups import tidy_groups
 from deepvelo.wording import number
 
@@ -52,7 +53,8 @@ def prepare(adata: AnnData, settings: Settings, *, cluster_key: str | None = Non
     Parameters
     ----------
     adata
-        Cells x genes with layers ``spliced`` and ``unspliced``; not changed.
+        Cells x genes with layers ``spliced`` and ``unspliced``; not changed. Layers may be Dask arrays, as
+        `deepvelo.io.read` gives them ``beyond_memory``: of these the genes that are kept come into memory.
     settings
         ``settings.preparation`` and ``settings.seed`` decide the answer.
     cluster_key
@@ -76,9 +78,9 @@ def prepare(adata: AnnData, settings: Settings, *, cluster_key: str | None = Non
         out = _fresh_copy(adata, keep_x=keeps)
         notes = make_names_unique(out)
         if keeps:
-            out = _keep_moments(out, settings, notes)
+            out = _keep_moments(out, adata, settings, notes)
         else:
-            out = _compute_moments(out, settings, notes)
+            out = _compute_moments(out, adata, settings, notes)
         key = chosen_cluster_key(out, cluster_key)
         if key not in checks.groupings(out):
             _cluster(out, settings)
@@ -111,31 +113,28 @@ def chosen_basis(adata: AnnData, basis: str | None) -> str:
 
 
 def _fresh_copy(adata: AnnData, *, keep_x: bool) -> AnnData:
-    """A copy without the results of an earlier velocity fit, without ``raw`` and with only the layers in use."""
-    kept_layers = (keys.SPLICED, keys.UNSPLICED, keys.MS, keys.MU)
-    fresh = AnnData(
-        X=adata.X.copy() if keep_x and adata.X is not None else None,
+    """A copy without the results of an earlier velocity fit, without ``raw`` and without layers."""
+    return AnnData(
+        X=_in_memory(adata.X) if keep_x and adata.X is not None else None,
         obs=adata.obs[[c for c in adata.obs if not _is_old(c, _OLD_OBS)]].copy(),
         var=adata.var[[c for c in adata.var if not _is_old(c, _OLD_VAR)]].copy(),
-        layers={key: adata.layers[key] for key in kept_layers if key in adata.layers},
         obsm={key: value.copy() for key, value in adata.obsm.items() if not _is_old(key, _OLD_OBSM)},
         varm={key: value.copy() for key, value in adata.varm.items()},
         obsp={k: adata.obsp[k].copy() for k in (keys.CONNECTIVITIES, keys.DISTANCES) if k in adata.obsp},
         uns=copy.deepcopy({k: v for k, v in adata.uns.items() if not _is_old(k, _OLD_UNS)}),
     )
-    for key in (keys.SPLICED, keys.UNSPLICED):
-        fresh.layers[key] = matrices.as_csr(adata.layers[key])
-    return fresh
 
 
 def _is_old(name: str, exact: tuple[str, ...]) -> bool:
     return name in exact or str(name).startswith(("velocity_", "recover_dynamics"))
 
 
-def _keep_moments(out: AnnData, settings: Settings, notes: list[str]) -> AnnData:
+def _keep_moments(out: AnnData, adata: AnnData, settings: Settings, notes: list[str]) -> AnnData:
     """Keep ``Ms`` and ``Mu``; only genes that have no values at all are left out."""
+    for key in (keys.SPLICED, keys.UNSPLICED):
+        out.layers[key] = matrices.as_csr(adata.layers[key])
     for key in (keys.MS, keys.MU):
-        out.layers[key] = _dense(out.layers[key])
+        out.layers[key] = _dense(adata.layers[key])
     finite = np.isfinite(out.layers[keys.MS]).all(axis=0) & np.isfinite(out.layers[keys.MU]).all(axis=0)
     present = out.layers[keys.MS].any(axis=0) | out.layers[keys.MU].any(axis=0)
     if not finite.all():
@@ -155,49 +154,55 @@ def _keep_moments(out: AnnData, settings: Settings, notes: list[str]) -> AnnData
     return out
 
 
-def _compute_moments(out: AnnData, settings: Settings, notes: list[str]) -> AnnData:
+def _compute_moments(out: AnnData, adata: AnnData, settings: Settings, notes: list[str]) -> AnnData:
     """Choose genes, normalise, and average over the neighbours."""
-    import scanpy as sc
     from scvelo.preprocessing.neighbors import get_connectivities
 
     chosen = settings.preparation
     if chosen.recompute_moments:
         _forget_neighbors(out)
-    normalize = checks.has_counts(out)
+    normalize = checks.has_counts(adata)
     if not normalize:
         notes.append("The layers are not whole numbers and were not size-normalised again.")
-    sizes = {key: matrices.cell_totals(out.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED)}
+    counts = {key: matrices.stored_by_cells(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED)}
+    sizes = {key: matrices.cell_totals(layer) for key, layer in counts.items()}
     if chosen.size_factors == "cell":
         # Both layers were captured together; each by its own total would undo what their ratio tells.
         sizes = dict.fromkeys(sizes, sizes[keys.SPLICED] + sizes[keys.UNSPLICED])
+    scales = {
+        key: _scale(totals) if normalize else np.ones(out.n_obs, np.float32) for key, totals in sizes.items()
+    }
 
-    shared = matrices.shared_counts(out.layers[keys.SPLICED], out.layers[keys.UNSPLICED])
-    enough = shared >= max(chosen.min_shared_counts, _ANY)
-    logged = AnnData(
-        _normalized(out.layers[keys.SPLICED][:, enough], sizes[keys.SPLICED], normalize=normalize)
-    )
-    sc.pp.log1p(logged)
-    variable = np.ones(logged.n_vars, dtype=bool)
-    if chosen.n_top_genes < logged.n_vars:
-        sc.pp.highly_variable_genes(logged, flavor="seurat", n_top_genes=chosen.n_top_genes)
-        variable = logged.var["highly_variable"].to_numpy()
+    shared = matrices.shared_counts(counts[keys.SPLICED], counts[keys.UNSPLICED])
+    used = np.flatnonzero(shared >= max(chosen.min_shared_counts, _ANY))
+    n_enough = len(used)
+    if chosen.n_top_genes < n_enough:
+        used = used[
+            most_variable(
+                counts[keys.SPLICED], scales[keys.SPLICED], genes=used, n_top_genes=chosen.n_top_genes
+            )
+        ]
     notes.append(
-        f"{np.sum(enough):,} of {out.n_vars:,} genes have at least {chosen.min_shared_counts} shared counts; "
-        f"the {np.sum(variable):,} most variable of them were used and {out.n_vars - np.sum(variable):,} left out."
+        f"{n_enough:,} of {out.n_vars:,} genes have at least {chosen.min_shared_counts} shared counts; "
+        f"the {len(used):,} most variable of them were used and {out.n_vars - len(used):,} left out."
     )
 
-    out = out[:, np.flatnonzero(enough)[variable]].copy()
-    out.X = logged.X[:, variable]
+    out = out[:, used].copy()
+    normalized = {}
+    for key, layer in counts.items():
+        out.layers[key] = matrices.as_csr(layer, genes=used)
+        normalized[key] = normalized_counts(out.layers[key], scales[key])
+    out.X = normalized[keys.SPLICED].log1p()
     out.uns["log1p"] = {}
-    normalized = {key: _normalized(out.layers[key], sizes[key], normalize=normalize) for key in sizes}
     if keys.X_PCA not in out.obsm:
         compared = [layer.log1p() for layer in normalized.values()][: _n_compared(settings)]
         _principal_components(out, sparse.hstack(compared, format="csr"), settings)
+        del compared
     if not checks.has_neighbors(out):
         _neighbors(out, settings)
     mean = get_connectivities(out)  # rows sum to 1: a cell and its neighbours, equally weighted
-    for moments, counts in ((keys.MS, keys.SPLICED), (keys.MU, keys.UNSPLICED)):
-        out.layers[moments] = (mean @ normalized[counts]).toarray().astype(np.float32, copy=False)
+    for moments, key in ((keys.MS, keys.SPLICED), (keys.MU, keys.UNSPLICED)):
+        out.layers[moments] = averaged(mean, normalized.pop(key))
     return out
 
 
@@ -206,14 +211,12 @@ def _n_compared(settings: Settings) -> int:
     return 2 if settings.preparation.neighbors_from == "both" else 1
 
 
-def _normalized(counts: sparse.csr_matrix, sizes: np.ndarray, *, normalize: bool) -> sparse.csr_matrix:
-    """Counts of cells as deep as the median cell; ``sizes``, shape ``(n_cells,)``, are totals over all genes."""
-    if not normalize:
-        return counts.copy()
+def _scale(sizes: np.ndarray) -> np.ndarray:
+    """What makes every cell as deep as the median cell; ``sizes``, ``(n_cells,)``, are totals over all genes."""
     filled = sizes > 0
     scale = np.ones(len(sizes), dtype=np.float32)  # a cell without counts stays zero
     scale[filled] = np.median(sizes[filled]) / sizes[filled]
-    return sparse.csr_matrix(sparse.diags(scale, format="csr", dtype=np.float32) @ counts)
+    return scale
 
 
 def _principal_components(out: AnnData, logged: Any, settings: Settings) -> None:
@@ -228,12 +231,16 @@ def _principal_components(out: AnnData, logged: Any, settings: Settings) -> None
 def _neighbors(out: AnnData, settings: Settings) -> None:
     import scanpy as sc
 
+    from deepvelo.model.graph import EXACT_UP_TO
+
     n_components = min(settings.preparation.n_components, out.obsm[keys.X_PCA].shape[1])
     sc.pp.neighbors(
         out,
         n_neighbors=settings.preparation.n_neighbors,
         n_pcs=n_components,
         use_rep=keys.X_PCA,
+        # Left to itself, scanpy turns to an index at 8,192 cells, which takes half a minute to be compiled alone.
+        transformer="sklearn" if out.n_obs <= EXACT_UP_TO else "pynndescent",
         random_state=settings.seed,
     )
 
@@ -264,8 +271,13 @@ def _cluster(out: AnnData, settings: Settings) -> None:
     )
 
 
+def _in_memory(matrix: Any) -> Any:
+    return matrix.compute(scheduler="synchronous") if matrices.is_lazy(matrix) else matrix.copy()
+
+
 def _dense(matrix: Any) -> np.ndarray:
-    return np.array(matrix.toarray() if sparse.issparse(matrix) else matrix, dtype=np.float32)
+    found = _in_memory(matrix)
+    return np.asarray(found.toarray() if sparse.issparse(found) else found, dtype=np.float32)
 
 
 def _stored_notes(adata: AnnData) -> list[str]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import pytest
 from scipy import sparse
@@ -7,12 +8,24 @@ from scipy import sparse
 from deepvelo import matrices
 
 VALUES = np.array([[0.0, 2.0, 3.0], [4.0, 0.0, 0.0]], dtype="float32")
-STORAGES = [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.coo_matrix]
+
+
+def from_file(values: np.ndarray, *, storage=sparse.csr_matrix) -> da.Array:
+    """As anndata gives a matrix in a file: blocks of cells, sparse or not."""
+    return da.from_array(values, chunks=(1, -1)).map_blocks(storage)
+
+
+def dense_from_file(values: np.ndarray) -> da.Array:
+    return from_file(values, storage=np.asarray)
+
+
+STORAGES = [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.coo_matrix, from_file, dense_from_file]
 
 
 @pytest.mark.parametrize("storage", STORAGES)
 def test_every_storage_gives_the_same_answers(storage, monkeypatch):
     monkeypatch.setattr(matrices, "_BLOCK", 2)  # several blocks even here
+    monkeypatch.setattr(matrices, "CELLS_AT_ONCE", 1)
     matrix = storage(VALUES)
     assert matrices.is_whole(matrix)
     assert not matrices.is_whole(storage(VALUES / 4))
@@ -22,6 +35,16 @@ def test_every_storage_gives_the_same_answers(storage, monkeypatch):
     np.testing.assert_array_equal(matrices.cell_totals(matrix), [5, 4])
     np.testing.assert_array_equal(matrices.gene_totals(matrix), [4, 2, 3])
     np.testing.assert_array_equal(matrices.as_csr(matrix).toarray(), VALUES)
+    np.testing.assert_array_equal(
+        matrices.as_csr(matrix, genes=np.array([0, 2])).toarray(), VALUES[:, [0, 2]]
+    )
+    np.testing.assert_array_equal(matrices.shared_counts(matrix, storage(VALUES > 2)), [5, 0, 4])
+    assert matrices.same(matrix, storage(VALUES))
+    assert not matrices.same(matrix, storage(VALUES[::-1].copy()))
+    assert not matrices.same(matrix, storage(VALUES[:, :2]))
+    dense_ones = (np.asarray, dense_from_file)
+    assert matrices.is_sparse(matrix) == (storage not in dense_ones)
+    assert matrices.is_lazy(matrix) == (storage in (from_file, dense_from_file))
 
 
 def test_csr_is_a_new_matrix():

@@ -19,6 +19,7 @@ from scipy import sparse
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.io import read, write_h5ad
+from deepvelo.matrices import is_lazy
 
 SPLICED = np.array([[3, 0, 1], [0, 2, 5], [1, 1, 0], [7, 0, 2]])
 UNSPLICED = np.array([[1, 0, 0], [0, 1, 1], [2, 0, 0], [0, 3, 1]])
@@ -262,6 +263,48 @@ def test_file_larger_than_memory_is_refused_before_loading(tmp_path, monkeypatch
             read(tmp_path / name)
         monkeypatch.setattr(sys.modules["deepvelo.io.read"], "available_memory", lambda: 1000)
         read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["cells.h5ad", "cells.zarr"])
+@pytest.mark.parametrize("as_sparse", [True, False], ids=["sparse", "dense"])
+def test_file_that_fills_the_memory_is_read_some_cells_at_a_time(tmp_path, monkeypatch, name, as_sparse):
+    reading = sys.modules["deepvelo.io.read"]
+    monkeypatch.setattr(reading, "CELLS_AT_ONCE", 3)
+    adata = small("float64", as_sparse=as_sparse)
+    adata.layers["Unspliced"] = adata.layers.pop("unspliced")
+    adata.var_names = ["Cpe", "Cpe", "Sox2"]
+    adata.raw = adata.copy()
+    adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
+    whole = read(tmp_path / name, beyond_memory=True)
+    assert not any(is_lazy(layer) for layer in whole.layers.values())
+
+    monkeypatch.setattr(reading, "available_memory", lambda: 400)
+    lazy = read(tmp_path / name, beyond_memory=True)
+    assert set(lazy.layers) == {"spliced", "unspliced"}
+    for key in ("spliced", "unspliced"):
+        assert is_lazy(lazy.layers[key])
+        assert lazy.layers[key].dtype == np.float32
+        assert lazy.layers[key].chunks[0] == (3, 1)
+        np.testing.assert_array_equal(dense(lazy.layers[key].compute()), dense(whole.layers[key]))
+    assert lazy.obs.equals(whole.obs)
+    assert list(lazy.var_names) == list(whole.var_names) == ["Cpe", "Cpe-1", "Sox2"]
+    np.testing.assert_array_equal(lazy.obsm["X_umap"], whole.obsm["X_umap"])
+    assert list(lazy.uns[keys.NOTES]) == list(whole.uns[keys.NOTES])
+    assert lazy.raw is None
+
+    monkeypatch.setattr(reading, "available_memory", lambda: 20)
+    with pytest.raises(InputError, match=rf"{name} needs 0\.0 GB of memory"):
+        read(tmp_path / name, beyond_memory=True)
+
+
+def test_file_stored_by_genes_is_not_read_some_cells_at_a_time(tmp_path, monkeypatch):
+    adata = small()
+    adata.layers["spliced"] = sparse.csc_matrix(SPLICED)
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    monkeypatch.setattr(sys.modules["deepvelo.io.read"], "available_memory", lambda: 400)
+    layer = read(tmp_path / "cells.h5ad", beyond_memory=True).layers["spliced"]
+    assert not is_lazy(layer)
+    np.testing.assert_array_equal(layer.toarray(), SPLICED)
 
 
 def test_folder_without_zarr_is_refused(tmp_path):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
+import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 from deepvelo.errors import InputError
+from deepvelo.model import graph
 from deepvelo.model.graph import averaging_matrix, message_edges, nearest_neighbors, principal_components
 
 FOUR = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
@@ -20,6 +25,47 @@ def test_a_duplicate_cell_is_a_neighbour_and_no_cell_its_own():
     neighbors = nearest_neighbors(points, n_neighbors=2)
     assert all(cell not in row for cell, row in enumerate(neighbors.tolist()))
     assert sorted(neighbors[1].tolist()) == [0, 2]
+
+
+def clustered(n_cells: int) -> torch.Tensor:
+    """Cells on a curved sheet in 20 dimensions, with noise in all of them; the first three are at one place."""
+    rng = np.random.default_rng(0)
+    points = np.tanh(rng.normal(size=(n_cells, 4)) @ rng.normal(size=(4, 20))) * np.geomspace(10, 1, 20)
+    points += 0.7 * rng.normal(size=points.shape)
+    points[:3] = points[0]
+    return torch.from_numpy(points.astype(np.float32))
+
+
+@pytest.mark.slow
+def test_neighbours_of_many_cells_are_found_by_an_index_and_the_same_every_time(monkeypatch, caplog):
+    points = clustered(10_000)
+    exact = nearest_neighbors(points, n_neighbors=100)
+    monkeypatch.setattr(graph, "EXACT_UP_TO", 5000)
+    with caplog.at_level(logging.INFO):
+        found, again = (nearest_neighbors(points, n_neighbors=100) for _ in range(2))
+    assert torch.equal(found, again)
+    shared = [len(set(a) & set(b)) for a, b in zip(found.tolist(), exact.tolist(), strict=True)]
+    assert np.mean(shared) / 100 > 0.99
+    assert "Of the nearest neighbours, 9" in caplog.text or "100.0% were found" in caplog.text
+    assert (found != torch.arange(10_000)[:, None]).all(), "no cell is its own neighbour"
+    assert {1, 2} <= set(found[0].tolist()), "cells at its own place are its neighbours"
+    distances = (points[:, None] - points[found]).norm(dim=2)
+    assert (distances.diff(dim=1) >= -1e-4).all(), "nearest first"
+
+
+def test_neighbours_that_an_index_misses_are_noticed_and_found_after_all(monkeypatch, caplog):
+    points = clustered(200)
+    exact = nearest_neighbors(points, n_neighbors=10)
+    monkeypatch.setattr(graph, "EXACT_UP_TO", 100)
+    # Nine of ten right: too few.
+    missed = exact.numpy().copy()
+    farthest = (points[:, None] - points).norm(dim=2).argmax(dim=1)
+    missed[:, -1] = farthest.numpy()
+    monkeypatch.setattr(graph, "_approximate_neighbors", lambda *_: missed)
+    with caplog.at_level(logging.INFO):
+        assert torch.equal(nearest_neighbors(points, n_neighbors=10), exact)
+    assert "90.0% were found" in caplog.text
+    assert "too few" in caplog.text
 
 
 def test_too_many_neighbours_name_the_remedy():
@@ -55,3 +101,27 @@ def test_components_keep_what_lies_in_them_and_nothing_else():
     components = principal_components(values, n_components=1, seed=0)
     kept = components.keep(torch.tensor([[6.0, 8.0, 1.0], [-4.0, 3.0, 0.0]]))
     assert torch.allclose(kept, torch.tensor([[6.0, 8.0, 0.0], [0.0, 0.0, 0.0]]), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(700, 50), (60, 50), (50, 60), (30, 200)], ids=str)
+def test_principal_components_are_those_of_a_full_decomposition(shape, monkeypatch):
+    monkeypatch.setattr(graph, "_CELLS_AT_ONCE", 64)
+    rng = np.random.default_rng(0)
+    kinds = rng.normal(size=(shape[0], 6)) * [9, 7, 5, 4, 3, 2]
+    values = (kinds @ rng.normal(size=(6, shape[1])) + rng.normal(size=shape) + 40).astype(np.float32)
+    full = PCA(n_components=6, svd_solver="full").fit(values.astype(np.float64))
+    found = principal_components(torch.from_numpy(values), n_components=6, seed=0)
+    expected = full.transform(values.astype(np.float64))
+    np.testing.assert_allclose(found.scores, expected, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(found.loadings, full.components_.T, atol=1e-5)
+
+    cells, genes = rng.permutation(shape[0]), rng.permutation(shape[1])
+    other = principal_components(torch.from_numpy(values[cells][:, genes]), n_components=6, seed=1)
+    torch.testing.assert_close(other.scores, found.scores[cells], rtol=0, atol=1e-5)
+    torch.testing.assert_close(other.loadings, found.loadings[genes], rtol=0, atol=1e-6)
+
+
+def test_cells_that_do_not_differ_have_components_without_extent():
+    scores, loadings = principal_components(torch.full((9, 4), 3.0), n_components=2, seed=0)
+    assert torch.equal(scores, torch.zeros(9, 2))
+    assert torch.allclose(loadings.T @ loadings, torch.eye(2))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import anndata as ad
@@ -11,7 +12,7 @@ import scvelo as scv
 from scipy import sparse
 from sklearn.neighbors import kneighbors_graph
 
-from deepvelo import checks, keys
+from deepvelo import checks, keys, matrices
 from deepvelo.config import Settings, replace
 from deepvelo.errors import InputError
 from deepvelo.io import read, write_h5ad
@@ -271,6 +272,29 @@ def test_unusable_data_are_refused_before_any_work():
         prepare(adata, SETTINGS)
     with pytest.raises(InputError, match="no grouping 'stage'"):
         prepare(counted(), SETTINGS, cluster_key="stage")
+
+
+@pytest.mark.parametrize("name", ["cells.h5ad", "cells.zarr"])
+@pytest.mark.parametrize("make", [counted, with_moments, lambda: counted(as_sparse=False)])
+def test_from_a_file_the_answer_is_that_from_memory(tmp_path, monkeypatch, name, make):
+    for module in (matrices, sys.modules["deepvelo.io.read"]):
+        monkeypatch.setattr(module, "CELLS_AT_ONCE", 16)
+    adata = make()
+    adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
+    whole = read(tmp_path / name)
+    stored = sum(x.size for x in (whole.X, *whole.layers.values()) if x is not None)
+    monkeypatch.setattr(sys.modules["deepvelo.io.read"], "available_memory", lambda: 13 * stored)
+    lazy = read(tmp_path / name, beyond_memory=True)
+    assert all(matrices.is_lazy(layer) for layer in lazy.layers.values())
+    assert checks.summarize(lazy) == checks.summarize(whole)
+    settings = replace(SETTINGS, {"preparation": {"n_top_genes": 12}})
+    found, expected = prepare(lazy, settings), prepare(whole, settings)
+    assert list(found.var_names) == list(expected.var_names)
+    assert set(found.layers) == {"spliced", "unspliced", "Ms", "Mu"}
+    for key, layer in expected.layers.items():
+        assert type(found.layers[key]) is type(layer)
+        np.testing.assert_array_equal(dense(found, key), dense(expected, key))
+    np.testing.assert_array_equal(found.X.toarray(), expected.X.toarray())
 
 
 @pytest.mark.parametrize(

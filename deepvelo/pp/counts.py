@@ -1,0 +1,73 @@
+"""Counts of all genes to those of a few, and to their means over neighbours: some cells at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from scipy import sparse
+
+from deepvelo import matrices
+
+
+def normalized_counts(counts: Any, scale: np.ndarray) -> sparse.csr_matrix:
+    """Counts ``(n_cells, n_genes)`` of cells, each times its ``scale``, ``(n_cells,)``; float32."""
+    counts = sparse.csr_matrix(counts, dtype=np.float32)
+    return sparse.csr_matrix(sparse.diags(scale, format="csr", dtype=np.float32) @ counts)
+
+
+def most_variable(counts: Any, scale: np.ndarray, *, genes: np.ndarray, n_top_genes: int) -> np.ndarray:
+    """Which genes vary most by scanpy's dispersion of log-normalised counts (its flavour ``seurat``).
+
+    Parameters
+    ----------
+    counts
+        Cells x all genes, in memory or a Dask array.
+    scale
+        What each cell's counts are multiplied with, shape ``(n_cells,)``.
+    genes
+        Indices of the genes to choose from.
+
+    Returns
+    -------
+    True for ``n_top_genes`` of them, and for what ties with the last; shape ``(len(genes),)``.
+    """
+    import dask
+    import dask.array as da
+    import scanpy as sc
+    from anndata import AnnData
+
+    def logged(block_info: Any = None) -> sparse.csr_matrix:
+        cells = slice(*block_info[None]["array-location"][0])
+        return normalized_counts(matrices.some_cells(counts, cells)[:, genes], scale[cells]).log1p()
+
+    n_cells = counts.shape[0]
+    starts = range(0, n_cells, matrices.CELLS_AT_ONCE)
+    lazy = da.map_blocks(
+        logged,
+        chunks=(tuple(min(matrices.CELLS_AT_ONCE, n_cells - start) for start in starts), (len(genes),)),
+        dtype=np.float32,
+        meta=sparse.csr_matrix((0, 0), dtype=np.float32),
+        name=f"logged-{uuid4().hex}",  # the name that Dask would give is a hash of all counts
+    )
+    # Few cells in memory: scanpy sums them in its usual order, which decides between genes that tie.
+    few = lazy.numblocks[0] == 1
+    of_genes = AnnData(lazy.compute(scheduler="synchronous") if few else lazy, uns={"log1p": {}})
+    # Part after part in this thread: on a worker, tasks of its own would wait for the task that they are part of.
+    with dask.config.set(scheduler="synchronous"):
+        sc.pp.highly_variable_genes(of_genes, flavor="seurat", n_top_genes=n_top_genes)
+    return of_genes.var["highly_variable"].to_numpy()
+
+
+def averaged(weights: sparse.csr_matrix, counts: sparse.csr_matrix) -> np.ndarray:
+    """``weights @ counts``, dense float32, ``(n_cells, n_genes)``.
+
+    Some cells at a time: mean counts have few zeros, and a sparse matrix of them is larger than the dense one.
+    """
+    means = np.empty((weights.shape[0], counts.shape[1]), dtype=np.float32)
+    for (cells,), start in zip(
+        matrices.by_cells(weights), range(0, len(means), matrices.CELLS_AT_ONCE), strict=True
+    ):
+        means[start : start + matrices.CELLS_AT_ONCE] = (cells @ counts).toarray()
+    return means

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import anndata as ad
+import dask.array as da
+import numpy as np
+import pytest
+import scanpy as sc
+from scipy import sparse
+
+from deepvelo import matrices
+from deepvelo.pp.counts import averaged, most_variable, normalized_counts
+
+N_CELLS, N_GENES = 90, 600
+
+
+@pytest.fixture
+def counts(monkeypatch) -> sparse.csr_matrix:
+    monkeypatch.setattr(matrices, "CELLS_AT_ONCE", 16)
+    rng = np.random.default_rng(0)
+    rate = rng.gamma(1, 1, size=(N_CELLS, N_GENES)) * rng.gamma(1, 1, size=N_GENES)
+    return sparse.csr_matrix(rng.poisson(rate), dtype=np.float32)
+
+
+def test_normalised_counts_by_hand():
+    found = normalized_counts(np.array([[1, 0], [2, 4]]), np.array([3.0, 0.5], dtype=np.float32))
+    assert found.dtype == np.float32
+    assert found.toarray().tolist() == [[3, 0], [1, 2]]
+
+
+@pytest.mark.parametrize("stored", ["sparse", "dense", "whole numbers", "in a file"])
+def test_most_variable_genes_are_scanpys(counts, stored):
+    genes = np.flatnonzero(counts.sum(axis=0).A1 > 20)
+    scale = np.linspace(0.5, 2, N_CELLS, dtype=np.float32)
+    logged = ad.AnnData(sparse.csr_matrix(sparse.diags(scale) @ counts[:, genes], dtype=np.float32))
+    sc.pp.log1p(logged)
+    sc.pp.highly_variable_genes(logged, flavor="seurat", n_top_genes=100)
+    given = {
+        "sparse": counts,
+        "dense": counts.toarray(),
+        "whole numbers": counts.astype(int),
+        "in a file": da.from_array(counts.toarray(), chunks=(25, -1)).map_blocks(sparse.csr_matrix),
+    }[stored]
+    found = most_variable(given, scale, genes=genes, n_top_genes=100)
+    assert found.sum() == 100
+    np.testing.assert_array_equal(found, logged.var["highly_variable"])
+
+
+def test_cells_looked_at_at_once_leave_ties_as_scanpy_finds_them(counts, monkeypatch):
+    """Of two genes that are alone in their range of means, one is as far above as the other below, up to rounding."""
+    monkeypatch.setattr(matrices, "CELLS_AT_ONCE", N_CELLS)
+    few, scale = counts[:, :60], np.linspace(0.5, 2, N_CELLS, dtype=np.float32)
+    logged = ad.AnnData(sparse.csr_matrix(sparse.diags(scale) @ few, dtype=np.float32))
+    sc.pp.log1p(logged)
+    sc.pp.highly_variable_genes(logged, flavor="seurat", n_top_genes=12)
+    found = most_variable(few, scale, genes=np.arange(60), n_top_genes=12)
+    np.testing.assert_array_equal(found, logged.var["highly_variable"])
+
+
+def test_means_are_the_product_with_the_weights(counts):
+    weights = sparse.random(N_CELLS, N_CELLS, density=0.1, format="csr", dtype=np.float32, random_state=0)
+    found = averaged(weights, counts)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, (weights @ counts).toarray())
