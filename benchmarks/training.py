@@ -28,9 +28,9 @@ from torch import Tensor
 from deepvelo import config
 from deepvelo.memory import peak_memory
 from deepvelo.model import training
-from deepvelo.model.training import EpochTerms
 from deepvelo.model.candidates import TINY
 from deepvelo.model.targets import GeneTargets
+from deepvelo.model.training import EpochTerms
 
 WARM_UP = 2
 
