@@ -42,8 +42,8 @@ def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
                 "There is one end, so every cell that can reach it will: its probability is 1 by construction."
             )
     st.caption(
-        "Probability of ending in each terminal state on a random walk along the arrows (CellRank). It adds up to 1 over "
-        "the states that were found, also where none of them is a cell's true fate."
+        "Probability of coming to each end on a random walk along the arrows (CellRank). It adds up to 1 over the "
+        "ends that were found, also where none of them is a cell's true fate."
     )
     _trends(run, analysis, lineage)
 

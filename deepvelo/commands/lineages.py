@@ -115,7 +115,7 @@ def as_text(found: Lineages, table: TableOne | None) -> str:
         f"{number(len(found.lineages), 'lineage')}: {listed(found.lineages)}"
     ]
     if len(found.edges):  # a warning says so where there are none
-        edges = found.edges[["source", "target", "confidence"]]
+        edges = found.edges[["source", "target", "confidence", "source_cells", "target_cells"]]
         parts.append(
             "PAGA, arrows from group to group:\n" + edges.to_string(index=False, float_format="{:.3f}".format)
         )

@@ -61,6 +61,7 @@ def made_up(run: Run, settings: LineageSettings, *, best: str | None = None, rat
             {
                 "pseudotime": np.linspace(0, 1, len(names)),
                 "latent_time": np.linspace(0, 1, len(names)),
+                "part": pd.array(np.arange(len(names)) < len(names) // 4, dtype="Int64"),
                 "macrostate": pd.Categorical([None] * len(names), categories=ENDS),
                 f"fate: {ENDS[0]}": first,
                 f"fate: {ENDS[1]}": 1 - first,
@@ -73,6 +74,8 @@ def made_up(run: Run, settings: LineageSettings, *, best: str | None = None, rat
                 "target": ENDS,
                 "confidence": [0.8, 0.3],
                 "agreement": [0.9, 0.7],
+                "source_cells": [40, 40],
+                "target_cells": [50, 12],
             }
         ),
         drivers=drivers.reset_index(drop=True),

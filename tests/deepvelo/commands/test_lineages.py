@@ -125,8 +125,8 @@ def test_markers_may_be_given_by_lineage(deepvelo, tmp_path, file, known):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--root", "Stem"], "The root group 'Stem' is not in these data. Found"),
-        (["--terminal", "Tip A,Tip C"], "The terminal group 'Tip C' is not in these data"),
+        (["--root", "Stem"], "There is no group 'Stem', chosen as root, in these data. Found"),
+        (["--terminal", "Tip A,Tip C"], "There is no group 'Tip C', chosen as end, in these data"),
         (["--cluster-key", "types"], "no grouping 'types'"),
         (["--seed", "-1"], "`seed` should be greater than or equal to 0. Got -1"),
         (["--gmt", "{sets_gmt}", "--library", "GO_2023"], "come from a file or a library"),
