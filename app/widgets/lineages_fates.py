@@ -35,7 +35,7 @@ def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
         charts.show(figure, key="lineages.fate", alt=f"Probability of becoming {lineage}")
     with small:
         if len(analysis.lineages) > 1:
-            figure = fate_maps(points, analysis.fates, columns=2)
+            figure = fate_maps(points, analysis.fates, columns=2, dark=charts.is_dark())
             charts.show(figure, key="lineages.fates", alt="Probability of every fate")
         else:
             st.info(
@@ -71,7 +71,10 @@ def _trends(run: Run, analysis: Lineages, lineage: str) -> None:
         }
     _, colors = groups_and_colors(run)
     figure = trend_grid(
-        curves, color=colors.get(lineage, next(iter(colors.values()))), time_title="latent time"
+        curves,
+        color=colors.get(lineage, next(iter(colors.values()))),
+        time_title="latent time",
+        dark=charts.is_dark(),
     )
     charts.show(figure, key="lineages.trends", alt=f"{', '.join(genes)} along the lineage of {lineage}")
     st.caption(

@@ -100,18 +100,20 @@ def offer(run: Run, settings: LineageSettings) -> None:
 
 def offer_earlier(run: Run) -> None:
     """A choice among the run's analyses, which fills the boxes with theirs."""
-    known = lineages.earlier(run)
+    known: dict[str, LineageSettings] = {}
+    for settings in lineages.earlier(run):
+        known.setdefault(in_short(settings), settings)
     if not known:
         return
     key = f"{_key(run)}.earlier"
     box, _ = st.columns([1.3, 1])
     box.selectbox(
-        "Earlier analyses", range(len(known)), index=None, format_func=lambda i: in_short(known[i]), key=key,
+        "Earlier analyses", list(known), index=None, key=key,
         on_change=lambda: _return_to(run, known, key), placeholder="Return to one of this run",
     )  # fmt: skip
 
 
-def _return_to(run: Run, known: list[LineageSettings], key: str) -> None:
+def _return_to(run: Run, known: dict[str, LineageSettings], key: str) -> None:
     chosen = session.widget_value(key)
     if chosen is not None:
         session.fill(_boxes(_key(run), known[chosen]))
