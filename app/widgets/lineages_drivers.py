@@ -41,7 +41,7 @@ def drivers_view(run: Run, analysis: Lineages, lineage: str) -> None:
     genes = list(table["Gene"])
     if (table["Measure"] == NEARNESS).all():
         st.caption(SINGLE_END)
-    rows, portrait = st.columns([1.25, 1], gap="medium")
+    rows, portrait = st.columns([1.7, 1], gap="medium")
     with rows:
         _table(run, table, lineage)
         _overlap(run, analysis, lineage, found)
@@ -116,21 +116,24 @@ def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
         on_select=lambda: _open(key, list(table["Gene"]), _chosen_key(run, lineage)),
         selection_mode="single-row",
         column_config={
-            "Gene": st.column_config.TextColumn(help="Choose a row to open the gene's phase portrait.", pinned=True),
+            "Gene": st.column_config.TextColumn(
+                help="Choose a row to open the gene's phase portrait.", pinned=True, width=66
+            ),
             "Correlation": st.column_config.NumberColumn(
                 format="%.2f",
                 help="Of the gene's expression with how near its end a cell is, by mean number of steps."
                 if near
                 else "Of the gene's expression with the probability of this fate.",
             ),
-            "Low": st.column_config.NumberColumn(format="%.2f", help="95% confidence interval, if cells were independent."),
-            "High": st.column_config.NumberColumn(format="%.2f", help="95% confidence interval, if cells were independent."),
+            "Low": st.column_config.NumberColumn(width=46, format="%.2f", help="95% confidence interval, if cells were independent."),
+            "High": st.column_config.NumberColumn(width=46, format="%.2f", help="95% confidence interval, if cells were independent."),
             "q": st.column_config.NumberColumn(
                 format="%.0e", help="Benjamini-Hochberg over the genes of the lineage; 1e-16 stands for that or less. "
                 "Cells of one tissue are not independent: use it to rank."
             ),
             **{
                 title: st.column_config.NumberColumn(
+                    width=98,
                     format="%+.1f",
                     help=f"Change of {name} along the lineage, log2 of its last third over its first: +1 is twice as "
                     f"much, −1 half. {note}",
@@ -138,6 +141,7 @@ def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
                 for title, (_, name, note) in RATES.items()
             },
             "Methods": st.column_config.NumberColumn(
+                width=60,
                 help=f"Methods analysed with the same choices that have the gene among their {TOP} best."
             ),
         },

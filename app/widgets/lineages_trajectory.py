@@ -66,7 +66,7 @@ def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
     )
     basis = run.info.basis
     points = run.obsm[keys.embedding(basis)][:, :2]
-    picture, table = st.columns([1.75, 1], gap="medium")
+    picture, table = st.columns([1.45, 1], gap="medium")
     with picture:
         figure = trajectory_map(
             points, groups, edges=analysis.edges, axis_name=basis_label(basis), height=HEIGHT, **nodes
@@ -94,14 +94,17 @@ def _title(analysis: Lineages, *, by_time: bool) -> str:
 
 
 def _table(analysis: Lineages) -> None:
-    edges = analysis.edges.assign(agreement=100 * analysis.edges["agreement"])
+    edges = analysis.edges
+    sizes = zip(edges["source_cells"], edges["target_cells"], strict=True)
     st.dataframe(
-        edges,
+        edges[["source", "target", "confidence"]].assign(
+            agreement=100 * edges["agreement"], cells=[f"{source:,} → {target:,}" for source, target in sizes]
+        ),
         hide_index=True,
         height=HEIGHT - 60,
         column_config={
-            "source": st.column_config.TextColumn("From", width=100),
-            "target": st.column_config.TextColumn("To", width=100),
+            "source": st.column_config.TextColumn("From", width=92),
+            "target": st.column_config.TextColumn("To", width=92),
             "confidence": st.column_config.NumberColumn(
                 "Strength", width=62, format="%.2f", help="Net arrows across the border by the neighbours of the groups' "
                 "cells (PAGA's confidence of a transition). It can exceed 1, is no probability, and is high for small "
@@ -110,8 +113,9 @@ def _table(analysis: Lineages) -> None:
             "agreement": st.column_config.NumberColumn(
                 "Agreement", width=72, format="%.0f%%", help="Share of the arrows across the border that go this way."
             ),
-            "source_cells": st.column_config.NumberColumn("Cells from", width=68, help="Cells of the group it leaves."),
-            "target_cells": st.column_config.NumberColumn("to", width=50, help="Cells of the group it enters."),
+            "cells": st.column_config.TextColumn(
+                "Cells", width=76, help="Of the group that the arrow leaves and of the one it enters."
+            ),
         },
         alt="Arrows from group to group",
     )  # fmt: skip

@@ -117,14 +117,18 @@ def analyse(
         drivers=drivers,
         warnings=tuple(
             dict.fromkeys(
-                [*_about_ends(trajectory, fates, root=settings.root), *trajectory.warnings, *fates.warnings]
+                [
+                    *_about_ends(trajectory, fates, root=settings.root, chosen=bool(settings.terminal)),
+                    *trajectory.warnings,
+                    *fates.warnings,
+                ]
             )
         ),
         seconds=time.perf_counter() - started,
     )
 
 
-def _about_ends(trajectory: Trajectory, fates: Fates, *, root: str | None) -> list[str]:
+def _about_ends(trajectory: Trajectory, fates: Fates, *, root: str | None, chosen: bool) -> list[str]:
     """Where the ends of fates contradict the edges or the chosen root."""
     found = []
     ends = fates.terminal
@@ -134,11 +138,15 @@ def _about_ends(trajectory: Trajectory, fates: Fates, *, root: str | None) -> li
             f"The chosen root '{root}' is also {only} that fates lead to: the arrows run into it. Choose another root, or "
             "choose the ends by hand."
         )
-    edges = trajectory.edges
-    joined = {*edges["source"], *edges["target"]}  # a group without edges cannot be the last of any
-    if trajectory.last_groups and set(trajectory.last_groups) != joined.intersection(ends):
+    further = [group for group in trajectory.last_groups if group not in ends]
+    left = [end for end in ends if end in set(trajectory.edges["source"])]
+    told = [f"end in {listed(further)}, where no fate ends"] if further else []
+    told += [f"lead on from {listed(left)}, where fates end"] if left else []
+    if told:
+        remedy = (
+            "Choose them too if they are ends" if chosen else "Choose the ends by hand where you know them"
+        )
         found.append(
-            f"The arrows between groups end in {listed(trajectory.last_groups)}, the fates of cells in {listed(ends)}: "
-            "only the latter are marked as ends. Choose the ends by hand where you know them."
+            f"The arrows between groups {', and '.join(told)}; only ends of fates are marked as ends. {remedy}."
         )
     return found

@@ -116,7 +116,7 @@ def arrow(
         *outlines,
         fillcolor=color or theme.ink(dark=dark),
         line_color=theme.halo(dark=dark),
-        line_width=1,
+        line_width=0 if weak else 1,  # between narrow dashes it would be all one sees
     )
     return shape | {"opacity": WEAK_OPACITY} if weak else shape
 

@@ -195,7 +195,9 @@ def test_the_newest_analysis_is_shown_with_its_choices_and_warnings(opened, run,
     assert [warning.value.replace("\\", "") for warning in page.warning] == [
         "Time explains 20% of the arrows."
     ]
-    assert list(page.dataframe[0].value["target"]) == ENDS
+    edges = page.dataframe[0].value
+    assert list(edges["target"]) == ENDS
+    assert list(edges["cells"]) == ["40 → 50", "40 → 12"]
     assert len(over_embedding["layout"]["shapes"]) > 3  # pies, rims, arrows
     assert len(tree["layout"]["shapes"]) > 3
     for figure in (over_embedding, tree):

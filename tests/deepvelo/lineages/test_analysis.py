@@ -88,7 +88,7 @@ def test_choices_by_hand_are_followed():
     found = analyse(branched(), chosen)
     assert (found.root, found.last_groups, found.lineages) == ("Root", TIPS, ["Tip B"])
     assert found.warnings[0].startswith(
-        "The arrows between groups end in 'Tip A', 'Tip B', the fates of cells in 'Tip B': only the latter"
+        "The arrows between groups end in 'Tip A', where no fate ends; only ends of fates are marked as ends. Choose them"
     )
     assert (found.fates["Tip B"] == 1).all()
     assert any("Cells can end in 'Tip B' only" in warning for warning in found.warnings)
@@ -100,6 +100,7 @@ def test_a_root_against_the_arrows_is_said_so():
     assert found.root == "Tip A"
     assert "Tip A" in found.lineages
     assert any(w.startswith("The chosen root 'Tip A' is also one of the ends") for w in found.warnings)
+    assert any("lead on from 'Tip A', where fates end" in w and "by hand" in w for w in found.warnings)
     assert any("The arrows lead into 'Tip A'" in warning for warning in found.warnings)
 
 
