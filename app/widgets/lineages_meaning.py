@@ -79,10 +79,15 @@ def notes(table: TableOne, *, own_markers: bool) -> list[str]:
             "Methods that agree on a lineage without a branch say little about velocity: any order of its cells from the "
             "one side to the other gives much the same genes."
         )
-    if table.rows["drivers"].isna().any():
-        found.append(f"{NONE}: the method does not have that end. {_where_each_ends(table.ends)}")
-    elif table.rows.isna().any(axis=None):
-        found.append(f"{NONE}: no gene rises along that lineage, or there is no list for it.")
+    absent = table.rows["drivers"].isna()
+    if absent.any():
+        found.append(
+            f"Rows of {NONE} alone: the method does not have that end. {_where_each_ends(table.ends)}"
+        )
+    if table.rows[~absent].isna().any(axis=None):
+        found.append(
+            f"A single {NONE}: no gene rises along that lineage, there is no list for it, or no set is enriched."
+        )
     return found
 
 
