@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from app import cached, comparison
@@ -21,8 +22,6 @@ from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages, LineageSettings
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from deepvelo.tl import GeneSets, TableOne
 
 
@@ -43,16 +42,16 @@ def _found(folder: Path, run_id: str, settings: LineageSettings, stamp: int) -> 
     return load(folder / run_id, settings)
 
 
-def newest(run: Run) -> LineageSettings | None:
-    """Settings of the run's newest analysis."""
-    return _newest(cached.runs_folder(), run.info.run_id, _stamp(run))
+def earlier(run: Run) -> list[LineageSettings]:
+    """Settings of the run's analyses, the newest first."""
+    return _earlier(cached.runs_folder(), run.info.run_id, _stamp(run))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _newest(folder: Path, run_id: str, stamp: int) -> LineageSettings | None:
+def _earlier(folder: Path, run_id: str, stamp: int) -> list[LineageSettings]:
     from deepvelo.lineages import stored
 
-    return next(iter(stored(folder / run_id)), None)
+    return stored(folder / run_id)
 
 
 def under_way(run: Run, settings: LineageSettings) -> JobStatus | None:
@@ -71,8 +70,12 @@ def submit(run: Run, settings: LineageSettings) -> str:
     Raises
     ------
     InputError
-        The store cannot be written to, or the scheduler cannot be reached.
+        The root or an end cannot be one, the store cannot be written to, or the scheduler cannot be reached.
     """
+    from deepvelo.tl.chosen_ends import require_ends
+
+    groups = pd.Series(pd.Categorical(run.obs[settings.cluster_key].astype(str)))
+    require_ends(groups, root=settings.root, terminal=settings.terminal or None)
     cached.store().require_writable()
     return cached.jobs().submit(
         DataSource("run", path=str(Path(run.folder).resolve())),

@@ -44,7 +44,7 @@ def score(fitted: AnnData, *, markers: tl.GeneSets) -> dict[str, Any]:
     """What is found of the granule lineage without help, and its row of Table 1."""
     trajectory = tl.trajectory(fitted, cluster_key=keys.CLUSTERS)
     groups = fitted.obs[keys.CLUSTERS].astype(str)
-    found: dict[str, Any] = {"last groups": ", ".join(trajectory.terminal)}
+    found: dict[str, Any] = {"last groups": ", ".join(trajectory.last_groups)}
     for name in ("latent_time", "pseudotime"):
         means = pd.Series(getattr(trajectory, name)).groupby(groups.to_numpy()).mean().reindex(PATH)
         found[name] = " ".join(f"{value:.2f}" for value in means)

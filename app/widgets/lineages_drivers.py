@@ -9,6 +9,7 @@ from app import lineages, session
 from app.widgets import charts
 from app.widgets.cells import drawn, run_in_words
 from app.widgets.empty import stop_on_error
+from app.widgets.lineages_one_group import say_one_group
 from app.widgets.lineages_settings import offer_other_methods
 from app.widgets.phase_charts import groups_and_colors, phase_of
 from app.widgets.text import escape
@@ -21,20 +22,32 @@ from deepvelo.tl.driver_lists import top_drivers
 N_SHOWN = 40  # genes of the heat map: as many as can be read
 HEIGHT = 470
 TOP = 100
+LEAST_Q = 1e-16
+NEARNESS = "nearness"  # as `deepvelo.tl.drivers.drivers` calls it
+SINGLE_END = "Single end: correlation with nearness to it, since every probability is 1."
 _UNSURE = "In simulated genes of constant rate it is 0.2 to 0.5 either way: no discovery by itself."
+# Column of the drivers, what it is, how far to trust it.
+RATES = {
+    "α, log2 late/early": ("alpha_change", "transcription", "Right in sign for 9 of 10 simulated genes."),
+    "β, log2 late/early": ("beta_change", "splicing", _UNSURE),
+    "γ, log2 late/early": ("gamma_change", "degradation", _UNSURE),
+}
 
 
 def drivers_view(run: Run, analysis: Lineages, lineage: str) -> None:
     """Table and phase portrait, then the heat map, of one lineage."""
+    say_one_group(run, analysis, lineage)
     found = lineages.of_methods(run, analysis.settings)
     table = driver_table(analysis, lineage, methods=found)
     genes = list(table["Gene"])
-    rows, portrait = st.columns([1.25, 1], gap="medium")
+    if (table["Measure"] == NEARNESS).all():
+        st.caption(SINGLE_END)
+    rows, portrait = st.columns([1.7, 1], gap="medium")
     with rows:
         _table(run, table, lineage)
         _overlap(run, analysis, lineage, found)
     with portrait:
-        _portrait(run, genes)
+        _portrait(run, genes, lineage)
     _heatmap(run, analysis, lineage, genes=genes[:N_SHOWN])
 
 
@@ -49,9 +62,8 @@ def driver_table(analysis: Lineages, lineage: str, *, methods: dict[str, Lineage
             "Low": own["ci_low"],
             "High": own["ci_high"],
             "q": own["q"],
-            "α": own["alpha_change"],
-            "β": own["beta_change"],
-            "γ": own["gamma_change"],
+            **{title: own[column] for title, (column, *_) in RATES.items()},
+            "Measure": own["measure"],
             "Methods": [sum(gene in top for top in tops) for gene in own["gene"]],
         }
     )
@@ -59,9 +71,9 @@ def driver_table(analysis: Lineages, lineage: str, *, methods: dict[str, Lineage
 
 
 @st.fragment
-def _portrait(run: Run, genes: list[str]) -> None:
-    """The phase portrait of the chosen row."""
-    gene = session.gene()
+def _portrait(run: Run, genes: list[str], lineage: str) -> None:
+    """The phase portrait of the gene that was chosen in this lineage's table."""
+    gene = session.widget_value(_chosen_key(run, lineage))
     if gene not in genes:
         st.caption("Choose a row to see the gene's phase portrait here.")
         return
@@ -82,6 +94,7 @@ def _portrait(run: Run, genes: list[str]) -> None:
     if run_in_words(run):
         st.caption(run_in_words(run))
     if st.button("Open in Phase portraits", icon=":material/scatter_plot:", key="lineages.open"):
+        session.set_gene(gene)  # another may have been chosen elsewhere since
         session.go("phase_portraits")
 
 
@@ -97,36 +110,42 @@ def _heatmap(run: Run, analysis: Lineages, lineage: str, *, genes: list[str]) ->
 
 def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
     key = f"lineages.drivers.{run.info.run_id}.{lineage}"  # a row chosen elsewhere is not chosen here
+    near = (table["Measure"] == NEARNESS).all()
     st.dataframe(
-        table,
+        table.assign(q=table["q"].clip(lower=LEAST_Q)),
         hide_index=True,
         height=430,
         key=key,
-        on_select=lambda: _open(key, list(table["Gene"])),
+        column_order=[name for name in table if name != "Measure"],
+        on_select=lambda: _open(key, list(table["Gene"]), _chosen_key(run, lineage)),
         selection_mode="single-row",
         column_config={
-            "Gene": st.column_config.TextColumn(help="Choose a row to open the gene's phase portrait.", pinned=True),
-            "Correlation": st.column_config.NumberColumn(
-                format="%.2f", help="Of the gene's expression with the probability of this fate."
+            "Gene": st.column_config.TextColumn(
+                help="Choose a row to open the gene's phase portrait.", pinned=True, width=66
             ),
-            "Low": st.column_config.NumberColumn(format="%.2f", help="95% confidence interval, if cells were independent."),
-            "High": st.column_config.NumberColumn(format="%.2f", help="95% confidence interval, if cells were independent."),
+            "Correlation": st.column_config.NumberColumn(
+                format="%.2f",
+                help="Of the gene's expression with how near its end a cell is, by mean number of steps."
+                if near
+                else "Of the gene's expression with the probability of this fate.",
+            ),
+            "Low": st.column_config.NumberColumn(width=46, format="%.2f", help="95% confidence interval, if cells were independent."),
+            "High": st.column_config.NumberColumn(width=46, format="%.2f", help="95% confidence interval, if cells were independent."),
             "q": st.column_config.NumberColumn(
-                format="%.1e", help="Benjamini-Hochberg over the genes of the lineage. Cells of one tissue are not "
-                "independent: use it to rank."
+                format="%.0e", help="Benjamini-Hochberg over the genes of the lineage; 1e-16 stands for that or less. "
+                "Cells of one tissue are not independent: use it to rank."
             ),
             **{
-                rate: st.column_config.NumberColumn(
+                title: st.column_config.NumberColumn(
+                    width=98,
                     format="%+.1f",
-                    help=f"Change of {name} along the lineage, log2 of its last third over its first. {note}",
+                    help=f"Change of {name} along the lineage, log2 of its last third over its first: +1 is twice as "
+                    f"much, −1 half. {note}",
                 )
-                for rate, name, note in (
-                    ("α", "transcription", "Right in sign for 9 of 10 simulated genes."),
-                    ("β", "splicing", _UNSURE),
-                    ("γ", "degradation", _UNSURE),
-                )
+                for title, (_, name, note) in RATES.items()
             },
             "Methods": st.column_config.NumberColumn(
+                width=60,
                 help=f"Methods analysed with the same choices that have the gene among their {TOP} best."
             ),
         },
@@ -138,8 +157,14 @@ def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
     )  # fmt: skip
 
 
-def _open(key: str, genes: list[str]) -> None:
+def _chosen_key(run: Run, lineage: str) -> str:
+    """Of the gene that was chosen in a lineage's table."""
+    return f"lineages.chosen.{run.info.run_id}.{lineage}"
+
+
+def _open(key: str, genes: list[str], chosen: str) -> None:
     rows = session.widget_value(key)["selection"]["rows"]
+    session.fill({chosen: genes[rows[0]] if rows else None})
     if rows:
         session.set_gene(genes[rows[0]])
 

@@ -36,15 +36,15 @@ def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
         charts.show(figure, key="lineages.fate", alt=f"Probability of becoming {lineage}")
     with small:
         if len(analysis.lineages) > 1:
-            figure = fate_maps(points, analysis.fates, columns=2, drawn=drawn(run))
+            figure = fate_maps(points, analysis.fates, columns=2, drawn=drawn(run), dark=charts.is_dark())
             charts.show(figure, key="lineages.fates", alt="Probability of every fate")
         else:
             st.info(
                 "There is one end, so every cell that can reach it will: its probability is 1 by construction."
             )
     st.caption(
-        "Probability of ending in each terminal state on a random walk along the arrows (CellRank). It adds up to 1 over "
-        f"the states that were found, also where none of them is a cell's true fate. {run_in_words(run)}"
+        "Probability of coming to each end on a random walk along the arrows (CellRank). It adds up to 1 over the "
+        f"ends that were found, also where none of them is a cell's true fate. {run_in_words(run)}"
     )
     _trends(run, analysis, lineage)
 
@@ -72,7 +72,10 @@ def _trends(run: Run, analysis: Lineages, lineage: str) -> None:
         }
     _, colors = groups_and_colors(run)
     figure = trend_grid(
-        curves, color=colors.get(lineage, next(iter(colors.values()))), time_title="latent time"
+        curves,
+        color=colors.get(lineage, next(iter(colors.values()))),
+        time_title="latent time",
+        dark=charts.is_dark(),
     )
     charts.show(figure, key="lineages.trends", alt=f"{', '.join(genes)} along the lineage of {lineage}")
     st.caption(

@@ -30,7 +30,8 @@ class _Nodes(TypedDict):
     shares_title: str
     colors: dict[str, str]
     root: str
-    terminal: tuple[str, ...]
+    ends: list[str]
+    least_cells: int
     dark: bool
 
 
@@ -49,6 +50,7 @@ def by_time_switch() -> bool:
 
 def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
     """Map and tree with the same nodes, then the arrows as a table."""
+    from deepvelo.tl.group_edges import FEW_CELLS
     from deepvelo.tl.group_shares import fate_shares, stage_shares
 
     groups, colors = groups_and_colors(run)
@@ -56,15 +58,16 @@ def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
     nodes = _Nodes(
         shares=stage_shares(groups, time) if by_time else fate_shares(groups, analysis.fates),
         part_colors=dict(STAGE_COLORS) if by_time else {name: colors[name] for name in analysis.lineages},
-        shares_title="third of latent time" if by_time else "fate",
+        shares_title=_title(analysis, by_time=by_time),
         colors=colors,
         root=analysis.root,
-        terminal=analysis.last_groups,
+        ends=analysis.lineages,
+        least_cells=FEW_CELLS,
         dark=charts.is_dark(),
     )
     basis = run.info.basis
     points = run.obsm[keys.embedding(basis)][:, :2]
-    picture, table = st.columns([1.75, 1], gap="medium")
+    picture, table = st.columns([1.45, 1], gap="medium")
     with picture:
         figure = trajectory_map(
             points, groups, edges=analysis.edges, axis_name=basis_label(basis), drawn=drawn(run), height=HEIGHT,
@@ -78,25 +81,43 @@ def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
     figure = lineage_tree(analysis.edges, times=times, **nodes)
     charts.show(figure, key="lineages.tree", alt="Trajectory of the groups from early to late")
     st.caption(
-        "Arrows are as wide as their confidence, net arrows across the border of two groups; it is no probability, and "
-        "neighbours that are forced on tiny groups give arrows too. Latent time orders cells along the arrows, 0 to 1 in "
-        f"each separate part of the data; it is no clock. {run_in_words(run)}"
+        "Arrows are as wide as their strength, net arrows across the border of two groups by the neighbours of their "
+        "cells; it is no probability, and neighbours that are forced on tiny groups give arrows too (dashed). Latent time "
+        "orders cells along the arrows, 0 to 1 in each separate part of the data; it is no clock. "
+        f"{run_in_words(run)}"
     )
 
 
+def _title(analysis: Lineages, *, by_time: bool) -> str:
+    """What the parts of the pies are; times of separate parts cannot be compared."""
+    if not by_time:
+        return "fate"
+    apart = analysis.cells["part"].nunique() > 1
+    return "third of latent time" + ("<br>within each separate<br>part of the data" if apart else "")
+
+
 def _table(analysis: Lineages) -> None:
+    edges = analysis.edges
+    sizes = zip(edges["source_cells"], edges["target_cells"], strict=True)
     st.dataframe(
-        analysis.edges,
+        edges[["source", "target", "confidence"]].assign(
+            agreement=100 * edges["agreement"], cells=[f"{source:,} → {target:,}" for source, target in sizes]
+        ),
         hide_index=True,
         height=HEIGHT - 60,
         column_config={
-            "source": st.column_config.TextColumn("From", width=105),
-            "target": st.column_config.TextColumn("To", width=105),
+            "source": st.column_config.TextColumn("From", width=92),
+            "target": st.column_config.TextColumn("To", width=92),
             "confidence": st.column_config.NumberColumn(
-                "Confidence", width=75, format="%.2f", help="Net arrows across the border by the neighbours of the groups' cells."
+                "Strength", width=62, format="%.2f", help="Net arrows across the border by the neighbours of the groups' "
+                "cells (PAGA's confidence of a transition). It can exceed 1, is no probability, and is high for small "
+                "islands that are forced to have neighbours outside. In files the column is called confidence."
             ),
             "agreement": st.column_config.NumberColumn(
-                "Agreement", width=75, format="percent", help="Share of the arrows across the border that go this way."
+                "Agreement", width=72, format="%.0f%%", help="Share of the arrows across the border that go this way."
+            ),
+            "cells": st.column_config.TextColumn(
+                "Cells", width=76, help="Of the group that the arrow leaves and of the one it enters."
             ),
         },
         alt="Arrows from group to group",

@@ -40,7 +40,24 @@ def jobs_in_brief() -> None:
 def _endings(jobs: list[JobStatus]) -> list[JobStatus]:
     """Ended jobs to tell of: those this visit saw at work, and failures, which leave no run to find later."""
     watched = session.watched_jobs()
-    return [job for job in jobs if not job.active and (job.state == "failed" or job.job_id in watched)]
+    return [
+        job
+        for job in jobs
+        if not job.active
+        and (job.state == "failed" or job.job_id in watched)
+        and not any(_overtakes(other, job) for other in jobs)
+    ]
+
+
+def _overtakes(later: JobStatus, earlier: JobStatus) -> bool:
+    """Whether lineages of a run were found after a failure to: then nobody needs to read why it failed."""
+    return (
+        (later.state, earlier.state) == ("finished", "failed")
+        and later.lineages is not None
+        and earlier.lineages is not None
+        and later.base == earlier.base
+        and (later.ended or 0) >= (earlier.ended or 0)
+    )
 
 
 def _lines(job_ids: list[str]) -> None:
@@ -61,6 +78,9 @@ def live_jobs() -> None:
         return
     for job in _endings(jobs):
         if job.belongs_to_run and job.state != "failed":
+            for overtaken in jobs:
+                if _overtakes(job, overtaken):
+                    _acknowledge(overtaken.job_id)
             _acknowledge(job.job_id)  # what is done and what is not is told with the run it belongs to
         else:
             _outcome(job)

@@ -115,7 +115,7 @@ def as_text(found: Lineages, table: TableOne | None) -> str:
         f"{number(len(found.lineages), 'lineage')}: {listed(found.lineages)}"
     ]
     if len(found.edges):  # a warning says so where there are none
-        edges = found.edges[["source", "target", "confidence"]]
+        edges = found.edges[["source", "target", "confidence", "source_cells", "target_cells"]]
         parts.append(
             "PAGA, arrows from group to group:\n" + edges.to_string(index=False, float_format="{:.3f}".format)
         )
@@ -124,15 +124,16 @@ def as_text(found: Lineages, table: TableOne | None) -> str:
         parts.append(f"Drivers of {lineage}: {', '.join(best['gene'])}")
     if table is not None:
         shown = table.rows[[name for name in table.rows if not name.endswith("_genes")]]
-        parts.append("Table 1:\n" + shown.to_string(index=False, float_format="{:.3g}".format))
+        parts.append("Table 1:\n" + shown.to_string(index=False, float_format="{:.3g}".format, na_rep="–"))
     parts += [f"Warning: {warning}" for warning in found.warnings]
     return "\n\n".join(parts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Known:
-    """Lists and sets to compare drivers with, as `deepvelo.tl.table_one` takes them."""
+    """Lists and sets to compare drivers with, as `deepvelo.tl.table_one` takes them, and what each came from."""
 
+    names: Mapping[str, str]
     sets: GeneSets | None
     markers: Sequence[str] | GeneSets | None
     tfs: Sequence[str] | None
@@ -146,10 +147,10 @@ class _Known:
         """Raise an `InputError` where a list has none of the data's genes: better before the analysis than after."""
         from deepvelo.tl.gene_sets import match_genes
 
-        lists = {"the list of markers": self.markers, "the list of tfs": self.tfs, "the gene sets": self.sets}
-        for what, known in lists.items():
+        for what, known in (("markers", self.markers), ("tfs", self.tfs), ("sets", self.sets)):
             if known is not None:
-                match_genes(chain(*known.values()) if isinstance(known, Mapping) else known, genes, what=what)
+                listed_genes = chain(*known.values()) if isinstance(known, Mapping) else known
+                match_genes(listed_genes, genes, what=self.names[what])
 
 
 def _known(
@@ -169,6 +170,7 @@ def _known(
         in_sets = markers.suffix.lower() == ".gmt"
         of_markers = tl.read_gmt(markers) if in_sets else tl.read_gene_list(markers)
     return _Known(
+        names={"markers": f"{markers}", "tfs": f"{tfs}", "sets": f"{gmt or library}"},
         sets=tl.read_gmt(gmt) if gmt else tl.library(library) if library else None,
         markers=of_markers,
         tfs=tl.read_gene_list(tfs) if tfs else None,

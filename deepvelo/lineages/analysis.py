@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import pandas as pd
 
 from deepvelo.lineages.settings import LineageSettings
+from deepvelo.wording import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from deepvelo.tl import Fates, Trajectory
 
 Stage = Literal["trajectory", "fates", "drivers"]
 
@@ -22,8 +26,9 @@ class Lineages:
     """What an analysis leaves.
 
     ``cells``
-        One row a cell: ``pseudotime`` and ``latent_time`` (0 to 1, NaN where undefined), ``macrostate`` (category, NaN for
-        most cells), then ``fate: NAME``, the probability of each terminal state.
+        One row a cell: ``pseudotime`` and ``latent_time`` (0 to 1, NaN where undefined), ``part`` (of the data, from 0,
+        the largest; missing where it is too small for a time), ``macrostate`` (category, NaN for most cells), then
+        ``fate: NAME``, the probability of each end.
     ``edges``
         Directed PAGA, one row an edge: see `deepvelo.tl.Trajectory`.
     ``drivers``
@@ -33,7 +38,7 @@ class Lineages:
     settings: LineageSettings
     root: str
     last_groups: tuple[str, ...]
-    """Groups that end the trajectory of groups; the terminal states of cells are `lineages`."""
+    """Groups that edges lead into and none out of; what cells end in is `lineages`, and only that is called an end."""
     cells: pd.DataFrame
     edges: pd.DataFrame
     drivers: pd.DataFrame
@@ -42,7 +47,7 @@ class Lineages:
 
     @property
     def lineages(self) -> list[str]:
-        """Names of the terminal states, in the order of their columns."""
+        """Names of the ends, in the order of their columns."""
         return [str(name).removeprefix(FATE) for name in self.cells if str(name).startswith(FATE)]
 
     @property
@@ -98,6 +103,7 @@ def analyse(
         {
             "pseudotime": trajectory.pseudotime,
             "latent_time": trajectory.latent_time,
+            "part": pd.array(np.where(trajectory.part < 0, np.nan, trajectory.part), dtype="Int64"),
             "macrostate": fates.macrostates.array,
         },
         index=adata.obs_names,
@@ -105,10 +111,42 @@ def analyse(
     return Lineages(
         settings=settings,
         root=trajectory.root,
-        last_groups=tuple(trajectory.terminal),
+        last_groups=tuple(trajectory.last_groups),
         cells=cells.join(fates.probabilities.add_prefix(FATE)),
         edges=trajectory.edges,
         drivers=drivers,
-        warnings=tuple(dict.fromkeys([*trajectory.warnings, *fates.warnings])),
+        warnings=tuple(
+            dict.fromkeys(
+                [
+                    *_about_ends(trajectory, fates, root=settings.root, chosen=bool(settings.terminal)),
+                    *trajectory.warnings,
+                    *fates.warnings,
+                ]
+            )
+        ),
         seconds=time.perf_counter() - started,
     )
+
+
+def _about_ends(trajectory: Trajectory, fates: Fates, *, root: str | None, chosen: bool) -> list[str]:
+    """Where the ends of fates contradict the edges or the chosen root."""
+    found = []
+    ends = fates.terminal
+    if root in ends:
+        only = "the only end" if len(ends) == 1 else "one of the ends"
+        found.append(
+            f"The chosen root '{root}' is also {only} that fates lead to: the arrows run into it. Choose another root, or "
+            "choose the ends by hand."
+        )
+    further = [group for group in trajectory.last_groups if group not in ends]
+    left = [end for end in ends if end in set(trajectory.edges["source"])]
+    told = [f"end in {listed(further)}, where no fate ends"] if further else []
+    told += [f"lead on from {listed(left)}, where fates end"] if left else []
+    if told:
+        remedy = (
+            "Choose them too if they are ends" if chosen else "Choose the ends by hand where you know them"
+        )
+        found.append(
+            f"The arrows between groups {', and '.join(told)}; only ends of fates are marked as ends. {remedy}."
+        )
+    return found

@@ -61,6 +61,7 @@ def to_json(found: Lineages, *, table_one: TableOne | None = None) -> str:
     if table_one is not None:
         contents["table_one"] = {
             "rows": _records(table_one.rows),
+            "ends": {run: list(names) for run, names in table_one.ends.items()},
             "top": table_one.top,
             "q": table_one.q,
             "keywords": list(table_one.keywords),

@@ -27,7 +27,7 @@ class LineageSettings:
         tuple[str, ...],
         AfterValidator(lambda names: tuple(sorted(set(names)))),  # their order decides nothing
         Field(
-            title="Terminal groups",
+            title="Ends",
             description="Groups where lineages end, chosen by hand; found from the arrows if none.",
         ),
     ] = ()
@@ -59,7 +59,7 @@ class LineageSettings:
             le=1,
             title="Stability",
             description=(
-                "A macrostate is terminal when a step from it stays in it with this probability or more. Lower it to "
+                "A macrostate is an end when a step from it stays in it with this probability or more. Lower it to "
                 "find more ends, and weaker ones."
             ),
         ),

@@ -19,7 +19,12 @@ from deepvelo.lineages.settings import LineageSettings, from_dict, key_of, to_di
 
 FOLDER = "lineages"
 _INFO = "info.json"
-_TABLES = ("cells", "edges", "drivers")
+# Each with columns it cannot do without: an analysis of an earlier version may lack them, and is then none.
+_TABLES: dict[str, list[str]] = {
+    "cells": ["part"],
+    "edges": ["source_cells", "target_cells"],
+    "drivers": ["measure"],
+}
 
 
 def save(lineages: Lineages, run_folder: Path) -> None:
@@ -90,6 +95,8 @@ def load(run_folder: Path, settings: LineageSettings) -> Lineages | None:
     try:
         info = json.loads((place / _INFO).read_text(encoding="utf-8"))
         tables = {name: pd.read_parquet(place / f"{name}.parquet") for name in _TABLES}
+        for name, columns in _TABLES.items():
+            tables[name][columns]
         return Lineages(
             settings=from_dict(info["settings"]),
             root=info["root"],
@@ -109,8 +116,8 @@ def stored(run_folder: Path) -> list[LineageSettings]:
         try:
             info = json.loads((place / _INFO).read_text(encoding="utf-8"))
             settings = from_dict(info["settings"])
-            for name in _TABLES:
-                pd.read_parquet(place / f"{name}.parquet", columns=[])  # fails for what was cut short
+            for name, columns in _TABLES.items():
+                pd.read_parquet(place / f"{name}.parquet", columns=columns)  # fails for what was cut short
             if key_of(settings) == place.name:  # not so where a later version added a setting
                 found.append((str(info["created"]), settings))
         except (OSError, ValueError, KeyError, TypeError):

@@ -78,11 +78,11 @@ def enrichment_bars(
 
 
 def _bars(rows: pd.DataFrame, *, name: str, color: str) -> go.Bar:
-    q = ["< 1e-300" if value < _LEAST_Q else f"{value:.2g}" for value in rows["q"]]
+    q = [in_short(value) for value in rows["q"]]
     counts = [f"{overlap} of {size}" for overlap, size in zip(rows["overlap"], rows["size"], strict=True)]
     text = [
-        f"{count}, q {value}" if value.startswith("<") else count
-        for count, value in zip(counts, q, strict=True)
+        f"{count}, q < 1e-300" if value < _LEAST_Q else count
+        for count, value in zip(counts, rows["q"], strict=True)
     ]
     genes = [_wrapped(str(listed).replace(";", ", ")) for listed in rows["genes"]]
     return go.Bar(
@@ -99,6 +99,11 @@ def _bars(rows: pd.DataFrame, *, name: str, color: str) -> go.Bar:
         hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} genes, q %{customdata[2]}<br>"
         "%{customdata[3]}<extra></extra>",
     )
+
+
+def in_short(p: float) -> str:
+    """A p- or q-value with one digit: ``0.03``, ``2e-14``, ``< 1e-16``."""
+    return "< 1e-16" if p < 1e-16 else f"{p:.1g}"
 
 
 def _height(q: pd.Series) -> np.ndarray:

@@ -57,14 +57,19 @@ def fate_map(
     # Over the picture, as in the agreement map. The scale is always the whole one, whatever the cells reach.
     fig.update_traces(
         selector={"marker.showscale": True},
-        marker={"cmin": 0, "cmax": 1, "colorbar": bar},
+        marker={"cmin": 0, "cmax": 1, "colorbar": bar, "colorscale": _scale(dark=dark)},
         hovertemplate=_HOVER,
     )
     return _without_values(fig).update_layout(margin_t=78)
 
 
 def fate_maps(
-    points: np.ndarray, probabilities: pd.DataFrame, *, columns: int = 3, drawn: np.ndarray | None = None
+    points: np.ndarray,
+    probabilities: pd.DataFrame,
+    *,
+    columns: int = 3,
+    drawn: np.ndarray | None = None,
+    dark: bool = False,
 ) -> go.Figure:
     """Small multiples: every fate on the same embedding, all with one scale.
 
@@ -89,9 +94,14 @@ def fate_maps(
         "tickvals": [0, 0.25, 0.5, 0.75, 1],
     }  # fmt: skip
     fig.update_layout(
-        coloraxis={"cmin": 0, "cmax": 1, "colorscale": theme.SEQUENTIAL, "colorbar": bar}, margin_r=10
+        coloraxis={"cmin": 0, "cmax": 1, "colorscale": _scale(dark=dark), "colorbar": bar}, margin_r=10
     )
     return _without_values(fig)
+
+
+def _scale(*, dark: bool) -> list[str]:
+    """Most cells have a probability near 0 of most fates, and must be seen all the same."""
+    return theme.SEQUENTIAL_ON_DARK if dark else theme.SEQUENTIAL
 
 
 def _without_values(fig: go.Figure) -> go.Figure:

@@ -26,7 +26,8 @@ def lineage_tree(
     shares_title: str,
     colors: Mapping[str, str] | None = None,
     root: str | None = None,
-    terminal: Collection[str] = (),
+    ends: Collection[str] = (),
+    least_cells: int = 0,
     dark: bool = False,
 ) -> go.Figure:
     """Draw groups from early to late, and every edge between them.
@@ -34,9 +35,9 @@ def lineage_tree(
     Parameters
     ----------
     edges
-        ``source``, ``target``, ``confidence``, as `deepvelo.tl.trajectory` gives them. An edge to a group that is no
-        later, as every cycle has, is drawn in another colour.
-    shares, part_colors, shares_title, colors, root, terminal
+        As `deepvelo.tl.trajectory` gives them. An edge to a group that is no later, as every cycle has, is drawn in
+        another colour; one that touches a group of fewer than ``least_cells`` is dashed.
+    shares, part_colors, shares_title, colors, root, ends
         As for `deepvelo.pl.trajectory_map.trajectory_map`.
     times
         Mean latent time by group; NaN for a group without.
@@ -61,8 +62,9 @@ def lineage_tree(
 
     fig = go.Figure()
     shapes, middles, any_back = [], [], False
-    for source, target, confidence in zip(
-        edges["source"].astype(str), edges["target"].astype(str), edges["confidence"], strict=True
+    weak = nodes.touches_few(edges, least_cells)
+    for source, target, confidence, dashed in zip(
+        edges["source"].astype(str), edges["target"].astype(str), edges["confidence"], weak, strict=True
     ):
         back = bool(places.loc[source, "rank"] >= places.loc[target, "rank"])
         any_back |= back
@@ -70,13 +72,15 @@ def lineage_tree(
         width = nodes.arrow_width(confidence, highest=highest or 0.0, radius=RADIUS)
         color = AGAINST if back else None
         shapes.append(
-            nodes.arrow(line, width=width, radius=RADIUS, end_radius=RADIUS, dark=dark, color=color)
+            nodes.arrow(
+                line, width=width, radius=RADIUS, end_radius=RADIUS, dark=dark, color=color, weak=bool(dashed)
+            )
         )
         middles.append(line[len(line) // 2])
     labels = []
     for name in present:
         shapes += nodes.pie(at[name], shares.loc[name], radius=RADIUS, colors=part_colors, rim=colors[name])
-        if name in terminal:
+        if name in ends:
             shapes.append(nodes.ring(at[name], radius=RADIUS, dark=dark))
         beside = name in names.at_right
         x, y = at[name] + np.array([1.6 * RADIUS, 0] if beside else [0, -1.35 * RADIUS])
@@ -84,7 +88,7 @@ def lineage_tree(
             nodes.label(
                 texts[name],
                 (float(x), float(y)),
-                note=nodes.note(name, root=root, terminal=terminal),
+                note=nodes.note(name, root=root, ends=ends),
                 xanchor="left" if beside else "center",
                 yanchor="middle" if beside else "top",
                 dark=dark,
@@ -100,7 +104,8 @@ def lineage_tree(
     _finish(fig, places, names=names)
     nodes.add_legend(
         fig, title=shares_title, colors=part_colors, unknown=bool(shares.isna().all(axis=1).any()),
-        highest=highest, against=AGAINST if any_back else None, dark=dark,
+        highest=highest, against=AGAINST if any_back else None, dashed=f"group of under {least_cells} cells" if weak.any() else None,
+        dark=dark,
     )  # fmt: skip
     return fig
 

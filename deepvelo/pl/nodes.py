@@ -22,7 +22,9 @@ NO_SHARE: Final = "unknown"
 _STEP = np.pi / 36  # of a drawn circle
 _WIDEST = 0.5  # arrow, in radii of a node
 _NARROWEST = 0.06
-_GAP = 1.3  # from a node's middle to an arrow's tip, in its radii: beyond a terminal node's second ring
+_DASH = 0.7  # and the gap after it, in radii of a node
+WEAK_OPACITY: Final = 0.55
+_GAP = 1.3  # from a node's middle to an arrow's tip, in its radii: beyond an end's second ring
 
 Shape = dict[str, Any]
 
@@ -55,7 +57,7 @@ def pie(
 
 
 def ring(at: np.ndarray, *, radius: float, dark: bool) -> Shape:
-    """A second ring, around a node that time ends in."""
+    """A second ring, around a node that cells end in."""
     return _shape(_arc(at, 1.25 * radius), line_color=theme.ink(dark=dark), line_width=2)
 
 
@@ -73,6 +75,7 @@ def arrow(
     end_radius: float,
     dark: bool,
     color: str | None = None,
+    weak: bool = False,
 ) -> Shape | None:
     """A filled arrow along a line.
 
@@ -84,6 +87,8 @@ def arrow(
         Of a usual node, which sets the size of the head, and of the one it ends at, which it must not cover.
     color
         Instead of the ink.
+    weak
+        Dashed and lighter.
 
     Returns
     -------
@@ -96,22 +101,34 @@ def arrow(
         return None
     head = min(max(1.6 * width, 0.5 * radius), 0.7 * length)
     left_over = length - np.append(0, np.cumsum(steps))
-    shaft = _resample(line, left_over, np.append(left_over[left_over > head], head))
-    along = np.gradient(shaft, axis=0)
-    along /= np.linalg.norm(along, axis=1, keepdims=True)
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    base, tip = shaft[-1], line[-1]
+    # Where pieces of the shaft begin, by the length that is left to the tip; the last piece carries the head.
+    *starts, nearest = np.arange(length, head, -_DASH * radius) if weak else [length]
+    outlines = [
+        _band(line, left_over, start=start, end=start - _DASH * radius / 2, width=width) for start in starts
+    ]
+    last = _band(line, left_over, start=nearest, end=head, width=width)
+    base, tip = _resample(line, left_over, np.array([head]))[0], line[-1]
     direction = (tip - base) / np.linalg.norm(tip - base)
     barb = np.array([-direction[1], direction[0]]) * max(1.1 * width, 0.28 * radius)
-    outline = [
-        shaft + across * width / 2, base + barb, tip, base - barb, (shaft - across * width / 2)[::-1],
-    ]  # fmt: skip
-    return _shape(
-        np.vstack(outline),
+    half = len(last) // 2
+    outlines.append(np.vstack([last[:half], base + barb, tip, base - barb, last[half:]]))
+    shape = _shape(
+        *outlines,
         fillcolor=color or theme.ink(dark=dark),
         line_color=theme.halo(dark=dark),
-        line_width=1,
+        line_width=0 if weak else 1,  # between narrow dashes it would be all one sees
     )
+    return shape | {"opacity": WEAK_OPACITY} if weak else shape
+
+
+def _band(line: np.ndarray, left_over: np.ndarray, *, start: float, end: float, width: float) -> np.ndarray:
+    """Outline of a piece of the line: one side forth, the other back."""
+    between = left_over[(left_over < start) & (left_over > end)]
+    middle = _resample(line, left_over, np.concatenate([[start], between, [end]]))
+    along = np.gradient(middle, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    across = np.stack([-along[:, 1], along[:, 0]], axis=1) * width / 2
+    return np.vstack([middle + across, (middle - across)[::-1]])
 
 
 def label(
@@ -141,9 +158,9 @@ def label(
     }  # fmt: skip
 
 
-def note(group: str, *, root: str | None, terminal: Collection[str]) -> str:
-    """What a group is beside its name: ``root``, ``terminal`` or nothing."""
-    return "root" if group == root else "terminal" if group in terminal else ""
+def note(group: str, *, root: str | None, ends: Collection[str]) -> str:
+    """What a group is beside its name: ``root``, ``end``, both or nothing."""
+    return ", ".join(["root"] * (group == root) + ["end"] * (group in ends))
 
 
 def add_targets(
@@ -180,13 +197,17 @@ def add_targets(
     )
 
 
+def touches_few(edges: pd.DataFrame, least_cells: int) -> np.ndarray:
+    """Mask of the edges, ``(n_edges,)``, with a group of fewer cells at an end."""
+    return (edges[["source_cells", "target_cells"]] < least_cells).any(axis=1).to_numpy(dtype=bool)
+
+
 def add_arrow_targets(fig: go.Figure, middles: Sequence[np.ndarray], edges: pd.DataFrame) -> None:
-    """Hover in the middle of arrows: from where to where, and how sure."""
+    """Hover in the middle of arrows: from where to where, how strong, and how many cells stand behind it."""
     texts = [
-        f"{source} → {target}<br>confidence {confidence:.2f}"
-        for source, target, confidence in zip(
-            edges["source"], edges["target"], edges["confidence"], strict=True
-        )
+        f"{edge.source} → {edge.target}<br>strength {edge.confidence:.2f}<br>"
+        f"{edge.source_cells:,} → {edge.target_cells:,} cells"
+        for edge in edges.itertuples()
     ]
     at = np.array(middles).reshape(-1, 2)
     fig.add_trace(
@@ -205,19 +226,21 @@ def add_legend(
     unknown: bool,
     highest: float | None,
     against: str | None = None,
+    dashed: str | None = None,
     dark: bool,
 ) -> None:
-    """What the parts of pies are, what the widest arrow means, and the colour of arrows against time."""
+    """What the parts of pies are, what the widest arrow means, the colour of arrows against time, what dashes mean."""
     parts = dict(colors) | ({NO_SHARE: theme.GREY} if unknown else {})
     for i, (name, color) in enumerate(parts.items()):
         marker = {"color": color, "size": 11}
         _add_entry(fig, name, group=title, first=i == 0, mode="markers", marker=marker)
-    lines = {} if highest is None else {f"widest: {highest:.2f}": theme.ink(dark=dark)}
+    lines = {} if highest is None else {f"widest: {highest:.2f}": {"color": theme.ink(dark=dark), "width": 8}}
     if against is not None:
-        lines["against time"] = against
-    for i, (name, color) in enumerate(lines.items()):
-        line = {"color": color, "width": 8}
-        _add_entry(fig, name, group="arrows, by confidence", first=i == 0, mode="lines", line=line)
+        lines["against time"] = {"color": against, "width": 8}
+    if dashed is not None:
+        lines[dashed] = {"color": theme.GREY, "width": 4, "dash": "6px,5px"}
+    for i, (name, line) in enumerate(lines.items()):
+        _add_entry(fig, name, group="arrows, by strength", first=i == 0, mode="lines", line=line)
     fig.update_layout(legend={"itemclick": False, "itemdoubleclick": False, "tracegroupgap": 14})
 
 
@@ -249,9 +272,9 @@ def _resample(line: np.ndarray, left_over: np.ndarray, wanted: np.ndarray) -> np
 
 
 def _shape(
-    points: np.ndarray, *, fillcolor: str = "rgba(0,0,0,0)", line_color: str | None = None, line_width: float
+    *outlines: np.ndarray, fillcolor: str = "rgba(0,0,0,0)", line_color: str | None = None, line_width: float
 ) -> Shape:
-    path = "M" + "L".join(f"{x:.5g},{y:.5g}" for x, y in points) + "Z"
+    path = "".join("M" + "L".join(f"{x:.5g},{y:.5g}" for x, y in points) + "Z" for points in outlines)
     return {
         "type": "path",
         "path": path,

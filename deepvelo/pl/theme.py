@@ -23,6 +23,8 @@ PALETTE: Final = (
 )  # fmt: skip
 # The darkest tenth of viridis is left out: it cannot be seen on a dark page.
 SEQUENTIAL: Final = sample_colorscale("Viridis", np.linspace(0.12, 1, 12).tolist())
+# Lines and points that mean something where most of them are at the low end, on a dark page.
+SEQUENTIAL_ON_DARK: Final = sample_colorscale("Viridis", np.linspace(0.3, 1, 12).tolist())
 # The middle is grey, not white: cells near 0 must show on a white page too.
 DIVERGING: Final = ["#1F5FB4", "#5B8FCC", "#9FB4C9", "#B3B3B3", "#D3A98E", "#DD7A41", "#B8420B"]
 # Of each method where several are drawn over each other: at least 28 apart (CIELAB), as above.
@@ -32,6 +34,8 @@ METHOD_COLORS: Final[dict[Method, str]] = {
     "stochastic": "#E69F00",
     "dynamical": "#009E73",
 }
+_PAGE: Final = {False: "#FFFFFF", True: "#12171D"}  # by dark, as in .streamlit/config.toml
+_CONTRAST: Final = 3.0  # of lines and points, WCAG 2.1
 GREY: Final = "#A8A8A8"
 GREY_OPACITY: Final = 0.35
 
@@ -70,6 +74,33 @@ def ink(*, dark: bool) -> str:
 def halo(*, dark: bool) -> str:
     """Colour around ink that sets it off from the cells beneath."""
     return "rgba(20,20,20,0.75)" if dark else "rgba(255,255,255,0.8)"
+
+
+def legible(color: str, *, dark: bool) -> str:
+    """The colour, mixed with white or black until it is set off from the page by a contrast of 3 (WCAG 2.1).
+
+    Parameters
+    ----------
+    color
+        ``#rrggbb``.
+    """
+    red, green, blue = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    own, toward = np.array([red, green, blue]), 1.0 if dark else 0.0
+    background = _luminance(np.array([int(_PAGE[dark][at : at + 2], 16) / 255 for at in (1, 3, 5)]))
+    for share in np.linspace(0, 1, 21):
+        mixed = own + share * (toward - own)
+        low, high = sorted([_luminance(mixed), background])
+        if (high + 0.05) / (low + 0.05) >= _CONTRAST:
+            break
+    if not share:
+        return color
+    return "#" + "".join(f"{round(255 * part):02x}" for part in mixed)
+
+
+def _luminance(rgb: np.ndarray) -> float:
+    """Relative luminance of sRGB parts from 0 to 1, as WCAG 2.1 defines it."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
 def group_order(groups: Iterable[str]) -> list[str]:

@@ -29,7 +29,8 @@ def trajectory_map(
     shares_title: str,
     colors: Mapping[str, str] | None = None,
     root: str | None = None,
-    terminal: Collection[str] = (),
+    ends: Collection[str] = (),
+    least_cells: int = 0,
     axis_name: str = "UMAP",
     drawn: np.ndarray | None = None,
     dark: bool = False,
@@ -44,17 +45,17 @@ def trajectory_map(
     groups
         Group of each cell.
     edges
-        ``source``, ``target``, ``confidence``, as `deepvelo.tl.trajectory` gives them.
+        As `deepvelo.tl.trajectory` gives them; those that touch a group of fewer than ``least_cells`` cells are dashed.
     shares
         A row a group, a column a part of its pie, as `deepvelo.tl.group_shares` gives them; NaN is grey.
     part_colors
-        By column of ``shares``: `nodes.STAGE_COLORS`, or the colours of the terminal groups.
+        By column of ``shares``: `nodes.STAGE_COLORS`, or the colours of the ends.
     shares_title
         What the parts are, over the legend.
     colors
         By group, from `theme.group_colors`: of the cells and of the nodes' rims.
-    root, terminal
-        Groups marked as such; terminal ones have a second ring.
+    root, ends
+        Groups marked as such; ends, those of cells' fates, have a second ring.
     drawn
         As for `deepvelo.pl.embedding.scatter`.
 
@@ -91,24 +92,32 @@ def trajectory_map(
     edges = edges.sort_values("confidence", kind="stable")  # where arrows cross, the widest lies on top
     highest = float(edges["confidence"].max()) if len(edges) else None
     shapes, lines = [], []
-    for source, target, confidence in zip(edges["source"], edges["target"], edges["confidence"], strict=True):
+    weak = nodes.touches_few(edges, least_cells)
+    for source, target, confidence, dashed in zip(
+        edges["source"], edges["target"], edges["confidence"], weak, strict=True
+    ):
         lines.append(np.stack([at[source], at[target]]))
         width = nodes.arrow_width(confidence, highest=highest or 0.0, radius=usual)
-        shapes.append(nodes.arrow(lines[-1], width=width, radius=usual, end_radius=size[target], dark=dark))
+        shapes.append(
+            nodes.arrow(
+                lines[-1], width=width, radius=usual, end_radius=size[target], dark=dark, weak=bool(dashed)
+            )
+        )
     for name in present:
         shapes += nodes.pie(
             at[name], shares.loc[name], radius=size[name], colors=part_colors, rim=colors[name]
         )
-        if name in terminal:
+        if name in ends:
             shapes.append(nodes.ring(at[name], radius=size[name], dark=dark))
-    labels = _labels(at, size, lines, root=root, terminal=terminal, pixel=pixel, dark=dark)
+    labels = _labels(at, size, lines, root=root, ends=ends, pixel=pixel, dark=dark)
     fig.update_layout(shapes=[shape for shape in shapes if shape is not None], annotations=labels)
     nodes.add_arrow_targets(fig, [line.mean(axis=0) for line in lines], edges)
     more = {name: f"{count:,} cells" for name, count in counts.items()}
     nodes.add_targets(fig, places, shares, size=2 * _radius(len(present)), more=more)
     nodes.add_legend(
         fig, title=shares_title, colors=part_colors, unknown=bool(shares.isna().all(axis=1).any()),
-        highest=highest, dark=dark,
+        highest=highest, dashed=f"group of under {least_cells} cells" if weak.any() else None,
+        dark=dark,
     )  # fmt: skip
     room = 3 * usual
     fig.update_xaxes(range=[low[0] - room, high[0] + room])
@@ -147,7 +156,7 @@ def _labels(
     lines: Sequence[np.ndarray],
     *,
     root: str | None,
-    terminal: Collection[str],
+    ends: Collection[str],
     pixel: float,
     dark: bool,
 ) -> list[dict[str, Any]]:
@@ -157,7 +166,7 @@ def _labels(
     taken: list[np.ndarray] = []
     labels = []
     for name, middle in at.items():
-        note = nodes.note(name, root=root, terminal=terminal)
+        note = nodes.note(name, root=root, ends=ends)
         letters = max(len(name), len(note))
         extent = np.array([_LETTER * letters, 1.25 * (2 if note else 1)]) * theme.LABEL_SIZE * pixel
         reach = 1.25 * size[name] + _ROOM * pixel

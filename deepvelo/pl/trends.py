@@ -14,11 +14,15 @@ from deepvelo.pl.rates import RATE_TITLES
 
 QUANTITY_TITLES = {"expression": "expression<br>(normalised counts)"} | RATE_TITLES
 ROW_HEIGHT = 190
-_FILL_OPACITY = 0.22
+_FILL_OPACITY = {False: 0.22, True: 0.32}  # by dark
 
 
 def trend_grid(
-    curves: Mapping[str, Mapping[str, pd.DataFrame]], *, color: str, time_title: str = "pseudotime"
+    curves: Mapping[str, Mapping[str, pd.DataFrame]],
+    *,
+    color: str,
+    time_title: str = "pseudotime",
+    dark: bool = False,
 ) -> go.Figure:
     """One column a gene, one row a quantity; a line for the mean, a band for the spread of the cells.
 
@@ -29,12 +33,13 @@ def trend_grid(
         gives them. A gene without a quantity, or with no rows for it, has an empty panel that says so; a quantity that
         no gene has gets no row.
     color
-        Of the lineage, ``#rrggbb``.
+        Of the lineage, ``#rrggbb``; paler or darker where it could not be seen on the page.
     time_title
         Of the axis.
     """
     rows = [name for name in QUANTITY_TITLES if any(name in of_gene for of_gene in curves.values())]
     genes = list(curves)
+    color = theme.legible(color, dark=dark)
     fig = make_subplots(
         rows=len(rows), cols=len(genes), shared_xaxes=True, column_titles=[f"<b>{gene}</b>" for gene in genes],
         horizontal_spacing=min(0.055, 0.3 / len(genes)), vertical_spacing=0.12 / len(rows),
@@ -48,7 +53,8 @@ def trend_grid(
             if curve is None or not curve["mean"].notna().any():
                 _say_nothing(fig, window, row=row, col=col)
             else:
-                _add_curve(fig, curve, color=color, named=not named, row=row, col=col)
+                opacity = _FILL_OPACITY[dark]
+                _add_curve(fig, curve, color=color, opacity=opacity, named=not named, row=row, col=col)
                 named = True
     height = ROW_HEIGHT * len(rows)
     theme.style(fig, height=height + 130)
@@ -68,7 +74,9 @@ def trend_grid(
     )  # fmt: skip
 
 
-def _add_curve(fig: go.Figure, curve: pd.DataFrame, *, color: str, named: bool, row: int, col: int) -> None:
+def _add_curve(
+    fig: go.Figure, curve: pd.DataFrame, *, color: str, opacity: float, named: bool, row: int, col: int
+) -> None:
     """The band below, the line above it."""
     red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
     band = go.Scatter(
@@ -77,7 +85,7 @@ def _add_curve(fig: go.Figure, curve: pd.DataFrame, *, color: str, named: bool, 
         mode="lines",
         line={"width": 0},
         fill="toself",
-        fillcolor=f"rgba({red},{green},{blue},{_FILL_OPACITY})",
+        fillcolor=f"rgba({red},{green},{blue},{opacity})",
         hoverinfo="skip",
         name="eight of ten cells",
         showlegend=named,

@@ -11,29 +11,29 @@ import scipy.sparse as sp
 from deepvelo.errors import InputError
 from deepvelo.wording import listed, number
 
-LEAST_CELLS = 3  # of a terminal group: fewer have no fate of their own
+LEAST_CELLS = 3  # of an end: fewer have no fate of their own
 
 
 def require_ends(groups: pd.Series, *, root: str | None, terminal: Sequence[str] | None) -> None:
-    """Raise an `InputError` unless root and terminal are different groups, and terminal ones of at least 3 cells."""
+    """Raise an `InputError` unless root and ends are different groups, and the ends of at least 3 cells."""
     sizes = groups.value_counts()
     known = [str(group) for group in groups.cat.categories]
     if isinstance(terminal, str) or (terminal is not None and not terminal):
         msg = f"`terminal` must be a list of one or more groups. Got {terminal!r}. Leave it out to have them found."
         raise InputError(msg)
-    chosen = {"root": [] if root is None else [root], "terminal": list(terminal or [])}
+    chosen = {"root": [] if root is None else [root], "end": list(terminal or [])}
     for role, names in chosen.items():
         for name in names:
             if name not in known:
-                msg = f"The {role} group '{name}' is not in these data. Found {listed(known)}. Choose one of them."
+                msg = f"There is no group '{name}', chosen as {role}, in these data. Found {listed(known)}. Choose one of them."
                 raise InputError(msg)
-    if root is not None and root in chosen["terminal"]:
-        msg = f"'{root}' is chosen as root and as terminal group. Choose another for one of them."
+    if root is not None and root in chosen["end"]:
+        msg = f"'{root}' is chosen as root and as end. Choose another for one of them."
         raise InputError(msg)
-    for name in chosen["terminal"]:
+    for name in chosen["end"]:
         if sizes[name] < LEAST_CELLS:
             msg = (
-                f"The terminal group '{name}' has {number(int(sizes[name]), 'cell')}, and {LEAST_CELLS} are needed. "
+                f"'{name}', chosen as end, has {number(int(sizes[name]), 'cell')}, and {LEAST_CELLS} are needed. "
                 "Choose another, or leave it out."
             )
             raise InputError(msg)
@@ -42,11 +42,11 @@ def require_ends(groups: pd.Series, *, root: str | None, terminal: Sequence[str]
 def with_ends(
     cosines: sp.csr_matrix, groups: pd.Series, *, root: str | None, terminal: Sequence[str] | None
 ) -> tuple[sp.csr_matrix, list[str]]:
-    """Arrows that all leave the root and all enter the terminal groups; what contradicts that.
+    """Arrows that all leave the root and all enter the ends; what contradicts that.
 
     The sign of an arrow across one of these borders is set, its size is kept. Where the arrows across a group's
     border point the other way on average, those inside it are turned round too: they say the same wrong thing, and
-    are more. Other arrows stay as they are, also those between two terminal groups.
+    are more. Arrows between two ends are left out, since neither may leave its end; other arrows stay as they are.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ def with_ends(
 
     Returns
     -------
-    ``cosines`` with these signs, and a warning for each group whose arrows were turned round.
+    ``cosines`` with these signs, and a warning for each group whose arrows were turned round, and for each end that
+    only other ends' arrows led to.
     """
     arrows = cosines.tocoo()
     names = groups.astype(str).to_numpy()
@@ -65,7 +66,7 @@ def with_ends(
     data = arrows.data.copy()
     # Outward of a root and inward of an end are the same rule with the ends of the arrow exchanged.
     ends = list(terminal or [])
-    chosen = [(end, ends, target, source, "a terminal group", "out of") for end in ends]
+    chosen = [(end, ends, target, source, "an end", "out of") for end in ends]
     if root is not None:
         chosen.append((root, [root], source, target, "the root", "into"))
     warnings = []
@@ -81,4 +82,15 @@ def with_ends(
             )
         data[along] = np.abs(arrows.data[along])
         data[against] = -np.abs(arrows.data[against])
-    return sp.csr_matrix((data, (arrows.row, arrows.col)), shape=arrows.shape), warnings
+    between = np.isin(source, ends) & np.isin(target, ends) & (source != target)
+    data[between] = 0
+    for end in ends:
+        from_ends = (target == end) & between
+        if from_ends.any() and not ((target == end) & ~np.isin(source, ends)).any():
+            warnings.append(
+                f"Nothing leads to '{end}' but arrows from other chosen ends, and no arrow may leave an end: it stands "
+                "apart. Choose it or the others, not both."
+            )
+    kept = sp.csr_matrix((data, (arrows.row, arrows.col)), shape=arrows.shape)
+    kept.eliminate_zeros()  # cells without an entry are no neighbours
+    return kept, warnings

@@ -129,6 +129,16 @@ def is_relevant(terms: Iterable[str], *, keywords: Sequence[str]) -> np.ndarray:
     return np.array([any(words in term for words in wanted) for term in map(_words, terms)], dtype=bool)
 
 
+def require_relevant(sets: GeneSets, *, keywords: Sequence[str]) -> None:
+    """Raise an `InputError` where no gene set bears any of the keywords; see `is_relevant`."""
+    if not is_relevant(sets, keywords=keywords).any():
+        msg = (
+            f"None of the {number(len(sets), 'gene set')} is named by a keyword ({listed(keywords)}); the first is "
+            f"'{next(iter(sets), '')}'. Give words that their names contain."
+        )
+        raise InputError(msg)
+
+
 def _words(text: str) -> str:
     """Words in lower case, a space before each."""
     return "".join(f" {word}" for word in re.findall(r"[^\W_]+", text.casefold()))

@@ -193,36 +193,37 @@ def _require_terminal(table: pd.DataFrame, *, stability: float) -> None:
     if table["terminal"].any():
         return
     if table.empty:
-        msg = (
-            "No terminal state was found: no cell of a macrostate has a group. Name the groups of more cells."
-        )
+        msg = "No end was found: no cell of a macrostate has a group. Name the groups of more cells."
         raise InputError(msg)
     best = table["stability"].idxmax()
     if table.loc[best, "stability"] >= stability:
         found = "walks along the velocities visit all groups alike, as in a cycle or in tissue at rest"
-        remedy = "Choose the terminal groups by hand"
+        remedy = "Choose the ends by hand"
     else:
         found = f"the most stable of {number(len(table), 'macrostate')}, '{best}', keeps {decimal(table.loc[best, 'stability'])} of its steps, and {stability:g} is asked for"
-        remedy = "Choose the terminal groups by hand, lower `stability`, or ask for another `n_states`"
-    msg = f"No terminal state was found: {found}. {remedy}."
+        remedy = "Choose the ends by hand, lower `stability`, or ask for another `n_states`"
+    msg = f"No end was found: {found}. {remedy}."
     raise InputError(msg)
 
 
 def _part_warnings(parts: np.ndarray, groups: pd.Series, end: np.ndarray, names: list[str]) -> list[str]:
     """Which parts have no end, and which have only one."""
     found = []
+    without = np.zeros(len(groups), dtype=bool)
     for part in range(parts.max() + 1):
         inside = parts == part
         ends = [names[number] for number in np.unique(end[inside & (end >= 0)])]
-        where = listed([str(name) for name in groups[inside].cat.remove_unused_categories().cat.categories])
         if not ends:
-            found.append(
-                f"No end was found for {number(int(inside.sum()), 'cell')} ({where}): their fates are unknown."
-            )
+            without |= inside
         elif len(ends) == 1 and inside.all():
             found.append(
-                f"Cells can end in '{ends[0]}' only, so every fate is certain; choose terminal groups by hand if there are others."
+                f"Cells can end in '{ends[0]}' only, so every fate is certain; choose the ends by hand if there are others."
             )
+    if without.any():
+        where = listed([str(name) for name in groups[without].cat.remove_unused_categories().cat.categories])
+        found.append(
+            f"No end was found for {number(int(without.sum()), 'cell')} ({where}): their fates are unknown."
+        )
     return found
 
 
@@ -233,7 +234,7 @@ def _trap_warning(groups: pd.Series, steps: np.ndarray) -> list[str]:
     if not held:
         return []
     return [
-        f"Cells of {listed(held)} practically never come to a terminal state. If some of these groups are ends too, "
+        f"Cells of {listed(held)} practically never come to an end. If some of these groups are ends too, "
         "choose them as well; until then nothing about their cells is to be relied on."
     ]
 

@@ -14,7 +14,9 @@ from deepvelo.tl.graph import quiet
 
 LEAST_COSINE = 0.1  # of an arrow that counts, as in scVelo
 
-_COLUMNS = ("source", "target", "confidence", "agreement")
+FEW_CELLS = 30  # a group of fewer has about as many neighbours as cells, and edges by that alone
+
+_COLUMNS = ("source", "target", "confidence", "agreement", "source_cells", "target_cells")
 
 
 def group_edges(
@@ -60,12 +62,15 @@ def group_edges(
     crossing = _crossing(cosines, codes, n_groups=len(confidence))
     source, target = np.nonzero(confidence)
     names = adata.obs[cluster_key].cat.categories.to_numpy()
+    sizes = np.bincount(codes[codes >= 0], minlength=len(names))
     table = pd.DataFrame(
         {
             "source": names[source],
             "target": names[target],
             "confidence": confidence[source, target],
             "agreement": crossing[source, target] / (crossing + crossing.T)[source, target],
+            "source_cells": sizes[source],
+            "target_cells": sizes[target],
         }
     )
     return table.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
@@ -95,6 +100,15 @@ def first_group(edges: pd.DataFrame, *, time: pd.Series, sizes: pd.Series) -> st
 def last_groups(edges: pd.DataFrame) -> list[str]:
     """Groups that edges lead into and none out of, in alphabetical order."""
     return sorted(set(edges["target"]) - set(edges["source"]))
+
+
+def cells_of_weak(edges: pd.DataFrame) -> pd.Series:
+    """Number of cells by group, of those below 30 that edges touch; the fewest first."""
+    both = pd.concat(
+        edges[[end, f"{end}_cells"]].set_axis(["group", "cells"], axis=1) for end in ("source", "target")
+    )
+    sizes = both.drop_duplicates("group").set_index("group")["cells"]
+    return sizes[sizes < FEW_CELLS].sort_values(kind="stable")
 
 
 def _crossing(cosines: sp.csr_matrix, codes: np.ndarray, *, n_groups: int) -> np.ndarray:

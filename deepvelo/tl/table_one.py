@@ -7,15 +7,15 @@ markers, how many are transcription factors, and which share of the pathways the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from deepvelo.errors import InputError
-from deepvelo.tl.driver_lists import top_drivers
-from deepvelo.tl.enrichment import is_relevant, over_representation, share_in_sets
-from deepvelo.tl.gene_sets import GeneIndex, GeneSets, require_match
+from deepvelo.tl.enrichment import require_relevant
+from deepvelo.tl.gene_sets import GeneSets
+from deepvelo.tl.table_one_columns import Top, add_overlaps, add_relevance, pathways_of, top_of
 from deepvelo.wording import listed
 
 
@@ -24,7 +24,8 @@ class TableOne:
     """The table, the pathways behind it, and the choices it rests on.
 
     ``rows`` has a row for each lineage and run: ``lineage``, ``run``, ``tested`` (genes), ``drivers`` (at most
-    ``top``), and what was asked for:
+    ``top``), and what was asked for. Whatever a run has no answer to is missing: all of it where it does not have that
+    lineage (`ends` tells which it has), the rest where no gene rises along it or there is no list of its markers.
 
     - ``markers``, how many drivers are in the list; ``markers_share``, of the drivers; ``markers_p``, how often that
       many would be by chance (hypergeometric, the tested genes as background); ``markers_tested``, the share of the
@@ -40,19 +41,11 @@ class TableOne:
 
     rows: pd.DataFrame
     pathways: pd.DataFrame | None
+    ends: Mapping[str, tuple[str, ...]]
+    """Every lineage that a run has, by the run's name."""
     top: int
     q: float
     keywords: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Top:
-    """The drivers of one lineage in one run, best first, and all its tested genes."""
-
-    lineage: str
-    run: str
-    genes: tuple[str, ...]
-    tested: GeneIndex
 
 
 def table_one(
@@ -80,9 +73,9 @@ def table_one(
         The drivers of each run by its name, one row for each lineage and tested gene: ``lineage``, ``gene``,
         ``correlation``, ``rank`` (1 is best; NaN for a gene that could not be tested).
     lineages
-        By default those that all runs have.
+        By default all that any run has.
     markers
-        One list for all lineages, or a list by lineage, see `markers_by_group`.
+        One list for all lineages, or a list by lineage, see `markers_by_group`; not every lineage needs one.
     tfs
         Transcription factors.
     sets
@@ -99,28 +92,55 @@ def table_one(
     Raises
     ------
     InputError
-        There is nothing to compare with, a lineage is not in every run or has no driver or no markers, no run tested
-        any gene of a list, or no pathway is named by a keyword.
+        There is nothing to compare with, no run has a chosen lineage, no gene rises along any, there are markers of
+        none, no run tested any gene of a list, or no pathway is named by a keyword.
     """
     _require_question(markers=markers, tfs=tfs, sets=sets, keywords=keywords, top=top)
-    chosen = [
-        _top(table, lineage, run=run, top=top)
-        for lineage in _lineages(drivers, lineages)
-        for run, table in drivers.items()
-    ]
+    wanted = _lineages(drivers, lineages)
+    every = [top_of(table, lineage, run=run, top=top) for lineage in wanted for run, table in drivers.items()]
+    columns = {"lineage": "object", "run": "object", "tested": "Int64", "drivers": "Int64"}
     rows: list[dict[str, Any]] = [
-        {"lineage": c.lineage, "run": c.run, "tested": len(c.tested.genes), "drivers": len(c.genes)}
-        for c in chosen
+        {"lineage": c.lineage, "run": c.run}
+        | ({"tested": len(c.tested.genes), "drivers": len(c.genes)} if c.tested.genes else {})
+        for c in every
     ]
+    chosen = {n: c for n, c in enumerate(every) if c.genes}
+    _require_drivers(chosen, wanted)
     if markers is not None:
-        _add_overlaps(rows, chosen, {c.lineage: _markers_of(c.lineage, markers) for c in chosen}, "markers")
+        lists = {lineage: _markers_of(lineage, markers) for lineage in wanted}
+        columns |= add_overlaps(rows, chosen, lists, "markers", called="markers")
     if tfs is not None:
-        _add_overlaps(rows, chosen, {c.lineage: tfs for c in chosen}, "tfs")
+        columns |= add_overlaps(
+            rows, chosen, dict.fromkeys(wanted, tfs), "tfs", called="transcription factors"
+        )
     pathways = None
     if sets is not None:
-        pathways = _pathways(chosen, sets, keywords=keywords, min_size=min_size, max_size=max_size)
-        _add_relevance(rows, chosen, pathways, sets=sets, q=q)
-    return TableOne(rows=pd.DataFrame(rows), pathways=pathways, top=top, q=q, keywords=tuple(keywords))
+        pathways = pathways_of(chosen.values(), sets, keywords=keywords, min_size=min_size, max_size=max_size)
+        columns |= add_relevance(rows, chosen, pathways, sets=sets, q=q)
+    return TableOne(
+        rows=pd.DataFrame(rows, columns=list(columns)).astype(columns),
+        pathways=pathways,
+        ends={run: tuple(map(str, table["lineage"].unique())) for run, table in drivers.items()},
+        top=top,
+        q=q,
+        keywords=tuple(keywords),
+    )
+
+
+def joined(tables: Sequence[TableOne]) -> TableOne:
+    """Answers to different questions about the same drivers, as if they had been asked at once.
+
+    Parameters
+    ----------
+    tables
+        One or more, of the same drivers, lineages and ``top``; at most one with pathways.
+    """
+    first, *others = tables
+    rows = first.rows
+    for other in others:
+        rows = pd.concat([rows, other.rows.drop(columns=rows.columns, errors="ignore")], axis=1)
+    of_sets = next((table for table in tables if table.pathways is not None), first)
+    return replace(of_sets, rows=rows)
 
 
 def _require_question(
@@ -142,94 +162,28 @@ def _require_question(
     if keywords and sets is None:
         msg = f"Keywords ({listed(keywords)}) need pathways to be found in. Give gene sets."
         raise InputError(msg)
-    if keywords and sets is not None and not is_relevant(sets, keywords=keywords).any():
-        msg = (
-            f"None of the {len(sets):,} gene sets is named by a keyword ({listed(keywords)}); the first is "
-            f"'{next(iter(sets), '')}'. Give words that their names contain."
-        )
-        raise InputError(msg)
+    if keywords and sets is not None:
+        require_relevant(sets, keywords=keywords)
 
 
 def _lineages(drivers: Mapping[str, pd.DataFrame], wanted: Sequence[str] | None) -> list[str]:
-    """The wanted lineages, each of which every run has; by default all that every run has."""
+    """The wanted lineages, each of which some run has; by default all that any has, in the order of the runs."""
     found = {run: list(table["lineage"].unique()) for run, table in drivers.items()}
-    first, *others = found.values()
-    common = [str(lineage) for lineage in first if all(lineage in other for other in others)]
-    told = "; ".join(f"{run}: {listed(names)}" for run, names in found.items())
-    if not common:
-        msg = f"The runs have no lineage in common. Found {told}. Choose the same terminal groups for all."
-        raise InputError(msg)
+    known = list(dict.fromkeys(str(lineage) for names in found.values() for lineage in names))
     for lineage in wanted or ():
-        if lineage not in common:
-            msg = f"Not every run has a lineage '{lineage}'. Found {told}. Choose among {listed(common)}."
+        if lineage not in known:
+            told = "; ".join(f"{run}: {listed(names)}" for run, names in found.items())
+            msg = f"No run has a lineage '{lineage}'. Found {told}. Choose among {listed(known)}."
             raise InputError(msg)
-    return list(wanted or common)
+    return list(wanted or known)
 
 
-def _top(table: pd.DataFrame, lineage: str, *, run: str, top: int) -> _Top:
-    tested = table[table["lineage"] == lineage].dropna(subset=["rank", "correlation"]).sort_values("rank")
-    genes = tuple(top_drivers(tested, lineage, top=top)["gene"])
-    if not genes:
-        msg = f"No gene rises along lineage '{lineage}' in run '{run}' ({len(tested)} tested). Leave the lineage out."
+def _require_drivers(chosen: Mapping[int, Top], lineages: Sequence[str]) -> None:
+    if not chosen:
+        msg = f"No gene rises along {listed(lineages)} in any run. Choose other ends."
         raise InputError(msg)
-    return _Top(lineage, run, genes, GeneIndex(tested["gene"]))
 
 
-def _markers_of(lineage: str, markers: Sequence[str] | GeneSets) -> Sequence[str]:
-    if not isinstance(markers, Mapping):
-        return markers
-    if lineage in markers:
-        return markers[lineage]
-    msg = f"There are no markers of lineage '{lineage}'. Found lists of {listed(list(markers))}. Add one or leave it out."
-    raise InputError(msg)
-
-
-def _add_overlaps(
-    rows: list[dict[str, Any]], chosen: Sequence[_Top], lists: Mapping[str, Sequence[str]], what: str
-) -> None:
-    """Compare the drivers of each row with the list of its lineage."""
-    from scipy.stats import hypergeom
-
-    matches = [c.tested.match(lists[c.lineage]) for c in chosen]
-    known_somewhere = {c.lineage for c, match in zip(chosen, matches, strict=True) if match.matched}
-    for row, c, match in zip(rows, chosen, matches, strict=True):
-        if c.lineage not in known_somewhere and match.missing:
-            require_match(match, c.tested, what=f"the list of {what} for '{c.lineage}'")
-        known = frozenset(match.matched)
-        overlap = [gene for gene in c.genes if gene in known]
-        n_tested, n_drivers = len(c.tested.genes), len(c.genes)
-        row[what] = len(overlap)
-        row[f"{what}_share"] = len(overlap) / n_drivers
-        row[f"{what}_p"] = float(hypergeom.sf(len(overlap) - 1, n_tested, len(known), n_drivers))
-        row[f"{what}_tested"] = match.share
-        row[f"{what}_genes"] = ";".join(overlap)
-
-
-def _pathways(
-    chosen: Sequence[_Top], sets: GeneSets, *, keywords: Sequence[str], min_size: int, max_size: int
-) -> pd.DataFrame:
-    tables = []
-    for c in chosen:
-        table = over_representation(
-            c.genes, sets, background=c.tested.genes, min_size=min_size, max_size=max_size
-        )
-        if keywords:
-            table["relevant"] = is_relevant(table["term"], keywords=keywords)
-        table.insert(0, "lineage", c.lineage)
-        table.insert(1, "run", c.run)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def _add_relevance(
-    rows: list[dict[str, Any]], chosen: Sequence[_Top], pathways: pd.DataFrame, *, sets: GeneSets, q: float
-) -> None:
-    """Count the enriched pathways of each row, and the relevant ones where keywords tell."""
-    for row, c in zip(rows, chosen, strict=True):
-        of_row = (pathways["lineage"] == c.lineage) & (pathways["run"] == c.run)
-        enriched = pathways[of_row & (pathways["q"] < q)]
-        row["enriched"] = len(enriched)
-        row["in_sets"] = share_in_sets(sets, tested=c.tested.genes)
-        if "relevant" in pathways:
-            row["relevant"] = int(enriched["relevant"].sum())
-            row["relevance"] = row["relevant"] / len(enriched) if len(enriched) else float("nan")
+def _markers_of(lineage: str, markers: Sequence[str] | GeneSets) -> Sequence[str] | None:
+    """None where there are lists, but not of this lineage."""
+    return markers.get(lineage) if isinstance(markers, Mapping) else markers

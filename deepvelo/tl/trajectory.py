@@ -15,7 +15,7 @@ from deepvelo.errors import InputError
 from deepvelo.tl.chosen_ends import LEAST_CELLS, require_ends, with_ends
 from deepvelo.tl.flow_time import connected_parts, flow_time
 from deepvelo.tl.graph import both_signs
-from deepvelo.tl.group_edges import first_group, group_edges, last_groups
+from deepvelo.tl.group_edges import FEW_CELLS, cells_of_weak, first_group, group_edges, last_groups
 from deepvelo.tl.stages import LEAST_PART, large_parts, latent_times, pseudotimes
 from deepvelo.wording import listed, number
 
@@ -30,16 +30,20 @@ class Trajectory:
     ----------
     edges
         One row for a pair of groups: ``source``, ``target``; ``confidence``: arrows across the border, net, by the
-        neighbours of the groups' cells (scVelo's; above 0, 1 is very sure, no probability); ``agreement``: share of
-        these arrows that go from source to target. By confidence, the highest first.
+        neighbours of the groups' cells (scVelo's; above 0, no probability and may exceed 1); ``agreement``: share of
+        these arrows that go from source to target; ``source_cells``, ``target_cells``: how many cells the groups have.
+        By confidence, the highest first.
     pseudotime
         Distance of a random walk from the earliest cell of the root, shape ``(n_cells,)``, 0 to 1.
     latent_time
         Stage of each cell (`deepvelo.tl.flow_time`), shape ``(n_cells,)``, 0 to 1.
     root
         The group that time begins with; of the largest part, where the data are in several.
-    terminal
-        Groups that others become, and that become no other.
+    last_groups
+        Groups of at least 3 cells that edges lead into and none out of. Where single cells end, which need not be
+        the same groups, `deepvelo.tl.fates` tells.
+    part
+        Separate part of the data that a cell is in, ``(n_cells,)``, 0 the largest; -1 in parts of fewer than 20 cells.
     explained
         Share of the arrows that ``latent_time`` explains, 0 to 1; low where they run round or contradict each other.
     warnings
@@ -52,7 +56,8 @@ class Trajectory:
     pseudotime: np.ndarray
     latent_time: np.ndarray
     root: str
-    terminal: list[str]
+    last_groups: list[str]
+    part: np.ndarray
     explained: float
     warnings: list[str]
 
@@ -81,14 +86,14 @@ def trajectory(
         Group where time begins. By default, in the tree of edges with the most cells, the earliest of the groups that
         no edge leads into. All arrows across the border of a given one are made to leave it.
     terminal
-        Groups where it ends, all of them. By default those that edges lead into and none out of. All
-        arrows across the borders of given ones are made to enter them (`deepvelo.tl.chosen_ends`).
+        Groups where it ends, all of them. All arrows across their borders are made to enter them, and no edge leaves
+        one (`deepvelo.tl.chosen_ends`). By default arrows stay as they are.
 
     Raises
     ------
     InputError
         No such grouping or one group; no neighbour graph; a velocity graph that is missing, empty or of other cells;
-        a chosen group that is not there, both root and terminal, or terminal with fewer than 3 cells.
+        a chosen group that is not there, both root and end, or an end with fewer than 3 cells.
     """
     from deepvelo.pp.groups import tidy_groups
 
@@ -119,6 +124,9 @@ def trajectory(
     edges = group_edges(light, cosines, cluster_key=cluster_key, time=None if circular else latent_time)
     warnings += _about_edges(edges)
 
+    part = np.full(adata.n_obs, -1)
+    for label, cells in enumerate(parts):
+        part[cells] = label
     roots = [_root(edges, groups.iloc[cells], latent_time[cells], chosen=root) for cells in parts]
     warnings += _about_parts(parts, roots, groups, chosen=root)
     starts = [
@@ -131,13 +139,14 @@ def trajectory(
             f"{number(lost, 'cell')} have no pseudotime: a random walk along the arrows does not settle there. "
             "Use latent time."
         )
-    found, more = _terminal(edges, groups) if terminal is None else (list(terminal), [])
+    last, more = _last_groups(edges)
     return Trajectory(
         edges=edges,
         pseudotime=pseudotime,
         latent_time=latent_time,
         root=roots[0] if root is None else root,
-        terminal=found,
+        last_groups=last,
+        part=part,
         explained=flow.explained,
         warnings=warnings + more,
     )
@@ -191,8 +200,16 @@ def _about_edges(edges: pd.DataFrame) -> list[str]:
         return [
             "No two groups are joined by arrows in a sure direction, so there are no edges between groups."
         ]
+    found = []
+    sizes = cells_of_weak(edges)
+    if len(sizes):
+        named = ", ".join(f"'{group}' ({size})" for group, size in sizes.items())
+        found.append(
+            f"Few cells stand behind some edges between groups: {named}. Below {FEW_CELLS} cells a group is forced to "
+            "have neighbours outside it, so its edges look strong by themselves; they are drawn dashed."
+        )
     against = edges[edges["agreement"] < 0.5]
-    return [
+    return found + [
         f"Most arrows between '{source}' and '{target}' point the other way than the edge, which follows the time of "
         "all cells: do not rely on its direction."
         for source, target in zip(against["source"], against["target"], strict=True)
@@ -220,16 +237,17 @@ def _about_parts(
     return found
 
 
-def _terminal(edges: pd.DataFrame, groups: pd.Series) -> tuple[list[str], list[str]]:
+def _last_groups(edges: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Last groups with enough cells, and what to say of the others."""
-    last, sizes = last_groups(edges), groups.value_counts()
-    terminal = [group for group in last if sizes[group] >= LEAST_CELLS]
+    sizes = dict(zip(edges["target"], edges["target_cells"], strict=True))
+    last = last_groups(edges)
+    large = [group for group in last if sizes[group] >= LEAST_CELLS]
     warnings = []
-    if small := [group for group in last if sizes[group] < LEAST_CELLS]:
+    if small := [group for group in last if group not in large]:
         warnings.append(
-            f"Too few cells to be called terminal, though no edge leads out of them: {listed(small)} "
+            f"Too few cells to be called ends, though no edge leads out of them: {listed(small)} "
             f"({LEAST_CELLS} cells are needed)."
         )
-    if not terminal:
-        warnings.append("No group is found terminal. Choose the terminal groups by hand.")
-    return terminal, warnings
+    if not large:
+        warnings.append("The arrows between groups end in no group. Choose the ends by hand.")
+    return large, warnings

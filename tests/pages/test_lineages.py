@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,17 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.widgets.lineages_drivers import driver_table
-from app.widgets.lineages_meaning import NO_MARKERS
-from app.widgets.lineages_settings import FIND
+from app.widgets.lineages_drivers import RATES, SINGLE_END, driver_table
+from app.widgets.lineages_meaning import notes, rows_in_words
+from app.widgets.lineages_one_group import is_one_group
+from app.widgets.lineages_questions import NO_MARKERS
+from app.widgets.lineages_settings import FIND, WHAT_COMES, in_short
 from deepvelo import lineages
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages, LineageSettings
+from deepvelo.tl.table_one import table_one
 from tests.compared import copy_as
 from tests.on_page import fine, press, words
 
@@ -61,6 +65,7 @@ def made_up(run: Run, settings: LineageSettings, *, best: str | None = None, rat
             {
                 "pseudotime": np.linspace(0, 1, len(names)),
                 "latent_time": np.linspace(0, 1, len(names)),
+                "part": pd.array(np.arange(len(names)) < len(names) // 4, dtype="Int64"),
                 "macrostate": pd.Categorical([None] * len(names), categories=ENDS),
                 f"fate: {ENDS[0]}": first,
                 f"fate: {ENDS[1]}": 1 - first,
@@ -73,6 +78,8 @@ def made_up(run: Run, settings: LineageSettings, *, best: str | None = None, rat
                 "target": ENDS,
                 "confidence": [0.8, 0.3],
                 "agreement": [0.9, 0.7],
+                "source_cells": [40, 40],
+                "target_cells": [50, 12],
             }
         ),
         drivers=drivers.reset_index(drop=True),
@@ -109,6 +116,66 @@ def test_an_analysis_is_queued_once_with_the_choices_made(opened, run, queue, se
     assert not any(button.label == FIND for button in page.button)
 
 
+def test_a_run_without_lineages_says_what_comes_out_and_how_long(opened):
+    page = fine(opened())
+    assert WHAT_COMES in words(page)
+    assert "minute" in WHAT_COMES
+    assert not any(box.label == "Earlier analyses" for box in page.selectbox)
+
+
+def test_ends_that_cannot_be_are_refused_before_a_job_is_queued(opened, queue):
+    page = opened()
+    next(box for box in page.multiselect if box.label == "Ends").set_value(["Neuroblast"])
+    next(box for box in page.selectbox if box.label == "Root").select("Neuroblast")
+    page.run()
+    page = press(page, FIND)
+    assert [error.value for error in page.error] == [
+        "'Neuroblast' is chosen as root and as end. Choose another for one of them."
+    ]
+    assert queue.submitted == []
+
+
+def test_an_earlier_analysis_can_be_returned_to_after_a_box_was_changed(opened, run, settings, figures):
+    chosen = dataclasses.replace(settings, root="Granule immature", stability=0.9, n_states=4)
+    lineages.save(made_up(run, chosen), run.folder)
+    lineages.save(made_up(run, settings), run.folder)
+    page = opened()
+    assert len(figures(page)) == 2
+    next(box for box in page.slider if box.label == "Weight of similarity").set_value(0.5).run()
+    assert figures(page) == []
+    box = next(box for box in page.selectbox if box.label == "Earlier analyses")
+    assert box.options == [
+        "root found; ends found",
+        "root Granule immature; ends found; 4 macrostates; stability 0.9",
+    ]
+    box.select(box.options[1]).run()
+    assert len(figures(fine(page))) == 2
+    assert next(box for box in page.selectbox if box.label == "Root").value == "Granule immature"
+    assert [box.value for box in page.number_input[:2]] == [4, 0.9]
+    # an empty box stays empty
+    page.number_input[0].set_value(None).run()
+    assert page.number_input[0].value is None
+
+
+def test_the_choices_of_an_analysis_in_a_line(settings):
+    chosen = dataclasses.replace(settings, terminal=("OL", "GABA"), weight_connectivities=0.5)
+    assert in_short(chosen) == "root found; ends GABA, OL; weight 0.5"
+
+
+def test_a_failure_goes_when_lineages_were_found_after_it(opened, run, settings, queue):
+    known = {"base": run.info.run_id, "lineages": settings}
+    queue.put("first", state="failed", message="No end was found.", ended=1.0, **known)
+    page = opened()
+    assert [error.value for error in page.error] == ["**first** failed. No end was found."]
+    lineages.save(made_up(run, settings), run.folder)
+    queue.put("second", state="finished", ended=2.0, **known)
+    page.session_state["watched_jobs"] = ["second"]
+    fine(page.run())
+    assert queue.forgotten == ["first", "second"]
+    queue.put("third", state="failed", message="No end was found.", ended=3.0, **known)
+    assert len(page.run().error) == 1
+
+
 def test_a_scheduler_that_takes_no_jobs_is_one_sentence(opened, queue, monkeypatch):
     def refuse(*_: object, **__: object) -> str:
         raise InputError("The Dask scheduler cannot be reached.")
@@ -128,9 +195,16 @@ def test_the_newest_analysis_is_shown_with_its_choices_and_warnings(opened, run,
     assert [warning.value.replace("\\", "") for warning in page.warning] == [
         "Time explains 20% of the arrows."
     ]
-    assert list(page.dataframe[0].value["target"]) == ENDS
+    edges = page.dataframe[0].value
+    assert list(edges["target"]) == ENDS
+    assert list(edges["cells"]) == ["40 → 50", "40 → 12"]
     assert len(over_embedding["layout"]["shapes"]) > 3  # pies, rims, arrows
     assert len(tree["layout"]["shapes"]) > 3
+    for figure in (over_embedding, tree):
+        notes = [note["text"] for note in figure["layout"]["annotations"]]
+        assert sum(note.endswith(">end</span>") for note in notes) == 2
+        titles = [trace.get("legendgrouptitle", {}).get("text", "") for trace in figure["data"]]
+        assert any("within each separate" in title for title in titles)
     assert not any(button.label == FIND for button in page.button)
 
 
@@ -161,10 +235,30 @@ def test_drivers_say_what_rates_do_and_how_many_methods_agree(run, settings):
     ours, theirs = made_up(run, settings), made_up(run, settings, rates=False)
     table = driver_table(ours, ENDS[0], methods={"ours": ours, "theirs": theirs})
     assert list(table["Gene"]) == genes
-    assert list(table.columns[-4:]) == ["α", "β", "γ", "Methods"]
+    assert list(table.columns[-5:]) == [*RATES, "Measure", "Methods"]
     assert table["Methods"].tolist() == [2, 2, 2, 0, 0, 0]  # genes that fall drive nothing
     without = driver_table(theirs, ENDS[0], methods={"theirs": theirs})
-    assert not {"α", "β", "γ"} & set(without)
+    assert not set(RATES) & set(without)
+    assert set(without["Measure"]) == {"fate"}
+
+
+def test_a_single_end_is_said_to_be_measured_by_nearness(opened, run, settings):
+    found = made_up(run, settings)
+    assert SINGLE_END not in words(opened("Drivers"))
+    lineages.save(dataclasses.replace(found, drivers=found.drivers.assign(measure="nearness")), run.folder)
+    assert SINGLE_END in words(fine(opened("Drivers")))
+
+
+def test_a_lineage_of_one_group_has_no_way_to_follow(opened, run, settings):
+    groups = pd.Series(["A"] * 5 + ["B"] * 3 + ["C"])
+    assert is_one_group(groups, pd.Series([1.0] * 5 + [0, 0, np.nan, 0.5]))  # one stray cell
+    assert not is_one_group(groups, pd.Series([1.0] * 8 + [0]))
+    found = made_up(run, settings)
+    alone = (run.obs[run.info.cluster_key].astype(str) == ENDS[0]).to_numpy()
+    cells = found.cells.assign(**{f"fate: {ENDS[0]}": np.where(alone, 1.0, np.nan)})
+    lineages.save(dataclasses.replace(found, cells=cells), run.folder)
+    for view in ("Drivers", "Meaning"):
+        assert "one group only, no lineage to follow" in words(fine(opened(view)))
 
 
 def test_a_driver_opens_its_phase_portrait(opened, run, settings, figures):
@@ -173,8 +267,10 @@ def test_a_driver_opens_its_phase_portrait(opened, run, settings, figures):
     page = opened("Drivers")
     assert len(figures(page)) == 1  # the heat map: no gene is chosen
     assert page.dataframe[0].value["Gene"].iloc[0] == best
-    page.query_params["gene"] = best
-    page.session_state["gene"] = best
+    page.session_state["gene"] = best  # chosen on another page
+    page.run()
+    assert len(figures(page)) == 1
+    page.session_state[f"lineages.chosen.{run.info.run_id}.{ENDS[0]}"] = best
     page.run()
     assert len(figures(page)) == 2
     assert any(button.label == "Open in Phase portraits" for button in page.button)
@@ -205,6 +301,33 @@ def test_table_one_from_the_datas_own_cell_types(opened, run, settings):
     assert "Markers" in table
     labels = [button.label for button in page.get("download_button")]
     assert labels == ["Table 1 as CSV", "Analysis as JSON"]
+    assert "come from these very cells" in words(page)
+    assert "without a branch" not in words(page)  # nothing to agree with
+
+
+def test_methods_that_end_elsewhere_keep_their_rows_and_are_said(run, settings):
+    ours = made_up(run, settings)
+    theirs = ours.drivers.replace({"lineage": {ENDS[1]: "OPC"}})
+    genes = [str(name) for name in run.var.index]
+    table = table_one({"DeepVelo": ours.drivers, "dynamical": theirs}, tfs=genes[:2], top=5)
+    shown = rows_in_words(table).set_index(["Lineage", "Method"])
+    assert list(shown.index.get_level_values("Lineage").unique()) == [*ENDS, "OPC"]
+    assert shown.loc[(ENDS[1], "dynamical")].tolist() == ["–", "–"]
+    assert shown.loc[(ENDS[1], "DeepVelo"), "Transcription factors"].startswith("2 of 3 (p ")
+    told = " ".join(notes(table, own_markers=False))
+    assert "DeepVelo: ends in Granule mature, Neuroblast. dynamical: ends in Granule mature, OPC." in told
+    assert "without a branch" in told
+
+
+def test_a_list_without_a_match_is_said_by_its_name_and_leaves_the_rest(opened, run, settings):
+    lineages.save(made_up(run, settings), run.folder)
+    page = opened("Meaning")
+    box = next(box for box in page.get("file_uploader") if "Transcription" in box.label)
+    box.set_value(("factors.txt", b"Hbb\nHba\n", "text/plain")).run()
+    (error,) = page.error
+    assert error.value.startswith("None of the 2 genes of factors.txt ('Hbb', 'Hba')")
+    assert "Markers" in page.dataframe[0].value
+    assert "Transcription factors" not in page.dataframe[0].value
 
 
 def test_nothing_to_compare_with_is_said(opened, run, settings):

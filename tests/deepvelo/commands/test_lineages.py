@@ -122,11 +122,24 @@ def test_markers_may_be_given_by_lineage(deepvelo, tmp_path, file, known):
     assert names_in(out) == TABLES | {"table_one.csv"}
 
 
+def test_a_lineage_without_a_list_of_markers_has_a_dash(deepvelo, capsys, tmp_path, file, known):
+    out = tmp_path / "out"
+    assert deepvelo("lineages", file, "-o", out, "--markers", known["one_lineage_gmt"], "--top", 5) == 0
+    rows = pd.read_csv(out / "table_one.csv").set_index("lineage")
+    assert rows.loc["Tip A", "markers"] == 4
+    assert rows.loc["Tip B", "drivers"] == 5
+    assert pd.isna(rows.loc["Tip B", "markers"])
+    told = json.loads((out / "lineages.json").read_text(encoding="utf-8"))["table_one"]
+    assert told["rows"][1]["markers"] is None
+    assert told["ends"] == {"branch": ["Tip A", "Tip B"]}
+    assert "–" in capsys.readouterr().out.split("Table 1:")[1]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--root", "Stem"], "The root group 'Stem' is not in these data. Found"),
-        (["--terminal", "Tip A,Tip C"], "The terminal group 'Tip C' is not in these data"),
+        (["--root", "Stem"], "There is no group 'Stem', chosen as root, in these data. Found"),
+        (["--terminal", "Tip A,Tip C"], "There is no group 'Tip C', chosen as end, in these data"),
         (["--cluster-key", "types"], "no grouping 'types'"),
         (["--seed", "-1"], "`seed` should be greater than or equal to 0. Got -1"),
         (["--gmt", "{sets_gmt}", "--library", "GO_2023"], "come from a file or a library"),
@@ -135,7 +148,6 @@ def test_markers_may_be_given_by_lineage(deepvelo, tmp_path, file, known):
         (["--gmt", "{broken_gmt}"], "broken.gmt, line 1 is no gene set"),
         (["--markers", "nowhere.txt"], "nowhere.txt"),
         (["--markers", "{unknown_txt}"], "None of the 2 genes"),
-        (["--markers", "{one_lineage_gmt}"], "no markers of lineage 'Tip B'"),
         (["--markers", "{markers_txt}", "--top", "0"], "--top must be 1 or more. Got 0"),
         (["-o", "{tfs_txt}/tables"], "tfs.txt is a file"),
     ],
@@ -171,11 +183,9 @@ def test_a_file_that_is_missing_or_not_fitted(deepvelo, capfd, tmp_path, file):
     assert names_in(tmp_path) == {"unfitted.h5ad"}
 
 
-@pytest.mark.parametrize(
-    ("option", "what"), [("--markers", "the list of markers"), ("--tfs", "the list of tfs"), ("--gmt", "the gene sets")]
-)  # fmt: skip
+@pytest.mark.parametrize("option", ["--markers", "--tfs", "--gmt"])
 def test_a_list_without_a_gene_of_the_data_is_refused_before_the_analysis(
-    deepvelo, monkeypatch, capfd, tmp_path, file, option, what
+    deepvelo, monkeypatch, capfd, tmp_path, file, option
 ):
     def analyse(*args, **kwargs):
         pytest.fail("the lists were looked at after the analysis")
@@ -186,7 +196,7 @@ def test_a_list_without_a_gene_of_the_data_is_refused_before_the_analysis(
     if option == "--tfs":
         unknown.write_text("Hbb\nHba\n")
     assert deepvelo("lineages", file, "-o", tmp_path / "out", option, unknown) == 2
-    assert f"None of the 2 genes of {what} ('Hbb', 'Hba')" in capfd.readouterr().err
+    assert f"None of the 2 genes of {unknown} ('Hbb', 'Hba')" in capfd.readouterr().err
 
 
 def test_an_earlier_folder_keeps_what_it_has_when_something_is_wrong(deepvelo, tmp_path, file):

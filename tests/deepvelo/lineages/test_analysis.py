@@ -31,7 +31,14 @@ def test_the_tree_and_its_tips_are_found():
 
 def test_every_cell_has_a_row_in_the_order_of_the_fit():
     found, truth = analysed(), branched().obs
-    assert list(found.cells) == ["pseudotime", "latent_time", "macrostate", "fate: Tip A", "fate: Tip B"]
+    assert list(found.cells) == [
+        "pseudotime",
+        "latent_time",
+        "part",
+        "macrostate",
+        "fate: Tip A",
+        "fate: Tip B",
+    ]
     assert list(found.cells.index) == list(truth.index)
     assert list(found.fates) == list(TIPS)
     np.testing.assert_allclose(found.fates.sum(axis=1), 1)
@@ -79,7 +86,10 @@ def test_the_fit_stays_as_it_was_and_the_same_choices_give_the_same():
 def test_choices_by_hand_are_followed():
     chosen = replace(SETTINGS, root="Root", terminal=("Tip B",))
     found = analyse(branched(), chosen)
-    assert (found.root, found.last_groups, found.lineages) == ("Root", ("Tip B",), ["Tip B"])
+    assert (found.root, found.last_groups, found.lineages) == ("Root", TIPS, ["Tip B"])
+    assert found.warnings[0].startswith(
+        "The arrows between groups end in 'Tip A', where no fate ends; only ends of fates are marked as ends. Choose them"
+    )
     assert (found.fates["Tip B"] == 1).all()
     assert any("Cells can end in 'Tip B' only" in warning for warning in found.warnings)
     assert set(found.drivers["measure"]) == {"nearness"}
@@ -88,6 +98,9 @@ def test_choices_by_hand_are_followed():
 def test_a_root_against_the_arrows_is_said_so():
     found = analyse(branched(), replace(SETTINGS, root="Tip A"))
     assert found.root == "Tip A"
+    assert "Tip A" in found.lineages
+    assert any(w.startswith("The chosen root 'Tip A' is also one of the ends") for w in found.warnings)
+    assert any("lead on from 'Tip A', where fates end" in w and "by hand" in w for w in found.warnings)
     assert any("The arrows lead into 'Tip A'" in warning for warning in found.warnings)
 
 
@@ -141,10 +154,10 @@ def not_fitted(cells):
 @pytest.mark.parametrize(
     ("changes", "spoil", "message"),
     [
-        ({"root": "Stem"}, None, r"root group 'Stem' is not in these data\. Found .*'Root'"),
-        ({"terminal": ("Tip A", "Tip C")}, None, r"terminal group 'Tip C' is not in these data"),
-        ({"root": "Root", "terminal": ("Root",)}, None, r"'Root' is chosen as root and as terminal group"),
-        ({"terminal": ("Few",)}, two_cells, r"terminal group 'Few' has 2 cells, and 3 are needed"),
+        ({"root": "Stem"}, None, r"no group 'Stem', chosen as root, in these data\. Found .*'Root'"),
+        ({"terminal": ("Tip A", "Tip C")}, None, r"no group 'Tip C', chosen as end, in these data"),
+        ({"root": "Root", "terminal": ("Root",)}, None, r"'Root' is chosen as root and as end"),
+        ({"terminal": ("Few",)}, two_cells, r"'Few', chosen as end, has 2 cells, and 3 are needed"),
         ({"cluster_key": "types"}, None, r"no grouping 'types'"),
         ({}, one_group, r"Grouping 'clusters' has one group \('Root'\), and two are needed"),
         ({}, no_arrows, r"velocity graph is empty"),

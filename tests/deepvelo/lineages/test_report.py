@@ -82,7 +82,8 @@ def test_what_is_not_defined_is_null(compared):
 def test_no_edges_are_an_empty_table(tmp_path):
     write_tables(replace(analysed(), edges=analysed().edges.iloc[:0]), tmp_path)
     assert json.loads((tmp_path / "lineages.json").read_text(encoding="utf-8"))["edges"] == []
-    assert list(pd.read_csv(tmp_path / "edges.csv")) == ["source", "target", "confidence", "agreement"]
+    assert list(pd.read_csv(tmp_path / "edges.csv")) == list(analysed().edges)
+    assert {"source_cells", "target_cells"} < set(analysed().edges)
 
 
 def test_a_missing_folder_is_one_sentence(tmp_path):

@@ -64,7 +64,7 @@ def test_what_is_saved_is_loaded_to_the_last_digit(run):
 
 def test_a_table_without_rows_and_cells_without_fate_come_back(run):
     cells = analysed().cells.copy()
-    cells.iloc[:5, [0, 1, 3, 4]] = np.nan
+    cells.iloc[:5, [0, 1, 4, 5]] = np.nan
     bare = replace(analysed(), cells=cells, edges=analysed().edges.iloc[:0], last_groups=())
     save(bare, run)
     found = load(run, SETTINGS)
@@ -72,6 +72,13 @@ def test_a_table_without_rows_and_cells_without_fate_come_back(run):
     assert found.fates.isna().sum().tolist() == [5, 5]
     assert list(found.edges) == list(analysed().edges)
     assert found.edges.empty
+
+
+@pytest.mark.parametrize(("table", "column"), [("cells", "part"), ("edges", "source_cells")])
+def test_an_analysis_that_lacks_a_column_is_none(run, table, column):
+    save(replace(analysed(), **{table: getattr(analysed(), table).drop(columns=column)}), run)
+    assert load(run, SETTINGS) is None
+    assert stored(run) == []
 
 
 def test_nothing_is_there_before_it_is_saved(run):

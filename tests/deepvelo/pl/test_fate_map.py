@@ -17,6 +17,20 @@ def test_scale_is_whole_whatever_the_cells_reach_and_unknown_cells_are_grey():
     np.testing.assert_array_equal(known.marker.color, PROBABILITY[known.customdata].astype(np.float32))
 
 
+def test_cells_far_from_the_fate_can_be_seen_on_a_dark_page():
+    for fig, scale in (
+        (
+            fate_map(POINTS, PROBABILITY, ["a", "a", "b", "b"], lineage="tip", dark=True),
+            lambda f: f.data[1].marker.colorscale,
+        ),
+        (
+            fate_maps(POINTS, pd.DataFrame({"w": PROBABILITY}), dark=True),
+            lambda f: f.layout.coloraxis.colorscale,
+        ),
+    ):
+        assert scale(fig)[0][1] == theme.SEQUENTIAL_ON_DARK[0]
+
+
 def test_a_fate_of_no_cell_says_so():
     fig = fate_map(POINTS, np.full(4, np.nan), ["a", "a", "b", "b"], lineage="tip")
     assert "no cell has a probability" in [note.text for note in fig.layout.annotations]

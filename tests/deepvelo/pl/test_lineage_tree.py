@@ -8,21 +8,21 @@ import pytest
 from deepvelo.pl import theme
 from deepvelo.pl.lanes import RADIUS
 from deepvelo.pl.lineage_tree import AGAINST, lineage_tree
-from deepvelo.pl.nodes import STAGE_COLORS
+from deepvelo.pl.nodes import STAGE_COLORS, WEAK_OPACITY
 
 TIMES = pd.Series({"stem": 0.0, "middle": 0.4, "left": 0.9, "right": 1.0})
 SHARES = pd.DataFrame(
     {"early": [1.0, 0.2, 0, 0], "middle": [0, 0.8, 0.1, 0], "late": [0, 0, 0.9, 1]}, index=TIMES.index
 )
 EDGES = pd.DataFrame(
-    [("stem", "middle", 0.8), ("middle", "left", 0.4), ("middle", "right", 0.2)],
-    columns=["source", "target", "confidence"],
+    [("stem", "middle", 0.8, 90, 40), ("middle", "left", 0.4, 40, 50), ("middle", "right", 0.2, 40, 9)],
+    columns=["source", "target", "confidence", "source_cells", "target_cells"],
 )
 
 
 def draw(edges=EDGES, times=TIMES, **changes):
     arguments = {"part_colors": STAGE_COLORS, "shares_title": "cells by time", "root": "stem"}
-    return lineage_tree(edges, SHARES, times=times, **(arguments | {"terminal": ["left", "right"]} | changes))
+    return lineage_tree(edges, SHARES, times=times, **(arguments | {"ends": ["left", "right"]} | changes))
 
 
 def nodes_of(fig):
@@ -46,12 +46,18 @@ def test_every_edge_has_an_arrow_and_marks_are_written():
     assert fills(fig).count(theme.ink(dark=False)) == len(EDGES)
     texts = {note.text.split("<br>")[0]: note.text for note in fig.layout.annotations}
     assert "root" in texts["stem"]
-    assert "terminal" in texts["left"]
+    assert "end" in texts["left"]
     assert texts["middle"] == "middle"
 
 
+def test_an_edge_of_few_cells_is_dashed():
+    fig = draw(least_cells=30)
+    assert [shape.opacity for shape in fig.layout.shapes[: len(EDGES)]] == [WEAK_OPACITY, None, None]
+    assert "group of under 30 cells" in [trace.name for trace in fig.data]
+
+
 def test_a_cycle_is_drawn_and_its_way_back_stands_out():
-    cycle = pd.concat([EDGES, pd.DataFrame([("right", "stem", 0.3)], columns=EDGES.columns)])
+    cycle = pd.concat([EDGES, pd.DataFrame([("right", "stem", 0.3, 9, 90)], columns=EDGES.columns)])
     fig = draw(cycle)
     assert fills(fig).count(AGAINST) == 1
     assert "against time" in [trace.name for trace in fig.data]
@@ -61,8 +67,8 @@ def test_a_cycle_is_drawn_and_its_way_back_stands_out():
 def test_an_edge_past_a_group_on_the_straight_way_bends_around_it():
     past = pd.DataFrame(
         [("stem", "right", 0.8), ("stem", "left", 0.5), ("stem", "middle", 0.3), ("middle", "left", 0.1)],
-        columns=EDGES.columns,
-    )
+        columns=["source", "target", "confidence"],
+    ).assign(source_cells=50, target_cells=50)
     times = pd.Series({"stem": 0.0, "middle": 0.65, "left": 0.8, "right": 1.0})
     fig = draw(past, times)
     at = {name: np.array(place) for name, place in nodes_of(fig).items()}

@@ -59,6 +59,21 @@ def test_a_bent_arrow_follows_its_line():
     assert np.abs(points - [5, 0]).max(axis=1).min() < 0.2  # by its corner
 
 
+def test_a_weak_arrow_has_gaps_and_keeps_tip_and_width():
+    line = np.array([[0.0, 0], [10, 0]])
+    whole, weak = (
+        nodes.arrow(line, width=0.4, radius=1, end_radius=2, dark=False, weak=weak) for weak in (False, True)
+    )
+    points = outline(weak)
+    assert points[np.argmax(points[:, 0])] == pytest.approx([10 - 1.3 * 2, 0])
+    assert np.ptp(points[points[:, 0] < 5, 1]) == pytest.approx(0.4)
+    pieces = [outline({"path": piece}) for piece in weak["path"].split("M")[1:]]
+    covered = sum(np.ptp(piece[:, 0]) for piece in pieces)
+    assert 0.4 * 7.4 < covered < 0.8 * 7.4
+    assert whole["path"].count("M") == 1
+    assert (weak["opacity"], whole.get("opacity")) == (nodes.WEAK_OPACITY, None)
+
+
 def test_touching_nodes_have_no_arrow():
     assert nodes.arrow(np.array([[0.0, 0], [1, 0]]), width=0.1, radius=1, end_radius=1, dark=False) is None
 
@@ -70,5 +85,6 @@ def test_arrow_width_is_in_proportion_but_never_nothing():
     assert nodes.arrow_width(0.0, highest=0.0, radius=10) == least
 
 
-def test_note_names_root_and_terminal_groups():
-    assert [nodes.note(group, root="a", terminal=["b"]) for group in "abc"] == ["root", "terminal", ""]
+def test_note_names_root_and_ends():
+    notes = [nodes.note(group, root="a", ends=["b", "a"]) for group in "abc"]
+    assert notes == ["root, end", "end", ""]

@@ -95,3 +95,21 @@ def test_codes_are_places_among_the_sorted_names():
 def test_codes_of_groups_that_are_no_text():
     codes, names = theme.group_codes(np.array([3, 1, 3]))
     assert (codes.tolist(), names) == ([1, 0, 1], ["1", "3"])
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("color", [*theme.PALETTE, "#000000", "#000080", "#ffffff", "#ffff99"])
+def test_legible_colours_are_set_off_from_the_page(color, dark):
+    def luminance(text):
+        parts = [int(text[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    def contrast(text):
+        low, high = sorted([luminance(text), luminance("#12171D" if dark else "#FFFFFF")])
+        return (high + 0.05) / (low + 0.05)
+
+    found = theme.legible(color, dark=dark)
+    assert contrast(found) >= 2.95  # after rounding to whole steps
+    if contrast(color) >= 3:
+        assert found == color

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from deepvelo.pl import theme
-from deepvelo.pl.nodes import STAGE_COLORS
+from deepvelo.pl.nodes import STAGE_COLORS, WEAK_OPACITY
 from deepvelo.pl.trajectory_map import trajectory_map
 
 NAMES = [f"group number {i}" for i in range(14)]
@@ -14,13 +14,15 @@ MIDDLES = np.stack([np.arange(14) % 4, np.arange(14) // 4], axis=1) * [2.0, 1.5]
 GROUPS = np.repeat(NAMES, 30)
 POINTS = np.repeat(MIDDLES, 30, axis=0) + RNG.normal(scale=0.2, size=(420, 2))
 SHARES = pd.DataFrame(RNG.dirichlet([1, 1, 1], size=14), index=NAMES, columns=list(STAGE_COLORS))
-EDGES = pd.DataFrame({"source": NAMES[:-1], "target": NAMES[1:], "confidence": np.linspace(0.9, 0.1, 13)})
+EDGES = pd.DataFrame(
+    {"source": NAMES[:-1], "target": NAMES[1:], "confidence": np.linspace(0.9, 0.1, 13)}
+).assign(source_cells=30, target_cells=[30] * 12 + [12])
 
 
 def draw(**changes):
     arguments = {
         "edges": EDGES, "shares": SHARES, "part_colors": STAGE_COLORS, "shares_title": "cells by time",
-        "root": NAMES[0], "terminal": [NAMES[-1]],
+        "root": NAMES[0], "ends": [NAMES[-1]],
     }  # fmt: skip
     return trajectory_map(POINTS, GROUPS, **(arguments | changes))
 
@@ -59,12 +61,12 @@ def test_names_cover_neither_nodes_nor_each_other(fig):
         assert not any(box[0] < x < box[2] and box[1] < y < box[3] for box in boxes)
 
 
-def test_root_and_terminal_groups_are_marked(fig):
+def test_root_and_ends_are_marked(fig):
     marked = {note.text.split("<br>")[0]: note.text for note in fig.layout.annotations}
     assert "root" in marked[NAMES[0]]
-    assert "terminal" in marked[NAMES[-1]]
+    assert "end" in marked[NAMES[-1]]
     assert "<br>" not in marked[NAMES[5]]
-    assert len(fig.layout.shapes) == len(draw(terminal=[]).layout.shapes) + 1  # the second ring
+    assert len(fig.layout.shapes) == len(draw(ends=[]).layout.shapes) + 1  # the second ring
 
 
 def test_arrows_are_as_many_as_edges_and_lie_below_the_nodes(fig):
@@ -74,6 +76,18 @@ def test_arrows_are_as_many_as_edges_and_lie_below_the_nodes(fig):
     assert fills == [theme.ink(dark=False)] * len(EDGES)
     assert "widest: 0.90" in [trace.name for trace in fig.data]
     assert not any((trace.name or "").startswith("widest") for trace in without.data)
+
+
+def test_edges_of_few_cells_are_dashed_lighter_and_in_the_legend(fig):
+    few = draw(least_cells=30)
+    lighter = [shape.opacity for shape in few.layout.shapes[: len(EDGES)]]
+    assert lighter == [WEAK_OPACITY] + [None] * 12  # the weakest first
+    assert few.layout.shapes[0].path.count("M") > 2  # dashes
+    assert few.layout.shapes[1].path.count("M") == 1
+    assert "group of under 30 cells" in [trace.name for trace in few.data]
+    assert "group of under 30 cells" not in [trace.name for trace in fig.data]
+    hovers = [text for trace in few.data if trace.text is not None for text in trace.text]
+    assert f"{NAMES[12]} → {NAMES[13]}<br>strength 0.10<br>30 → 12 cells" in hovers
 
 
 def test_cells_are_faint_and_keep_their_row(fig):

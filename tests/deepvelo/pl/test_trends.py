@@ -31,6 +31,14 @@ def test_line_lies_over_a_band_from_low_to_high(fig):
     assert mean.line.color == "#0072B2"
 
 
+def test_a_dark_colour_is_drawn_paler_on_a_dark_page_and_as_it_is_on_a_light_one():
+    on_dark, on_light = (
+        trend_grid(CURVES, color="#000080", dark=dark).data[1].line.color for dark in (True, False)
+    )
+    assert on_light == "#000080"
+    assert int(on_dark[1:3], 16) > 0x40
+
+
 def test_missing_quantities_say_so(fig):
     assert [note.text for note in fig.layout.annotations].count("no value") == 2
     assert len(fig.data) == 2 * 4

@@ -43,9 +43,7 @@ def test_inside_a_group_chosen_against_its_arrows_they_are_turned_too():
     expected[0, 1], expected[1, 0] = -0.9, 0.9
     expected[0, 2], expected[2, 0] = -0.5, 0.4
     assert np.array_equal(found.toarray(), expected)
-    assert [w.split(":")[0] for w in warnings] == [
-        "The arrows lead out of 'A', which is chosen as a terminal group"
-    ]
+    assert [w.split(":")[0] for w in warnings] == ["The arrows lead out of 'A', which is chosen as an end"]
 
 
 def test_a_few_arrows_the_wrong_way_do_not_turn_the_inside():
@@ -59,18 +57,22 @@ def test_a_few_arrows_the_wrong_way_do_not_turn_the_inside():
     assert warnings == []
 
 
-def test_arrows_between_terminal_groups_stay():
-    found, _ = with_ends(COSINES, GROUPS, root=None, terminal=["B", "C"])
-    assert np.array_equal(found.toarray(), COSINES.toarray())
+def test_arrows_between_ends_are_left_out_and_an_end_that_has_no_other_is_said():
+    found, warnings = with_ends(COSINES, GROUPS, root=None, terminal=["B", "C"])
+    expected = COSINES.toarray()
+    expected[2, 3] = expected[3, 2] = 0
+    assert np.array_equal(found.toarray(), expected)
+    assert found.nnz == COSINES.nnz - 2  # no entry: no neighbours
+    assert [w.split(" but ")[0] for w in warnings] == ["Nothing leads to 'C'"]
 
 
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"root": "X"}, "The root group 'X' is not in these data. Found 'A', 'B', 'C'."),
-        ({"terminal": ["A", "X"]}, "The terminal group 'X' is not in these data."),
-        ({"root": "A", "terminal": ["A"]}, "'A' is chosen as root and as terminal group."),
-        ({"terminal": ["B"]}, "The terminal group 'B' has 1 cell, and 3 are needed."),
+        ({"root": "X"}, "There is no group 'X', chosen as root, in these data. Found 'A', 'B', 'C'."),
+        ({"terminal": ["A", "X"]}, "There is no group 'X', chosen as end, in these data."),
+        ({"root": "A", "terminal": ["A"]}, "'A' is chosen as root and as end."),
+        ({"terminal": ["B"]}, "'B', chosen as end, has 1 cell, and 3 are needed."),
         ({"terminal": []}, r"must be a list of one or more groups. Got \[\]."),
         ({"terminal": "C"}, "must be a list of one or more groups. Got 'C'."),
     ],

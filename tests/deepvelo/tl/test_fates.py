@@ -9,7 +9,7 @@ import pytest
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.tl import fates
-from deepvelo.tl.fates import _require_terminal
+from deepvelo.tl.fates import _part_warnings, _require_terminal
 from tests.forked import fork
 
 
@@ -99,6 +99,14 @@ def test_a_part_that_no_chosen_group_lies_in_has_no_fate_and_that_is_said():
     assert any("No end was found for 100 cells ('Right')" in text for text in found.warnings)
 
 
+def test_parts_without_an_end_are_told_of_in_one_sentence():
+    groups = pd.Series(pd.Categorical(["A", "A", "B", "B", "C"]))
+    parts, end = np.array([0, 0, 1, 1, 2]), np.array([0, -1, -1, -1, -1])
+    assert _part_warnings(parts, groups, end, ["A"]) == [
+        "No end was found for 3 cells ('B', 'C'): their fates are unknown."
+    ]
+
+
 def test_one_end_is_a_certain_fate_and_that_is_said():
     tissue = fork()
     found = find(tissue, n_states=1)
@@ -110,7 +118,7 @@ def test_one_end_is_a_certain_fate_and_that_is_said():
 def test_an_end_that_was_not_chosen_holds_its_cells_and_that_is_said():
     found = find(fork(300), terminal=["Left"])
     assert (found.probabilities["Left"] == 1).all()
-    assert any("'Right' practically never come to a terminal state" in text for text in found.warnings)
+    assert any("'Right' practically never come to an end" in text for text in found.warnings)
 
 
 def test_states_in_one_group_are_one_end():
@@ -144,15 +152,13 @@ def ring(n_cells: int = 200):
 
 
 def test_a_circle_has_no_end():
-    with pytest.raises(InputError, match=r"No terminal state was found.*alike, as in a cycle.*by hand"):
+    with pytest.raises(InputError, match=r"No end was found.*alike, as in a cycle.*by hand"):
         find(ring())
     assert find(ring(), terminal=["C"]).terminal == ["C"]
 
 
 def test_states_that_are_not_stable_enough_are_no_ends():
-    message = (
-        r"No terminal state was found: the most stable of 2 macrostates, .* keeps .* 1 is asked for.*lower"
-    )
+    message = r"No end was found: the most stable of 2 macrostates, .* keeps .* 1 is asked for.*lower"
     with pytest.raises(InputError, match=message):
         find(fork(300), stability=1)
 
@@ -160,7 +166,7 @@ def test_states_that_are_not_stable_enough_are_no_ends():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"terminal": ["Lef"]}, "terminal group 'Lef' is not in these data"),
+        ({"terminal": ["Lef"]}, "no group 'Lef', chosen as end, in these data"),
         ({"terminal": []}, "must be a list of one or more groups"),
         ({"n_states": 0}, "`n_states` must be from 1 to 50. Got 0"),
         ({"stability": 1.5}, "`stability` must be from 0 to 1. Got 1.5"),
@@ -177,7 +183,7 @@ def test_a_terminal_group_needs_three_cells():
     groups = tissue.obs[keys.CLUSTERS].astype(str).to_numpy()
     groups[:2] = "Rare"
     tissue.obs[keys.CLUSTERS] = pd.Categorical(groups)
-    with pytest.raises(InputError, match="'Rare' has 2 cells, and 3 are needed"):
+    with pytest.raises(InputError, match="'Rare', chosen as end, has 2 cells, and 3 are needed"):
         find(tissue, terminal=["Rare"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from deepvelo.tl.group_edges import first_group, last_groups
+from deepvelo.tl.group_edges import cells_of_weak, first_group, last_groups
 
 
 def edges(*pairs: str) -> pd.DataFrame:
@@ -41,6 +41,12 @@ def test_a_ring_begins_with_the_earliest(pairs):
 
 def test_without_edges_the_largest_group():
     assert first(edges("X>Y"), {"A": 0.1, "B": 0.5}, B=11) == "B"
+
+
+def test_edges_of_few_cells_are_weak():
+    table = edges("A>B", "B>C", "D>A").assign(source_cells=[30, 80, 7], target_cells=[80, 29, 30])
+    assert cells_of_weak(table).to_dict() == {"D": 7, "C": 29}
+    assert cells_of_weak(table.iloc[:0]).empty
 
 
 def test_last_groups():

@@ -25,6 +25,9 @@ def forked() -> AnnData:
     return fork()
 
 
+COLUMNS = ["source", "target", "confidence", "agreement", "source_cells", "target_cells"]
+
+
 def pairs(found: Trajectory) -> set[tuple[str, str]]:
     return set(zip(found.edges["source"], found.edges["target"], strict=True))
 
@@ -32,7 +35,7 @@ def pairs(found: Trajectory) -> set[tuple[str, str]]:
 def test_a_fork_is_found_whole(forked):
     found = trajectory(forked, cluster_key="clusters")
     assert pairs(found) == {("stem", "up"), ("stem", "down")}
-    assert (found.root, found.terminal, found.warnings) == ("stem", ["down", "up"], [])
+    assert (found.root, found.last_groups, found.warnings) == ("stem", ["down", "up"], [])
     assert (found.edges["confidence"] > 0).all()
     assert (found.edges["agreement"] > 0.8).all()
     assert found.explained > 0.8
@@ -50,7 +53,7 @@ def test_arrows_turned_round_turn_the_answer(forked):
     backward.uns[keys.VELOCITY_GRAPH_NEG] = -forked.uns[keys.VELOCITY_GRAPH]
     found, forward = (trajectory(adata, cluster_key="clusters") for adata in (backward, forked))
     assert pairs(found) == {("up", "stem"), ("down", "stem")}
-    assert found.terminal == ["stem"]
+    assert found.last_groups == ["stem"]
     assert found.latent_time == pytest.approx(1 - forward.latent_time, abs=1e-4)
 
 
@@ -68,8 +71,8 @@ def test_the_same_data_give_the_same_answer_and_are_not_changed(forked):
 
 def test_terminal_groups_the_user_knows(forked):
     found = trajectory(forked, cluster_key="clusters", terminal=["up"])
-    assert found.terminal == ["up"]
     assert pairs(found) == {("stem", "up"), ("stem", "down")}
+    assert found.last_groups == ["down", "up"]  # what the edges say, not what was chosen
     assert found.warnings == []
 
 
@@ -84,11 +87,36 @@ def test_a_root_against_the_arrows_is_taken_and_said(forked):
     assert any("lead into 'up', which is chosen as the root" in warning for warning in found.warnings)
 
 
+def test_no_edge_leaves_a_chosen_end_for_another():
+    """Three groups in a row, of which the last two are chosen: the arrows from one to the other do not count."""
+    pieces = [path((3 * i, 0), (3 * i + 3, 0), i) for i in range(3)]
+    row = tissue(*(np.concatenate(each) for each in zip(*pieces, strict=True)), ["one", "two", "three"])
+    assert pairs(trajectory(row, cluster_key="clusters")) == {("one", "two"), ("two", "three")}
+    found = trajectory(row, cluster_key="clusters", terminal=["two", "three"])
+    assert pairs(found) == {("one", "two")}
+    assert any(warning.startswith("Nothing leads to 'three'") for warning in found.warnings)
+
+
+def test_edges_have_the_number_of_cells_and_small_groups_are_said(forked):
+    few = forked.copy()
+    names = few.obs["clusters"].astype(str).to_numpy()
+    names[2 * N - 12 : 2 * N] = "tip"
+    few.obs["clusters"] = pd.Categorical(names)
+    found = trajectory(few, cluster_key="clusters")
+    cells = {
+        (row.source, row.target): (row.source_cells, row.target_cells) for row in found.edges.itertuples()
+    }
+    assert cells == {("stem", "up"): (N, N - 12), ("stem", "down"): (N, N), ("up", "tip"): (N - 12, 12)}
+    (warning,) = found.warnings
+    assert "edges between groups: 'tip' (12). Below 30 cells" in warning
+
+
 def test_separate_parts_have_times_of_their_own():
     found = trajectory(fork(apart=30), cluster_key="clusters")
     assert pairs(found) == {("stem", "up")}
-    assert (found.root, found.terminal) == ("stem", ["up"])
+    assert (found.root, found.last_groups) == ("stem", ["up"])
     assert any("2 separate parts" in w and "'stem', 'down'" in w for w in found.warnings)
+    assert found.part.tolist() == [0] * 2 * N + [1] * N
     for time in (found.latent_time, found.pseudotime):
         for cells in (slice(0, 2 * N), slice(2 * N, None)):
             assert (time[cells].min(), time[cells].max()) == (0, 1)
@@ -105,6 +133,7 @@ def test_a_part_of_a_few_cells_has_no_time(forked):
     found = trajectory(cut, cluster_key="clusters")
     assert np.isnan(found.latent_time[-5:]).all()
     assert np.isfinite(found.latent_time[:-5]).all()
+    assert found.part.tolist() == [0] * (cut.n_obs - 5) + [-1] * 5
     assert np.array_equal(np.isnan(found.pseudotime), np.isnan(found.latent_time))
     assert any(warning.startswith("5 cells in parts of fewer than 20") for warning in found.warnings)
     assert pairs(found) == {("stem", "up"), ("stem", "down")}
@@ -128,10 +157,10 @@ def test_groups_without_anything_between_them():
     )
     found = trajectory(far, cluster_key="clusters")
     assert found.edges.empty
-    assert list(found.edges) == ["source", "target", "confidence", "agreement"]
-    assert found.terminal == []
+    assert list(found.edges) == COLUMNS
+    assert found.last_groups == []
     assert any("no edges between groups" in warning for warning in found.warnings)
-    assert any("Choose the terminal groups by hand" in warning for warning in found.warnings)
+    assert any("end in no group. Choose the ends by hand" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize("groups", [["one", "two"], ["one", "two", "three", "four"]])
@@ -141,7 +170,7 @@ def test_a_ring_has_neither_beginning_nor_end(groups):
     directions = np.column_stack([-np.sin(angle), np.cos(angle)])
     found = trajectory(tissue(positions, directions, groups), cluster_key="clusters")
     assert found.explained < 0.05
-    assert found.terminal == []
+    assert found.last_groups == []
     assert any("Time explains only" in warning for warning in found.warnings)
     # with two, as many arrows go one way as the other
     assert pairs(found) == (
@@ -191,7 +220,7 @@ def test_what_gives_no_trajectory(forked, change: Callable[[AnnData], object], m
 
 def test_a_chosen_group_that_is_not_there(forked):
     with pytest.raises(
-        InputError, match=r"The root group 'leaf' is not in these data\. Found 'down', 'stem', 'up'"
+        InputError, match=r"no group 'leaf', chosen as root, in these data\. Found 'down', 'stem', 'up'"
     ):
         trajectory(forked, cluster_key="clusters", root="leaf")
 
@@ -212,7 +241,7 @@ def test_the_true_tree_of_a_simulated_branch(depth):
     fitted = workflow.run(adata, settings, cluster_key=keys.CLUSTERS).adata
     found = trajectory(fitted, cluster_key=keys.CLUSTERS)
     assert pairs(found) == TREE
-    assert (found.root, found.terminal) == ("Root", ["Tip A", "Tip B"])
+    assert (found.root, found.last_groups) == ("Root", ["Tip A", "Tip B"])
     for branch in ("Branch A", "Branch B"):
         on_way = fitted.obs[keys.LINEAGE].isin(["Root", branch]).to_numpy()
         truth = fitted.obs[keys.TRUE_TIME].to_numpy()[on_way]
@@ -229,7 +258,7 @@ def test_the_granule_path_of_real_cells(shared_data):
     found = trajectory(fitted, cluster_key="clusters")
     granule = ["nIPC", "Neuroblast", "Granule immature", "Granule mature"]
     assert set(itertools.pairwise(granule)) <= pairs(found)
-    assert "Granule mature" in found.terminal
+    assert "Granule mature" in found.last_groups
     groups = fitted.obs["clusters"].to_numpy()
     for time in (found.latent_time, found.pseudotime):
         assert (np.diff([time[groups == group].mean() for group in granule]) > 0).all()
