@@ -39,9 +39,9 @@ def some_cells(matrix: Any, cells: slice) -> Any:
 
 
 def by_cells(*matrices: Any) -> Iterator[tuple[Any, ...]]:
-    """The same rows of matrices with equally many, CSR or dense, in memory."""
+    """The same rows of matrices with equally many, CSR or dense, in memory; without any, once none."""
     ready = [stored_by_cells(matrix) for matrix in matrices]
-    for start in range(0, ready[0].shape[0], CELLS_AT_ONCE):
+    for start in range(0, max(1, ready[0].shape[0]), CELLS_AT_ONCE):
         yield tuple(some_cells(m, slice(start, start + CELLS_AT_ONCE)) for m in ready)
 
 

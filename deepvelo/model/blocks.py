@@ -115,7 +115,7 @@ class BlockedObjective:
         """
         spliced, unspliced = self.spliced, self.unspliced
         if cells is not None:
-            spliced, unspliced = spliced[cells], unspliced[cells]
+            spliced, unspliced = spliced.index_select(0, cells), unspliced.index_select(0, cells)
         scale = sqrt(self.n_genes) / (2 * len(spliced) * self.n_columns)
         leaf = hidden.detach().requires_grad_()
         continuity, pearson = torch.zeros(2).to(leaf), torch.zeros(2).to(leaf)

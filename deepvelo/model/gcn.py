@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch.nn import functional
 from torch_geometric.nn import GCNConv
 
 from deepvelo.config import NetworkConfig
+
+ROWS_AT_ONCE = 1024  # some ten megabytes, for which the system keeps memory ready
 
 
 class Rates(NamedTuple):
@@ -68,14 +70,11 @@ class RateNetwork(nn.Module):
         """Averagings over the graph that are left to the network, and so graphs of a batch."""
         return len(self.convolutions) - 1
 
-    def hidden(self, inputs: Tensor, graphs: Sequence[Tensor]) -> Tensor:
-        """The last H of eq. 2."""
-        return self.later(self.first(inputs), graphs)
-
-    def first(self, inputs: Tensor) -> Tensor:
-        """The first hidden layer; every cell's by itself."""
+    def hidden(self, inputs: Tensor, graphs: Sequence[Tensor], cells: Tensor | None = None) -> Tensor:
+        """The last H of eq. 2; ``cells`` are the rows of ``inputs`` that the first graph begins with, all if None."""
         convolution = cast(GCNConv, self.convolutions[0])
-        return self._activated(convolution.lin(inputs) + convolution.bias)
+        first: Tensor = _LinearOfSome.apply(inputs, cells, convolution.lin.weight, convolution.bias)
+        return self.later(self._activated(first), graphs)
 
     def later(self, values: Tensor, graphs: Sequence[Tensor]) -> Tensor:
         """The last hidden layer from the first."""
@@ -98,3 +97,36 @@ class RateNetwork(nn.Module):
     def forward(self, inputs: Tensor, graphs: Sequence[Tensor]) -> Rates:
         """Rates of all genes."""
         return self.rates(self.hidden(inputs, graphs))
+
+
+class _LinearOfSome(torch.autograd.Function):
+    """A fully connected layer on some rows, a few at a time.
+
+    The rows, in half precision perhaps, are taken and made single twice, forward and backward: that is faster than to
+    find memory for all of them, again in every step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, rows: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.inputs, ctx.rows = inputs, rows
+        return torch.cat(
+            [functional.linear(part, weight, bias) for part in _parts(inputs, rows, weight.dtype)]
+        )
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor, Tensor]:
+        (gradient,) = gradients
+        by_weight = gradient.new_zeros(gradient.shape[1], ctx.inputs.shape[1])
+        parts = _parts(ctx.inputs, ctx.rows, gradient.dtype)
+        for part, by_part in zip(parts, gradient.split(ROWS_AT_ONCE), strict=True):
+            by_weight.addmm_(by_part.T, part)
+        return None, None, by_weight, gradient.sum(0)
+
+
+def _parts(inputs: Tensor, rows: Tensor | None, dtype: torch.dtype) -> Iterator[Tensor]:
+    if rows is None:
+        for part in inputs.split(ROWS_AT_ONCE):
+            yield part.to(dtype)
+    else:
+        for some in rows.split(ROWS_AT_ONCE):
+            yield inputs.index_select(0, some).to(dtype)

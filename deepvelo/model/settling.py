@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
 from deepvelo.model.candidates import average
 from deepvelo.model.gcn import RateNetwork
-from deepvelo.model.kinetics import SharedRates, spliced_velocity
+from deepvelo.model.kinetics import SharedRates, Squares, spliced_velocity
 
 # A cell turns round only where shared rates explain that much more of the opposite way: a smaller lead is chance.
 TURN_MARGIN = 0.05
@@ -53,6 +53,11 @@ class Surroundings:
             check_invariants=False,
         )
 
+    @property
+    def n_places(self) -> int:
+        """How many places there are."""
+        return int(self._matrix.shape[0])
+
     def mean(self, values: Tensor) -> Tensor:
         """Means over the surroundings of every place, float64 ``(n_places, n_columns)``, of values of cells."""
         return average(self._matrix, values)
@@ -77,60 +82,67 @@ def settle_before_training(
     hidden
         The network's last hidden layer of all cells.
     """
+    passes = objective.config.shared_rate_passes
+    settling = _Settling(objective, surroundings)
 
     def start(genes: slice) -> Tensor:
         rates = network.rates(hidden, genes)
-        return _velocity(objective, genes, rates.beta, rates.gamma)
+        return settling.velocity(genes, rates.beta, rates.gamma)
 
     def with_shared_rates(genes: slice) -> Tensor:
-        shared = _shared_rates(objective, _way(objective, genes), genes, surroundings)
-        beta, gamma = (surroundings.to_cells(rate.to(objective.spliced)) for rate in shared.rates())
-        return _velocity(objective, genes, beta, gamma)
+        rates = settling.shared_rates(settling.way(genes), genes).rates()
+        return settling.velocity(genes, *(surroundings.to_cells(rate) for rate in rates))
 
     objective.settle(start)
-    passes = objective.config.shared_rate_passes
     if passes:
-        _turn_round(objective, surroundings)
+        settling.turn_round()
     for _ in range(passes):
         objective.settle(with_shared_rates)
 
 
-def _turn_round(objective: BlockedObjective, surroundings: Surroundings) -> None:
-    """Turn the cells round whose way back has the better explanation, summed over genes, until none has."""
-    for _ in range(MOST_TURNS):
-        against: Tensor | float = 0.0
-        total: Tensor | float = 0.0
-        for genes in blocks_of_genes(objective.n_cells, objective.n_genes):
-            way = _way(objective, genes)
-            shared = _shared_rates(objective, way, genes, surroundings)
-            against = against + (shared.explained(sign=-1) - shared.explained()).sum(dim=1)
-            total = total + surroundings.mean(way.double() ** 2).sum(dim=1)
-        turned = torch.as_tensor(against > TURN_MARGIN * total)
-        if not turned.any():
-            return
-        objective.settle(_turned(objective, surroundings.to_cells(torch.where(turned, -1.0, 1.0)[:, None])))
+class _Settling:
+    """The data of one fit, and what every step asks of them."""
 
+    def __init__(self, objective: BlockedObjective, surroundings: Surroundings) -> None:
+        self._objective, self._surroundings = objective, surroundings
+        # There are few enough places to keep them: 240 MB for 2,000 genes.
+        self._squares: dict[int, Squares] = {}
 
-def _turned(objective: BlockedObjective, sign: Tensor) -> Callable[[slice], Tensor]:
-    """The settled way, turned round where the sign is negative."""
-    return lambda genes: sign.to(objective.spliced) * _way(objective, genes)
+    def turn_round(self) -> None:
+        """Turn the cells round whose way back has the better explanation, summed over genes, until none has."""
+        objective, surroundings = self._objective, self._surroundings
+        for _ in range(MOST_TURNS):
+            against, total = torch.zeros(
+                2, surroundings.n_places, dtype=torch.float64, device=objective.spliced.device
+            )
+            for genes in blocks_of_genes(objective.n_cells, objective.n_genes):
+                way = self.way(genes)
+                shared = self.shared_rates(way, genes)
+                against += (shared.explained(sign=-1) - shared.explained()).sum(dim=1)
+                total += surroundings.mean(way.double() ** 2).sum(dim=1)
+            turned = against > TURN_MARGIN * total
+            if not turned.any():
+                return
+            sign = surroundings.to_cells(torch.where(turned, -1.0, 1.0)[:, None])
+            objective.settle(partial(self._turned, sign))
 
+    def way(self, genes: slice) -> Tensor:
+        """The settled way ahead in spliced counts, from the past to the future, ``(n_cells, n_genes_of_the_block)``."""
+        ahead, behind = self._objective.targets.of(genes).spliced
+        return (ahead - behind) / 2
 
-def _way(objective: BlockedObjective, genes: slice) -> Tensor:
-    """The settled way ahead in spliced counts, from the past to the future, shape ``(n_cells, n_genes_of_the_block)``."""
-    ahead, behind = objective.targets.of(genes).spliced
-    return (ahead - behind) / 2
+    def _turned(self, sign: Tensor, genes: slice) -> Tensor:
+        return sign.to(self._objective.spliced) * self.way(genes)
 
+    def velocity(self, genes: slice, beta: Tensor, gamma: Tensor) -> Tensor:
+        """ds/dt with these rates."""
+        s, u = self._objective.spliced[:, genes], self._objective.unspliced[:, genes]
+        return spliced_velocity(u, s, beta=beta.to(s), gamma=gamma.to(s))
 
-def _velocity(objective: BlockedObjective, genes: slice, beta: Tensor, gamma: Tensor) -> Tensor:
-    return spliced_velocity(
-        objective.unspliced[:, genes], objective.spliced[:, genes], beta=beta, gamma=gamma
-    )
-
-
-def _shared_rates(
-    objective: BlockedObjective, way: Tensor, genes: slice, surroundings: Surroundings
-) -> SharedRates:
-    return SharedRates(
-        way, objective.unspliced[:, genes], objective.spliced[:, genes], mean=surroundings.mean
-    )
+    def shared_rates(self, way: Tensor, genes: slice) -> SharedRates:
+        """What explains a way in the surroundings of every place."""
+        s, u = self._objective.spliced[:, genes], self._objective.unspliced[:, genes]
+        mean = self._surroundings.mean
+        if genes.start not in self._squares:
+            self._squares[genes.start] = SharedRates.squares(u, s, mean=mean)
+        return SharedRates(way, u, s, mean=mean, squares=self._squares[genes.start])

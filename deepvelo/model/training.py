@@ -27,7 +27,6 @@ from deepvelo.model.targets import ComponentTargets, GeneTargets, Targets
 
 logger = logging.getLogger(__name__)
 
-CELLS_AT_ONCE = 8192
 # Of the learning rate: a batch's gradient is noisier than that of all cells, and full steps lose accuracy.
 BATCH_RATE = 0.7
 
@@ -170,8 +169,7 @@ def _learn(
         for step, batch in enumerate(batches.shuffled() if batches else [everything]):
             optimizer.zero_grad(set_to_none=True)
             batch = batch.to(inputs.device)
-            of_batch = inputs[batch.inputs].float() if batches else inputs
-            hidden = network.hidden(of_batch, batch.graphs)
+            hidden = network.hidden(inputs, batch.graphs, batch.inputs if batches else None)
             if settles and not batches:
                 direction = objective.survey(network, hidden.detach())
             weight = direction_weight(
@@ -209,9 +207,8 @@ def _mean(values: tuple[float, ...]) -> float:
 
 @torch.no_grad()
 def _hidden(network: RateNetwork, inputs: Tensor, everything: Batch) -> Tensor:
-    """The last hidden layer of all cells; inputs may be in half precision, so some cells at a time."""
-    first = torch.cat([network.first(some.float()) for some in inputs.split(CELLS_AT_ONCE)])
-    return network.later(first, everything.graphs)
+    """The last hidden layer of all cells."""
+    return network.hidden(inputs, everything.graphs)
 
 
 def _targets(

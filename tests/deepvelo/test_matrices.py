@@ -64,3 +64,10 @@ def test_shared_counts_by_hand():
     spliced = np.array([[1, 5, 0], [2, 0, 0]])
     unspliced = np.array([[3, 0, 1], [4, 7, 0]])
     np.testing.assert_array_equal(matrices.shared_counts(spliced, unspliced), [1 + 3 + 2 + 4, 0, 0])
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix])
+def test_a_matrix_without_cells_has_totals_of_nothing(make):
+    nothing = make(np.zeros((0, 3), dtype=np.float32))
+    assert matrices.cell_totals(nothing).shape == (0,)
+    assert matrices.gene_totals(nothing).tolist() == [0, 0, 0]

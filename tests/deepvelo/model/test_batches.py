@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from deepvelo.config import NetworkConfig
-from deepvelo.model import batches
+from deepvelo.model import batches, gcn
 from deepvelo.model.batches import Batches, averaging_graph, whole
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph import message_edges, nearest_neighbors
@@ -48,7 +48,7 @@ def test_hidden_layers_of_a_batch_are_those_of_the_whole_graph(n_layers):
     assert n_averagings == n_layers - 1
     expected = network.hidden(inputs, whole(GRAPH, n_averagings=n_averagings).graphs)
     for batch in made(n_averagings=n_averagings).shuffled():
-        found = network.hidden(inputs[batch.inputs], batch.graphs)
+        found = network.hidden(inputs, batch.graphs, batch.inputs)
         assert torch.allclose(found, expected[batch.cells], atol=1e-6)
 
 
@@ -71,3 +71,20 @@ def test_another_order_of_the_cells_makes_the_same_groups():
         )
     ]
     assert of_both[0] == of_both[1]
+
+
+def test_a_batch_gives_the_gradient_found_automatically(monkeypatch):
+    monkeypatch.setattr(gcn, "ROWS_AT_ONCE", 7)
+    torch.manual_seed(0)
+    network = RateNetwork(2, NetworkConfig(hidden_sizes=(6, 3)))
+    inputs = torch.rand(203, 4)
+    batch = next(made().shuffled())
+    network.hidden(inputs, batch.graphs, batch.inputs).square().sum().backward()
+    found = [parameter.grad.clone() for parameter in network.convolutions.parameters()]
+    network.zero_grad()
+    first, second = network.convolutions
+    hidden = torch.relu(first.lin(inputs[batch.inputs]) + first.bias)
+    torch.relu(second(hidden, batch.graphs[0])).square().sum().backward()
+    for one, parameter in zip(found, network.convolutions.parameters(), strict=True):
+        assert torch.allclose(one, parameter.grad, atol=1e-4)
+        assert one.abs().sum() > 0
