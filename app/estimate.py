@@ -49,7 +49,7 @@ def estimate_seconds(n_cells: int, n_genes: int, settings: Settings, *, past: li
     rest = statistics.median(besides[:5]) if besides else SECONDS_BESIDES
     if not own:
         return pace * n_cells * n_genes + rest
-    return (pace * n_cells * n_genes + SECONDS_PER_EPOCH) * settings.training.n_epochs + rest
+    return (pace * n_cells * n_genes + SECONDS_PER_EPOCH) * settings.training.passes_of(n_cells) + rest
 
 
 def in_words(seconds: float) -> str:

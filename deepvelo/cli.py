@@ -84,7 +84,7 @@ def run(
     basis: Annotated[str | None, typer.Option(help="Embedding for the arrows, e.g. umap.")] = None,
 ) -> None:
     """Fit velocities, with rates for every cell, and write them with their scores to an .h5ad file."""
-    from deepvelo.io import read, require_writable, write_h5ad
+    from deepvelo.io import read, require_writable, scratch_beside, write_h5ad
 
     if output.suffix != ".h5ad":
         msg = f"The output must be an .h5ad file. Got {output.name!r}. Name it {output.stem}.h5ad."
@@ -106,8 +106,9 @@ def run(
         _say_ignored(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
     elif candidates is not None:
         _say_candidates(settings, n_cells=adata.n_obs)
-    result = _run(adata, settings, cluster_key=cluster_key, basis=basis)
-    write_h5ad(result.adata, output)
+    with scratch_beside(output) as scratch:
+        result = _run(adata, settings, cluster_key=cluster_key, basis=basis, scratch=scratch)
+        write_h5ad(result.adata, output)
     _print_metrics(result.metrics)
     _say(f"Wrote {output}")
 
@@ -205,8 +206,11 @@ def _fit_sample_once(folder: Path) -> None:
     store.require_writable()
     _say("First start: fitting the simulated sample, about two minutes.")
     sample = DataSource(kind="sample")
-    result = _run(sample.load(), config.Settings(), cluster_key=keys.CLUSTERS, basis=None)
-    store.save(result, data_name=sample.label, data_hash=sample.hash())
+    with store.scratch() as scratch:
+        result = _run(
+            sample.load(), config.Settings(), cluster_key=keys.CLUSTERS, basis=None, scratch=scratch
+        )
+        store.save(result, data_name=sample.label, data_hash=sample.hash())
 
 
 def _settings(file: Path | None, preset: Preset | None, options: dict[str, Any]) -> config.Settings:
@@ -242,7 +246,9 @@ def _say_candidates(settings: config.Settings, *, n_cells: int) -> None:
         )
 
 
-def _run(adata: Any, settings: config.Settings, *, cluster_key: str | None, basis: str | None) -> Any:
+def _run(
+    adata: Any, settings: config.Settings, *, cluster_key: str | None, basis: str | None, scratch: Path
+) -> Any:
     from deepvelo import workflow
 
     columns = (
@@ -263,7 +269,9 @@ def _run(adata: Any, settings: config.Settings, *, cluster_key: str | None, basi
                 loss=f"loss {progress.terms['total']:.3f}" if progress.terms else "",
             )
 
-        return workflow.run(adata, settings, cluster_key=cluster_key, basis=basis, on_progress=show)
+        return workflow.run(
+            adata, settings, cluster_key=cluster_key, basis=basis, on_progress=show, scratch=scratch
+        )
 
 
 def _print_metrics(metrics: dict[str, float | int | str]) -> None:

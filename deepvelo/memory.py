@@ -15,29 +15,38 @@ from deepvelo.errors import InputError
 if TYPE_CHECKING:
     from deepvelo.config import Settings
 
-# Dense cells x genes float32 matrices alive at the peak of training: moments, inputs, rates, velocities,
-# targets of both directions, their gradients, and what autograd keeps.
-_DENSE_MATRICES = 36
-# Per cell and candidate: index, cosine's inner products, both masks and the sparse means' values.
-_BYTES_PER_CANDIDATE = 64
+# Dense cells x genes float32 matrices alive at the peak, while the network is trained: moments, both smoothed, and a
+# copy while they are made. Rates and velocities are written out as they are made.
+_DENSE_MATRICES = 6
+# What the network sees, spliced and unspliced: single precision where all cells are taken at once, else half.
+_WHOLE, _IN_BATCHES = 2, 1
+# Sums of squares around each of the places where the way is settled.
+_BYTES_PER_PLACE_AND_GENE = 24
+# Per cell and candidate, or cell of the surroundings: indices, their order, and the weights of both sides.
+_BYTES_PER_CANDIDATE = 96
+# Per cell: some 250 arrows of the velocity graph, with the neighbours of neighbours they come from.
+_BYTES_PER_CELL = 12_000
 # Adam with amsgrad keeps a parameter, its gradient, two moments and the largest second moment.
 _COPIES_PER_WEIGHT = 5
 _BASE = 200 * 2**20
+# Cells whose surroundings are looked at before the training.
+MOST_PLACES = 5000
 _CGROUP = Path("/sys/fs/cgroup")
 
 
 def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
-    """Memory a run needs on top of the loaded data, in bytes.
+    """Memory a run needs on top of the loaded data, in bytes; ``n_genes`` is the number of genes that are fitted.
 
-    ``4 * n_cells * n_genes * 36 + 64 * n_cells * n_candidates + 4 * 5 * n_weights + 200 MB``,
-    where ``n_genes`` is the number of genes that are fitted.
+    Measured at 3,000 to 100,000 cells (`benchmarks/scale.py`) and rounded up. scVelo's modes take less.
     """
     sizes = settings.network.hidden_sizes
     widths = [2 * n_genes, *sizes, 3 * n_genes]
     n_weights = sum(a * b for a, b in itertools.pairwise(widths))
+    whole = settings.training.batch_of(n_cells) >= n_cells
     return (
-        4 * n_cells * n_genes * _DENSE_MATRICES
-        + _BYTES_PER_CANDIDATE * n_cells * settings.graph.candidates_of(n_cells)
+        4 * n_cells * n_genes * (_DENSE_MATRICES + (_WHOLE if whole else _IN_BATCHES))
+        + _BYTES_PER_PLACE_AND_GENE * min(n_cells, MOST_PLACES) * n_genes
+        + (_BYTES_PER_CANDIDATE * settings.graph.candidates_of(n_cells) + _BYTES_PER_CELL) * n_cells
         + 4 * _COPIES_PER_WEIGHT * n_weights
         + _BASE
     )

@@ -125,6 +125,7 @@ def _fit(
     scratch: Path | None,
 ) -> Result:
     from deepvelo import pp, tl
+    from deepvelo.model.training import choose_device
 
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
     own = settings.method == "deepvelo"
@@ -137,7 +138,7 @@ def _fit(
 
     tell(Progress(step="graph"))
     with _errors(settings, "the velocity graph"):
-        tl.velocity_graph(prepared)
+        tl.velocity_graph(prepared, device=choose_device(settings.training.device))
         tl.cell_stages(prepared)
     # `tl.velocity_graph` writes our name; the graph itself is made alike for all methods.
     prepared.uns[keys.VELOCITY_PARAMS]["mode"] = settings.method
@@ -179,12 +180,13 @@ def _fit_deepvelo(
 
     from deepvelo import tl
 
-    n_epochs = settings.training.n_epochs
+    n_epochs = settings.training.passes_of(adata.n_obs)
 
     def on_epoch(terms: EpochTerms) -> None:
         values = terms._asdict()
         tell(Progress(step="train", epoch=values.pop("epoch"), n_epochs=n_epochs, terms=values))
 
+    tell(Progress(step="train"))  # neighbours, components and directions are found before the first epoch
     fit = tl.velocity(adata, settings=settings, on_epoch=on_epoch, scratch=scratch)
     return pd.DataFrame(fit.history), fit.weights
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -14,6 +15,7 @@ Device = Literal["auto", "cpu", "cuda"]
 # Cells: up to so many all are taken at once; of more, a batch is an eighth within these limits.
 LARGEST_WHOLE, SMALLEST_BATCH, LARGEST_BATCH = 2000, 512, 2048
 FEWEST_PASSES = 8
+FEWEST_CELLS = 32  # of a batch
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -58,7 +60,7 @@ class TrainingConfig:
             title="Cells a step",
             description=(
                 "How many cells each step learns from. 0 chooses: all up to 2,000 cells, an eighth of more, 512 to 2,048. "
-                "As many as there are, or more, trains on all at once, which needs more memory and time."
+                "At least 32; as many as there are, or more, train on all at once, which needs more memory and time."
             ),
         ),
     ] = 0
@@ -81,11 +83,12 @@ class TrainingConfig:
     def batch_of(self, n_cells: int) -> int:
         """How many cells a step learns from in a data set of this size."""
         if self.batch_cells:
-            return min(self.batch_cells, n_cells)
+            return min(max(self.batch_cells, FEWEST_CELLS), n_cells)
         if n_cells <= LARGEST_WHOLE:
             return n_cells
         return min(max(n_cells // 8, SMALLEST_BATCH), LARGEST_BATCH)
 
-    def passes_of(self, n_batches: int) -> int:
-        """How many passes over the data there are with so many steps each."""
-        return min(self.n_epochs, max(-(-self.n_epochs // n_batches), FEWEST_PASSES))
+    def passes_of(self, n_cells: int) -> int:
+        """How many passes over a data set of this size there are."""
+        n_batches = math.ceil(n_cells / self.batch_of(n_cells))
+        return min(self.n_epochs, max(math.ceil(self.n_epochs / n_batches), FEWEST_PASSES))

@@ -2,6 +2,15 @@
 
 from deepvelo.io.join import JoinReport, join
 from deepvelo.io.read import SUFFIXES, read
-from deepvelo.io.write import require_writable, write_h5ad, write_text
+from deepvelo.io.write import require_writable, scratch_beside, write_h5ad, write_text
 
-__all__ = ["SUFFIXES", "JoinReport", "join", "read", "require_writable", "write_h5ad", "write_text"]
+__all__ = [
+    "SUFFIXES",
+    "JoinReport",
+    "join",
+    "read",
+    "require_writable",
+    "scratch_beside",
+    "write_h5ad",
+    "write_text",
+]

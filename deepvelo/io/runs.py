@@ -22,6 +22,7 @@ from deepvelo.config import Settings
 from deepvelo.errors import InputError
 from deepvelo.io.hashing import data_hash
 from deepvelo.io.run import HISTORY, INFO, RESULT, WEIGHTS, Purpose, Run, RunInfo
+from deepvelo.io.write import removed_afterwards
 from deepvelo.io.write_zarr import size_in_memory, write_by_gene
 
 if TYPE_CHECKING:
@@ -133,14 +134,13 @@ class RunStore:
         folder = self.folder / f"{ASIDE}{secrets.token_hex(6)}"
         try:
             folder.mkdir()
-            yield folder
+            with removed_afterwards(folder):
+                yield folder
         except OSError as error:
             in_it = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(folder)
             if in_it or error.errno in FULL:
                 raise InputError(self._sentence(error)) from error
             raise
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def require_writable(self, n_bytes: int = 0) -> None:
         """Check that a run of ``n_bytes`` can be stored: better before hours of training than after.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import tempfile
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +16,10 @@ from deepvelo.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+_ON_THEIR_WAY = 0.2  # seconds
+_TRIES = 10
 
 
 def write_h5ad(adata: AnnData, path: Path | str, *, compression: str = "lzf") -> None:
@@ -46,6 +53,45 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
         raise _refusal(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch_beside(path: Path) -> Iterator[Path]:
+    """A hidden folder for large layers of an object that will be written as a file; gone afterwards.
+
+    Raises
+    ------
+    InputError
+        It cannot be made or written to: the folder is missing or may not be written, or the disk is full.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    except OSError as error:
+        raise _refusal(path, error) from error
+    try:
+        with removed_afterwards(folder):
+            yield folder
+    except OSError as error:
+        raise _refusal(path, error) from error
+
+
+@contextmanager
+def removed_afterwards(folder: Path) -> Iterator[None]:
+    """Remove a folder in the end, whatever happened in it.
+
+    Zarr writes chunks in threads: when one fails, others are still on their way and would make the folder anew.
+    """
+    try:
+        yield
+    except BaseException:
+        time.sleep(_ON_THEIR_WAY)
+        raise
+    finally:
+        for _ in range(_TRIES):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
+            time.sleep(_ON_THEIR_WAY)
 
 
 def require_writable(path: Path) -> None:

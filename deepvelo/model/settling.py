@@ -9,6 +9,7 @@ import torch
 from scipy.spatial import KDTree
 from torch import Tensor
 
+from deepvelo.memory import MOST_PLACES
 from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
 from deepvelo.model.candidates import average
 from deepvelo.model.gcn import RateNetwork
@@ -17,8 +18,6 @@ from deepvelo.model.kinetics import SharedRates, Squares, spliced_velocity
 # A cell turns round only where shared rates explain that much more of the opposite way: a smaller lead is chance.
 TURN_MARGIN = 0.05
 MOST_TURNS = 4
-# Places whose surroundings are looked at; with more cells, each takes the answer of the nearest place.
-MOST_PLACES = 5000
 
 
 class Surroundings:

@@ -48,10 +48,14 @@ OnEpoch = Callable[[EpochTerms], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """A trained network, on the CPU and no longer learning, and its last hidden layer ``(n_cells, hidden_sizes[-1])``."""
+    """A trained network, on the CPU and no longer learning, and its last hidden layer ``(n_cells, hidden_sizes[-1])``.
+
+    ``components`` are those of the spliced moments it was given.
+    """
 
     network: RateNetwork
     hidden: Tensor
+    components: Components
     history: list[EpochTerms]
     weights: dict[str, Tensor]
 
@@ -133,7 +137,7 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     network.eval()
     hidden = _hidden(network, inputs, everything).cpu()
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    return Fit(network=network.cpu(), hidden=hidden, history=history, weights=weights)
+    return Fit(network=network.cpu(), hidden=hidden, components=components, history=history, weights=weights)
 
 
 def _learn(
@@ -149,7 +153,7 @@ def _learn(
     """All epochs, each a pass over the cells: in one step, or in one a batch."""
     config = settings.objective
     n_batches = len(batches) if batches else 1
-    n_epochs = settings.training.passes_of(n_batches)
+    n_epochs = settings.training.passes_of(objective.n_cells)
     n_steps = n_epochs * n_batches
     rate = settings.training.learning_rate * (BATCH_RATE if batches else 1)
     optimizer = torch.optim.Adam(network.parameters(), lr=rate, amsgrad=True)

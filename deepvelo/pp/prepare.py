@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from anndata import AnnData
@@ -231,18 +231,25 @@ def _principal_components(out: AnnData, logged: Any, settings: Settings) -> None
 def _neighbors(out: AnnData, settings: Settings) -> None:
     import scanpy as sc
 
-    from deepvelo.model.graph import EXACT_UP_TO
-
     n_components = min(settings.preparation.n_components, out.obsm[keys.X_PCA].shape[1])
     sc.pp.neighbors(
         out,
         n_neighbors=settings.preparation.n_neighbors,
         n_pcs=n_components,
         use_rep=keys.X_PCA,
-        # Left to itself, scanpy turns to an index at 8,192 cells, which takes half a minute to be compiled alone.
-        transformer="sklearn" if out.n_obs <= EXACT_UP_TO else "pynndescent",
+        transformer=neighbor_search(out.n_obs),
         random_state=settings.seed,
     )
+
+
+def neighbor_search(n_cells: int) -> Literal["sklearn", "pynndescent"]:
+    """How `scanpy.pp.neighbors` should look for neighbours: comparing all with all, or with an index where that is faster.
+
+    Left to itself, scanpy turns to an index at 8,192 cells, which takes half a minute to be compiled alone.
+    """
+    from deepvelo.model.graph import EXACT_UP_TO
+
+    return "sklearn" if n_cells <= EXACT_UP_TO else "pynndescent"
 
 
 def _forget_neighbors(out: AnnData) -> None:

@@ -14,6 +14,7 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from deepvelo import keys
 from deepvelo.layers import gene_blocks
+from deepvelo.pp.prepare import neighbor_search
 from deepvelo.tl.block_pca import block_pca
 
 if TYPE_CHECKING:
@@ -85,7 +86,12 @@ def _space(layers: list[Layer], *, n_neighbors: int, seed: int) -> AnnData:
         n_cells=n_cells, n_components=N_COMPONENTS, seed=seed,
     )  # fmt: skip
     space = AnnData(obsm={keys.X_PCA: scores})
-    options = {"n_neighbors": min(n_neighbors, n_cells - 1), "random_state": seed}
-    sc.pp.neighbors(space, use_rep=keys.X_PCA, **options)
+    sc.pp.neighbors(
+        space,
+        n_neighbors=min(n_neighbors, n_cells - 1),
+        use_rep=keys.X_PCA,
+        transformer=neighbor_search(n_cells),
+        random_state=seed,
+    )
     sc.tl.umap(space, random_state=seed)
     return space

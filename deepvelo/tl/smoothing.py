@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from deepvelo.config import Settings
     from deepvelo.layers import Layer
+    from deepvelo.model.graph import Components
 
 
 class GraphAverage:
@@ -91,27 +92,28 @@ def smooth_velocity(
     out = smoothed(velocity, GraphAverage(adata), times=settings.graph.smooth_velocity, chosen=every_gene)
     finite = known_genes(out)
     if settings.graph.denoise_velocity and finite.any():
-        keep_components(out, _tensor(moments[:, finite]), chosen=finite, settings=settings)
+        from deepvelo.model.graph import principal_components
+
+        components = principal_components(
+            _tensor(moments[:, finite]), n_components=settings.graph.n_components, seed=settings.seed
+        )
+        keep_components(out, components, chosen=finite)
     return out
 
 
-def keep_components(layer: Layer, moments: torch.Tensor, *, chosen: np.ndarray, settings: Settings) -> None:
-    """Reduce velocities to the principal components of the moments, in place: first to scores, then back to genes.
+def keep_components(layer: Layer, components: Components, *, chosen: np.ndarray) -> None:
+    """Reduce velocities to the principal components of moments, in place: first to scores, then back to genes.
 
     Parameters
     ----------
     layer
         Shape ``(n_cells, n_genes)``, finite in the chosen genes.
-    moments
-        Of the chosen genes, ``(n_cells, n_chosen)``.
+    components
+        Of the chosen genes' moments.
     chosen
         bool, ``(n_genes,)``; the others become NaN.
     """
-    from deepvelo.model.graph import principal_components
-
-    loadings = principal_components(
-        moments, n_components=settings.graph.n_components, seed=settings.seed
-    ).loadings.numpy()
+    loadings = components.loadings.numpy()
     scores = np.zeros((layer.shape[0], loadings.shape[1]), dtype=np.float32)
     for genes, places in blocks_of(layer, chosen):
         scores += layer[:, genes][:, chosen[genes]] @ loadings[places]

@@ -53,6 +53,7 @@ def velocity(
         The layers cannot be written to ``scratch``.
     """
     # Seconds to import; a page that only draws velocities needs none of it.
+    from deepvelo.model.graph import principal_components
     from deepvelo.model.training import train
 
     average = GraphAverage(adata)
@@ -64,9 +65,12 @@ def velocity(
     }
     _write(layers, fit, spliced, unspliced, used=used, average=average, settings=settings)
     if settings.graph.denoise_velocity:
-        keep_components(layers[keys.VELOCITY], spliced, chosen=used, settings=settings)
+        keep_components(layers[keys.VELOCITY], fit.components, chosen=used)
         if settings.objective.unspliced_velocity:
-            keep_components(layers[keys.VELOCITY_U], unspliced, chosen=used, settings=settings)
+            of_unspliced = principal_components(
+                unspliced, n_components=settings.graph.n_components, seed=settings.seed
+            )
+            keep_components(layers[keys.VELOCITY_U], of_unspliced, chosen=used)
     for key, layer in layers.items():
         adata.layers[key] = layer
     adata.var[keys.VELOCITY_GENES] = used

@@ -8,12 +8,18 @@ from deepvelo.errors import InputError
 
 
 def test_estimate_grows_with_cells_genes_and_candidates():
-    base = memory.estimate_memory(3000, 2000, Settings())
-    dense = 4 * 3000 * 2000
-    assert memory.estimate_memory(6000, 2000, Settings()) - base >= 30 * dense
-    assert memory.estimate_memory(3000, 4000, Settings()) - base >= 30 * dense
+    base = memory.estimate_memory(10_000, 2000, Settings())
+    dense = 4 * 10_000 * 2000
+    assert memory.estimate_memory(20_000, 2000, Settings()) - base >= 6 * dense
+    assert memory.estimate_memory(10_000, 4000, Settings()) - base >= 6 * dense
     more = replace(Settings(), {"graph": {"n_candidates": 150}})
-    assert memory.estimate_memory(3000, 2000, more) - base == 64 * 3000 * 30
+    assert memory.estimate_memory(10_000, 2000, more) - base == 96 * 10_000 * 30
+
+
+def test_all_cells_at_once_take_more_memory_than_batches():
+    at_once = replace(Settings(), {"training": {"batch_cells": 10_000}})
+    more = memory.estimate_memory(10_000, 2000, at_once) - memory.estimate_memory(10_000, 2000, Settings())
+    assert more == 4 * 10_000 * 2000
 
 
 def container(folder, limit):
@@ -40,6 +46,6 @@ def test_too_large_a_fit_is_refused_with_numbers(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 4 * 2**30)
     memory.require_memory(3000, 2000, Settings())
     with pytest.raises(
-        InputError, match=r"100,000 cells and 2,000 genes needs about 2\d\.\d GB.*Found 4\.0 GB free"
+        InputError, match=r"100,000 cells and 2,000 genes needs about \d\.\d GB.*Found 4\.0 GB free"
     ):
         memory.require_memory(100_000, 2000, Settings())

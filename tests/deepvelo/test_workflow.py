@@ -122,7 +122,8 @@ def test_progress_tells_every_step_and_epoch(result, told):
         "scores",
         "rates",
     ]
-    epochs = [p for p in told if p.step == "train"]
+    start, *epochs = [p for p in told if p.step == "train"]
+    assert (start.epoch, start.terms) == (0, {})
     assert [p.epoch for p in epochs] == result.history["epoch"].tolist() == list(range(1, 31))
     assert {"continuity_future", "continuity_past", "pearson_u", "pearson_s", "total"} <= set(epochs[0].terms)
 
@@ -260,7 +261,7 @@ def test_a_mode_of_scvelo_tells_steps_and_genes(scvelo_run):
 
 
 def test_a_graph_that_scvelo_cannot_make_is_a_sentence(monkeypatch):
-    def fails(_):
+    def fails(_, *, device):
         raise ValueError("corrupted")
 
     monkeypatch.setattr(tl, "velocity_graph", fails)

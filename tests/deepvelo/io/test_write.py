@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import threading
+import time
 from pathlib import Path
 
 import anndata as ad
@@ -9,7 +12,7 @@ import numpy as np
 import pytest
 
 from deepvelo.errors import InputError
-from deepvelo.io import require_writable, write_h5ad, write_text
+from deepvelo.io import require_writable, scratch_beside, write_h5ad, write_text
 
 
 def small() -> ad.AnnData:
@@ -57,3 +60,28 @@ def test_a_text_is_whole_or_absent(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     with pytest.raises(InputError, match=r"a\.json could not be written: the folder does not exist"):
         write_text("text", tmp_path / "nowhere" / "a.json")
+
+
+def test_a_scratch_folder_is_gone_even_where_others_still_write_into_it(tmp_path):
+    path = tmp_path / "cells.h5ad"
+
+    def late(folder):
+        time.sleep(0.05)
+        (folder / "layer").mkdir(parents=True)
+
+    with pytest.raises(ValueError, match="broken"), scratch_beside(path) as folder:
+        threading.Thread(target=late, args=[folder]).start()
+        raise ValueError("broken")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scratch_folder_that_cannot_be_is_one_sentence(tmp_path):
+    with (
+        pytest.raises(InputError, match="the folder does not exist"),
+        scratch_beside(tmp_path / "no" / "a.h5ad"),
+    ):
+        pytest.fail("there is no such folder")
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(InputError, match="no space is left on the disk"), scratch_beside(tmp_path / "a.h5ad"):
+        raise full
+    assert list(tmp_path.iterdir()) == []

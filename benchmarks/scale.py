@@ -1,0 +1,240 @@
+"""Time and memory of everything from a file to a stream plot, by number of cells, and how near it comes to the machine.
+
+``python benchmarks/scale.py [--cells 3000 10000 100000] [--genes 2000] [--epochs 100] [--seed 0] [--json FILE]``
+``python benchmarks/scale.py --slice 0.1 --cells 1000000`` trains on that share of the passes and extrapolates.
+
+Cells are drawn around cells of a simulated branching tissue, at the depth of droplet data. Every size runs in a process
+of its own, as `deepvelo run` would: read, prepare, fit, graph, arrows, scores, maps of the rates, save, stream. Memory
+is what the process holds above the loaded data, looked at twenty times a second. The limits of the machine are measured
+in the same run: products of matrices in single precision, and copying.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import scipy.sparse as sp
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+TEMPLATE_CELLS: Final = 3000
+DEPTH: Final = 3000.0  # counts of a typical cell
+TEMPLATE_DEPTH: Final = 100_000.0
+CELLS_AT_ONCE: Final = 5000
+
+
+def make_data(path: Path, *, n_cells: int, n_genes: int, seed: int) -> None:
+    """Write counts of so many cells, each drawn around a mixture of two near cells of the tissue, known deeply."""
+    import anndata
+    import pandas as pd
+    from sklearn.neighbors import NearestNeighbors
+
+    from deepvelo import keys
+    from deepvelo.datasets.simulation import simulate
+
+    # Some genes are left out in preparation for too few counts.
+    tissue = simulate(
+        kind="branch", n_cells=TEMPLATE_CELLS, n_genes=int(1.25 * n_genes), depth=TEMPLATE_DEPTH, seed=seed
+    )
+    deep = np.log1p(tissue.layers[keys.SPLICED].toarray())
+    near = NearestNeighbors(n_neighbors=10).fit(deep).kneighbors(return_distance=False)
+    rng = np.random.default_rng(seed)
+    own = rng.integers(tissue.n_obs, size=n_cells)
+    other = near[own, rng.integers(near.shape[1], size=n_cells)]
+    share = rng.random(n_cells)[:, None]
+    layers = {}
+    for key in (keys.SPLICED, keys.UNSPLICED):
+        expected = tissue.layers[key].toarray() * np.float32(DEPTH / TEMPLATE_DEPTH)
+        parts = []
+        for start in range(0, n_cells, CELLS_AT_ONCE):
+            some = slice(start, start + CELLS_AT_ONCE)
+            mixed = share[some] * expected[own[some]] + (1 - share[some]) * expected[other[some]]
+            parts.append(sp.csr_matrix(rng.poisson(mixed).astype(np.float32)))
+        layers[key] = sp.vstack(parts, format="csr")
+    groups = tissue.obs[keys.CLUSTERS].astype(str).to_numpy()[own]
+    obs = pd.DataFrame({keys.CLUSTERS: pd.Categorical(groups)}, index=[f"c{i}" for i in range(n_cells)])
+    anndata.AnnData(layers=layers, obs=obs, var=tissue.var[[]]).write_h5ad(path)
+
+
+def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, Any]:
+    """Seconds and peak memory of every step, in this process."""
+    warnings.filterwarnings("ignore")
+    import psutil
+    import torch
+
+    from deepvelo import config, keys, workflow
+    from deepvelo.io import read
+    from deepvelo.io.runs import RunStore
+    from deepvelo.memory import MemoryMeter
+    from deepvelo.tl import stream_lines
+
+    torch.set_num_threads(os.cpu_count() or 1)
+    warm_up()
+    steps: dict[str, float] = {}
+    peaks: dict[str, float] = {}
+    times: list[float] = []
+    started = time.perf_counter()
+    adata = read(path, beyond_memory=True)
+    steps["read"] = time.perf_counter() - started
+    loaded = psutil.Process().memory_info().rss
+    settings = config.replace(config.Settings(), {"seed": seed, "training": {"n_epochs": epochs}})
+    n_passes = settings.training.passes_of(adata.n_obs)
+    if share < 1:
+        settings = config.replace(settings, {"training": {"n_epochs": max(2, round(share * n_passes))}})
+    meters: list[tuple[str, float, MemoryMeter]] = []
+
+    def close() -> None:
+        name, since, meter = meters.pop()
+        meter.__exit__()
+        steps[name] = time.perf_counter() - since
+        peaks[name] = (meter.peak - loaded) / 2**20
+
+    def step(name: str) -> None:
+        if meters:
+            close()
+        meters.append((name, time.perf_counter(), MemoryMeter().__enter__()))
+
+    def on_progress(progress: workflow.Progress) -> None:
+        if progress.epoch:
+            times.append(time.perf_counter())
+            if len(times) == 1:
+                step("passes")
+        elif progress.step == "train":
+            step("settle")
+        else:
+            step("fit, outputs" if progress.step == "graph" and meters[-1][0] == "passes" else progress.step)
+        if progress.step == "graph":
+            step("graph")
+
+    step("prepare")
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        store = RunStore(folder)
+        with store.scratch() as scratch:
+            result = workflow.run(
+                adata, settings, cluster_key=keys.CLUSTERS, on_progress=on_progress, scratch=scratch
+            )
+            step("save")
+            run_id = store.save(result, data_name="scale", data_hash="0")
+        step("stream")
+        run = store.open(run_id)
+        basis = run.info.basis
+        stream_lines(run.obsm[keys.embedding(basis)], run.obsm[keys.velocity_embedding(basis)])
+        close()
+    per_pass = float(np.median(np.diff(times))) if len(times) > 1 else float("nan")
+    fit = float(result.metrics["seconds_train"])
+    if share < 1:
+        fit += per_pass * (n_passes - len(times))
+    return {
+        "n_cells": result.adata.n_obs,
+        "n_genes": result.adata.n_vars,
+        "seconds": steps,
+        "peak_mb": peaks,
+        "seconds_fit": fit,
+        "seconds_pass": per_pass,
+        "n_passes": n_passes,
+        "extrapolated": share < 1,
+        "peak_fit_mb": max(peaks[name] for name in ("settle", "passes")),
+        "peak_all_mb": max(peaks.values()),
+        "seconds_all": sum(steps.values()) + (per_pass * (n_passes - len(times)) if share < 1 else 0),
+        "consistency": result.metrics["consistency"],
+    }
+
+
+def warm_up() -> None:
+    """Have libraries load and compile outside the measurement."""
+    from deepvelo import config, workflow
+    from deepvelo.datasets.simulation import simulate
+
+    small = simulate(kind="branch", n_cells=200, n_genes=120, depth=2000, seed=0)
+    workflow.run(small, config.replace(config.Settings(), {"training": {"n_epochs": 1}}))
+
+
+def machine_limits() -> dict[str, float]:
+    """GFLOP a second of a product of matrices, and GB a second of copying: the best of five."""
+    import torch
+
+    a, b = torch.randn(2, 2048, 2048)
+    values, copy = torch.randn(50_000_000), torch.empty(50_000_000)
+    products, copies = [], []
+    for _ in range(5):
+        started = time.perf_counter()
+        torch.mm(a, b)
+        products.append(time.perf_counter() - started)
+        started = time.perf_counter()
+        copy.copy_(values)
+        copies.append(time.perf_counter() - started)
+    return {
+        "gflops": 2 * 2048**3 / min(products) / 1e9,
+        "gb_per_s": 2 * values.numel() * 4 / min(copies) / 1e9,
+    }
+
+
+def main() -> None:
+    """Measure all sizes and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, nargs="+", default=[3000, 10_000, 100_000])
+    parser.add_argument("--genes", type=int, default=2000)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--slice", type=float, default=1.0, help="Share of the passes to train.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.only:
+        print(json.dumps(measure(args.only, epochs=args.epochs, share=args.slice, seed=args.seed)))
+        return
+    import torch
+
+    limits = machine_limits()
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, seed {args.seed}, {args.epochs} epochs; "
+        f"products {limits['gflops']:.0f} GFLOP/s, copying {limits['gb_per_s']:.1f} GB/s"
+    )
+    found = []
+    for n_cells in args.cells:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "counts.h5ad"
+            make_data(path, n_cells=n_cells, n_genes=args.genes, seed=args.seed)
+            options = ["--epochs", args.epochs, "--slice", args.slice, "--seed", args.seed]
+            done = subprocess.run(
+                [sys.executable, __file__, "--only", path, *map(str, options)], capture_output=True, text=True
+            )
+        if done.returncode:
+            sys.exit(done.stderr)
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+        print(in_words(found[-1], limits))
+    if args.json:
+        args.json.write_text(json.dumps({"limits": limits, "found": found}, indent=2))
+
+
+def in_words(row: dict[str, Any], limits: dict[str, float]) -> str:
+    """One size: the fit, all steps, the longest of them."""
+    steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in row["seconds"].items())
+    longest = max(row["seconds"], key=row["seconds"].get)
+    passes = ""
+    if row["seconds_pass"] > 0:
+        # Rates and their gradient: hidden layer of 64 to three rates a gene, forward, and both ways back.
+        work = 3 * 2 * 64 * 3 * row["n_genes"] * row["n_cells"] / row["seconds_pass"] / 1e9
+        passes = f"; rates' products alone {work:.0f} GFLOP/s, {work / limits['gflops']:.0%} of the machine's"
+    return (
+        f"{row['n_cells']:,} x {row['n_genes']:,}: fit {row['seconds_fit']:.1f} s ({row['n_passes']} passes of "
+        f"{row['seconds_pass']:.2f} s{', extrapolated' if row['extrapolated'] else ''}{passes}), "
+        f"+{row['peak_fit_mb']:,.0f} MB; file to stream {row['seconds_all']:.1f} s, +{row['peak_all_mb']:,.0f} MB\n"
+        f"    seconds: {steps}; longest: {longest}\n"
+        f"    MB above the data: {', '.join(f'{name} {mb:,.0f}' for name, mb in row['peak_mb'].items())}"
+    )
+
+
+if __name__ == "__main__":
+    main()
