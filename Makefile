@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test test-fast lint bench bench-accuracy bench-lineages clean
+.PHONY: app test test-fast lint bench bench-accuracy bench-lineages bench-scale clean
 
 app: $(VENV)/.installed
 	$(BIN)/deepvelo app
@@ -36,6 +36,10 @@ bench-accuracy: $(VENV)/.installed-test
 bench-lineages: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/lineages.py --json lineages.json
 	$(BIN)/python benchmarks/lineages.py --time
+
+# Time and memory of every step from a file to a stream plot, at 3,000, 10,000 and 100,000 cells.
+bench-scale: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/scale.py --json scale.json
 
 # The stamps are newer than the requirements only while the environment holds them.
 $(VENV)/.installed: requirements.txt pyproject.toml

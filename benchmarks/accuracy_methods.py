@@ -165,6 +165,8 @@ ABLATION_CHANGES: Final[dict[str, dict[str, Any]]] = {
     "random start": {"network": {"start": "random"}},
     "inputs not standardised": {"network": {"standardize_inputs": False}},
     "dropout 0.2": {"network": {"dropout": 0.2}},
+    "batches of 200 cells": {"training": {"batch_cells": 200}},
+    "all at once": {"training": {"batch_cells": 100_000_000}},
     "300 epochs": {"training": {"n_epochs": 300, "learning_rate_decay": 0.99}},
 }
 ABLATIONS: Final[dict[str, Method]] = {

@@ -69,9 +69,12 @@ def test_a_scratch_folder_is_gone_even_where_others_still_write_into_it(tmp_path
         time.sleep(0.05)
         (folder / "layer").mkdir(parents=True)
 
-    with pytest.raises(ValueError, match="broken"), scratch_beside(path) as folder:
+    def fails(folder):
         threading.Thread(target=late, args=[folder]).start()
         raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"), scratch_beside(path) as folder:
+        fails(folder)
     assert list(tmp_path.iterdir()) == []
 
 
