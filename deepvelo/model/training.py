@@ -110,7 +110,9 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     everything = whole(graph, n_averagings=network.n_averagings).to(device)
     batch_cells = settings.training.batch_of(n_cells)
     in_batches = batch_cells < n_cells
-    inputs = _inputs(spliced, unspliced, graph, settings=settings, half=in_batches).to(device)
+    # Counts that are not standardised may be more than half precision holds.
+    half = in_batches and settings.network.standardize_inputs
+    inputs = _inputs(spliced, unspliced, graph, settings=settings, half=half).to(device)
 
     spliced, unspliced = spliced.to(device), unspliced.to(device)
     candidates = Candidates(neighbors[:, :n_candidates].to(device))
