@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,11 @@ def test_presets_survive_toml(tmp_path, preset):
     file = tmp_path / "settings.toml"
     file.write_text(config.to_toml(config.PRESETS[preset]), encoding="utf-8")
     assert config.read_toml(file) == config.PRESETS[preset]
+
+
+def test_the_file_of_the_documentation_has_every_setting_at_its_default():
+    file = Path(__file__).resolve().parents[3] / "docs" / "settings.toml"
+    assert tomllib.loads(file.read_text(encoding="utf-8")) == config.to_dict(config.Settings())
 
 
 def test_a_partial_file_is_filled_from_its_preset(tmp_path):
