@@ -111,7 +111,8 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
 
 def _seconds_left(epochs: list[dict[str, Any]]) -> float | None:
     """Of epochs or genes still to come."""
-    first, last = epochs[0], epochs[-1]
+    # What comes before the first of them takes a time of its own.
+    first, last = next((told for told in epochs if told["epoch"] > 0), epochs[0]), epochs[-1]
     done = last["epoch"] - first["epoch"]
     if done < 1:
         return None

@@ -34,8 +34,8 @@ STEP_NAMES: dict[Step, str] = {
 class Progress:
     """Where a run is.
 
-    ``epoch`` counts from 1 while the step is ``train`` and is 0 otherwise; ``terms`` holds that
-    epoch's loss terms. scVelo's modes have no epochs: with ``unit`` ``"gene"`` the two numbers count genes
+    ``epoch`` counts from 1 while the step is ``train``, and is 0 before the first has ended and in other steps; ``terms``
+    holds that epoch's loss terms. scVelo's modes have no epochs: with ``unit`` ``"gene"`` the two numbers count genes
     that are fitted and genes to fit, both 0 where a mode fits all at once, and there are no terms.
     """
 

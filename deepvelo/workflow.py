@@ -138,7 +138,8 @@ def _fit(
 
     tell(Progress(step="graph"))
     with _errors(settings, "the velocity graph"):
-        tl.velocity_graph(prepared, device=choose_device(settings.training.device))
+        # scVelo's modes take no notice of the device.
+        tl.velocity_graph(prepared, device=choose_device(settings.training.device) if own else "cpu")
         tl.cell_stages(prepared)
     # `tl.velocity_graph` writes our name; the graph itself is made alike for all methods.
     prepared.uns[keys.VELOCITY_PARAMS]["mode"] = settings.method

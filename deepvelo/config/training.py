@@ -40,7 +40,9 @@ class TrainingConfig:
             gt=0,
             le=1,
             title="Learning rate",
-            description=("Size of the first steps. If the loss jumps up and down, lower it."),
+            description=(
+                "Size of the first steps, in batches times 0.7. If the loss jumps up and down, lower it."
+            ),
         ),
     ] = 1e-2
     learning_rate_decay: Annotated[
@@ -49,7 +51,9 @@ class TrainingConfig:
             gt=0,
             le=1,
             title="Learning rate decay",
-            description=("The learning rate is multiplied by this after every epoch."),
+            description=(
+                "The learning rate is multiplied by this after every epoch; in batches it falls as far over the whole training."
+            ),
         ),
     ] = 0.97
     batch_cells: Annotated[
@@ -90,5 +94,5 @@ class TrainingConfig:
 
     def passes_of(self, n_cells: int) -> int:
         """How many passes over a data set of this size there are."""
-        n_batches = math.ceil(n_cells / self.batch_of(n_cells))
+        n_batches = max(1, math.ceil(n_cells / max(1, self.batch_of(n_cells))))
         return min(self.n_epochs, max(math.ceil(self.n_epochs / n_batches), FEWEST_PASSES))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-import os
 import re
 import secrets
 import shutil
@@ -22,7 +20,7 @@ from deepvelo.config import Settings
 from deepvelo.errors import InputError
 from deepvelo.io.hashing import data_hash
 from deepvelo.io.run import HISTORY, INFO, RESULT, WEIGHTS, Purpose, Run, RunInfo
-from deepvelo.io.write import removed_afterwards
+from deepvelo.io.write import FULL, is_about, removed_afterwards
 from deepvelo.io.write_zarr import size_in_memory, write_by_gene
 
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ ASIDE = ".saving-"
 DELETED = ".deleted-"
 LEFTOVER_AGE = 24 * 3600  # seconds; no save takes a day, nor what follows a training that made its layers
 SPARE = 50 * 2**20  # bytes that must stay free beside the run
-FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class RunStore:
@@ -137,8 +134,7 @@ class RunStore:
             with removed_afterwards(folder):
                 yield folder
         except OSError as error:
-            in_it = error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(folder)
-            if in_it or error.errno in FULL:
+            if is_about(error, folder):
                 raise InputError(self._sentence(error)) from error
             raise
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import tempfile
 import time
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
+FULL = {errno.ENOSPC, errno.EDQUOT}
 _ON_THEIR_WAY = 0.2  # seconds
 _TRIES = 10
 
@@ -72,7 +74,16 @@ def scratch_beside(path: Path) -> Iterator[Path]:
         with removed_afterwards(folder):
             yield folder
     except OSError as error:
-        raise _refusal(path, error) from error
+        if is_about(error, folder):
+            raise _refusal(path, error) from error
+        raise
+
+
+def is_about(error: OSError, folder: Path) -> bool:
+    """Whether an error of the system is about what lies in a folder, or about a full disk."""
+    name = error.filename
+    in_it = isinstance(name, str | bytes | os.PathLike) and Path(os.fsdecode(name)).is_relative_to(folder)
+    return in_it or error.errno in FULL or "No space left" in str(error)
 
 
 @contextmanager
@@ -114,7 +125,7 @@ def _refusal(path: Path, error: OSError) -> InputError:
 
 
 def _reason(error: OSError) -> str:
-    if "No space left" in str(error) or error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if "No space left" in str(error) or error.errno in FULL:
         return "no space is left on the disk"
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         return "permission denied"

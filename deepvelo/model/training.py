@@ -15,7 +15,7 @@ from torch import Tensor
 from deepvelo.config import Device, Settings
 from deepvelo.errors import InputError
 from deepvelo.model.batches import Batch, Batches, as_tensor, averaging_graph, whole
-from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
+from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes
 from deepvelo.model.candidates import Candidates, average
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import Components, message_edges, nearest_neighbors, principal_components
@@ -31,8 +31,14 @@ logger = logging.getLogger(__name__)
 BATCH_RATE = 0.7
 
 
+_NOT_ALWAYS_KNOWN = ("pearson_u", "pearson_s", "direction")
+
+
 class EpochTerms(NamedTuple):
-    """The terms of one epoch, `deepvelo.model.blocks.Terms`, means over its steps."""
+    """The terms of one epoch, `deepvelo.model.blocks.Terms`, means over its steps.
+
+    In batches correlations are those of the first step alone once they have no weight.
+    """
 
     epoch: int
     continuity_future: float
@@ -191,11 +197,11 @@ def _learn(
                 cells=batch.cells if batches else None,
                 with_pearson=step == 0,  # of the others only where it counts: it takes as long as the rest
             )
+            _check_finite(terms, epoch=epoch, known=step == 0 or weight > 0)
             optimizer.step()
             schedule.step()
             found.append(terms)
         means = EpochTerms(epoch, *(_mean(values) for values in zip(*found, strict=True)))
-        _check_finite(means)
         history.append(means)
         if on_epoch is not None:
             on_epoch(means)
@@ -291,11 +297,12 @@ class _EarlyStop:
         return terms.epoch - self._best_epoch >= self._patience
 
 
-def _check_finite(terms: EpochTerms) -> None:
+def _check_finite(terms: Terms, *, epoch: int, known: bool) -> None:
+    """Stop before a step that would spoil the network; without ``known`` correlations were not computed."""
     for name, value in terms._asdict().items():
-        if not math.isfinite(value):
+        if not math.isfinite(value) and (known or name not in _NOT_ALWAYS_KNOWN):
             msg = (
-                f"The loss is not finite: `{name}` became {value} in epoch {terms.epoch}, most likely because the "
+                f"The loss is not finite: `{name}` became {value} in epoch {epoch}, most likely because the "
                 "steps are too large; nothing was stored. Lower `training.learning_rate` and train again."
             )
             raise InputError(msg)

@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 import pytest
+import torch
 import zarr
 from scipy import sparse
 from zarr.storage import LocalStore
@@ -258,6 +259,13 @@ def test_a_mode_of_scvelo_tells_steps_and_genes(scvelo_run):
         n_genes = fitting[-1].n_epochs
         assert words[:2] == ["Fitting genes", f"Fitting genes, 0 of {n_genes}"]
         assert words[-1] == f"Fitting genes, {n_genes} of {n_genes}"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_scvelo_takes_no_notice_of_a_device_that_is_not_there():
+    changes = {"method": "steady_state", "training": {"device": "cuda"}}
+    result = workflow.run(simulated_cells(), config.replace(SHORT, changes), cluster_key="clusters")
+    assert keys.VELOCITY_GRAPH in result.adata.uns
 
 
 def test_a_graph_that_scvelo_cannot_make_is_a_sentence(monkeypatch):

@@ -26,6 +26,7 @@ def test_passes_take_as_many_steps_as_epochs_were_asked_for_and_eight_at_least()
     assert config.passes_of(3000) == 17  # of 6 steps
     assert config.passes_of(100_000) == 8  # of 49
     assert TrainingConfig(n_epochs=2).passes_of(100_000) == 2
+    assert config.passes_of(0) == 100  # pages ask before they know that there is no cell
 
 
 def test_the_published_preset_takes_all_cells_at_once():

@@ -9,6 +9,7 @@ import torch
 
 from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
+from deepvelo.model.blocks import BlockedObjective
 from deepvelo.model.training import choose_device, train
 
 FEW = {
@@ -85,6 +86,20 @@ def test_a_loss_that_is_not_finite_names_epoch_term_and_cause():
         InputError, match=r"`\w+` became (nan|inf) in epoch \d+.*Lower `training.learning_rate`"
     ):
         train(spliced * 1e14, unspliced * 1e14, settings=settings)
+
+
+def test_a_loss_that_is_lost_in_the_last_batch_is_not_averaged_away(monkeypatch):
+    seen, backward = [], BlockedObjective.backward
+
+    def lost_in_the_end(self, *args, **kwargs):
+        terms = backward(self, *args, **kwargs)
+        seen.append(terms)
+        return terms if len(seen) < 4 else terms._replace(continuity_past=math.nan, total=math.nan)
+
+    monkeypatch.setattr(BlockedObjective, "backward", lost_in_the_end)
+    with pytest.raises(InputError, match=r"`continuity_past` became nan in epoch 1"):
+        train(*moving_cells(120), settings=changed(n_epochs=1, batch_cells=32))
+    assert len(seen) == 4
 
 
 def test_early_stop_waits_for_its_patience():

@@ -16,6 +16,7 @@ from deepvelo import config, keys, layers, tl
 from deepvelo.errors import InputError
 from deepvelo.model import training
 from deepvelo.model.gcn import RateNetwork
+from deepvelo.model.graph import Components
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
 FEW = {
@@ -160,7 +161,8 @@ def test_on_disk_only_the_inputs_of_the_training_are_held_whole(tmp_path, monkey
     def untrained(spliced, unspliced, **_):
         network = RateNetwork(spliced.shape[1], settings.network).eval()
         hidden = torch.rand(len(spliced), settings.network.hidden_sizes[-1])
-        return training.Fit(network=network, hidden=hidden, history=[], weights={})
+        components = Components(torch.zeros(len(spliced), 2), torch.zeros(spliced.shape[1], 2))
+        return training.Fit(network=network, hidden=hidden, components=components, history=[], weights={})
 
     monkeypatch.setattr(training, "train", untrained)
     peak = traced_peak(lambda: tl.velocity(adata, settings=settings, scratch=tmp_path))
