@@ -75,12 +75,14 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
         ).strip()  # fmt: skip
         sets: GeneSets | None = None
         with error_in_words():
+            found: GeneSets | None = None
             if gmt is not None:
-                sets = _read(gmt, tl.read_gmt)
+                found = _read(gmt, tl.read_gmt)
             elif library:
-                sets = lineages.library(library)
-            if sets is not None:
-                _require_match(sets, tested, name=library if gmt is None else gmt.name)
+                found = lineages.library(library)
+            if found is not None:
+                _require_match(found, tested, name=library if gmt is None else gmt.name)
+            sets = found  # only where some of the genes are the data's: one message is enough
     keywords = tuple(line.strip() for line in typed.splitlines() if line.strip())
     if sets is not None and keywords:
         with fourth:

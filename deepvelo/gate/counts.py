@@ -11,6 +11,7 @@ from scipy.stats import kruskal
 from deepvelo import checks, keys, matrices
 from deepvelo.findings import PLAUSIBLE_UNSPLICED
 from deepvelo.gate.finding import GateFinding, Level, graded
+from deepvelo.layers import known_genes
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 SMALLEST_GROUP: Final = 10  # cells; the mean of fewer is chance
 EQUAL_P: Final = 0.01
 FEW_GENES, VERY_FEW_GENES = 50, 20
-_GENES_AT_ONCE = 128  # the layer may lie on disk
 
 
 def unspliced_fraction(adata: AnnData) -> GateFinding:
@@ -90,10 +90,7 @@ def layers_are_counts(adata: AnnData) -> GateFinding:
 
 def enough_genes(adata: AnnData) -> GateFinding:
     """Whether a direction is the mean of many genes or the word of a few."""
-    velocity = adata.layers[keys.VELOCITY]
-    blocks = (velocity[:, start : start + _GENES_AT_ONCE] for start in range(0, adata.n_vars, _GENES_AT_ONCE))
-    known = np.concatenate([np.isfinite(block).all(axis=0) for block in blocks])
-    n = int((adata.var[keys.VELOCITY_GENES] & known).sum())
+    n = int((adata.var[keys.VELOCITY_GENES] & known_genes(adata.layers[keys.VELOCITY])).sum())
     return GateFinding(
         level=graded(n, amber=FEW_GENES, red=VERY_FEW_GENES),
         title="Velocity genes",

@@ -35,10 +35,6 @@ class Components(NamedTuple):
     scores: Tensor
     loadings: Tensor
 
-    def keep(self, vectors: Tensor) -> Tensor:
-        """Of vectors ``(n_cells, n_features)``, the part that lies in the components."""
-        return (vectors @ self.loadings) @ self.loadings.T
-
 
 def principal_components(values: Tensor, *, n_components: int, seed: int) -> Components:
     """The first principal components of ``values``, ``(n_cells, n_features)``; fewer when there are fewer dimensions.

@@ -1,4 +1,4 @@
-"""The training loop, one block of genes at a time."""
+"""The training: from moments to a network that has learned, in all cells at once or in batches."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 # Of the learning rate: a batch's gradient is noisier than that of all cells, and full steps lose accuracy.
 BATCH_RATE = 0.7
-
-
 _NOT_ALWAYS_KNOWN = ("pearson_u", "pearson_s", "direction")
 
 

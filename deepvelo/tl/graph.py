@@ -13,11 +13,10 @@ from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.errors import InputError
+from deepvelo.layers import gene_blocks
 
 if TYPE_CHECKING:
     import torch
-
-_GENES_AT_ONCE = 128  # more, and what the cells around one share falls out of the processor's cache
 
 
 def velocity_graph(adata: AnnData, *, device: torch.device | str = "cpu") -> None:
@@ -128,8 +127,7 @@ def _gene_blocks(adata: AnnData) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     chosen = np.ones(adata.n_vars, dtype=bool)
     if keys.VELOCITY_GENES in adata.var:
         chosen = adata.var[keys.VELOCITY_GENES].to_numpy(dtype=bool)
-    for start in range(0, adata.n_vars, _GENES_AT_ONCE):
-        genes = slice(start, start + _GENES_AT_ONCE)
+    for genes in gene_blocks(velocity):
         v = np.asarray(velocity[:, genes])
         used = chosen[genes] & ~np.isnan(v.sum(axis=0))
         if used.any():
