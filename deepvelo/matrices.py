@@ -53,6 +53,11 @@ def as_csr(matrix: Any, *, genes: np.ndarray | slice = slice(None)) -> sparse.cs
     return sparse.vstack(parts, format="csr")
 
 
+def as_dense(matrix: Any) -> np.ndarray:
+    """A matrix in memory with its zeros."""
+    return np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix)
+
+
 def blocks(matrix: Any) -> Iterator[np.ndarray]:
     """The stored values of a matrix in flat pieces; the zeros a sparse matrix leaves out are not among them."""
     if is_lazy(matrix):

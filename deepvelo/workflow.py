@@ -56,7 +56,7 @@ def run(
         Told of every step and epoch. What it raises stops the run and is passed on; raise `CancelledError`
         to cancel.
     scratch
-        A folder for rates and velocities, as `deepvelo.io.runs.RunStore.scratch` gives one: they are then Zarr
+        A folder for moments, rates and velocities, as `deepvelo.io.runs.RunStore.scratch` gives one: they are then Zarr
         arrays on disk, to be read in blocks of genes while the folder is there, not arrays in memory.
 
     Returns
@@ -74,7 +74,9 @@ def run(
         started = time.perf_counter()
         tell = on_progress or (lambda _: None)
         tell(Progress(step="prepare"))
-        data = _prepared(adata, settings, cluster_key=cluster_key, basis=basis, as_it_is=prepared)
+        data = _prepared(
+            adata, settings, cluster_key=cluster_key, basis=basis, as_it_is=prepared, scratch=scratch
+        )
         result = _fit(
             data,
             settings,
@@ -96,7 +98,13 @@ def run(
 
 
 def _prepared(
-    adata: AnnData, settings: Settings, *, cluster_key: str | None, basis: str | None, as_it_is: bool
+    adata: AnnData,
+    settings: Settings,
+    *,
+    cluster_key: str | None,
+    basis: str | None,
+    as_it_is: bool,
+    scratch: Path | None,
 ) -> AnnData:
     # These take seconds to import; reading settings or asking for help should not wait for them.
     from deepvelo import checks, pp
@@ -105,7 +113,9 @@ def _prepared(
     if not as_it_is:
         if basis is not None:
             checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
-        return pp.prepare(adata, settings, cluster_key=cluster_key)
+        # scVelo's modes take the moments whole.
+        scratch = scratch if settings.method == "deepvelo" else None
+        return pp.prepare(adata, settings, cluster_key=cluster_key, scratch=scratch)
     # What preparation would compute anew was computed when these data were prepared.
     kept = {"preparation": {"recompute_moments": False, "recompute_embedding": False}}
     checks.require_fit(adata, config.replace(settings, kept), cluster_key=cluster_key, basis=basis)
@@ -125,13 +135,15 @@ def _fit(
     scratch: Path | None,
 ) -> Result:
     from deepvelo import pp, tl
+    from deepvelo.io.aside import counts_aside
     from deepvelo.model.training import choose_device
 
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
     own = settings.method == "deepvelo"
     started = time.perf_counter()
-    if settings.method == "deepvelo":
-        history, weights = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch)
+    if own:
+        with counts_aside(prepared, scratch):
+            history, weights = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch)
     else:
         history, weights = _fit_scvelo(prepared, settings.method, tell=tell)
     seconds_train = time.perf_counter() - started
@@ -151,7 +163,7 @@ def _fit(
     if own:
         tell(Progress(step="rates"))
         tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
-        scores |= tl.rate_scores(prepared, cluster_key=cluster_key)
+        scores |= tl.rate_scores(prepared, cluster_key=cluster_key, seed=settings.seed)
 
     versions = {"python": platform.python_version()} | {name: version(name) for name in _RECORDED_VERSIONS}
     prepared.uns[keys.DEEPVELO] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ _CELLS_AT_ONCE = 1024
 EXACT_UP_TO, _INDEXED = 120_000, 30
 _LEAST_RECALL = 0.95
 # With as many features, sums of their products take 200 MB in double precision.
-_MOST_FEATURES = 5000
+MOST_FEATURES = 5000
 
 
 class Components(NamedTuple):
@@ -36,17 +36,27 @@ class Components(NamedTuple):
     loadings: Tensor
 
 
-def principal_components(values: Tensor, *, n_components: int, seed: int) -> Components:
+class Rows(Protocol):
+    """Measurements of cells, ``(n_cells, n_features)``, to be asked for some cells at a time: ``rows[cells]`` is dense."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of cells and features."""
+
+    def __getitem__(self, cells: slice, /) -> np.ndarray: ...
+
+
+def principal_components(values: Tensor | Rows, *, n_components: int, seed: int) -> Components:
     """The first principal components of ``values``, ``(n_cells, n_features)``; fewer when there are fewer dimensions.
 
     Exact, and never with a double-precision copy of all cells. The largest loading of a component is positive.
     """
-    measured = values.cpu().numpy()
+    measured: Rows = values.cpu().numpy() if isinstance(values, Tensor) else values
     n_cells, n_features = measured.shape
     n_components = min(n_components, n_cells, n_features)
-    mean = measured.mean(axis=0, dtype=np.float64)
+    mean, differ = _mean(measured)
     # The iterative solver needs more dimensions than it finds, and cells that differ.
-    if n_components < min(n_cells, n_features) and np.ptp(measured, axis=0).any():
+    if n_components < min(n_cells, n_features) and differ:
         _, loadings = eigsh(
             _scatter(measured, mean),
             k=n_components,
@@ -56,7 +66,8 @@ def principal_components(values: Tensor, *, n_components: int, seed: int) -> Com
         scores = _project(measured, mean, loadings)
         loadings = loadings @ np.linalg.svd(scores, full_matrices=False)[2].T
     else:
-        loadings = np.linalg.svd(measured - mean, full_matrices=False)[2][:n_components].T
+        centered = np.concatenate(list(_centered(measured, mean)))
+        loadings = np.linalg.svd(centered, full_matrices=False)[2][:n_components].T
     largest = loadings[np.abs(loadings).argmax(axis=0), np.arange(n_components)]
     loadings = loadings * np.where(largest < 0, -1.0, 1.0)
     scores = _project(measured, mean, loadings)
@@ -65,24 +76,41 @@ def principal_components(values: Tensor, *, n_components: int, seed: int) -> Com
     )
 
 
-def _centered(measured: np.ndarray, mean: np.ndarray) -> Iterator[np.ndarray]:
+def _mean(measured: Rows) -> tuple[np.ndarray, bool]:
+    """Of each feature, float64, and whether any differs between cells."""
+    first = measured[slice(0, 1)]
+    total, differ = np.zeros(measured.shape[1]), False
+    for start in range(0, measured.shape[0], _CELLS_AT_ONCE):
+        cells = measured[slice(start, start + _CELLS_AT_ONCE)]
+        total += cells.sum(axis=0, dtype=np.float64)
+        differ = differ or bool((cells != first).any())
+    return total / measured.shape[0], differ
+
+
+def _centered(measured: Rows, mean: np.ndarray) -> Iterator[np.ndarray]:
     """The cells minus the mean, some at a time, in double precision: there their order is lost in the rounding."""
-    for start in range(0, len(measured), _CELLS_AT_ONCE):
-        yield measured[start : start + _CELLS_AT_ONCE] - mean
+    for start in range(0, measured.shape[0], _CELLS_AT_ONCE):
+        yield measured[slice(start, start + _CELLS_AT_ONCE)] - mean
 
 
-def _project(measured: np.ndarray, mean: np.ndarray, loadings: np.ndarray) -> np.ndarray:
+def _project(measured: Rows, mean: np.ndarray, loadings: np.ndarray) -> np.ndarray:
     return np.concatenate([cells @ loadings for cells in _centered(measured, mean)])
 
 
-def _scatter(measured: np.ndarray, mean: np.ndarray) -> np.ndarray | LinearOperator:
+def sums_up(shape: tuple[int, ...]) -> bool:
+    """Whether `principal_components` of so many cells and features goes through the cells only three times."""
+    n_cells, n_features = shape
+    return n_features <= min(n_cells // 2, MOST_FEATURES)
+
+
+def _scatter(measured: Rows, mean: np.ndarray) -> np.ndarray | LinearOperator:
     """The sum over cells of (x - mean)(x - mean)^T, ``(n_features, n_features)``, whose eigenvectors are the loadings.
 
     Summed up once where there are many more cells than features, as the solver would go through all cells some
     seventy times. Otherwise, or where it would take much memory itself, its products are formed from the cells.
     """
-    n_cells, n_features = measured.shape
-    if n_features > min(n_cells // 2, _MOST_FEATURES):
+    n_features = measured.shape[1]
+    if not sums_up(measured.shape):
 
         def product(vector: np.ndarray) -> np.ndarray:
             vector = vector.ravel()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -9,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from deepvelo import matrices
+from deepvelo.layers import Layer, gene_blocks, new_layer
 
 
 def normalized_counts(counts: Any, scale: np.ndarray) -> sparse.csr_matrix:
@@ -60,14 +63,37 @@ def most_variable(counts: Any, scale: np.ndarray, *, genes: np.ndarray, n_top_ge
     return of_genes.var["highly_variable"].to_numpy()
 
 
-def averaged(weights: sparse.csr_matrix, counts: sparse.csr_matrix) -> np.ndarray:
-    """``weights @ counts``, dense float32, ``(n_cells, n_genes)``.
+class LoggedCounts:
+    """Logarithms of 1 + normalised counts of layers side by side, cells x all their genes, made for the cells asked for.
 
-    Some cells at a time: mean counts have few zeros, and a sparse matrix of them is larger than the dense one.
+    Parameters
+    ----------
+    layers
+        Normalised counts or moments, each ``(n_cells, n_genes)``, CSR or dense.
     """
-    means = np.empty((weights.shape[0], counts.shape[1]), dtype=np.float32)
-    for (cells,), start in zip(
-        matrices.by_cells(weights), range(0, len(means), matrices.CELLS_AT_ONCE), strict=True
-    ):
-        means[start : start + matrices.CELLS_AT_ONCE] = (cells @ counts).toarray()
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        self.layers = layers
+        self.shape = layers[0].shape[0], sum(layer.shape[1] for layer in layers)
+
+    def __getitem__(self, cells: slice) -> np.ndarray:
+        """Of some cells, dense."""
+        parts = [layer[cells] for layer in self.layers]
+        return np.log1p(np.hstack([matrices.as_dense(part) for part in parts]))
+
+    def whole(self) -> Any:
+        """Of all cells, sparse where the layers are."""
+        if sparse.issparse(self.layers[0]):
+            return sparse.hstack([layer.log1p() for layer in self.layers], format="csr")
+        return self[slice(None)]
+
+
+def averaged(weights: sparse.csr_matrix, counts: sparse.csr_matrix, *, path: Path | None = None) -> Layer:
+    """``weights @ counts``, dense float32, ``(n_cells, n_genes)``, in memory or as a Zarr array at a path.
+
+    Some genes at a time: mean counts have few zeros, and a sparse matrix of them is larger than the dense one.
+    """
+    means = new_layer((weights.shape[0], counts.shape[1]), path=path)
+    for genes in gene_blocks(means):
+        means[:, genes] = (weights @ counts[:, genes]).toarray()
     return means

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from anndata import AnnData
-from scipy import sparse
 
 from deepvelo import checks, keys, matrices
 from deepvelo.io.read import make_names_unique
-from deepvelo.pp.counts import averaged, most_variable, normalized_counts
+from deepvelo.pp.counts import LoggedCounts, averaged, most_variable, normalized_counts
 from deepvelo.pp.groups import tidy_groups
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from deepvelo.config import Settings
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,9 @@ _OLD_UNS = (keys.DEEPVELO,)
 _ANY = 1e-9
 
 
-def prepare(adata: AnnData, settings: Settings, *, cluster_key: str | None = None) -> AnnData:
+def prepare(
+    adata: AnnData, settings: Settings, *, cluster_key: str | None = None, scratch: Path | None = None
+) -> AnnData:
     """A new object with everything a fit needs.
 
     Objects that bring ``Ms`` and ``Mu`` keep them and their genes, unless
@@ -59,6 +62,8 @@ def prepare(adata: AnnData, settings: Settings, *, cluster_key: str | None = Non
         ``settings.preparation`` and ``settings.seed`` decide the answer.
     cluster_key
         The ``obs`` column with the cells' groups; by default see `chosen_cluster_key`.
+    scratch
+        A folder for ``Ms`` and ``Mu`` where they are computed: they are then Zarr arrays in chunks of genes.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def prepare(adata: AnnData, settings: Settings, *, cluster_key: str | None = Non
         if keeps:
             out = _keep_moments(out, adata, settings, notes)
         else:
-            out = _compute_moments(out, adata, settings, notes)
+            out = _compute_moments(out, adata, settings, notes, scratch=scratch)
         key = chosen_cluster_key(out, cluster_key)
         if key not in checks.groupings(out):
             _cluster(out, settings)
@@ -146,15 +151,17 @@ def _keep_moments(out: AnnData, adata: AnnData, settings: Settings, notes: list[
     if not (finite & present).all():
         out = out[:, finite & present].copy()
     if keys.X_PCA not in out.obsm:
-        logged = [np.log1p(out.layers[key]) for key in (keys.MS, keys.MU)]
-        _principal_components(out, np.hstack(logged[: _n_compared(settings)]), settings)
+        moments = [out.layers[key] for key in (keys.MS, keys.MU)]
+        _principal_components(out, LoggedCounts(moments[: _n_compared(settings)]), settings)
     if not checks.has_neighbors(out):
         _neighbors(out, settings)
         notes.append("The neighbour graph was computed anew; the moments are those of the file.")
     return out
 
 
-def _compute_moments(out: AnnData, adata: AnnData, settings: Settings, notes: list[str]) -> AnnData:
+def _compute_moments(
+    out: AnnData, adata: AnnData, settings: Settings, notes: list[str], *, scratch: Path | None
+) -> AnnData:
     """Choose genes, normalise, and average over the neighbours."""
     from scvelo.preprocessing.neighbors import get_connectivities
 
@@ -195,14 +202,14 @@ def _compute_moments(out: AnnData, adata: AnnData, settings: Settings, notes: li
     out.X = normalized[keys.SPLICED].log1p()
     out.uns["log1p"] = {}
     if keys.X_PCA not in out.obsm:
-        compared = [layer.log1p() for layer in normalized.values()][: _n_compared(settings)]
-        _principal_components(out, sparse.hstack(compared, format="csr"), settings)
-        del compared
+        compared = list(normalized.values())[: _n_compared(settings)]
+        _principal_components(out, LoggedCounts(compared), settings)
     if not checks.has_neighbors(out):
         _neighbors(out, settings)
     mean = get_connectivities(out)  # rows sum to 1: a cell and its neighbours, equally weighted
     for moments, key in ((keys.MS, keys.SPLICED), (keys.MU, keys.UNSPLICED)):
-        out.layers[moments] = averaged(mean, normalized.pop(key))
+        path = scratch / moments if scratch else None
+        out.layers[moments] = averaged(mean, normalized.pop(key), path=path)
     return out
 
 
@@ -219,13 +226,22 @@ def _scale(sizes: np.ndarray) -> np.ndarray:
     return scale
 
 
-def _principal_components(out: AnnData, logged: Any, settings: Settings) -> None:
+def _principal_components(out: AnnData, logged: LoggedCounts, settings: Settings) -> None:
+    """By scanpy, or of many cells the same numbers without a matrix of all logarithms and many passes over it."""
     import scanpy as sc
 
+    from deepvelo.model.graph import principal_components, sums_up
+
     n_components = min(settings.preparation.n_components, min(logged.shape) - 1)
-    out.obsm[keys.X_PCA] = sc.pp.pca(
-        logged, n_comps=n_components, svd_solver="arpack", random_state=settings.seed
-    )
+    if sums_up(logged.shape):
+        found = principal_components(logged, n_components=n_components, seed=settings.seed)
+        scores = found.scores.numpy()
+    else:
+        scores = sc.pp.pca(
+            logged.whole(), n_comps=n_components, svd_solver="arpack", random_state=settings.seed
+        )
+    # By rows: where they lie by columns, scikit-learn compares all cells with all through gigabytes of distances.
+    out.obsm[keys.X_PCA] = np.ascontiguousarray(scores)
 
 
 def _neighbors(out: AnnData, settings: Settings) -> None:
@@ -283,8 +299,7 @@ def _in_memory(matrix: Any) -> Any:
 
 
 def _dense(matrix: Any) -> np.ndarray:
-    found = _in_memory(matrix)
-    return np.asarray(found.toarray() if sparse.issparse(found) else found, dtype=np.float32)
+    return np.asarray(matrices.as_dense(_in_memory(matrix)), dtype=np.float32)
 
 
 def _stored_notes(adata: AnnData) -> list[str]:

@@ -5,10 +5,11 @@ import dask.array as da
 import numpy as np
 import pytest
 import scanpy as sc
+import zarr
 from scipy import sparse
 
-from deepvelo import matrices
-from deepvelo.pp.counts import averaged, most_variable, normalized_counts
+from deepvelo import layers, matrices
+from deepvelo.pp.counts import LoggedCounts, averaged, most_variable, normalized_counts
 
 N_CELLS, N_GENES = 90, 600
 
@@ -61,3 +62,21 @@ def test_means_are_the_product_with_the_weights(counts):
     found = averaged(weights, counts)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, (weights @ counts).toarray())
+
+
+def test_means_on_disk_are_those_in_memory(counts, tmp_path, monkeypatch):
+    monkeypatch.setattr(layers, "MOST_GENES", 64)
+    weights = sparse.random(N_CELLS, N_CELLS, density=0.1, format="csr", dtype=np.float32, random_state=0)
+    found = averaged(weights, counts, path=tmp_path / "means")
+    assert isinstance(found, zarr.Array)
+    np.testing.assert_array_equal(found[:], averaged(weights, counts))
+
+
+@pytest.mark.parametrize("stored", ["sparse", "dense"])
+def test_logarithms_of_layers_side_by_side(counts, stored):
+    given = [counts, counts[:, :100]]
+    logged = LoggedCounts(given if stored == "sparse" else [layer.toarray() for layer in given])
+    expected = np.log1p(np.hstack([layer.toarray() for layer in given]))
+    assert logged.shape == (N_CELLS, N_GENES + 100)
+    np.testing.assert_array_equal(logged[slice(20, 50)], expected[20:50])
+    np.testing.assert_array_equal(matrices.as_dense(logged.whole()), expected)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import scanpy as sc
 import scvelo as scv
+import zarr
 from scipy import sparse
 from sklearn.neighbors import kneighbors_graph
 
@@ -125,6 +126,34 @@ def test_cells_are_compared_in_unspliced_counts_too():
         of_own_kind[compared] = np.mean(kind[near.row] == kind[near.col])
     assert of_own_kind["both"] == 1
     assert of_own_kind["spliced"] < 0.8
+
+
+def test_components_of_many_cells_are_scanpys(monkeypatch):
+    """Of many cells they come from sums over the cells; scanpy finds them by going through the counts again and again."""
+    from deepvelo.model import graph
+
+    rng = np.random.default_rng(0)
+    states = rng.gamma(1, 1, size=(200, 3)) @ rng.gamma(1, 1, size=(3, 30))
+    adata = ad.AnnData(
+        layers={
+            keys.SPLICED: sparse.csr_matrix(rng.poisson(10 * states), dtype=np.float32),
+            keys.UNSPLICED: sparse.csr_matrix(rng.poisson(5 * states), dtype=np.float32),
+        }
+    )
+    settings = replace(Settings(), {"preparation": {"n_components": 3, "min_shared_counts": 0}})
+    assert graph.sums_up((200, 60))
+    summed = prepare(adata, settings)
+    monkeypatch.setattr(graph, "sums_up", lambda shape: False)
+    scanpys = prepare(adata, settings)
+    np.testing.assert_allclose(summed.obsm[keys.X_PCA], scanpys.obsm[keys.X_PCA], atol=1e-4)
+    np.testing.assert_allclose(summed.layers[keys.MS], scanpys.layers[keys.MS], atol=1e-5)
+
+
+def test_moments_can_lie_on_disk(tmp_path):
+    on_disk, in_memory = prepare(counted(), SETTINGS, scratch=tmp_path), prepare(counted(), SETTINGS)
+    for key in (keys.MS, keys.MU):
+        assert isinstance(on_disk.layers[key], zarr.Array)
+        np.testing.assert_array_equal(on_disk.layers[key][:], in_memory.layers[key])
 
 
 def test_depth_of_a_cell_does_not_matter():

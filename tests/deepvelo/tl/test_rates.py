@@ -8,7 +8,7 @@ import pytest
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.tl import rate_scores, rates_embedding
+from deepvelo.tl import rate_scores, rates, rates_embedding
 
 
 def two_kinetic_types(*, alpha: bool = True) -> AnnData:
@@ -38,7 +38,7 @@ def embedded(template) -> AnnData:
 
 
 def test_types_with_their_own_rates_are_found(embedded):
-    scores = rate_scores(embedded, cluster_key="clusters")
+    scores = rate_scores(embedded, cluster_key="clusters", seed=0)
     assert scores["ari_rates"] > 0.4  # Leiden may split a type, but mixes none
     assert (pd.crosstab(embedded.obs["clusters"], embedded.obs[keys.RATES_LEIDEN]) > 0).sum().max() == 1
     assert scores["silhouette_rates"] > 0.5
@@ -49,7 +49,7 @@ def test_types_with_their_own_rates_are_found(embedded):
 def test_shuffled_types_score_nothing(embedded):
     shuffled = np.random.default_rng(1).permutation(embedded.obs["clusters"])
     embedded.obs["clusters"] = pd.Categorical(shuffled)
-    scores = rate_scores(embedded, cluster_key="clusters")
+    scores = rate_scores(embedded, cluster_key="clusters", seed=0)
     assert abs(scores["ari_rates"]) < 0.1
     assert abs(scores["silhouette_rates"]) < 0.1
 
@@ -61,9 +61,26 @@ def test_a_rate_that_was_not_estimated_is_left_out():
     assert np.isfinite(adata.obsm[keys.X_RATES_UMAP]).all()
 
 
+def test_of_many_cells_a_sample_is_compared(embedded, monkeypatch):
+    whole = rate_scores(embedded, cluster_key="clusters", seed=0)
+    monkeypatch.setattr(rates, "SILHOUETTE_CELLS", 40)
+    some = rate_scores(embedded, cluster_key="clusters", seed=0)
+    assert some["silhouette_rates"] != whole["silhouette_rates"]
+    assert some["silhouette_rates"] == pytest.approx(whole["silhouette_rates"], abs=0.05)
+    assert some == rate_scores(embedded, cluster_key="clusters", seed=0)
+
+
+def test_a_rare_group_that_is_not_drawn_spoils_nothing(embedded, monkeypatch):
+    embedded.obs["clusters"] = ["rare", *["usual"] * 79]
+    monkeypatch.setattr(rates, "SILHOUETTE_CELLS", 2)
+    scores = rate_scores(embedded, cluster_key="clusters", seed=0)
+    assert np.isnan(scores["silhouette_rates"])
+    assert np.isfinite(scores["ari_rates"])
+
+
 def test_one_group_has_no_scores(embedded):
     embedded.obs["clusters"] = "same"
-    assert all(np.isnan(score) for score in rate_scores(embedded, cluster_key="clusters").values())
+    assert all(np.isnan(score) for score in rate_scores(embedded, cluster_key="clusters", seed=0).values())
 
 
 def test_same_seed_same_map(embedded):

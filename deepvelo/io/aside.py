@@ -1,0 +1,55 @@
+"""Matrices put aside on disk while nobody needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from scipy import sparse
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+@contextmanager
+def counts_aside(adata: AnnData, folder: Path | None) -> Iterator[None]:
+    """Keep ``X`` and the sparse layers of an object in a folder while the block runs, and put them back at its end.
+
+    A fit learns from the moments: with many cells the counts would take as much memory as the training. If the block
+    raises they are not put back.
+
+    Parameters
+    ----------
+    adata
+        Changed in place; what is not sparse stays where it is.
+    folder
+        None leaves everything in memory.
+
+    Raises
+    ------
+    OSError
+        The folder cannot be written to.
+    """
+    if folder is None:
+        yield
+        return
+    names = [name for name, layer in adata.layers.items() if sparse.issparse(layer)]
+    has_x = sparse.issparse(adata.X)
+    places = {name: folder / f"aside-{i}.npz" for i, name in enumerate(names)}
+    x_place = folder / "aside-x.npz"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, place in places.items():
+        sparse.save_npz(place, adata.layers[name], compressed=False)
+        del adata.layers[name]
+    if has_x:
+        sparse.save_npz(x_place, adata.X, compressed=False)
+        adata.X = None
+    yield
+    for name, place in places.items():
+        adata.layers[name] = sparse.load_npz(place)
+        place.unlink()
+    if has_x:
+        adata.X = sparse.load_npz(x_place)
+        x_place.unlink()
