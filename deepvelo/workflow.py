@@ -141,7 +141,7 @@ def _fit(
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
     own = settings.method == "deepvelo"
     started = time.perf_counter()
-    if own:
+    if settings.method == "deepvelo":
         with counts_aside(prepared, scratch):
             history, weights = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch)
     else:

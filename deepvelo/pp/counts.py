@@ -15,9 +15,13 @@ from deepvelo.layers import Layer, gene_blocks, new_layer
 
 
 def normalized_counts(counts: Any, scale: np.ndarray) -> sparse.csr_matrix:
-    """Counts ``(n_cells, n_genes)`` of cells, each times its ``scale``, ``(n_cells,)``; float32."""
+    """Counts ``(n_cells, n_genes)`` of cells, each times its ``scale``, ``(n_cells,)``; float32.
+
+    Where counts are CSR of float32, only the values are new: which of them are stored is told once for both.
+    """
     counts = sparse.csr_matrix(counts, dtype=np.float32)
-    return sparse.csr_matrix(sparse.diags(scale, format="csr", dtype=np.float32) @ counts)
+    values = counts.data * np.repeat(scale.astype(np.float32, copy=False), np.diff(counts.indptr))
+    return sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
 
 
 def most_variable(counts: Any, scale: np.ndarray, *, genes: np.ndarray, n_top_genes: int) -> np.ndarray:
