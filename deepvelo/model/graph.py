@@ -12,6 +12,7 @@ from scipy.linalg.blas import dsyrk
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
+from torch_geometric.utils import remove_self_loops, to_undirected
 
 from deepvelo.errors import InputError
 
@@ -203,9 +204,9 @@ def message_edges(neighbors: Tensor) -> Tensor:
     """
     n_cells, n_neighbors = neighbors.shape
     cells = torch.arange(n_cells).repeat_interleave(n_neighbors)
-    there = torch.stack([neighbors.flatten(), cells])
-    both = torch.cat([there, there.flip(0)], dim=1)
-    return torch.unique(both[:, both[0] != both[1]], dim=1)
+    there, _ = remove_self_loops(torch.stack([neighbors.flatten(), cells]))
+    edge_index: Tensor = to_undirected(there, num_nodes=n_cells)
+    return edge_index
 
 
 def averaging_matrix(connectivities: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def steady_state_slope(unspliced: Tensor, spliced: Tensor, *, extreme: float = 0
     return torch.cat(slopes).clamp(0.01, 20.0)
 
 
-Squares = tuple[Tensor, Tensor, Tensor]
+Squares = tuple[Tensor, ...]  # means of u u, u s and s s
 
 
 class SharedRates:

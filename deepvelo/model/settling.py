@@ -13,7 +13,7 @@ from deepvelo.memory import MOST_PLACES
 from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
 from deepvelo.model.candidates import average
 from deepvelo.model.gcn import RateNetwork
-from deepvelo.model.kinetics import SharedRates, Squares, spliced_velocity
+from deepvelo.model.kinetics import SharedRates, spliced_velocity
 
 # A cell turns round only where shared rates explain that much more of the opposite way: a smaller lead is chance.
 TURN_MARGIN = 0.05
@@ -104,8 +104,11 @@ class _Settling:
 
     def __init__(self, objective: BlockedObjective, surroundings: Surroundings) -> None:
         self._objective, self._surroundings = objective, surroundings
-        # There are few enough places to keep them: 240 MB for 2,000 genes.
-        self._squares: dict[int, Squares] = {}
+        # There are few enough places to keep them: 240 MB for 2,000 genes. In one piece, found before the work begins:
+        # small pieces that stay between large ones that go would leave holes of gigabytes in memory.
+        shape = 3, surroundings.n_places, objective.n_genes
+        self._squares = torch.empty(shape, dtype=torch.float64, device=objective.spliced.device)
+        self._known: set[int] = set()
 
     def turn_round(self) -> None:
         """Turn the cells round whose way back has the better explanation, summed over genes, until none has."""
@@ -142,6 +145,9 @@ class _Settling:
         """What explains a way in the surroundings of every place."""
         s, u = self._objective.spliced[:, genes], self._objective.unspliced[:, genes]
         mean = self._surroundings.mean
-        if genes.start not in self._squares:
-            self._squares[genes.start] = SharedRates.squares(u, s, mean=mean)
-        return SharedRates(way, u, s, mean=mean, squares=self._squares[genes.start])
+        squares = self._squares[:, :, genes]
+        if genes.start not in self._known:
+            for place, values in zip(squares, SharedRates.squares(u, s, mean=mean), strict=True):
+                place.copy_(values)
+            self._known.add(genes.start)
+        return SharedRates(way, u, s, mean=mean, squares=squares.unbind())
