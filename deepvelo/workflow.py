@@ -141,29 +141,29 @@ def _fit(
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
     own = settings.method == "deepvelo"
     started = time.perf_counter()
-    if settings.method == "deepvelo":
-        with counts_aside(prepared, scratch):
+    with counts_aside(prepared, scratch if own else None):
+        if settings.method == "deepvelo":
             history, weights = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch)
-    else:
-        history, weights = _fit_scvelo(prepared, settings.method, tell=tell)
-    seconds_train = time.perf_counter() - started
+        else:
+            history, weights = _fit_scvelo(prepared, settings.method, tell=tell)
+        seconds_train = time.perf_counter() - started
 
-    tell(Progress(step="graph"))
-    with _errors(settings, "the velocity graph"):
-        # scVelo's modes take no notice of the device.
-        tl.velocity_graph(prepared, device=choose_device(settings.training.device) if own else "cpu")
-        tl.cell_stages(prepared)
-    # `tl.velocity_graph` writes our name; the graph itself is made alike for all methods.
-    prepared.uns[keys.VELOCITY_PARAMS]["mode"] = settings.method
-    tell(Progress(step="embed"))
-    with _errors(settings, "the arrows on the embedding"):
-        tl.velocity_embedding(prepared, basis=basis)
-    tell(Progress(step="scores"))
-    scores = _score(prepared, settings, cluster_key=cluster_key)
-    if own:
-        tell(Progress(step="rates"))
-        tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
-        scores |= tl.rate_scores(prepared, cluster_key=cluster_key, seed=settings.seed)
+        tell(Progress(step="graph"))
+        with _errors(settings, "the velocity graph"):
+            # scVelo's modes take no notice of the device.
+            tl.velocity_graph(prepared, device=choose_device(settings.training.device) if own else "cpu")
+            tl.cell_stages(prepared)
+        # `tl.velocity_graph` writes our name; the graph itself is made alike for all methods.
+        prepared.uns[keys.VELOCITY_PARAMS]["mode"] = settings.method
+        tell(Progress(step="embed"))
+        with _errors(settings, "the arrows on the embedding"):
+            tl.velocity_embedding(prepared, basis=basis)
+        tell(Progress(step="scores"))
+        scores = _score(prepared, settings, cluster_key=cluster_key)
+        if own:
+            tell(Progress(step="rates"))
+            tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
+            scores |= tl.rate_scores(prepared, cluster_key=cluster_key, seed=settings.seed)
 
     versions = {"python": platform.python_version()} | {name: version(name) for name in _RECORDED_VERSIONS}
     prepared.uns[keys.DEEPVELO] = {

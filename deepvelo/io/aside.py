@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def counts_aside(adata: AnnData, folder: Path | None) -> Iterator[None]:
     """Keep ``X`` and the sparse layers of an object in a folder while the block runs, and put them back at its end.
 
-    A fit learns from the moments: with many cells the counts would take as much memory as the training. If the block
-    raises they are not put back.
+    A fit and all that follows from it need the moments alone: with many cells the counts would take as much memory as
+    the training. If the block raises they are not put back.
 
     Parameters
     ----------

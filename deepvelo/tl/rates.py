@@ -40,7 +40,7 @@ def rates_embedding(adata: AnnData, *, n_neighbors: int, seed: int) -> None:
     obsm ``X_rates_pca``, ``X_rates_umap``, ``X_alpha_umap``, ``X_beta_umap``, ``X_gamma_umap``;
     obs ``rates_leiden`` (Leiden clusters of all three).
     """
-    estimated = {key: adata.layers[key] for key in keys.RATES if _has_values(adata.layers[key])}
+    estimated = {key: rate for key in keys.RATES if (rate := _Standardized(adata.layers[key])).has_values}
     options = {"n_neighbors": n_neighbors, "seed": seed}
     together = _space(list(estimated.values()), **options)
     sc.tl.leiden(together, random_state=seed, flavor="igraph", n_iterations=2, directed=False)
@@ -48,8 +48,8 @@ def rates_embedding(adata: AnnData, *, n_neighbors: int, seed: int) -> None:
     adata.obsm[keys.X_RATES_UMAP] = together.obsm[keys.X_UMAP]
     adata.obs[keys.RATES_LEIDEN] = pd.Categorical(together.obs[keys.LEIDEN].to_numpy())
     names = dict(zip(keys.RATES, (keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP), strict=True))
-    for key, layer in estimated.items():
-        adata.obsm[names[key]] = _space([layer], **options).obsm[keys.X_UMAP]
+    for key, rate in estimated.items():
+        adata.obsm[names[key]] = _space([rate], **options).obsm[keys.X_UMAP]
 
 
 def rate_scores(adata: AnnData, *, cluster_key: str, seed: int) -> dict[str, float]:
@@ -86,23 +86,37 @@ def rate_scores(adata: AnnData, *, cluster_key: str, seed: int) -> dict[str, flo
     }
 
 
-def _has_values(layer: Layer) -> bool:
-    return any(block.shape[1] for block in _standardized(layer))
+class _Standardized:
+    """Block after block of the genes that have a rate in every cell and not the same in all, standardised over cells."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        # Found in the first of many passes: which genes, their means and their standard deviations.
+        self._scales: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for genes in gene_blocks(self.layer):
+            values = self.layer[:, genes]
+            if genes.start not in self._scales:
+                with np.errstate(invalid="ignore"):
+                    mean, spread = values.mean(axis=0), values.std(axis=0)
+                used = np.isfinite(mean) & (
+                    spread > 0
+                )  # one that is not finite is enough for the mean not to be
+                self._scales[genes.start] = used, mean[used], spread[used]
+            used, mean, spread = self._scales[genes.start]
+            yield ((values if used.all() else values[:, used]) - mean) / spread
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there are any such genes."""
+        return any(block.shape[1] for block in self)
 
 
-def _standardized(layer: Layer) -> Iterator[np.ndarray]:
-    """Block after block of the genes that have a rate in every cell and not the same in all."""
-    for genes in gene_blocks(layer):
-        values = layer[:, genes]
-        values = values[:, np.isfinite(values).all(axis=0)]
-        spread = values.std(axis=0)
-        yield (values - values.mean(axis=0))[:, spread > 0] / spread[spread > 0]
-
-
-def _space(layers: list[Layer], *, n_neighbors: int, seed: int) -> AnnData:
-    n_cells = layers[0].shape[0]
+def _space(rates: list[_Standardized], *, n_neighbors: int, seed: int) -> AnnData:
+    n_cells = rates[0].layer.shape[0]
     scores = block_pca(
-        lambda: itertools.chain.from_iterable(map(_standardized, layers)),
+        lambda: itertools.chain.from_iterable(rates),
         n_cells=n_cells, n_components=N_COMPONENTS, seed=seed,
     )  # fmt: skip
     space = AnnData(obsm={keys.X_PCA: scores})
@@ -113,5 +127,8 @@ def _space(layers: list[Layer], *, n_neighbors: int, seed: int) -> AnnData:
         transformer=neighbor_search(n_cells),
         random_state=seed,
     )
-    sc.tl.umap(space, maxiter=UMAP_ROUNDS, random_state=seed)
+    # From the first components (Kobak & Linderman 2021, Nature Biotechnology 39:156): eigenvectors of the graph, scanpy's
+    # start, take as long as the map itself.
+    start = scores[:, :2] if scores.shape[1] > 1 else "spectral"
+    sc.tl.umap(space, init_pos=start, maxiter=UMAP_ROUNDS, random_state=seed)
     return space

@@ -8,6 +8,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from deepvelo import keys
+from deepvelo.tl import stages
 from deepvelo.tl.stages import LEAST_PART, cell_stages, large_parts, latent_times
 from tests.on_plane import N, fork, order
 
@@ -42,6 +43,15 @@ def test_times_of_a_fit_begin_with_the_stem_and_turn_no_branch_round():
         assert (time.min(), time.max()) == (0, 1)
         for branch in (1, 2):
             assert order(time[np.r_[:N, branch * N : (branch + 1) * N]], np.arange(2 * N)) > 0.98
+
+
+def test_of_many_cells_the_arrows_between_neighbours_tell_the_same_order(monkeypatch):
+    whole, many = fork(), fork()
+    cell_stages(whole)
+    monkeypatch.setattr(stages, "MANY_CELLS", 10)
+    cell_stages(many)
+    assert order(many.obs[keys.PSEUDOTIME].to_numpy(), whole.obs[keys.PSEUDOTIME].to_numpy()) > 0.98
+    np.testing.assert_array_equal(many.obs[keys.LATENT_TIME], whole.obs[keys.LATENT_TIME])
 
 
 def test_cells_without_arrows_have_no_times():
