@@ -32,6 +32,8 @@ TEMPLATE_CELLS: Final = 3000
 DEPTH: Final = 3000.0  # counts of a typical cell
 TEMPLATE_DEPTH: Final = 100_000.0
 CELLS_AT_ONCE: Final = 5000
+COMPONENTS: Final = 30
+HIDDEN: Final = 64
 
 
 def make_data(path: Path, *, n_cells: int, n_genes: int, seed: int) -> None:
@@ -143,6 +145,7 @@ def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, An
         "seconds_fit": fit,
         "seconds_pass": per_pass,
         "n_passes": n_passes,
+        "n_passes_made": len(times),
         "extrapolated": share < 1,
         "peak_fit_mb": max(peaks[name] for name in ("settle", "passes")),
         "peak_all_mb": max(peaks.values()),
@@ -199,7 +202,8 @@ def main() -> None:
     limits = machine_limits()
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, seed {args.seed}, {args.epochs} epochs; "
-        f"products {limits['gflops']:.0f} GFLOP/s, copying {limits['gb_per_s']:.1f} GB/s"
+        f"products {limits['gflops']:.0f} GFLOP/s, copying {limits['gb_per_s']:.1f} GB/s",
+        flush=True,
     )
     found = []
     for n_cells in args.cells:
@@ -213,26 +217,65 @@ def main() -> None:
         if done.returncode:
             sys.exit(done.stderr)
         found.append(json.loads(done.stdout.splitlines()[-1]))
-        print(in_words(found[-1], limits))
+        print(in_words(found[-1], limits), flush=True)
+        if len(found) > 1:
+            print(f"    {growth(*found[-2:])}", flush=True)
     if args.json:
         args.json.write_text(json.dumps({"limits": limits, "found": found}, indent=2))
 
 
+def products(row: dict[str, Any]) -> dict[str, float]:
+    """GFLOP of the products of matrices in each step that has many; those in double precision count twice.
+
+    Components come from the products of all features over all cells, neighbours from those of all cells with all. A
+    step of the training has the first layer there and back, the rates there and both ways back, and the targets of
+    spliced and unspliced RNA in components.
+    """
+    n, genes = row["n_cells"], row["n_genes"]
+    neighbors = 2 * n**2 * COMPONENTS
+    training = 2 * (2 * 2 * genes * HIDDEN) + 3 * (2 * HIDDEN * 3 * genes) + 2 * 2 * (2 * COMPONENTS * genes)
+    return {
+        step: flop / 1e9
+        for step, flop in {
+            "prepare": 2 * n * (2 * genes) ** 2 + neighbors,
+            "settle": 2 * 2 * n * genes**2 + neighbors,
+            "passes": (row["n_passes_made"] - 1)
+            * n
+            * training,  # the clock of this step starts after the first
+            "rates": 4 * neighbors,
+        }.items()
+    }
+
+
 def in_words(row: dict[str, Any], limits: dict[str, float]) -> str:
-    """One size: the fit, all steps, the longest of them."""
-    steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in row["seconds"].items())
-    longest = max(row["seconds"], key=row["seconds"].get)
-    passes = ""
-    if row["seconds_pass"] > 0:
-        # Rates and their gradient: hidden layer of 64 to three rates a gene, forward, and both ways back.
-        work = 3 * 2 * 64 * 3 * row["n_genes"] * row["n_cells"] / row["seconds_pass"] / 1e9
-        passes = f"; rates' products alone {work:.0f} GFLOP/s, {work / limits['gflops']:.0%} of the machine's"
+    """One size: the fit, all steps, the longest of them and how near it comes to the machine."""
+    seconds = row["seconds"]
+    longest = max(seconds, key=seconds.get)
+    at_best = {step: gflop / limits["gflops"] for step, gflop in products(row).items()}
+    share = (
+        f"its products of matrices would take {at_best[longest]:.1f} s at the machine's rate, {at_best[longest] / seconds[longest]:.0%}"
+        if longest in at_best
+        else "no products of matrices to speak of"
+    )
     return (
         f"{row['n_cells']:,} x {row['n_genes']:,}: fit {row['seconds_fit']:.1f} s ({row['n_passes']} passes of "
-        f"{row['seconds_pass']:.2f} s{', extrapolated' if row['extrapolated'] else ''}{passes}), "
+        f"{row['seconds_pass']:.2f} s{', extrapolated' if row['extrapolated'] else ''}; products "
+        f"{at_best['passes'] / max(seconds['passes'], 1e-9):.0%} of the machine's rate), "
         f"+{row['peak_fit_mb']:,.0f} MB; file to stream {row['seconds_all']:.1f} s, +{row['peak_all_mb']:,.0f} MB\n"
-        f"    seconds: {steps}; longest: {longest}\n"
+        f"    seconds: {', '.join(f'{name} {value:.1f}' for name, value in seconds.items())}; longest: {longest}, {share}\n"
         f"    MB above the data: {', '.join(f'{name} {mb:,.0f}' for name, mb in row['peak_mb'].items())}"
+    )
+
+
+def growth(few: dict[str, Any], many: dict[str, Any]) -> str:
+    """From one size to the next: 1 is as many times as there are more cells."""
+    cells = many["n_cells"] / few["n_cells"]
+    time_all, time_fit, memory = (
+        many[key] / few[key] / cells for key in ("seconds_all", "seconds_fit", "peak_all_mb")
+    )
+    return (
+        f"{few['n_cells']:,} to {many['n_cells']:,} cells, beside linear growth: fit x {time_fit:.2f}, "
+        f"all steps x {time_all:.2f}, memory x {memory:.2f}"
     )
 
 
