@@ -41,7 +41,7 @@ CASES = {
 
 
 def together(function: str, *arguments: str, n_processes: int = 2) -> list[subprocess.CompletedProcess]:
-    """What became of the processes, of which the first does this function; all must end within four minutes."""
+    """What became of the processes, of which the first does this function; all must end within a quarter of an hour."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -58,7 +58,7 @@ def together(function: str, *arguments: str, n_processes: int = 2) -> list[subpr
         for rank in range(n_processes)
     ]
     try:
-        outputs = [process.communicate(timeout=240) for process in started]
+        outputs = [process.communicate(timeout=900) for process in started]
     finally:
         for process in started:
             process.kill()
