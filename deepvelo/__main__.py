@@ -1,4 +1,4 @@
-"""``python -m deepvelo`` is the same as the command ``deepvelo``."""
+"""``python -m deepvelo`` is the same as the command ``deepvelo``; torchrun starts it in several processes."""
 
 from deepvelo.cli import main
 

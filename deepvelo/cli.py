@@ -46,7 +46,13 @@ def main() -> None:
     # What matters to the user is checked and said in our own words.
     warnings.filterwarnings("ignore")
     try:
-        cli()
+        # as torchrun sets them
+        if "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+            from deepvelo.model.parallel import lead  # seconds to import
+
+            lead(cli)
+        else:
+            cli()
     except InputError as error:
         _say(f"Error: {error}", style="red")
         sys.exit(2)

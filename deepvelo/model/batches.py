@@ -12,6 +12,8 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
+from deepvelo.model.parallel import ALONE, Processes
+
 # Cells that lie together and go into a batch together. More share their neighbours, so a step is cheaper; but a batch
 # of few places is less like the whole, and so are its steps.
 CELLS_TOGETHER = 16
@@ -24,22 +26,22 @@ class Batch:
     Attributes
     ----------
     cells
-        Their indices, ``(n_cells,)``.
+        Their indices, ``(n_cells,)``; None: all in their order.
     inputs
-        Indices of the cells whose inputs they depend on, ``(n_inputs,)``.
+        Indices of the cells whose inputs they depend on, ``(n_inputs,)``; None: all in their order.
     graphs
         For each averaging over the graph, sparse CSR from the cells before it to those after it: the first has
         ``n_inputs`` columns, the last ``n_cells`` rows.
     """
 
-    cells: Tensor
-    inputs: Tensor
+    cells: Tensor | None
+    inputs: Tensor | None
     graphs: tuple[Tensor, ...]
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device."""
-        graphs = tuple(graph.to(device) for graph in self.graphs)
-        return Batch(self.cells.to(device), self.inputs.to(device), graphs)
+        cells, inputs = (None if of is None else of.to(device) for of in (self.cells, self.inputs))
+        return Batch(cells, inputs, tuple(graph.to(device) for graph in self.graphs))
 
 
 def averaging_graph(edge_index: Tensor, *, n_cells: int) -> sp.csr_matrix:
@@ -51,8 +53,13 @@ def averaging_graph(edge_index: Tensor, *, n_cells: int) -> sp.csr_matrix:
 
 def whole(graph: sp.csr_matrix, *, n_averagings: int) -> Batch:
     """All cells in one batch."""
-    cells = torch.arange(graph.shape[0])
-    return Batch(cells, cells, (as_tensor(graph),) * n_averagings)
+    return Batch(None, None, (as_tensor(graph),) * n_averagings)
+
+
+def shares(positions: Tensor, graph: sp.csr_matrix, *, n_averagings: int, n_shares: int) -> list[Batch]:
+    """All cells in so many batches of one size, each of cells that lie together; for the rest see `Batches`."""
+    near = np.concatenate(_together(positions.numpy()))
+    return [_batch(cells, graph, n_averagings) for cells in np.array_split(near, n_shares)]
 
 
 class Batches:
@@ -85,21 +92,29 @@ class Batches:
         """Batches a pass."""
         return self._n_batches
 
-    def shuffled(self) -> Iterator[Batch]:
-        """The batches of one pass, drawn anew each time."""
+    @property
+    def fewest_cells(self) -> int:
+        """No batch has fewer."""
+        sizes = sorted(len(group) for group in self._groups)
+        return sum(sizes[: len(sizes) // self._n_batches])
+
+    def shuffled(self, together: Processes = ALONE) -> Iterator[Batch]:
+        """The batches of one pass, drawn anew each time; where processes share them, this one's share of each."""
         order = self._random.permutation(len(self._groups))
         for chosen in np.array_split(order, self._n_batches):
-            yield self._batch(np.concatenate([self._groups[group] for group in chosen]))
+            cells = np.concatenate([self._groups[group] for group in chosen])
+            yield _batch(together.share_of(cells), self._graph, self._n_averagings)
 
-    def _batch(self, cells: np.ndarray) -> Batch:
-        graphs: list[Tensor] = []
-        needed = cells
-        for _ in range(self._n_averagings):
-            rows = self._graph[needed]
-            needed, columns = np.unique(rows.indices, return_inverse=True)
-            part = sp.csr_matrix((rows.data, columns, rows.indptr), shape=(len(rows.indptr) - 1, len(needed)))
-            graphs.insert(0, as_tensor(part))
-        return Batch(torch.from_numpy(cells), torch.from_numpy(needed).long(), tuple(graphs))
+
+def _batch(cells: np.ndarray, graph: sp.csr_matrix, n_averagings: int) -> Batch:
+    graphs: list[Tensor] = []
+    needed = cells
+    for _ in range(n_averagings):
+        rows = graph[needed]
+        needed, columns = np.unique(rows.indices, return_inverse=True)
+        part = sp.csr_matrix((rows.data, columns, rows.indptr), shape=(len(rows.indptr) - 1, len(needed)))
+        graphs.insert(0, as_tensor(part))
+    return Batch(torch.from_numpy(cells), torch.from_numpy(needed).long(), tuple(graphs))
 
 
 def _together(positions: np.ndarray) -> list[np.ndarray]:

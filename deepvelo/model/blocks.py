@@ -13,6 +13,7 @@ from deepvelo.config import ObjectiveConfig
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
 from deepvelo.model.objective import Correlation, direction_gradient, direction_loss
+from deepvelo.model.parallel import ALONE, Processes
 from deepvelo.model.targets import Targets
 
 # Numbers worked on at once: few enough for the temporaries of a block to stay in cache.
@@ -61,31 +62,57 @@ class BlockedObjective:
         self.n_columns = self.n_genes * (2 if config.unspliced_velocity else 1)
         self._means = spliced.mean(0), unspliced.mean(0)
 
-    def settle(self, velocity_of: Callable[[slice], Tensor]) -> None:
-        """Choose each cell's future and past by the velocity that a function gives for a block of genes."""
-        self.targets.clear()
+    def settle(
+        self,
+        velocity_of: Callable[[slice], Tensor],
+        *,
+        cells: Tensor | None = None,
+        together: Processes = ALONE,
+    ) -> None:
+        """Choose each cell's future and past by the velocity that a function gives for a block of genes.
+
+        Parameters
+        ----------
+        cells
+            Indices of those that the velocity is of, where processes have the others; all if None.
+        """
+        self.targets.clear(cells)
         for genes in blocks_of_genes(self.n_cells, self.n_genes):
             self.targets.add(velocity_of(genes), genes)
-        self.targets.settle()
+        self.targets.settle(together)
 
     @torch.no_grad()
-    def survey(self, network: RateNetwork, hidden: Tensor) -> float:
+    def survey(
+        self,
+        network: RateNetwork,
+        hidden: Tensor,
+        *,
+        cells: Tensor | None = None,
+        together: Processes = ALONE,
+    ) -> float:
         """Choose each cell's future and past by the velocity as it is; the direction loss.
 
         Only the published schedule weighs by the direction loss; for others it is left at 0.
+
+        Parameters
+        ----------
+        hidden
+            Last hidden layer of ``cells``: all if None, else this process's share.
         """
         published = self.config.direction_schedule == "published"
         pearson = torch.zeros(2).to(hidden)
+        spliced, unspliced = self._of(cells)
 
         def velocity_of(genes: slice) -> Tensor:
             rates = network.rates(hidden, genes)
-            s, u = self.spliced[:, genes], self.unspliced[:, genes]
+            s, u = spliced[:, genes], unspliced[:, genes]
             velocity = spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
             if published:
-                pearson.add_(_pearson(*self._correlations(velocity, s, u, genes)) / self.n_genes)
+                correlations = self._correlations(velocity, s, u, genes, together=together)
+                pearson.add_(_pearson(*correlations) / self.n_genes)
             return velocity
 
-        self.settle(velocity_of)
+        self.settle(velocity_of, cells=cells, together=together)
         return float(direction_loss(pearson, self.config)) if published else 0.0
 
     def backward(
@@ -96,8 +123,11 @@ class BlockedObjective:
         weight: float,
         cells: Tensor | None = None,
         with_pearson: bool = True,
+        together: Processes = ALONE,
     ) -> Terms:
         """The terms of some cells; the gradient of their total is added to the network's parameters.
+
+        Where processes share the cells, the terms are those of all, and the gradient is this process's part of it.
 
         The gradient by the rates is written out, which takes a third of the time of having it found; it is gathered
         in the last hidden layer and sent through the graph convolutions once.
@@ -113,13 +143,13 @@ class BlockedObjective:
         with_pearson
             Whether to compute the correlations where they have no weight; NaN otherwise.
         """
-        spliced, unspliced = self.spliced, self.unspliced
-        if cells is not None:
-            spliced, unspliced = spliced.index_select(0, cells), unspliced.index_select(0, cells)
-        scale = sqrt(self.n_genes) / (2 * len(spliced) * self.n_columns)
+        spliced, unspliced = self._of(cells)
+        n_cells = together.total(len(spliced))
+        scale = sqrt(self.n_genes) / (2 * n_cells * self.n_columns)
         leaf = hidden.detach().requires_grad_()
         continuity, pearson = torch.zeros(2).to(leaf), torch.zeros(2).to(leaf)
-        for genes in blocks_of_genes(*spliced.shape):
+        # The same blocks in all processes, whose shares are not quite of one size.
+        for genes in blocks_of_genes(n_cells // together.size, self.n_genes):
             s, u = spliced[:, genes], unspliced[:, genes]
             rates = network.rates(leaf, genes)
             with torch.no_grad():
@@ -128,7 +158,7 @@ class BlockedObjective:
                 continuity += torch.stack([misses.ahead, misses.behind])
                 by_velocity = misses.residual.mul_(4 * scale)
                 if weight > 0 or with_pearson:
-                    correlations = self._correlations(velocity, s, u, genes)
+                    correlations = self._correlations(velocity, s, u, genes, together=together)
                     pearson += _pearson(*correlations)
                 if weight > 0:
                     by_velocity.add_(
@@ -147,6 +177,7 @@ class BlockedObjective:
             tensors, by_them = zip(*gradients, strict=True)
             torch.autograd.backward(tensors, by_them)
         hidden.backward(leaf.grad)
+        together.add_up(continuity)
         pearson = pearson / self.n_genes if weight > 0 or with_pearson else pearson + torch.nan
         ahead, behind = (scale * continuity).tolist()
         direction = float(direction_loss(pearson, self.config))
@@ -159,12 +190,21 @@ class BlockedObjective:
             total=ahead + behind + (weight * direction if weight > 0 else 0.0),
         )
 
+    def _of(self, cells: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Moments of some cells, spliced and unspliced."""
+        if cells is None:
+            return self.spliced, self.unspliced
+        return self.spliced.index_select(0, cells), self.unspliced.index_select(0, cells)
+
     def _correlations(
-        self, velocity: Tensor, spliced: Tensor, unspliced: Tensor, genes: slice
+        self, velocity: Tensor, spliced: Tensor, unspliced: Tensor, genes: slice, *, together: Processes
     ) -> tuple[Correlation, Correlation]:
         """With unspliced and with spliced RNA."""
         mean_s, mean_u = (mean[genes] for mean in self._means)
-        return Correlation(velocity, unspliced, mean=mean_u), Correlation(velocity, spliced, mean=mean_s)
+        return (
+            Correlation(velocity, unspliced, mean=mean_u, together=together),
+            Correlation(velocity, spliced, mean=mean_s, together=together),
+        )
 
 
 def _pearson(of_unspliced: Correlation, of_spliced: Correlation) -> Tensor:

@@ -43,9 +43,19 @@ class Candidates:
         self._position = self._order.argsort(dim=1)
         self._rows = torch.arange(0, columns.numel() + 1, columns.shape[1], device=device)
 
-    def no_products(self, dtype: torch.dtype) -> Tensor:
-        """What the `products` of blocks of genes are added to: zeros, sparse CSR ``(n_cells, n_cells)``."""
-        return self._matrix(torch.zeros_like(self._columns, dtype=dtype))
+    def no_products(self, dtype: torch.dtype, cells: Tensor | None = None) -> Tensor:
+        """What the `products` of blocks of genes are added to: zeros, sparse CSR ``(n_cells, n_cells)``.
+
+        With ``cells``, only their rows, to which their products are added; `spread` makes the whole of them.
+        """
+        nothing = self._matrix(torch.zeros_like(self._columns, dtype=dtype))
+        return nothing if cells is None else self.rows(nothing, cells)
+
+    def spread(self, products: Tensor, cells: Tensor) -> Tensor:
+        """Products of some cells as a matrix of all, in which the other rows hold zeros."""
+        values = products.values().new_zeros(self.n_cells, self.n_candidates + 1)
+        values[cells] = products.values().view(len(cells), -1)
+        return self._matrix(values)
 
     def products(self, velocity: Tensor, spliced: Tensor, *, add_to: Tensor) -> Tensor:
         """Inner products of every cell's velocity with its candidates' and its own expression.
@@ -55,7 +65,7 @@ class Candidates:
         Parameters
         ----------
         velocity, spliced
-            Shape ``(n_cells, n_genes)``.
+            Shape ``(n_cells, n_genes)``; the velocity only of the cells whose products are wanted.
         add_to
             Products of other genes, or `no_products`.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from deepvelo.config import ObjectiveConfig
 from deepvelo.model.candidates import TINY
+from deepvelo.model.parallel import ALONE, Processes
 
 
 class Correlation:
@@ -23,21 +24,29 @@ class Correlation:
         ds/dt, and ``Mu`` or ``Ms``; shape ``(n_cells, n_genes)``.
     mean
         About the mean abundance of each gene, ``(n_genes,)``: taken off first, so that little is lost in rounding.
+    together
+        The processes whose cells are meant; by default those given here alone.
     """
 
-    def __init__(self, velocity: Tensor, abundance: Tensor, *, mean: Tensor) -> None:
+    def __init__(
+        self, velocity: Tensor, abundance: Tensor, *, mean: Tensor, together: Processes = ALONE
+    ) -> None:
         # Numbers, not booleans: multiplying is twice as fast as choosing.
         self._present = (abundance > 0).to(abundance.dtype)
         self._x = (abundance - mean).mul_(self._present)
         self._v = velocity * self._present
-        n = self._present.sum(0).clamp_min(1)
-        self._mean_x, self._mean_v = self._x.sum(0) / n, self._v.sum(0) / n
+        pairs = (self._x, self._x), (self._v, self._v), (self._x, self._v)
+        sums = [x.sum(0) for x in (self._present, self._x, self._v)] + [(a * b).sum(0) for a, b in pairs]
+        together.add_up(*sums)
+        n = sums[0].clamp_min(1)
+        self._mean_x, self._mean_v = sums[1] / n, sums[2] / n
         square_x, square_v, product = (
-            (a * b).sum(0) - n * mean_a * mean_b
-            for a, b, mean_a, mean_b in (
-                (self._x, self._x, self._mean_x, self._mean_x),
-                (self._v, self._v, self._mean_v, self._mean_v),
-                (self._x, self._v, self._mean_x, self._mean_v),
+            total - n * mean_a * mean_b
+            for total, mean_a, mean_b in zip(
+                sums[3:],
+                (self._mean_x, self._mean_v, self._mean_x),
+                (self._mean_x, self._mean_v, self._mean_v),
+                strict=True,
             )
         )
         self._square_v = square_v.clamp_min(0) + TINY

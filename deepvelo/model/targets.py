@@ -13,6 +13,7 @@ from torch import Tensor
 
 from deepvelo.model.candidates import TINY, Candidates, average
 from deepvelo.model.graph import Components
+from deepvelo.model.parallel import ALONE, Processes
 
 
 class Sides(NamedTuple):
@@ -46,14 +47,14 @@ class Misses(NamedTuple):
 class Targets(Protocol):
     """The mean displacements ahead and behind, from the velocities they were settled with."""
 
-    def clear(self) -> None:
-        """Begin with no genes."""
+    def clear(self, cells: Tensor | None = None) -> None:
+        """Begin with no genes; velocities will be those of all cells, or of the cells given."""
 
     def add(self, velocity: Tensor, genes: slice) -> None:
-        """Take in the velocity of all cells in a block of genes, shape ``(n_cells, n_genes_of_the_block)``."""
+        """Take in the velocity of these cells in a block of genes, shape ``(n_cells, n_genes_of_the_block)``."""
 
-    def settle(self) -> None:
-        """Decide which candidates are a cell's future and which its past."""
+    def settle(self, together: Processes = ALONE) -> None:
+        """Decide which candidates are a cell's future and which its past, from the velocities that all processes took in."""
 
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
         """Displacements in a block of genes, of the cells given, or all."""
@@ -77,16 +78,20 @@ class GeneTargets:
         self.candidates, self._spliced, self._unspliced = candidates, spliced, unspliced
         self.clear()
 
-    def clear(self) -> None:
-        """Begin with no genes."""
-        self._products = self.candidates.no_products(self._spliced.dtype)
+    def clear(self, cells: Tensor | None = None) -> None:
+        """Begin with no genes, for these cells."""
+        self._cells = cells
+        self._products = self.candidates.no_products(self._spliced.dtype, cells)
 
     def add(self, velocity: Tensor, genes: slice) -> None:
         """Take in the velocity of a block of genes."""
         self._products = self.candidates.products(velocity, self._spliced[:, genes], add_to=self._products)
 
-    def settle(self) -> None:
+    def settle(self, together: Processes = ALONE) -> None:
         """A candidate is in the future where the cosine of its displacement with the velocity is positive."""
+        if self._cells is not None:
+            self._products = self.candidates.spread(self._products, self._cells)
+            together.add_up(self._products.values())
         sides = self.candidates.sides(self._products)
         self._sides = [self.candidates.averaging(side, dtype=self._spliced.dtype) for side in sides]
 
@@ -131,16 +136,18 @@ class ComponentTargets:
         self.candidates, self.spliced, self.unspliced = candidates, spliced, unspliced
         self.clear()
 
-    def clear(self) -> None:
-        """Begin with no genes."""
+    def clear(self, cells: Tensor | None = None) -> None:
+        """Begin with no genes, for these cells."""
+        self._cells = slice(None) if cells is None else cells
         self._velocity = torch.zeros_like(self.spliced.scores)
 
     def add(self, velocity: Tensor, genes: slice) -> None:
         """Take in the velocity of a block of genes."""
-        self._velocity += velocity @ self.spliced.loadings[genes]
+        self._velocity[self._cells] += velocity @ self.spliced.loadings[genes]
 
-    def settle(self) -> None:
+    def settle(self, together: Processes = ALONE) -> None:
         """Weigh every candidate by its place along the velocity, ahead or behind."""
+        together.add_up(self._velocity)
         direction = torch.nn.functional.normalize(self._velocity)
         nothing = self.candidates.no_products(direction.dtype)
         along = self.candidates.along(

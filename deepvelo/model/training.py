@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import scipy.sparse as sp
@@ -14,13 +15,14 @@ from torch import Tensor
 
 from deepvelo.config import Device, Settings
 from deepvelo.errors import InputError
-from deepvelo.model.batches import Batch, Batches, as_tensor, averaging_graph, whole
+from deepvelo.model.batches import Batch, Batches, as_tensor, averaging_graph, shares, whole
 from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes
 from deepvelo.model.candidates import Candidates, average
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import Components, message_edges, nearest_neighbors, principal_components
 from deepvelo.model.kinetics import steady_state_slope
 from deepvelo.model.objective import direction_weight
+from deepvelo.model.parallel import processes
 from deepvelo.model.released import ReleasedNetwork
 from deepvelo.model.settling import Surroundings, settle_before_training
 from deepvelo.model.targets import ComponentTargets, GeneTargets, Targets
@@ -88,6 +90,8 @@ def choose_device(device: Device) -> torch.device:
 def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: OnEpoch | None = None) -> Fit:
     """Fit cell-specific rates.
 
+    Within `deepvelo.model.parallel.lead`, the other processes help with the epochs.
+
     Parameters
     ----------
     spliced, unspliced
@@ -99,7 +103,7 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     Raises
     ------
     InputError
-        More neighbours than cells, no such device, or a loss that is not finite.
+        More neighbours than cells, no such device, more processes than can take part, or a loss that is not finite.
     """
     device = choose_device(settings.training.device)
     n_cells = len(spliced)
@@ -114,6 +118,17 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     everything = whole(graph, n_averagings=network.n_averagings).to(device)
     batch_cells = settings.training.batch_of(n_cells)
     in_batches = batch_cells < n_cells
+    batches = None
+    if in_batches:
+        batches = Batches(
+            components.scores,
+            graph,
+            batch_cells=batch_cells,
+            n_averagings=network.n_averagings,
+            seed=settings.seed,
+        )
+    together = processes()
+    together.require(device=device, fewest_cells=batches.fewest_cells if batches else n_cells)
     # Counts that are not standardised may be more than half precision holds.
     half = in_batches and settings.network.standardize_inputs
     inputs = _inputs(spliced, unspliced, graph, settings=settings, half=half).to(device)
@@ -130,16 +145,12 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
             surroundings=Surroundings(components.scores, neighbors[:, :n_surrounding].to(device)),
         )
     del neighbors
-    batches = None
-    if in_batches:
-        batches = Batches(
-            components.scores,
-            graph,
-            batch_cells=batch_cells,
-            n_averagings=network.n_averagings,
-            seed=settings.seed,
-        )
-    history = _learn(network, inputs, everything, objective, batches, settings=settings, on_epoch=on_epoch)
+    of_each = [everything]
+    if together.size > 1:
+        of_each = shares(components.scores, graph, n_averagings=network.n_averagings, n_shares=together.size)
+    learn = partial(_learn, network, inputs, of_each, objective, batches, settings=settings)
+    with together.helped_by(learn):
+        history = learn(on_epoch=on_epoch)
     network.eval()
     hidden = _hidden(network, inputs, everything).cpu()
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
@@ -149,14 +160,18 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
 def _learn(
     network: RateNetwork,
     inputs: Tensor,
-    everything: Batch,
+    of_each: Sequence[Batch],
     objective: BlockedObjective,
     batches: Batches | None,
     *,
     settings: Settings,
-    on_epoch: OnEpoch | None,
+    on_epoch: OnEpoch | None = None,
 ) -> list[EpochTerms]:
-    """All epochs, each a pass over the cells: in one step, or in one a batch."""
+    """All epochs, each a pass over the cells: in one step, or in one a batch; ``of_each`` are each process's cells."""
+    together = processes()
+    share = of_each[together.rank].to(inputs.device)
+    if together.rank > 0:
+        torch.manual_seed(settings.seed + together.rank)  # with dropout, each drops values of its own
     config = settings.objective
     n_batches = len(batches) if batches else 1
     n_epochs = settings.training.passes_of(objective.n_cells)
@@ -175,13 +190,14 @@ def _learn(
         found = []
         settles = every > 0 and (epoch - 1) % every == 0
         if settles and batches:
-            direction = objective.survey(network, _hidden(network, inputs, everything))
-        for step, batch in enumerate(batches.shuffled() if batches else [everything]):
+            hidden = _hidden(network, inputs, share)
+            direction = objective.survey(network, hidden, cells=share.cells, together=together)
+        for step, batch in enumerate(batches.shuffled(together) if batches else [share]):
             optimizer.zero_grad(set_to_none=True)
             batch = batch.to(inputs.device)
-            hidden = network.hidden(inputs, batch.graphs, batch.inputs if batches else None)
+            hidden = network.hidden(inputs, batch.graphs, batch.inputs)
             if settles and not batches:
-                direction = objective.survey(network, hidden.detach())
+                direction = objective.survey(network, hidden.detach(), cells=batch.cells, together=together)
             weight = direction_weight(
                 direction,
                 n_columns=objective.n_columns,
@@ -192,17 +208,20 @@ def _learn(
                 network,
                 hidden,
                 weight=weight,
-                cells=batch.cells if batches else None,
+                cells=batch.cells,
                 with_pearson=step == 0,  # of the others only where it counts: it takes as long as the rest
+                together=together,
             )
+            together.add_up(*(x.grad for x in network.parameters() if x.grad is not None))
             _check_finite(terms, epoch=epoch, known=step == 0 or weight > 0)
             optimizer.step()
             schedule.step()
             found.append(terms)
         means = EpochTerms(epoch, *(_mean(values) for values in zip(*found, strict=True)))
         history.append(means)
-        if on_epoch is not None:
-            on_epoch(means)
+        with together.led():
+            if on_epoch is not None:
+                on_epoch(means)
         if stop.now(means):
             logger.info("Stopped after %d epochs: the loss no longer falls.", epoch)
             break
@@ -216,9 +235,9 @@ def _mean(values: tuple[float, ...]) -> float:
 
 
 @torch.no_grad()
-def _hidden(network: RateNetwork, inputs: Tensor, everything: Batch) -> Tensor:
-    """The last hidden layer of all cells."""
-    return network.hidden(inputs, everything.graphs)
+def _hidden(network: RateNetwork, inputs: Tensor, batch: Batch) -> Tensor:
+    """The last hidden layer of a batch, or of all cells."""
+    return network.hidden(inputs, batch.graphs, batch.inputs)
 
 
 def _targets(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from deepvelo import config, keys
@@ -159,3 +161,40 @@ def test_python_m_deepvelo_is_the_same_command():
     )
     assert done.returncode == 0
     assert "simulate" in done.stdout
+
+
+def by_two_processes(*arguments):
+    """The command, as torchrun starts it twice."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.run(
+        [*torchrun, "-m", "deepvelo", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_write_what_one_does(deepvelo, tmp_path, small):
+    file = tmp_path / "settings.toml"
+    file.write_text("[training]\nn_epochs = 3\nbatch_cells = 50\n", encoding="utf-8")
+    alone, shared = tmp_path / "alone.h5ad", tmp_path / "shared.h5ad"
+    options = ["--config", file, "--device", "cpu"]
+    assert deepvelo("run", small, "-o", alone, *options) == 0
+    ended = by_two_processes("run", small, "-o", shared, *options)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.count("n_cells") == 1, "only the first process says anything"
+    assert sorted(tmp_path.iterdir()) == [alone, file, shared]
+    one, two = read(alone), read(shared)
+    for key in (keys.VELOCITY, *keys.RATES):
+        np.testing.assert_allclose(two.layers[key], one.layers[key], rtol=1e-3, atol=1e-3)
+    assert two.uns[keys.DEEPVELO]["settings"] == one.uns[keys.DEEPVELO]["settings"]
+    history = [fitted.uns[keys.DEEPVELO]["history"]["total"] for fitted in (one, two)]
+    np.testing.assert_allclose(*history, rtol=1e-4)
+
+
+@pytest.mark.slow
+def test_of_two_processes_the_first_says_what_is_wrong(tmp_path, small):
+    ended = by_two_processes("run", small, "-o", tmp_path / "out.h5ad", "--neighbors", 500)
+    assert ended.returncode != 0
+    assert ended.stderr.count("Error: ") == 1
+    assert "for 150 cells" in ended.stderr
+    assert re.search(r"rank +: 0 .*\n +exitcode +: 2 ", ended.stderr), "the second ends well"
+    assert list(tmp_path.iterdir()) == []

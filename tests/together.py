@@ -1,0 +1,131 @@
+"""Processes that train together, as torchrun would start them: ``python tests/together.py FUNCTION [ARGUMENT]``."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from deepvelo import config
+from deepvelo.errors import CancelledError, InputError
+from deepvelo.model.blocks import BlockedObjective
+from deepvelo.model.parallel import lead
+from deepvelo.model.training import Fit, train
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = {
+    "graph": {"n_neighbors": 6, "n_candidates": 10, "n_components": 5},
+    "training": {"n_epochs": 12, "device": "cpu"},
+    "network": {"hidden_sizes": (16, 8)},
+}
+OWN, RELEASED = (config.replace(preset, SMALL) for preset in (config.Settings(), config.PUBLISHED))
+IN_BATCHES = {"training": {"batch_cells": 64}}
+IN_GENES = {"objective": {"continuity": "genes", "settle_every": 2}}
+NEVER_LEARNS = {"training": {"patience": 1, "learning_rate": 1e-12, "n_epochs": 60}}
+# Each process drops values of its own, so only without that they do as one does.
+KEPT = {"network": {"dropout": 0.0}}
+CASES = {
+    "all at once": OWN,
+    "in batches": config.replace(OWN, IN_BATCHES),
+    "in batches, settled anew": config.replace(OWN, IN_BATCHES | IN_GENES),
+    "stopped early": config.replace(OWN, NEVER_LEARNS),
+    "one layer": config.replace(OWN, {"network": {"hidden_sizes": (16,)}}),
+    "published": config.replace(RELEASED, KEPT),
+    "published, in batches": config.replace(RELEASED, KEPT | IN_BATCHES),
+}
+
+
+def together(function: str, *arguments: str, n_processes: int = 2) -> list[subprocess.CompletedProcess]:
+    """What became of the processes, of which the first does this function; all must end within a quarter of an hour."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    same = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": n_processes, "PYTHONPATH": ROOT}
+    command = [sys.executable, "-W", "ignore", __file__, function, *arguments]
+    started = [
+        subprocess.Popen(
+            command,
+            env=os.environ | {key: str(value) for key, value in (same | {"RANK": rank}).items()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(n_processes)
+    ]
+    try:
+        outputs = [process.communicate(timeout=900) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+    return [
+        subprocess.CompletedProcess(command, process.returncode, *output)
+        for process, output in zip(started, outputs, strict=True)
+    ]
+
+
+def noisy_cells(n_cells: int = 200, n_genes: int = 30) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cells along an induction, each with noise, in an order that says nothing."""
+    generator = torch.Generator().manual_seed(0)
+    time = 4 * torch.rand(n_cells, 1, generator=generator)
+    height = torch.linspace(1, 5, n_genes)
+    unspliced, spliced = (
+        height * (1 - torch.exp(-rate * time)) + 0.2 * torch.rand(n_cells, n_genes, generator=generator)
+        for rate in (1.0, 0.5)
+    )
+    unspliced[unspliced < 0.5] = 0  # correlations are over the cells that have some
+    return spliced, unspliced
+
+
+def fitted(settings: config.Settings, **training) -> Fit:
+    """A fit of the noisy cells."""
+    return train(*noisy_cells(), settings=settings, **training)
+
+
+def fit_all(path: str) -> None:
+    """Store every case; one after fits that ended badly, and one with dropout."""
+    fits = {name: fitted(settings) for name, settings in CASES.items()}
+
+    def stop(terms):
+        if terms.epoch == 3:
+            raise CancelledError
+
+    too_large = [values * 1e25 for values in noisy_cells()]
+    for ends_badly in (
+        partial(fitted, OWN, on_epoch=stop),
+        partial(train, *too_large, settings=config.replace(RELEASED, KEPT)),
+        partial(fitted, config.replace(OWN, {"graph": {"n_neighbors": 500}})),
+    ):
+        try:
+            ends_badly()
+        except (CancelledError, InputError) as error:
+            print(type(error).__name__, error)  # noqa: T201
+    fits["after others that ended badly"] = fitted(OWN)
+    fits["with dropout"] = fitted(RELEASED)
+    torch.save({name: (fit.weights, fit.history) for name, fit in fits.items()}, path)
+
+
+def fail_within_a_step() -> None:
+    """As where memory ends."""
+    backward = BlockedObjective.backward
+
+    def fails(self, *args, **kwargs):
+        backward(self, *args, **kwargs)
+        msg = "no more memory"
+        raise RuntimeError(msg)
+
+    BlockedObjective.backward = fails
+    fitted(OWN)
+
+
+def leave() -> None:
+    """As if killed."""
+    os._exit(7)
+
+
+if __name__ == "__main__":
+    lead(partial(globals()[sys.argv[1]], *sys.argv[2:]))
