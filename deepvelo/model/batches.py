@@ -71,6 +71,11 @@ class Batches:
         About how many cells a batch has.
     n_averagings
         Averagings over the graph between inputs and rates.
+
+    Attributes
+    ----------
+    random
+        What draws them.
     """
 
     def __init__(
@@ -79,7 +84,7 @@ class Batches:
         self._graph, self._n_averagings = graph, n_averagings
         self._groups = _together(positions.numpy())
         self._n_batches = min(len(self._groups), -(-len(positions) // batch_cells))
-        self._random = np.random.default_rng(seed)
+        self.random = np.random.default_rng(seed)
 
     def __len__(self) -> int:
         """Batches a pass."""
@@ -87,7 +92,7 @@ class Batches:
 
     def shuffled(self) -> Iterator[Batch]:
         """The batches of one pass, drawn anew each time."""
-        order = self._random.permutation(len(self._groups))
+        order = self.random.permutation(len(self._groups))
         for chosen in np.array_split(order, self._n_batches):
             yield self._batch(np.concatenate([self._groups[group] for group in chosen]))
 

@@ -17,6 +17,7 @@ from deepvelo.errors import InputError
 from deepvelo.model.batches import Batch, Batches, as_tensor, averaging_graph, whole
 from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes
 from deepvelo.model.candidates import Candidates, average
+from deepvelo.model.checkpoint import Checkpoint, Learning
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import Components, message_edges, nearest_neighbors, principal_components
 from deepvelo.model.kinetics import steady_state_slope
@@ -85,7 +86,14 @@ def choose_device(device: Device) -> torch.device:
     return torch.device(device)
 
 
-def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: OnEpoch | None = None) -> Fit:
+def train(
+    spliced: Tensor,
+    unspliced: Tensor,
+    *,
+    settings: Settings,
+    on_epoch: OnEpoch | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Fit:
     """Fit cell-specific rates.
 
     Parameters
@@ -95,6 +103,8 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     on_epoch
         Called after every epoch with its terms. Whatever it raises stops the training and is passed on:
         a caller cancels by raising `CancelledError`.
+    checkpoint
+        Follows the training; where it is there already, of this fit, the training goes on from it.
 
     Raises
     ------
@@ -122,7 +132,8 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     candidates = Candidates(neighbors[:, :n_candidates].to(device))
     targets = _targets(candidates, components, spliced, unspliced, settings=settings)
     objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective)
-    if settings.objective.settle_every == 0:
+    goes_on = checkpoint is not None and checkpoint.look_for(spliced, unspliced, settings=settings)
+    if settings.objective.settle_every == 0 and not goes_on:
         settle_before_training(
             objective,
             network,
@@ -139,7 +150,16 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
             n_averagings=network.n_averagings,
             seed=settings.seed,
         )
-    history = _learn(network, inputs, everything, objective, batches, settings=settings, on_epoch=on_epoch)
+    history = _learn(
+        network,
+        inputs,
+        everything,
+        objective,
+        batches,
+        settings=settings,
+        on_epoch=on_epoch,
+        checkpoint=checkpoint,
+    )
     network.eval()
     hidden = _hidden(network, inputs, everything).cpu()
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
@@ -155,6 +175,7 @@ def _learn(
     *,
     settings: Settings,
     on_epoch: OnEpoch | None,
+    checkpoint: Checkpoint | None,
 ) -> list[EpochTerms]:
     """All epochs, each a pass over the cells: in one step, or in one a batch."""
     config = settings.objective
@@ -169,9 +190,16 @@ def _learn(
     every = 1 if config.direction_schedule == "published" else config.settle_every
     history: list[EpochTerms] = []
     stop = _EarlyStop(settings, n_epochs=n_epochs)
+    learning = Learning(
+        network=network, targets=objective.targets, optimizer=optimizer, schedule=schedule, batches=batches
+    )
+    if checkpoint is not None:
+        history += [EpochTerms(*terms) for terms in checkpoint.resume(learning, n_epochs=n_epochs)]
+        for past in history:
+            stop.now(past)  # it never says yes: nothing is saved after the last epoch of an early stop
     direction = 0.0
     network.train()
-    for epoch in range(1, n_epochs + 1):
+    for epoch in range(len(history) + 1, n_epochs + 1):
         found = []
         settles = every > 0 and (epoch - 1) % every == 0
         if settles and batches:
@@ -206,6 +234,8 @@ def _learn(
         if stop.now(means):
             logger.info("Stopped after %d epochs: the loss no longer falls.", epoch)
             break
+        if checkpoint is not None:
+            checkpoint.save(learning, history)
     return history
 
 
