@@ -268,7 +268,7 @@ class Jobs:
             # its worker may have told the end in the meantime: that counts
             self._end(client, job_id, {"event": "failed", "message": message})
             status = _story(client, job)
-        if status.active and _left(client, status):
+        if status.goes_on and _left(client, status):
             return dataclasses.replace(status, state="queued", message=TO_GO_ON)
         if not status.active:
             self._ended[job_id] = status

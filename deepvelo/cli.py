@@ -88,7 +88,6 @@ def run(
 ) -> None:
     """Fit velocities, with rates for every cell, and write them with their scores to an .h5ad file."""
     from deepvelo.io import read, require_writable, scratch_beside, write_h5ad
-    from deepvelo.model.checkpoint import Checkpoint
 
     if output.suffix != ".h5ad":
         msg = f"The output must be an .h5ad file. Got {output.name!r}. Name it {output.stem}.h5ad."
@@ -110,6 +109,8 @@ def run(
         _say_ignored(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
     elif candidates is not None:
         _say_candidates(settings, n_cells=adata.n_obs)
+    from deepvelo.model.checkpoint import Checkpoint  # what is refused above need not wait for torch
+
     checkpoint = Checkpoint(output.with_name(f".{output.name}.training"), on_resume=_say_resumed)
     with scratch_beside(output) as scratch:
         result = _run(

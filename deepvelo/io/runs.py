@@ -294,10 +294,14 @@ class RunStore:
         for path in self.folder.iterdir():
             if not path.name.startswith((ASIDE, DELETED, TRAINING)):
                 continue
-            with suppress(FileNotFoundError):  # another server, or the training itself, was faster
-                if time.time() - path.stat().st_mtime > LEFTOVER_AGE:
-                    logger.info("removing the leftover %s", path)
-                    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+            with suppress(OSError):  # another server, or the training itself, was faster
+                if time.time() - path.stat().st_mtime <= LEFTOVER_AGE:
+                    continue
+                logger.info("removing the leftover %s", path)
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
 
 
 def _read_info(folder: Path) -> RunInfo | None:
