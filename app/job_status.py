@@ -11,7 +11,7 @@ from deepvelo.datasets.source import DataSource
 from deepvelo.io.run import Purpose
 from deepvelo.lineages import LineageSettings
 from deepvelo.result import Progress
-from deepvelo.task import Job
+from deepvelo.task import Job, goes_on
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
 Events = Sequence[tuple[float, dict[str, Any]]]  # when the scheduler heard it, and what
@@ -35,10 +35,12 @@ class JobStatus:
     """Seconds since 1970."""
     worker: str | None = None
     """Address of the worker that does it."""
+    goes_on: bool = False
+    """Whether another does it should that one die; see `deepvelo.task.goes_on`."""
     seconds_left: float | None = None
     """Of training, from the pace of the epochs so far; None outside training."""
     message: str = ""
-    """Why it failed, or what it waits for."""
+    """Why it failed, what it waits for, or that it goes on where an earlier start ended."""
     run_id: str | None = None
     cluster_key: str | None = None
     basis: str | None = None
@@ -69,7 +71,10 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
     for when, event in states:
         match event["event"]:
             case "started":
-                state, started, worker = "running", when, event["worker"]
+                message = "The worker died; going on." if state == "running" else ""
+                state, started, worker = "running", started or when, event["worker"]
+            case "resumed":
+                message = f"{message.rstrip('.') or 'Going on'} after epoch {event['epoch']}."
             case "finished" | "failed" | "cancelled" as ending:
                 state, ended = ending, when
                 run_id, message = event.get("run_id"), event.get("message", "")
@@ -94,9 +99,10 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
         settings=job.settings,
         state=state,
         progress=latest,
-        history=[{"epoch": record["epoch"], **record["terms"]} for record in epochs if record["terms"]],
+        history=_history(epochs),
         started=started,
         worker=worker,
+        goes_on=state == "running" and goes_on([event for _, event in states]),
         seconds_left=_seconds_left(epochs) if training else None,
         message=message,
         run_id=run_id,
@@ -109,8 +115,22 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
     )
 
 
+def _history(epochs: list[dict[str, Any]]) -> list[dict[str, float]]:
+    """Every epoch once, as it was last told: a job that goes on repeats those since the last checkpoint."""
+    history: list[dict[str, float]] = []
+    for record in epochs:
+        if not record["terms"]:
+            continue
+        while history and history[-1]["epoch"] >= record["epoch"]:
+            history.pop()
+        history.append({"epoch": record["epoch"], **record["terms"]})
+    return history
+
+
 def _seconds_left(epochs: list[dict[str, Any]]) -> float | None:
-    """Of epochs or genes still to come."""
+    """Of epochs or genes still to come, at the pace since the last start."""
+    starts = [i for i, told in enumerate(epochs) if told["epoch"] == 0]
+    epochs = epochs[starts[-1] :] if starts else epochs
     # What comes before the first of them takes a time of its own.
     first, last = next((told for told in epochs if told["epoch"] > 0), epochs[0]), epochs[-1]
     done = last["epoch"] - first["epoch"]

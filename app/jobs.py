@@ -40,6 +40,7 @@ TASK = "task-of-"
 CONNECT_SECONDS = 5
 RETRY_SECONDS = 10  # a page that asks every second must not wait for the connection every second
 KEPT_SECONDS = 24 * 3600  # how long an ended job is told of, unless someone acknowledges it
+TO_GO_ON = "The worker died; the next one that is free goes on from the last checkpoint."
 LOST = "The scheduler has lost this job, most likely because it was restarted. Start it again."
 
 
@@ -139,7 +140,11 @@ class Jobs:
             self._drop(job_id)
         queue = [status.job_id for status in found if status.state == "queued"]
         return [
-            dataclasses.replace(status, queue_position=queue.index(status.job_id) + 1, message=waiting)
+            dataclasses.replace(
+                status,
+                queue_position=queue.index(status.job_id) + 1,
+                message=f"{status.message} {waiting}".strip(),
+            )
             if status.state == "queued"
             else status
             for status in found
@@ -263,6 +268,8 @@ class Jobs:
             # its worker may have told the end in the meantime: that counts
             self._end(client, job_id, {"event": "failed", "message": message})
             status = _story(client, job)
+        if status.goes_on and _left(client, status):
+            return dataclasses.replace(status, state="queued", message=TO_GO_ON)
         if not status.active:
             self._ended[job_id] = status
             self._futures.pop(job_id, None)
@@ -292,7 +299,7 @@ class Jobs:
     def _why_dead(self, client: Client, status: JobStatus) -> str:
         """The reason when nobody works on an active job any more, else nothing."""
         future = self._future(client, status.job_id)
-        if status.worker is not None and status.worker not in client.nthreads():
+        if _left(client, status) and not status.goes_on:
             return DIED
         if future.status == "error":
             error = future.exception(timeout=CONNECT_SECONDS)
@@ -307,6 +314,11 @@ class Jobs:
         """Tell the end of a job on behalf of a worker that cannot, and take it off the queue."""
         client.log_event(state_topic(job_id), event)
         client.cancel([self._future(client, job_id)], force=True)
+
+
+def _left(client: Client, status: JobStatus) -> bool:
+    """Whether the worker that began a job is there no more."""
+    return status.worker is not None and status.worker not in client.nthreads()
 
 
 def _story(client: Client, job: Job) -> JobStatus:

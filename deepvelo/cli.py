@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -28,6 +28,9 @@ from deepvelo.datasets.tissue import Kind
 from deepvelo.errors import InputError
 from deepvelo.result import STEP_NAMES, step_in_words
 from deepvelo.result import Progress as RunProgress
+
+if TYPE_CHECKING:
+    from deepvelo.model.checkpoint import Checkpoint
 
 cli = typer.Typer(
     help="Cell-specific kinetic rates of RNA velocity.",
@@ -112,9 +115,15 @@ def run(
         _say_ignored(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
     elif candidates is not None:
         _say_candidates(settings, n_cells=adata.n_obs)
+    from deepvelo.model.checkpoint import Checkpoint  # what is refused above need not wait for torch
+
+    checkpoint = Checkpoint(output.with_name(f".{output.name}.training"), on_resume=_say_resumed)
     with scratch_beside(output) as scratch:
-        result = _run(adata, settings, cluster_key=cluster_key, basis=basis, scratch=scratch)
+        result = _run(
+            adata, settings, cluster_key=cluster_key, basis=basis, scratch=scratch, checkpoint=checkpoint
+        )
         write_h5ad(result.adata, output)
+    checkpoint.remove()
     _print_metrics(result.metrics)
     _say(f"Wrote {output}")
 
@@ -252,8 +261,18 @@ def _say_candidates(settings: config.Settings, *, n_cells: int) -> None:
         )
 
 
+def _say_resumed(epoch: int, n_epochs: int) -> None:
+    _say(f"Going on after epoch {epoch} of {n_epochs}.")
+
+
 def _run(
-    adata: Any, settings: config.Settings, *, cluster_key: str | None, basis: str | None, scratch: Path
+    adata: Any,
+    settings: config.Settings,
+    *,
+    cluster_key: str | None,
+    basis: str | None,
+    scratch: Path,
+    checkpoint: Checkpoint | None = None,
 ) -> Any:
     from deepvelo import workflow
 
@@ -276,7 +295,13 @@ def _run(
             )
 
         return workflow.run(
-            adata, settings, cluster_key=cluster_key, basis=basis, on_progress=show, scratch=scratch
+            adata,
+            settings,
+            cluster_key=cluster_key,
+            basis=basis,
+            on_progress=show,
+            scratch=scratch,
+            checkpoint=checkpoint,
         )
 
 

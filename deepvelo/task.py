@@ -8,13 +8,16 @@ keeps only the newest 1,000 events of a topic, and no length of training may pus
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Progress
@@ -62,6 +65,18 @@ def state_topic(job_id: str) -> str:
     return f"{job_id}-state"
 
 
+def goes_on(states: Sequence[dict[str, Any]]) -> bool:
+    """Whether another worker does a job whose worker died, by its starts so far and the first checkpoint of each.
+
+    It does if the last start got further than all before: a job that kills every worker at the same place, as one
+    that outgrows the memory may, is given up.
+    """
+    names = [event["event"] for event in states]
+    latest_start = len(names) - names[::-1].index("started") if "started" in names else 0
+    written = [event["epoch"] for event in states if event["event"] == "checkpoint"]
+    return "checkpoint" in names[latest_start:] and written[-1] > max(written[:-1], default=0)
+
+
 def run_job(job: Job, runner: Runner | None = None) -> None:
     """Do a job on this Dask worker; the outcome is an event, never an exception.
 
@@ -80,16 +95,18 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
         topic = job.job_id if event["event"] == "progress" else state_topic(job.job_id)
         worker.log_event(topic, event)
 
-    past = [event["event"] for _, event in get_client().get_events(state_topic(job.job_id))]
-    if "started" in past:  # Dask gives the task of a dead worker to the next one; a fit is not repeated
-        if not set(past) & set(TERMINAL):
-            tell(event="failed", message=DIED)
+    # Dask gives the task of a dead worker to the next one.
+    past = [event for _, event in get_client().get_events(state_topic(job.job_id))]
+    if any(event["event"] in TERMINAL for event in past):
+        return
+    if past and not goes_on(past):
+        tell(event="failed", message=DIED)
         return
     tell(event="started", worker=worker.address)
     report = Reporter(tell, cancelled=Event(job.job_id).is_set)
     try:
         if job.lineages is None:
-            run_id = _fit(job, runner, report)
+            run_id = _fit(job, runner, report, tell=tell)
         else:
             run_id = _find_lineages(job, job.lineages, report)
     except CancelledError:
@@ -112,11 +129,12 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
         tell(event="finished", run_id=run_id)
 
 
-def _fit(job: Job, runner: Runner | None, report: Reporter) -> str:
+def _fit(job: Job, runner: Runner | None, report: Reporter, *, tell: Callable[..., None]) -> str:
     import torch
     from dask.system import CPU_COUNT
 
     from deepvelo import workflow
+    from deepvelo.model.checkpoint import Checkpoint
 
     torch.set_num_threads(CPU_COUNT)  # Dask gives its workers one thread
     store = RunStore(job.store_folder)
@@ -126,26 +144,53 @@ def _fit(job: Job, runner: Runner | None, report: Reporter) -> str:
     source.require_preparation(job.settings)
     adata, data_hash = source.load(), source.hash()
     run = runner or workflow.run
-    with store.scratch() as scratch:
-        result = run(
-            adata,
-            job.settings,
-            cluster_key=job.cluster_key,
-            basis=job.basis,
-            prepared=source.is_prepared,
-            on_progress=report,
-            scratch=scratch,
-        )
-        report.flush()
-        report.stop_if_cancelled()
-        return store.save(
-            result,
-            data_name=source.label,
-            data_hash=data_hash,
-            name=job.name or None,
-            purpose=job.purpose,
-            base=job.base,
-        )
+
+    written = False
+
+    def on_save(epoch: int) -> None:
+        nonlocal written
+        if not written:  # a topic keeps a thousand events: the first one says enough
+            tell(event="checkpoint", epoch=epoch)
+        written = True
+
+    checkpoint = Checkpoint(
+        store.checkpoint(_fit_hash(job, data_hash)),
+        on_resume=lambda epoch, _: tell(event="resumed", epoch=epoch),
+        on_save=on_save,
+    )
+    try:
+        with store.scratch() as scratch:
+            result = run(
+                adata,
+                job.settings,
+                cluster_key=job.cluster_key,
+                basis=job.basis,
+                prepared=source.is_prepared,
+                on_progress=report,
+                scratch=scratch,
+                checkpoint=checkpoint,
+            )
+            report.flush()
+            report.stop_if_cancelled()
+            run_id = store.save(
+                result,
+                data_name=source.label,
+                data_hash=data_hash,
+                name=job.name or None,
+                purpose=job.purpose,
+                base=job.base,
+            )
+    except CancelledError:
+        checkpoint.remove()
+        raise
+    checkpoint.remove()  # not after other errors: mended, the same fit goes on from there
+    return run_id
+
+
+def _fit_hash(job: Job, data_hash: str) -> str:
+    """The same for jobs that do the same training: a fit that is started anew finds what an earlier start has left."""
+    decisive = [data_hash, job.source.is_prepared, config.to_dict(job.settings), job.cluster_key, job.basis]
+    return hashlib.blake2b(json.dumps(decisive).encode(), digest_size=16).hexdigest()
 
 
 def _find_lineages(job: Job, settings: LineageSettings, report: Reporter) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from deepvelo.config import Settings
+    from deepvelo.model.checkpoint import Checkpoint
     from deepvelo.model.training import EpochTerms
     from deepvelo.tl.baselines import ScveloMode
 
@@ -35,6 +36,7 @@ def run(
     prepared: bool = False,
     on_progress: OnProgress | None = None,
     scratch: Path | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Result:
     """Prepare, fit, and compute everything the views show.
 
@@ -58,6 +60,9 @@ def run(
     scratch
         A folder for moments, rates and velocities, as `deepvelo.io.runs.RunStore.scratch` gives one: they are then Zarr
         arrays on disk, to be read in blocks of genes while the folder is there, not arrays in memory.
+    checkpoint
+        Follows the training; where it is there already, of the same fit, the training goes on from it. Remove it once
+        the result is stored. scVelo's modes have none.
 
     Returns
     -------
@@ -85,6 +90,7 @@ def run(
             seconds_prepare=time.perf_counter() - started,
             tell=tell,
             scratch=scratch,
+            checkpoint=checkpoint,
         )
         seconds = time.perf_counter() - started
     result.metrics["seconds_total"] = seconds
@@ -133,6 +139,7 @@ def _fit(
     seconds_prepare: float,
     tell: OnProgress,
     scratch: Path | None,
+    checkpoint: Checkpoint | None,
 ) -> Result:
     from deepvelo import pp, tl
     from deepvelo.io.aside import counts_aside
@@ -143,7 +150,9 @@ def _fit(
     started = time.perf_counter()
     with counts_aside(prepared, scratch if own else None):
         if settings.method == "deepvelo":
-            history, weights = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch)
+            history, weights = _fit_deepvelo(
+                prepared, settings, tell=tell, scratch=scratch, checkpoint=checkpoint
+            )
         else:
             history, weights = _fit_scvelo(prepared, settings.method, tell=tell)
         seconds_train = time.perf_counter() - started
@@ -187,7 +196,12 @@ def _fit(
 
 
 def _fit_deepvelo(
-    adata: AnnData, settings: Settings, *, tell: OnProgress, scratch: Path | None
+    adata: AnnData,
+    settings: Settings,
+    *,
+    tell: OnProgress,
+    scratch: Path | None,
+    checkpoint: Checkpoint | None,
 ) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
     import pandas as pd
 
@@ -200,7 +214,7 @@ def _fit_deepvelo(
         tell(Progress(step="train", epoch=values.pop("epoch"), n_epochs=n_epochs, terms=values))
 
     tell(Progress(step="train"))  # neighbours, components and directions are found before the first epoch
-    fit = tl.velocity(adata, settings=settings, on_epoch=on_epoch, scratch=scratch)
+    fit = tl.velocity(adata, settings=settings, on_epoch=on_epoch, scratch=scratch, checkpoint=checkpoint)
     return pd.DataFrame(fit.history), fit.weights
 
 

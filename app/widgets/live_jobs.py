@@ -211,4 +211,5 @@ def _where(job: JobStatus) -> str:
     if job.progress is None:
         return "starting"
     left = "" if job.seconds_left is None else f", about {in_words(job.seconds_left)} left"
-    return step_in_words(job.progress) + left
+    message = f". {job.message}" if job.message else ""
+    return step_in_words(job.progress) + left + message

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,9 @@ logger = logging.getLogger(__name__)
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # ids come from URLs: no dots, no slashes
 ASIDE = ".saving-"
 DELETED = ".deleted-"
-LEFTOVER_AGE = 24 * 3600  # seconds; no save takes a day, nor what follows a training that made its layers
+TRAINING = ".training-"
+# Seconds; no save takes a day, nor what follows a training that made its layers or wrote where it stands.
+LEFTOVER_AGE = 24 * 3600
 SPARE = 50 * 2**20  # bytes that must stay free beside the run
 
 
@@ -137,6 +139,13 @@ class RunStore:
             if is_about(error, folder):
                 raise InputError(self._sentence(error)) from error
             raise
+
+    def checkpoint(self, fit: str) -> Path:
+        """Where the training of a fit may write how it stands; ``fit`` is all that decides it, as a hash.
+
+        What is written there and not removed stays for a day after it was last written.
+        """
+        return self.folder / f"{TRAINING}{fit}"
 
     def require_writable(self, n_bytes: int = 0) -> None:
         """Check that a run of ``n_bytes`` can be stored: better before hours of training than after.
@@ -283,9 +292,16 @@ class RunStore:
     def _sweep(self) -> None:
         """Remove what a killed process left behind."""
         for path in self.folder.iterdir():
-            if path.name.startswith((ASIDE, DELETED)) and time.time() - path.stat().st_mtime > LEFTOVER_AGE:
+            if not path.name.startswith((ASIDE, DELETED, TRAINING)):
+                continue
+            with suppress(OSError):  # another server, or the training itself, was faster
+                if time.time() - path.stat().st_mtime <= LEFTOVER_AGE:
+                    continue
                 logger.info("removing the leftover %s", path)
-                shutil.rmtree(path, ignore_errors=True)
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
 
 
 def _read_info(folder: Path) -> RunInfo | None:

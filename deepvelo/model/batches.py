@@ -78,6 +78,11 @@ class Batches:
         About how many cells a batch has.
     n_averagings
         Averagings over the graph between inputs and rates.
+
+    Attributes
+    ----------
+    random
+        What draws them.
     """
 
     def __init__(
@@ -86,7 +91,7 @@ class Batches:
         self._graph, self._n_averagings = graph, n_averagings
         self._groups = _together(positions.numpy())
         self._n_batches = min(len(self._groups), -(-len(positions) // batch_cells))
-        self._random = np.random.default_rng(seed)
+        self.random = np.random.default_rng(seed)
 
     def __len__(self) -> int:
         """Batches a pass."""
@@ -100,7 +105,7 @@ class Batches:
 
     def shuffled(self, together: Processes = ALONE) -> Iterator[Batch]:
         """The batches of one pass, drawn anew each time; where processes share them, this one's share of each."""
-        order = self._random.permutation(len(self._groups))
+        order = self.random.permutation(len(self._groups))
         for chosen in np.array_split(order, self._n_batches):
             cells = np.concatenate([self._groups[group] for group in chosen])
             yield _batch(together.share_of(cells), self._graph, self._n_averagings)

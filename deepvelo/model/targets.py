@@ -56,6 +56,13 @@ class Targets(Protocol):
     def settle(self, together: Processes = ALONE) -> None:
         """Decide which candidates are a cell's future and which its past, from the velocities that all processes took in."""
 
+    @property
+    def sums(self) -> Tensor:
+        """What was added up over the genes and is all that `settle` decides from."""
+
+    def settle_again(self, sums: Tensor) -> None:
+        """Settle as those did that had these sums."""
+
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
         """Displacements in a block of genes, of the cells given, or all."""
 
@@ -94,6 +101,17 @@ class GeneTargets:
             together.add_up(self._products.values())
         sides = self.candidates.sides(self._products)
         self._sides = [self.candidates.averaging(side, dtype=self._spliced.dtype) for side in sides]
+
+    @property
+    def sums(self) -> Tensor:
+        """Inner products of every cell's velocity with its candidates' and its own expression, flat."""
+        return self._products.values()
+
+    def settle_again(self, sums: Tensor) -> None:
+        """Settle from these products."""
+        self.clear()
+        self._products.values().copy_(sums)
+        self.settle()
 
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
         """Mean displacements in a block of genes."""
@@ -161,6 +179,16 @@ class ComponentTargets:
             for side in (weight, -weight)
         )
         self.settled = Pair(*map(Sides, ahead, behind))
+
+    @property
+    def sums(self) -> Tensor:
+        """Every cell's velocity in the components of spliced RNA, ``(n_cells, n_components)``."""
+        return self._velocity
+
+    def settle_again(self, sums: Tensor) -> None:
+        """Settle from this velocity."""
+        self._velocity = sums
+        self.settle()
 
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
         """Mean displacements in a block of genes."""

@@ -18,6 +18,7 @@ from deepvelo.errors import InputError
 from deepvelo.model.batches import Batch, Batches, as_tensor, averaging_graph, shares, whole
 from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes
 from deepvelo.model.candidates import Candidates, average
+from deepvelo.model.checkpoint import Checkpoint, Learning, State
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import Components, message_edges, nearest_neighbors, principal_components
 from deepvelo.model.kinetics import steady_state_slope
@@ -87,7 +88,14 @@ def choose_device(device: Device) -> torch.device:
     return torch.device(device)
 
 
-def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: OnEpoch | None = None) -> Fit:
+def train(
+    spliced: Tensor,
+    unspliced: Tensor,
+    *,
+    settings: Settings,
+    on_epoch: OnEpoch | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Fit:
     """Fit cell-specific rates.
 
     Within `deepvelo.model.parallel.lead`, the other processes help with the epochs.
@@ -99,6 +107,8 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     on_epoch
         Called after every epoch with its terms. Whatever it raises stops the training and is passed on:
         a caller cancels by raising `CancelledError`.
+    checkpoint
+        Follows the training; where it is there already, of this fit, the training goes on from it.
 
     Raises
     ------
@@ -137,7 +147,8 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     candidates = Candidates(neighbors[:, :n_candidates].to(device))
     targets = _targets(candidates, components, spliced, unspliced, settings=settings)
     objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective)
-    if settings.objective.settle_every == 0:
+    past = checkpoint.look_for(spliced, unspliced, settings=settings) if checkpoint else None
+    if settings.objective.settle_every == 0 and past is None:
         settle_before_training(
             objective,
             network,
@@ -148,9 +159,9 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     of_each = [everything]
     if together.size > 1:
         of_each = shares(components.scores, graph, n_averagings=network.n_averagings, n_shares=together.size)
-    learn = partial(_learn, network, inputs, of_each, objective, batches, settings=settings)
+    learn = partial(_learn, network, inputs, of_each, objective, batches, settings=settings, past=past)
     with together.helped_by(learn):
-        history = learn(on_epoch=on_epoch)
+        history = learn(on_epoch=on_epoch, checkpoint=checkpoint)
     network.eval()
     hidden = _hidden(network, inputs, everything).cpu()
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
@@ -165,13 +176,13 @@ def _learn(
     batches: Batches | None,
     *,
     settings: Settings,
+    past: State | None = None,
     on_epoch: OnEpoch | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[EpochTerms]:
     """All epochs, each a pass over the cells: in one step, or in one a batch; ``of_each`` are each process's cells."""
     together = processes()
     share = of_each[together.rank].to(inputs.device)
-    if together.rank > 0:
-        torch.manual_seed(settings.seed + together.rank)  # with dropout, each drops values of its own
     config = settings.objective
     n_batches = len(batches) if batches else 1
     n_epochs = settings.training.passes_of(objective.n_cells)
@@ -184,9 +195,21 @@ def _learn(
     every = 1 if config.direction_schedule == "published" else config.settle_every
     history: list[EpochTerms] = []
     stop = _EarlyStop(settings, n_epochs=n_epochs)
+    learning = Learning(
+        network=network, targets=objective.targets, optimizer=optimizer, schedule=schedule, batches=batches
+    )
+    if past is not None:
+        learning.restore(past)
+        history += [EpochTerms(*terms) for terms in past[1]["history"]]
+        for terms_then in history:
+            stop.now(terms_then)  # it never says yes: nothing is saved after the last epoch of an early stop
+        if checkpoint is not None:
+            checkpoint.tell(epoch=len(history), n_epochs=n_epochs)
+    if together.rank > 0:
+        torch.manual_seed(settings.seed + together.rank)  # with dropout, each drops values of its own
     direction = 0.0
     network.train()
-    for epoch in range(1, n_epochs + 1):
+    for epoch in range(len(history) + 1, n_epochs + 1):
         found = []
         settles = every > 0 and (epoch - 1) % every == 0
         if settles and batches:
@@ -225,6 +248,8 @@ def _learn(
         if stop.now(means):
             logger.info("Stopped after %d epochs: the loss no longer falls.", epoch)
             break
+        if checkpoint is not None:
+            checkpoint.save(learning, history)
     return history
 
 

@@ -18,11 +18,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from deepvelo.layers import Layer
+    from deepvelo.model.checkpoint import Checkpoint
     from deepvelo.model.training import Fit, OnEpoch
 
 
 def velocity(
-    adata: AnnData, *, settings: Settings, on_epoch: OnEpoch | None = None, scratch: Path | None = None
+    adata: AnnData,
+    *,
+    settings: Settings,
+    on_epoch: OnEpoch | None = None,
+    scratch: Path | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fit:
     """Fit cell-specific rates to a prepared object, in place.
 
@@ -33,7 +39,7 @@ def velocity(
     ----------
     adata
         With layers ``Ms`` and ``Mu`` and ``obsp["connectivities"]``, as `deepvelo.pp.prepare` leaves it.
-    on_epoch
+    on_epoch, checkpoint
         See `deepvelo.model.training.train`.
     scratch
         A folder for the layers, which then are Zarr arrays and take no memory; they last as long as it does.
@@ -58,7 +64,7 @@ def velocity(
 
     average = GraphAverage(adata)
     spliced, unspliced, used = _inputs(adata, average, settings)
-    fit = train(spliced, unspliced, settings=settings, on_epoch=on_epoch)
+    fit = train(spliced, unspliced, settings=settings, on_epoch=on_epoch, checkpoint=checkpoint)
     layers = {
         key: new_layer(adata.shape, path=scratch / key if scratch else None)
         for key in (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)

@@ -20,13 +20,14 @@ import torch
 from distributed import Client
 
 from app.job_status import from_events
-from app.jobs import Jobs, JobStatus
+from app.jobs import TO_GO_ON, Jobs, JobStatus
 from deepvelo import config, keys, task
 from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import RunStore
+from deepvelo.model.checkpoint import Checkpoint
 from deepvelo.result import Progress, Result
 from deepvelo.task import Job
 from tests.queued import Queue
@@ -48,6 +49,7 @@ def stand_in(
     prepared: bool,
     on_progress: Callable[[Progress], None],
     scratch: Path,
+    checkpoint: Checkpoint,
 ) -> Result:
     """Quick training in the place of `workflow.run`: its epochs take 20 ms and learn nothing."""
     if cluster_key == "unknown":
@@ -313,6 +315,105 @@ def test_death_of_the_worker_is_a_failure_and_the_queue_goes_on(
     assert len(store.list()) == before + 1
 
 
+def test_a_job_that_can_go_on_waits_for_another_worker_and_can_be_cancelled(
+    jobs: Jobs, source: DataSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = jobs.submit(source, LONG)
+    wait(jobs, job_id, trains)
+    jobs._connected().log_event(task.state_topic(job_id), {"event": "checkpoint", "epoch": 3})
+    assert wait(jobs, job_id, lambda status: status.goes_on).state == "running"
+    monkeypatch.setattr(Client, "nthreads", lambda self: {})
+    left = jobs.status(job_id)
+    assert (left.state, left.queue_position, left.message) == ("queued", 1, TO_GO_ON)
+    assert jobs.same(source, LONG).job_id == job_id
+    jobs.cancel(job_id)
+    assert jobs.status(job_id).state == "cancelled"
+
+
+class Killed:
+    """The real fit with a checkpoint after every pass, killed whenever it comes to one of some epochs.
+
+    Parameters
+    ----------
+    epochs
+        A file with them; each is done once.
+    """
+
+    def __init__(self, epochs: Path) -> None:
+        self.epochs = epochs
+
+    def __call__(self, *args: Any, on_progress: Callable[[Progress], None], **options: Any) -> Result:
+        from deepvelo import workflow
+        from deepvelo.model import checkpoint
+
+        checkpoint.SECONDS_BETWEEN, checkpoint.MOST_OF_THE_TIME = 0.0, 1e9
+
+        def killing(progress: Progress) -> None:
+            on_progress(progress)
+            to_come = json.loads(self.epochs.read_text())
+            if to_come and progress.epoch == to_come[0]:
+                self.epochs.write_text(json.dumps(to_come[1:]))
+                time.sleep(1)  # what was told is on its way
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return workflow.run(*args, on_progress=killing, **options)
+
+
+def states(jobs: Jobs, job_id: str) -> list[str]:
+    """What happened to a job, in a word or two each."""
+    events = jobs._connected().get_events(task.state_topic(job_id))
+    return [" ".join(str(event[key]) for key in ("event", "epoch") if key in event) for _, event in events]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_no_more_than_the_epochs_since_the_checkpoint(tmp_path: Path) -> None:
+    path, kills = tmp_path / "simulated.h5ad", tmp_path / "kills.json"
+    simulate(n_cells=150, n_genes=60, seed=0).write_h5ad(path)
+    changes = {"n_epochs": 9, "batch_cells": 40}
+    few = {"training": changes, "preparation": {"n_components": 10}, "graph": {"n_components": 10}}
+    settings = config.replace(Settings(), few)
+    data = DataSource(kind="file", path=str(path))
+    store, jobs = RunStore(tmp_path / "runs"), Jobs(None, tmp_path / "runs", runner=Killed(kills))
+
+    def done(epochs: list[int]) -> tuple[JobStatus, list[str], set[str]]:
+        """A fit killed in these epochs: its end, its story and what the page said meanwhile."""
+        kills.write_text(json.dumps(epochs))
+        job_id, said = jobs.submit(data, settings, cluster_key="clusters"), set()
+
+        def is_over(status: JobStatus) -> bool:
+            said.add(status.message)
+            return ended(status)
+
+        return wait(jobs, job_id, is_over, seconds=900), states(jobs, job_id), said
+
+    undisturbed, story, said = done([])
+    assert (story, said) == (["started", "checkpoint 1", "finished"], {""})
+
+    failed, story, said = done([4, 5, 5])  # at last twice at the same place: it would do so again
+    assert story == [
+        *("started", "checkpoint 1"),
+        *("started", "resumed 3", "checkpoint 4"),
+        *("started", "resumed 4", "failed"),
+    ]
+    assert failed.message == task.DIED
+    assert "The worker died; going on after epoch 3." in said
+
+    disturbed, story, said = done([7])  # started again by hand, it goes on all the same
+    assert story == [
+        *("started", "resumed 4", "checkpoint 5"),
+        *("started", "resumed 6", "checkpoint 7", "finished"),
+    ]
+    assert {"Going on after epoch 4.", "The worker died; going on after epoch 6."} <= said
+    assert [record["epoch"] for record in disturbed.history] == [5, 6, 7, 8]
+    jobs.close()
+    one, other = (store.open(status.run_id) for status in (undisturbed, disturbed))
+    for name in ("weights.safetensors", "history.csv"):
+        assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes()
+    for gene in one.var.index:
+        assert np.array_equal(one.gene(keys.VELOCITY, gene), other.gene(keys.VELOCITY, gene), equal_nan=True)
+    assert [entry.name for entry in store.folder.iterdir() if entry.name.startswith(".")] == []
+
+
 def test_another_server_finds_the_job_still_going(jobs: Jobs, source: DataSource, folder: Path) -> None:
     job_id = jobs.submit(source, LONG, name="kept")
     seen = len(wait(jobs, job_id, trains).history)
@@ -434,6 +535,42 @@ def test_story_of_events() -> None:
     status = from_events(job, [started, *endings], progress)
     assert (status.state, status.run_id, status.seconds_left) == ("cancelled", None, None)
     assert (status.started, status.ended, len(status.history)) == (1.0, 4.0, 3)
+
+
+def test_story_of_a_job_whose_worker_died() -> None:
+    job = Job(
+        job_id="j", name="", source=DataSource(kind="sample"), settings=Settings(), cluster_key=None, basis=None,
+        store_folder=Path(),
+    )  # fmt: skip
+
+    def told(when: float, *epochs: int) -> tuple[float, dict[str, Any]]:
+        records = [
+            {"step": "train", "epoch": epoch, "n_epochs": 8, "terms": {"total": when} if epoch else {},
+             "unit": "epoch", "time": when + epoch}
+            for epoch in epochs
+        ]  # fmt: skip
+        return when, {"event": "progress", "records": records}
+
+    first = [(1.0, {"event": "started", "worker": "a"}), (5.0, {"event": "checkpoint", "epoch": 2})]
+    second = [(20.0, {"event": "started", "worker": "b"}), (21.0, {"event": "resumed", "epoch": 3})]
+    progress = [told(2.0, 0, 1, 2, 3, 4, 5)]
+    status = from_events(job, first, progress)
+    assert (status.worker, status.goes_on, status.message) == ("a", True, "")
+    status = from_events(job, [*first, second[0]], progress)
+    assert (status.worker, status.goes_on, status.message) == ("b", False, "The worker died; going on.")
+    progress.append(told(100.0, 0, 4, 5, 6))
+    status = from_events(job, [*first, *second], progress)
+    assert (status.state, status.started) == ("running", 1.0)
+    assert status.message == "The worker died; going on after epoch 3."
+    assert [(record["epoch"], record["total"]) for record in status.history] == [
+        *((1, 2.0), (2, 2.0), (3, 2.0)),
+        *((4, 100.0), (5, 100.0), (6, 100.0)),
+    ]
+    assert status.seconds_left == pytest.approx(2)
+    ends = (200.0, {"event": "finished", "run_id": "r"})
+    assert from_events(job, [*first, *second, ends], progress).message == ""
+    anew = from_events(job, second, progress[1:])
+    assert anew.message == "Going on after epoch 3."
 
 
 def test_genes_are_told_without_a_curve() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
 
@@ -49,6 +50,53 @@ def test_run_writes_a_whole_file_with_the_settings_given(deepvelo, tmp_path, sma
     assert (settings.objective.lambda_u, settings.objective.lambda_s) == (2, 0.5)
     assert (settings.training.n_epochs, settings.seed) == (3, 5)
     assert list(tmp_path.iterdir()) == [out]
+
+
+KILLED = """
+import os, signal, sys
+from deepvelo import cli
+from deepvelo.model import checkpoint
+
+checkpoint.SECONDS_BETWEEN, checkpoint.MOST_OF_THE_TIME = 0.0, 1e9
+save = checkpoint.Checkpoint.save
+
+def then_killed(self, learning, history):
+    save(self, learning, history)
+    if len(history) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+checkpoint.Checkpoint.save = then_killed
+cli.main()
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_started_again_goes_on(deepvelo, capfd, tmp_path, small):
+    whole, out = tmp_path / "whole.h5ad", tmp_path / "out.h5ad"
+
+    def run(output, *options):
+        return ["run", str(small), "-o", str(output), "--epochs", "9", "--cluster-key", "clusters", *options]
+
+    def killed(*options):
+        done = subprocess.run([sys.executable, "-c", KILLED, *run(out, *options)], check=False)
+        assert done.returncode == -signal.SIGKILL
+        assert [path.name for path in tmp_path.glob("*out*")] == []
+        capfd.readouterr()
+
+    assert deepvelo(*run(whole)) == 0
+    killed()
+    assert deepvelo(*run(out)) == 0
+    assert "Going on after epoch 5 of 9." in capfd.readouterr().err
+    one, other = read(whole), read(out)
+    for key in (keys.VELOCITY, *keys.RATES):
+        np.testing.assert_allclose(one.layers[key], other.layers[key], rtol=1e-4, atol=1e-5)
+    assert len(other.uns[keys.DEEPVELO]["history"]["epoch"]) == 9
+    out.unlink()
+
+    killed("--seed", "3")
+    assert deepvelo(*run(out)) == 0
+    assert "Going on" not in capfd.readouterr().err
+    assert not [path for path in tmp_path.iterdir() if "training" in path.name]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 from deepvelo import task
 from deepvelo.errors import CancelledError
 from deepvelo.result import Progress
-from deepvelo.task import MAX_TRAINING_REPORTS, Reporter
+from deepvelo.task import MAX_TRAINING_REPORTS, Reporter, goes_on
 
 
 @pytest.fixture
@@ -23,6 +23,24 @@ def train(report: Reporter, n_epochs: int) -> None:
     for epoch in range(1, n_epochs + 1):
         report(Progress(step="train", epoch=epoch, n_epochs=n_epochs, terms={"total": 1 / epoch}))
     report(Progress(step="graph"))
+
+
+@pytest.mark.parametrize(
+    ("story", "expected"),
+    [
+        ([], False),
+        (["started"], False),
+        (["started", 3], True),
+        (["started", 3, "started"], False),
+        (["started", 3, "started", "resumed"], False),
+        (["started", 3, "started", "resumed", 5], True),
+        (["started", 3, "started", 3], False),  # the file could not be read: from the start, and no further
+        (["started", 3, "started", 5, "started", 4], False),
+    ],
+)
+def test_a_job_goes_on_while_every_start_gets_further(story: list[str | int], expected: bool) -> None:
+    events = [{"event": x} if isinstance(x, str) else {"event": "checkpoint", "epoch": x} for x in story]
+    assert goes_on(events) is expected
 
 
 @pytest.mark.parametrize("n_epochs", [1, 20, 299, 301, 1500, 20_000])

@@ -158,12 +158,13 @@ def test_progress_is_shown_and_can_be_cancelled(page, queue):
         progress=Progress(step="train", epoch=30, n_epochs=100, terms=TERMS),
         history=[{"epoch": 30} | TERMS],
         seconds_left=65.0,
+        message="The worker died; going on after epoch 20.",
     )
     queue.put("next", state="queued")
     page.run()
     assert not page.exception
     text = " ".join(m.value for m in page.markdown)
-    assert "epoch 30 of 100, about 65 s left" in text
+    assert "epoch 30 of 100, about 65 s left. The worker died; going on after epoch 20." in text
     assert "number 1 in the queue" in text
     assert len(page.get("plotly_chart")) == 1
     page.button(key="cancel.slow").click().run()

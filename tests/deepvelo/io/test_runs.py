@@ -472,11 +472,15 @@ def test_leftovers_are_never_listed_and_swept_after_a_day(store: RunStore, resul
     old, new = (store.folder / f".saving-{name}" for name in ("old", "new"))
     shutil.copytree(store.folder / save(store, result), old)
     shutil.copytree(old, new)
-    os.utime(old, (time.time() - 90_000,) * 2)
+    old_training, new_training = (store.checkpoint(fit) for fit in ("0a", "0b"))
+    for path in (old_training, new_training):
+        path.write_bytes(b"half a training")
+    for path in (old, old_training):
+        os.utime(path, (time.time() - 90_000,) * 2)
     assert len(store.list()) == 1
     save(store, result)
-    assert not old.exists()
-    assert new.exists()
+    assert not old.exists() | old_training.exists()
+    assert new.exists() & new_training.exists()
 
 
 def test_hash_follows_content_not_name(tmp_path: Path, result: Result) -> None:
