@@ -14,6 +14,7 @@ from deepvelo.result import Progress
 from deepvelo.task import Job
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
+AGAIN = "The scheduler was restarted; this job was started again."
 Events = Sequence[tuple[float, dict[str, Any]]]  # when the scheduler heard it, and what
 
 
@@ -38,7 +39,9 @@ class JobStatus:
     seconds_left: float | None = None
     """Of training, from the pace of the epochs so far; None outside training."""
     message: str = ""
-    """Why it failed, or what it waits for."""
+    """Why it failed, what it waits for, or that it was started again."""
+    cancelling: bool = False
+    """Someone asked for its end."""
     run_id: str | None = None
     cluster_key: str | None = None
     basis: str | None = None
@@ -47,6 +50,8 @@ class JobStatus:
     base: str = ""
     """Both as in `deepvelo.io.runs.RunInfo`."""
     lineages: LineageSettings | None = None
+    """As in `deepvelo.task.Job`."""
+    asks: dict[str, float] = field(default_factory=dict)
     """As in `deepvelo.task.Job`."""
     ended: float | None = None
     """Seconds since 1970."""
@@ -65,11 +70,13 @@ class JobStatus:
 def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
     """Read a job's story, its starts and ends and its progress; the first ending counts."""
     state: State = "queued"
-    started, ended, worker, run_id, message = None, None, None, None, ""
+    started, ended, worker, run_id, message, cancelling = None, None, None, None, "", False
     for when, event in states:
         match event["event"]:
             case "started":
                 state, started, worker = "running", when, event["worker"]
+            case "cancelling":
+                cancelling = True
             case "finished" | "failed" | "cancelled" as ending:
                 state, ended = ending, when
                 run_id, message = event.get("run_id"), event.get("message", "")
@@ -86,6 +93,8 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
             terms=last["terms"],
             unit=last["unit"],
         )
+    if job.restarts and state in ("queued", "running"):
+        message = f"{AGAIN} {message}".strip()
     training = state == "running" and latest is not None and latest.step == "train"
     return JobStatus(
         job_id=job.job_id,
@@ -99,12 +108,14 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
         worker=worker,
         seconds_left=_seconds_left(epochs) if training else None,
         message=message,
+        cancelling=cancelling,
         run_id=run_id,
         cluster_key=job.cluster_key,
         basis=job.basis,
         purpose=job.purpose,
         base=job.base,
         lineages=job.lineages,
+        asks=job.asks,
         ended=ended,
     )
 

@@ -11,7 +11,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,10 @@ class Job:
     purpose: Purpose = "fit"
     base: str = ""
     """Both as in `deepvelo.io.runs.RunInfo`."""
+    asks: dict[str, float] = field(default_factory=dict)
+    """Dask worker resources that the worker must have."""
+    restarts: int = 0
+    """How often it was sent again because the scheduler was restarted and had lost it."""
     lineages: LineageSettings | None = None
     """Instead of fitting, find the lineages of run ``base`` and store them beside it."""
 
