@@ -248,11 +248,14 @@ def _fractions(source: DataSource, group_key: str | None, stamp: tuple[int, ...]
 
 
 def fit_problem(
-    source: DataSource, settings: Settings, cluster_key: str | None, basis: str | None
+    source: DataSource, settings: Settings, cluster_key: str | None, basis: str | None, *, here: bool = True
 ) -> str | None:
-    """Why these settings cannot be fitted to the data, in a sentence; None if they can."""
+    """Why these settings cannot be fitted to the data, in a sentence; None if they can.
+
+    With ``here`` False the fit will run on another machine, whose memory this one cannot know.
+    """
     try:
-        _require_fit(source, settings, cluster_key, basis, _stamp(source))
+        _require_fit(source, settings, cluster_key, basis, _stamp(source), here=here)
     except InputError as error:
         return str(error)
     return None
@@ -265,9 +268,11 @@ def _require_fit(
     cluster_key: str | None,
     basis: str | None,
     stamp: tuple[int, ...],
+    *,
+    here: bool,
 ) -> None:
     # A cached success; failures, free memory among them, are asked again each time.
-    checks.require_fit(_dataset(source, stamp), settings, cluster_key=cluster_key, basis=basis)
+    checks.require_fit(_dataset(source, stamp), settings, cluster_key=cluster_key, basis=basis, here=here)
 
 
 def pictures(source: DataSource) -> list[str]:

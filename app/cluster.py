@@ -12,12 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 
 import dask
 from dask.system import CPU_COUNT
 from distributed import LocalCluster
 from distributed.system import MEMORY_LIMIT
+
+from app.resources import GPU, MEMORY
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +69,13 @@ class LocalWorkers:
         """Whether there is a scheduler already."""
         return self._cluster is not None
 
+    @property
+    def resources(self) -> list[dict[str, float]]:
+        """What each worker declares: its share of the memory in bytes, and a GPU if there is one for it alone."""
+        declared = {MEMORY: float(MEMORY_LIMIT // self._n_workers)}
+        # a fit takes the first GPU: several workers would crowd on it
+        return [declared | ({GPU: 1.0} if self._n_workers == 1 and _has_gpu() else {})] * self._n_workers
+
     def start(self) -> str:
         """Start what is not running and return the scheduler's address; workers join within seconds."""
         if self._cluster is None:
@@ -85,6 +95,7 @@ class LocalWorkers:
             "--nthreads": 1,
             "--host": "127.0.0.1",
             "--memory-limit": MEMORY_LIMIT // self._n_workers,
+            "--resources": " ".join(f"{name}={amount:.0f}" for name, amount in self.resources[0].items()),
             "--local-directory": self._folder,
             "--death-timeout": 30,  # seconds without a scheduler, should this process be killed
         }
@@ -113,3 +124,10 @@ class LocalWorkers:
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._cluster, self._process, self._folder = None, None, ""
+
+
+@cache
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

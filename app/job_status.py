@@ -14,6 +14,7 @@ from deepvelo.result import Progress
 from deepvelo.task import Job, goes_on
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
+AGAIN = "The scheduler was restarted; this job was started again."
 Events = Sequence[tuple[float, dict[str, Any]]]  # when the scheduler heard it, and what
 
 
@@ -41,6 +42,8 @@ class JobStatus:
     """Of training, from the pace of the epochs so far; None outside training."""
     message: str = ""
     """Why it failed, what it waits for, or that it goes on where an earlier start ended."""
+    cancelling: bool = False
+    """Someone asked for its end."""
     run_id: str | None = None
     cluster_key: str | None = None
     basis: str | None = None
@@ -49,6 +52,8 @@ class JobStatus:
     base: str = ""
     """Both as in `deepvelo.io.runs.RunInfo`."""
     lineages: LineageSettings | None = None
+    """As in `deepvelo.task.Job`."""
+    asks: dict[str, float] = field(default_factory=dict)
     """As in `deepvelo.task.Job`."""
     ended: float | None = None
     """Seconds since 1970."""
@@ -67,7 +72,7 @@ class JobStatus:
 def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
     """Read a job's story, its starts and ends and its progress; the first ending counts."""
     state: State = "queued"
-    started, ended, worker, run_id, message = None, None, None, None, ""
+    started, ended, worker, run_id, message, cancelling = None, None, None, None, "", False
     for when, event in states:
         match event["event"]:
             case "started":
@@ -75,6 +80,8 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
                 state, started, worker = "running", started or when, event["worker"]
             case "resumed":
                 message = f"{message.rstrip('.') or 'Going on'} after epoch {event['epoch']}."
+            case "cancelling":
+                cancelling = True
             case "finished" | "failed" | "cancelled" as ending:
                 state, ended = ending, when
                 run_id, message = event.get("run_id"), event.get("message", "")
@@ -91,6 +98,8 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
             terms=last["terms"],
             unit=last["unit"],
         )
+    if job.restarts and state in ("queued", "running"):
+        message = f"{AGAIN} {message}".strip()
     training = state == "running" and latest is not None and latest.step == "train"
     return JobStatus(
         job_id=job.job_id,
@@ -105,12 +114,14 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
         goes_on=state == "running" and goes_on([event for _, event in states]),
         seconds_left=_seconds_left(epochs) if training else None,
         message=message,
+        cancelling=cancelling,
         run_id=run_id,
         cluster_key=job.cluster_key,
         basis=job.basis,
         purpose=job.purpose,
         base=job.base,
         lineages=job.lineages,
+        asks=job.asks,
         ended=ended,
     )
 

@@ -1,7 +1,8 @@
 """Background fits on Dask distributed: submit, watch, cancel, find again after a reload or a restart.
 
 Everything known of a job lives on the scheduler: its description as a published data set, its story as
-events. This process only asks. A Dask scheduler runs what anyone who reaches it sends: one of a lab belongs
+events. This process only asks; what it has heard it tells a scheduler that was restarted and has lost its jobs, which
+then start again. A Dask scheduler runs what anyone who reaches it sends: one of a lab belongs
 behind a firewall or TLS, and this machine's own listens on the loopback address, to all its users.
 """
 
@@ -14,16 +15,18 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import cloudpickle
 from distributed import CancelledError, Client, Event, Future, KilledWorker
 
+from app import resources
 from app.cluster import LocalWorkers
 from app.job_status import JobStatus, State, from_events
+from app.resources import Place, Resources
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
@@ -39,9 +42,13 @@ PREFIX = "deepvelo-fit-"
 TASK = "task-of-"
 CONNECT_SECONDS = 5
 RETRY_SECONDS = 10  # a page that asks every second must not wait for the connection every second
+WATCH_SECONDS = 5  # how often jobs on a lab's scheduler are looked at while nobody has a page open
+MOST_RESTARTS = 3  # of one job: it may be what ends the scheduler
 KEPT_SECONDS = 24 * 3600  # how long an ended job is told of, unless someone acknowledges it
 TO_GO_ON = "The worker died; the next one that is free goes on from the last checkpoint."
 LOST = "The scheduler has lost this job, most likely because it was restarted. Start it again."
+TOO_OFTEN = f"The scheduler was restarted more than {MOST_RESTARTS} times during this job. Find out why, and start it again."
+NO_WORKER = "No worker is connected to the scheduler yet."
 
 
 class Jobs:
@@ -73,7 +80,17 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._futures: dict[str, Future] = {}
         self._ended: dict[str, JobStatus] = {}
+        self._cancelled: set[str] = set()  # asked to end, but maybe still at it
+        self._scheduler_id = ""  # another one of each start of a scheduler
+        self._catching_up = threading.Lock()
+        self._watcher: threading.Thread | None = None
+        self._closed = threading.Event()
         atexit.register(self.close)
+
+    @property
+    def here(self) -> bool:
+        """Whether jobs run on this machine."""
+        return self._scheduler is None
 
     def submit(
         self,
@@ -86,34 +103,57 @@ class Jobs:
         purpose: Purpose = "fit",
         base: str = "",
         lineages: LineageSettings | None = None,
+        memory: int = 0,
     ) -> str:
         """Queue a fit and return its id; ``purpose``, ``base`` and ``lineages`` as in `deepvelo.task.Job`.
+
+        Parameters
+        ----------
+        memory
+            Bytes the fit will take, to be asked of the worker; 0 where that is not known.
+
+        Raises
+        ------
+        InputError
+            The scheduler cannot be reached, or none of its workers has what the job needs.
+        """
+        submitted = time.time()
+        with self._asking() as client:
+            workers = self._look(client)
+            asks = {} if lineages is not None else resources.asked(settings, workers, memory=memory)
+            if problem := resources.problem(asks, workers):
+                raise InputError(problem)
+            job = Job(
+                job_id=f"{PREFIX}{int(submitted * 1000):013d}-{secrets.token_hex(3)}",
+                name=name,
+                source=source,
+                settings=settings,
+                cluster_key=cluster_key,
+                basis=basis,
+                store_folder=self._store_folder,
+                purpose=purpose,
+                base=base,
+                lineages=lineages,
+                asks=asks,
+            )
+            self._send(client, job)
+        self._keep_watching()
+        return job.job_id
+
+    def place(self, settings: Settings, *, memory: int) -> Place | None:
+        """Where a fit would run that takes so many bytes; None for this machine.
 
         Raises
         ------
         InputError
             The scheduler cannot be reached.
         """
-        submitted = time.time()
-        job = Job(
-            job_id=f"{PREFIX}{int(submitted * 1000):013d}-{secrets.token_hex(3)}",
-            name=name,
-            source=source,
-            settings=settings,
-            cluster_key=cluster_key,
-            basis=basis,
-            store_folder=self._store_folder,
-            purpose=purpose,
-            base=base,
-            lineages=lineages,
-        )
+        if self._scheduler is None:
+            return None
         with self._asking() as client:
-            # packed once more: what a worker cannot import then fails this job, not its connection
-            packed = cloudpickle.dumps(partial(run_job, job, self._runner))
-            future = client.submit(lambda work: cloudpickle.loads(work)(), packed, key=job.job_id, pure=False)
-            client.publish_dataset({job.job_id: job, TASK + job.job_id: future})
-        self._jobs[job.job_id], self._futures[job.job_id] = job, future
-        return job.job_id
+            workers = self._look(client)
+        asks = resources.asked(settings, workers, memory=memory)
+        return Place(scheduler=self._scheduler, workers=workers, asks=asks)
 
     def list(self) -> list[JobStatus]:
         """All jobs the scheduler knows, in the order they were submitted; old ones are let go.
@@ -126,24 +166,23 @@ class Jobs:
         if self._local is not None and not self._local.started:
             return []  # nothing was submitted yet, and asking should not start processes
         with self._asking() as client:
+            workers = self._look(client)
             ids = sorted(str(name) for name in client.list_datasets() if str(name).startswith(PREFIX))
             found = [status for job_id in ids if (status := self._status(client, job_id)) is not None]
             old = [status for status in found if status.ended and time.time() - status.ended > KEPT_SECONDS]
             if old:
                 self._release(client, [status.job_id for status in old])
                 found = [status for status in found if status not in old]
-            if any(status.active for status in found):
-                waiting = (
-                    "" if client.nthreads() or self._local else "No worker is connected to the scheduler yet."
-                )
-        for job_id in self._ended.keys() - set(ids):  # another server has let them go
+        for job_id in self._jobs.keys() - set(ids):  # another server has let them go
             self._drop(job_id)
+        if any(status.active for status in found):
+            self._keep_watching()
         queue = [status.job_id for status in found if status.state == "queued"]
         return [
             dataclasses.replace(
                 status,
                 queue_position=queue.index(status.job_id) + 1,
-                message=f"{status.message} {waiting}".strip(),
+                message=f"{status.message} {_waits_for(status, workers)}".strip(),
             )
             if status.state == "queued"
             else status
@@ -177,10 +216,13 @@ class Jobs:
         status = self.status(job_id)
         if not status.active:
             return
+        self._cancelled.add(job_id)
         with self._asking() as client:
             Event(job_id, client=client).set()  # the worker looks at it in every epoch
             if status.state == "queued":
                 self._end(client, job_id, {"event": "cancelled"})
+            else:  # for other servers to know, should the scheduler be lost before the worker has told the end
+                client.log_event(state_topic(job_id), {"event": "cancelling"})
 
     def forget(self, job_id: str) -> None:
         """Let go of a job whose end was read, for every visitor; one that has not ended stays.
@@ -212,6 +254,7 @@ class Jobs:
     def close(self) -> None:
         """Let go of the scheduler, and end it if it is this machine's own."""
         atexit.unregister(self.close)
+        self._closed.set()
         with self._lock:
             if self._client is not None:
                 self._client.close(timeout=CONNECT_SECONDS)
@@ -230,14 +273,17 @@ class Jobs:
             where = self._scheduler or "of this machine"
             logger.warning("no answer from the Dask scheduler %s: %r", where, error)
             msg = f"The Dask scheduler {where} cannot be reached. Check that it runs and that its address is right."
+            if self._jobs.keys() - self._ended.keys():
+                msg += " Jobs under way go on when it is back."
             raise InputError(msg) from None
 
     def _connected(self) -> Client:
         with self._lock:
             address = self._local.start() if self._local is not None else self._scheduler
             if self._client is not None and self._client.status != "running":
-                self._client.close(timeout=0)
-                self._client = None
+                broken, self._client = self._client, None
+                with suppress(TimeoutError):  # nobody is there to say farewell to
+                    broken.close(timeout=0)
                 self._futures.clear()  # they ended with it
             if self._client is None:
                 if time.monotonic() - self._refused < RETRY_SECONDS:
@@ -249,6 +295,69 @@ class Jobs:
                     self._refused = time.monotonic()
                     raise
             return self._client
+
+    def _look(self, client: Client) -> Sequence[Resources]:
+        """What each worker declares; and whether the scheduler is still the one that knows our jobs."""
+        # not `client.scheduler_info`, which may answer with what it has cached, without the workers
+        identity = client.sync(client.scheduler.identity, n_workers=-1)
+        with self._catching_up:
+            if self._scheduler_id not in ("", identity["id"]):
+                self._tell_again(client)
+            self._scheduler_id = identity["id"]
+        if self._local is not None:  # they need a moment to connect
+            return self._local.resources
+        return [worker["resources"] for worker in identity["workers"].values()]
+
+    def _tell_again(self, client: Client) -> None:
+        """Start again what a restarted scheduler has lost, and tell it how other jobs have ended."""
+        logger.warning("the Dask scheduler %s was restarted", self._scheduler)
+        self._futures.clear()  # they ended with it
+        known = client.list_datasets()  # by another server that has noticed before
+        for job_id in sorted(self._jobs.keys() - set(known)):
+            job, ended = self._jobs[job_id], self._ended.get(job_id)
+            if ended is not None:
+                ending = {"event": ended.state, "run_id": ended.run_id, "message": ended.message}
+            elif job_id in self._cancelled:
+                ending = {"event": "cancelled"}
+            elif job.restarts >= MOST_RESTARTS:
+                ending = {"event": "failed", "message": TOO_OFTEN}
+            else:
+                self._send(client, dataclasses.replace(job, restarts=job.restarts + 1))
+                continue
+            client.log_event(state_topic(job_id), ending)
+            client.publish_dataset({job_id: job}, override=True)
+        for job_id in self._jobs.keys() & set(known):
+            if job_id in self._cancelled:
+                Event(job_id, client=client).set()
+            self._drop(job_id)  # to be read anew
+
+    def _send(self, client: Client, job: Job) -> None:
+        # packed once more: what a worker cannot import then fails this job, not its connection
+        packed = cloudpickle.dumps(partial(run_job, job, self._runner))
+        future = client.submit(
+            lambda work: cloudpickle.loads(work)(),
+            packed,
+            key=job.job_id,  # sent by two servers at once, it is one task
+            pure=False,
+            resources=job.asks or None,
+        )
+        client.publish_dataset({job.job_id: job, TASK + job.job_id: future}, override=True)
+        self._jobs[job.job_id], self._futures[job.job_id] = job, future
+
+    def _keep_watching(self) -> None:
+        """Look after active jobs on a lab's scheduler until they end, whether or not anyone has a page open."""
+        with self._lock:
+            if self._local is None and (self._watcher is None or not self._watcher.is_alive()):
+                self._watcher = threading.Thread(target=self._watch, name="jobs", daemon=True)
+                self._watcher.start()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(WATCH_SECONDS):
+            try:
+                if not any(status.active for status in self.list()):
+                    return
+            except InputError:  # it may come back
+                continue
 
     def _status(self, client: Client, job_id: str) -> JobStatus | None:
         """How a job stands; None if another server lets go of it just now."""
@@ -264,6 +373,8 @@ class Jobs:
     def _read(self, client: Client, job: Job) -> JobStatus:
         job_id = job.job_id
         status = _story(client, job)
+        if status.cancelling:
+            self._cancelled.add(job_id)
         if status.active and (message := self._why_dead(client, status)):
             # its worker may have told the end in the meantime: that counts
             self._end(client, job_id, {"event": "failed", "message": message})
@@ -290,9 +401,11 @@ class Jobs:
     def _drop(self, job_id: str) -> None:
         for known in (self._jobs, self._futures, self._ended):
             known.pop(job_id, None)
+        self._cancelled.discard(job_id)
 
     def _future(self, client: Client, job_id: str) -> Future:
-        if job_id not in self._futures:
+        future = self._futures.get(job_id)
+        if future is None or future.cancelled():  # by a connection that broke and came back, most likely
             self._futures[job_id] = client.get_dataset(TASK + job_id)
         return self._futures[job_id]
 
@@ -319,6 +432,10 @@ class Jobs:
 def _left(client: Client, status: JobStatus) -> bool:
     """Whether the worker that began a job is there no more."""
     return status.worker is not None and status.worker not in client.nthreads()
+
+
+def _waits_for(status: JobStatus, workers: Sequence[Resources]) -> str:
+    return resources.problem(status.asks, workers) if workers else NO_WORKER
 
 
 def _story(client: Client, job: Job) -> JobStatus:

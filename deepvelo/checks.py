@@ -122,9 +122,19 @@ def unspliced_fractions(adata: AnnData, *, group_key: str | None) -> pd.DataFram
 
 
 def require_fit(
-    adata: AnnData, settings: Settings, *, cluster_key: str | None = None, basis: str | None = None
+    adata: AnnData,
+    settings: Settings,
+    *,
+    cluster_key: str | None = None,
+    basis: str | None = None,
+    here: bool = True,
 ) -> None:
     """Raise on everything that makes a fit impossible, before any work is done.
+
+    Parameters
+    ----------
+    here
+        The fit will run on this machine; False does not ask for its memory.
 
     Raises
     ------
@@ -143,7 +153,8 @@ def require_fit(
     _require_neighbors(adata, settings)
     n_genes = _genes_left(adata, settings, keeps=keeps)
     _require_components(adata, settings, n_genes=n_genes, keeps=keeps)
-    require_memory(adata.n_obs, n_genes, settings)
+    if here:
+        require_memory(adata.n_obs, n_genes, settings)
 
 
 def require_gene(names: Iterable[str], gene: str) -> str:

@@ -13,7 +13,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,10 @@ class Job:
     purpose: Purpose = "fit"
     base: str = ""
     """Both as in `deepvelo.io.runs.RunInfo`."""
+    asks: dict[str, float] = field(default_factory=dict)
+    """Dask worker resources that the worker must have."""
+    restarts: int = 0
+    """How often it was sent again because the scheduler was restarted and had lost it."""
     lineages: LineageSettings | None = None
     """Instead of fitting, find the lineages of run ``base`` and store them beside it."""
 
@@ -99,7 +103,7 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
     past = [event for _, event in get_client().get_events(state_topic(job.job_id))]
     if any(event["event"] in TERMINAL for event in past):
         return
-    if past and not goes_on(past):
+    if any(event["event"] == "started" for event in past) and not goes_on(past):
         tell(event="failed", message=DIED)
         return
     tell(event="started", worker=worker.address)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from app.job_status import JobStatus
+from app.resources import MEMORY, Place
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.io.run import Purpose
@@ -19,6 +20,12 @@ class Queue:
         self.submitted: list[JobStatus] = []
         self.cancelled: list[str] = []
         self.forgotten: list[str] = []
+        self.where: Place | None = None
+        """Of every job; None for this machine."""
+
+    @property
+    def here(self) -> bool:
+        return self.where is None
 
     def put(self, job_id: str, **values: object) -> None:
         """Let there be this job, in the place of one with the same id; of the sample, unless ``source`` says more."""
@@ -36,14 +43,19 @@ class Queue:
         purpose: Purpose = "fit",
         base: str = "",
         lineages: LineageSettings | None = None,
+        memory: int = 0,
     ) -> str:
         job = JobStatus(
             job_id=f"job-{len(self.submitted)}", name=name or source.label, source=source, settings=settings,
             cluster_key=cluster_key, basis=basis, purpose=purpose, base=base, lineages=lineages,
+            asks={MEMORY: memory},
         )  # fmt: skip
         self.submitted.append(job)
         self.jobs[job.job_id] = job
         return job.job_id
+
+    def place(self, settings: Settings, *, memory: int) -> Place | None:
+        return self.where
 
     def list(self) -> list[JobStatus]:
         waiting = [job.job_id for job in self.jobs.values() if job.state == "queued"]

@@ -16,6 +16,7 @@ from deepvelo.config import METHOD_LABELS, Method, Settings, replace
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run, RunInfo
+from deepvelo.memory import estimate_memory
 
 MAX_RUNS = 8
 FIT_MISSING = "Fit scVelo's missing modes"
@@ -131,6 +132,7 @@ def _submit(base: Run, wanted: list[Settings]) -> None:
                 cluster_key=info.cluster_key,
                 basis=info.basis,
                 base=comparison.root(info),
+                memory=estimate_memory(int(info.metrics["n_cells"]), int(info.metrics["n_genes"]), settings),
             )
             for settings in wanted
         ]

@@ -12,6 +12,7 @@ from app.estimate import estimate_seconds, in_words
 from app.job_status import JobStatus
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
+from deepvelo.memory import estimate_memory
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def offer(base: Run, plan: Sequence[PlannedFit], *, key: str) -> None:
             )
             words.append(f"in the background, roughly {in_words(_seconds(base, missing))}")
             if pressed:
-                _submit(missing)
+                _submit(base, missing)
         st.caption(f"{'; '.join(words)}.")
 
 
@@ -67,17 +68,18 @@ def _active() -> list[JobStatus]:
 
 
 def _seconds(base: Run, missing: Sequence[PlannedFit]) -> float:
-    metrics = base.info.metrics
     return sum(
-        estimate_seconds(
-            int(metrics["n_cells"]), planned.source.n_genes or int(metrics["n_genes"]), planned.settings,
-            past=cached.runs(),
-        )
-        for planned in missing
-    )  # fmt: skip
+        estimate_seconds(*_size(base, planned), planned.settings, past=cached.runs()) for planned in missing
+    )
 
 
-def _submit(missing: Sequence[PlannedFit]) -> None:
+def _size(base: Run, planned: PlannedFit) -> tuple[int, int]:
+    """Cells and genes of a fit."""
+    metrics = base.info.metrics
+    return int(metrics["n_cells"]), planned.source.n_genes or int(metrics["n_genes"])
+
+
+def _submit(base: Run, missing: Sequence[PlannedFit]) -> None:
     try:
         cached.store().require_writable()  # said here, not by a job that fails later
         queue = cached.jobs()
@@ -85,6 +87,7 @@ def _submit(missing: Sequence[PlannedFit]) -> None:
             queue.submit(
                 planned.source, planned.settings, cluster_key=planned.cluster_key, basis=planned.basis,
                 name=planned.name, purpose=planned.purpose, base=planned.base,
+                memory=estimate_memory(*_size(base, planned), planned.settings),
             )
             for planned in missing
         ]  # fmt: skip

@@ -61,7 +61,12 @@ def _overtakes(later: JobStatus, earlier: JobStatus) -> bool:
 
 
 def _lines(job_ids: list[str]) -> None:
-    for job in _still_active(job_ids)[:MAX_LINES]:
+    try:
+        jobs = _still_active(job_ids)
+    except InputError as error:
+        st.caption(f":material/warning: {error}")
+        return
+    for job in jobs[:MAX_LINES]:
         st.caption(f":material/progress_activity: {_name(job)}: {_where(job)}")
 
 
@@ -73,8 +78,8 @@ def live_jobs() -> None:
     """
     try:
         jobs = cached.jobs().list()
-    except InputError as error:
-        st.error(str(error))
+    except InputError:
+        st.fragment(_until_answered, run_every=BRIEF_SECONDS)()
         return
     for job in _endings(jobs):
         if job.belongs_to_run and job.state != "failed":
@@ -90,8 +95,22 @@ def live_jobs() -> None:
         st.fragment(_panels, run_every=1)(active)
 
 
+def _until_answered() -> None:
+    """Say that the scheduler is away; when it is back the whole page is drawn anew, with its jobs."""
+    try:
+        cached.jobs().list()
+    except InputError as error:
+        st.error(str(error))
+    else:
+        st.rerun()
+
+
 def _panels(job_ids: list[str]) -> None:
-    jobs = _still_active(job_ids)
+    try:
+        jobs = _still_active(job_ids)
+    except InputError as error:
+        st.error(str(error))
+        return
     for job in jobs:
         if not job.belongs_to_run:
             _panel(job)
@@ -106,11 +125,7 @@ def _kind(job: JobStatus) -> tuple[str, str, bool]:
 
 def _still_active(job_ids: list[str]) -> list[JobStatus]:
     """These jobs, for a fragment; when one has ended the whole page is drawn anew: there is a new run."""
-    try:
-        jobs = {job.job_id: job for job in cached.jobs().list()}
-    except InputError as error:
-        st.error(str(error))
-        return []
+    jobs = {job.job_id: job for job in cached.jobs().list()}
     if any(job_id not in jobs or not jobs[job_id].active for job_id in job_ids):
         st.rerun()
     return [jobs[job_id] for job_id in job_ids]

@@ -7,6 +7,7 @@ import streamlit as st
 from app import cached, session
 from app.estimate import estimate_seconds, in_words
 from app.job_status import JobStatus
+from app.resources import Place
 from app.widgets.text import NEGATIVE_RATES, escape
 from deepvelo.checks import Summary
 from deepvelo.config import METHOD_LABELS, Settings, replace
@@ -31,8 +32,13 @@ def start_panel(source: DataSource, settings: Settings) -> None:
         st.caption("Of the settings only those under Preparation count for scVelo's modes.")
     elif not settings.network.nonnegative_rates:
         st.warning(NEGATIVE_RATES)
-    _costs(summary, settings)
-    problem = cached.fit_problem(source, settings, cluster_key, basis)
+    memory = _costs(summary, settings)
+    place = _place(settings, memory=memory)
+    if place is not None:
+        st.caption(escape(place.in_words()))
+    problem = cached.fit_problem(source, settings, cluster_key, basis, here=cached.jobs().here)
+    if problem is None and place is not None:
+        problem = place.problem or None
     if problem is not None:
         st.error(problem)
     known = cached.find_run(source, settings, cluster_key, basis)
@@ -53,7 +59,7 @@ def start_panel(source: DataSource, settings: Settings) -> None:
         icon=":material/play_arrow:",
     )
     if started and same is None:  # the second of two quick clicks comes from a button not yet disabled
-        _start(source, settings, cluster_key=cluster_key, basis=basis, name=name.strip())
+        _start(source, settings, cluster_key=cluster_key, basis=basis, name=name.strip(), memory=memory)
     st.caption("Rates are relative: time has no unit, so nothing here is per hour.")
 
 
@@ -66,12 +72,27 @@ def _same(
         return None
 
 
+def _place(settings: Settings, *, memory: int) -> Place | None:
+    try:
+        return cached.jobs().place(settings, memory=memory)
+    except InputError:  # the list of jobs on this page says that the scheduler does not answer
+        return None
+
+
 def _start(
-    source: DataSource, settings: Settings, *, cluster_key: str | None, basis: str | None, name: str
+    source: DataSource,
+    settings: Settings,
+    *,
+    cluster_key: str | None,
+    basis: str | None,
+    name: str,
+    memory: int,
 ) -> None:
     try:
         cached.store().require_writable()  # said here, not by a job that fails later
-        job_id = cached.jobs().submit(source, settings, cluster_key=cluster_key, basis=basis, name=name)
+        job_id = cached.jobs().submit(
+            source, settings, cluster_key=cluster_key, basis=basis, name=name, memory=memory
+        )
     except InputError as error:
         st.error(str(error))
         return
@@ -125,14 +146,15 @@ def _basis(source: DataSource, settings: Settings) -> str | None:
     )
 
 
-def _costs(summary: Summary, settings: Settings) -> None:
-    """Memory and time before the start; genes are an upper limit until they are filtered."""
+def _costs(summary: Summary, settings: Settings) -> int:
+    """Show memory and time before the start; genes are an upper limit until they are filtered. Returns the bytes."""
     keeps = summary.has_moments and not settings.preparation.recompute_moments
     n_genes = summary.n_genes if keeps else min(summary.n_genes, settings.preparation.n_top_genes)
-    memory = estimate_memory(summary.n_cells, n_genes, settings) / GIGABYTE
+    memory = estimate_memory(summary.n_cells, n_genes, settings)
     seconds = estimate_seconds(summary.n_cells, n_genes, settings, past=cached.runs())
     left, right = st.columns(2)
-    left.metric("Memory, up to", f"{memory:.1f} GB")
+    left.metric("Memory, up to", f"{memory / GIGABYTE:.1f} GB")
     right.metric(
         "Time, roughly", in_words(seconds), help="Scaled from earlier runs; the machine may be busy."
     )
+    return memory

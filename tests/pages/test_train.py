@@ -9,12 +9,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
+from app.job_status import AGAIN
+from app.resources import MEMORY, Place
 from deepvelo import config
 from deepvelo.config import PRESETS, Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.workflow import Progress
-from tests.on_page import labels, press
+from tests.on_page import fine, labels, press, words
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = DataSource(kind="sample")
@@ -243,6 +245,51 @@ def test_a_queue_out_of_reach_is_one_sentence_and_leaves_the_form(page, queue, m
     assert not page.exception
     assert "cannot be reached" in page.error[0].value
     assert "Start training" in labels(page)
+
+
+def test_a_scheduler_that_goes_away_and_comes_back_is_one_sentence_meanwhile(page, queue, monkeypatch):
+    def refuse():
+        msg = "The Dask scheduler tcp://x cannot be reached."
+        raise InputError(msg)
+
+    job = {"state": "running", "message": AGAIN, "progress": Progress(step="train", epoch=3, n_epochs=9)}
+    queue.put("mine", **job)
+    page.run()
+    with monkeypatch.context() as away:
+        away.setattr(queue, "list", refuse)
+        page.run()
+        assert not page.exception
+        assert [error.value for error in page.error] == ["The Dask scheduler tcp://x cannot be reached."]
+        assert watched(page) == ["mine"]
+    fine(page.run())
+    assert f"mine · Training, epoch 3 of 9. {AGAIN}" in words(page).replace("**", "")
+    queue.put("mine", state="finished")  # it is told to the one who saw it start
+    page.run()
+    assert any("mine** is done" in message.value for message in page.success)
+
+
+def watched(page: AppTest) -> list[str]:
+    """Jobs whose end this visit waits for."""
+    return page.session_state["watched_jobs"]
+
+
+def test_where_a_job_would_run_and_what_it_asks_for(page, queue, monkeypatch):
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 0)  # of the web server: it does not count
+    queue.where = Place(scheduler="tcp://lab:8786", workers=[{MEMORY: 4e9}] * 2, asks={MEMORY: 2**30})
+    fine(page.run())
+    assert "The scheduler tcp://lab:8786 gives the job to one of its 2 workers." in words(page)
+    assert "about 1.0 GB of memory" in words(page)
+    press(page, "Start training")
+    shown = next(metric.value for metric in page.metric if metric.label == "Memory, up to")
+    assert f"{queue.submitted[0].asks[MEMORY] / 2**30:.1f} GB" == shown
+
+
+def test_a_job_that_no_worker_can_do_is_refused_before_the_start(page, queue):
+    queue.where = Place(scheduler="s", workers=[{MEMORY: 2**30}], asks={MEMORY: 9 * 2**30})
+    page.run()
+    assert not page.exception
+    assert "The largest connected worker declares 1.0 GB. Lower" in page.error[0].value
+    assert next(button for button in page.button if button.label == "Start training").disabled
 
 
 def test_runs_are_listed_with_settings_and_scores(page, saved_run):

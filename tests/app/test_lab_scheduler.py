@@ -1,0 +1,224 @@
+"""Jobs on a lab's own scheduler: what they ask its workers for, and how they survive its restart."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cloudpickle
+import pytest
+from distributed import Client
+
+import tests.lab
+from app.job_status import AGAIN
+from app.jobs import NO_WORKER, TOO_OFTEN, Jobs, JobStatus
+from app.resources import GPU, MEMORY
+from deepvelo import config
+from deepvelo.config import Settings
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.io.runs import RunStore
+from deepvelo.task import state_topic
+from tests.lab import Lab, quick, tiny
+
+cloudpickle.register_pickle_by_value(sys.modules[tests.lab.__name__])  # workers need no tests
+
+LONG = config.replace(Settings(), {"training": {"n_epochs": 5000}})
+SHORT = config.replace(Settings(), {"training": {"n_epochs": 30}})
+ON_GPU = config.replace(SHORT, {"training": {"device": "cuda"}})
+GB = 2**30
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setattr("app.jobs.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("app.jobs.WATCH_SECONDS", 0.2)
+    with Lab(tmp_path) as lab:
+        yield lab
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> DataSource:
+    return tiny(tmp_path)
+
+
+@pytest.fixture
+def server(lab: Lab, tmp_path: Path) -> Iterator[Callable[[], Jobs]]:
+    """Another server of the lab each time it is called."""
+    started: list[Jobs] = []
+
+    def start() -> Jobs:
+        started.append(Jobs(lab.address, tmp_path / "runs", runner=quick))
+        return started[-1]
+
+    yield start
+    for jobs in started:
+        jobs.close()
+
+
+def wait(jobs: Jobs, job_id: str, until: Callable[[JobStatus], bool], *, seconds: float = 300) -> JobStatus:
+    """Ask as a page does, through the time in which nobody answers."""
+    end = time.monotonic() + seconds
+    status = None
+    while time.monotonic() < end:
+        try:
+            status = next((job for job in jobs.list() if job.job_id == job_id), None)
+        except InputError:
+            status = None
+        if status is not None and until(status):
+            return status
+        time.sleep(0.05)
+    pytest.fail(f"still {status}")
+
+
+def trains(status: JobStatus) -> bool:
+    return len(status.history) > 3
+
+
+def ended(status: JobStatus) -> bool:
+    return not status.active
+
+
+def test_waiting_jobs_come_back_to_a_restarted_scheduler(lab, server, source):
+    first, second = server(), server()
+    waiting, dropped = (first.submit(source, SHORT, name=name) for name in ("waiting", "dropped"))
+    assert [job.job_id for job in second.list()] == [waiting, dropped]
+    first.cancel(dropped)
+    lab.kill()
+    with pytest.raises(InputError, match=r"cannot be reached.* Jobs under way go on when it is back"):
+        first.list()
+    lab.start_scheduler()
+    for jobs in (first, second):  # both look after them meanwhile, each for itself
+        again = wait(jobs, waiting, lambda status: True)
+        assert (again.state, again.queue_position, again.name) == ("queued", 1, "waiting")
+        assert again.message == f"{AGAIN} {NO_WORKER}"
+        assert jobs.status(dropped).state == "cancelled"
+        assert jobs._jobs[waiting].restarts == 1
+    first.cancel(waiting)
+    assert second.status(waiting).state == "cancelled"
+    assert first.status(waiting).message == ""
+
+
+def test_nobody_needs_to_look(lab, server, source):
+    jobs = server()
+    job_id = jobs.submit(source, SHORT)
+    lab.kill()
+    lab.start_scheduler()
+    with Client(lab.address, set_as_default=False) as client:
+        end = time.monotonic() + 60
+        while job_id not in client.list_datasets():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
+def test_a_job_that_comes_back_too_often_is_given_up(lab, server, source, monkeypatch):
+    monkeypatch.setattr("app.jobs.MOST_RESTARTS", 1)
+    first = server()
+    job_id = first.submit(source, SHORT)
+    for message in (f"{AGAIN} {NO_WORKER}", TOO_OFTEN):
+        lab.kill()
+        lab.start_scheduler()
+        status = wait(first, job_id, lambda status: True)
+        assert status.message == message
+    assert status.state == "failed"
+    lab.kill()
+    lab.start_scheduler()
+    status = wait(first, job_id, ended)  # a failure is told until it is read
+    assert (status.state, status.message) == ("failed", TOO_OFTEN)
+    first.forget(job_id)
+    assert first.list() == []
+
+
+def test_a_running_job_is_done_once_more_and_one_asked_to_end_is_not(lab, server, source, tmp_path):
+    first, second = server(), server()
+    lab.start_worker("--nthreads", "2")
+    kept = first.submit(source, LONG, name="kept")
+    wait(second, kept, trains)
+    stopped = first.submit(source, LONG, name="stopped")  # two threads must not import the package at once
+    wait(second, stopped, trains)
+    # the scheduler goes before the worker can tell of the end
+    first._cancelled.add(stopped)
+    with first._asking() as client:
+        client.log_event(state_topic(stopped), {"event": "cancelling"})
+    wait(second, stopped, lambda status: status.cancelling)
+    lab.kill()
+    lab.start_scheduler()
+    assert wait(second, stopped, ended).state == "cancelled"
+    lab.start_worker("--nthreads", "2")
+    again = wait(first, kept, trains)
+    assert (again.state, again.message) == ("running", AGAIN)
+    assert wait(second, kept, trains).started == again.started
+    with first._asking() as client:
+        told = {
+            job_id: [event["event"] for _, event in client.get_events(state_topic(job_id))]
+            for job_id in (kept, stopped)
+        }
+    assert told[kept] == ["started"]
+    assert set(told[stopped]) == {"cancelled"}
+    second.cancel(kept)
+    assert wait(first, kept, ended).state == "cancelled"
+    assert RunStore(tmp_path / "runs").list() == []
+
+
+def test_jobs_that_do_not_fit_beside_each_other_take_turns(lab, server, source):
+    jobs = server()
+    lab.start_worker("--nthreads", "2", "--resources", f"MEMORY={10 * GB}")
+    while not (place := jobs.place(LONG, memory=6 * GB)).workers:
+        time.sleep(0.1)
+    assert place.asks == {MEMORY: 6 * GB}
+    # two threads must not import the package at once
+    assert wait(jobs, jobs.submit(source, SHORT), ended).state == "finished"
+    large, other, small = (
+        jobs.submit(source, settings, memory=memory * GB)
+        for settings, memory in [(LONG, 6), (SHORT, 6), (SHORT, 3)]
+    )
+    wait(jobs, large, trains)
+    assert wait(jobs, small, ended).state == "finished"  # there was room for it
+    assert jobs.status(other).state == "queued"
+    jobs.cancel(large)
+    assert wait(jobs, other, ended).state == "finished"
+    with pytest.raises(
+        InputError, match=r"about 11.0 GB of memory. The largest connected worker declares 10.0"
+    ):
+        jobs.submit(source, SHORT, memory=11 * GB)
+    assert jobs.submit(source, ON_GPU, memory=GB)  # nobody declares a GPU: as before
+    assert jobs._jobs[max(jobs._jobs)].asks == {MEMORY: GB}
+
+
+def test_a_job_whose_worker_left_says_what_it_waits_for_until_one_joins(lab, server, source):
+    jobs = server()
+    lab.start_worker("--nthreads", "1", "--resources", f"MEMORY={10 * GB} GPU=1")
+    while not jobs.place(ON_GPU, memory=GB).workers:
+        time.sleep(0.1)
+    busy, waiting = jobs.submit(source, LONG), jobs.submit(source, ON_GPU, memory=GB)
+    assert jobs._jobs[waiting].asks == {MEMORY: GB, GPU: 1}
+    wait(jobs, busy, trains)
+    lab.end_workers()
+    assert NO_WORKER in wait(jobs, waiting, lambda status: bool(status.message)).message
+    lab.start_worker("--nthreads", "1", "--resources", f"MEMORY={10 * GB}")
+    wait(jobs, waiting, lambda status: "No connected worker declares a GPU." in status.message)
+    lab.start_worker("--nthreads", "1", "--resources", f"MEMORY={10 * GB} GPU=1")
+    assert wait(jobs, waiting, ended).state == "finished"
+
+
+def test_the_documented_commands_make_a_cluster_that_fits(lab, server, source, tmp_path):
+    lab.kill()
+    host, port = lab.address.removeprefix("tcp://").split(":")
+    text = (tests.lab.ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    scheduler, worker = re.findall(r"^dask ((?:scheduler|worker) .*)$", text, flags=re.MULTILINE)[:2]
+    here = {"lab1": host, "8786": port}
+    lab.start_scheduler([here.get(word, word) for word in shlex.split(scheduler)])
+    lab.start_worker(*shlex.split(worker)[2:])
+    jobs = server()
+    while not (place := jobs.place(ON_GPU, memory=GB)).workers:
+        time.sleep(0.1)
+    assert place.workers == [{MEMORY: 56e9, GPU: 1.0}]
+    done = wait(jobs, jobs.submit(source, ON_GPU, memory=GB), ended)
+    assert (done.state, done.asks) == ("finished", {MEMORY: GB, GPU: 1.0})
+    assert RunStore(tmp_path / "runs").list()[0].run_id == done.run_id
