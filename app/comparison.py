@@ -6,7 +6,8 @@ What these functions return is shared by all visitors: read it, never change it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ import streamlit as st
 
 from app import cached
 from app.widgets.scvelo import method_label
-from deepvelo import keys
 from deepvelo.config import METHOD_LABELS, Method
 from deepvelo.io.runs import RunInfo
 from deepvelo.pl import theme
@@ -99,8 +99,25 @@ def newest_of_other_methods(base: RunInfo) -> dict[Method, str]:
 
 
 def directions(run_id: str) -> AnnData:
-    """A run's result without the matrices that no comparison reads: several are held at once."""
-    return cached.open_run(run_id).part([keys.VELOCITY, keys.MS, keys.MU, keys.BETA, keys.GAMMA])
+    """A run's result with the layers that comparisons read, by blocks of genes from where they lie."""
+    from deepvelo.compare import LAYERS
+
+    return cached.open_run(run_id).part(LAYERS, on_disk=True)
+
+
+@contextmanager
+def while_stored(run_ids: Sequence[str]) -> Iterator[None]:
+    """Around work that reads layers where they lie: of a run that is deleted meanwhile nothing but NaN is read.
+
+    Raises
+    ------
+    InputError
+        Afterwards, whatever came of the work, when one of the runs is not there any more.
+    """
+    try:
+        yield
+    finally:
+        infos(tuple(run_ids))
 
 
 def matched(run_ids: RunIds, smooth: int | None) -> Matched:
@@ -129,17 +146,18 @@ def compared(run_ids: RunIds, smooth: int | None, edges: Sequence[Edge]) -> Comp
     return _compared(cached.runs_folder(), run_ids, smooth, tuple(edges))
 
 
-# Velocities of all methods: one as fitted, one averaged.
+# Velocities of all methods: one as fitted, one averaged; in memory where they are small, else only where to read them.
 @st.cache_resource(max_entries=2, show_spinner="Bringing the methods to the same cells and genes")
 def _matched(folder: Path, run_ids: RunIds, smooth: int | None) -> Matched:
     cached.warm_up().join()
     from deepvelo import compare
 
-    if smooth is not None:
-        return _matched(folder, run_ids, None).smoothed(smooth)
-    results = dict(zip(names(run_ids), map(directions, run_ids), strict=True))
-    base = cached.open_run(run_ids[0]).info
-    return compare.match(results, cluster_key=base.cluster_key, basis=base.basis)
+    with while_stored(run_ids):
+        if smooth is not None:
+            return _matched(folder, run_ids, None).smoothed(smooth)
+        results = dict(zip(names(run_ids), map(directions, run_ids), strict=True))
+        base = cached.open_run(run_ids[0]).info
+        return compare.match(results, cluster_key=base.cluster_key, basis=base.basis)
 
 
 # Scores of every cell by every method.
@@ -148,4 +166,5 @@ def _compared(folder: Path, run_ids: RunIds, smooth: int | None, edges: tuple[Ed
     cached.warm_up().join()
     from deepvelo import compare
 
-    return compare.compare(_matched(folder, run_ids, smooth), edges=list(edges))
+    with while_stored(run_ids):
+        return compare.compare(_matched(folder, run_ids, smooth), edges=list(edges))

@@ -20,7 +20,7 @@ COMPRESSOR = Blosc(cname="lz4", clevel=1, shuffle=Blosc.SHUFFLE)
 
 
 class Layer(Protocol):
-    """A numpy array, or a Zarr array in chunks of genes; to be asked for ``layer[:, genes]`` with a slice."""
+    """A numpy array, or a Zarr or HDF5 one in chunks of genes; to be asked for ``layer[:, genes]`` with a slice."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -32,14 +32,24 @@ class Layer(Protocol):
 
     def __getitem__(self, where: Any, /) -> Any: ...
 
+
+class WritableLayer(Layer, Protocol):
+    """One that takes blocks too: ``layer[:, genes] = values``."""
+
     def __setitem__(self, where: Any, values: Any, /) -> None: ...
 
 
-def gene_blocks(layer: Layer) -> Iterator[slice]:
-    """Slices that go through the genes of a layer ``(n_cells, n_genes)``, on disk in whole chunks."""
+def gene_blocks(layer: Layer, *, n_layers: int = 1) -> Iterator[slice]:
+    """Slices that go through the genes of a layer ``(n_cells, n_genes)``, on disk in whole chunks.
+
+    Parameters
+    ----------
+    n_layers
+        How many layers of that shape are in memory together: blocks are narrower where these are large.
+    """
     n_cells, n_genes = layer.shape
-    per_chunk = getattr(layer, "chunks", (0, 1))[1]
-    width = min(MOST_GENES, MOST_BYTES // max(1, n_cells * layer.dtype.itemsize))
+    per_chunk = (getattr(layer, "chunks", None) or (0, 1))[1]
+    width = min(MOST_GENES, MOST_BYTES // max(1, n_cells * layer.dtype.itemsize * n_layers))
     width = max(1, width // per_chunk) * per_chunk
     for start in range(0, n_genes, width):
         yield slice(start, min(start + width, n_genes))
@@ -66,7 +76,7 @@ def known_genes(layer: Layer) -> np.ndarray:
     return known
 
 
-def new_layer(shape: tuple[int, ...], *, path: Path | None = None) -> Layer:
+def new_layer(shape: tuple[int, ...], *, path: Path | None = None) -> WritableLayer:
     """A float32 layer to be filled, NaN so far: in memory, or with ``path`` on disk as the run store keeps it.
 
     Parameters
@@ -85,7 +95,7 @@ def new_layer(shape: tuple[int, ...], *, path: Path | None = None) -> Layer:
     )  # fmt: skip
 
 
-def fill(layer: Layer, genes: slice, values: np.ndarray, *, chosen: np.ndarray) -> None:
+def fill(layer: WritableLayer, genes: slice, values: np.ndarray, *, chosen: np.ndarray) -> None:
     """Write a block of a layer: ``values`` in its genes that are ``chosen``, bool ``(n_genes,)``, and NaN in the others."""
     block = np.full((layer.shape[0], genes.stop - genes.start), np.nan, dtype=np.float32)
     block[:, chosen[genes]] = values

@@ -205,7 +205,8 @@ def _find_lineages(job: Job, settings: LineageSettings, report: Reporter) -> str
     def on_stage(stage: Stage) -> None:
         report(Progress(step=stage))
 
-    found = lineages.analyse(run.to_adata(), settings, on_stage=on_stage)
+    part = run.part(lineages.LAYERS, with_x=True, on_disk=True)
+    found = lineages.analyse(part, settings, on_stage=on_stage)
     report.stop_if_cancelled()
     lineages.save(found, run.folder)
     return job.base

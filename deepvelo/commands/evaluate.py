@@ -47,7 +47,7 @@ def evaluate(
     from deepvelo import compare
     from deepvelo.io import read, write_text
 
-    results = [(file, read(file)) for file in files]
+    results = [(file, read(file, by_gene=compare.LAYERS)) for file in files]
     matched = compare.match(_by_name(results), cluster_key=cluster_key).smoothed(smooth)
     groups = [str(group) for group in matched.groups.cat.categories]
     chosen = compare.parse_edges(edges, groups=groups) if edges else None

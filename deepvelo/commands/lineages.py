@@ -68,7 +68,7 @@ def lineages(
     from deepvelo.compare.results import stored_value
     from deepvelo.io import read
 
-    adata = read(file)
+    adata = read(file, by_gene=analysis.LAYERS)
     known.require_match(adata.var_names)
     key = pp.chosen_cluster_key(adata, cluster_key or stored_value(adata, "cluster_key"))
     groups = set(adata.obs[key].astype(str)) if key in adata.obs else set()

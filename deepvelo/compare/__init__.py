@@ -4,7 +4,7 @@ from deepvelo.compare.edges import GRANULE_EDGES, Edge, default_edges, parse_edg
 from deepvelo.compare.match import Matched, match
 from deepvelo.compare.region import disagreeing_genes, pair_agreement
 from deepvelo.compare.report import to_csv, to_json
-from deepvelo.compare.results import method_names, method_of
+from deepvelo.compare.results import LAYERS, method_names, method_of
 from deepvelo.compare.scores import (
     EFFECT_NOTE,
     SCORES,
@@ -18,6 +18,7 @@ from deepvelo.compare.scores import (
 __all__ = [
     "EFFECT_NOTE",
     "GRANULE_EDGES",
+    "LAYERS",
     "SCORES",
     "SMOOTHING_NOTE",
     "SMOOTHNESS",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,11 +16,15 @@ from deepvelo.compare import results as stored
 from deepvelo.compare.reference import chosen_basis, reference_of, stored_arrows
 from deepvelo.errors import InputError
 from deepvelo.pp.groups import UNASSIGNED
-from deepvelo.tl.smoothing import average_over_graph
+from deepvelo.tl.consistency import lengths
+from deepvelo.tl.smoothing import GraphAverage, averaged
+from deepvelo.views import dense, kept, selected
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from deepvelo.layers import Layer
 
 LEAST_SHARE = 0.5  # of the smallest result's cells, and genes
 MOST_SMOOTHING = 2
@@ -29,11 +34,15 @@ MOST_SMOOTHING = 2
 class Matched:
     """Results on shared cells and genes.
 
-    Graph, moments, embedding and groups are the first result's, in ``reference``: the same for all methods, so that
-    scores differ by the velocities alone.
+    Graph, moments, embedding and groups are the first result's: the same for all methods, so that scores differ by the
+    velocities alone. Layers that are not small stay where they are and are read, and averaged, block by block of genes.
 
+    ``reference``
+        Cells, genes, graph, embedding and groups.
+    ``moments``
+        Spliced, float32 ``(n_cells, n_genes)``.
     ``velocities``
-        By name of the method, ``(n_cells, n_genes)``; NaN where a method has no velocity of a gene.
+        By name of the method, float32 ``(n_cells, n_genes)``; NaN where a method has no velocity of a gene.
     ``unsmoothed``
         The same before any fit averaged them, see `deepvelo.compare.results.unsmoothed_velocity_of`.
     ``arrows``
@@ -49,8 +58,9 @@ class Matched:
     reference: AnnData
     cluster_key: str
     basis: str | None
-    velocities: dict[str, np.ndarray]
-    unsmoothed: dict[str, np.ndarray]
+    moments: Layer
+    velocities: dict[str, Layer]
+    unsmoothed: dict[str, Layer]
     arrows: dict[str, np.ndarray] | None
     facts: pd.DataFrame
     smooth: int | None = None
@@ -61,9 +71,14 @@ class Matched:
         """Group of every shared cell, as text."""
         return self.reference.obs[self.cluster_key]
 
-    def moving(self) -> dict[str, np.ndarray]:
+    @cached_property
+    def lengths(self) -> dict[str, np.ndarray]:
+        """By name of the method, the length of every cell's velocity, ``(n_cells,)``."""
+        return {name: lengths(velocity) for name, velocity in self.velocities.items()}
+
+    def moving(self) -> dict[str, Layer]:
         """The velocities of the methods that have any other than zero."""
-        return {name: v for name, v in self.velocities.items() if np.nan_to_num(v).any()}
+        return {name: v for name, v in self.velocities.items() if self.lengths[name].any()}
 
     @property
     def equally_smooth(self) -> bool:
@@ -88,8 +103,9 @@ class Matched:
         if times not in range(MOST_SMOOTHING + 1):
             msg = f"Velocities can be averaged 0 to {MOST_SMOOTHING} times over the graph. Got {times}. Choose 0, 1 or 2."
             raise InputError(msg)
+        average = GraphAverage(self.reference) if times else None
         velocities = {
-            name: average_over_graph(self.reference, velocity, times=times)
+            name: kept(averaged(velocity, average, times=times) if average else velocity)
             for name, velocity in self.unsmoothed.items()
         }
         return dataclasses.replace(self, velocities=velocities, arrows=None, smooth=times)
@@ -120,7 +136,7 @@ def match(
     Parameters
     ----------
     results
-        Fitted objects by the name of their method; not changed.
+        Fitted objects by the name of their method; not changed. Their layers may lie on disk.
     cluster_key, basis
         Grouping and embedding; by default those of the first result's fit.
 
@@ -133,7 +149,9 @@ def match(
     if not results:
         msg = "There is no result to compare. Found 0. Give at least one fitted file."
         raise InputError(msg)
-    velocities = {name: stored.velocity_of(adata, name=name) for name, adata in results.items()}
+    velocities, known = {}, {}
+    for name, adata in results.items():
+        velocities[name], known[name] = stored.velocity_of(adata, name=name)
     cells = _shared({name: adata.obs_names for name, adata in results.items()}, what="cell")
     genes = _shared({name: adata.var_names for name, adata in results.items()}, what="gene")
     first_name, first = next(iter(results.items()))
@@ -143,21 +161,27 @@ def match(
     key = pp.chosen_cluster_key(first, cluster_key or stored.stored_value(first, "cluster_key"))
     groups = _same_groups(results, key, cells=cells)
     basis = chosen_basis(first, basis)
-    warnings: list[str] = []
-    reference = reference_of(first, cells=cells, genes=genes, groups=groups, basis=basis, warnings=warnings)
-    facts = _facts(results, velocities, n_cells=len(cells), n_genes=len(genes))
+    facts = _facts(results, known, n_cells=len(cells), n_genes=len(genes))
 
-    def on_shared(name: str, velocity: np.ndarray) -> np.ndarray:
+    def on_shared(name: str, layer: Layer) -> Layer:
         adata = results[name]
-        return velocity[np.ix_(adata.obs_names.get_indexer(cells), adata.var_names.get_indexer(genes))]
+        return selected(
+            layer, cells=adata.obs_names.get_indexer(cells), genes=adata.var_names.get_indexer(genes)
+        )
 
-    shared = {name: on_shared(name, velocity) for name, velocity in velocities.items()}
+    shared = {name: kept(on_shared(name, velocity)) for name, velocity in velocities.items()}
     unsmoothed = {
         name: shared[name] if own is None else on_shared(name, own)
         for name, own in ((name, stored.unsmoothed_velocity_of(adata)) for name, adata in results.items())
     }
+    moments = kept(on_shared(first_name, dense(first.layers[keys.MS])))
+    warnings: list[str] = []
+    reference = reference_of(
+        first, cells=cells, genes=genes, groups=groups, basis=basis, moments=moments, warnings=warnings
+    )
     return Matched(
         reference=reference,
+        moments=moments,
         cluster_key=key,
         basis=basis,
         velocities=shared,
@@ -212,7 +236,7 @@ def _same_groups(results: Mapping[str, AnnData], key: str, *, cells: pd.Index) -
 
 
 def _facts(
-    results: Mapping[str, AnnData], velocities: dict[str, np.ndarray], *, n_cells: int, n_genes: int
+    results: Mapping[str, AnnData], known: dict[str, np.ndarray], *, n_cells: int, n_genes: int
 ) -> pd.DataFrame:
     rows = {
         name: {
@@ -220,7 +244,7 @@ def _facts(
             "n_genes": adata.n_vars,
             "share_of_cells": n_cells / adata.n_obs,
             "share_of_genes": n_genes / adata.n_vars,
-            "n_velocity_genes": int(np.isfinite(velocities[name]).all(axis=0).sum()),
+            "n_velocity_genes": int(known[name].sum()),
             "seconds": stored.stored_metric(adata, "seconds_train"),
             "peak_memory_mb": stored.stored_metric(adata, "peak_memory_mb"),
             "times_smoothed": stored.times_smoothed(adata),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +11,14 @@ import pandas as pd
 from deepvelo import checks, keys, pp, tl
 from deepvelo.compare import results as stored
 from deepvelo.errors import InputError
+from deepvelo.layers import gene_blocks
+from deepvelo.tl.block_pca import block_pca
 from deepvelo.wording import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from deepvelo.layers import Layer
 
 _N_NEIGHBORS = 30
 
@@ -37,18 +41,16 @@ def reference_of(
     genes: pd.Index,
     groups: pd.Series,
     basis: str | None,
+    moments: Layer,
     warnings: list[str],
 ) -> AnnData:
     """What scores need of the first result, with a whole neighbour graph; what is lacking is added to the warnings."""
     from anndata import AnnData
 
-    part = first[cells, genes]
-    moments = part.layers[keys.MS]
-    moments = np.array(moments.toarray() if hasattr(moments, "toarray") else moments, dtype=np.float32)
+    part = first[cells]
     reference = AnnData(
         obs=pd.DataFrame({str(groups.name): groups}, index=cells),
         var=pd.DataFrame(index=genes),
-        layers={keys.MS: moments},
         obsp={k: part.obsp[k].copy() for k in (keys.CONNECTIVITIES, keys.DISTANCES) if k in part.obsp},
     )
     if basis is not None:
@@ -60,7 +62,7 @@ def reference_of(
         "params": params, "connectivities_key": keys.CONNECTIVITIES, "distances_key": keys.DISTANCES,
     }  # fmt: skip
     if not checks.has_neighbors(reference):
-        _neighbors(reference, part)
+        _neighbors(reference, part.obsm.get(keys.X_PCA), moments=moments)
         warnings.append(
             "The neighbour graph was computed anew, since that of the first result is not whole for these cells."
         )
@@ -91,33 +93,49 @@ def stored_arrows(
     return found
 
 
-def arrows_from_velocity(reference: AnnData, velocity: np.ndarray, *, basis: str) -> np.ndarray:
-    """Arrows on the reference's embedding, by scVelo, from velocities and the reference's graph; ``(n_cells, 2)``.
+def arrows_from_velocity(reference: AnnData, velocity: Layer, *, moments: Layer, basis: str) -> np.ndarray:
+    """Arrows on the reference's embedding, as scVelo makes them, from velocities and the reference's graph; ``(n_cells, 2)``.
 
     NaN in all cells where the velocity is the same in every gene, as with one gene.
     """
-    known = velocity[:, np.isfinite(velocity).all(axis=0)]
     # scVelo takes each cell's mean over genes off first, and fails on zeros
-    if not known.shape[1] or not np.ptp(known, axis=1).any():
+    if not _differs_by_gene(velocity):
         return np.full(reference.obsm[keys.embedding(basis)].shape, np.nan)
     work = reference.copy()
-    work.layers[keys.VELOCITY] = velocity
-    tl.velocity_graph(work)
+    tl.velocity_graph(work, layers={keys.MS: moments, keys.VELOCITY: velocity})
     return tl.velocity_embedding(work, basis=basis)
 
 
-def _neighbors(reference: AnnData, part: AnnData) -> None:
+def _differs_by_gene(velocity: Layer) -> bool:
+    """Whether any cell's velocity differs between genes; most often the first genes tell."""
+    lowest, highest = np.full(velocity.shape[0], np.inf), np.full(velocity.shape[0], -np.inf)
+    for genes in gene_blocks(velocity):
+        block = velocity[:, genes]
+        block = block[:, np.isfinite(block).all(axis=0)]
+        if block.shape[1]:
+            np.minimum(lowest, block.min(axis=1), out=lowest)
+            np.maximum(highest, block.max(axis=1), out=highest)
+        if (highest > lowest).any():
+            return True
+    return False
+
+
+def _neighbors(reference: AnnData, components: np.ndarray | None, *, moments: Layer) -> None:
     """Neighbours in the first result's principal components, or in those of its moments."""
     import scanpy as sc
 
-    components = part.obsm.get(keys.X_PCA)
     if components is None:
-        components = sc.pp.pca(
-            np.log1p(reference.layers[keys.MS]),
-            n_comps=min(_N_NEIGHBORS, min(reference.shape) - 1),
-            random_state=0,
-        )
+        components = block_pca(
+            lambda: _centered_logarithms(moments),
+            n_cells=reference.n_obs, n_components=min(_N_NEIGHBORS, min(reference.shape) - 1), seed=0,
+        )  # fmt: skip
     reference.obsm[keys.X_PCA] = np.asarray(components)
     del reference.uns[keys.NEIGHBORS]  # scanpy would start from it
     n_neighbors = min(_N_NEIGHBORS, reference.n_obs - 1)
     sc.pp.neighbors(reference, n_neighbors=n_neighbors, use_rep=keys.X_PCA, random_state=0)
+
+
+def _centered_logarithms(moments: Layer) -> Iterator[np.ndarray]:
+    for genes in gene_blocks(moments):
+        logged = np.log1p(moments[:, genes])
+        yield logged - logged.mean(axis=0)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from deepvelo import tl
 from deepvelo.compare.match import Matched
-from deepvelo.tl.consistency import unit_rows
+from deepvelo.tl.agreement import common_lengths, unit_blocks
 
 
 def disagreeing_genes(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
@@ -34,14 +34,16 @@ def disagreeing_genes(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
     moving = matched.moving()
     if len(moving) < 2:
         return pd.DataFrame(columns=["contribution", "share", *moving])
-    common = tl.common_genes(list(moving.values()))
-    found = pd.DataFrame(
-        {"contribution": tl.disagreement(list(moving.values()), cells=cells)[common]},
-        index=matched.reference.var_names[common],
-    )
-    found["share"] = found["contribution"] / (found["contribution"].sum() or 1.0)
-    for name, unit in _directions(matched, cells).items():
-        found[name] = pd.DataFrame(unit).mean().to_numpy()
+    velocities = list(moving.values())
+    lengths = common_lengths(velocities)
+    means = np.full((matched.reference.n_vars, len(moving)), np.nan)
+    n_cells = [np.count_nonzero(length[cells]) or np.nan for length in lengths]
+    for genes, units in unit_blocks(velocities, lengths, cells=cells):
+        means[genes] = np.transpose([unit.sum(axis=0, dtype=np.float64) for unit in units]) / n_cells
+    contribution = tl.disagreement(velocities, cells=cells)
+    found = pd.DataFrame(means, index=matched.reference.var_names, columns=list(moving))
+    found.insert(0, "contribution", contribution)
+    found.insert(1, "share", contribution / (np.nansum(contribution) or 1.0))
     return found[found["contribution"].notna()].sort_values("contribution", ascending=False)
 
 
@@ -52,15 +54,21 @@ def pair_agreement(matched: Matched, cells: np.ndarray) -> pd.Series:
     -------
     Index: the two names; without pairs that move no cell in common.
     """
-    found = {
-        (a, b): float(pd.Series((unit_a * unit_b).sum(axis=1)).mean())
-        for (a, unit_a), (b, unit_b) in itertools.combinations(_directions(matched, cells).items(), 2)
-    }
-    return pd.Series(found, dtype=float).dropna().sort_values()
-
-
-def _directions(matched: Matched, cells: np.ndarray) -> dict[str, np.ndarray]:
-    """Unit vectors by method; NaN in cells at rest."""
     moving = matched.moving()
-    common = tl.common_genes(list(moving.values()))
-    return {name: unit_rows(velocity[cells][:, common]) for name, velocity in moving.items()}
+    if len(moving) < 2:
+        return pd.Series(dtype=float)
+    velocities = list(moving.values())
+    lengths = common_lengths(velocities)
+    pairs = list(itertools.combinations(range(len(moving)), 2))
+    cosines = np.zeros((len(pairs), len(lengths[0][cells])))
+    for _, units in unit_blocks(velocities, lengths, cells=cells):
+        for cosine, (a, b) in zip(cosines, pairs, strict=True):
+            cosine += np.einsum("ij,ij->i", units[a], units[b], dtype=np.float64)
+    both = [(lengths[a][cells] > 0) & (lengths[b][cells] > 0) for a, b in pairs]
+    names = list(moving)
+    found = {
+        (names[a], names[b]): float(cosine[move].mean())
+        for cosine, move, (a, b) in zip(cosines, both, pairs, strict=True)
+        if move.any()
+    }
+    return pd.Series(found, dtype=float).sort_values()

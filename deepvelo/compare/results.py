@@ -6,19 +6,25 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from deepvelo import keys
 from deepvelo.errors import InputError
+from deepvelo.layers import known_genes
 from deepvelo.matrices import is_numeric
+from deepvelo.views import Genes, View, columns, dense
 from deepvelo.wording import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from deepvelo.layers import Layer
+
 _OF_VELOCITY = (keys.BETA, keys.GAMMA, keys.MU, keys.MS)  # in the order of equation 3
+LAYERS: Final = (keys.VELOCITY, *_OF_VELOCITY)
+"""What is read of a result."""
 
 
 def method_of(adata: AnnData) -> str | None:
@@ -90,7 +96,7 @@ def keeps_smoothing(adata: AnnData) -> bool:
     return _smooths(adata) and any(key not in adata.layers for key in _OF_VELOCITY)
 
 
-def unsmoothed_velocity_of(adata: AnnData) -> np.ndarray | None:
+def unsmoothed_velocity_of(adata: AnnData) -> Layer | None:
     """What the fit's velocities are before anything is averaged: equation 3 on the moments as they came.
 
     Neither the moments nor the velocities are then averaged by the fit or reduced to components, so that they stand
@@ -98,13 +104,20 @@ def unsmoothed_velocity_of(adata: AnnData) -> np.ndarray | None:
 
     Returns
     -------
-    ``beta Mu - gamma Ms``, float32 ``(n_cells, n_genes)``, NaN in genes that are none of the velocity genes; None
-    where the stored velocities are that already, or rates and moments are not stored.
+    ``beta Mu - gamma Ms``, float32 ``(n_cells, n_genes)``, made when it is read, NaN in genes that are none of the
+    velocity genes; None where the stored velocities are that already, or rates and moments are not stored.
     """
     if not _smooths(adata) or keeps_smoothing(adata):
         return None
-    beta, gamma, unspliced, spliced = (_dense(adata.layers[key]) for key in _OF_VELOCITY)
-    return _of_velocity_genes(adata, beta * unspliced - gamma * spliced)
+    layers = [dense(adata.layers[key]) for key in _OF_VELOCITY]
+    chosen = _velocity_genes(adata)
+
+    def make(genes: Genes) -> np.ndarray:
+        beta, gamma, unspliced, spliced = (columns(layer, genes) for layer in layers)
+        velocity = beta * unspliced - gamma * spliced
+        return _of_genes(velocity, np.isfinite(velocity).all(axis=0) & chosen[genes])
+
+    return View(adata.shape, make, source=layers[0])
 
 
 def _smooths(adata: AnnData) -> bool:
@@ -116,8 +129,13 @@ def _graph_settings(adata: AnnData) -> dict[str, Any]:
     return graph if isinstance(graph, dict) else {}
 
 
-def velocity_of(adata: AnnData, *, name: str) -> np.ndarray:
-    """Velocities, float32 ``(n_cells, n_genes)``; NaN in genes that are none of the velocity genes.
+def velocity_of(adata: AnnData, *, name: str) -> tuple[Layer, np.ndarray]:
+    """Velocities, and which genes have them.
+
+    Returns
+    -------
+    float32 ``(n_cells, n_genes)``, read where they lie, NaN in genes that are none of the velocity genes; and bool
+    ``(n_genes,)``.
 
     Raises
     ------
@@ -130,15 +148,21 @@ def velocity_of(adata: AnnData, *, name: str) -> np.ndarray:
             "Give the output of a finished fit."
         )
         raise InputError(msg)
-    return _of_velocity_genes(adata, _dense(adata.layers[keys.VELOCITY]))
+    layer = dense(adata.layers[keys.VELOCITY])
+    known = known_genes(layer) & _velocity_genes(adata)
+
+    def make(genes: Genes) -> np.ndarray:
+        return _of_genes(columns(layer, genes), known[genes])
+
+    return View(adata.shape, make, source=layer), known
 
 
-def _dense(layer: Any) -> np.ndarray:
-    return np.asarray(layer.toarray() if hasattr(layer, "toarray") else layer, dtype=np.float32)
+def _velocity_genes(adata: AnnData) -> np.ndarray:
+    """Genes that the method chose for velocities, bool ``(n_genes,)``; all where it did not say."""
+    if keys.VELOCITY_GENES not in adata.var:
+        return np.ones(adata.n_vars, dtype=bool)
+    return adata.var[keys.VELOCITY_GENES].to_numpy(dtype=bool)
 
 
-def _of_velocity_genes(adata: AnnData, velocity: np.ndarray) -> np.ndarray:
-    known = np.isfinite(velocity).all(axis=0)
-    if keys.VELOCITY_GENES in adata.var:
-        known &= adata.var[keys.VELOCITY_GENES].to_numpy(dtype=bool)
-    return np.where(known, velocity, np.float32(np.nan))
+def _of_genes(block: np.ndarray, known: np.ndarray) -> np.ndarray:
+    return block if known.all() else np.where(known, block, np.float32(np.nan))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,11 @@ from deepvelo import keys, tl
 from deepvelo.compare.edges import Edge, default_edges, edge_name, require_edges
 from deepvelo.compare.match import Matched
 from deepvelo.compare.reference import arrows_from_velocity
+from deepvelo.tl.boundary import boundary_scores
 from deepvelo.wording import number
+
+if TYPE_CHECKING:
+    from deepvelo.layers import Layer
 
 SMOOTHING_NOTE: Final = (
     "Consistency and coherence rise with every averaging over the graph, for any method and for any tissue, moving or "
@@ -133,27 +137,26 @@ def _boundaries(matched: Matched, name: str, edges: Sequence[Edge]) -> dict[str,
     if not edges:
         return {}
     sizes = matched.groups.value_counts()
-    reference, found = matched.reference, {}
-    spaces = {IN_GENES: (matched.velocities[name], reference.layers[keys.MS])}
+    reference, velocity = matched.reference, matched.velocities[name]
+    spaces: dict[str, tuple[Layer, Layer]] = {IN_GENES: (velocity, matched.moments)}
     if matched.basis is not None:
-        positions = reference.obsm[keys.embedding(matched.basis)]
         arrows = (
             matched.arrows[name]
             if matched.arrows is not None
-            else arrows_from_velocity(reference, matched.velocities[name], basis=matched.basis)
+            else arrows_from_velocity(reference, velocity, moments=matched.moments, basis=matched.basis)
         )
-        spaces = {IN_EMBEDDING: (arrows, positions)} | spaces
-    for space, (arrows, positions) in spaces.items():
-        for source, target in edges:
-            if sizes[[source, target]].min() > 1:
-                found[f"{space}: {edge_name((source, target))}"] = tl.boundary_correctness(
-                    arrows,
-                    positions,
-                    graph=reference.obsp[keys.DISTANCES],
-                    groups=matched.groups.to_numpy(),
-                    source=source,
-                    target=target,
-                )
+        spaces = {IN_EMBEDDING: (arrows, reference.obsm[keys.embedding(matched.basis)])} | spaces
+    scored = [edge for edge in edges if sizes[list(edge)].min() > 1]
+    found: dict[str, np.ndarray] = {}
+    for space, (directions, positions) in spaces.items():
+        scores = boundary_scores(
+            directions,
+            positions,
+            graph=reference.obsp[keys.DISTANCES],
+            groups=matched.groups.to_numpy(),
+            edges=scored,
+        )
+        found |= {f"{space}: {edge_name(edge)}": score for edge, score in zip(scored, scores, strict=True)}
     return found
 
 
@@ -163,9 +166,10 @@ def _score_cells(matched: Matched, name: str, boundaries: dict[str, np.ndarray] 
     if boundaries is None:
         return scores
     velocity, graph = matched.velocities[name], matched.reference.obsp[keys.DISTANCES]
-    scores[CONSISTENCY] = tl.consistency(velocity, graph)
-    scores[CELLTYPE] = tl.consistency_celltype(velocity, matched.groups)
-    scores[COHERENCE] = tl.coherence(velocity, graph, matched.groups)
+    length = matched.lengths[name]
+    scores[CONSISTENCY] = tl.consistency(velocity, graph, length=length)
+    scores[CELLTYPE] = tl.consistency_celltype(velocity, matched.groups, length=length)
+    scores[COHERENCE] = tl.coherence(velocity, graph, matched.groups, length=length)
     for space in _BOUNDARIES:
         of_space = [values for column, values in boundaries.items() if column.startswith(f"{space}:")]
         if of_space:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pandas as pd
 
 from deepvelo import keys
@@ -32,7 +31,7 @@ def scores_of_run(adata: AnnData, *, edges: Sequence[Edge], cluster_key: str, ba
     Parameters
     ----------
     adata
-        A finished run, by any method.
+        A finished run, by any method; its layers may lie on disk.
     edges
         Source and target groups.
 
@@ -44,7 +43,7 @@ def scores_of_run(adata: AnnData, *, edges: Sequence[Edge], cluster_key: str, ba
     groups = adata.obs[cluster_key].astype(str).to_numpy()
     spaces = {
         "embedding": (adata.obsm[keys.velocity_embedding(basis)], adata.obsm[keys.embedding(basis)]),
-        "genes": (np.asarray(adata.layers[keys.VELOCITY]), np.asarray(adata.layers[keys.MS])),
+        "genes": (adata.layers[keys.VELOCITY], adata.layers[keys.MS]),
     }
     scores = {name: float(adata.obs[key].mean()) for key, name in CONSISTENCY_ROWS.items()}
     for space, (arrows, positions) in spaces.items():

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from deepvelo.errors import InputError
 from deepvelo.tl.agreement import agreement
+
+if TYPE_CHECKING:
+    from deepvelo.layers import Layer
 
 SEEDS_NOTE: Final = (
     "Mean cosine between the velocities of the same fit with different seeds: 1, all seeds say the same; 0 or below, "
@@ -17,14 +20,14 @@ SEEDS_NOTE: Final = (
 )
 
 
-def seed_agreement(velocities: Sequence[np.ndarray]) -> np.ndarray:
+def seed_agreement(velocities: Sequence[Layer]) -> np.ndarray:
     """How far fits that differ by their seed alone agree in each cell; `SEEDS_NOTE` says what it is worth.
 
     Parameters
     ----------
     velocities
-        One array of shape ``(n_cells, n_genes)`` a seed, the same cells and genes; NaN where one has no velocity of
-        a gene, which then is left out.
+        One layer of shape ``(n_cells, n_genes)`` a seed, in memory or on disk, the same cells and genes; NaN where one
+        has no velocity of a gene, which then is left out.
 
     Returns
     -------

@@ -14,10 +14,13 @@ from deepvelo.compare.edges import Edge, edge_name
 from deepvelo.errors import InputError
 from deepvelo.tl.agreement import agreement
 from deepvelo.tl.boundary import boundary_means
+from deepvelo.views import selected
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from deepvelo.layers import Layer
 
 BASE: Final = "base run"
 AGREEMENT, TURNED = "agreement", "turned"
@@ -44,7 +47,7 @@ def sensitivity_table(
         The run that is varied, with its velocity and consistencies.
     sweep
         The finished runs, each with what it varies, e.g. `PlannedFit.varied`: the same cells, the same genes or some of
-        them. Taken one after the other, so that they need not be in memory together.
+        them. Taken one after the other, so that they need not be in memory together; layers may lie on disk.
     edges
         Source and target groups, for the boundary scores; on the base run's graph, moments and groups.
 
@@ -76,9 +79,7 @@ def _row(base: AnnData, run: AnnData, *, edges: Sequence[Edge], cluster_key: str
     if genes.empty:
         msg = f"A sweep compares runs of the same genes. Found none of the {base.n_vars:,} of the base run. Take runs that were queued from it."
         raise InputError(msg)
-    of_base, velocity = (
-        np.asarray(part.layers[keys.VELOCITY])[:, part.var_names.get_indexer(genes)] for part in (base, run)
-    )
+    of_base, velocity = (_of_genes(part, keys.VELOCITY, genes) for part in (base, run))
     cosine = agreement([of_base, velocity])
     known = np.isfinite(cosine)
     row = {
@@ -87,10 +88,14 @@ def _row(base: AnnData, run: AnnData, *, edges: Sequence[Edge], cluster_key: str
         AGREEMENT: float(cosine[known].mean()) if known.any() else float("nan"),
         TURNED: float((cosine[known] < 0).mean()) if known.any() else float("nan"),
     }
-    positions = np.asarray(base.layers[keys.MS])[:, base.var_names.get_indexer(genes)]
+    positions = _of_genes(base, keys.MS, genes)
     groups = base.obs[cluster_key].astype(str).to_numpy()
     means = boundary_means(velocity, positions, graph=base.obsp[keys.DISTANCES], groups=groups, edges=edges)
     return row | dict(zip(map(edge_name, edges), means, strict=True))
+
+
+def _of_genes(run: AnnData, layer: str, genes: pd.Index) -> Layer:
+    return selected(run.layers[layer], cells=np.arange(run.n_obs), genes=run.var_names.get_indexer(genes))
 
 
 def of_other_sign(scores: pd.Series) -> pd.Series:

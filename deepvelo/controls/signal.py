@@ -157,12 +157,16 @@ def _neighbors(spliced: sp.csc_matrix, n_neighbors: int) -> np.ndarray:
     if n_neighbors == 0:
         return np.zeros((spliced.shape[0], 0), dtype=int)
     import torch
+    from sklearn.decomposition import PCA
 
-    from deepvelo.model.graph import nearest_neighbors, principal_components
+    from deepvelo.model.graph import nearest_neighbors
 
-    logged = torch.from_numpy(spliced.log1p().toarray().astype(np.float32))
-    components = principal_components(logged, n_components=_N_COMPONENTS, seed=0)
-    return nearest_neighbors(components.scores, n_neighbors=n_neighbors).numpy()
+    # Of a sparse matrix: its mean is taken off within the products, so that it stays sparse.
+    logged = sp.csr_matrix(spliced.log1p(), dtype=np.float64)
+    n_components = min(_N_COMPONENTS, min(logged.shape) - 1)
+    components = PCA(n_components, svd_solver="arpack", random_state=0).fit_transform(logged)
+    scores = torch.from_numpy(np.ascontiguousarray(components, dtype=np.float32))
+    return nearest_neighbors(scores, n_neighbors=n_neighbors).numpy()
 
 
 def _cells_of_one_size(counts: sp.spmatrix) -> sp.csc_matrix:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,11 @@ _LOOM_EMBEDDINGS = {
 _SHARE_IN_MEMORY = 0.5
 # Of a matrix stored by genes (CSC), or as anndata wrote it before 0.7, some cells cannot be read by themselves.
 _STORED_BY_CELLS = ("csr_matrix", "array")
+_IN_MEMORY = ("obs", "var", "obsm", "varm", "obsp", "uns")
 _ZARR_METADATA = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")
 
 
-def read(path: Path | str, *, beyond_memory: bool = False) -> AnnData:
+def read(path: Path | str, *, beyond_memory: bool = False, by_gene: Collection[str] | None = None) -> AnnData:
     """Read a data file.
 
     Parameters
@@ -45,6 +47,10 @@ def read(path: Path | str, *, beyond_memory: bool = False) -> AnnData:
     beyond_memory
         Leave ``X`` and layers in an h5ad file or Zarr folder that would take more than half of the free memory.
         They are then Dask arrays, which `deepvelo.checks` and `deepvelo.pp.prepare` take and little else does.
+    by_gene
+        What comparisons and analyses of a fit need: read no layers but these, and leave those that are dense, and a
+        dense ``X``, in an h5ad file or Zarr folder. They are then HDF5 or Zarr arrays, to be read by blocks of genes,
+        and hold the file open.
 
     Returns
     -------
@@ -73,9 +79,9 @@ def read(path: Path | str, *, beyond_memory: bool = False) -> AnnData:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # duplicate names and old spellings: told in the notes
             if suffix in (".h5ad", ".loom") and not is_zarr:
-                adata = _read_hdf5(path, loom=suffix == ".loom", beyond_memory=beyond_memory)
+                adata = _read_hdf5(path, loom=suffix == ".loom", beyond_memory=beyond_memory, by_gene=by_gene)
             else:
-                adata = _read_zarr(path, beyond_memory=beyond_memory)
+                adata = _read_zarr(path, beyond_memory=beyond_memory, by_gene=by_gene)
             return _normalized(adata, path.name)
     except InputError:
         raise
@@ -89,7 +95,7 @@ def read(path: Path | str, *, beyond_memory: bool = False) -> AnnData:
         raise InputError(msg) from error
 
 
-def _read_hdf5(path: Path, *, loom: bool, beyond_memory: bool) -> AnnData:
+def _read_hdf5(path: Path, *, loom: bool, beyond_memory: bool, by_gene: Collection[str] | None) -> AnnData:
     import h5py
 
     kind = "a loom file" if loom else "an h5ad file"
@@ -109,6 +115,9 @@ def _read_hdf5(path: Path, *, loom: bool, beyond_memory: bool) -> AnnData:
         if "X" not in file and "layers" not in file and "obs" not in file:
             msg = f"{path.name} is not {kind}: it holds {sorted(file)}. Save the object with `write_h5ad`."
             raise InputError(msg)
+        if by_gene is not None and _is_of_today(file):
+            # Another handle, which lives as long as the arrays that are read through it.
+            return _read_by_gene(h5py.File(path, "r"), path.name, layers=by_gene)
         if _inspect(file, path.name, beyond_memory=beyond_memory):
             return _read_lazily(file)
     import anndata
@@ -144,13 +153,15 @@ def _read_loom(path: Path, file: Any) -> AnnData:
     return adata
 
 
-def _read_zarr(path: Path, *, beyond_memory: bool) -> AnnData:
+def _read_zarr(path: Path, *, beyond_memory: bool, by_gene: Collection[str] | None) -> AnnData:
     """Read a zarr folder or zip; numcodecs refuses arrays whose codec is pickle."""
     import anndata
     import zarr
 
     if path.is_dir():
         group = zarr.open_group(path, mode="r")
+        if by_gene is not None and _is_of_today(group):
+            return _read_by_gene(group, path.name, layers=by_gene)
         if _inspect(group, path.name, beyond_memory=beyond_memory):
             return _read_lazily(group)
         return anndata.io.read_zarr(group)
@@ -174,15 +185,36 @@ def _read_lazily(group: Any) -> AnnData:
     import anndata
     from anndata.experimental import read_elem_lazy
 
-    in_memory = ("obs", "var", "obsm", "varm", "obsp", "uns")
-
     def lazy(element: Any) -> Any:
         return read_elem_lazy(element, chunks=(CELLS_AT_ONCE, -1))
 
     return anndata.AnnData(
         X=lazy(group["X"]) if "X" in group else None,
         layers={name: lazy(group["layers"][name]) for name in group.get("layers", ())},
-        **{name: anndata.io.read_elem(group[name]) for name in in_memory if name in group},
+        **{name: anndata.io.read_elem(group[name]) for name in _IN_MEMORY if name in group},
+    )
+
+
+def _is_of_today(group: Any) -> bool:
+    """Whether anndata 0.8 or later wrote the file: what is older is read as a whole."""
+    return bool(group.attrs.get("encoding-type") == "anndata")
+
+
+def _read_by_gene(group: Any, name: str, *, layers: Collection[str]) -> AnnData:
+    """Some layers, and everything else but ``raw``; dense matrices stay in the file."""
+    import anndata
+
+    found = {"X": group["X"]} if "X" in group else {}
+    found |= {layer: group["layers"][layer] for layer in layers if layer in group.get("layers", ())}
+    _require_one_shape({layer: shape for layer, stored in found.items() if (shape := _shape(stored))}, name)
+    dense = {layer for layer, stored in found.items() if stored.attrs.get("encoding-type") == "array"}
+    matrices = {
+        layer: stored if layer in dense else anndata.io.read_elem(stored) for layer, stored in found.items()
+    }
+    return anndata.AnnData(
+        X=matrices.pop("X", None),
+        layers=matrices,
+        **{part: anndata.io.read_elem(group[part]) for part in _IN_MEMORY if part in group},
     )
 
 
@@ -245,7 +277,7 @@ def _normalized(adata: AnnData, name: str) -> AnnData:
             adata.layers[layer.lower()] = adata.layers.pop(layer)
     for layer in list(adata.layers):
         adata.layers[layer] = _float32(adata.layers[layer], f"Layer '{layer}' of {name}")
-    if adata.X is not None:
+    if adata.X is not None and not _in_file(adata.X):
         adata.X = _float32(adata.X, f"X of {name}")
     adata.uns[keys.NOTES] = notes + make_names_unique(adata)
     return adata
@@ -277,9 +309,16 @@ def _float32(matrix: Any, what: str) -> Any:
         raise InputError(msg)
     if is_lazy(matrix):
         return matrix.astype(np.float32)
+    if _in_file(matrix):
+        return matrix
     if sparse.issparse(matrix):
         return sparse.csr_matrix(matrix, dtype=np.float32)
     return np.asarray(matrix, dtype=np.float32)
+
+
+def _in_file(matrix: Any) -> bool:
+    """Whether it is an HDF5 or Zarr array."""
+    return not isinstance(matrix, np.ndarray) and hasattr(matrix, "chunks") and not is_lazy(matrix)
 
 
 def _first(candidates: tuple[str, ...], found: set[str]) -> str:

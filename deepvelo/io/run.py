@@ -181,18 +181,21 @@ class Run:
         """
         return self._read(_was_prepared)
 
-    def part(self, layers: Collection[str] = (), *, on_disk: bool = False) -> AnnData:
+    def part(self, layers: Collection[str] = (), *, with_x: bool = False, on_disk: bool = False) -> AnnData:
         """The result with no more cells x genes than asked for: what comparisons and checks of many runs read.
 
         Parameters
         ----------
         layers
-            Names of the layers; those that the run lacks are left out. ``X`` is not read.
+            Names of the layers; those that the run lacks are left out.
+        with_x
+            Read ``X`` too.
         on_disk
-            Leave dense layers where they are: they come as Zarr arrays, to be read in slices of genes.
+            Leave dense layers and a dense ``X`` where they are: they come as Zarr arrays, to be read in slices of
+            genes.
         """
         return self._read(
-            lambda group, name: group != "layers" or name in layers, with_x=False, on_disk=on_disk
+            lambda group, name: group != "layers" or name in layers, with_x=with_x, on_disk=on_disk
         )
 
     def _read(
@@ -201,24 +204,19 @@ class Run:
         """The parts of the result for which ``wanted(group, name)``, such as ``("layers", "Ms")``."""
         from anndata import AnnData
 
-        def element(group: str, name: str) -> Any:
-            stored = self._root[group][name]
-            return (
-                stored
-                if on_disk and group == "layers" and isinstance(stored, zarr.Array)
-                else read_elem(stored)
-            )
+        def element(stored: Any, *, by_gene: bool) -> Any:
+            return stored if on_disk and by_gene and isinstance(stored, zarr.Array) else read_elem(stored)
 
         with self._reading():
             parts = {
                 group: {
-                    name.replace(SLASH, "/"): element(group, name)
+                    name.replace(SLASH, "/"): element(self._root[group][name], by_gene=group == "layers")
                     for name in self._root[group]
                     if wanted(group, name.replace(SLASH, "/"))
                 }
                 for group in ("layers", "obsm", "varm", "obsp", "varp", "uns")
             }
-            x = read_elem(self._root["X"]) if with_x and "X" in self._root else None
+            x = element(self._root["X"], by_gene=True) if with_x and "X" in self._root else None
         tables = {}
         for group, table in (("obs", self.obs), ("var", self.var)):
             tables[group] = table[[name for name in table if wanted(group, str(name))]].copy()

@@ -1,11 +1,12 @@
 """A run's lineages: where cells come from and go to, which genes drive them, and what is known of those."""
 
-from deepvelo.lineages.analysis import Lineages, Stage, analyse
+from deepvelo.lineages.analysis import LAYERS, Lineages, Stage, analyse
 from deepvelo.lineages.report import to_json, write_tables
 from deepvelo.lineages.settings import LineageSettings, from_dict, to_dict
 from deepvelo.lineages.store import load, save, stored
 
 __all__ = [
+    "LAYERS",
     "LineageSettings",
     "Lineages",
     "Stage",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import pandas as pd
 
+from deepvelo import keys
 from deepvelo.lineages.settings import LineageSettings
 from deepvelo.wording import listed
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from deepvelo.tl import Fates, Trajectory
 
 Stage = Literal["trajectory", "fates", "drivers"]
+LAYERS: Final = (keys.MS, keys.VELOCITY, *keys.RATES)
+"""What `analyse` reads, besides ``X``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,7 @@ def analyse(
     Parameters
     ----------
     adata
-        As a run leaves it.
+        As a run leaves it, with `LAYERS` and ``X``, in memory or on disk.
     on_stage
         Told before each part. What it raises stops the analysis and is passed on.
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from deepvelo.layers import gene_blocks
+
+if TYPE_CHECKING:
+    from deepvelo.layers import Layer
+
+_WAYS_AT_ONCE = 2**13  # times the genes of a block: 4 MB
+
 
 def boundary_correctness(
-    arrows: np.ndarray,
-    positions: np.ndarray,
+    arrows: Layer,
+    positions: Layer,
     *,
     graph: sp.spmatrix,
     groups: np.ndarray,
@@ -27,8 +35,8 @@ def boundary_correctness(
     Parameters
     ----------
     arrows
-        Arrows on an embedding, ``(n_cells, 2)``, or velocities, ``(n_cells, n_genes)``. A gene that is NaN is left
-        out, and so is a cell without arrow.
+        Arrows on an embedding, ``(n_cells, 2)``, or velocities, ``(n_cells, n_genes)``, in memory or on disk. A gene
+        that is NaN is left out, and so is a cell without arrow.
     positions
         The embedding, or spliced moments; shape of ``arrows``.
     graph
@@ -43,39 +51,76 @@ def boundary_correctness(
     Shape ``(n_cells,)``; NaN for cells of other groups and for those without a neighbour in the target, or with
     none at another place.
     """
-    given = np.isfinite(arrows).any(axis=1)
-    known = np.isfinite(arrows[given]).all(axis=0)
-    arrows, positions = arrows[:, known], positions[:, known]
-    neighbors = sp.csr_matrix(graph)
-    in_target = np.asarray(groups) == target
-    score = np.full(len(arrows), np.nan)
-    for cell in np.flatnonzero((np.asarray(groups) == source) & given):
-        around = neighbors.indices[neighbors.indptr[cell] : neighbors.indptr[cell + 1]]
-        ways = positions[around[in_target[around]]] - positions[cell]
-        lengths = np.linalg.norm(ways, axis=1)
-        ways, lengths = ways[lengths > 0], lengths[lengths > 0]
-        if len(ways):
-            speed = np.linalg.norm(arrows[cell])
-            score[cell] = (ways @ arrows[cell] / lengths).mean() / speed if speed > 0 else at_rest
-    return score
+    edges = [(source, target)]
+    return boundary_scores(arrows, positions, graph=graph, groups=groups, edges=edges, at_rest=at_rest)[0]
 
 
 def boundary_means(
-    arrows: np.ndarray,
-    positions: np.ndarray,
+    arrows: Layer,
+    positions: Layer,
     *,
     graph: sp.spmatrix,
     groups: np.ndarray,
     edges: Sequence[tuple[str, str]],
 ) -> list[float]:
     """Mean of `boundary_correctness` over the source's cells, for each source and target; NaN where no cell has one."""
+    scores = boundary_scores(arrows, positions, graph=graph, groups=groups, edges=edges)
+    return [float(pd.Series(score).mean()) for score in scores]
+
+
+def boundary_scores(
+    arrows: Layer,
+    positions: Layer,
+    *,
+    graph: sp.spmatrix,
+    groups: np.ndarray,
+    edges: Sequence[tuple[str, str]],
+    at_rest: float = np.nan,
+) -> list[np.ndarray]:
+    """`boundary_correctness` of several sources and targets, for which all genes are read once."""
+    given, names = _given(arrows), np.asarray(groups)
+    stored = sp.csr_matrix(graph)
+    row = np.repeat(np.arange(stored.shape[0]), np.diff(stored.indptr))
+    # Pairs of a source cell with an arrow and its neighbour in the target, for each edge.
+    across = [((names == a) & given)[row] & (names == b)[stored.indices] for a, b in edges]
+    ways = [(row[pairs], stored.indices[pairs]) for pairs in across]
+    sums = [(np.zeros(len(start)), np.zeros(len(start))) for start, _ in ways]
+    speed = np.zeros(len(given))  # squared, until the last gene
+    for genes in gene_blocks(arrows, n_layers=2):
+        arrow, position = np.asarray(arrows[:, genes]), np.asarray(positions[:, genes])
+        known = np.isfinite(arrow[given]).all(axis=0)
+        if not known.all():
+            arrow, position = arrow[:, known], position[:, known]
+        speed += np.einsum("ij,ij->i", arrow, arrow, dtype=np.float64)
+        for (start, end), (along, length) in zip(ways, sums, strict=True):
+            for first in range(0, len(start), _WAYS_AT_ONCE):
+                some = slice(first, first + _WAYS_AT_ONCE)
+                way = position[end[some]] - position[start[some]]
+                along[some] += np.einsum("ij,ij->i", way, arrow[start[some]], dtype=np.float64)
+                length[some] += np.einsum("ij,ij->i", way, way, dtype=np.float64)
     return [
-        float(
-            pd.Series(
-                boundary_correctness(
-                    arrows, positions, graph=graph, groups=groups, source=source, target=target
-                )
-            ).mean()
-        )
-        for source, target in edges
+        _mean_cosines(start, along, np.sqrt(length), speed=np.sqrt(speed), at_rest=at_rest)
+        for (start, _), (along, length) in zip(ways, sums, strict=True)
     ]
+
+
+def _given(arrows: Layer) -> np.ndarray:
+    """Which cells have an arrow at all, bool ``(n_cells,)``; most often the first genes tell."""
+    given = np.zeros(arrows.shape[0], dtype=bool)
+    for genes in gene_blocks(arrows):
+        given |= np.isfinite(arrows[:, genes]).any(axis=1)
+        if given.all():
+            break
+    return given
+
+
+def _mean_cosines(
+    start: np.ndarray, along: np.ndarray, length: np.ndarray, *, speed: np.ndarray, at_rest: float
+) -> np.ndarray:
+    """Of each cell, over its ways that lead anywhere; NaN for a cell without any."""
+    leads = length > 0
+    start = start[leads]
+    n_ways = np.bincount(start, minlength=len(speed))
+    total = np.bincount(start, along[leads] / length[leads], minlength=len(speed))
+    mean = np.divide(total, n_ways * speed, out=np.full(len(speed), at_rest), where=n_ways * speed > 0)
+    return np.where(n_ways > 0, mean, np.nan)

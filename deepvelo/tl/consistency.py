@@ -18,21 +18,39 @@ if TYPE_CHECKING:
     from deepvelo.layers import Layer
 
 
-def unit_rows(velocity: np.ndarray) -> np.ndarray:
-    """Velocities scaled to length 1 over the genes that have one; a cell at rest becomes NaN.
+def lengths(velocity: Layer) -> np.ndarray:
+    """Length of every cell's velocity over the genes that have one.
 
     Parameters
     ----------
     velocity
-        Shape ``(n_cells, n_genes)``; genes without velocity are NaN and left out.
+        Shape ``(n_cells, n_genes)``, in memory or on disk; genes without velocity are NaN and left out.
+
+    Returns
+    -------
+    Shape ``(n_cells,)``, float64; 0 for a cell at rest.
     """
-    velocity = velocity[:, np.isfinite(velocity).all(axis=0)]
-    length = np.linalg.norm(velocity, axis=1, keepdims=True)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(length > 0, velocity / length, np.nan)
+    squares = np.zeros(velocity.shape[0])
+    for block in _known_blocks(velocity):
+        squares += np.einsum("ij,ij->i", block, block, dtype=np.float64)
+    return np.sqrt(squares)
 
 
-def consistency(velocity: Layer, graph: sp.spmatrix) -> np.ndarray:
+def scaled(block: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Some genes of velocities scaled to length 1; 0 in cells at rest.
+
+    Parameters
+    ----------
+    block
+        Shape ``(n_cells, n_genes_in_block)``.
+    length
+        Of the whole velocities, shape ``(n_cells,)``.
+    """
+    scale = np.divide(1, length, out=np.zeros_like(length), where=length > 0)
+    return np.asarray(block * scale[:, None].astype(block.dtype))
+
+
+def consistency(velocity: Layer, graph: sp.spmatrix, *, length: np.ndarray | None = None) -> np.ndarray:
     """Overall consistency: mean cosine of each cell's velocity with those of its neighbours.
 
     Parameters
@@ -41,28 +59,33 @@ def consistency(velocity: Layer, graph: sp.spmatrix) -> np.ndarray:
         Shape ``(n_cells, n_genes)``, in memory or on disk; genes without velocity are NaN and left out.
     graph
         Sparse ``(n_cells, n_cells)``; its stored entries are the neighbours, a cell itself left out.
+    length
+        What `lengths` gives, where it is known: the velocities are then read once less.
 
     Returns
     -------
     Shape ``(n_cells,)``; NaN for a cell at rest, or without a moving neighbour.
     """
-    lengths = _lengths(velocity)
+    length = lengths(velocity) if length is None else length
     edges = sp.csr_matrix(graph).tocoo()
     between = edges.row != edges.col
     row, col = edges.row[between], edges.col[between]
-    moving = lengths > 0
+    moving = length > 0
     keep = moving[row] & moving[col]
     neighbors = sp.csr_matrix(
         (np.ones(keep.sum()), (row[keep], col[keep])), shape=graph.shape, dtype=velocity.dtype
     )
     n_neighbors = np.diff(neighbors.indptr)
-    total = np.zeros(len(lengths))
-    for unit in _unit_blocks(velocity, lengths):
+    total = np.zeros(len(length))
+    for block in _known_blocks(velocity):
+        unit = scaled(block, length)
         total += np.einsum("ij,ij->i", neighbors @ unit, unit)
     return np.where(n_neighbors > 0, total / np.maximum(n_neighbors, 1), np.nan)
 
 
-def consistency_celltype(velocity: Layer, groups: pd.Series) -> np.ndarray:
+def consistency_celltype(
+    velocity: Layer, groups: pd.Series, *, length: np.ndarray | None = None
+) -> np.ndarray:
     r"""Cell-type-wise consistency: mean cosine of each cell's velocity with all other cells of its group.
 
     With unit vectors :math:`e_i`, their sum S over a group of n cells gives :math:`(e_i \cdot S - 1) / (n - 1)`,
@@ -74,40 +97,27 @@ def consistency_celltype(velocity: Layer, groups: pd.Series) -> np.ndarray:
         Shape ``(n_cells, n_genes)``, in memory or on disk; genes without velocity are NaN and left out.
     groups
         Group of every cell, missing for cells without one.
+    length
+        What `lengths` gives, where it is known: the velocities are then read once less.
 
     Returns
     -------
     Shape ``(n_cells,)``; NaN for a cell at rest, without a group, or alone in it.
     """
-    lengths = _lengths(velocity)
+    length = lengths(velocity) if length is None else length
     codes, names = pd.factorize(groups)  # -1 without a group
-    compared = np.flatnonzero((codes >= 0) & (lengths > 0))
+    compared = np.flatnonzero((codes >= 0) & (length > 0))
     code = codes[compared]
     # Double precision: a group may have a hundred thousand members.
     members = sp.csr_matrix((np.ones(len(code)), (code, np.arange(len(code)))), shape=(len(names), len(code)))
     along = np.zeros(len(code))
-    for unit in _unit_blocks(velocity, lengths):
-        own = unit[compared]
+    for block in _known_blocks(velocity):
+        own = scaled(block, length)[compared]
         along += np.einsum("ij,ij->i", own, (members @ own).astype(own.dtype)[code])
     n_others = np.bincount(code, minlength=len(names))[code] - 1
-    score = np.full(len(lengths), np.nan)
+    score = np.full(len(length), np.nan)
     score[compared] = np.where(n_others > 0, (along - 1) / np.maximum(n_others, 1), np.nan)
     return score
-
-
-def _lengths(velocity: Layer) -> np.ndarray:
-    """Length of every cell's velocity over the genes that have one, float64 ``(n_cells,)``."""
-    squares = np.zeros(velocity.shape[0])
-    for block in _known_blocks(velocity):
-        squares += np.einsum("ij,ij->i", block, block, dtype=np.float64)
-    return np.sqrt(squares)
-
-
-def _unit_blocks(velocity: Layer, lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Block after block of the velocities scaled to length 1, 0 where a cell is at rest."""
-    scale = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)[:, None]
-    for block in _known_blocks(velocity):
-        yield block * scale.astype(block.dtype)
 
 
 def _known_blocks(velocity: Layer) -> Iterator[np.ndarray]:

@@ -55,6 +55,33 @@ def cosines_with_ways(
     return cosines
 
 
+def cosines_of_pairs(
+    pairs: sp.csr_matrix, gene_blocks: Callable[[], GeneBlocks], *, device: torch.device | str = "cpu"
+) -> np.ndarray:
+    """The same cosines of each cell's velocity with the ways to given cells.
+
+    Parameters
+    ----------
+    pairs
+        Sparse ``(n_cells, n_cells)``: the stored entries of a row are the cells that ways lead to.
+    gene_blocks, device
+        As for `cosines_with_ways`.
+
+    Returns
+    -------
+    float64, one for each stored entry, in their order; 0 to an equal cell and of a cell at rest.
+    """
+    n_cells = pairs.shape[0]
+    found = np.empty(pairs.nnz)
+    for start in range(0, n_cells, _CELLS_AT_ONCE):
+        cells = slice(start, min(start + _CELLS_AT_ONCE, n_cells))
+        some = sp.csr_matrix(pairs[cells])
+        found[pairs.indptr[cells.start] : pairs.indptr[cells.stop]] = _cosines(
+            some, gene_blocks(), order=np.arange(n_cells), cells=cells, device=device, dtype=np.float64
+        )
+    return found
+
+
 class _Sums(NamedTuple):
     """Over genes: of every pair of cells ``(n_pairs,)``, of every x ``(n_cells,)``, of every v ``(n_rows,)``; float64."""
 
@@ -73,17 +100,31 @@ def _rows(
 ) -> sp.csr_matrix:
     """The cosines of some cells, in the given order."""
     pairs.sort_indices()
+    cosines = _cosines(pairs, blocks, order=order, cells=cells, device=device, dtype=np.float32)
+    rows = sp.csr_matrix((cosines, pairs.indices, pairs.indptr), shape=pairs.shape)
+    rows.eliminate_zeros()
+    return rows
+
+
+def _cosines(
+    pairs: sp.csr_matrix,
+    blocks: GeneBlocks,
+    *,
+    order: np.ndarray,
+    cells: slice,
+    device: torch.device | str,
+    dtype: type[np.floating],
+) -> np.ndarray:
+    """One for each stored entry."""
     sums = _sums(pairs, blocks, order=order, cells=cells, device=device)
-    cosines = np.empty(pairs.nnz, dtype=np.float32)
+    cosines = np.empty(pairs.nnz, dtype=dtype)
     for start in range(0, pairs.shape[0], _CELLS_FINISHED_AT_ONCE):
         ends = pairs.indptr[start : start + _CELLS_FINISHED_AT_ONCE + 1]
         row = torch.from_numpy(np.repeat(np.arange(start, start + len(ends) - 1), np.diff(ends)))
         column = torch.from_numpy(pairs.indices[ends[0] : ends[-1]].astype(np.int64))
         found = _cosine(sums, slice(ends[0], ends[-1]), row.to(device), column.to(device), first=cells.start)
-        cosines[ends[0] : ends[-1]] = found.float().cpu().numpy()
-    rows = sp.csr_matrix((cosines, pairs.indices, pairs.indptr), shape=pairs.shape)
-    rows.eliminate_zeros()
-    return rows
+        cosines[ends[0] : ends[-1]] = found.cpu().numpy()
+    return cosines
 
 
 def _sums(

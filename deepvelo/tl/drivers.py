@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from scipy import sparse, stats
 
 from deepvelo import keys
 from deepvelo.errors import InputError
+from deepvelo.layers import gene_blocks
 from deepvelo.tl.driver_rates import rate_change
 from deepvelo.tl.fates import Fates
 from deepvelo.wording import listed
@@ -18,6 +20,9 @@ from deepvelo.wording import listed
 CHANGES: Final = {"alpha_change": keys.ALPHA, "beta_change": keys.BETA, "gamma_change": keys.GAMMA}
 # Fates that differ by less are certain: their correlations would be those of rounding errors.
 _CERTAIN: Final = 1e-6
+_COPIES: Final = (
+    8  # of a block, in double precision: as it is read, some of its cells, centred or in order of time
+)
 
 
 def drivers(
@@ -41,7 +46,7 @@ def drivers(
     Parameters
     ----------
     adata, fates
-        A run, and what `deepvelo.tl.fates` found in it.
+        A run, whose layers may lie on disk, and what `deepvelo.tl.fates` found in it.
     pseudotime
         Shape ``(n_cells,)``: order of the cells for the change of the rates; by default how near an end they are,
         which on simulated branches orders them as well as their true time, and better than scVelo's pseudotime.
@@ -70,29 +75,50 @@ def drivers(
     nearness = -fates.steps.to_numpy()
     order = nearness if pseudotime is None else _order(adata, pseudotime)
     parts = fates.parts.to_numpy()
+    targets = {name: _target(fates, name, nearness=nearness, parts=parts) for name in fates.terminal}
+    correlations = _correlations(values, targets)
+    changes = {
+        name: _changes(adata.layers[key], fates, order=order)
+        for name, key in CHANGES.items()
+        if key in adata.layers
+    }
     tables = []
-    for lineage in fates.terminal:
-        chances = np.nan_to_num(fates.probabilities[lineage].to_numpy())
-        within = np.isin(parts, np.unique(parts[chances > 0]))
-        certain = np.ptp(chances[within]) < _CERTAIN
-        target = stats.rankdata(nearness[within]) if certain else chances[within]
+    for lineage, target in targets.items():
         table = pd.DataFrame({"lineage": lineage, "gene": adata.var_names})
-        found = _correlations(values[within], target, level=confidence_level)
+        found = _with_intervals(correlations[lineage], len(target.values), level=confidence_level)
         for name, column in found.items():
             table[name] = column
-        table["measure"] = "nearness" if certain else "fate"
-        for name, key in CHANGES.items():
-            rates = adata.layers.get(key)
-            table[name] = (
-                np.nan if rates is None else rate_change(np.asarray(rates), pseudotime=order, weights=chances)
-            )
+        table["measure"] = target.measure
+        for name in CHANGES:
+            table[name] = changes[name][lineage] if name in changes else np.nan
         table = table.sort_values("correlation", ascending=False, kind="stable", ignore_index=True)
         table.insert(2, "rank", np.arange(1, len(table) + 1))
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
-def _expression(adata: AnnData, fates: Fates, layer: str | None) -> np.ndarray:
+class _Target(NamedTuple):
+    """What a lineage's genes are correlated with: in which cells, bool ``(n_cells,)``, and its values there."""
+
+    measure: str
+    within: np.ndarray
+    values: np.ndarray
+
+
+def _target(fates: Fates, lineage: str, *, nearness: np.ndarray, parts: np.ndarray) -> _Target:
+    chances = _chances(fates, lineage)
+    within = np.isin(parts, np.unique(parts[chances > 0]))
+    if np.ptp(chances[within]) < _CERTAIN:
+        return _Target("nearness", within, stats.rankdata(nearness[within]))
+    return _Target("fate", within, chances[within])
+
+
+def _chances(fates: Fates, lineage: str) -> np.ndarray:
+    return np.nan_to_num(fates.probabilities[lineage].to_numpy())
+
+
+def _expression(adata: AnnData, fates: Fates, layer: str | None) -> Any:
+    """A layer, or a sparse matrix by genes."""
     if not fates.probabilities.index.equals(adata.obs_names):
         msg = f"The fates are those of {len(fates.probabilities):,} other cells than the run's {adata.n_obs:,}. Compute them for this run."
         raise InputError(msg)
@@ -103,8 +129,7 @@ def _expression(adata: AnnData, fates: Fates, layer: str | None) -> np.ndarray:
     if values is None:
         msg = f"The run has no `X`. Found the layers {listed(list(adata.layers))}. Choose one of them."
         raise InputError(msg)
-    dense = values.toarray() if sparse.issparse(values) else values
-    return np.asarray(dense, dtype=np.float64)
+    return values.tocsc() if sparse.issparse(values) else values
 
 
 def _order(adata: AnnData, pseudotime: np.ndarray) -> np.ndarray:
@@ -114,22 +139,46 @@ def _order(adata: AnnData, pseudotime: np.ndarray) -> np.ndarray:
     return np.asarray(pseudotime, dtype=float)
 
 
-def _correlations(values: np.ndarray, target: np.ndarray, *, level: float) -> dict[str, np.ndarray]:
-    """Pearson correlation of every column with the target, Fisher's interval and p, and q."""
-    centred, wanted = values - values.mean(axis=0), target - target.mean()
-    length = np.linalg.norm(centred, axis=0) * np.linalg.norm(wanted)
-    varies = (np.ptp(values, axis=0) > 0) & (np.ptp(target) > 0)
-    found = np.divide(wanted @ centred, length, out=np.full(len(length), np.nan), where=varies)
-    found = np.clip(found, -1, 1)
-    error = 1 / np.sqrt(len(target) - 3) if len(target) > 3 else np.inf
+def _blocks(matrix: Any) -> Iterator[tuple[slice, np.ndarray]]:
+    """Genes and their values, dense float64 ``(n_cells, n_genes_in_block)``."""
+    for genes in gene_blocks(matrix, n_layers=_COPIES):
+        block = matrix[:, genes]
+        yield genes, np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float64)
+
+
+def _correlations(values: Any, targets: Mapping[str, _Target]) -> dict[str, np.ndarray]:
+    """Pearson correlation of every gene with every target, ``(n_genes,)`` each; NaN where one does not vary."""
+    found = {lineage: np.full(values.shape[1], np.nan) for lineage in targets}
+    for genes, block in _blocks(values):
+        for lineage, target in targets.items():
+            of_cells = block[target.within]
+            centred, wanted = of_cells - of_cells.mean(axis=0), target.values - target.values.mean()
+            length = np.linalg.norm(centred, axis=0) * np.linalg.norm(wanted)
+            varies = (np.ptp(of_cells, axis=0) > 0) & (np.ptp(target.values) > 0)
+            np.divide(wanted @ centred, length, out=found[lineage][genes], where=varies)
+    return {lineage: np.clip(correlation, -1, 1) for lineage, correlation in found.items()}
+
+
+def _changes(rates: Any, fates: Fates, *, order: np.ndarray) -> dict[str, np.ndarray]:
+    """`rate_change` of every gene along every lineage, ``(n_genes,)`` each."""
+    found = {lineage: np.empty(rates.shape[1]) for lineage in fates.terminal}
+    for genes, block in _blocks(rates):
+        for lineage, change in found.items():
+            change[genes] = rate_change(block, pseudotime=order, weights=_chances(fates, lineage))
+    return found
+
+
+def _with_intervals(correlation: np.ndarray, n_cells: int, *, level: float) -> dict[str, np.ndarray]:
+    """Correlations with Fisher's interval and p, and q."""
+    error = 1 / np.sqrt(n_cells - 3) if n_cells > 3 else np.inf
     with np.errstate(divide="ignore"):
-        centre = np.arctanh(found)
+        centre = np.arctanh(correlation)
     z = stats.norm.ppf((1 + level) / 2) * error
     p = 2 * stats.norm.sf(np.abs(centre) / error)
     q = np.full(len(p), np.nan)
     q[np.isfinite(p)] = stats.false_discovery_control(p[np.isfinite(p)])
     return {
-        "correlation": found,
+        "correlation": correlation,
         "ci_low": np.tanh(centre - z),
         "ci_high": np.tanh(centre + z),
         "p": p,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,8 +18,12 @@ from deepvelo.layers import gene_blocks
 if TYPE_CHECKING:
     import torch
 
+    from deepvelo.layers import Layer
 
-def velocity_graph(adata: AnnData, *, device: torch.device | str = "cpu") -> None:
+
+def velocity_graph(
+    adata: AnnData, *, layers: Mapping[str, Layer] | None = None, device: torch.device | str = "cpu"
+) -> None:
     r"""Cosines of each cell's velocity with the ways to its neighbours and to theirs, in place.
 
     .. math:: \pi_{ij} = \cos(x_j - x_i, v_i)
@@ -32,6 +36,8 @@ def velocity_graph(adata: AnnData, *, device: torch.device | str = "cpu") -> Non
     ----------
     adata
         Layers ``Ms`` and ``velocity``, NumPy or Zarr, which are read by blocks of genes; neighbours.
+    layers
+        In their place, layers of a kind that AnnData does not take, such as `deepvelo.views.View`.
     device
         Where to compute, in double precision.
 
@@ -51,7 +57,9 @@ def velocity_graph(adata: AnnData, *, device: torch.device | str = "cpu") -> Non
     # torch takes seconds to import.
     from deepvelo.tl.cosines import cosines_with_ways
 
-    cosines = cosines_with_ways(_nearest(adata), partial(_gene_blocks, adata), device=device)
+    cosines = cosines_with_ways(
+        _nearest(adata), partial(velocity_blocks, adata, layers or adata.layers), device=device
+    )
     if not cosines.nnz:
         msg = "No cell's velocity points anywhere: it is 0, or the same, in all genes, or missing. Train for more epochs, or choose another run."
         raise InputError(msg)
@@ -121,9 +129,9 @@ def _nearest(adata: AnnData) -> sp.csr_matrix:
     return sp.csr_matrix(edges + sp.eye(n_cells, dtype=bool, format="csr"))
 
 
-def _gene_blocks(adata: AnnData) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def velocity_blocks(adata: AnnData, layers: Mapping[str, Layer]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Moments and velocities, ``(n_cells, n_genes_in_block)``, of the velocity genes that have one in every cell."""
-    moments, velocity = adata.layers[keys.MS], adata.layers[keys.VELOCITY]
+    moments, velocity = layers[keys.MS], layers[keys.VELOCITY]
     chosen = np.ones(adata.n_vars, dtype=bool)
     if keys.VELOCITY_GENES in adata.var:
         chosen = adata.var[keys.VELOCITY_GENES].to_numpy(dtype=bool)

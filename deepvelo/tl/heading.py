@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from deepvelo.tl.boundary import boundary_correctness
+from deepvelo.tl.boundary import boundary_scores
 
 LEAST_COSINE = 0.2  # below it arrows point nowhere: past a neighbour, or away from all of them
 LEAST_CELLS = 5  # a mean over fewer says little
@@ -53,11 +53,12 @@ def headings(
     for source in sources:
         around = np.unique(names[edges.col[names[edges.row] == source]])
         candidates, reached = [], []
-        for target in around[around != source]:
-            scores = boundary_correctness(
-                arrows, positions, graph=graph, groups=names, source=source, target=target
-            )
-            scores = scores[np.isfinite(scores)]
+        targets = around[around != source]
+        by_target = boundary_scores(
+            arrows, positions, graph=graph, groups=names, edges=[(source, target) for target in targets]
+        )
+        for target, of_cells in zip(targets, by_target, strict=True):
+            scores = of_cells[np.isfinite(of_cells)]
             if len(scores) >= LEAST_CELLS:
                 found = (str(target), float(scores.mean()), len(scores))
                 error = scores.std(ddof=1) / np.sqrt(len(scores))

@@ -10,12 +10,13 @@ from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.layers import blocks_of, fill, known_genes
+from deepvelo.views import View, columns
 
 if TYPE_CHECKING:
     import torch
 
     from deepvelo.config import Settings
-    from deepvelo.layers import Layer
+    from deepvelo.layers import Layer, WritableLayer
     from deepvelo.model.graph import Components
 
 
@@ -73,6 +74,11 @@ def smoothed(layer: Layer, average: GraphAverage, *, times: int, chosen: np.ndar
     return out
 
 
+def averaged(layer: Layer, average: GraphAverage, *, times: int) -> View:
+    """A layer averaged over the graph, block by block of genes when it is read."""
+    return View(layer.shape, lambda genes: average(columns(layer, genes), times=times), source=layer)
+
+
 def smooth_velocity(
     adata: AnnData, velocity: Layer, *, moments: np.ndarray, settings: Settings
 ) -> np.ndarray:
@@ -101,7 +107,7 @@ def smooth_velocity(
     return out
 
 
-def keep_components(layer: Layer, components: Components, *, chosen: np.ndarray) -> None:
+def keep_components(layer: WritableLayer, components: Components, *, chosen: np.ndarray) -> None:
     """Reduce velocities to the principal components of moments, in place: first to scores, then back to genes.
 
     Parameters

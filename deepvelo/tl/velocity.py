@@ -17,7 +17,7 @@ from deepvelo.tl.smoothing import GraphAverage, keep_components
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from deepvelo.layers import Layer
+    from deepvelo.layers import WritableLayer
     from deepvelo.model.checkpoint import Checkpoint
     from deepvelo.model.training import Fit, OnEpoch
 
@@ -111,7 +111,7 @@ def _inputs(adata: AnnData, average: GraphAverage, settings: Settings) -> tuple[
 
 
 def _write(
-    layers: dict[str, Layer],
+    layers: dict[str, WritableLayer],
     fit: Fit,
     spliced: Tensor,
     unspliced: Tensor,

@@ -96,3 +96,16 @@ def test_a_run_that_was_deleted_is_one_sentence_though_its_scores_are_cached(ids
     shutil.rmtree(server / "runs" / ids[1])
     with pytest.raises(InputError, match="deleted"):
         comparison.compared(ids, 0, [])
+
+
+def test_a_run_deleted_while_it_is_scored_is_one_sentence_and_nothing_is_kept(ids, server, monkeypatch):
+    score = compare.compare
+
+    def slow(*args, **kwargs):
+        shutil.rmtree(server / "runs" / ids[1])
+        return score(*args, **kwargs)
+
+    comparison.matched(ids, 1)
+    monkeypatch.setattr(compare, "compare", slow)
+    with pytest.raises(InputError, match="deleted"):
+        comparison.compared(ids, 1, [])

@@ -359,3 +359,20 @@ def test_real_files_are_read(shared_data):
     raw = read(shared_data / "dentate_gyrus_raw_100.h5ad")
     assert raw.shape == (100, 13913)
     assert all(layer.dtype == np.float32 for layer in raw.layers.values())
+
+
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+def test_by_gene_named_layers_are_read_and_dense_ones_stay_in_the_file(tmp_path, kind):
+    adata = small()
+    adata.X = dense(adata.X)
+    adata.layers["velocity"] = np.arange(12, dtype="float64").reshape(4, 3)
+    path = tmp_path / f"fit.{kind}"
+    (adata.write_h5ad if kind == "h5ad" else adata.write_zarr)(path)
+    found = read(path, by_gene=["velocity", "spliced", "not there"])
+    assert set(found.layers) == {"velocity", "spliced"}
+    assert isinstance(found.layers["velocity"], h5py.Dataset if kind == "h5ad" else zarr.Array)
+    assert isinstance(found.X, h5py.Dataset if kind == "h5ad" else zarr.Array)
+    np.testing.assert_array_equal(found.layers["velocity"][:, 1:3], adata.layers["velocity"][:, 1:3])
+    assert found.layers["spliced"].format == "csr"
+    assert list(found.obs["clusters"]) == ["a", "a", "b", "b"]
+    np.testing.assert_array_equal(found.obsm["X_umap"], adata.obsm["X_umap"])

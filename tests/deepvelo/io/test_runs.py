@@ -168,6 +168,14 @@ def test_on_disk_dense_layers_are_left_there_and_sparse_ones_read(store: RunStor
     assert part.layers["spliced"].format == "csr"
 
 
+def test_a_part_may_have_x_which_stays_on_disk_where_it_is_dense(store: RunStore, result: Result) -> None:
+    assert store.open(save(store, result)).part(with_x=True, on_disk=True).X.format == "csr"
+    result.adata.X = result.adata.X.toarray()
+    part = store.open(save(store, result)).part(with_x=True, on_disk=True)
+    assert isinstance(part.X, zarr.Array)
+    np.testing.assert_array_equal(part.X[:], result.adata.X)
+
+
 def test_what_is_asked_of_an_embedding_does_not_read_it(store: RunStore, result: Result) -> None:
     run = store.open(save(store, result))
     assert "X_umap" in run.obsm

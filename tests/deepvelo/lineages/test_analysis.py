@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from deepvelo import keys, tl
+from deepvelo import keys, layers, tl
 from deepvelo.errors import CancelledError, InputError
-from deepvelo.lineages import analyse
+from deepvelo.lineages import LAYERS, analyse
 from tests.branched import SETTINGS, TREE, analysed, branched
 from tests.forked import fork
 
@@ -171,3 +171,16 @@ def test_bad_choices_and_bad_runs_are_one_sentence(changes, spoil, message):
     with pytest.raises(InputError, match=message) as error:
         analyse(cells, replace(SETTINGS, **changes))
     assert "\n" not in str(error.value)
+
+
+def test_layers_on_disk_give_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(layers, "MOST_GENES", 7)
+    fit = branched()
+    for key in LAYERS:
+        if key in fit.layers:
+            stored = layers.new_layer(fit.shape, path=tmp_path / key)
+            stored[:, :] = fit.layers[key]
+            fit.layers[key] = stored
+    found, expected = analyse(fit, SETTINGS), analysed()
+    pd.testing.assert_frame_equal(found.cells, expected.cells, rtol=1e-6)
+    pd.testing.assert_frame_equal(found.drivers, expected.drivers, rtol=1e-6)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deepvelo.tl import boundary_correctness, boundary_means
+from deepvelo import layers
+from deepvelo.tl import boundary, boundary_correctness, boundary_means
 
 POSITIONS = np.array([[0.0, 0], [0, 0], [1, 0], [0, 1], [5, 5]])
 GROUPS = np.array(["A", "A", "B", "B", "A"])
@@ -65,3 +66,28 @@ def test_means_are_over_the_cells_that_have_a_score():
     found = boundary_means(arrows, POSITIONS, graph=GRAPH, groups=GROUPS, edges=[("A", "B"), ("B", "A")])
     assert found[0] == pytest.approx((0.5 - 1) / 2)
     assert np.isnan(found[1])  # no cell of B sees one of A
+
+
+def test_genes_in_blocks_and_several_edges_at_once_give_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+    arrows, positions = rng.normal(size=(2, 50, 12)).astype(np.float32)
+    arrows[3], arrows[:, 5], arrows[8] = 0, np.nan, np.nan
+    graph = sparse.random(50, 50, 0.3, format="csr", random_state=0)
+    groups = rng.choice(["A", "B", "C"], 50)
+    monkeypatch.setattr(layers, "MOST_GENES", 5)
+    monkeypatch.setattr(boundary, "_WAYS_AT_ONCE", 7)
+    edges = [("A", "B"), ("C", "A")]
+    for edge, scores in zip(
+        edges,
+        boundary.boundary_scores(arrows, positions, graph=graph, groups=groups, edges=edges),
+        strict=True,
+    ):
+        genes = np.arange(12) != 5
+        for cell in np.flatnonzero(groups == edge[0]):
+            around = [other for other in graph[cell].indices if groups[other] == edge[1] and other != cell]
+            ways = positions[around][:, genes] - positions[cell, genes]
+            v = arrows[cell, genes]
+            with np.errstate(invalid="ignore"):
+                cosines = ways @ v / np.linalg.norm(ways, axis=1) / np.linalg.norm(v)
+            expected = cosines.mean() if len(around) else np.nan
+            assert scores[cell] == pytest.approx(expected, abs=1e-6, nan_ok=True)

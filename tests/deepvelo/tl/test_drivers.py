@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
+from scipy import sparse
 from scipy.stats import rankdata
 
-from deepvelo import keys
+from deepvelo import keys, layers
 from deepvelo.errors import InputError
-from deepvelo.tl import drivers, fates
-from deepvelo.tl.transitions import quiet_cellrank
+from deepvelo.tl import Fates, drivers, fates
+from deepvelo.tl.transitions import quiet_cellrank, transition_matrix
 from tests.forked import fork
 
 
@@ -153,3 +156,42 @@ def test_what_does_not_fit_is_refused(tissue, found):
         drivers(tissue, found, pseudotime=np.zeros(5))
     with pytest.raises(InputError, match="fates are those of 10 other cells"):
         drivers(tissue, dataclasses.replace(found, probabilities=found.probabilities[:10]))
+
+
+def test_memory_stays_far_below_one_layer(tmp_path, monkeypatch):
+    n_cells, n_genes = 4000, 1000
+    monkeypatch.setattr(layers, "MOST_GENES", 16)
+    monkeypatch.setattr(layers, "CHUNK_BYTES", 2**18)  # one of a layer of usual size is a small part of it
+    rng = np.random.default_rng(0)
+    names = [f"cell{i}" for i in range(n_cells)]
+    adata = AnnData(
+        sparse.random(n_cells, n_genes, 0.02, format="csr", dtype=np.float32, random_state=0),
+        obs=pd.DataFrame(index=names),
+        obsp=dict.fromkeys([keys.CONNECTIVITIES, keys.DISTANCES], sparse.csr_matrix(neighbors(n_cells))),
+        uns={keys.NEIGHBORS: {"params": {}}},
+    )
+    for key in (keys.MS, keys.VELOCITY, *keys.RATES):
+        adata.layers[key] = layers.new_layer(adata.shape, path=tmp_path / key)
+        adata.layers[key][:, :] = rng.random(adata.shape, dtype=np.float32)
+    fate = rng.random(n_cells)
+    made_up = Fates(
+        macrostates=pd.Series(index=names), states=pd.DataFrame(), terminal=["A", "B"],
+        probabilities=pd.DataFrame({"A": fate, "B": 1 - fate}, index=names),
+        steps=pd.Series(rng.random(n_cells), index=names), parts=pd.Series(0, index=names),
+    )  # fmt: skip
+    tracemalloc.start()
+    try:
+        transition_matrix(adata, weight_connectivities=0)
+        drivers(adata, made_up)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4 * n_cells * n_genes / 2
+
+
+def neighbors(n_cells):
+    """Ten before and ten after each cell, in a ring."""
+    steps = [
+        sign * (around + shift) for sign in (1, -1) for around in range(1, 11) for shift in (0, -n_cells)
+    ]
+    return sparse.diags([1.0] * 40, steps, shape=(n_cells, n_cells))

@@ -1,0 +1,91 @@
+"""Layers that are made from others when they are read, and never lie anywhere as a whole unless they are small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from deepvelo.layers import Layer, gene_blocks
+
+# A layer of so many bytes, of 3,000 cells x 2,500 genes, is kept once it was read: reading and making it again for
+# every score takes longer than the scores.
+MOST_KEPT = 2**25
+
+Genes = slice | np.ndarray
+"""A slice, or indices in any order."""
+
+
+class View:
+    """A layer that is made when it is asked for ``layer[:, genes]``.
+
+    Parameters
+    ----------
+    shape
+        Numbers of cells and genes.
+    make
+        Gives the values of some genes in all cells, float32 ``(n_cells, n_genes_asked_for)``.
+    source
+        A layer it is made from: blocks of genes are then whole chunks of that.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(
+        self, shape: tuple[int, ...], make: Callable[[Genes], np.ndarray], *, source: Layer | None = None
+    ) -> None:
+        self.shape = shape
+        self.chunks: tuple[int, int] | None = getattr(source, "chunks", None)
+        self._make = make
+
+    def __getitem__(self, where: tuple[slice, Genes]) -> np.ndarray:
+        """Values of some cells and genes; all cells are made for it."""
+        cells, genes = where
+        return self._make(genes)[cells]
+
+
+def columns(layer: Any, genes: Genes) -> np.ndarray:
+    """Some genes of a matrix in all cells, dense float32; sparse ones should be CSC."""
+    if isinstance(genes, slice):
+        found = layer[:, genes]
+    else:
+        order = np.argsort(genes)  # HDF5 takes indices in rising order alone
+        found = getattr(layer, "oindex", layer)[:, genes[order]][:, np.argsort(order)]
+    return np.asarray(found.toarray() if sparse.issparse(found) else found, dtype=np.float32)
+
+
+def dense(matrix: Any) -> Layer:
+    """A matrix as a float32 layer; one that is sparse is unpacked when it is read."""
+    if not sparse.issparse(matrix) and matrix.dtype == np.float32:
+        layer: Layer = matrix
+        return layer
+    by_gene = matrix.tocsc() if sparse.issparse(matrix) else matrix
+    return View(matrix.shape, lambda genes: columns(by_gene, genes), source=matrix)
+
+
+def selected(layer: Layer, *, cells: np.ndarray, genes: np.ndarray) -> Layer:
+    """Some cells and genes of a layer, by their indices, in this order; the layer itself where that is all of it."""
+    n_cells, n_genes = layer.shape
+    all_cells, all_genes = (
+        np.array_equal(some, np.arange(n)) for some, n in ((cells, n_cells), (genes, n_genes))
+    )
+    if all_cells and all_genes:
+        return layer
+
+    def make(block: Genes) -> np.ndarray:
+        found = columns(layer, block if all_genes else genes[block])
+        return found if all_cells else found[cells]
+
+    return View((len(cells), len(genes)), make, source=layer)
+
+
+def kept(layer: Layer) -> Layer:
+    """The layer in memory where it is small; else as it is, to be read anew each time."""
+    if isinstance(layer, np.ndarray) or 4 * int(np.prod(layer.shape)) > MOST_KEPT:
+        return layer
+    whole = np.empty(layer.shape, dtype=np.float32)
+    for genes in gene_blocks(layer):
+        whole[:, genes] = layer[:, genes]
+    return whole
