@@ -8,7 +8,6 @@ import re
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,8 +19,8 @@ from deepvelo.config import Settings
 from deepvelo.errors import InputError
 from deepvelo.io.hashing import data_hash
 from deepvelo.io.run import HISTORY, INFO, RESULT, WEIGHTS, Purpose, Run, RunInfo
-from deepvelo.io.write import FULL, is_about, removed_afterwards
-from deepvelo.io.write_zarr import size_in_memory, write_by_gene
+from deepvelo.io.write import FULL, is_about, remove_leftovers, removed_afterwards
+from deepvelo.io.write_zarr import bytes_to_write, write_by_gene
 
 if TYPE_CHECKING:
     from deepvelo.result import Result
@@ -33,7 +32,6 @@ logger = logging.getLogger(__name__)
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # ids come from URLs: no dots, no slashes
 ASIDE = ".saving-"
 DELETED = ".deleted-"
-LEFTOVER_AGE = 24 * 3600  # seconds; no save takes a day, nor what follows a training that made its layers
 SPARE = 50 * 2**20  # bytes that must stay free beside the run
 
 
@@ -101,18 +99,17 @@ class RunStore:
             "purpose": purpose,
             "base": base,
         }
-        self.require_writable(size_in_memory(result.adata))
+        self.require_writable(bytes_to_write(result.adata, self.folder))
         aside = self.folder / f"{ASIDE}{run_id}"
         try:
-            self._sweep()
+            remove_leftovers(p for p in self.folder.iterdir() if p.name.startswith((ASIDE, DELETED)))
             aside.mkdir()
-            self._write(aside, result, info)
-            self._require_base(purpose, base)  # once more: writing takes a while
-            aside.rename(self.folder / run_id)
+            with removed_afterwards(aside):  # has its final name by then when the run is whole
+                self._write(aside, result, info)
+                self._require_base(purpose, base)  # once more: writing takes a while
+                aside.rename(self.folder / run_id)
         except OSError as error:
             raise InputError(self._sentence(error)) from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)  # gone already when the run is whole
         logger.info("saved run %s (%s)", run_id, info["name"])
         return run_id
 
@@ -279,13 +276,6 @@ class RunStore:
             f"The run store {self.folder} cannot be written to ({reason}). "
             "Allow writing there or choose another folder with `--runs`."
         )
-
-    def _sweep(self) -> None:
-        """Remove what a killed process left behind."""
-        for path in self.folder.iterdir():
-            if path.name.startswith((ASIDE, DELETED)) and time.time() - path.stat().st_mtime > LEFTOVER_AGE:
-                logger.info("removing the leftover %s", path)
-                shutil.rmtree(path, ignore_errors=True)
 
 
 def _read_info(folder: Path) -> RunInfo | None:
