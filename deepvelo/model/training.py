@@ -114,6 +114,11 @@ def train(spliced: Tensor, unspliced: Tensor, *, settings: Settings, on_epoch: O
     everything = whole(graph, n_averagings=network.n_averagings).to(device)
     batch_cells = settings.training.batch_of(n_cells)
     in_batches = batch_cells < n_cells
+    if in_batches and 0 < settings.training.batch_cells < batch_cells:
+        asked = settings.training.batch_cells
+        logger.warning(
+            "`training.batch_cells` is %d; steps take %d cells, as few as there may be.", asked, batch_cells
+        )
     # Counts that are not standardised may be more than half precision holds.
     half = in_batches and settings.network.standardize_inputs
     inputs = _inputs(spliced, unspliced, graph, settings=settings, half=half).to(device)
@@ -169,6 +174,10 @@ def _learn(
     every = 1 if config.direction_schedule == "published" else config.settle_every
     history: list[EpochTerms] = []
     stop = _EarlyStop(settings, n_epochs=n_epochs)
+    if stop.never:
+        logger.warning(
+            "`training.patience` is %d: with %d epochs it never acts.", settings.training.patience, n_epochs
+        )
     direction = 0.0
     network.train()
     for epoch in range(1, n_epochs + 1):
@@ -283,6 +292,8 @@ class _EarlyStop:
         self._patience = settings.training.patience
         annealed = settings.objective.direction_schedule == "annealed"
         self._first = settings.objective.direction_until * n_epochs if annealed else 0
+        # The first epoch that counts is the best so far, and to stop after the last one is no stop.
+        self.never = self._patience > 0 and math.floor(self._first) + 1 + self._patience >= n_epochs
         self._best = math.inf
         self._best_epoch = 0
 
