@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from deepvelo.config import replace
+from deepvelo.config.graph import MOST_PLACES
+from deepvelo.config.training import SMALLEST_BATCH
 from deepvelo.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,8 +21,11 @@ if TYPE_CHECKING:
 # Dense cells x genes float32 matrices alive at the peak, while the network is trained: moments, both smoothed, and a
 # copy while they are made. Rates and velocities are written out as they are made.
 _DENSE_MATRICES = 6
-# What the network sees, spliced and unspliced: single precision where all cells are taken at once, else half.
-_WHOLE, _IN_BATCHES = 2, 1
+# What the network sees, spliced and unspliced, in as many such matrices: half precision where it is standardised and
+# cells are taken in batches.
+_SINGLE, _HALF = 2, 1
+# Of the released network, per cell of a step and gene: which of the three rates are kept by its dropout.
+_BYTES_KEPT = 3
 # Sums of squares around each of the places where the way is settled.
 _BYTES_PER_PLACE_AND_GENE = 24
 # Per cell and candidate, or cell of the surroundings: indices, their order, and the weights of both sides.
@@ -29,23 +35,26 @@ _BYTES_PER_CELL = 12_000
 # Adam with amsgrad keeps a parameter, its gradient, two moments and the largest second moment.
 _COPIES_PER_WEIGHT = 5
 _BASE = 200 * 2**20
-# Cells whose surroundings are looked at before the training.
-MOST_PLACES = 5000
+_FEWEST_GENES = 200  # that are recommended: fits of fewer say little
 _CGROUP = Path("/sys/fs/cgroup")
 
 
 def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
     """Memory a run needs on top of the loaded data, in bytes; ``n_genes`` is the number of genes that are fitted.
 
-    Measured at 3,000 to 100,000 cells (`benchmarks/scale.py`) and rounded up. scVelo's modes take less.
+    Measured at 2,000 to 100,000 cells (`benchmarks/scale.py`) and rounded up. scVelo's modes take less.
     """
-    sizes = settings.network.hidden_sizes
-    widths = [2 * n_genes, *sizes, 3 * n_genes]
+    network, objective = settings.network, settings.objective
+    widths = [2 * n_genes, *network.hidden_sizes, 3 * n_genes]
     n_weights = sum(a * b for a, b in itertools.pairwise(widths))
-    whole = settings.training.batch_of(n_cells) >= n_cells
+    step_cells = settings.training.batch_of(n_cells)
+    half = step_cells < n_cells and network.standardize_inputs
+    places = n_cells if objective.settle_every == 0 and objective.shared_rate_passes else 0
+    kept = step_cells if network.rate_layer == "graph" else 0
     return (
-        4 * n_cells * n_genes * (_DENSE_MATRICES + (_WHOLE if whole else _IN_BATCHES))
-        + _BYTES_PER_PLACE_AND_GENE * min(n_cells, MOST_PLACES) * n_genes
+        4 * n_cells * n_genes * (_DENSE_MATRICES + (_HALF if half else _SINGLE))
+        + _BYTES_PER_PLACE_AND_GENE * min(places, MOST_PLACES) * n_genes
+        + _BYTES_KEPT * kept * n_genes
         + (_BYTES_PER_CANDIDATE * settings.graph.candidates_of(n_cells) + _BYTES_PER_CELL) * n_cells
         + 4 * _COPIES_PER_WEIGHT * n_weights
         + _BASE
@@ -70,15 +79,38 @@ def available_memory() -> int:
 
 
 def require_memory(n_cells: int, n_genes: int, settings: Settings) -> None:
-    """Raise an `InputError` when a run would need more memory than there is."""
+    """Raise an `InputError` with the estimate and what lowers it when a run would need more memory than there is."""
     needed, available = estimate_memory(n_cells, n_genes, settings), available_memory()
     if needed > available:
+        remedies = [
+            *_smaller_batches(n_cells, n_genes, settings),
+            _fewer_genes(n_cells, settings, available=available),
+            "take fewer cells",
+            "or use a larger machine",
+        ]
+        said = ", ".join(remedies)
         msg = (
             f"A fit of {n_cells:,} cells and {n_genes:,} genes needs about {needed / 2**30:.1f} GB of memory. "
-            f"Found {available / 2**30:.1f} GB free. Lower `preparation.n_top_genes`, take fewer cells, "
-            "or use a larger machine."
+            f"Found {available / 2**30:.1f} GB free. {said[0].upper()}{said[1:]}."
         )
         raise InputError(msg)
+
+
+def _smaller_batches(n_cells: int, n_genes: int, settings: Settings) -> list[str]:
+    """As a remedy, where it is one: below some batch size nothing more is saved."""
+    in_batches = replace(settings, {"training": {"batch_cells": min(SMALLEST_BATCH, max(1, n_cells // 2))}})
+    needed, lower = (estimate_memory(n_cells, n_genes, tried) for tried in (settings, in_batches))
+    if lower > 0.95 * needed:
+        return []
+    batch = in_batches.training.batch_of(n_cells)
+    return [f"lower `training.batch_cells` to {batch} (about {lower / 2**30:.1f} GB)"]
+
+
+def _fewer_genes(n_cells: int, settings: Settings, *, available: int) -> str:
+    """With how many of them it would fit, where that is worth a fit: memory grows in a line with the genes."""
+    none, by_gene = (estimate_memory(n_cells, n_genes, settings) for n_genes in (0, 1))
+    most = (available - none) // (by_gene - none)
+    return f"lower `preparation.n_top_genes`{f' to {most:,}' if most >= _FEWEST_GENES else ''}"
 
 
 def peak_memory() -> int:

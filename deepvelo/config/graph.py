@@ -9,6 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from deepvelo.config.strict import STRICT
 
+MOST_PLACES = 5000  # cells whose surroundings are looked at before the training
+
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class GraphConfig:

@@ -8,9 +8,8 @@ import re
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +19,8 @@ from deepvelo.config import Settings
 from deepvelo.errors import InputError
 from deepvelo.io.hashing import data_hash
 from deepvelo.io.run import HISTORY, INFO, RESULT, WEIGHTS, Purpose, Run, RunInfo
-from deepvelo.io.write import FULL, is_about, removed_afterwards
-from deepvelo.io.write_zarr import size_in_memory, write_by_gene
+from deepvelo.io.write import FULL, is_about, remove_leftovers, removed_afterwards
+from deepvelo.io.write_zarr import bytes_to_write, write_by_gene
 
 if TYPE_CHECKING:
     from deepvelo.result import Result
@@ -34,8 +33,6 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # ids come from URLs: no
 ASIDE = ".saving-"
 DELETED = ".deleted-"
 TRAINING = ".training-"
-# Seconds; no save takes a day, nor what follows a training that made its layers or wrote where it stands.
-LEFTOVER_AGE = 24 * 3600
 SPARE = 50 * 2**20  # bytes that must stay free beside the run
 
 
@@ -103,18 +100,19 @@ class RunStore:
             "purpose": purpose,
             "base": base,
         }
-        self.require_writable(size_in_memory(result.adata))
+        self.require_writable(bytes_to_write(result.adata, self.folder))
         aside = self.folder / f"{ASIDE}{run_id}"
         try:
-            self._sweep()
+            remove_leftovers(
+                path for path in self.folder.iterdir() if path.name.startswith((ASIDE, DELETED, TRAINING))
+            )
             aside.mkdir()
-            self._write(aside, result, info)
-            self._require_base(purpose, base)  # once more: writing takes a while
-            aside.rename(self.folder / run_id)
+            with removed_afterwards(aside):  # has its final name by then when the run is whole
+                self._write(aside, result, info)
+                self._require_base(purpose, base)  # once more: writing takes a while
+                aside.rename(self.folder / run_id)
         except OSError as error:
             raise InputError(self._sentence(error)) from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)  # gone already when the run is whole
         logger.info("saved run %s (%s)", run_id, info["name"])
         return run_id
 
@@ -288,20 +286,6 @@ class RunStore:
             f"The run store {self.folder} cannot be written to ({reason}). "
             "Allow writing there or choose another folder with `--runs`."
         )
-
-    def _sweep(self) -> None:
-        """Remove what a killed process left behind."""
-        for path in self.folder.iterdir():
-            if not path.name.startswith((ASIDE, DELETED, TRAINING)):
-                continue
-            with suppress(OSError):  # another server, or the training itself, was faster
-                if time.time() - path.stat().st_mtime <= LEFTOVER_AGE:
-                    continue
-                logger.info("removing the leftover %s", path)
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink()
 
 
 def _read_info(folder: Path) -> RunInfo | None:

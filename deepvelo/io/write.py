@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from deepvelo.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+logger = logging.getLogger(__name__)
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
+LEFTOVER_AGE = 24 * 3600  # seconds; nothing is written for a day, nor does what follows a training take one
+_ASIDE = ".deepvelo-"  # in the names of files and folders that are not whole yet
 _ON_THEIR_WAY = 0.2  # seconds
 _TRIES = 10
 
@@ -32,7 +37,7 @@ def write_h5ad(adata: AnnData, path: Path | str, *, compression: str = "lzf") ->
     InputError
         The folder is missing or may not be written, or the disk is full.
     """
-    _write_whole(Path(path), lambda partial: adata.write_h5ad(partial, compression=compression))
+    _write_whole(Path(path), lambda partial: _write_hdf5(adata, partial, compression=compression))
 
 
 def write_text(text: str, path: Path) -> None:
@@ -47,7 +52,7 @@ def write_text(text: str, path: Path) -> None:
 
 
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    partial = _aside(path)
     try:
         write(partial)
         partial.replace(path)
@@ -57,19 +62,67 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
+def _write_hdf5(adata: AnnData, path: Path, *, compression: str) -> None:
+    """As `AnnData.write_h5ad`, which on a full disk makes the process crash when it ends: HDF5 tries once more."""
+    import h5py
+    from anndata.io import write_elem
+
+    adata.strings_to_categoricals()
+    with FileIO(path, "w+") as raw:
+        file = _UntilItFails(raw)
+        with h5py.File(file, "w") as root:
+            write_elem(root, "/", adata, dataset_kwargs={"compression": compression})
+    if file.error is not None:
+        raise file.error
+
+
+class _UntilItFails:
+    """A file that keeps its first error of writing and from then on takes everything and writes nothing."""
+
+    def __init__(self, raw: FileIO) -> None:
+        self._raw = raw
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        """All of it, or nothing any more."""
+        left = memoryview(data).cast("B")
+        while self.error is None and left:
+            try:
+                left = left[self._raw.write(left) :]
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        """To this size, or not any more."""
+        try:
+            return self._raw.truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size
+
+    def __getattr__(self, name: str) -> Any:
+        """Reading and seeking are the file's."""
+        return getattr(self._raw, name)
+
+
 @contextmanager
 def scratch_beside(path: Path) -> Iterator[Path]:
     """A hidden folder for large layers of an object that will be written as a file; gone afterwards.
+
+    What a killed process left beside it more than a day ago is removed.
 
     Raises
     ------
     InputError
         It cannot be made or written to: the folder is missing or may not be written, or the disk is full.
     """
+    folder = _aside(path)
     try:
-        folder = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        folder.mkdir(mode=0o700)
     except OSError as error:
         raise _refusal(path, error) from error
+    remove_leftovers(path.parent.glob(f".*{_ASIDE}*"))
     try:
         with removed_afterwards(folder):
             yield folder
@@ -77,6 +130,25 @@ def scratch_beside(path: Path) -> Iterator[Path]:
         if is_about(error, folder):
             raise _refusal(path, error) from error
         raise
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_ASIDE}{uuid.uuid4().hex[:8]}")
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove those files and folders that have not changed for a day: who made them was killed."""
+    for path in paths:
+        try:
+            age = time.time() - path.stat().st_mtime
+        except FileNotFoundError:  # another process was faster
+            continue
+        if age > LEFTOVER_AGE:
+            logger.info("removing the leftover %s", path)
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def is_about(error: OSError, folder: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,8 +65,8 @@ def write_by_gene(adata: AnnData, path: Path) -> None:
     zarr.consolidate_metadata(root.store)
 
 
-def size_in_memory(adata: AnnData) -> int:
-    """Bytes of all matrices and tables in memory: no less than they take on disk."""
+def bytes_to_write(adata: AnnData, folder: Path) -> int:
+    """Bytes that `write_by_gene` will need in a folder, at most: nothing for layers that it can link."""
     matrices = [
         adata.X,
         *adata.layers.values(),
@@ -75,12 +76,14 @@ def size_in_memory(adata: AnnData) -> int:
     ]
     tables = [adata.obs, adata.var]
     uns = [value for value in adata.uns.values() if sparse.issparse(value) or isinstance(value, np.ndarray)]
-    return sum(_bytes(value) for value in [*matrices, *tables, *uns])
+    return sum(_bytes(value, folder) for value in [*matrices, *tables, *uns])
 
 
-def _bytes(value: Any) -> int:
-    if value is None or isinstance(value, zarr.Array):
+def _bytes(value: Any, folder: Path) -> int:
+    if value is None or (isinstance(value, zarr.Array) and _can_link(value, folder)):
         return 0
+    if isinstance(value, zarr.Array):
+        return int(value.nbytes)
     if sparse.issparse(value):
         csr = value.tocsr()
         return csr.data.nbytes + csr.indices.nbytes + csr.indptr.nbytes
@@ -140,8 +143,7 @@ def _copy_from_disk(layer: zarr.Array, group: zarr.Group, name: str) -> None:
     """Put a layer into a group of the store without reading it, or block by block where it is laid out otherwise."""
     chunks = gene_chunks(layer.shape, itemsize=layer.dtype.itemsize)
     source, target = layer.store, group.store
-    as_here = layer.metadata.zarr_format == 2 and layer.chunks == chunks
-    if as_here and isinstance(source, LocalStore) and isinstance(target, LocalStore):
+    if _as_stored(layer) and isinstance(source, LocalStore) and isinstance(target, LocalStore):
         shutil.copytree(
             source.root / layer.path, target.root / group.path / name, copy_function=_link_or_copy
         )
@@ -152,6 +154,25 @@ def _copy_from_disk(layer: zarr.Array, group: zarr.Group, name: str) -> None:
     )  # fmt: skip
     for genes in gene_blocks(written):
         written[:, genes] = layer[:, genes]
+
+
+def _as_stored(layer: zarr.Array) -> bool:
+    """Whether a layer lies on disk as the store would write it."""
+    chunks = gene_chunks(layer.shape, itemsize=layer.dtype.itemsize)
+    return isinstance(layer.store, LocalStore) and layer.metadata.zarr_format == 2 and layer.chunks == chunks
+
+
+def _can_link(layer: zarr.Array, folder: Path) -> bool:
+    """Whether the chunks of a layer can have second names in a folder; tried, since file systems differ."""
+    if not (_as_stored(layer) and isinstance(layer.store, LocalStore)):
+        return False
+    second = folder / f".link-{uuid.uuid4().hex}"
+    try:
+        os.link(layer.store.root / layer.path / ".zarray", second)
+    except OSError:
+        return False
+    second.unlink()
+    return True
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -6,14 +6,13 @@ import errno
 import json
 import secrets
 import shutil
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 
 from deepvelo.errors import InputError
-from deepvelo.io.runs import LEFTOVER_AGE
+from deepvelo.io.write import remove_leftovers
 from deepvelo.lineages.analysis import Lineages
 from deepvelo.lineages.settings import LineageSettings, from_dict, key_of, to_dict
 
@@ -47,7 +46,7 @@ def save(lineages: Lineages, run_folder: Path) -> None:
     }
     try:
         (run_folder / FOLDER).mkdir(exist_ok=True)  # without parents: a run that was deleted must stay so
-        _sweep(run_folder / FOLDER)
+        remove_leftovers((run_folder / FOLDER).glob(".*"))
         aside.mkdir()
         for name in _TABLES:
             getattr(lineages, name).to_parquet(aside / f"{name}.parquet")
@@ -64,13 +63,6 @@ def save(lineages: Lineages, run_folder: Path) -> None:
         raise InputError(msg) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed process left behind."""
-    for path in folder.glob(".*"):
-        if time.time() - path.stat().st_mtime > LEFTOVER_AGE:
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def _put(aside: Path, place: Path) -> None:

@@ -124,12 +124,13 @@ def _batch(cells: np.ndarray, graph: sp.csr_matrix, n_averagings: int) -> Batch:
 
 def _together(positions: np.ndarray) -> list[np.ndarray]:
     """Indices of cells that lie together: the leaves of a tree that halves the cells again and again."""
-    groups = []
+    groups: list[np.ndarray] = []
     nodes = [cKDTree(positions, leafsize=CELLS_TOGETHER).tree]
     while nodes:
         node = nodes.pop()
         if node.lesser is None:
-            groups.append(node.indices)
+            # Cells that are alike in everything are never halved: all would go into one batch.
+            groups += np.array_split(node.indices, -(-len(node.indices) // CELLS_TOGETHER))
         else:
             nodes += [node.lesser, node.greater]
     return groups

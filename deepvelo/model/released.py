@@ -53,9 +53,14 @@ class ReleasedNetwork(RateNetwork):
         """The last H of eq. 2, averaged once more over the graph."""
         *others, last = graphs
         averaged: Tensor = spmm(last, super().later(values, others))
-        # Drawn once a step, for all genes: a block must see the same rates at each visit.
-        ones = averaged.new_ones(len(averaged), self.n_rates * self.n_genes)
-        self._kept = functional.dropout(ones, self.dropout) if self.training else None
+        # Drawn once a step, for all genes: a block must see the same rates at each visit. One byte a rate, since
+        # they are cells times genes; the same draws as the release's.
+        self._kept = None
+        if self.training:
+            kept = torch.empty(
+                len(averaged), self.n_rates * self.n_genes, dtype=torch.bool, device=averaged.device
+            )
+            self._kept = kept.bernoulli_(1 - self.dropout)
         return averaged
 
     def rates(self, hidden: Tensor, genes: slice = slice(None)) -> Rates:
@@ -64,7 +69,8 @@ class ReleasedNetwork(RateNetwork):
         bias = self.rate_layer.bias.view(self.n_rates, self.n_genes)[:, genes]
         out = functional.linear(hidden, weight.flatten(0, 1), bias.flatten())
         if self._kept is not None:
-            out = out * self._kept.view(len(hidden), self.n_rates, -1)[:, :, genes].flatten(1)
+            kept = self._kept.view(len(hidden), self.n_rates, -1)[:, :, genes].flatten(1)
+            out = out * kept / (1 - self.dropout)
         if self.nonnegative:
             out = functional.softplus(out)
         # In the release's order.

@@ -9,7 +9,7 @@ import torch
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from deepvelo.memory import MOST_PLACES
+from deepvelo.config.graph import MOST_PLACES
 from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
 from deepvelo.model.candidates import average
 from deepvelo.model.gcn import RateNetwork

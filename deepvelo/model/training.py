@@ -128,6 +128,11 @@ def train(
     everything = whole(graph, n_averagings=network.n_averagings).to(device)
     batch_cells = settings.training.batch_of(n_cells)
     in_batches = batch_cells < n_cells
+    if in_batches and 0 < settings.training.batch_cells < batch_cells:
+        asked = settings.training.batch_cells
+        logger.warning(
+            "`training.batch_cells` is %d; steps take %d cells, as few as there may be.", asked, batch_cells
+        )
     batches = None
     if in_batches:
         batches = Batches(
@@ -205,6 +210,10 @@ def _learn(
             stop.now(terms_then)  # it never says yes: nothing is saved after the last epoch of an early stop
         if checkpoint is not None:
             checkpoint.tell(epoch=len(history), n_epochs=n_epochs)
+    if stop.never and together.rank == 0:
+        logger.warning(
+            "`training.patience` is %d: with %d epochs it never acts.", settings.training.patience, n_epochs
+        )
     if together.rank > 0:
         torch.manual_seed(settings.seed + together.rank)  # with dropout, each drops values of its own
     direction = 0.0
@@ -327,6 +336,8 @@ class _EarlyStop:
         self._patience = settings.training.patience
         annealed = settings.objective.direction_schedule == "annealed"
         self._first = settings.objective.direction_until * n_epochs if annealed else 0
+        # The first epoch that counts is the best so far, and to stop after the last one is no stop.
+        self.never = self._patience > 0 and math.floor(self._first) + 1 + self._patience >= n_epochs
         self._best = math.inf
         self._best_epoch = 0
 

@@ -6,12 +6,16 @@ import errno
 import importlib
 import os
 
+import pandas as pd
 import pytest
-from anndata import AnnData
 
+from deepvelo.io import write
 from deepvelo.io.read import read
+from deepvelo.layers import new_layer
+from deepvelo.result import Result
 from tests import bad_input
 from tests.bad_input import ODD, TOO_SMALL, UNUSABLE
+from tests.full_disk import FullDisk
 
 GIGABYTE = 2**30
 
@@ -135,16 +139,38 @@ def test_not_enough_memory_for_the_file(deepvelo, capfd, tmp_path, good, monkeyp
 def test_a_disk_that_fails_while_the_result_is_written(
     deepvelo, capfd, tmp_path, good, monkeypatch, number, words
 ):
-    write = AnnData.write_h5ad
-
     def half(adata, path, **options):
-        write(adata, path, **options)
+        adata.write_h5ad(path, **options)
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(AnnData, "write_h5ad", half)
+    monkeypatch.setattr(write, "_write_hdf5", half)
     assert deepvelo("simulate", tmp_path / "out.h5ad", "--cells", 40, "--genes", 20) == 2
     assert words in one_sentence(capfd.readouterr().err)
     assert [path.name for path in tmp_path.iterdir()] == ["good.h5ad"]
+
+
+def test_a_disk_that_fills_up_at_any_moment_of_a_run(deepvelo, capfd, tmp_path, good, monkeypatch):
+    """The layers are written beside the output, then the output."""
+
+    def run(adata, settings, *, scratch, **_):
+        adata.layers["velocity"] = new_layer(adata.shape, path=scratch / "velocity")
+        adata.layers["velocity"][:, :] = 1.0
+        return Result(adata=adata, history=pd.DataFrame(), weights={}, settings=settings, metrics={})
+
+    monkeypatch.setattr("deepvelo.workflow.run", run)
+    command = ["run", good, "-o", tmp_path / "out.h5ad"]
+    with monkeypatch.context() as patch:
+        disk = FullDisk(patch)
+        assert deepvelo(*command) == 0
+    (tmp_path / "out.h5ad").unlink()
+    capfd.readouterr()
+    for room in (0, 1, 2, disk.n_writes // 2, disk.n_writes - 1):
+        with monkeypatch.context() as patch:
+            FullDisk(patch, room=room)
+            assert deepvelo(*command) == 2
+        said = one_sentence(capfd.readouterr().err)
+        assert "out.h5ad could not be written: no space is left on the disk." in said
+        assert [path.name for path in tmp_path.iterdir()] == ["good.h5ad"]
 
 
 def test_an_output_folder_that_may_not_be_written(deepvelo, capfd, tmp_path, good):

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+
 import pytest
 
 from deepvelo import memory
-from deepvelo.config import Settings, replace
+from deepvelo.config import PRESETS, PUBLISHED, Settings, replace
 from deepvelo.errors import InputError
 
 
@@ -20,6 +24,56 @@ def test_all_cells_at_once_take_more_memory_than_batches():
     at_once = replace(Settings(), {"training": {"batch_cells": 10_000}})
     more = memory.estimate_memory(10_000, 2000, at_once) - memory.estimate_memory(10_000, 2000, Settings())
     assert more == 4 * 10_000 * 2000
+
+
+def test_inputs_that_are_not_standardised_stay_in_single_precision():
+    raw = replace(Settings(), {"network": {"standardize_inputs": False}})
+    more = memory.estimate_memory(10_000, 2000, raw) - memory.estimate_memory(10_000, 2000, Settings())
+    assert more == 4 * 10_000 * 2000
+
+
+def test_the_released_network_keeps_a_byte_for_each_rate_of_a_step():
+    in_batches = replace(PUBLISHED, {"training": {"batch_cells": 1000}})
+    more = memory.estimate_memory(10_000, 2000, PUBLISHED) - memory.estimate_memory(10_000, 2000, in_batches)
+    assert more == 3 * 9000 * 2000
+
+
+@pytest.mark.slow  # two fits of some thousand cells, each in a process of its own
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_fit_takes_no_more_than_estimated(preset, tmp_path):
+    """Moments, targets and training; of the rest of a run only what the estimate sets aside for a cell is not used."""
+    program = f"""
+import sys
+from pathlib import Path
+import numpy, scipy.sparse, torch
+from anndata import AnnData
+from deepvelo import keys, tl
+from deepvelo.config import PRESETS, replace
+from deepvelo.memory import estimate_memory, peak_memory
+
+def fit(n_cells, n_genes, name, n_components, n_candidates):
+    rng = numpy.random.default_rng(0)
+    adata = AnnData(shape=(n_cells, n_genes))
+    adata.layers[keys.MS] = rng.random((n_cells, n_genes), dtype=numpy.float32)
+    adata.layers[keys.MU] = rng.random((n_cells, n_genes), dtype=numpy.float32)
+    adata.obsp[keys.CONNECTIVITIES] = scipy.sparse.eye(n_cells, k=1, format="csr", dtype=numpy.float32)
+    adata.obsp[keys.CONNECTIVITIES] = adata.obsp[keys.CONNECTIVITIES] + adata.obsp[keys.CONNECTIVITIES].T
+    graph = {{"n_components": n_components, "n_candidates": n_candidates}}
+    settings = replace(PRESETS[{preset!r}], {{"training": {{"n_epochs": 2}}, "graph": graph}})
+    tl.velocity(adata, settings=settings, scratch=Path({str(tmp_path)!r}) / name)
+    return settings
+
+torch.set_num_threads(1)
+fit(200, 40, "libraries", 5, 10)
+before = peak_memory()
+settings = fit(5000, 1500, "layers", 20, 60)
+print(peak_memory() - before, estimate_memory(5000, 1500, settings))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True
+    )
+    taken, estimated = map(int, ended.stdout.split())
+    assert 0.3 * estimated < taken < estimated
 
 
 def container(folder, limit):
@@ -46,6 +100,37 @@ def test_too_large_a_fit_is_refused_with_numbers(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 4 * 2**30)
     memory.require_memory(3000, 2000, Settings())
     with pytest.raises(
-        InputError, match=r"100,000 cells and 2,000 genes needs about \d\.\d GB.*Found 4\.0 GB free"
+        InputError,
+        match=r"100,000 cells and 2,000 genes needs about \d\.\d GB.*Found 4\.0 GB free\. Lower `preparation",
     ):
         memory.require_memory(100_000, 2000, Settings())
+
+
+def test_the_remedies_are_enough(monkeypatch):
+    at_once = replace(Settings(), {"training": {"batch_cells": 100_000}})
+    needed = memory.estimate_memory(100_000, 2000, at_once)
+    monkeypatch.setattr(memory, "available_memory", lambda: int(0.95 * needed))
+    with pytest.raises(InputError) as refusal:
+        memory.require_memory(100_000, 2000, at_once)
+    said = re.search(
+        r"\. Lower `training.batch_cells` to (\d+) \(about ([\d.]+) GB\), lower `preparation.n_top_genes` to ([\d,]+), "
+        r"take fewer cells, or use a larger machine\.$",
+        str(refusal.value),
+    )
+    batch, gigabytes, n_genes = said.groups()
+    smaller = replace(at_once, {"training": {"batch_cells": int(batch)}})
+    memory.require_memory(100_000, 2000, smaller)
+    assert float(gigabytes) == pytest.approx(memory.estimate_memory(100_000, 2000, smaller) / 2**30, abs=0.05)
+    most = int(n_genes.replace(",", ""))
+    memory.require_memory(100_000, most, at_once)
+    with pytest.raises(InputError):
+        memory.require_memory(100_000, most + 1, at_once)
+
+
+def test_a_smaller_batch_is_no_remedy_where_it_saves_nothing(monkeypatch):
+    raw = replace(Settings(), {"network": {"standardize_inputs": False}, "training": {"batch_cells": 3000}})
+    monkeypatch.setattr(memory, "available_memory", lambda: 2**20)
+    with pytest.raises(InputError) as refusal:
+        memory.require_memory(3000, 2000, raw)
+    assert "batch_cells" not in str(refusal.value)
+    assert "Lower `preparation.n_top_genes`, take fewer cells" in str(refusal.value)

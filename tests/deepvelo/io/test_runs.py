@@ -24,8 +24,10 @@ from deepvelo import config, layers
 from deepvelo.config import PRESETS, Settings
 from deepvelo.errors import InputError
 from deepvelo.io import write_zarr
-from deepvelo.io.runs import RunStore, data_hash
+from deepvelo.io.runs import SPARE, RunStore, data_hash
+from deepvelo.io.write_zarr import bytes_to_write
 from deepvelo.workflow import Result
+from tests.full_disk import FullDisk
 
 N_CELLS, N_GENES = 40, 12
 COLORS = {"Astrocytes": "#3ba458", "Granule": "#404040", "OPC": "#d94801"}
@@ -435,6 +437,52 @@ def test_a_file_system_without_links_gets_copies(
         run_id = save(store, streamed(result, folder))
     saved = store.open(run_id).to_adata()
     np.testing.assert_array_equal(saved.layers["velocity"], result.adata.layers["velocity"])
+
+
+def test_copies_need_space_where_links_cost_none(
+    store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The velocities lie in the store's scratch; the disk has room for all but them."""
+    velocity = result.adata.layers["velocity"]
+    with store.scratch() as folder:
+        on_disk = streamed(result, folder)
+        small = bytes_to_write(on_disk.adata, store.folder)
+        assert bytes_to_write(result.adata, store.folder) == small + velocity.nbytes
+        usage = shutil.disk_usage(store.folder)._replace(free=small + SPARE)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+        save(store, on_disk)
+
+        def refused(*_: object, **__: object) -> None:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+        monkeypatch.setattr(os, "link", refused)
+        assert bytes_to_write(on_disk.adata, store.folder) == small + velocity.nbytes
+        with pytest.raises(InputError, match="this run needs up to"):
+            save(store, on_disk)
+    assert len(list(store.folder.iterdir())) == 1
+
+
+def test_a_disk_that_fills_up_at_any_moment_leaves_no_half_run(
+    store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def all_of_it(patch: pytest.MonkeyPatch, **room: int) -> FullDisk:
+        disk = FullDisk(patch, **room)
+        with store.scratch() as folder:
+            save(store, streamed(result, folder))
+        return disk
+
+    monkeypatch.setattr(layers, "CHUNK_BYTES", N_CELLS * 4 * 5)
+    with monkeypatch.context() as patch:
+        n_writes = all_of_it(patch).n_writes
+    store.delete(store.list()[0].run_id)
+    moments = {0, 5, n_writes // 2, n_writes - 2, n_writes - 1}
+    for room in moments:
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(InputError, match=r"^The disk of the run store .* is full.*Free some space"),
+        ):
+            all_of_it(patch, room=room)
+        assert list(store.folder.iterdir()) == []
 
 
 def test_layers_in_other_chunks_are_laid_out_anew(store: RunStore, result: Result, tmp_path: Path) -> None:

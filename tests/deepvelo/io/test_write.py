@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 import threading
 import time
-from pathlib import Path
 
 import anndata as ad
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
 
 from deepvelo.errors import InputError
-from deepvelo.io import require_writable, scratch_beside, write_h5ad, write_text
+from deepvelo.io import require_writable, scratch_beside, write, write_h5ad, write_text
+from tests.full_disk import FullDisk
 
 
 def small() -> ad.AnnData:
@@ -24,25 +30,77 @@ def test_written_file_is_whole_or_not_there(tmp_path, monkeypatch):
     write_h5ad(adata, tmp_path / "out.h5ad")
     before = (tmp_path / "out.h5ad").read_bytes()
 
-    def fill_the_disk(self, path, **_):
-        Path(path).write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(ad.AnnData, "write_h5ad", fill_the_disk)
+    FullDisk(monkeypatch, room=3)
     with pytest.raises(InputError, match=r"out\.h5ad could not be written: no space is left.*make room"):
         write_h5ad(adata, tmp_path / "out.h5ad")
     assert (tmp_path / "out.h5ad").read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["out.h5ad"]
 
 
+def test_a_file_is_as_anndata_writes_it(tmp_path):
+    groups = pd.DataFrame({"clusters": ["a", "b", "a"]}, index=["x", "y", "z"])
+    adata = ad.AnnData(sparse.csr_matrix(np.eye(3, dtype=np.float32)), obs=groups)
+    adata.layers["velocity"] = np.random.default_rng(0).normal(size=(3, 3))
+    adata.obsm["X_umap"] = np.ones((3, 2))
+    adata.uns["deepvelo"] = {"seed": 3, "history": {"total": np.arange(4.0)}}
+    adata.raw = adata.copy()
+    write_h5ad(adata, tmp_path / "ours.h5ad")
+    adata.write_h5ad(tmp_path / "theirs.h5ad")
+    contents = []
+    for name in ("ours", "theirs"):
+        content = {}
+        with h5py.File(tmp_path / f"{name}.h5ad") as file:
+            file.visititems(lambda key, item, to=content: to.update({key: described(item)}))
+        contents.append(content)
+    assert contents[0] == contents[1]
+    assert ad.read_h5ad(tmp_path / "ours.h5ad").obs["clusters"].dtype == "category"
+
+
+def described(item: h5py.Group | h5py.Dataset) -> tuple[dict[str, str], str]:
+    values = item[()].tolist() if isinstance(item, h5py.Dataset) else None
+    return {name: str(value) for name, value in item.attrs.items()}, repr(values)
+
+
+def test_a_disk_that_fills_up_at_any_moment_leaves_nothing(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        disk = FullDisk(patch)
+        write_h5ad(small(), tmp_path / "out.h5ad")
+    (tmp_path / "out.h5ad").unlink()
+    assert disk.n_writes > 5
+    for room in {0, 1, *range(2, disk.n_writes, 5), disk.n_writes - 1}:
+        with monkeypatch.context() as patch:
+            FullDisk(patch, room=room)
+            with pytest.raises(InputError, match="could not be written: no space is left"):
+                write_h5ad(small(), tmp_path / "out.h5ad")
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow  # a process of its own
+def test_a_process_whose_disk_was_full_ends_in_peace(tmp_path):
+    program = f"""
+import resource, signal
+import anndata, numpy
+from deepvelo.io import write_h5ad
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+try:
+    write_h5ad(anndata.AnnData(numpy.random.default_rng(0).random((100, 500))), {str(tmp_path / "out.h5ad")!r})
+except Exception as error:
+    print(type(error).__name__)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout.strip()) == (0, "InputError")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_missing_folder_and_permission_are_named(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="the folder does not exist"):
         write_h5ad(small(), tmp_path / "nowhere" / "out.h5ad")
 
-    def refuse(self, path, **_):
+    def refuse(path, mode):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(ad.AnnData, "write_h5ad", refuse)
+    monkeypatch.setattr(write, "FileIO", refuse)
     with pytest.raises(InputError, match="permission denied"):
         write_h5ad(small(), tmp_path / "out.h5ad")
 
@@ -88,3 +146,25 @@ def test_a_scratch_folder_that_cannot_be_is_one_sentence(tmp_path):
     with pytest.raises(InputError, match="no space is left on the disk"), scratch_beside(tmp_path / "a.h5ad"):
         raise full
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_beside_an_output_goes_a_day_later(tmp_path):
+    with scratch_beside(tmp_path / "killed.h5ad") as folder:
+        names = [f"{folder.name}{end}" for end in ("old", "new")]
+    old, new = (tmp_path / name for name in names)
+    for left in (old, new):
+        left.mkdir()
+        (left / "layer").write_text("half")
+    half_a_file = tmp_path / f"{old.name}-file"
+    half_a_file.write_text("half")
+    mine = tmp_path / ".killed.h5ad.mine"
+    mine.mkdir()
+    for path in (old, half_a_file, mine):
+        os.utime(path, (time.time() - write.LEFTOVER_AGE - 60,) * 2)
+    with scratch_beside(tmp_path / "other.h5ad") as folder:
+        assert folder.is_dir()
+    assert sorted(tmp_path.iterdir()) == sorted([new, mine])
+
+
+def test_a_leftover_that_another_process_removes_is_no_error(tmp_path):
+    write.remove_leftovers([tmp_path / "gone"])

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 
 from deepvelo.errors import InputError
-from deepvelo.io.runs import LEFTOVER_AGE, RunStore
+from deepvelo.io.runs import RunStore
+from deepvelo.io.write import LEFTOVER_AGE
 from deepvelo.lineages import Lineages, load, save, stored
 from deepvelo.lineages.settings import key_of
 from deepvelo.lineages.store import FOLDER

@@ -46,6 +46,23 @@ def test_a_share_of_the_rates_is_dropped_in_training_and_stays_dropped_in_every_
     assert (torch.cat(list(net.eval()(torch.rand(4, 6), GRAPHS))) != 0).all()
 
 
+def test_a_seed_drops_the_rates_that_the_release_drops():
+    net = network().train()
+    state = torch.random.get_rng_state()
+    net.later(torch.rand(4, 5), GRAPHS)
+    torch.random.set_rng_state(state)
+    torch.rand(4, 5)
+    torch.nn.functional.dropout(torch.ones(4, 4), CONFIG.dropout)  # of the hidden layer
+    ones = torch.ones(4, 9)
+    kept = torch.nn.functional.dropout(ones, CONFIG.dropout)
+    assert torch.equal(net._kept, kept > 0)
+    hidden = torch.rand(4, 4)
+    plain = torch.nn.functional.linear(hidden, net.rate_layer.weight, net.rate_layer.bias)
+    beta, gamma, alpha = (plain * kept).chunk(3, dim=1)
+    for rate, wanted in zip(net.rates(hidden), (alpha, beta, gamma), strict=True):
+        assert torch.allclose(rate, wanted)
+
+
 def test_without_unspliced_velocity_alpha_is_not_a_number():
     alpha, beta, gamma = network(with_alpha=False).eval()(torch.rand(4, 6), GRAPHS)
     assert torch.isnan(alpha).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import pytest
@@ -106,6 +107,19 @@ def test_early_stop_waits_for_its_patience():
     # So slow that nothing is learned: dropout alone moves the loss.
     history = train(*moving_cells(), settings=changed(n_epochs=200, learning_rate=1e-12, patience=5)).history
     assert 100 < len(history) < 200  # not while the direction weight still falls
+
+
+@pytest.mark.parametrize(("patience", "acts"), [(2, True), (3, False), (8, False)])
+def test_a_patience_that_reaches_beyond_the_last_epoch_is_said(patience, acts, monkeypatch, caplog):
+    """Of eight epochs the fifth is the first after the direction term."""
+    backward = BlockedObjective.backward
+    monkeypatch.setattr(
+        BlockedObjective, "backward", lambda *args, **kwargs: backward(*args, **kwargs)._replace(total=1.0)
+    )
+    with caplog.at_level(logging.WARNING, "deepvelo.model.training"):
+        history = train(*moving_cells(), settings=changed(n_epochs=8, patience=patience)).history
+    assert len(history) == (7 if acts else 8)
+    assert ("with 8 epochs it never acts" in caplog.text) is not acts
 
 
 def test_cells_without_future_candidates_are_handled():
