@@ -174,9 +174,9 @@ def test_jobs_that_do_not_fit_beside_each_other_take_turns(lab, server, source):
     assert place.asks == {MEMORY: 6 * GB}
     # two threads must not import the package at once
     assert wait(jobs, jobs.submit(source, SHORT), ended).state == "finished"
-    large, other, small = (
+    large, small, other = (
         jobs.submit(source, settings, memory=memory * GB)
-        for settings, memory in [(LONG, 6), (SHORT, 6), (SHORT, 3)]
+        for settings, memory in [(LONG, 6), (SHORT, 3), (SHORT, 6)]
     )
     wait(jobs, large, trains)
     assert wait(jobs, small, ended).state == "finished"  # there was room for it
