@@ -234,7 +234,13 @@ def summary(source: DataSource) -> checks.Summary:
 
 @st.cache_data(max_entries=16, show_spinner="Checking the data")
 def _summary(source: DataSource, stamp: tuple[int, ...]) -> checks.Summary:
-    return checks.summarize(_dataset(source, stamp))
+    return checks.summarize(_dataset(source, stamp), looked=_looked(source, stamp))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _looked(source: DataSource, stamp: tuple[int, ...]) -> checks.Looked:
+    """What no setting changes: a matrix that lies in a file is then not read again for each."""
+    return checks.Looked(_dataset(source, stamp))
 
 
 def fractions(source: DataSource, group_key: str | None) -> pd.DataFrame:
@@ -272,7 +278,14 @@ def _require_fit(
     here: bool,
 ) -> None:
     # A cached success; failures, free memory among them, are asked again each time.
-    checks.require_fit(_dataset(source, stamp), settings, cluster_key=cluster_key, basis=basis, here=here)
+    checks.require_fit(
+        _dataset(source, stamp),
+        settings,
+        cluster_key=cluster_key,
+        basis=basis,
+        here=here,
+        looked=_looked(source, stamp),
+    )
 
 
 def pictures(source: DataSource) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Finding",
+    "Looked",
     "Summary",
     "embeddings",
     "estimate_memory",
@@ -67,9 +69,36 @@ class Summary:
     findings: list[Finding] = field(default_factory=list)
 
 
-def summarize(adata: AnnData) -> Summary:
+class Looked:
+    """What a fit depends on in the matrices of an object, whatever the settings.
+
+    Each is looked at when it is first asked for and then known: the matrices may lie in a file.
+    """
+
+    def __init__(self, adata: AnnData) -> None:
+        self.adata = adata
+
+    def errors(self, *, moments: bool) -> list[Finding]:
+        """As `deepvelo.findings.find_errors` gives them."""
+        return self._errors_with_moments if moments else self._errors
+
+    @cached_property
+    def _errors(self) -> list[Finding]:
+        return list(find_errors(self.adata, moments=False))
+
+    @cached_property
+    def _errors_with_moments(self) -> list[Finding]:
+        return list(find_errors(self.adata, moments=True))
+
+    @cached_property
+    def shared_counts(self) -> np.ndarray:
+        """As `deepvelo.matrices.shared_counts` gives them, ``(n_genes,)``."""
+        return matrices.shared_counts(self.adata.layers[keys.SPLICED], self.adata.layers[keys.UNSPLICED])
+
+
+def summarize(adata: AnnData, *, looked: Looked | None = None) -> Summary:
     """What was found, with every problem and its remedy; never raises on bad data and changes nothing."""
-    problems = list(find_errors(adata, moments=has_moments(adata)))
+    problems = (looked or Looked(adata)).errors(moments=has_moments(adata))
     counts = not problems and has_counts(adata)
     fractions = pd.DataFrame() if problems else unspliced_fractions(adata, group_key=None)
     fraction = None if fractions.empty else float(fractions["unspliced"].iloc[0])
@@ -128,6 +157,7 @@ def require_fit(
     cluster_key: str | None = None,
     basis: str | None = None,
     here: bool = True,
+    looked: Looked | None = None,
 ) -> None:
     """Raise on everything that makes a fit impossible, before any work is done.
 
@@ -135,6 +165,8 @@ def require_fit(
     ----------
     here
         The fit will run on this machine; False does not ask for its memory.
+    looked
+        At these data, where other settings were asked about before.
 
     Raises
     ------
@@ -142,8 +174,9 @@ def require_fit(
         The layers are missing or unusable, the settings ask for more neighbours, components or memory
         than there are, or ``cluster_key`` or ``basis`` is not there.
     """
+    looked = looked or Looked(adata)
     keeps = keeps_moments(adata, settings)
-    for finding in find_errors(adata, moments=keeps):
+    for finding in looked.errors(moments=keeps):
         msg = f"{finding.what} {finding.remedy}"
         raise InputError(msg)
     if cluster_key is not None:
@@ -151,7 +184,7 @@ def require_fit(
     if basis is not None:
         _require_basis(adata, settings, basis)
     _require_neighbors(adata, settings)
-    n_genes = _genes_left(adata, settings, keeps=keeps)
+    n_genes = _genes_left(looked, settings, keeps=keeps)
     _require_components(adata, settings, n_genes=n_genes, keeps=keeps)
     if here:
         require_memory(adata.n_obs, n_genes, settings)
@@ -225,16 +258,16 @@ def _require_neighbors(adata: AnnData, settings: Settings) -> None:
             raise InputError(msg)
 
 
-def _genes_left(adata: AnnData, settings: Settings, *, keeps: bool) -> int:
+def _genes_left(looked: Looked, settings: Settings, *, keeps: bool) -> int:
     """How many genes preparation will keep."""
     if keeps:
-        return adata.n_vars
+        return looked.adata.n_vars
     least = settings.preparation.min_shared_counts
-    shared = matrices.shared_counts(adata.layers[keys.SPLICED], adata.layers[keys.UNSPLICED])
+    shared = looked.shared_counts
     n_genes = int(np.sum(shared >= max(least, 1e-9)))
     if n_genes == 0:
         msg = (
-            f"No gene reaches `preparation.min_shared_counts` = {least}: the best of {adata.n_vars} genes has "
+            f"No gene reaches `preparation.min_shared_counts` = {least}: the best of {len(shared)} genes has "
             f"{shared.max():.0f}. Lower it, or use deeper data."
         )
         raise InputError(msg)

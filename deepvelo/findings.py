@@ -59,25 +59,27 @@ def _layer_errors(name: str, layer: Any) -> Iterator[Finding]:
             f"Layer '{name}' does not hold numbers: its type is {getattr(layer, 'dtype', type(layer).__name__)}.",
             "Save the counts as integers or floats.",
         )
-    elif (bad := matrices.n_not_finite(layer)) and name in (keys.SPLICED, keys.UNSPLICED):
+        return
+    values = matrices.look_at_values(layer)
+    if values.n_not_finite and name in (keys.SPLICED, keys.UNSPLICED):
         yield Finding(
             "error",
-            f"Layer '{name}' has {number(bad, 'value')} that are NaN or infinite.",
+            f"Layer '{name}' has {number(values.n_not_finite, 'value')} that are NaN or infinite.",
             "Take the counts from the original file, or set these to zero.",
         )
-    elif bad == np.prod(layer.shape):
+    elif values.n_not_finite == np.prod(layer.shape):
         yield Finding(
             "error",
             f"Layer '{name}' has no finite value.",
             "Remove it, or switch 'Recompute moments' on.",
         )
-    elif negative := matrices.n_negative(layer):
+    elif values.n_negative:
         yield Finding(
             "error",
-            f"Layer '{name}' has {number(negative, 'negative value')}; counts cannot be below zero.",
+            f"Layer '{name}' has {number(values.n_negative, 'negative value')}; counts cannot be below zero.",
             "Use raw counts, not scaled or batch-corrected values.",
         )
-    elif not matrices.largest(layer) > 0:
+    elif not values.largest > 0:
         yield Finding(
             "error",
             f"Layer '{name}' is zero everywhere.",

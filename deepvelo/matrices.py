@@ -6,7 +6,7 @@ The matrix may be a Dask array: then it lies in a file, and some of its cells ar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -87,14 +87,26 @@ def is_whole(matrix: Any) -> bool:
     return all(np.array_equal(block, np.rint(block)) for block in blocks(matrix))
 
 
-def n_not_finite(matrix: Any) -> int:
-    """How many values are NaN or infinite."""
-    return sum(int(np.count_nonzero(~np.isfinite(block))) for block in blocks(matrix))
+class Values(NamedTuple):
+    """What the values of a matrix are like."""
+
+    n_not_finite: int
+    """How many are NaN or infinite."""
+    n_negative: int
+    """How many are below zero."""
+    largest: float
+    """0 for a matrix without values; NaN where none is a number."""
 
 
-def n_negative(matrix: Any) -> int:
-    """How many values are below zero."""
-    return sum(int(np.count_nonzero(block < 0)) for block in blocks(matrix))
+def look_at_values(matrix: Any) -> Values:
+    """All three in one go: the matrix may have to be read for it."""
+    n_not_finite, n_negative, highest = 0, 0, []
+    for block in blocks(matrix):
+        n_not_finite += int(np.count_nonzero(~np.isfinite(block)))
+        n_negative += int(np.count_nonzero(block < 0))
+        if block.size:
+            highest.append(float(np.fmax.reduce(block)))
+    return Values(n_not_finite, n_negative, float(np.fmax.reduce(highest)) if highest else 0.0)
 
 
 def largest(matrix: Any) -> float:

@@ -67,7 +67,7 @@ def _row(info: RunInfo) -> dict[str, object]:
         "λ u": s.objective.lambda_u,
         "λ s": s.objective.lambda_s,
         "Smoothing": s.graph.smooth_velocity,
-        "Epochs": s.training.n_epochs,
+        "Epochs": metrics.get("n_epochs"),  # passes made; fewer than asked for in batches
         "Seed": s.seed,
     }
     return {

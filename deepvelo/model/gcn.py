@@ -94,10 +94,6 @@ class RateNetwork(nn.Module):
             out = functional.softplus(out)
         return Rates(*out.chunk(3, dim=1))
 
-    def forward(self, inputs: Tensor, graphs: Sequence[Tensor]) -> Rates:
-        """Rates of all genes."""
-        return self.rates(self.hidden(inputs, graphs))
-
 
 class _LinearOfSome(torch.autograd.Function):
     """A fully connected layer on some rows, a few at a time.

@@ -158,7 +158,7 @@ def _leading(matrix: csr_matrix, n_vectors: int, *, seed: int) -> tuple[np.ndarr
             if n_cells > _MOST_FACTORED:
                 msg = (
                     f"The slow movements of {n_cells:,} cells could not be told apart in {_MOST_ROUNDS} rounds, and the "
-                    f"exact way takes too much memory beyond {_MOST_FACTORED:,} cells. Choose the terminal groups by hand."
+                    f"exact way takes too much memory beyond {_MOST_FACTORED:,} cells. Choose the ends by hand."
                 )
                 raise InputError(msg) from error
             values, vectors = eigs(matrix.tocsc(), k=n_vectors, sigma=1 + 1e-6, v0=start)

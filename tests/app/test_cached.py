@@ -1,4 +1,4 @@
-"""What takes seconds to import waits for the background."""
+"""What takes seconds to import waits for the background; what is known of the data is not looked for again."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from app import cached
+from deepvelo import config, matrices
+from deepvelo.config import Settings
+from deepvelo.datasets.source import DataSource
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,3 +31,13 @@ def test_the_background_imports_once_what_pictures_need():
     assert not thread.is_alive()
     assert "scvelo.plotting.velocity_embedding_grid" in sys.modules
     assert gc.get_freeze_count() > 100_000
+
+
+def test_other_settings_do_not_read_the_data_again(server, monkeypatch):
+    source = DataSource(kind="sample")
+    assert cached.fit_problem(source, Settings(), None, None) is None
+    for name in ("blocks", "by_cells"):
+        monkeypatch.setattr(matrices, name, lambda *_: pytest.fail("looked at a matrix"))
+    others = [{"seed": 7}, {"graph": {"n_neighbors": 12}}, {"preparation": {"min_shared_counts": 25}}]
+    for changes in others:
+        assert cached.fit_problem(source, config.replace(Settings(), changes), None, None) is None

@@ -378,3 +378,35 @@ def test_real_files_are_found_usable(shared_data):
     raw = read(shared_data / "dentate_gyrus_raw_100.h5ad")
     assert checks.summarize(raw).counts_are_integers
     checks.require_fit(raw, Settings())
+
+
+def test_other_settings_are_answered_without_another_look_at_the_matrices(monkeypatch):
+    looks = []
+    for name in ("blocks", "by_cells"):
+        seen = getattr(matrices, name)
+        monkeypatch.setattr(matrices, name, lambda *args, seen=seen: looks.append(1) or seen(*args))
+    adata = cells()
+    looked = checks.Looked(adata)
+    assert checks.summarize(adata, looked=looked).findings
+    checks.require_fit(adata, SETTINGS, looked=looked)
+    before = len(looks)
+    assert before > 0
+    others = [{"graph": {"n_neighbors": 3}}, {"preparation": {"min_shared_counts": 2}}, {"seed": 1}]
+    for changes in others:
+        checks.require_fit(adata, replace(SETTINGS, changes), cluster_key="clusters", looked=looked)
+    with pytest.raises(InputError, match=r"No gene reaches `preparation.min_shared_counts` = 1000"):
+        checks.require_fit(
+            adata, replace(SETTINGS, {"preparation": {"min_shared_counts": 1000}}), looked=looked
+        )
+    assert len(looks) == before
+
+
+def test_moments_are_looked_at_where_they_are_kept():
+    adata = cells()
+    adata.layers["Ms"] = adata.layers["spliced"].toarray()
+    adata.layers["Mu"] = np.full(adata.shape, np.nan, dtype="float32")
+    looked = checks.Looked(adata)
+    with pytest.raises(InputError, match="Layer 'Mu' has no finite value"):
+        checks.require_fit(adata, SETTINGS, looked=looked)
+    anew = replace(SETTINGS, {"preparation": {"recompute_moments": True}})
+    checks.require_fit(adata, anew, looked=looked)

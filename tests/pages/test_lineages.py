@@ -330,6 +330,26 @@ def test_a_list_without_a_match_is_said_by_its_name_and_leaves_the_rest(opened, 
     assert "Transcription factors" not in page.dataframe[0].value
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"neuron development\tx\tHbb\tHba\n", "None of the 2 genes of sets.gmt ('Hbb', 'Hba')"),
+        (b"neuron development\n", "sets.gmt, line 1 is no gene set"),
+    ],
+)
+def test_gene_sets_that_cannot_be_used_are_said_once(opened, run, settings, content, said):
+    """Though words are given that would make some of them relevant."""
+    lineages.save(made_up(run, settings), run.folder)
+    page = opened("Meaning")
+    next(box for box in page.text_area if box.label.startswith("Words")).set_value("synapse")
+    box = next(box for box in page.get("file_uploader") if "Gene sets" in box.label)
+    box.set_value(("sets.gmt", content, "text/plain")).run()
+    assert not page.exception
+    (error,) = page.error
+    assert error.value.startswith(said)
+    assert "Markers" in page.dataframe[0].value
+
+
 def test_nothing_to_compare_with_is_said(opened, run, settings):
     lineages.save(made_up(run, settings), run.folder)
     page = opened("Meaning")

@@ -65,7 +65,7 @@ def test_start_gives_every_cell_the_wanted_rates(nonnegative):
 def test_permuting_the_cells_permutes_the_rates():
     net = network()
     inputs, order = torch.rand(4, 6), torch.tensor([2, 0, 3, 1])
-    expected = [rate[order] for rate in net(inputs, [GRAPH])]
+    expected = [rate[order] for rate in net.rates(net.hidden(inputs, [GRAPH]))]
     permuted = as_tensor(averaging_graph(order.argsort()[PATH], n_cells=4))
-    for rate, wanted in zip(net(inputs[order], [permuted]), expected, strict=True):
+    for rate, wanted in zip(net.rates(net.hidden(inputs[order], [permuted])), expected, strict=True):
         assert torch.allclose(rate, wanted, atol=1e-6)

@@ -31,7 +31,7 @@ def test_last_layer_is_a_graph_convolution():
     for convolution in net.convolutions:
         hidden = torch.relu(normalised @ hidden @ convolution.lin.weight.T + convolution.bias)
     out = normalised @ hidden @ net.rate_layer.weight.T + net.rate_layer.bias
-    alpha, beta, gamma = net(normalised @ features, GRAPHS)
+    alpha, beta, gamma = net.rates(net.hidden(normalised @ features, GRAPHS))
     assert torch.allclose(torch.cat([beta, gamma, alpha], dim=1), out, atol=1e-6)
 
 
@@ -43,7 +43,8 @@ def test_a_share_of_the_rates_is_dropped_in_training_and_stays_dropped_in_every_
     assert 0 < (torch.cat(list(whole)) == 0).float().mean() < 1
     for part, all_genes in zip(net.rates(hidden, slice(1, 3)), whole, strict=True):
         assert torch.equal(part, all_genes[:, 1:3])
-    assert (torch.cat(list(net.eval()(torch.rand(4, 6), GRAPHS))) != 0).all()
+    net.eval()
+    assert (torch.cat(list(net.rates(net.hidden(torch.rand(4, 6), GRAPHS)))) != 0).all()
 
 
 def test_a_seed_drops_the_rates_that_the_release_drops():
@@ -64,7 +65,8 @@ def test_a_seed_drops_the_rates_that_the_release_drops():
 
 
 def test_without_unspliced_velocity_alpha_is_not_a_number():
-    alpha, beta, gamma = network(with_alpha=False).eval()(torch.rand(4, 6), GRAPHS)
+    net = network(with_alpha=False).eval()
+    alpha, beta, gamma = net.rates(net.hidden(torch.rand(4, 6), GRAPHS))
     assert torch.isnan(alpha).all()
     assert torch.isfinite(beta).all()
     assert torch.isfinite(gamma).all()
