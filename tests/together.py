@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import torch
 
 from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
+from deepvelo.model import checkpoint
 from deepvelo.model.blocks import BlockedObjective
 from deepvelo.model.parallel import lead
 from deepvelo.model.training import Fit, train
@@ -38,6 +40,7 @@ CASES = {
     "published": config.replace(RELEASED, KEPT),
     "published, in batches": config.replace(RELEASED, KEPT | IN_BATCHES),
 }
+GONE_ON = ("all at once", "in batches", "published, in batches")
 
 
 def together(function: str, *arguments: str, n_processes: int = 2) -> list[subprocess.CompletedProcess]:
@@ -104,9 +107,29 @@ def fit_all(path: str) -> None:
             ends_badly()
         except (CancelledError, InputError) as error:
             print(type(error).__name__, error)  # noqa: T201
+    for name in GONE_ON:
+        fits[f"{name}, gone on"] = gone_on(CASES[name], Path(path).with_name(name))
     fits["after others that ended badly"] = fitted(OWN)
     fits["with dropout"] = fitted(RELEASED)
     torch.save({name: (fit.weights, fit.history) for name, fit in fits.items()}, path)
+
+
+def gone_on(settings: config.Settings, path: Path) -> Fit:
+    """A fit that ended after its fifth epoch and goes on from where the fourth left it."""
+    checkpoint.SECONDS_BETWEEN, checkpoint.MOST_OF_THE_TIME = 0.0, 1e9
+
+    def stop(terms):
+        if terms.epoch == 5:
+            raise CancelledError
+
+    with suppress(CancelledError):
+        fitted(settings, on_epoch=stop, checkpoint=checkpoint.Checkpoint(path))
+    resumed = []
+    fit = fitted(
+        settings, checkpoint=checkpoint.Checkpoint(path, on_resume=lambda *epochs: resumed.append(epochs))
+    )
+    assert resumed == [(4, settings.training.passes_of(len(noisy_cells()[0])))]
+    return fit
 
 
 def fail_within_a_step() -> None:

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import cached, comparison
 from app.job_status import JobStatus
+from app.resources import MEMORY
 from app.widgets.compare_runs import FIT_MISSING
 from deepvelo import config
 from deepvelo.compare import SMOOTHING_NOTE
@@ -75,9 +76,11 @@ def test_missing_modes_are_queued_on_just_these_data_with_these_settings(page, b
         JobStatus(
             job_id=f"job-{place}", name=source.label, source=source, cluster_key="clusters", basis="umap", base=base,
             settings=config.replace(run.info.settings, {"method": mode}),
+            asks=queue.submitted[place].asks,
         )
         for place, mode in enumerate(MODES)
     ]  # fmt: skip
+    assert all(job.asks[MEMORY] > 0 for job in queue.submitted)
     assert source.hash() == run.info.data_hash
 
 

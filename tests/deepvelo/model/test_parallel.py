@@ -11,8 +11,8 @@ import torch
 from deepvelo.errors import InputError
 from deepvelo.model import parallel
 from deepvelo.model.parallel import ALONE, Processes, processes
-from deepvelo.model.training import Fit
-from tests.together import CASES, OWN, RELEASED, fitted, together
+from deepvelo.model.training import EpochTerms, Fit
+from tests.together import CASES, GONE_ON, OWN, RELEASED, fitted, together
 
 
 @cache
@@ -39,8 +39,17 @@ def of_several(request, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*CASES, "after others that ended badly"])
 def test_several_processes_learn_what_one_does(of_several, name):
-    weights, history = of_several[name]
-    fit = alone(name)
+    require_alike(of_several[name], alone(name))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GONE_ON)
+def test_several_processes_go_on_from_a_checkpoint_as_if_nothing_had_happened(of_several, name):
+    require_alike(of_several[f"{name}, gone on"], alone(name))
+
+
+def require_alike(found: tuple[dict[str, torch.Tensor], list[EpochTerms]], fit: Fit) -> None:
+    weights, history = found
     assert len(history) == len(fit.history)
     for terms, expected in zip(history, fit.history, strict=True):
         assert terms == pytest.approx(expected, rel=1e-4, abs=1e-5, nan_ok=True)

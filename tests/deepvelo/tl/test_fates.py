@@ -160,7 +160,7 @@ def test_a_circle_has_no_end():
 def test_states_that_are_not_stable_enough_are_no_ends():
     message = r"No end was found: the most stable of 2 macrostates, .* keeps .* 1 is asked for.*lower"
     with pytest.raises(InputError, match=message):
-        find(fork(300), stability=1)
+        find(fork(90), stability=1)
 
 
 @pytest.mark.parametrize(
