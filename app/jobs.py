@@ -291,6 +291,8 @@ class Jobs:
                     raise ConnectionError(msg)
                 try:
                     self._client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+                except TypeError as error:  # TLS without a certificate
+                    raise ConnectionError(str(error)) from error
                 except BaseException:
                     self._refused = time.monotonic()
                     raise

@@ -222,3 +222,10 @@ def test_the_documented_commands_make_a_cluster_that_fits(lab, server, source, t
     done = wait(jobs, jobs.submit(source, ON_GPU, memory=GB), ended)
     assert (done.state, done.asks) == ("finished", {MEMORY: GB, GPU: 1.0})
     assert RunStore(tmp_path / "runs").list()[0].run_id == done.run_id
+
+
+def test_tls_without_a_certificate_is_one_sentence(tmp_path):
+    jobs = Jobs("tls://127.0.0.1:1", tmp_path)
+    with pytest.raises(InputError, match=r"The Dask scheduler tls://127.0.0.1:1 cannot be reached\."):
+        jobs.list()
+    jobs.close()
