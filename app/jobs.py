@@ -15,7 +15,7 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -314,24 +314,29 @@ class Jobs:
         """Start again what a restarted scheduler has lost, and tell it how other jobs have ended."""
         logger.warning("the Dask scheduler %s was restarted", self._scheduler)
         self._futures.clear()  # they ended with it
-        known = client.list_datasets()  # by another server that has noticed before
-        for job_id in sorted(self._jobs.keys() - set(known)):
-            job, ended = self._jobs[job_id], self._ended.get(job_id)
-            if ended is not None:
-                ending = {"event": ended.state, "run_id": ended.run_id, "message": ended.message}
-            elif job_id in self._cancelled:
-                ending = {"event": "cancelled"}
-            elif job.restarts >= MOST_RESTARTS:
-                ending = {"event": "failed", "message": TOO_OFTEN}
-            else:
-                self._send(client, dataclasses.replace(job, restarts=job.restarts + 1))
+        known = set(client.list_datasets())  # by another server that has noticed before
+        for job_id in sorted(self._jobs):
+            job, ending = self._jobs[job_id], self._ending(job_id)
+            if job_id in known:
+                if ending is not None:  # the other may not have known of it, and sent the job again
+                    Event(job_id, client=client).set()
+                    with suppress(KeyError):
+                        self._end(client, job_id, ending)
+                self._drop(job_id)  # to be read anew
                 continue
-            client.log_event(state_topic(job_id), ending)
-            client.publish_dataset({job_id: job}, override=True)
-        for job_id in self._jobs.keys() & set(known):
-            if job_id in self._cancelled:
-                Event(job_id, client=client).set()
-            self._drop(job_id)  # to be read anew
+            if ending is None and job.restarts >= MOST_RESTARTS:
+                ending = {"event": "failed", "message": TOO_OFTEN}
+            if ending is None:
+                self._send(client, dataclasses.replace(job, restarts=job.restarts + 1))
+            else:
+                client.log_event(state_topic(job_id), ending)
+                client.publish_dataset({job_id: job}, override=True)
+
+    def _ending(self, job_id: str) -> dict[str, str | None] | None:
+        """How a job has ended, or will since someone asked for its end; None of one that goes on."""
+        if (ended := self._ended.get(job_id)) is not None:
+            return {"event": ended.state, "run_id": ended.run_id, "message": ended.message}
+        return {"event": "cancelled"} if job_id in self._cancelled else None
 
     def _send(self, client: Client, job: Job) -> None:
         # packed once more: what a worker cannot import then fails this job, not its connection
@@ -425,9 +430,9 @@ class Jobs:
             return f"The worker could not start this job ({what}). Install the same deepvelo there as on this server."
         return LOST if future.status in ("lost", "cancelled") else ""
 
-    def _end(self, client: Client, job_id: str, event: dict[str, str]) -> None:
+    def _end(self, client: Client, job_id: str, event: Mapping[str, str | None]) -> None:
         """Tell the end of a job on behalf of a worker that cannot, and take it off the queue."""
-        client.log_event(state_topic(job_id), event)
+        client.log_event(state_topic(job_id), dict(event))
         client.cancel([self._future(client, job_id)], force=True)
 
 
