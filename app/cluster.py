@@ -29,7 +29,7 @@ STOP_SECONDS = 10
 
 SCHEDULER_CONFIG = {
     # Dask blames every job that waits on a worker for that worker's death, and gives up on it after
-    # this many. The job that ran is never repeated: `deepvelo.task.run_job` sees to that.
+    # this many. Whether the job that ran goes on, `deepvelo.task.run_job` decides.
     "distributed.scheduler.allowed-failures": 1000,
     "distributed.scheduler.work-stealing": True,
 }

@@ -167,13 +167,14 @@ class Jobs:
             return []  # nothing was submitted yet, and asking should not start processes
         with self._asking() as client:
             workers = self._look(client)
+            known = set(self._jobs)  # before the scheduler's: a job that is submitted meanwhile is in neither
             ids = sorted(str(name) for name in client.list_datasets() if str(name).startswith(PREFIX))
             found = [status for job_id in ids if (status := self._status(client, job_id)) is not None]
             old = [status for status in found if status.ended and time.time() - status.ended > KEPT_SECONDS]
             if old:
                 self._release(client, [status.job_id for status in old])
                 found = [status for status in found if status not in old]
-        for job_id in self._jobs.keys() - set(ids):  # another server has let them go
+        for job_id in known - set(ids):  # another server has let them go
             self._drop(job_id)
         if any(status.active for status in found):
             self._keep_watching()

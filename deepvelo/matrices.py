@@ -46,10 +46,12 @@ def by_cells(*matrices: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def as_csr(matrix: Any, *, genes: np.ndarray | slice = slice(None)) -> sparse.csr_matrix:
-    """Those genes of the matrix, by default all, as CSR of float32; always a new matrix, in memory."""
+    """Those genes of the matrix, by default all, as CSR of float32, in order; always a new matrix, in memory."""
     if sparse.issparse(matrix):
         # Taking genes, all of them too, makes a new matrix; to ask for a copy would be to make two.
-        return sparse.csr_matrix(stored_by_cells(matrix)[:, genes], dtype=np.float32)
+        found = sparse.csr_matrix(stored_by_cells(matrix)[:, genes], dtype=np.float32)
+        found.sum_duplicates()
+        return found
     parts = [sparse.csr_matrix(cells[:, genes], dtype=np.float32) for (cells,) in by_cells(matrix)]
     return sparse.vstack(parts, format="csr")
 

@@ -142,12 +142,14 @@ def _fit(
     checkpoint: Checkpoint | None,
 ) -> Result:
     from deepvelo import pp, tl
-    from deepvelo.io.aside import counts_aside
+    from deepvelo.io.aside import counts_aside, require_space
     from deepvelo.model.training import choose_device
 
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
     own = settings.method == "deepvelo"
     started = time.perf_counter()
+    if own and scratch is not None:
+        require_space(scratch, layers=5, of=prepared)  # before the training, not after
     with counts_aside(prepared, scratch if own else None):
         if settings.method == "deepvelo":
             history, weights = _fit_deepvelo(
@@ -210,6 +212,8 @@ def _fit_deepvelo(
     n_epochs = settings.training.passes_of(adata.n_obs)
 
     def on_epoch(terms: EpochTerms) -> None:
+        if scratch is not None:
+            scratch.touch()  # what lies unchanged for a day is taken for a leftover
         values = terms._asdict()
         tell(Progress(step="train", epoch=values.pop("epoch"), n_epochs=n_epochs, terms=values))
 

@@ -36,7 +36,7 @@ def run_details(info: RunInfo) -> str:
     return (
         f"{escape(info.data_name)}. Preset {preset_label(s)}; {s.graph.n_neighbors} graph and "
         f"{s.graph.candidates_of(int(info.metrics['n_cells']))} candidate neighbours, λ {s.objective.lambda_u:g} and "
-        f"{s.objective.lambda_s:g}, {info.metrics['n_epochs']} epochs, seed {s.seed}. {made}"
+        f"{s.objective.lambda_s:g}, {info.metrics.get('n_epochs', s.training.n_epochs)} epochs, seed {s.seed}. {made}"
     )
 
 

@@ -1,7 +1,8 @@
-"""Matrices put aside on disk while nobody needs them."""
+"""Matrices put aside on disk while nobody needs them, and whether the disk has room for them."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,8 +10,39 @@ from typing import TYPE_CHECKING
 
 from scipy import sparse
 
+from deepvelo.errors import InputError
+
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+def require_space(folder: Path, *, layers: int, of: AnnData) -> None:
+    """Check that a fit's layers, and its counts twice, aside and stored, fit on the disk of a folder.
+
+    Parameters
+    ----------
+    layers
+        How many dense layers of float32 are still to be written.
+    of
+        The prepared object.
+
+    Raises
+    ------
+    InputError
+        They do not.
+    """
+    sparse_bytes = sum(
+        m.data.nbytes + m.indices.nbytes for m in [of.X, *of.layers.values()] if sparse.issparse(m)
+    )
+    needed = layers * 4 * of.n_obs * of.n_vars + 2 * sparse_bytes
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        msg = (
+            f"A fit of {of.n_obs:,} cells and {of.n_vars:,} genes needs up to {needed / 1e9:.1f} GB on the disk of "
+            f"{folder.parent}. Found {free / 1e9:.1f} GB free. Free some space, lower `preparation.n_top_genes`, or store "
+            "it on another disk."
+        )
+        raise InputError(msg)
 
 
 @contextmanager

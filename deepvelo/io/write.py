@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-LEFTOVER_AGE = 24 * 3600  # seconds; nothing is written for a day, nor does what follows a training take one
+# Seconds. Nothing is written for a day; a training, which may take longer, touches its folder in every epoch.
+LEFTOVER_AGE = 24 * 3600
 _ASIDE = ".deepvelo-"  # in the names of files and folders that are not whole yet
 _ON_THEIR_WAY = 0.2  # seconds
 _TRIES = 10
@@ -70,8 +71,13 @@ def _write_hdf5(adata: AnnData, path: Path, *, compression: str) -> None:
     adata.strings_to_categoricals()
     with FileIO(path, "w+") as raw:
         file = _UntilItFails(raw)
-        with h5py.File(file, "w") as root:
-            write_elem(root, "/", adata, dataset_kwargs={"compression": compression})
+        try:
+            with h5py.File(file, "w") as root:
+                write_elem(root, "/", adata, dataset_kwargs={"compression": compression})
+        except Exception:
+            # HDF5 may stumble over what was not written: the disk is what is to be told of.
+            if file.error is None:
+                raise
     if file.error is not None:
         raise file.error
 
@@ -140,15 +146,17 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
     """Remove those files and folders that have not changed for a day: who made them was killed."""
     for path in paths:
         try:
-            age = time.time() - path.stat().st_mtime
-        except FileNotFoundError:  # another process was faster
-            continue
-        if age > LEFTOVER_AGE:
+            if time.time() - path.stat().st_mtime <= LEFTOVER_AGE:
+                continue
             logger.info("removing the leftover %s", path)
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                path.unlink(missing_ok=True)
+                path.unlink()
+        except FileNotFoundError:  # another process was faster
+            continue
+        except OSError as error:  # somebody else's, perhaps: no reason to lose what is to be written now
+            logger.warning("the leftover %s could not be removed: %s", path, error)
 
 
 def is_about(error: OSError, folder: Path) -> bool:

@@ -9,6 +9,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from glob import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Remove the file, and what killed writes left of it."""
-        for path in (self.path, *self.path.parent.glob(f"{self.path.name}.*.part")):
+        for path in (self.path, *self.path.parent.glob(f"{escape(self.path.name)}.*.part")):
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:

@@ -106,7 +106,8 @@ class _Settling:
         self._objective, self._surroundings = objective, surroundings
         # There are few enough places to keep them: 240 MB for 2,000 genes. In one piece, found before the work begins:
         # small pieces that stay between large ones that go would leave holes of gigabytes in memory.
-        shape = 3, surroundings.n_places, objective.n_genes
+        n_places = surroundings.n_places if objective.config.shared_rate_passes else 0
+        shape = 3, n_places, objective.n_genes
         self._squares = torch.empty(shape, dtype=torch.float64, device=objective.spliced.device)
         self._known: set[int] = set()
 

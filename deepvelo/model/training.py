@@ -215,7 +215,8 @@ def _learn(
             "`training.patience` is %d: with %d epochs it never acts.", settings.training.patience, n_epochs
         )
     if together.rank > 0:
-        torch.manual_seed(settings.seed + together.rank)  # with dropout, each drops values of its own
+        # With dropout each drops values of its own, and others than in the epochs before.
+        torch.manual_seed(settings.seed + together.rank + together.size * len(history))
     direction = 0.0
     network.train()
     for epoch in range(len(history) + 1, n_epochs + 1):

@@ -17,7 +17,8 @@ from deepvelo.layers import Layer, gene_blocks, new_layer
 def normalized_counts(counts: Any, scale: np.ndarray) -> sparse.csr_matrix:
     """Counts ``(n_cells, n_genes)`` of cells, each times its ``scale``, ``(n_cells,)``; float32.
 
-    Where counts are CSR of float32, only the values are new: which of them are stored is told once for both.
+    Where counts are CSR of float32, only the values are new: which of them are stored is told once for both. They must
+    be in order, as `deepvelo.matrices.as_csr` leaves them: scipy would put them in order for one and not for the other.
     """
     counts = sparse.csr_matrix(counts, dtype=np.float32)
     values = counts.data * np.repeat(scale.astype(np.float32, copy=False), np.diff(counts.indptr))

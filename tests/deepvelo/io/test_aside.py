@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
+from types import SimpleNamespace
+
 import anndata as ad
 import numpy as np
 import pytest
 from scipy import sparse
 
-from deepvelo.io.aside import counts_aside
+from deepvelo.errors import InputError
+from deepvelo.io.aside import counts_aside, require_space
 
 
 @pytest.fixture
@@ -25,6 +29,22 @@ def test_counts_are_away_and_come_back_as_they_were(cells, tmp_path):
     np.testing.assert_array_equal(cells.layers["spliced"].toarray(), before.layers["spliced"].toarray())
     assert cells.layers["spliced"].dtype == np.float32
     assert not list((tmp_path / "scratch").iterdir())
+
+
+def test_layers_that_share_what_is_stored_where_come_back(cells, tmp_path):
+    counts = cells.layers["spliced"]
+    cells.layers["twice"] = sparse.csr_matrix((2 * counts.data, counts.indices, counts.indptr), counts.shape)
+    with counts_aside(cells, tmp_path):
+        pass
+    np.testing.assert_array_equal(cells.layers["twice"].toarray(), 2 * cells.layers["spliced"].toarray())
+
+
+def test_a_disk_too_small_is_said_before_the_fit(cells, tmp_path, monkeypatch):
+    require_space(tmp_path, layers=5, of=cells)
+    needed = 5 * 4 * cells.n_obs * cells.n_vars  # and the counts
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=needed))
+    with pytest.raises(InputError, match=r"20 cells and 5 genes needs up to 0.0 GB .* Free some space"):
+        require_space(tmp_path, layers=5, of=cells)
 
 
 def test_without_a_folder_they_stay(cells):

@@ -168,3 +168,36 @@ def test_what_a_killed_process_left_beside_an_output_goes_a_day_later(tmp_path):
 
 def test_a_leftover_that_another_process_removes_is_no_error(tmp_path):
     write.remove_leftovers([tmp_path / "gone"])
+
+
+def test_a_leftover_that_cannot_be_removed_is_logged_and_no_error(tmp_path, monkeypatch, caplog):
+    theirs = tmp_path / "theirs"
+    theirs.write_text("half")
+    os.utime(theirs, (0, 0))
+
+    def refuse(self, *args, **kwargs):
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(self))
+
+    monkeypatch.setattr(type(theirs), "unlink", refuse)
+    write.remove_leftovers([theirs])
+    assert "could not be removed" in caplog.text
+
+
+def test_when_hdf5_stumbles_over_a_full_disk_the_disk_is_told_of(tmp_path, monkeypatch):
+    def fails_twice(root, name, adata, **kwargs):
+        raw = write._UntilItFails._full
+        raw.error = OSError(errno.ENOSPC, "No space left on device")
+        msg = "unable to read what was never written"
+        raise RuntimeError(msg)
+
+    class Remembered(write._UntilItFails):
+        def __init__(self, raw):
+            super().__init__(raw)
+            write._UntilItFails._full = self
+
+    monkeypatch.setattr(write._UntilItFails, "_full", None, raising=False)
+    monkeypatch.setattr(write, "_UntilItFails", Remembered)
+    monkeypatch.setattr("anndata.io.write_elem", fails_twice)
+    with pytest.raises(InputError, match="no space is left on the disk"):
+        write_h5ad(ad.AnnData(np.ones((2, 2))), tmp_path / "a.h5ad")
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -147,6 +148,22 @@ def test_components_of_many_cells_are_scanpys(monkeypatch):
     scanpys = prepare(adata, settings)
     np.testing.assert_allclose(summed.obsm[keys.X_PCA], scanpys.obsm[keys.X_PCA], atol=1e-4)
     np.testing.assert_allclose(summed.layers[keys.MS], scanpys.layers[keys.MS], atol=1e-5)
+
+
+@pytest.mark.parametrize("neighbors_from", ["spliced", "both"])
+def test_counts_that_are_not_stored_in_order_stay_with_their_genes(neighbors_from):
+    settings = replace(SETTINGS, {"preparation": {"neighbors_from": neighbors_from}})
+    tidy, untidy = counted(), counted()
+    for key in (keys.SPLICED, keys.UNSPLICED):
+        counts = tidy.layers[key]
+        backwards = np.concatenate([np.arange(*ends)[::-1] for ends in itertools.pairwise(counts.indptr)])
+        parts = counts.data[backwards], counts.indices[backwards], counts.indptr.copy()
+        untidy.layers[key] = sparse.csr_matrix(parts, shape=counts.shape)
+        assert not untidy.layers[key].has_sorted_indices
+    expected, found = prepare(tidy, settings), prepare(untidy, settings)
+    for key in (keys.SPLICED, keys.UNSPLICED):
+        np.testing.assert_array_equal(found.layers[key].toarray(), expected.layers[key].toarray())
+    np.testing.assert_allclose(found.layers[keys.MS], expected.layers[keys.MS], rtol=1e-6)
 
 
 def test_moments_can_lie_on_disk(tmp_path):
