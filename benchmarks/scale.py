@@ -34,6 +34,8 @@ TEMPLATE_DEPTH: Final = 100_000.0
 CELLS_AT_ONCE: Final = 5000
 COMPONENTS: Final = 30
 HIDDEN: Final = 64
+NEIGHBORS: Final = 30
+UMAP_ROUNDS, MANY_FOR_UMAP = 200, 10_000
 
 
 def make_data(path: Path, *, n_cells: int, n_genes: int, seed: int) -> None:
@@ -164,7 +166,7 @@ def warm_up() -> None:
 
 
 def machine_limits() -> dict[str, float]:
-    """GFLOP a second of a product of matrices, and GB a second of copying: the best of five."""
+    """GFLOP a second of a product of matrices and GB a second of copying, the best of five, and places looked up."""
     import torch
 
     a, b = torch.randn(2, 2048, 2048)
@@ -177,7 +179,14 @@ def machine_limits() -> dict[str, float]:
         started = time.perf_counter()
         copy.copy_(values)
         copies.append(time.perf_counter() - started)
+    # Places of a map of 100,000 cells at random, as UMAP looks them up: one after the other, on one core.
+    places = np.zeros((100_000, 2), dtype=np.float32)
+    chosen = np.random.default_rng(0).integers(len(places), size=5_000_000)
+    started = time.perf_counter()
+    places.take(chosen, axis=0)
+    looked_up = time.perf_counter() - started
     return {
+        "places_per_s": len(chosen) / looked_up,
         "gflops": 2 * 2048**3 / min(products) / 1e9,
         "gb_per_s": 2 * values.numel() * 4 / min(copies) / 1e9,
     }
@@ -202,7 +211,8 @@ def main() -> None:
     limits = machine_limits()
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, seed {args.seed}, {args.epochs} epochs; "
-        f"products {limits['gflops']:.0f} GFLOP/s, copying {limits['gb_per_s']:.1f} GB/s",
+        f"products {limits['gflops']:.0f} GFLOP/s, copying {limits['gb_per_s']:.1f} GB/s, "
+        f"{limits['places_per_s'] / 1e6:.0f} million places of a map a second",
         flush=True,
     )
     found = []
@@ -231,14 +241,20 @@ def products(row: dict[str, Any]) -> dict[str, float]:
     step of the training has the first layer there and back, the rates there and both ways back, and the targets of
     spliced and unspliced RNA in components.
     """
+    from deepvelo.model.graph import sums_up
+
+    def components(features: int) -> float:
+        # Of few cells they come from vectors.
+        return 2 * n * features**2 if sums_up((n, features)) else 0.0
+
     n, genes = row["n_cells"], row["n_genes"]
     neighbors = 2 * n**2 * COMPONENTS
     training = 2 * (2 * 2 * genes * HIDDEN) + 3 * (2 * HIDDEN * 3 * genes) + 2 * 2 * (2 * COMPONENTS * genes)
     return {
         step: flop / 1e9
         for step, flop in {
-            "prepare": 2 * n * (2 * genes) ** 2 + neighbors,
-            "settle": 2 * 2 * n * genes**2 + neighbors,
+            "prepare": components(2 * genes) + neighbors,
+            "settle": 2 * components(genes) + neighbors,
             "passes": (row["n_passes_made"] - 1)
             * n
             * training,  # the clock of this step starts after the first
@@ -247,15 +263,34 @@ def products(row: dict[str, Any]) -> dict[str, float]:
     }
 
 
+def moves(row: dict[str, Any]) -> dict[str, float]:
+    """Places looked up in the maps, in steps that draw some: each edge of the graph pulls, and five other cells push.
+
+    The edges are about one and a half times the neighbours, and each is followed in about a third of the rounds.
+    """
+    a_round = row["n_cells"] * 1.5 * NEIGHBORS * (1 + 5) / 3
+    return {
+        "prepare": a_round * (500 if row["n_cells"] <= MANY_FOR_UMAP else 200),
+        "rates": 4 * a_round * UMAP_ROUNDS,
+    }
+
+
 def in_words(row: dict[str, Any], limits: dict[str, float]) -> str:
     """One size: the fit, all steps, the longest of them and how near it comes to the machine."""
     seconds = row["seconds"]
     longest = max(seconds, key=seconds.get)
     at_best = {step: gflop / limits["gflops"] for step, gflop in products(row).items()}
+    looking_up = {step: places / limits["places_per_s"] for step, places in moves(row).items()}
+    needs = []
+    if longest in at_best:
+        needs.append(f"products of matrices {at_best[longest]:.1f} s")
+    if longest in looking_up:
+        needs.append(f"places of its maps, looked up on one core, {looking_up[longest]:.1f} s")
+    total = at_best.get(longest, 0) + looking_up.get(longest, 0)
     share = (
-        f"its products of matrices would take {at_best[longest]:.1f} s at the machine's rate, {at_best[longest] / seconds[longest]:.0%}"
-        if longest in at_best
-        else "no products of matrices to speak of"
+        f"at the machine's rates {' and '.join(needs)}, {total / seconds[longest]:.0%}"
+        if needs
+        else "neither products of matrices nor maps"
     )
     return (
         f"{row['n_cells']:,} x {row['n_genes']:,}: fit {row['seconds_fit']:.1f} s ({row['n_passes']} passes of "

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.scale import growth, in_words, make_data, measure
 
-LIMITS = {"gflops": 100.0, "gb_per_s": 10.0}
+LIMITS = {"gflops": 100.0, "gb_per_s": 10.0, "places_per_s": 1e8}
 
 
 def row(n_cells: int, *, seconds: float, mb: float) -> dict:
@@ -23,7 +23,14 @@ def test_the_longest_step_is_held_against_the_machine():
     # 8 passes of 10,000 cells: 1904 products a cell and gene, 2,000 genes, 100 GFLOP/s
     words = in_words(row(10_000, seconds=20.0, mb=500), LIMITS)
     assert "longest: passes" in words
-    assert "would take 3.0 s at the machine's rate, 30%" in words
+    assert "at the machine's rates products of matrices 3.0 s, 30%" in words
+
+
+def test_of_maps_places_are_counted():
+    few = row(10_000, seconds=20.0, mb=500)
+    few["seconds"] = {"rates": 10.0, "passes": 1.0}
+    # 4 maps of 200 rounds: 150,000 times six places a round
+    assert "places of its maps, looked up on one core, 7.2 s" in in_words(few, LIMITS)
 
 
 def test_growth_is_measured_against_linear():
