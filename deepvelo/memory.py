@@ -18,9 +18,9 @@ from deepvelo.errors import InputError
 if TYPE_CHECKING:
     from deepvelo.config import Settings
 
-# Dense cells x genes float32 matrices alive at the peak, while the network is trained: moments, both smoothed, and a
-# copy while they are made. Rates and velocities are written out as they are made.
-_DENSE_MATRICES = 6
+# Dense cells x genes float32 matrices alive at the peak, while the network is trained: both smoothed moments, a copy while
+# they are made, and as much as the counts take before. Moments, rates and velocities are written out as they are made.
+_DENSE_MATRICES = 4
 # What the network sees, spliced and unspliced, in as many such matrices: half precision where it is standardised and
 # cells are taken in batches.
 _SINGLE, _HALF = 2, 1

@@ -115,18 +115,21 @@ def _prepared(
     # These take seconds to import; reading settings or asking for help should not wait for them.
     from deepvelo import checks, pp
     from deepvelo.pp.groups import tidy_groups
+    from deepvelo.pp.prepare import moments_on_disk
 
+    # scVelo's modes take the moments whole.
+    scratch = scratch if settings.method == "deepvelo" else None
     if not as_it_is:
         if basis is not None:
             checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
-        # scVelo's modes take the moments whole.
-        scratch = scratch if settings.method == "deepvelo" else None
         return pp.prepare(adata, settings, cluster_key=cluster_key, scratch=scratch)
     # What preparation would compute anew was computed when these data were prepared.
     kept = {"preparation": {"recompute_moments": False, "recompute_embedding": False}}
     checks.require_fit(adata, config.replace(settings, kept), cluster_key=cluster_key, basis=basis)
     out = adata.copy()
     tidy_groups(out, pp.chosen_cluster_key(out, cluster_key))
+    if scratch is not None:
+        moments_on_disk(out, scratch)
     return out
 
 

@@ -12,6 +12,7 @@ from anndata import AnnData
 
 from deepvelo import checks, keys, matrices
 from deepvelo.io.read import make_names_unique
+from deepvelo.layers import gene_blocks, new_layer
 from deepvelo.pp.counts import LoggedCounts, averaged, most_variable, normalized_counts
 from deepvelo.pp.groups import tidy_groups
 from deepvelo.wording import number
@@ -63,7 +64,7 @@ def prepare(
     cluster_key
         The ``obs`` column with the cells' groups; by default see `chosen_cluster_key`.
     scratch
-        A folder for ``Ms`` and ``Mu`` where they are computed: they are then Zarr arrays in chunks of genes.
+        A folder for ``Ms`` and ``Mu``: they are then Zarr arrays in chunks of genes.
 
     Returns
     -------
@@ -84,6 +85,8 @@ def prepare(
         notes = make_names_unique(out)
         if keeps:
             out = _keep_moments(out, adata, settings, notes)
+            if scratch is not None:
+                moments_on_disk(out, scratch)
         else:
             out = _compute_moments(out, adata, settings, notes, scratch=scratch)
         key = chosen_cluster_key(out, cluster_key)
@@ -98,6 +101,15 @@ def prepare(
         logger.info(note)
     out.uns[keys.NOTES] = [*_stored_notes(adata), *notes]
     return out
+
+
+def moments_on_disk(out: AnnData, folder: Path) -> None:
+    """Write ``Ms`` and ``Mu`` to a folder, in place: they are then Zarr arrays in chunks of genes."""
+    for key in (keys.MS, keys.MU):
+        layer = new_layer(out.shape, path=folder / key)
+        for genes in gene_blocks(layer):
+            layer[:, genes] = out.layers[key][:, genes]
+        out.layers[key] = layer
 
 
 def chosen_cluster_key(adata: AnnData, cluster_key: str | None) -> str:

@@ -49,13 +49,15 @@ import numpy, scipy.sparse, torch
 from anndata import AnnData
 from deepvelo import keys, tl
 from deepvelo.config import PRESETS, replace
+from deepvelo.layers import new_layer
 from deepvelo.memory import estimate_memory, peak_memory
 
 def fit(n_cells, n_genes, name, n_components, n_candidates):
     rng = numpy.random.default_rng(0)
     adata = AnnData(shape=(n_cells, n_genes))
-    adata.layers[keys.MS] = rng.random((n_cells, n_genes), dtype=numpy.float32)
-    adata.layers[keys.MU] = rng.random((n_cells, n_genes), dtype=numpy.float32)
+    for key in (keys.MS, keys.MU):
+        adata.layers[key] = new_layer(adata.shape, path=Path({str(tmp_path)!r}) / name / key)
+        adata.layers[key][:] = rng.random((n_cells, n_genes), dtype=numpy.float32)
     adata.obsp[keys.CONNECTIVITIES] = scipy.sparse.eye(n_cells, k=1, format="csr", dtype=numpy.float32)
     adata.obsp[keys.CONNECTIVITIES] = adata.obsp[keys.CONNECTIVITIES] + adata.obsp[keys.CONNECTIVITIES].T
     graph = {{"n_components": n_components, "n_candidates": n_candidates}}

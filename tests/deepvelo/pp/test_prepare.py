@@ -166,8 +166,10 @@ def test_counts_that_are_not_stored_in_order_stay_with_their_genes(neighbors_fro
     np.testing.assert_allclose(found.layers[keys.MS], expected.layers[keys.MS], rtol=1e-6)
 
 
-def test_moments_can_lie_on_disk(tmp_path):
-    on_disk, in_memory = prepare(counted(), SETTINGS, scratch=tmp_path), prepare(counted(), SETTINGS)
+@pytest.mark.parametrize("brought", [False, True])
+def test_moments_can_lie_on_disk(tmp_path, brought):
+    given = prepare(counted(), SETTINGS) if brought else counted()
+    on_disk, in_memory = prepare(given, SETTINGS, scratch=tmp_path), prepare(given, SETTINGS)
     for key in (keys.MS, keys.MU):
         assert isinstance(on_disk.layers[key], zarr.Array)
         np.testing.assert_array_equal(on_disk.layers[key][:], in_memory.layers[key])
