@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SPARSE_CHUNK = 2**16  # stored values a chunk of a sparse matrix
+COLUMNS_AT_ONCE = 256  # each block goes through all stored values once
 
 
 def write_by_gene(adata: AnnData, path: Path) -> None:
@@ -128,15 +129,36 @@ def _write_one(
         _copy_from_disk(value, group, name)
         return
     if genes and sparse.issparse(value):
-        write_elem(
-            group, name, value.tocsc(), dataset_kwargs={"chunks": (SPARSE_CHUNK,), "compressor": COMPRESSOR}
-        )
+        _write_by_columns(value, group.require_group(name))
         return
     if iospec.encoding_type == "array" and np.ndim(value) > 0 and np.asarray(value).dtype.kind in "fiub":
         options["compressor"] = COMPRESSOR
         if genes:
             options["chunks"] = gene_chunks(value.shape, itemsize=value.dtype.itemsize)
     write(group, name, value, dataset_kwargs=options)
+
+
+def _write_by_columns(matrix: sparse.spmatrix, group: zarr.Group) -> None:
+    """As AnnData writes a CSC matrix, but some columns at a time: a second matrix would not fit beside the first."""
+    matrix = matrix.tocsc() if matrix.format not in ("csr", "csc") else matrix
+    n_rows, n_columns = matrix.shape
+    group.attrs.update(
+        {"encoding-type": "csc_matrix", "encoding-version": "0.1.0", "shape": [n_rows, n_columns]}
+    )
+    index_type = np.int32 if max(matrix.nnz, n_rows) < 2**31 else np.int64
+    data, indices = (
+        group.create_array(
+            key, shape=(matrix.nnz,), dtype=kind, chunks=(SPARSE_CHUNK,), compressors=COMPRESSOR
+        )
+        for key, kind in (("data", matrix.dtype), ("indices", index_type))
+    )
+    indptr = np.zeros(n_columns + 1, dtype=index_type)
+    for start in range(0, n_columns, COLUMNS_AT_ONCE):
+        block = matrix[:, start : start + COLUMNS_AT_ONCE].tocsc()
+        first = int(indptr[start])
+        data[first : first + block.nnz], indices[first : first + block.nnz] = block.data, block.indices
+        indptr[start + 1 : start + 1 + block.shape[1]] = first + block.indptr[1:]
+    group.create_array("indptr", data=indptr)
 
 
 def _copy_from_disk(layer: zarr.Array, group: zarr.Group, name: str) -> None:

@@ -18,7 +18,7 @@ from deepvelo.model.targets import Targets
 
 # Numbers worked on at once: few enough for the temporaries of a block to stay in cache.
 BLOCK_SIZE = 400_000
-FEWEST_GENES = 32
+FEWEST_GENES = 16
 
 
 class Terms(NamedTuple):

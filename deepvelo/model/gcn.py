@@ -105,9 +105,12 @@ class _LinearOfSome(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, rows: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.inputs, ctx.rows = inputs, rows
-        return torch.cat(
-            [functional.linear(part, weight, bias) for part in _parts(inputs, rows, weight.dtype)]
-        )
+        n_rows = len(inputs) if rows is None else len(rows)
+        # In one piece, found before: small results that stay between large parts that go would leave holes in memory.
+        out = torch.empty(n_rows, weight.shape[0], dtype=weight.dtype, device=weight.device)
+        for some, part in zip(out.split(ROWS_AT_ONCE), _parts(inputs, rows, weight.dtype), strict=True):
+            torch.addmm(bias, part, weight.T, out=some)
+        return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor, Tensor]:

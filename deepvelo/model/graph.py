@@ -95,7 +95,10 @@ def _centered(measured: Rows, mean: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _project(measured: Rows, mean: np.ndarray, loadings: np.ndarray) -> np.ndarray:
-    return np.concatenate([cells @ loadings for cells in _centered(measured, mean)])
+    scores = np.empty((measured.shape[0], loadings.shape[1]))
+    for start, cells in zip(range(0, len(scores), _CELLS_AT_ONCE), _centered(measured, mean), strict=True):
+        scores[start : start + _CELLS_AT_ONCE] = cells @ loadings
+    return scores
 
 
 def sums_up(shape: tuple[int, ...]) -> bool:
