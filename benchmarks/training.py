@@ -31,6 +31,7 @@ from deepvelo.memory import peak_memory
 from deepvelo.model import training
 from deepvelo.model.blocks import BlockedObjective, Terms
 from deepvelo.model.candidates import TINY
+from deepvelo.model.parallel import ALONE
 from deepvelo.model.targets import GeneTargets
 
 WARM_UP = 2
@@ -43,17 +44,19 @@ class LiteralObjective:
     def __init__(
         self, spliced: Tensor, unspliced: Tensor, targets: GeneTargets, *, config: config.ObjectiveConfig
     ) -> None:
-        self.spliced, self.unspliced, self.config = spliced, unspliced, config
+        self.spliced, self.unspliced, self.targets, self.config = spliced, unspliced, targets, config
         self.neighbors = targets.candidates.neighbors
         self.n_cells, self.n_genes = spliced.shape
         self.n_columns = 2 * self.n_genes
 
-    def survey(self, network, hidden) -> float:
+    def survey(self, network, hidden, *, cells=None, together=ALONE) -> float:
         """The displacements are formed in every step, so there is nothing to do before."""
         return 0.0
 
-    def backward(self, network, hidden, *, weight: float, cells=None, with_pearson: bool = True) -> Terms:
-        """As `BlockedObjective.backward`, of all cells."""
+    def backward(
+        self, network, hidden, *, weight: float, cells=None, with_pearson: bool = True, together=ALONE
+    ) -> Terms:
+        """As `BlockedObjective.backward`, of all cells, in one process."""
         s, u = self.spliced, self.unspliced
         alpha, beta, gamma = network.rates(hidden)
         velocity = beta * u - gamma * s
