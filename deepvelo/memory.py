@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,17 +110,6 @@ def _fewer_genes(n_cells: int, settings: Settings, *, available: int) -> str:
     none, by_gene = (estimate_memory(n_cells, n_genes, settings) for n_genes in (0, 1))
     most = (available - none) // (by_gene - none)
     return f"lower `preparation.n_top_genes`{f' to {most:,}' if most >= _FEWEST_GENES else ''}"
-
-
-def peak_memory() -> int:
-    """The most memory this process has held so far, in bytes."""
-    info = psutil.Process().memory_info()
-    if hasattr(info, "peak_wset"):  # Windows
-        return int(info.peak_wset)
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak) * (1 if sys.platform == "darwin" else 1024)
 
 
 class MemoryMeter:
