@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from deepvelo.layers import Layer, gene_blocks
+from deepvelo.matrices import as_dense
 
 # A layer of so many bytes, of 3,000 cells x 2,500 genes, is kept once it was read: reading and making it again for
 # every score takes longer than the scores.
@@ -53,7 +54,7 @@ def columns(layer: Any, genes: Genes) -> np.ndarray:
     else:
         order = np.argsort(genes)  # HDF5 takes indices in rising order alone
         found = getattr(layer, "oindex", layer)[:, genes[order]][:, np.argsort(order)]
-    return np.asarray(found.toarray() if sparse.issparse(found) else found, dtype=np.float32)
+    return as_dense(found).astype(np.float32, copy=False)
 
 
 def dense(matrix: Any) -> Layer:

@@ -75,6 +75,8 @@ def run(
     OSError
         ``scratch`` cannot be written to, most likely because the disk is full.
     """
+    if settings.method != "deepvelo":
+        scratch = None  # scVelo's modes take counts and moments whole
     with MemoryMeter() as memory:
         started = time.perf_counter()
         tell = on_progress or (lambda _: None)
@@ -117,8 +119,6 @@ def _prepared(
     from deepvelo.pp.groups import tidy_groups
     from deepvelo.pp.prepare import moments_on_disk
 
-    # scVelo's modes take the moments whole.
-    scratch = scratch if settings.method == "deepvelo" else None
     if not as_it_is:
         if basis is not None:
             checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
@@ -151,9 +151,9 @@ def _fit(
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
     own = settings.method == "deepvelo"
     started = time.perf_counter()
-    if own and scratch is not None:
+    if scratch is not None:
         require_space(scratch, layers=5, of=prepared)  # before the training, not after
-    with counts_aside(prepared, scratch if own else None):
+    with counts_aside(prepared, scratch):
         if settings.method == "deepvelo":
             history, weights = _fit_deepvelo(
                 prepared, settings, tell=tell, scratch=scratch, checkpoint=checkpoint

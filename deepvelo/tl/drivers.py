@@ -13,6 +13,7 @@ from scipy import sparse, stats
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.layers import gene_blocks
+from deepvelo.matrices import as_dense
 from deepvelo.tl.driver_rates import rate_change
 from deepvelo.tl.fates import Fates
 from deepvelo.wording import listed
@@ -20,9 +21,8 @@ from deepvelo.wording import listed
 CHANGES: Final = {"alpha_change": keys.ALPHA, "beta_change": keys.BETA, "gamma_change": keys.GAMMA}
 # Fates that differ by less are certain: their correlations would be those of rounding errors.
 _CERTAIN: Final = 1e-6
-_COPIES: Final = (
-    8  # of a block, in double precision: as it is read, some of its cells, centred or in order of time
-)
+# Of a block, in double precision: as it is read, some of its cells, centred or in order of time.
+_COPIES: Final = 8
 
 
 def drivers(
@@ -142,8 +142,7 @@ def _order(adata: AnnData, pseudotime: np.ndarray) -> np.ndarray:
 def _blocks(matrix: Any) -> Iterator[tuple[slice, np.ndarray]]:
     """Genes and their values, dense float64 ``(n_cells, n_genes_in_block)``."""
     for genes in gene_blocks(matrix, n_layers=_COPIES):
-        block = matrix[:, genes]
-        yield genes, np.asarray(block.toarray() if sparse.issparse(block) else block, dtype=np.float64)
+        yield genes, as_dense(matrix[:, genes]).astype(np.float64)
 
 
 def _correlations(values: Any, targets: Mapping[str, _Target]) -> dict[str, np.ndarray]:

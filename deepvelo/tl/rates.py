@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from deepvelo.layers import Layer
 
 N_COMPONENTS = 30
-UMAP_ROUNDS = (
-    200  # what UMAP takes for more than 10,000 cells; the 500 it takes for fewer change nothing to be seen
-)
+UMAP_ROUNDS = 200  # as UMAP itself takes for more than 10,000 cells
 SILHOUETTE_CELLS = 20_000  # every cell is compared with every other
 _SILHOUETTE_MB = 64  # of distances at once; scikit-learn would take a gigabyte
 
