@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,37 +39,57 @@ NEIGHBORS: Final = 30
 UMAP_ROUNDS, MANY_FOR_UMAP = 200, 10_000
 
 
+class Mixtures:
+    """Cells around mixtures of two near cells of a simulated branching tissue that is known deeply.
+
+    Parameters
+    ----------
+    n_genes
+        Of the tissue.
+    """
+
+    def __init__(self, *, n_cells: int, n_genes: int, seed: int) -> None:
+        from sklearn.neighbors import NearestNeighbors
+
+        from deepvelo import keys
+        from deepvelo.datasets.simulation import simulate
+
+        self.tissue = simulate(
+            kind="branch", n_cells=TEMPLATE_CELLS, n_genes=n_genes, depth=TEMPLATE_DEPTH, seed=seed
+        )
+        deep = np.log1p(self.tissue.layers[keys.SPLICED].toarray())
+        near = NearestNeighbors(n_neighbors=10).fit(deep).kneighbors(return_distance=False)
+        self.random = np.random.default_rng(seed)
+        self.n_cells = n_cells
+        self.own = self.random.integers(self.tissue.n_obs, size=n_cells)
+        self._other = near[self.own, self.random.integers(near.shape[1], size=n_cells)]
+        self._share = self.random.random(n_cells)[:, None]
+
+    def expected(self, key: str) -> Iterator[np.ndarray]:
+        """The counts to expect of a layer at the depth of droplet data, some cells at a time, ``(n_some, n_genes)``."""
+        counts = self.tissue.layers[key].toarray() * np.float32(DEPTH / TEMPLATE_DEPTH)
+        for start in range(0, self.n_cells, CELLS_AT_ONCE):
+            some = slice(start, start + CELLS_AT_ONCE)
+            share = self._share[some]
+            yield share * counts[self.own[some]] + (1 - share) * counts[self._other[some]]
+
+
 def make_data(path: Path, *, n_cells: int, n_genes: int, seed: int) -> None:
-    """Write counts of so many cells, each drawn around a mixture of two near cells of the tissue, known deeply."""
+    """Write counts of so many cells and genes."""
     import anndata
     import pandas as pd
-    from sklearn.neighbors import NearestNeighbors
 
     from deepvelo import keys
-    from deepvelo.datasets.simulation import simulate
 
     # Some genes are left out in preparation for too few counts.
-    tissue = simulate(
-        kind="branch", n_cells=TEMPLATE_CELLS, n_genes=int(1.25 * n_genes), depth=TEMPLATE_DEPTH, seed=seed
-    )
-    deep = np.log1p(tissue.layers[keys.SPLICED].toarray())
-    near = NearestNeighbors(n_neighbors=10).fit(deep).kneighbors(return_distance=False)
-    rng = np.random.default_rng(seed)
-    own = rng.integers(tissue.n_obs, size=n_cells)
-    other = near[own, rng.integers(near.shape[1], size=n_cells)]
-    share = rng.random(n_cells)[:, None]
+    cells = Mixtures(n_cells=n_cells, n_genes=int(1.25 * n_genes), seed=seed)
     layers = {}
     for key in (keys.SPLICED, keys.UNSPLICED):
-        expected = tissue.layers[key].toarray() * np.float32(DEPTH / TEMPLATE_DEPTH)
-        parts = []
-        for start in range(0, n_cells, CELLS_AT_ONCE):
-            some = slice(start, start + CELLS_AT_ONCE)
-            mixed = share[some] * expected[own[some]] + (1 - share[some]) * expected[other[some]]
-            parts.append(sp.csr_matrix(rng.poisson(mixed).astype(np.float32)))
+        parts = [sp.csr_matrix(cells.random.poisson(mean).astype(np.float32)) for mean in cells.expected(key)]
         layers[key] = sp.vstack(parts, format="csr")
-    groups = tissue.obs[keys.CLUSTERS].astype(str).to_numpy()[own]
+    groups = cells.tissue.obs[keys.CLUSTERS].astype(str).to_numpy()[cells.own]
     obs = pd.DataFrame({keys.CLUSTERS: pd.Categorical(groups)}, index=[f"c{i}" for i in range(n_cells)])
-    anndata.AnnData(layers=layers, obs=obs, var=tissue.var[[]]).write_h5ad(path)
+    anndata.AnnData(layers=layers, obs=obs, var=cells.tissue.var[[]]).write_h5ad(path)
 
 
 def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, Any]:

@@ -15,13 +15,11 @@ from deepvelo.memory import MemoryMeter
 from deepvelo.result import OnProgress, Progress, Result
 
 if TYPE_CHECKING:
-    import pandas as pd
-    import torch
     from anndata import AnnData
 
     from deepvelo.config import Settings
     from deepvelo.model.checkpoint import Checkpoint
-    from deepvelo.model.training import EpochTerms
+    from deepvelo.model.training import EpochTerms, Fit
     from deepvelo.tl.baselines import ScveloMode
 
 _RECORDED_VERSIONS = ("deepvelo-explorer", "torch", "torch-geometric", "scanpy", "scvelo", "anndata", "numpy")
@@ -144,6 +142,8 @@ def _fit(
     scratch: Path | None,
     checkpoint: Checkpoint | None,
 ) -> Result:
+    import pandas as pd
+
     from deepvelo import pp, tl
     from deepvelo.io.aside import counts_aside, require_space
     from deepvelo.model.training import choose_device
@@ -153,13 +153,12 @@ def _fit(
     started = time.perf_counter()
     if scratch is not None:
         require_space(scratch, layers=5, of=prepared)  # before the training, not after
+    fit: Fit | None = None
     with counts_aside(prepared, scratch):
         if settings.method == "deepvelo":
-            history, weights = _fit_deepvelo(
-                prepared, settings, tell=tell, scratch=scratch, checkpoint=checkpoint
-            )
+            fit = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch, checkpoint=checkpoint)
         else:
-            history, weights = _fit_scvelo(prepared, settings.method, tell=tell)
+            _fit_scvelo(prepared, settings.method, tell=tell)
         seconds_train = time.perf_counter() - started
 
         tell(Progress(step="graph"))
@@ -173,7 +172,7 @@ def _fit(
         with _errors(settings, "the arrows on the embedding"):
             tl.velocity_embedding(prepared, basis=basis)
         tell(Progress(step="scores"))
-        scores = _score(prepared, settings, cluster_key=cluster_key)
+        scores = _score(prepared, settings, fit, cluster_key=cluster_key)
         if own:
             tell(Progress(step="rates"))
             tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
@@ -193,10 +192,12 @@ def _fit(
         "n_cells": prepared.n_obs,
         "n_genes": prepared.n_vars,
         "n_velocity_genes": int(prepared.var[keys.VELOCITY_GENES].sum()),
-        **({"n_epochs": len(history)} if own else {}),
+        **({"n_epochs": len(fit.history)} if fit else {}),
         "seconds_prepare": seconds_prepare,
         "seconds_train": seconds_train,
     }
+    history = pd.DataFrame(fit.history) if fit else pd.DataFrame({"epoch": []})
+    weights = fit.weights if fit else {}
     return Result(adata=prepared, history=history, weights=weights, settings=settings, metrics=metrics)
 
 
@@ -207,9 +208,7 @@ def _fit_deepvelo(
     tell: OnProgress,
     scratch: Path | None,
     checkpoint: Checkpoint | None,
-) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
-    import pandas as pd
-
+) -> Fit:
     from deepvelo import tl
 
     n_epochs = settings.training.passes_of(adata.n_obs)
@@ -221,15 +220,10 @@ def _fit_deepvelo(
         tell(Progress(step="train", epoch=values.pop("epoch"), n_epochs=n_epochs, terms=values))
 
     tell(Progress(step="train"))  # neighbours, components and directions are found before the first epoch
-    fit = tl.velocity(adata, settings=settings, on_epoch=on_epoch, scratch=scratch, checkpoint=checkpoint)
-    return pd.DataFrame(fit.history), fit.weights
+    return tl.velocity(adata, settings=settings, on_epoch=on_epoch, scratch=scratch, checkpoint=checkpoint)
 
 
-def _fit_scvelo(
-    adata: AnnData, mode: ScveloMode, *, tell: OnProgress
-) -> tuple[pd.DataFrame, dict[str, torch.Tensor]]:
-    import pandas as pd
-
+def _fit_scvelo(adata: AnnData, mode: ScveloMode, *, tell: OnProgress) -> None:
     from deepvelo import tl
 
     def on_genes(done: int, total: int) -> None:
@@ -237,7 +231,6 @@ def _fit_scvelo(
 
     tell(Progress(step="train", unit="gene"))
     tl.scvelo_velocity(adata, mode=mode, on_genes=on_genes)
-    return pd.DataFrame({"epoch": []}), {}
 
 
 def _errors(settings: Settings, step: str) -> AbstractContextManager[None]:
@@ -247,8 +240,8 @@ def _errors(settings: Settings, step: str) -> AbstractContextManager[None]:
     return nullcontext() if settings.method == "deepvelo" else scvelo_errors(settings.method, step)
 
 
-def _score(adata: AnnData, settings: Settings, *, cluster_key: str) -> dict[str, float]:
-    """Set the scores of cells and genes; the means over the cells."""
+def _score(adata: AnnData, settings: Settings, fit: Fit | None, *, cluster_key: str) -> dict[str, float]:
+    """Set the scores of cells and genes; the means over the cells. scVelo's modes have no fit."""
     import numpy as np
 
     from deepvelo import tl
@@ -257,9 +250,9 @@ def _score(adata: AnnData, settings: Settings, *, cluster_key: str) -> dict[str,
     means = {"consistency": keys.CONSISTENCY, "consistency_celltype": keys.CONSISTENCY_CELLTYPE}
     adata.obs[keys.CONSISTENCY] = tl.consistency(velocity, adata.obsp[keys.DISTANCES])
     adata.obs[keys.CONSISTENCY_CELLTYPE] = tl.consistency_celltype(velocity, groups)
-    if settings.method == "deepvelo":
+    if fit is not None:
         means = {"confidence": keys.CONFIDENCE} | means
-        confidence = tl.direction_confidence(adata, settings=settings)
+        confidence = tl.direction_confidence(adata, settings=settings, fit=fit)
         adata.obs[keys.CONFIDENCE], adata.var[keys.CONFIDENCE] = confidence
         adata.var[keys.MULTIKINETIC_SCORE] = tl.multikinetic_score(
             adata.layers[keys.MU], adata.layers[keys.MS], velocity, groups=groups

@@ -12,11 +12,12 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
+from deepvelo.model.averaging import as_tensor
 from deepvelo.model.parallel import ALONE, Processes
 
-# Cells that lie together and go into a batch together. More share their neighbours, so a step is cheaper; but a batch
-# of few places is less like the whole, and so are its steps.
-CELLS_TOGETHER = 16
+# Cells that lie together and go into a batch together: so many, or more where a batch has places enough. More share
+# their neighbours, so a step is cheaper; but a batch of few places is less like the whole, and so are its steps.
+CELLS_TOGETHER, MOST_TOGETHER, PLACES_ENOUGH = 16, 64, 32
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def whole(graph: sp.csr_matrix, *, n_averagings: int) -> Batch:
 
 def shares(positions: Tensor, graph: sp.csr_matrix, *, n_averagings: int, n_shares: int) -> list[Batch]:
     """All cells in so many batches of one size, each of cells that lie together; for the rest see `Batches`."""
-    near = np.concatenate(_together(positions.numpy()))
+    near = np.concatenate(_together(positions.numpy(), n_together=CELLS_TOGETHER))
     return [_batch(cells, graph, n_averagings) for cells in np.array_split(near, n_shares)]
 
 
@@ -89,7 +90,8 @@ class Batches:
         self, positions: Tensor, graph: sp.csr_matrix, *, batch_cells: int, n_averagings: int, seed: int
     ) -> None:
         self._graph, self._n_averagings = graph, n_averagings
-        self._groups = _together(positions.numpy())
+        together = min(max(batch_cells // PLACES_ENOUGH, CELLS_TOGETHER), MOST_TOGETHER)
+        self._groups = _together(positions.numpy(), n_together=together)
         self._n_batches = min(len(self._groups), -(-len(positions) // batch_cells))
         self.random = np.random.default_rng(seed)
 
@@ -122,26 +124,15 @@ def _batch(cells: np.ndarray, graph: sp.csr_matrix, n_averagings: int) -> Batch:
     return Batch(torch.from_numpy(cells), torch.from_numpy(needed).long(), tuple(graphs))
 
 
-def _together(positions: np.ndarray) -> list[np.ndarray]:
-    """Indices of cells that lie together: the leaves of a tree that halves the cells again and again."""
+def _together(positions: np.ndarray, *, n_together: int) -> list[np.ndarray]:
+    """Indices of at most so many cells that lie together: the leaves of a tree that halves the cells again and again."""
     groups: list[np.ndarray] = []
-    nodes = [cKDTree(positions, leafsize=CELLS_TOGETHER).tree]
+    nodes = [cKDTree(positions, leafsize=n_together).tree]
     while nodes:
         node = nodes.pop()
         if node.lesser is None:
             # Cells that are alike in everything are never halved: all would go into one batch.
-            groups += np.array_split(node.indices, -(-len(node.indices) // CELLS_TOGETHER))
+            groups += np.array_split(node.indices, -(-len(node.indices) // n_together))
         else:
             nodes += [node.lesser, node.greater]
     return groups
-
-
-def as_tensor(matrix: sp.csr_matrix) -> Tensor:
-    """Sparse CSR tensor of a matrix, float32."""
-    return torch.sparse_csr_tensor(
-        torch.from_numpy(matrix.indptr.astype(np.int64)),
-        torch.from_numpy(matrix.indices.astype(np.int64)),
-        torch.from_numpy(matrix.data.astype(np.float32, copy=False)),
-        matrix.shape,
-        check_invariants=False,
-    )

@@ -116,11 +116,3 @@ class Candidates:
         return torch.sparse_csr_tensor(
             self._rows, self._columns, values.flatten(), size, check_invariants=False
         )
-
-
-def average(averaging: Tensor, values: Tensor) -> Tensor:
-    """Product of a sparse CSR averaging matrix with dense values, ``(n_cells, n_columns)``."""
-    if values.device.type == "cpu":
-        # The reducing kernel uses all cores; the plain product does not.
-        return torch.sparse.mm(averaging, values, "sum")
-    return averaging @ values

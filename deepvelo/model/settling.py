@@ -10,8 +10,8 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from deepvelo.config.graph import MOST_PLACES
+from deepvelo.model.averaging import average
 from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
-from deepvelo.model.candidates import average
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.kinetics import SharedRates, spliced_velocity
 

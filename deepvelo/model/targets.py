@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from deepvelo.model.candidates import TINY, Candidates, average
+from deepvelo.model.averaging import average
+from deepvelo.model.candidates import TINY, Candidates
 from deepvelo.model.graph import Components
 from deepvelo.model.parallel import ALONE, Processes
 

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from deepvelo.config import Device, Settings
 from deepvelo.errors import InputError
-from deepvelo.model.batches import Batch, Batches, as_tensor, averaging_graph, shares, whole
+from deepvelo.model.averaging import Averaging
+from deepvelo.model.batches import Batch, Batches, averaging_graph, shares, whole
 from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes
-from deepvelo.model.candidates import Candidates, average
+from deepvelo.model.candidates import Candidates
 from deepvelo.model.checkpoint import Checkpoint, Learning, State
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import Components, message_edges, nearest_neighbors, principal_components
@@ -57,12 +58,14 @@ OnEpoch = Callable[[EpochTerms], None]
 class Fit:
     """A trained network, on the CPU and no longer learning, and its last hidden layer ``(n_cells, hidden_sizes[-1])``.
 
-    ``components`` are those of the spliced moments it was given.
+    ``components`` are those of the spliced moments it was given, ``neighbors`` the candidates, nearest first,
+    ``(n_cells, n_candidates)``.
     """
 
     network: RateNetwork
     hidden: Tensor
     components: Components
+    neighbors: Tensor
     history: list[EpochTerms]
     weights: dict[str, Tensor]
 
@@ -170,7 +173,14 @@ def train(
     network.eval()
     hidden = _hidden(network, inputs, everything).cpu()
     weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    return Fit(network=network.cpu(), hidden=hidden, components=components, history=history, weights=weights)
+    return Fit(
+        network=network.cpu(),
+        hidden=hidden,
+        components=components,
+        neighbors=candidates.neighbors.cpu(),
+        history=history,
+        weights=weights,
+    )
 
 
 def _learn(
@@ -298,7 +308,7 @@ def _inputs(
     two thousand is far below what the counts know.
     """
     n_genes = spliced.shape[1]
-    averaging = as_tensor(graph)
+    average = Averaging(graph)
     inputs = torch.empty(len(spliced), 2 * n_genes, dtype=torch.float16 if half else torch.float32)
     # The release's order; the network is indifferent to it, its random start is not.
     for start, values in ((0, unspliced), (n_genes, spliced)):
@@ -308,7 +318,7 @@ def _inputs(
                 # A gene that is the same in every cell becomes 0 and tells the network nothing.
                 deviation = features.std(0, correction=0).clamp_min(1e-6)
                 features = (features - features.mean(0)) / deviation
-            inputs[:, start + genes.start : start + genes.stop] = average(averaging, features)
+            inputs[:, start + genes.start : start + genes.stop] = average(features)
     return inputs
 
 

@@ -98,7 +98,13 @@ def averaged(weights: sparse.csr_matrix, counts: sparse.csr_matrix, *, path: Pat
 
     Some genes at a time, dense: mean counts have few zeros, and products of sparse matrices take four times as long.
     """
+    # torch takes seconds to import.
+    import torch
+
+    from deepvelo.model.averaging import Averaging
+
+    average = Averaging(weights)
     means = new_layer((weights.shape[0], counts.shape[1]), path=path)
     for genes in gene_blocks(means):
-        means[:, genes] = weights @ counts[:, genes].toarray()
+        means[:, genes] = average(torch.from_numpy(counts[:, genes].toarray())).numpy()
     return means

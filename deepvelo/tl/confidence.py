@@ -12,8 +12,12 @@ from deepvelo.layers import blocks_of, known_genes
 from deepvelo.tl.smoothing import GraphAverage, smoothed
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from deepvelo.config import Settings
+    from deepvelo.layers import Layer
     from deepvelo.model.graph import Components
+    from deepvelo.model.training import Fit
 
 
 class Confidence(NamedTuple):
@@ -23,7 +27,7 @@ class Confidence(NamedTuple):
     genes: np.ndarray
 
 
-def direction_confidence(adata: AnnData, *, settings: Settings) -> Confidence:
+def direction_confidence(adata: AnnData, *, settings: Settings, fit: Fit | None = None) -> Confidence:
     r"""Confidence in the direction of a fit's velocities, per cell and per gene.
 
     The product of two agreements, each taken as 0 where it is negative:
@@ -40,19 +44,16 @@ def direction_confidence(adata: AnnData, *, settings: Settings) -> Confidence:
     ----------
     adata
         As `deepvelo.tl.velocity` leaves it, with non-negative rates or not.
+    fit
+        What it has returned: with many cells, finding the components and neighbours again takes a minute.
     """
-    import torch
-
-    from deepvelo.model.graph import principal_components
-
     average = GraphAverage(adata)
     known = known_genes(adata.layers[keys.VELOCITY])
-    spliced = smoothed(adata.layers[keys.MS], average, times=settings.graph.smooth_inputs, chosen=known)
-    components = principal_components(
-        torch.from_numpy(spliced), n_components=settings.graph.n_components, seed=settings.seed
-    )
-    del spliced  # cells x genes, and no more needed
-    sides = _displacements(adata, components, known=known, settings=settings)
+    if fit is None:
+        components, neighbors = _candidates(adata, average, known=known, settings=settings)
+    else:
+        components, neighbors = fit.components, fit.neighbors
+    sides = _displacements(adata.layers[keys.VELOCITY], components, neighbors, known=known)
     ahead, behind = (average(side, times=1).astype(np.float64) for side in sides)
     mirrored = _mirrored(ahead, behind, components.loadings.numpy().astype(np.float64))
     agreeing = _agreeing(adata, known)
@@ -61,21 +62,36 @@ def direction_confidence(adata: AnnData, *, settings: Settings) -> Confidence:
     return Confidence(cells=mirrored.cells * agreeing.cells, genes=genes)
 
 
+def _candidates(
+    adata: AnnData, average: GraphAverage, *, known: np.ndarray, settings: Settings
+) -> tuple[Components, Tensor]:
+    """The components of a fit and each cell's candidates."""
+    import torch
+
+    from deepvelo.model.graph import nearest_neighbors, principal_components
+
+    spliced = smoothed(adata.layers[keys.MS], average, times=settings.graph.smooth_inputs, chosen=known)
+    components = principal_components(
+        torch.from_numpy(spliced), n_components=settings.graph.n_components, seed=settings.seed
+    )
+    n_candidates = settings.graph.candidates_of(adata.n_obs)
+    return components, nearest_neighbors(components.scores, n_neighbors=n_candidates)
+
+
 def _displacements(
-    adata: AnnData, components: Components, *, known: np.ndarray, settings: Settings
+    velocity: Layer, components: Components, neighbors: Tensor, *, known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean displacements to the candidates ahead and behind, in components, ``(n_cells, n_components)`` each."""
     import torch
 
     from deepvelo.model.candidates import Candidates
-    from deepvelo.model.graph import Components, nearest_neighbors
+    from deepvelo.model.graph import Components
     from deepvelo.model.targets import ComponentTargets
 
-    velocity, scores = adata.layers[keys.VELOCITY], components.scores
+    scores = components.scores
     along = torch.zeros_like(scores)
     for genes, places in blocks_of(velocity, known):
         along += torch.from_numpy(velocity[:, genes][:, known[genes]]) @ components.loadings[places]
-    neighbors = nearest_neighbors(scores, n_neighbors=settings.graph.candidates_of(adata.n_obs))
     # The components take the place of genes: they are their own components.
     own = Components(scores, torch.eye(scores.shape[1]))
     targets = ComponentTargets(Candidates(neighbors), own, own)

@@ -32,21 +32,20 @@ class GraphAverage:
     def __init__(self, adata: AnnData) -> None:
         import torch
 
+        from deepvelo.model.averaging import Averaging
         from deepvelo.model.graph import averaging_matrix
 
         graph = sp.coo_matrix(adata.obsp[keys.CONNECTIVITIES])
         index = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
         weights = torch.from_numpy(graph.data.astype(np.float32))
-        self._matrix = averaging_matrix(torch.sparse_coo_tensor(index, weights, graph.shape)).to_sparse_csr()
+        matrix = averaging_matrix(torch.sparse_coo_tensor(index, weights, graph.shape))
+        self._average = Averaging(
+            sp.csr_matrix((matrix.values().numpy(), matrix.indices().numpy()), shape=graph.shape)
+        )
 
     def __call__(self, values: np.ndarray, *, times: int) -> np.ndarray:
         """Values of every cell, ``(n_cells, n_columns)``, averaged that often; a copy, float32."""
-        from deepvelo.model.candidates import average
-
-        averaged = _tensor(np.array(values, dtype=np.float32, order="C"))
-        for _ in range(times):
-            averaged = average(self._matrix, averaged)
-        return averaged.numpy()
+        return self._average(_tensor(values), times=times).numpy()
 
 
 def smooth_moments(adata: AnnData, settings: Settings) -> tuple[np.ndarray, np.ndarray]:

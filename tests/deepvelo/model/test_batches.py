@@ -88,3 +88,12 @@ def test_a_batch_gives_the_gradient_found_automatically(monkeypatch):
     for one, parameter in zip(found, network.convolutions.parameters(), strict=True):
         assert torch.allclose(one, parameter.grad, atol=1e-4)
         assert one.abs().sum() > 0
+
+
+@pytest.mark.parametrize(("batch_cells", "together"), [(64, 16), (160, 20), (202, 25)])
+def test_a_batch_has_places_enough_before_more_cells_go_together(monkeypatch, batch_cells, together):
+    monkeypatch.setattr(batches, "PLACES_ENOUGH", 8)
+    monkeypatch.setattr(batches, "MOST_TOGETHER", 25)
+    sizes = [len(group) for group in made(batch_cells=batch_cells)._groups]
+    # Halved until they are small enough.
+    assert together / 2 < max(sizes) <= together

@@ -8,7 +8,8 @@ import torch
 
 from deepvelo.config import NetworkConfig, ObjectiveConfig
 from deepvelo.model import blocks
-from deepvelo.model.batches import as_tensor, averaging_graph
+from deepvelo.model.averaging import as_tensor
+from deepvelo.model.batches import averaging_graph
 from deepvelo.model.blocks import BlockedObjective
 from deepvelo.model.candidates import Candidates
 from deepvelo.model.gcn import RateNetwork, Rates

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from deepvelo.model.candidates import TINY, Candidates, average
+from deepvelo.model.averaging import average
+from deepvelo.model.candidates import TINY, Candidates
 
 GENERATOR = torch.Generator().manual_seed(3)
 SPLICED = torch.rand(9, 4, generator=GENERATOR)

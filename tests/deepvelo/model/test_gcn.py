@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from deepvelo.config import NetworkConfig
-from deepvelo.model.batches import as_tensor, averaging_graph
+from deepvelo.model.averaging import as_tensor
+from deepvelo.model.batches import averaging_graph
 from deepvelo.model.gcn import RateNetwork
 
 # Four cells in a row: 0 - 1 - 2 - 3.

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from deepvelo.config import NetworkConfig
-from deepvelo.model.batches import as_tensor, averaging_graph
+from deepvelo.model.averaging import as_tensor
+from deepvelo.model.batches import averaging_graph
 from deepvelo.model.released import ReleasedNetwork
 
 GRAPH = as_tensor(averaging_graph(torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]]), n_cells=4))

@@ -16,13 +16,13 @@ def template(kind):
     settings = config.replace(config.Settings(), {"training": {"n_epochs": 60, "device": "cpu"}})
     simulated = simulate(kind=kind, n_cells=300, n_genes=100, depth=600, seed=3)
     prepared = pp.prepare(simulated, settings, cluster_key=keys.CLUSTERS)
-    tl.velocity(prepared, settings=settings)
-    return prepared, tl.direction_confidence(prepared, settings=settings)
+    fit = tl.velocity(prepared, settings=settings)
+    return prepared, fit, tl.direction_confidence(prepared, settings=settings)
 
 
 def fitted(kind):
     """A fit and its confidence; each kind is fitted once."""
-    prepared, confidence = template(kind)
+    prepared, _, confidence = template(kind)
     return prepared.copy(), confidence
 
 
@@ -33,6 +33,14 @@ def test_moving_tissue_is_trusted_and_still_tissue_is_not():
     assert np.median(moving.genes) > np.median(still.genes)
     for values in (*moving, *still):
         assert ((values >= 0) & (values <= 1)).all()
+
+
+@pytest.mark.parametrize("kind", ["cycle", "static"])
+def test_components_and_candidates_of_the_fit_are_those_found_again(kind):
+    prepared, fit, again = template(kind)
+    at_hand = tl.direction_confidence(prepared, settings=config.Settings(), fit=fit)
+    for own, other in zip(at_hand, again, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-6)
 
 
 def test_velocity_against_the_counts_has_no_confidence():

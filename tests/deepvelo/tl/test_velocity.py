@@ -162,7 +162,10 @@ def test_on_disk_only_the_inputs_of_the_training_are_held_whole(tmp_path, monkey
         network = RateNetwork(spliced.shape[1], settings.network).eval()
         hidden = torch.rand(len(spliced), settings.network.hidden_sizes[-1])
         components = Components(torch.zeros(len(spliced), 2), torch.zeros(spliced.shape[1], 2))
-        return training.Fit(network=network, hidden=hidden, components=components, history=[], weights={})
+        nobody = torch.zeros(len(spliced), 0, dtype=torch.int64)
+        return training.Fit(
+            network=network, hidden=hidden, components=components, neighbors=nobody, history=[], weights={}
+        )
 
     monkeypatch.setattr(training, "train", untrained)
     peak = traced_peak(lambda: tl.velocity(adata, settings=settings, scratch=tmp_path))

@@ -1,0 +1,159 @@
+"""What a million cells cost: everything of a training that is done cell by cell, on a slice of genes and of passes.
+
+``python benchmarks/million.py [--cells 100000 1000000] [--genes 200] [--passes 3] [--seed 0] [--json FILE]``
+
+Moments of a million cells and 2,000 genes alone take 16 GB. How the time of a cell depends on how many there are is seen
+with fewer genes as well: the search for neighbours, the groups that batches are drawn from and the neighbours that
+their cells share do not ask for genes. Passes after the first are measured, the others are left out. Each size runs in a
+process of its own and is compared with the first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+import warnings
+from contextlib import AbstractContextManager, ExitStack, suppress
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+import numpy as np
+import psutil
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.scale import Mixtures
+from deepvelo import config, keys
+from deepvelo.memory import MemoryMeter
+from deepvelo.model import training
+
+NEIGHBORS_AVERAGED: Final = 30  # moments are means over so many cells
+BEFORE: Final = {
+    "principal_components": "components",
+    "nearest_neighbors": "neighbours",
+    "settle_before_training": "directions",
+}
+
+
+class Enough(Exception):
+    """Ends a training after some passes."""
+
+
+def moments(*, n_cells: int, n_genes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Spliced and unspliced, ``(n_cells, n_genes)`` each: what is expected of a cell, as noisy as means over neighbours."""
+    cells = Mixtures(n_cells=n_cells, n_genes=n_genes, seed=seed)
+    layers = []
+    for key in (keys.SPLICED, keys.UNSPLICED):
+        values, start = np.empty((n_cells, n_genes), dtype=np.float32), 0
+        for mean in cells.expected(key):
+            counts = cells.random.poisson(NEIGHBORS_AVERAGED * mean)
+            values[start : start + len(mean)] = np.log1p(counts / NEIGHBORS_AVERAGED)
+            start += len(mean)
+        layers.append(torch.from_numpy(values))
+    spliced, unspliced = layers
+    return spliced, unspliced
+
+
+def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str, Any]:
+    """Seconds of each part of a training up to so many passes, and its peak memory, in this process."""
+    warnings.filterwarnings("ignore")
+    settings = config.replace(config.Settings(), {"seed": seed, "training": {"device": "cpu"}})
+    torch.set_num_threads(os.cpu_count() or 1)
+    # Libraries load and compile, and threads start, outside the measurement.
+    small = moments(n_cells=3000, n_genes=100, seed=seed)
+    training.train(*small, settings=config.replace(settings, {"training": {"n_epochs": 1}}))
+    spliced, unspliced = moments(n_cells=n_cells, n_genes=n_genes, seed=seed)
+    before = psutil.Process().memory_info().rss
+    seconds = dict.fromkeys(BEFORE.values(), 0.0)
+    ends: list[float] = []
+
+    def timed(name: str) -> AbstractContextManager[Any]:
+        step = getattr(training, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            started = time.perf_counter()
+            done = step(*args, **options)
+            seconds[BEFORE[name]] += time.perf_counter() - started
+            return done
+
+        return patch.object(training, name, call)
+
+    def on_epoch(_: training.EpochTerms) -> None:
+        ends.append(time.perf_counter())
+        if len(ends) == n_passes:
+            raise Enough
+
+    with ExitStack() as stack, MemoryMeter() as memory:
+        for name in BEFORE:
+            stack.enter_context(timed(name))
+        stack.enter_context(suppress(Enough))
+        training.train(spliced, unspliced, settings=settings, on_epoch=on_epoch)
+    seconds["a pass"] = float(np.median(np.diff(ends)))
+    return {
+        "n_cells": n_cells,
+        "n_genes": n_genes,
+        "seconds": seconds,
+        "n_passes": settings.training.passes_of(n_cells),
+        "peak_mb": (memory.peak - before) / 2**20,
+        "moments_mb": 2 * spliced.nbytes / 2**20,
+    }
+
+
+def in_words(row: dict[str, Any], first: dict[str, Any]) -> str:
+    """One size, and how much longer than with the first size each part takes a cell."""
+    more = row["n_cells"] / first["n_cells"]
+    parts = [
+        f"{name} {value:.1f} s ({1e6 * value / row['n_cells']:.0f} us a cell, x {value / first['seconds'][name] / more:.2f})"
+        for name, value in row["seconds"].items()
+    ]
+    return (
+        f"{row['n_cells']:,} x {row['n_genes']:,}: {', '.join(parts)}; {row['n_passes']} passes are made; "
+        f"+{row['peak_mb']:,.0f} MB beside moments of {row['moments_mb']:,.0f} MB"
+    )
+
+
+def main() -> None:
+    """Measure all sizes and print them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--genes", type=int, default=200)
+    parser.add_argument("--passes", type=int, default=3, help="At least 2.")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    options = {"n_genes": args.genes, "n_passes": args.passes, "seed": args.seed}
+    if args.only:
+        print(json.dumps(measure(n_cells=args.only, **options)))
+        return
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, seed {args.seed}",
+        flush=True,
+    )
+    found: list[dict[str, Any]] = []
+    for n_cells in args.cells:
+        done = subprocess.run(
+            [
+                *(sys.executable, __file__, "--only", str(n_cells), "--genes", str(args.genes)),
+                *("--passes", str(args.passes), "--seed", str(args.seed)),
+            ],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            sys.exit(done.stderr)
+        found.append(json.loads(done.stdout.splitlines()[-1]))
+        print(in_words(found[-1], found[0]), flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()

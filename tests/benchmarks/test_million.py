@@ -1,0 +1,41 @@
+"""The measurement of a slice runs, on few cells, and its words follow from its figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.million import in_words, measure, moments
+
+
+def row(n_cells: int, *, seconds: float) -> dict:
+    return {
+        "n_cells": n_cells, "n_genes": 200, "n_passes": 8, "peak_mb": 900.0, "moments_mb": 150.0,
+        "seconds": {"neighbours": seconds, "a pass": 2 * seconds},
+    }  # fmt: skip
+
+
+def test_the_time_of_a_cell_is_held_against_that_of_the_first_size():
+    few, many = row(1000, seconds=0.1), row(10_000, seconds=1.5)
+    assert "neighbours 1.5 s (150 us a cell, x 1.50), a pass 3.0 s (300 us a cell, x 1.50)" in in_words(
+        many, few
+    )
+    assert "x 1.00" in in_words(few, few)
+    assert "x 1.50" not in in_words(few, few)
+
+
+def test_moments_are_those_of_cells_that_differ_and_a_seed_repeats_them():
+    spliced, unspliced = moments(n_cells=400, n_genes=50, seed=0)
+    assert spliced.shape == unspliced.shape == (400, 50)
+    assert (spliced.std(0) > 0).float().mean() > 0.8
+    again, other = (moments(n_cells=400, n_genes=50, seed=seed)[0] for seed in (0, 1))
+    assert spliced.equal(again)
+    assert not spliced.equal(other)
+
+
+@pytest.mark.slow
+def test_few_cells_are_measured_from_components_to_passes():
+    found = measure(n_cells=2500, n_genes=60, n_passes=2, seed=0)
+    assert found["n_passes"] > 2
+    assert all(seconds > 0 for seconds in found["seconds"].values())
+    assert list(found["seconds"]) == ["components", "neighbours", "directions", "a pass"]
+    assert found["moments_mb"] == pytest.approx(2 * 2500 * 60 * 4 / 2**20)
