@@ -85,8 +85,9 @@ def arrows_in_words(run: Run) -> str:
             "so they need not equal β u − γ s of the drawn point."
         )
     elif graph.smooth_inputs:
+        times = graph.smoothings_of(int(run.info.metrics["n_cells"]))
         words.append(
-            f"They were fitted on counts averaged {_times(graph.smooth_inputs)} more over neighbouring cells, "
+            f"They were fitted on counts averaged {_times(times)} more over neighbouring cells, "
             "so they need not equal β u − γ s of the drawn point."
         )
     return " ".join(words)

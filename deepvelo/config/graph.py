@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 from pydantic import Field
@@ -10,6 +11,8 @@ from pydantic.dataclasses import dataclass
 from deepvelo.config.strict import STRICT
 
 MOST_PLACES = 5000  # cells whose surroundings are looked at before the training
+# Up to so many cells moments are averaged as often as asked.
+_FEW_CELLS = 3000
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -53,6 +56,18 @@ class GraphConfig:
             ),
         ),
     ] = 0.125
+    candidate_cells: Annotated[
+        int,
+        Field(
+            ge=1500,
+            le=100_000_000,
+            title="Candidates among",
+            description=(
+                "In larger data candidates are chosen among this many cells, taken evenly from all: the very nearest of "
+                "many cells differ by noise alone. As many as there are, or more, chooses among all."
+            ),
+        ),
+    ] = 3000
     n_components: Annotated[
         int,
         Field(
@@ -71,8 +86,9 @@ class GraphConfig:
             le=5,
             title="Input smoothing",
             description=(
-                "How often the moments are averaged once more over the neighbours before training. "
-                "Helps with sparse counts; 0 leaves them as they are."
+                "How often the moments are averaged once more over the neighbours before training. Helps with sparse "
+                "counts; 0 leaves them as they are. In more than 3,000 cells neighbours lie nearer, and so many times more "
+                "averages reach as far: 3 at 10,000, 11 at 100,000."
             ),
         ),
     ] = 1
@@ -98,6 +114,15 @@ class GraphConfig:
             ),
         ),
     ] = True
+
+    def smoothings_of(self, n_cells: int) -> int:
+        """How often the moments are averaged in a data set of this size.
+
+        The more cells, the nearer are a cell's neighbours: averaged as often, moments would be as noisy as those of few
+        cells, and the ways from cell to cell shorter, until they are noise alone. That many averages over neighbours reach
+        as far as one in 3,000 cells that fill three dimensions.
+        """
+        return math.ceil(self.smooth_inputs * max(1.0, n_cells / _FEW_CELLS) ** (2 / 3))
 
     def candidates_of(self, n_cells: int) -> int:
         """How many candidates a cell gets in a data set of this size, at least 2."""

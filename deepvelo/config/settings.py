@@ -68,6 +68,7 @@ PUBLISHED = Settings(
         n_neighbors=19,
         n_candidates=29,
         candidate_share=1.0,
+        candidate_cells=100_000_000,
         smooth_inputs=0,
         smooth_velocity=0,
         denoise_velocity=False,

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy.linalg.blas import dsyrk
 from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.spatial import KDTree
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 from torch_geometric.utils import remove_self_loops, to_undirected
@@ -128,7 +129,23 @@ def _scatter(measured: Rows, mean: np.ndarray) -> np.ndarray | LinearOperator:
     return scatter
 
 
-def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
+def even_choice(points: Tensor, n_chosen: int) -> Tensor:
+    """Indices of so many cells from wherever there are some, ``(n_chosen,)``, in the order in which they lie together."""
+    # In the order of a tree that halves the cells again and again, every so many-eth is an even choice.
+    near = KDTree(points.cpu().numpy()).indices
+    return torch.from_numpy(near[np.linspace(0, len(near) - 1, n_chosen).astype(int)])
+
+
+def neighbors_within_reach(points: Tensor, *, n_neighbors: int, n_among: int) -> Tensor:
+    """`nearest_neighbors` among an even choice of so many cells; of fewer cells among all.
+
+    The nearest of very many cells differ from a cell by noise alone. These lie as far away as in a data set of that many.
+    """
+    among = even_choice(points, n_among) if n_among < len(points) else None
+    return nearest_neighbors(points, n_neighbors=n_neighbors, among=among)
+
+
+def nearest_neighbors(points: Tensor, *, n_neighbors: int, among: Tensor | None = None) -> Tensor:
     """Indices of each cell's nearest other cells by Euclidean distance, nearest first.
 
     A cell is never its own neighbour, also where another cell has exactly its coordinates. Exact up to 120,000 cells:
@@ -139,6 +156,8 @@ def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
     ----------
     points
         Shape ``(n_cells, n_dimensions)``.
+    among
+        Indices of the cells that may be neighbours; all if None.
 
     Returns
     -------
@@ -150,13 +169,17 @@ def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
         There are not more cells than neighbours.
     """
     n_cells = len(points)
-    if n_neighbors >= n_cells:
+    if n_neighbors >= (n_cells if among is None else len(among)):
         msg = (
             f"The number of neighbours must be below the number of cells. Got {n_neighbors} for {n_cells} cells. "
             "Lower graph neighbours and candidate neighbours."
         )
         raise InputError(msg)
     measured = np.ascontiguousarray(points.cpu().numpy())
+    if among is not None:
+        chosen = among.numpy()
+        search = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(measured[chosen])
+        return _others(chosen[search.kneighbors(measured, return_distance=False)])
     if n_cells > EXACT_UP_TO:
         found = _approximate_neighbors(measured, n_neighbors)
         recall = _recall(measured, found)
@@ -175,9 +198,14 @@ def _approximate_neighbors(points: np.ndarray, n_neighbors: int) -> np.ndarray:
 
     index = NNDescent(points, n_neighbors=min(n_neighbors, _INDEXED) + 1, random_state=0)
     found, _ = index.query(points, k=n_neighbors + 1, epsilon=0.1)
-    others = found != np.arange(len(points))[:, None]
-    others[others.all(axis=1), -1] = False  # among many at its own place, a cell may not have found itself
-    return found[others].reshape(len(points), n_neighbors).astype(np.int64)
+    return _others(found).numpy()
+
+
+def _others(found: np.ndarray) -> Tensor:
+    """Each cell's nearest without itself, or without the last: one less for every cell."""
+    others = found != np.arange(len(found))[:, None]
+    others[others.all(axis=1), -1] = False  # it was not among them, or many are at its own place
+    return torch.from_numpy(found[others].reshape(len(found), -1).astype(np.int64))
 
 
 def _recall(points: np.ndarray, found: np.ndarray) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
 import torch
 from scipy.spatial import KDTree
 from torch import Tensor
@@ -13,6 +12,7 @@ from deepvelo.config.graph import MOST_PLACES
 from deepvelo.model.averaging import average
 from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
 from deepvelo.model.gcn import RateNetwork
+from deepvelo.model.graph import even_choice
 from deepvelo.model.kinetics import SharedRates, spliced_velocity
 
 # A cell turns round only where shared rates explain that much more of the opposite way: a smaller lead is chance.
@@ -36,9 +36,7 @@ class Surroundings:
         places = torch.arange(n_cells)
         self._nearest: Tensor | None = None
         if n_cells > MOST_PLACES:
-            # In the order of a tree that halves the cells again and again, every so many-eth is an even choice.
-            near = KDTree(positions.cpu().numpy()).indices
-            places = torch.from_numpy(near[np.linspace(0, n_cells - 1, MOST_PLACES).astype(int)])
+            places = even_choice(positions, MOST_PLACES)
             at = KDTree(positions[places].cpu().numpy())
             self._nearest = torch.from_numpy(at.query(positions.cpu().numpy())[1]).to(neighbors.device)
         columns = torch.cat([neighbors[places.to(neighbors.device)], places[:, None].to(neighbors)], dim=1)

@@ -21,7 +21,13 @@ from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes
 from deepvelo.model.candidates import Candidates
 from deepvelo.model.checkpoint import Checkpoint, Learning, State
 from deepvelo.model.gcn import RateNetwork, Rates
-from deepvelo.model.graph import Components, message_edges, nearest_neighbors, principal_components
+from deepvelo.model.graph import (
+    Components,
+    message_edges,
+    nearest_neighbors,
+    neighbors_within_reach,
+    principal_components,
+)
 from deepvelo.model.kinetics import steady_state_slope
 from deepvelo.model.objective import direction_weight
 from deepvelo.model.parallel import processes
@@ -123,11 +129,14 @@ def train(
     components = principal_components(spliced, n_components=settings.graph.n_components, seed=settings.seed)
     n_neighbors, n_candidates = settings.graph.n_neighbors, settings.graph.candidates_of(n_cells)
     n_surrounding = settings.graph.surroundings_of(n_cells)
-    neighbors = nearest_neighbors(
-        components.scores, n_neighbors=max(n_neighbors, n_candidates, n_surrounding)
+    neighbors = neighbors_within_reach(
+        components.scores,
+        n_neighbors=max(n_candidates, n_surrounding),
+        n_among=settings.graph.candidate_cells,
     )
     network = _network(spliced, unspliced, settings=settings).to(device)
-    graph = averaging_graph(message_edges(neighbors[:, :n_neighbors]), n_cells=n_cells)
+    nearest = nearest_neighbors(components.scores, n_neighbors=n_neighbors)
+    graph = averaging_graph(message_edges(nearest), n_cells=n_cells)
     everything = whole(graph, n_averagings=network.n_averagings).to(device)
     batch_cells = settings.training.batch_of(n_cells)
     in_batches = batch_cells < n_cells

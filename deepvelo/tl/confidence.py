@@ -68,14 +68,19 @@ def _candidates(
     """The components of a fit and each cell's candidates."""
     import torch
 
-    from deepvelo.model.graph import nearest_neighbors, principal_components
+    from deepvelo.model.graph import neighbors_within_reach, principal_components
 
-    spliced = smoothed(adata.layers[keys.MS], average, times=settings.graph.smooth_inputs, chosen=known)
+    times = settings.graph.smoothings_of(adata.n_obs)
+    spliced = smoothed(adata.layers[keys.MS], average, times=times, chosen=known)
     components = principal_components(
         torch.from_numpy(spliced), n_components=settings.graph.n_components, seed=settings.seed
     )
-    n_candidates = settings.graph.candidates_of(adata.n_obs)
-    return components, nearest_neighbors(components.scores, n_neighbors=n_candidates)
+    neighbors = neighbors_within_reach(
+        components.scores,
+        n_neighbors=settings.graph.candidates_of(adata.n_obs),
+        n_among=settings.graph.candidate_cells,
+    )
+    return components, neighbors
 
 
 def _displacements(

@@ -49,7 +49,7 @@ class GraphAverage:
 
 
 def smooth_moments(adata: AnnData, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """``Ms`` and ``Mu``, averaged ``settings.graph.smooth_inputs`` more times over the neighbour graph.
+    """``Ms`` and ``Mu``, averaged over the neighbour graph as often as a fit with these settings does.
 
     Returns
     -------
@@ -58,7 +58,10 @@ def smooth_moments(adata: AnnData, settings: Settings) -> tuple[np.ndarray, np.n
     every_gene = np.ones(adata.n_vars, dtype=bool)
     spliced, unspliced = (
         smoothed(
-            adata.layers[key], GraphAverage(adata), times=settings.graph.smooth_inputs, chosen=every_gene
+            adata.layers[key],
+            GraphAverage(adata),
+            times=settings.graph.smoothings_of(adata.n_obs),
+            chosen=every_gene,
         )
         for key in (keys.MS, keys.MU)
     )

@@ -90,9 +90,9 @@ def _inputs(adata: AnnData, average: GraphAverage, settings: Settings) -> tuple[
     layers = [adata.layers[key] for key in (keys.MS, keys.MU)]
     moments = [np.empty(adata.shape, dtype=np.float32) for _ in layers]
     used = np.zeros(adata.n_vars, dtype=bool)
-    n_used = 0
+    times, n_used = settings.graph.smoothings_of(adata.n_obs), 0
     for genes in gene_blocks(layers[0]):
-        blocks = [average(layer[:, genes], times=settings.graph.smooth_inputs) for layer in layers]
+        blocks = [average(layer[:, genes], times=times) for layer in layers]
         chosen = np.all([block.max(axis=0) > 0 for block in blocks], axis=0)
         before, n_used = n_used, n_used + int(chosen.sum())
         for whole, block in zip(moments, blocks, strict=True):

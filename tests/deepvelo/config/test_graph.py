@@ -24,6 +24,21 @@ def test_candidates_are_a_share_of_the_cells_at_most(graph, n_cells, expected):
 
 @pytest.mark.parametrize(
     ("graph", "n_cells", "expected"),
+    [
+        ({}, 300, 1),
+        ({}, 3000, 1),
+        ({}, 8000, 2),
+        ({}, 24_000, 4),
+        ({"smooth_inputs": 2}, 24_000, 8),
+        ({"smooth_inputs": 0}, 24_000, 0),
+    ],
+)
+def test_averages_reach_as_far_in_many_cells_as_in_few(graph, n_cells, expected):
+    assert GraphConfig(**graph).smoothings_of(n_cells) == expected
+
+
+@pytest.mark.parametrize(
+    ("graph", "n_cells", "expected"),
     [({}, 3000, 240), ({}, 200, 50), ({"n_candidates": 30, "candidate_share": 1.0}, 20, 19)],
 )
 def test_surroundings_are_twice_the_candidates_but_never_more_than_the_other_cells(graph, n_cells, expected):

@@ -11,7 +11,14 @@ from sklearn.decomposition import PCA
 
 from deepvelo.errors import InputError
 from deepvelo.model import graph
-from deepvelo.model.graph import averaging_matrix, message_edges, nearest_neighbors, principal_components
+from deepvelo.model.graph import (
+    averaging_matrix,
+    even_choice,
+    message_edges,
+    nearest_neighbors,
+    neighbors_within_reach,
+    principal_components,
+)
 
 FOUR = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
 
@@ -66,6 +73,39 @@ def test_neighbours_that_an_index_misses_are_noticed_and_found_after_all(monkeyp
         assert torch.equal(nearest_neighbors(points, n_neighbors=10), exact)
     assert "90.0% were found" in caplog.text
     assert "too few" in caplog.text
+
+
+def test_neighbours_among_some_cells_are_the_nearest_of_them():
+    points = clustered(300)
+    among = torch.arange(0, 300, 7)
+    found = nearest_neighbors(points, n_neighbors=5, among=among)
+    distances = (points[:, None] - points[among]).norm(dim=2)
+    distances[among, torch.arange(len(among))] = torch.inf  # no cell is its own neighbour
+    expected = distances.topk(5, largest=False).values
+    torch.testing.assert_close((points[:, None] - points[found]).norm(dim=2), expected, rtol=1e-4, atol=1e-4)
+    assert set(found.flatten().tolist()) <= set(among.tolist())
+    with pytest.raises(InputError, match=r"must be below"):
+        nearest_neighbors(points, n_neighbors=len(among), among=among)
+
+
+def test_an_even_choice_takes_as_many_of_every_part_as_it_is_large():
+    parts = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
+    parts[900:] += 100
+    chosen = even_choice(parts, 200)
+    assert len(set(chosen.tolist())) == 200
+    assert int((chosen >= 900).sum()) == pytest.approx(20, abs=2)
+
+
+def test_neighbours_stay_within_the_reach_they_have_among_fewer_cells():
+    points = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0))
+    few, many = points[:500], points
+
+    def reach(points, **options):
+        found = neighbors_within_reach(points, n_neighbors=20, **options)
+        return float((points[:, None] - points[found]).norm(dim=2).mean())
+
+    assert reach(many, n_among=4000) < 0.5 * reach(few, n_among=500)
+    assert reach(many, n_among=500) == pytest.approx(reach(few, n_among=500), rel=0.1)
 
 
 def test_too_many_neighbours_name_the_remedy():

@@ -119,6 +119,15 @@ def test_one_cell_more_than_are_taken_at_once():
     assert all(torch.isfinite(rate).all() for rate in fit.rates())
 
 
+def test_candidates_of_one_cell_more_than_they_are_chosen_among():
+    among = 1500
+    cells = moving_cells(among + 1)
+    fit = train(*cells, settings=settings(n_epochs=2, candidate_cells=among))
+    found = set(fit.neighbors.flatten().tolist())
+    assert 1400 < len(found) <= among
+    assert (fit.neighbors != torch.arange(among + 1)[:, None]).all()
+
+
 def test_one_cell_more_than_places_are_looked_at(monkeypatch):
     monkeypatch.setattr(settling, "MOST_PLACES", 79)
     cells = moving_cells(80)
