@@ -115,14 +115,18 @@ class GraphConfig:
         ),
     ] = True
 
-    def smoothings_of(self, n_cells: int) -> int:
-        """How often the moments are averaged in a data set of this size.
+    def averages_of(self, n_cells: int) -> int:
+        """How many averages over neighbours reach as far, in a data set of this size, as one in 3,000 cells.
 
         The more cells, the nearer are a cell's neighbours: averaged as often, moments would be as noisy as those of few
-        cells, and the ways from cell to cell shorter, until they are noise alone. That many averages over neighbours reach
-        as far as one in 3,000 cells that fill three dimensions.
+        cells, and the ways from cell to cell shorter, until they are noise alone. Counted for cells that fill three
+        dimensions.
         """
-        return math.ceil(self.smooth_inputs * max(1.0, n_cells / _FEW_CELLS) ** (2 / 3))
+        return math.ceil(max(1.0, n_cells / _FEW_CELLS) ** (2 / 3))
+
+    def smoothings_of(self, n_cells: int) -> int:
+        """How often the moments are averaged in a data set of this size."""
+        return self.smooth_inputs * self.averages_of(n_cells)
 
     def candidates_of(self, n_cells: int) -> int:
         """How many candidates a cell gets in a data set of this size, at least 2."""

@@ -33,8 +33,9 @@ def direction_confidence(adata: AnnData, *, settings: Settings, fit: Fit | None 
     The product of two agreements, each taken as 0 where it is negative:
 
     - the way behind mirrors the way ahead. With the mean displacements :math:`d^\pm` to the candidates ahead and
-      behind, averaged once over the graph, :math:`-2 d^+ \cdot d^- / (|d^+|^2 + |d^-|^2)`. A cell on a path has
-      a way it came that points opposite to the way it goes; in tissue at rest both are noise.
+      behind, averaged once over the graph (in many cells as often as reaches as far),
+      :math:`-2 d^+ \cdot d^- / (|d^+|^2 + |d^-|^2)`. A cell on a path has a way it came that points opposite to the
+      way it goes; in tissue at rest both are noise.
     - the cell's own counts say the same: the cosine of :math:`\beta M_u - \gamma M_s`, unsmoothed, with the velocity.
 
     Cells are compared over genes, genes over cells. Ends of lineages and cells far from others score low, since
@@ -54,7 +55,8 @@ def direction_confidence(adata: AnnData, *, settings: Settings, fit: Fit | None 
     else:
         components, neighbors = fit.components, fit.neighbors
     sides = _displacements(adata.layers[keys.VELOCITY], components, neighbors, known=known)
-    ahead, behind = (average(side, times=1).astype(np.float64) for side in sides)
+    times = settings.graph.averages_of(adata.n_obs)
+    ahead, behind = (average(side, times=times).astype(np.float64) for side in sides)
     mirrored = _mirrored(ahead, behind, components.loadings.numpy().astype(np.float64))
     agreeing = _agreeing(adata, known)
     genes = np.full(adata.n_vars, np.nan)
