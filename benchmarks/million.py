@@ -1,4 +1,4 @@
-"""What a million cells cost: everything of a training that is done cell by cell, on a slice of genes and of passes.
+"""What a million cells cost: a fit's averages and its training, on a slice of genes and of passes.
 
 ``python benchmarks/million.py [--cells 100000 1000000] [--genes 200] [--passes 3] [--seed 0] [--json FILE]``
 
@@ -25,6 +25,7 @@ from unittest.mock import patch
 
 import numpy as np
 import psutil
+import scipy.sparse as sp
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -33,11 +34,16 @@ from benchmarks.scale import Mixtures
 from deepvelo import config, keys
 from deepvelo.memory import MemoryMeter
 from deepvelo.model import training
+from deepvelo.model.averaging import Averaging
+from deepvelo.model.batches import averaging_graph
+from deepvelo.model.graph import message_edges
 
 NEIGHBORS_AVERAGED: Final = 30  # moments are means over so many cells
+GENES_AT_ONCE: Final = 32
 BEFORE: Final = {
     "principal_components": "components",
     "nearest_neighbors": "neighbours",
+    "neighbors_within_reach": "candidates",
     "settle_before_training": "directions",
 }
 
@@ -72,6 +78,7 @@ def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str
     spliced, unspliced = moments(n_cells=n_cells, n_genes=n_genes, seed=seed)
     before = psutil.Process().memory_info().rss
     seconds = dict.fromkeys(BEFORE.values(), 0.0)
+    graphs: list[sp.csr_matrix] = []
     ends: list[float] = []
 
     def timed(name: str) -> AbstractContextManager[Any]:
@@ -81,6 +88,8 @@ def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str
             started = time.perf_counter()
             done = step(*args, **options)
             seconds[BEFORE[name]] += time.perf_counter() - started
+            if name == "nearest_neighbors":
+                graphs.append(averaging_graph(message_edges(done), n_cells=n_cells))
             return done
 
         return patch.object(training, name, call)
@@ -90,17 +99,23 @@ def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str
         if len(ends) == n_passes:
             raise Enough
 
-    with ExitStack() as stack, MemoryMeter() as memory:
-        for name in BEFORE:
-            stack.enter_context(timed(name))
-        stack.enter_context(suppress(Enough))
-        training.train(spliced, unspliced, settings=settings, on_epoch=on_epoch)
-    seconds["a pass"] = float(np.median(np.diff(ends)))
+    with MemoryMeter() as memory:
+        with ExitStack() as stack:
+            for name in BEFORE:
+                stack.enter_context(timed(name))
+            stack.enter_context(suppress(Enough))
+            training.train(spliced, unspliced, settings=settings, on_epoch=on_epoch)
+        seconds["a pass"] = float(np.median(np.diff(ends)))
+        average = Averaging(graphs[0])
+        started = time.perf_counter()
+        average(spliced[:, :GENES_AT_ONCE].contiguous())
+        seconds["an average of a gene"] = (time.perf_counter() - started) / GENES_AT_ONCE
     return {
         "n_cells": n_cells,
         "n_genes": n_genes,
         "seconds": seconds,
         "n_passes": settings.training.passes_of(n_cells),
+        "n_averages": settings.graph.smoothings_of(n_cells),
         "peak_mb": (memory.peak - before) / 2**20,
         "moments_mb": 2 * spliced.nbytes / 2**20,
     }
@@ -110,11 +125,11 @@ def in_words(row: dict[str, Any], first: dict[str, Any]) -> str:
     """One size, and how much longer than with the first size each part takes a cell."""
     more = row["n_cells"] / first["n_cells"]
     parts = [
-        f"{name} {value:.1f} s ({1e6 * value / row['n_cells']:.0f} us a cell, x {value / first['seconds'][name] / more:.2f})"
+        f"{name} {value:.3g} s ({1e6 * value / row['n_cells']:.3g} us a cell, x {value / first['seconds'][name] / more:.2f})"
         for name, value in row["seconds"].items()
     ]
     return (
-        f"{row['n_cells']:,} x {row['n_genes']:,}: {', '.join(parts)}; {row['n_passes']} passes are made; "
+        f"{row['n_cells']:,} x {row['n_genes']:,}: {', '.join(parts)}; {row['n_passes']} passes and {row['n_averages']} averages are made; "
         f"+{row['peak_mb']:,.0f} MB beside moments of {row['moments_mb']:,.0f} MB"
     )
 

@@ -279,7 +279,6 @@ def products(row: dict[str, Any]) -> dict[str, float]:
             "passes": (row["n_passes_made"] - 1)
             * n
             * training,  # the clock of this step starts after the first
-            "rates": 4 * neighbors,
         }.items()
     }
 

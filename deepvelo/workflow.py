@@ -173,6 +173,8 @@ def _fit(
             tl.velocity_embedding(prepared, basis=basis)
         tell(Progress(step="scores"))
         scores = _score(prepared, settings, fit, cluster_key=cluster_key)
+        history, weights = (fit.history, fit.weights) if fit else ([], {})
+        fit = None  # it holds values of every cell
         if own:
             tell(Progress(step="rates"))
             tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
@@ -192,13 +194,12 @@ def _fit(
         "n_cells": prepared.n_obs,
         "n_genes": prepared.n_vars,
         "n_velocity_genes": int(prepared.var[keys.VELOCITY_GENES].sum()),
-        **({"n_epochs": len(fit.history)} if fit else {}),
+        **({"n_epochs": len(history)} if own else {}),
         "seconds_prepare": seconds_prepare,
         "seconds_train": seconds_train,
     }
-    history = pd.DataFrame(fit.history) if fit else pd.DataFrame({"epoch": []})
-    weights = fit.weights if fit else {}
-    return Result(adata=prepared, history=history, weights=weights, settings=settings, metrics=metrics)
+    table = pd.DataFrame(history) if own else pd.DataFrame({"epoch": []})
+    return Result(adata=prepared, history=table, weights=weights, settings=settings, metrics=metrics)
 
 
 def _fit_deepvelo(

@@ -87,8 +87,8 @@ class GraphConfig:
             title="Input smoothing",
             description=(
                 "How often the moments are averaged once more over the neighbours before training. Helps with sparse "
-                "counts; 0 leaves them as they are. In more than 3,000 cells neighbours lie nearer, and so many times more "
-                "averages reach as far: 3 at 10,000, 11 at 100,000."
+                "counts; 0 leaves them as they are. Where there are more than 3,000 cells neighbours lie nearer, and so many "
+                "times more averages reach as far: 2, 3 at 10,000, 11 at 100,000."
             ),
         ),
     ] = 1

@@ -20,8 +20,9 @@ from deepvelo.errors import InputError
 logger = logging.getLogger(__name__)
 
 _CELLS_AT_ONCE = 1024
-# With more cells, an index is faster than comparing all with all; it is built of each cell's nearest few.
-EXACT_UP_TO, _INDEXED = 120_000, 30
+# With more cells, an index is faster than comparing all with all. It is built of each cell's nearest few, and finds more of
+# the nearest where it looks for some more.
+EXACT_UP_TO, _INDEXED, _LOOKED_FOR = 120_000, 30, 60
 _LEAST_RECALL = 0.95
 # With as many features, sums of their products take 200 MB in double precision.
 MOST_FEATURES = 5000
@@ -196,16 +197,17 @@ def _approximate_neighbors(points: np.ndarray, n_neighbors: int) -> np.ndarray:
     """Neighbours found by walking along a graph of each cell's nearest few, ``(n_cells, n_neighbors)``."""
     from pynndescent import NNDescent
 
-    index = NNDescent(points, n_neighbors=min(n_neighbors, _INDEXED) + 1, random_state=0)
-    found, _ = index.query(points, k=n_neighbors + 1, epsilon=0.1)
-    return _others(found).numpy()
+    index = NNDescent(points, n_neighbors=min(_INDEXED, len(points) - 2) + 1, random_state=0)
+    asked = min(max(n_neighbors, _LOOKED_FOR), len(points) - 1)
+    found, _ = index.query(points, k=asked + 1, epsilon=0.1)
+    return _others(found)[:, :n_neighbors].numpy()
 
 
 def _others(found: np.ndarray) -> Tensor:
     """Each cell's nearest without itself, or without the last: one less for every cell."""
     others = found != np.arange(len(found))[:, None]
     others[others.all(axis=1), -1] = False  # it was not among them, or many are at its own place
-    return torch.from_numpy(found[others].reshape(len(found), -1).astype(np.int64))
+    return torch.from_numpy(found[others].reshape(len(found), -1).astype(np.int64, copy=False))
 
 
 def _recall(points: np.ndarray, found: np.ndarray) -> float:

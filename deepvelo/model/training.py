@@ -161,7 +161,8 @@ def train(
     inputs = _inputs(spliced, unspliced, graph, settings=settings, half=half).to(device)
 
     spliced, unspliced = spliced.to(device), unspliced.to(device)
-    candidates = Candidates(neighbors[:, :n_candidates].to(device))
+    # A copy, that the others need not be kept.
+    candidates = Candidates(neighbors[:, :n_candidates].contiguous().to(device))
     targets = _targets(candidates, components, spliced, unspliced, settings=settings)
     objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective)
     past = checkpoint.look_for(spliced, unspliced, settings=settings) if checkpoint else None

@@ -31,6 +31,16 @@ def test_moments_are_averaged_as_often_as_asked():
     assert s[:, 0].tolist() == [0, 2, 4]
 
 
+def test_moments_of_many_cells_are_averaged_more_often(monkeypatch):
+    adata = three_cells()
+    path = np.array([[0, 1, 0], [1, 0, 0.5], [0, 0.5, 0]], dtype=np.float32)
+    adata.obsp[keys.CONNECTIVITIES] = sp.csr_matrix(path)
+    once, thrice = (tl.smooth_moments(adata, settings(smooth_inputs=times))[0] for times in (1, 3))
+    monkeypatch.setattr(config.graph, "_FEW_CELLS", 1)
+    np.testing.assert_array_equal(tl.smooth_moments(adata, settings(smooth_inputs=1))[0], thrice)
+    assert not np.allclose(once, thrice)
+
+
 def test_denoising_keeps_the_directions_in_which_cells_differ():
     adata = three_cells()[:, [0, 1, 1]].copy()
     adata.layers[keys.MS] = np.array([[0, 0, 0], [2, 2, 1], [4, 4, 0]], dtype=np.float32)
