@@ -15,7 +15,7 @@ class Averaging:
     """A sparse matrix of cells by cells, to multiply many blocks of columns with.
 
     Of many cells those whose averages take the same cells follow each other in it, so most values are in the processor's
-    cache: at 100,000 cells averages take a quarter of the time. They are the same but for rounding.
+    cache: at 100,000 cells averages take a third of the time. They are the same but for rounding.
 
     Parameters
     ----------
