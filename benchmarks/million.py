@@ -36,7 +36,6 @@ from deepvelo.memory import MemoryMeter
 from deepvelo.model import training
 from deepvelo.model.averaging import Averaging
 from deepvelo.model.batches import averaging_graph
-from deepvelo.model.graph import message_edges
 
 NEIGHBORS_AVERAGED: Final = 30  # moments are means over so many cells
 GENES_AT_ONCE: Final = 32
@@ -89,7 +88,7 @@ def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str
             done = step(*args, **options)
             seconds[BEFORE[name]] += time.perf_counter() - started
             if name == "nearest_neighbors":
-                graphs.append(averaging_graph(message_edges(done), n_cells=n_cells))
+                graphs.append(averaging_graph(done))
             return done
 
         return patch.object(training, name, call)

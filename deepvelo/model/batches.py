@@ -10,7 +10,6 @@ import scipy.sparse as sp
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
-from torch_geometric.nn.conv.gcn_conv import gcn_norm
 
 from deepvelo.model.averaging import as_tensor
 from deepvelo.model.parallel import ALONE, Processes
@@ -45,11 +44,20 @@ class Batch:
         return Batch(cells, inputs, tuple(graph.to(device) for graph in self.graphs))
 
 
-def averaging_graph(edge_index: Tensor, *, n_cells: int) -> sp.csr_matrix:
-    r""":math:`D^{-1/2} (A + I) D^{-1/2}` of eq. 2, ``(n_cells, n_cells)``, float32."""
-    edges, weights = gcn_norm(edge_index, num_nodes=n_cells)
-    source, target = edges.numpy()
-    return sp.csr_matrix((weights.numpy(), (target, source)), shape=(n_cells, n_cells))
+def averaging_graph(neighbors: Tensor) -> sp.csr_matrix:
+    r""":math:`D^{-1/2} (A + I) D^{-1/2}` of eq. 2, ``(n_cells, n_cells)``, float32.
+
+    A has an edge, counted once, between a cell and each of its ``neighbors``, ``(n_cells, n_neighbors)``.
+    """
+    n_cells, n_neighbors = neighbors.shape
+    starts = np.arange(0, neighbors.numel() + 1, n_neighbors)
+    there = sp.csr_matrix(
+        (np.ones(neighbors.numel(), dtype=bool), neighbors.numpy().ravel(), starts), shape=(n_cells, n_cells)
+    )
+    graph = there + there.T + sp.identity(n_cells, dtype=bool, format="csr")
+    degree = np.diff(graph.indptr)
+    scale = (degree**-0.5).astype(np.float32)
+    return sp.csr_matrix((np.repeat(scale, degree) * scale[graph.indices], graph.indices, graph.indptr))
 
 
 def whole(graph: sp.csr_matrix, *, n_averagings: int) -> Batch:

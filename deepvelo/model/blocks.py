@@ -101,7 +101,7 @@ class BlockedObjective:
         """
         published = self.config.direction_schedule == "published"
         pearson = torch.zeros(2).to(hidden)
-        spliced, unspliced = self._of(cells)
+        spliced, unspliced = self.of(cells)
 
         def velocity_of(genes: slice) -> Tensor:
             rates = network.rates(hidden, genes)
@@ -143,7 +143,7 @@ class BlockedObjective:
         with_pearson
             Whether to compute the correlations where they have no weight; NaN otherwise.
         """
-        spliced, unspliced = self._of(cells)
+        spliced, unspliced = self.of(cells)
         n_cells = together.total(len(spliced))
         scale = sqrt(self.n_genes) / (2 * n_cells * self.n_columns)
         leaf = hidden.detach().requires_grad_()
@@ -190,8 +190,8 @@ class BlockedObjective:
             total=ahead + behind + (weight * direction if weight > 0 else 0.0),
         )
 
-    def _of(self, cells: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Moments of some cells, spliced and unspliced."""
+    def of(self, cells: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Moments of some cells, spliced and unspliced; of all if None."""
         if cells is None:
             return self.spliced, self.unspliced
         return self.spliced.index_select(0, cells), self.unspliced.index_select(0, cells)

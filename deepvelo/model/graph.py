@@ -1,4 +1,4 @@
-"""Which cells are alike: neighbours, the network's edges, and averaging over a graph."""
+"""Which cells are alike: neighbours, and averaging over a graph."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from scipy.spatial import KDTree
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
-from torch_geometric.utils import remove_self_loops, to_undirected
 
 from deepvelo.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 _CELLS_AT_ONCE = 1024
+_CELLS_ASKED = 50_000  # whose neighbours are looked for at once, in 64-bit numbers
 # With more cells, an index is faster than comparing all with all. It is built of each cell's nearest few, and finds more of
 # the nearest where it looks for some more.
 EXACT_UP_TO, _INDEXED, _LOOKED_FOR = 120_000, 30, 60
@@ -137,16 +137,45 @@ def even_choice(points: Tensor, n_chosen: int) -> Tensor:
     return torch.from_numpy(near[np.linspace(0, len(near) - 1, n_chosen).astype(int)])
 
 
-def neighbors_within_reach(points: Tensor, *, n_neighbors: int, n_among: int) -> Tensor:
-    """`nearest_neighbors` among an even choice of so many cells; of fewer cells among all.
+def neighbors_within_reach(
+    points: Tensor, *, n_neighbors: int, n_among: int, of: Tensor | None = None
+) -> Tensor:
+    """Each cell's nearest others among an even choice of so many cells; of fewer cells `nearest_neighbors` among all.
 
     The nearest of very many cells differ from a cell by noise alone. These lie as far away as in a data set of that many.
+
+    Parameters
+    ----------
+    points
+        Shape ``(n_cells, n_dimensions)``.
+    of
+        Indices of the cells whose neighbours are asked for; all if None.
+
+    Returns
+    -------
+    Shape ``(n_asked, n_neighbors)``, nearest first, int32: of many cells they take much memory.
+
+    Raises
+    ------
+    InputError
+        There are not more cells to choose among than neighbours.
     """
-    among = even_choice(points, n_among) if n_among < len(points) else None
-    return nearest_neighbors(points, n_neighbors=n_neighbors, among=among)
+    if n_among >= len(points):
+        found = nearest_neighbors(points, n_neighbors=n_neighbors).int()
+        return found if of is None else found[of]
+    _require_more(n_neighbors, n_among)
+    chosen, measured = even_choice(points, n_among).int().numpy(), points.cpu().numpy()
+    search = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(measured[chosen])
+    asked = np.arange(len(points)) if of is None else of.cpu().numpy()
+    out = torch.empty(len(asked), n_neighbors, dtype=torch.int32)
+    for start in range(0, len(asked), _CELLS_ASKED):
+        some = asked[start : start + _CELLS_ASKED]
+        found = search.kneighbors(measured[some], return_distance=False)
+        out[start : start + _CELLS_ASKED] = _others(chosen[found], some)
+    return out
 
 
-def nearest_neighbors(points: Tensor, *, n_neighbors: int, among: Tensor | None = None) -> Tensor:
+def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
     """Indices of each cell's nearest other cells by Euclidean distance, nearest first.
 
     A cell is never its own neighbour, also where another cell has exactly its coordinates. Exact up to 120,000 cells:
@@ -157,8 +186,6 @@ def nearest_neighbors(points: Tensor, *, n_neighbors: int, among: Tensor | None 
     ----------
     points
         Shape ``(n_cells, n_dimensions)``.
-    among
-        Indices of the cells that may be neighbours; all if None.
 
     Returns
     -------
@@ -170,17 +197,8 @@ def nearest_neighbors(points: Tensor, *, n_neighbors: int, among: Tensor | None 
         There are not more cells than neighbours.
     """
     n_cells = len(points)
-    if n_neighbors >= (n_cells if among is None else len(among)):
-        msg = (
-            f"The number of neighbours must be below the number of cells. Got {n_neighbors} for {n_cells} cells. "
-            "Lower graph neighbours and candidate neighbours."
-        )
-        raise InputError(msg)
+    _require_more(n_neighbors, n_cells)
     measured = np.ascontiguousarray(points.cpu().numpy())
-    if among is not None:
-        chosen = among.numpy()
-        search = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(measured[chosen])
-        return _others(chosen[search.kneighbors(measured, return_distance=False)])
     if n_cells > EXACT_UP_TO:
         found = _approximate_neighbors(measured, n_neighbors)
         recall = _recall(measured, found)
@@ -193,6 +211,15 @@ def nearest_neighbors(points: Tensor, *, n_neighbors: int, among: Tensor | None 
     return torch.from_numpy(search.kneighbors(return_distance=False)).long()
 
 
+def _require_more(n_neighbors: int, n_cells: int) -> None:
+    if n_neighbors >= n_cells:
+        msg = (
+            f"The number of neighbours must be below the number of cells. Got {n_neighbors} for {n_cells} cells. "
+            "Lower graph neighbours and candidate neighbours."
+        )
+        raise InputError(msg)
+
+
 def _approximate_neighbors(points: np.ndarray, n_neighbors: int) -> np.ndarray:
     """Neighbours found by walking along a graph of each cell's nearest few, ``(n_cells, n_neighbors)``."""
     from pynndescent import NNDescent
@@ -200,14 +227,14 @@ def _approximate_neighbors(points: np.ndarray, n_neighbors: int) -> np.ndarray:
     index = NNDescent(points, n_neighbors=min(_INDEXED, len(points) - 2) + 1, random_state=0)
     asked = min(max(n_neighbors, _LOOKED_FOR), len(points) - 1)
     found, _ = index.query(points, k=asked + 1, epsilon=0.1)
-    return _others(found)[:, :n_neighbors].numpy()
+    return _others(found, np.arange(len(found)))[:, :n_neighbors].long().numpy()
 
 
-def _others(found: np.ndarray) -> Tensor:
-    """Each cell's nearest without itself, or without the last: one less for every cell."""
-    others = found != np.arange(len(found))[:, None]
+def _others(found: np.ndarray, cells: np.ndarray) -> Tensor:
+    """These cells' nearest without the cell itself, or without the last: one less for every cell."""
+    others = found != cells[:, None]
     others[others.all(axis=1), -1] = False  # it was not among them, or many are at its own place
-    return torch.from_numpy(found[others].reshape(len(found), -1).astype(np.int64, copy=False))
+    return torch.from_numpy(found[others].reshape(len(found), -1))
 
 
 def _recall(points: np.ndarray, found: np.ndarray) -> float:
@@ -221,25 +248,6 @@ def _recall(points: np.ndarray, found: np.ndarray) -> float:
     farthest = search.kneighbors(points[asked])[0][:, -1:]
     distances = np.linalg.norm(points[asked][:, None] - points[found[asked]], axis=2)
     return float(np.mean(distances <= farthest * (1 + 1e-6)))
-
-
-def message_edges(neighbors: Tensor) -> Tensor:
-    """Edges between cells and their neighbours, both directions, each once, without self-loops.
-
-    Parameters
-    ----------
-    neighbors
-        Shape ``(n_cells, n_neighbors)``.
-
-    Returns
-    -------
-    ``edge_index``, shape ``(2, n_edges)``, source row first, sorted.
-    """
-    n_cells, n_neighbors = neighbors.shape
-    cells = torch.arange(n_cells).repeat_interleave(n_neighbors)
-    there, _ = remove_self_loops(torch.stack([neighbors.flatten(), cells]))
-    edge_index: Tensor = to_undirected(there, num_nodes=n_cells)
-    return edge_index
 
 
 def averaging_matrix(connectivities: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 # Of the product of mean squares; keeps the two rates of a gene apart where the data hardly do, and the rounding of
 # velocities in single precision out of them.
 RIDGE = 1e-5
-_GENES_AT_ONCE = 128
+_GENES_AT_ONCE, _NUMBERS_AT_ONCE = 128, 2**24  # to find extreme cells
 
 
 def spliced_velocity(unspliced: Tensor, spliced: Tensor, *, beta: Tensor, gamma: Tensor) -> Tensor:
@@ -59,10 +59,9 @@ def steady_state_slope(unspliced: Tensor, spliced: Tensor, *, extreme: float = 0
     n_extreme = max(1, round(extreme * len(spliced)))
     tiny = torch.finfo(spliced.dtype).tiny
     slopes = []
+    n_genes = min(_GENES_AT_ONCE, max(1, _NUMBERS_AT_ONCE // len(spliced)))
     # Some genes at a time, and genes in rows: their cells are then sorted side by side in memory.
-    for some in zip(
-        spliced.split(_GENES_AT_ONCE, dim=1), unspliced.split(_GENES_AT_ONCE, dim=1), strict=True
-    ):
+    for some in zip(spliced.split(n_genes, dim=1), unspliced.split(n_genes, dim=1), strict=True):
         s, u = (x.T.contiguous() for x in some)
         scale_s, scale_u = (x.amax(1, keepdim=True).clamp_min(tiny) for x in (s, u))
         expression = s / scale_s + u / scale_u

@@ -12,7 +12,7 @@ from deepvelo.config.graph import MOST_PLACES
 from deepvelo.model.averaging import average
 from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
 from deepvelo.model.gcn import RateNetwork
-from deepvelo.model.graph import even_choice
+from deepvelo.model.graph import even_choice, neighbors_within_reach
 from deepvelo.model.kinetics import SharedRates, spliced_velocity
 
 # A cell turns round only where shared rates explain that much more of the opposite way: a smaller lead is chance.
@@ -27,28 +27,39 @@ class Surroundings:
     ----------
     positions
         Where cells lie, ``(n_cells, n_dimensions)``.
-    neighbors
-        Each cell's nearest, ``(n_cells, n_surrounding)``; they and the cell itself are its surroundings.
+    n_neighbors
+        How many of its nearest, with the cell itself, are a place's surroundings.
+    n_among
+        The nearest are sought among an even choice of so many cells.
+
+    Attributes
+    ----------
+    cells
+        Indices of the cells that are in any surroundings, ``(n_around,)``; None: all in their order.
     """
 
-    def __init__(self, positions: Tensor, neighbors: Tensor) -> None:
-        n_cells, n_surrounding = neighbors.shape
-        places = torch.arange(n_cells)
+    def __init__(self, positions: Tensor, *, n_neighbors: int, n_among: int, device: torch.device) -> None:
+        n_cells = len(positions)
+        places: Tensor | None = None
         self._nearest: Tensor | None = None
+        self.cells: Tensor | None = None
         if n_cells > MOST_PLACES:
             places = even_choice(positions, MOST_PLACES)
             at = KDTree(positions[places].cpu().numpy())
-            self._nearest = torch.from_numpy(at.query(positions.cpu().numpy())[1]).to(neighbors.device)
-        columns = torch.cat([neighbors[places.to(neighbors.device)], places[:, None].to(neighbors)], dim=1)
-        columns = columns.sort(dim=1).values
-        size = n_surrounding + 1
+            self._nearest = torch.from_numpy(at.query(positions.cpu().numpy())[1]).to(device)
+        around = neighbors_within_reach(positions, of=places, n_neighbors=n_neighbors, n_among=n_among)
+        own = torch.arange(n_cells) if places is None else places
+        columns = torch.cat([around, own[:, None]], dim=1).sort(dim=1).values
+        if places is not None:
+            cells, columns = columns.unique(return_inverse=True)
+            self.cells, n_cells = cells.to(device), len(cells)
         self._matrix = torch.sparse_csr_tensor(
-            torch.arange(0, columns.numel() + 1, size, device=neighbors.device),
+            torch.arange(0, columns.numel() + 1, columns.shape[1]),
             columns.flatten(),
-            torch.full((columns.numel(),), 1 / size, dtype=torch.float64, device=neighbors.device),
-            (len(places), n_cells),
+            torch.full((columns.numel(),), 1 / columns.shape[1], dtype=torch.float64),
+            (len(own), n_cells),
             check_invariants=False,
-        )
+        ).to(device)
 
     @property
     def n_places(self) -> int:
@@ -56,7 +67,7 @@ class Surroundings:
         return int(self._matrix.shape[0])
 
     def mean(self, values: Tensor) -> Tensor:
-        """Means over the surroundings of every place, float64 ``(n_places, n_columns)``, of values of cells."""
+        """Means over the surroundings of every place, float64 ``(n_places, n_columns)``, of values of `cells`."""
         return average(self._matrix, values)
 
     def to_cells(self, values: Tensor) -> Tensor:
@@ -82,13 +93,17 @@ def settle_before_training(
     passes = objective.config.shared_rate_passes
     settling = _Settling(objective, surroundings)
 
+    def velocity(genes: slice, beta: Tensor, gamma: Tensor) -> Tensor:
+        s, u = objective.spliced[:, genes], objective.unspliced[:, genes]
+        return spliced_velocity(u, s, beta=beta.to(s), gamma=gamma.to(s))
+
     def start(genes: slice) -> Tensor:
         rates = network.rates(hidden, genes)
-        return settling.velocity(genes, rates.beta, rates.gamma)
+        return velocity(genes, rates.beta, rates.gamma)
 
     def with_shared_rates(genes: slice) -> Tensor:
         rates = settling.shared_rates(settling.way(genes), genes).rates()
-        return settling.velocity(genes, *(surroundings.to_cells(rate) for rate in rates))
+        return velocity(genes, *(surroundings.to_cells(rate) for rate in rates))
 
     objective.settle(start)
     if passes:
@@ -98,10 +113,11 @@ def settle_before_training(
 
 
 class _Settling:
-    """The data of one fit, and what every step asks of them."""
+    """What the cells around the places say."""
 
     def __init__(self, objective: BlockedObjective, surroundings: Surroundings) -> None:
         self._objective, self._surroundings = objective, surroundings
+        self._spliced, self._unspliced = objective.of(surroundings.cells)
         # There are few enough places to keep them: 240 MB for 2,000 genes. In one piece, found before the work begins:
         # small pieces that stay between large ones that go would leave holes of gigabytes in memory.
         n_places = surroundings.n_places if objective.config.shared_rate_passes else 0
@@ -128,21 +144,20 @@ class _Settling:
             objective.settle(partial(self._turned, sign))
 
     def way(self, genes: slice) -> Tensor:
-        """The settled way ahead in spliced counts, from the past to the future, ``(n_cells, n_genes_of_the_block)``."""
-        ahead, behind = self._objective.targets.of(genes).spliced
+        """The settled way ahead in spliced counts, ``(n_around, n_genes_of_the_block)``."""
+        return self._way(genes, self._surroundings.cells)
+
+    def _way(self, genes: slice, cells: Tensor | None) -> Tensor:
+        """From the past to the future."""
+        ahead, behind = self._objective.targets.of(genes, cells).spliced
         return (ahead - behind) / 2
 
     def _turned(self, sign: Tensor, genes: slice) -> Tensor:
-        return sign.to(self._objective.spliced) * self.way(genes)
-
-    def velocity(self, genes: slice, beta: Tensor, gamma: Tensor) -> Tensor:
-        """ds/dt with these rates."""
-        s, u = self._objective.spliced[:, genes], self._objective.unspliced[:, genes]
-        return spliced_velocity(u, s, beta=beta.to(s), gamma=gamma.to(s))
+        return sign.to(self._objective.spliced) * self._way(genes, None)
 
     def shared_rates(self, way: Tensor, genes: slice) -> SharedRates:
         """What explains a way in the surroundings of every place."""
-        s, u = self._objective.spliced[:, genes], self._objective.unspliced[:, genes]
+        s, u = self._spliced[:, genes], self._unspliced[:, genes]
         mean = self._surroundings.mean
         squares = self._squares[:, :, genes]
         if genes.start not in self._known:

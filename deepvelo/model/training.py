@@ -23,7 +23,6 @@ from deepvelo.model.checkpoint import Checkpoint, Learning, State
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import (
     Components,
-    message_edges,
     nearest_neighbors,
     neighbors_within_reach,
     principal_components,
@@ -128,15 +127,11 @@ def train(
     n_cells = len(spliced)
     components = principal_components(spliced, n_components=settings.graph.n_components, seed=settings.seed)
     n_neighbors, n_candidates = settings.graph.n_neighbors, settings.graph.candidates_of(n_cells)
-    n_surrounding = settings.graph.surroundings_of(n_cells)
-    neighbors = neighbors_within_reach(
-        components.scores,
-        n_neighbors=max(n_candidates, n_surrounding),
-        n_among=settings.graph.candidate_cells,
-    )
+    n_among = settings.graph.candidate_cells
+    neighbors = neighbors_within_reach(components.scores, n_neighbors=n_candidates, n_among=n_among)
     network = _network(spliced, unspliced, settings=settings).to(device)
     nearest = nearest_neighbors(components.scores, n_neighbors=n_neighbors)
-    graph = averaging_graph(message_edges(nearest), n_cells=n_cells)
+    graph = averaging_graph(nearest)
     everything = whole(graph, n_averagings=network.n_averagings).to(device)
     batch_cells = settings.training.batch_of(n_cells)
     in_batches = batch_cells < n_cells
@@ -161,9 +156,7 @@ def train(
     inputs = _inputs(spliced, unspliced, graph, settings=settings, half=half).to(device)
 
     spliced, unspliced = spliced.to(device), unspliced.to(device)
-    # A copy, that the others need not be kept.
-    candidates = Candidates(neighbors[:, :n_candidates].contiguous().to(device))
-    targets = _targets(candidates, components, spliced, unspliced, settings=settings)
+    targets = _targets(neighbors.to(device), components, spliced, unspliced, settings=settings)
     objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective)
     past = checkpoint.look_for(spliced, unspliced, settings=settings) if checkpoint else None
     if settings.objective.settle_every == 0 and past is None:
@@ -171,9 +164,13 @@ def train(
             objective,
             network,
             _hidden(network, inputs, everything),
-            surroundings=Surroundings(components.scores, neighbors[:, :n_surrounding].to(device)),
+            surroundings=Surroundings(
+                components.scores,
+                n_neighbors=settings.graph.surroundings_of(n_cells),
+                n_among=n_among,
+                device=device,
+            ),
         )
-    del neighbors
     of_each = [everything]
     if together.size > 1:
         of_each = shares(components.scores, graph, n_averagings=network.n_averagings, n_shares=together.size)
@@ -187,7 +184,7 @@ def train(
         network=network.cpu(),
         hidden=hidden,
         components=components,
-        neighbors=candidates.neighbors.cpu(),
+        neighbors=neighbors,
         history=history,
         weights=weights,
     )
@@ -296,15 +293,15 @@ def _hidden(network: RateNetwork, inputs: Tensor, batch: Batch) -> Tensor:
 
 
 def _targets(
-    candidates: Candidates, components: Components, spliced: Tensor, unspliced: Tensor, *, settings: Settings
+    neighbors: Tensor, components: Components, spliced: Tensor, unspliced: Tensor, *, settings: Settings
 ) -> Targets:
     if settings.objective.continuity == "genes":
-        return GeneTargets(candidates, spliced, unspliced)
+        return GeneTargets(Candidates(neighbors.long()), spliced, unspliced)
     of_unspliced = principal_components(
         unspliced, n_components=settings.graph.n_components, seed=settings.seed
     )
     return ComponentTargets(
-        candidates,
+        neighbors,
         *(Components(*(x.to(spliced.device) for x in part)) for part in (components, of_unspliced)),
     )
 

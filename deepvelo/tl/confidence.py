@@ -91,7 +91,6 @@ def _displacements(
     """Mean displacements to the candidates ahead and behind, in components, ``(n_cells, n_components)`` each."""
     import torch
 
-    from deepvelo.model.candidates import Candidates
     from deepvelo.model.graph import Components
     from deepvelo.model.targets import ComponentTargets
 
@@ -101,7 +100,7 @@ def _displacements(
         along += torch.from_numpy(velocity[:, genes][:, known[genes]]) @ components.loadings[places]
     # The components take the place of genes: they are their own components.
     own = Components(scores, torch.eye(scores.shape[1]))
-    targets = ComponentTargets(Candidates(neighbors), own, own)
+    targets = ComponentTargets(neighbors, own, own)
     targets.add(along, slice(None))
     targets.settle()
     ahead, behind = (side.numpy() for side in targets.settled.spliced)

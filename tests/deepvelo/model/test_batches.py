@@ -10,10 +10,18 @@ from deepvelo.config import NetworkConfig
 from deepvelo.model import batches, gcn
 from deepvelo.model.batches import Batches, averaging_graph, whole
 from deepvelo.model.gcn import RateNetwork
-from deepvelo.model.graph import message_edges, nearest_neighbors
+from deepvelo.model.graph import nearest_neighbors
 
 POSITIONS = torch.randn(203, 3, generator=torch.Generator().manual_seed(0))
-GRAPH = averaging_graph(message_edges(nearest_neighbors(POSITIONS, n_neighbors=5)), n_cells=203)
+GRAPH = averaging_graph(nearest_neighbors(POSITIONS, n_neighbors=5))
+
+
+def test_edges_go_both_ways_once_whoever_is_whose_neighbour():
+    graph = averaging_graph(torch.tensor([[1, 2], [0, 2], [0, 1], [2, 0]])).toarray()
+    degree = np.array([4, 3, 4, 3])  # with the cell itself
+    adjacent = np.array([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 1, 1]])
+    np.testing.assert_allclose(graph, adjacent / np.sqrt(np.outer(degree, degree)), rtol=1e-6)
+    assert graph.dtype == np.float32
 
 
 def made(*, batch_cells=50, n_averagings=1, seed=0):

@@ -14,7 +14,6 @@ from deepvelo.model import graph
 from deepvelo.model.graph import (
     averaging_matrix,
     even_choice,
-    message_edges,
     nearest_neighbors,
     neighbors_within_reach,
     principal_components,
@@ -75,17 +74,21 @@ def test_neighbours_that_an_index_misses_are_noticed_and_found_after_all(monkeyp
     assert "too few" in caplog.text
 
 
-def test_neighbours_among_some_cells_are_the_nearest_of_them():
+@pytest.mark.parametrize("of", [None, torch.tensor([250, 3, 60, 4])])
+def test_neighbours_among_some_cells_are_the_nearest_of_them(of, monkeypatch):
+    monkeypatch.setattr(graph, "_CELLS_ASKED", 64)
     points = clustered(300)
-    among = torch.arange(0, 300, 7)
-    found = nearest_neighbors(points, n_neighbors=5, among=among)
+    among = even_choice(points, 40)
+    found = neighbors_within_reach(points, n_neighbors=5, n_among=40, of=of)
     distances = (points[:, None] - points[among]).norm(dim=2)
     distances[among, torch.arange(len(among))] = torch.inf  # no cell is its own neighbour
-    expected = distances.topk(5, largest=False).values
-    torch.testing.assert_close((points[:, None] - points[found]).norm(dim=2), expected, rtol=1e-4, atol=1e-4)
+    asked = torch.arange(300) if of is None else of
+    expected = distances.topk(5, largest=False).values[asked]
+    reached = (points[asked, None] - points[found]).norm(dim=2)
+    torch.testing.assert_close(reached, expected, rtol=1e-4, atol=1e-4)
     assert set(found.flatten().tolist()) <= set(among.tolist())
     with pytest.raises(InputError, match=r"must be below"):
-        nearest_neighbors(points, n_neighbors=len(among), among=among)
+        neighbors_within_reach(points, n_neighbors=40, n_among=40, of=of)
 
 
 def test_an_even_choice_takes_as_many_of_every_part_as_it_is_large():
@@ -111,11 +114,6 @@ def test_neighbours_stay_within_the_reach_they_have_among_fewer_cells():
 def test_too_many_neighbours_name_the_remedy():
     with pytest.raises(InputError, match=r"Got 4 for 4 cells\. Lower"):
         nearest_neighbors(FOUR, n_neighbors=4)
-
-
-def test_edges_go_both_ways_once_and_never_to_the_cell_itself():
-    edges = message_edges(torch.tensor([[1], [0], [1], [2]]))
-    assert edges.T.tolist() == [[0, 1], [1, 0], [1, 2], [2, 1], [2, 3], [3, 2]]
 
 
 def test_averaging_matrix_of_three_cells():

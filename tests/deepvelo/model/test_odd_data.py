@@ -11,7 +11,7 @@ from deepvelo import config
 from deepvelo.errors import InputError
 from deepvelo.model import settling
 from deepvelo.model.batches import CELLS_TOGETHER, Batches, averaging_graph
-from deepvelo.model.graph import message_edges, nearest_neighbors
+from deepvelo.model.graph import nearest_neighbors
 from deepvelo.model.training import Fit, train
 
 N_GENES = 6
@@ -87,7 +87,7 @@ def test_many_cells_alike_in_everything(batch_cells):
 
 def test_cells_alike_do_not_all_go_into_one_batch():
     positions = torch.cat([torch.randn(200, 2), torch.zeros(600, 2)])
-    graph = averaging_graph(message_edges(nearest_neighbors(positions, n_neighbors=4)), n_cells=800)
+    graph = averaging_graph(nearest_neighbors(positions, n_neighbors=4))
     batches = Batches(positions, graph, batch_cells=100, n_averagings=1, seed=0)
     sizes = [len(batch.cells) for batch in batches.shuffled()]
     assert sum(sizes) == 800
@@ -97,7 +97,7 @@ def test_cells_alike_do_not_all_go_into_one_batch():
 @pytest.mark.parametrize("n_cells", [101, 115, 130])
 def test_the_last_batch_is_as_large_as_the_others(n_cells):
     positions = torch.randn(n_cells, 2)
-    graph = averaging_graph(message_edges(nearest_neighbors(positions, n_neighbors=4)), n_cells=n_cells)
+    graph = averaging_graph(nearest_neighbors(positions, n_neighbors=4))
     batches = Batches(positions, graph, batch_cells=50, n_averagings=1, seed=0)
     sizes = [len(batch.cells) for batch in batches.shuffled()]
     assert sum(sizes) == n_cells

@@ -10,7 +10,7 @@ from deepvelo.model.averaging import as_tensor
 from deepvelo.model.batches import averaging_graph
 from deepvelo.model.released import ReleasedNetwork
 
-GRAPH = as_tensor(averaging_graph(torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]]), n_cells=4))
+GRAPH = as_tensor(averaging_graph(torch.tensor([[1], [0], [1], [2]])))
 GRAPHS = [GRAPH, GRAPH]
 CONFIG = NetworkConfig(
     hidden_sizes=(5, 4), dropout=0.5, nonnegative_rates=False, start="random", rate_layer="graph"

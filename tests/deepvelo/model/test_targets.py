@@ -25,7 +25,7 @@ def settled(targets, velocity):
 
 def in_components():
     found = (principal_components(x, n_components=1, seed=0) for x in (SPLICED, 2 * SPLICED))
-    return ComponentTargets(Candidates(NEIGHBORS), *found)
+    return ComponentTargets(NEIGHBORS, *found)
 
 
 def in_genes():
