@@ -9,10 +9,11 @@ app: $(VENV)/.installed
 	$(BIN)/deepvelo app
 
 test: lint test-fast
-	$(BIN)/python -m pytest -m "slow and not browser"
+	$(BIN)/python -m pytest -m "slow and not browser and not alone" -n 2 --dist loadscope
+	$(BIN)/python -m pytest -m alone
 	$(BIN)/python -m pytest -m browser
 
-# Two processes, a file of tests in one of them; the slow ones measure time and memory, so they run alone.
+# Two processes, a file of tests in one of them.
 # Stored runs are many small files: they lie in memory where there is a place with 4 GB for that.
 test-fast: $(VENV)/.installed-test
 	PYTEST_DEBUG_TEMPROOT=$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4e6 {print "/dev/shm"}') \

@@ -94,6 +94,7 @@ class LocalWorkers:
             "--nworkers": self._n_workers,
             "--nthreads": 1,
             "--host": "127.0.0.1",
+            "--dashboard-address": "127.0.0.1:0",  # there is none, but what answers for its health is then at this address
             "--memory-limit": MEMORY_LIMIT // self._n_workers,
             "--resources": " ".join(f"{name}={amount:.0f}" for name, amount in self.resources[0].items()),
             "--local-directory": self._folder,

@@ -9,7 +9,8 @@ from deepvelo.io.runs import RunInfo
 
 # Measured on two cores with 3,000 cells x 800 genes; used until this server has runs of its own.
 SECONDS_PER_VALUE = 1.5e-7
-SECONDS_BESIDES = 60.0
+# Preparation, graph, maps and scores: some of it once, as libraries are loaded and compiled, the rest for every cell.
+SECONDS_BESIDES, SECONDS_BESIDES_PER_CELL = 15.0, 0.007
 SECONDS_PER_EPOCH = 0.01
 # scVelo's modes, a cell and gene: all genes at once, and gene by gene in scVelo's velocity genes.
 SCVELO_SECONDS_PER_VALUE: dict[Method, float] = {
@@ -23,7 +24,7 @@ _MEASURED = ("n_cells", "n_genes", "n_epochs", "seconds_train", "seconds_total")
 
 
 def estimate_seconds(n_cells: int, n_genes: int, settings: Settings, *, past: list[RunInfo]) -> float:
-    """Seconds for a whole run: cells x genes x epochs, scaled by what past runs on this server took.
+    """Seconds for a whole run: cells x genes x epochs, and cells for all but the training, as past runs on this server took.
 
     scVelo's modes have no epochs: cells x genes, scaled by past runs of the same mode. A rough figure: it
     knows neither the device nor what else the machine does, and an early stop or other layer sizes change it.
@@ -43,10 +44,11 @@ def estimate_seconds(n_cells: int, n_genes: int, settings: Settings, *, past: li
         telling = run.settings.method == settings.method and cells * genes >= TELLING_SIZE
         if telling and epochs > 0 and total >= train > 0:
             paces.append(train / (cells * genes * epochs))
-            besides.append(total - train)
+            besides.append(max(0.0, total - train - SECONDS_BESIDES) / cells)
     usual = SECONDS_PER_VALUE if own else SCVELO_SECONDS_PER_VALUE[settings.method]
     pace = statistics.median(paces[:5]) if paces else usual
-    rest = statistics.median(besides[:5]) if besides else SECONDS_BESIDES
+    of_a_cell = statistics.median(besides[:5]) if besides else SECONDS_BESIDES_PER_CELL
+    rest = SECONDS_BESIDES + of_a_cell * n_cells
     if not own:
         return pace * n_cells * n_genes + rest
     return (pace * n_cells * n_genes + SECONDS_PER_EPOCH) * settings.training.passes_of(n_cells) + rest

@@ -27,8 +27,9 @@ _SINGLE, _HALF = 2, 1
 _BYTES_KEPT = 3
 # Sums of squares around each of the places where the way is settled.
 _BYTES_PER_PLACE_AND_GENE = 24
-# Per cell and candidate, or cell of the surroundings: indices, their order, and the weights of both sides.
-_BYTES_PER_CANDIDATE = 96
+# Per cell and candidate: its index; where displacements are taken in genes also the order of the indices, products with
+# all of them and the weights of both sides.
+_BYTES_PER_CANDIDATE = {"components": 8, "genes": 96}
 # Per cell: some 250 arrows of the velocity graph, with the neighbours of neighbours they come from.
 _BYTES_PER_CELL = 12_000
 # Adam with amsgrad keeps a parameter, its gradient, two moments and the largest second moment.
@@ -54,7 +55,11 @@ def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
         4 * n_cells * n_genes * (_DENSE_MATRICES + (_HALF if half else _SINGLE))
         + _BYTES_PER_PLACE_AND_GENE * min(places, MOST_PLACES) * n_genes
         + _BYTES_KEPT * kept * n_genes
-        + (_BYTES_PER_CANDIDATE * settings.graph.candidates_of(n_cells) + _BYTES_PER_CELL) * n_cells
+        + (
+            _BYTES_PER_CANDIDATE[objective.continuity] * settings.graph.candidates_of(n_cells)
+            + _BYTES_PER_CELL
+        )
+        * n_cells
         + 4 * _COPIES_PER_WEIGHT * n_weights
         + _BASE
     )

@@ -6,7 +6,7 @@ from app import cached, session
 from app.widgets.empty import error_in_words
 from app.widgets.live_jobs import live_jobs
 from app.widgets.run_table import run_table
-from app.widgets.settings_form import say_candidates, settings_form
+from app.widgets.settings_form import say_what_is_used, settings_form
 from app.widgets.start import start_panel
 
 st.header("Train")
@@ -24,8 +24,8 @@ with error_in_words():
         form, start = st.columns([3, 2], gap="large")
         with start, error_in_words():  # where the button would be
             with form:
-                settings, below_candidates = settings_form()
-            say_candidates(below_candidates, settings, n_cells=cached.summary(source).n_cells)
+                settings, below = settings_form()
+            say_what_is_used(below, settings, n_cells=cached.summary(source).n_cells)
             start_panel(source, settings)
 st.subheader("Finished runs")
 with error_in_words():

@@ -37,12 +37,12 @@ _PRESET_HELP = (
 )
 
 
-def settings_form() -> tuple[Settings, DeltaGenerator]:
+def settings_form() -> tuple[Settings, dict[str, DeltaGenerator]]:
     """Draw the form.
 
     Returns
     -------
-    The checked settings, and a place below the candidate neighbours for `say_candidates`.
+    The checked settings, and places below the candidate neighbours and the epochs for `say_what_is_used`.
 
     Raises
     ------
@@ -61,13 +61,14 @@ def settings_form() -> tuple[Settings, DeltaGenerator]:
         seed = Settings.__pydantic_fields__["seed"]  # type: ignore[attr-defined]
         values["seed"] = _widget(SEED_KEY, seed)
     fields = {section: cls.__pydantic_fields__ for section, cls in sections().items()}  # type: ignore[attr-defined]
+    below = {}
     for i, (section, name) in enumerate(FIRST):
         if i % 2 == 0:  # row by row: a note in one column must not push the two apart
             columns = st.columns(2)
         with columns[i % 2]:
             values[section][name] = _widget(_key(section, name), fields[section][name])
-            if name == "n_candidates":
-                below_candidates = st.empty()
+            if name in ("n_candidates", "n_epochs"):
+                below[name] = st.empty()
     for section, title in TITLES.items():
         rest = [name for name in fields[section] if (section, name) not in FIRST]
         with st.expander(f"{title}: {_words(fields[section], rest)}"):
@@ -75,16 +76,23 @@ def settings_form() -> tuple[Settings, DeltaGenerator]:
             for i, name in enumerate(rest):
                 with columns[i % 2]:
                     values[section][name] = _widget(_key(section, name), fields[section][name])
-    return from_dict(values), below_candidates
+    return from_dict(values), below
 
 
-def say_candidates(place: DeltaGenerator, settings: Settings, *, n_cells: int) -> None:
-    """Say how many candidates are used where the data are too small for as many as were asked for."""
+def say_what_is_used(below: dict[str, DeltaGenerator], settings: Settings, *, n_cells: int) -> None:
+    """Say so where data of this size get other numbers of candidates or epochs than were asked for."""
     asked, used = settings.graph.n_candidates, settings.graph.candidates_of(n_cells)
     if used < asked:
-        place.caption(
+        below["n_candidates"].caption(
             f"In this data set {used} of the {asked} are used: the share as candidates, under Graph, "
             f"is {settings.graph.candidate_share:.3g} of its {n_cells:,} cells. Raise it to use more."
+        )
+    training = settings.training
+    passes = training.passes_of(n_cells)
+    if passes < training.n_epochs:
+        below["n_epochs"].caption(
+            f"In this data set {passes} passes over all cells, {training.batch_of(n_cells):,} at a time: "
+            f"at least as many steps as {training.n_epochs} epochs of all cells at once."
         )
 
 

@@ -15,6 +15,7 @@ import anndata
 import cloudpickle
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
 from distributed import Client
@@ -156,6 +157,15 @@ def test_a_job_reports_every_epoch_and_stores_its_run(
     assert done.seconds_left is None
     assert [record["epoch"] for record in done.history] == list(range(1, 31))
     assert done.history[-1] == {"epoch": 30, "total": pytest.approx(1 / 30), **TERMS}
+    here = psutil.Process()
+    listening = [
+        connection.laddr.ip
+        for process in (here, *here.children(recursive=True))
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 3  # scheduler, nanny, worker
+    assert set(listening) == {"127.0.0.1"}, "nothing is open to other machines"
     run = store.open(done.run_id)
     assert run.info.name == "first"
     assert run.info.data_name == "tiny.h5ad"

@@ -16,8 +16,15 @@ def test_estimate_grows_with_cells_genes_and_candidates():
     dense = 4 * 10_000 * 2000
     assert memory.estimate_memory(20_000, 2000, Settings()) - base >= 6 * dense
     assert memory.estimate_memory(10_000, 4000, Settings()) - base >= 6 * dense
-    more = replace(Settings(), {"graph": {"n_candidates": 150}})
-    assert memory.estimate_memory(10_000, 2000, more) - base == 96 * 10_000 * 30
+    for preset, each in (
+        ("default", 8),
+        ("published", 96),
+    ):  # indices alone, or what goes with them in genes, too
+        fewer, more = (
+            memory.estimate_memory(10_000, 2000, replace(PRESETS[preset], {"graph": {"n_candidates": n}}))
+            for n in (120, 150)
+        )
+        assert more - fewer == each * 10_000 * 30
 
 
 def test_all_cells_at_once_take_more_memory_than_batches():

@@ -125,6 +125,17 @@ def test_candidates_a_small_data_set_has_no_room_for_are_told_at_the_setting(pag
     assert not notes_on_candidates(page)
 
 
+def test_passes_that_are_made_in_batches_are_told_at_the_epochs(page):
+    page.run()
+    (told,) = [text.value for text in page.caption if "passes over all cells" in text.value]
+    # the sample has 3,000 cells
+    assert told.startswith(
+        "In this data set 17 passes over all cells, 512 at a time: at least as many steps as 100"
+    )
+    page.number_input(key="settings.training.batch_cells").set_value(3000).run()
+    assert not [text for text in page.caption if "passes over all cells" in text.value]
+
+
 def test_a_data_set_with_room_for_all_candidates_needs_no_word(page):
     page.run()
     assert not page.exception
@@ -132,7 +143,7 @@ def test_a_data_set_with_room_for_all_candidates_needs_no_word(page):
 
 
 def notes_on_candidates(page: AppTest) -> list[str]:
-    return [caption.value for caption in page.caption if "In this data set" in caption.value]
+    return [caption.value for caption in page.caption if " are used: " in caption.value]
 
 
 def test_more_neighbours_than_cells_are_refused_before_the_start(page):

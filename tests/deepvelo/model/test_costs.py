@@ -29,6 +29,7 @@ def measured(*versions: str, cells: int, genes: int, epochs: int) -> list[dict[s
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_an_epoch_is_three_times_faster_than_the_literal_objective():
     literal, blocked = measured("literal", "blocked", cells=1000, genes=500, epochs=5)
     assert blocked["seconds_min"] < literal["seconds_min"] / 3
@@ -43,6 +44,7 @@ def test_training_three_thousand_cells_stays_below_600_mb():
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_default_fit_of_three_thousand_cells_costs_seven_literal_epochs():
     default, literal = measured("default", "literal", cells=3000, genes=2000, epochs=1)
     assert default["seconds_fit"] < MOST_LITERAL_EPOCHS * literal["seconds_min"]
