@@ -125,6 +125,7 @@ def test_controls_say_the_same_of_layers_on_disk(memory, disk, by_block):
     np.testing.assert_allclose(seeds_disk, seeds, atol=1e-6)
 
 
+@pytest.mark.slow  # every allocation is traced
 def test_memory_stays_far_below_one_layer(tmp_path, by_block, monkeypatch):
     monkeypatch.setattr(layers, "CHUNK_BYTES", 2**17)  # one of a layer of usual size is a small part of it
     results = {
