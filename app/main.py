@@ -13,6 +13,7 @@ import streamlit as st  # noqa: E402
 
 from app import cached, session  # noqa: E402
 from app.widgets.charts import picture_format  # noqa: E402
+from app.widgets.empty import say_error  # noqa: E402
 from app.widgets.live_jobs import jobs_in_brief  # noqa: E402
 from app.widgets.run_picker import choose_first_run, run_picker  # noqa: E402
 from deepvelo.errors import InputError  # noqa: E402
@@ -58,4 +59,4 @@ try:
         picture_format()
     page.run()
 except InputError as error:
-    st.error(str(error))
+    say_error(error)

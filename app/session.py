@@ -93,6 +93,11 @@ def fill_first(key: str, value: Any) -> None:
         st.session_state[key] = value
 
 
+def fill_missing(values: dict[str, Any]) -> None:
+    """Set those widgets that hold nothing yet; one that a visitor emptied stays empty."""
+    fill({key: value for key, value in values.items() if key not in st.session_state})
+
+
 def widget_value(key: str) -> Any:
     """What the widget with this key holds, None if it was never drawn."""
     return st.session_state.get(key)

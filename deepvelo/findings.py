@@ -34,9 +34,10 @@ def find_errors(adata: AnnData, *, moments: bool) -> Iterator[Finding]:
     missing = [layer for layer in (keys.SPLICED, keys.UNSPLICED) if layer not in adata.layers]
     if missing:
         names = " and no ".join(f"'{layer}'" for layer in missing)
+        found = f"Found {listed(sorted(adata.layers))}." if adata.layers else "The file has no layers at all."
         yield Finding(
             "error",
-            f"There is no {names} layer. Found {listed(sorted(adata.layers))}.",
+            f"There is no {names} layer. {found}",
             "Join the loom or h5ad file that has the spliced and unspliced counts.",
         )
         return

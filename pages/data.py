@@ -27,7 +27,14 @@ with stop_on_error():
 
 left, right = st.columns([4, 1], vertical_alignment="center")
 left.subheader(source.label)
-if right.button("Train on this data", type="primary", width="stretch", icon=":material/arrow_forward:"):
+# With an error in the data the next step is to mend it, not to train.
+usable = all(finding.level != "error" for finding in summary.findings)
+if right.button(
+    "Train on this data",
+    type="primary" if usable else "secondary",
+    width="stretch",
+    icon=":material/arrow_forward:",
+):
     session.go("train")
 join_report(source)
 numbers(summary)

@@ -22,11 +22,11 @@ with error_in_words():
             st.button("Use the sample", on_click=session.use_sample)
     else:
         form, start = st.columns([3, 2], gap="large")
+        with form:
+            filled = settings_form()
         with start, error_in_words():  # where the button would be
-            with form:
-                settings, below = settings_form()
-            say_what_is_used(below, settings, n_cells=cached.summary(source).n_cells)
-            start_panel(source, settings)
+            say_what_is_used(filled, n_cells=cached.summary(source).n_cells)
+            start_panel(source, filled)
 st.subheader("Finished runs")
 with error_in_words():
     run_table()

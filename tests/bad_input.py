@@ -138,7 +138,8 @@ UNUSABLE = {
     "no spliced": Case(written(without("spliced")), "There is no 'spliced' layer. Found 'unspliced'."),
     "no unspliced": Case(written(without("unspliced")), "There is no 'unspliced' layer. Found 'spliced'."),
     "neither layer": Case(
-        written(without("spliced", "unspliced")), "There is no 'spliced' and no 'unspliced' layer. Found none."
+        written(without("spliced", "unspliced")),
+        "There is no 'spliced' and no 'unspliced' layer. The file has no layers at all.",
     ),
     "layers of two shapes": Case(of_two_shapes, "differ in shape (cells x genes): X 40 x 40, spliced 40 x 40, "),
     "negative": Case(written(valued("spliced", -1)), "Layer 'spliced' has 2 negative values"),

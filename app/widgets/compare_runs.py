@@ -9,6 +9,7 @@ import streamlit as st
 from app import cached, comparison, session
 from app.comparison import RunIds
 from app.estimate import estimate_seconds, in_words
+from app.widgets.empty import say_error
 from app.widgets.run_picker import fits
 from app.widgets.scvelo import method_label
 from app.widgets.text import escape
@@ -137,7 +138,7 @@ def _submit(base: Run, wanted: list[Settings]) -> None:
             for settings in wanted
         ]
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
         return
     session.watch_jobs(jobs)
     st.rerun()

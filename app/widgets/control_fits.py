@@ -10,6 +10,7 @@ import streamlit as st
 from app import cached, session
 from app.estimate import estimate_seconds, in_words
 from app.job_status import JobStatus
+from app.widgets.empty import say_error
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.memory import estimate_memory
@@ -92,7 +93,7 @@ def _submit(base: Run, missing: Sequence[PlannedFit]) -> None:
             for planned in missing
         ]  # fmt: skip
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
         return
     session.watch_jobs(job_ids)
     st.rerun()

@@ -27,7 +27,8 @@ def numbers(summary: Summary) -> None:
     row.metric("Cells", f"{summary.n_cells:,}")
     row.metric("Genes", f"{summary.n_genes:,}")
     row.metric("Unspliced", unspliced, help="Share of unspliced counts; 10 to 25% is usual for 10x data.")
-    row.metric("Integer counts", "yes" if summary.counts_are_integers else "no")
+    whole = "yes" if summary.counts_are_integers else "no"
+    row.metric("Integer counts", "none" if _missing_layers(summary) else whole)
     row.metric("Moments", "in the file" if summary.has_moments else "to be made")
 
 
@@ -64,10 +65,17 @@ def proportions_chart(source: DataSource, group: str | None) -> None:
     st.markdown("**Spliced and unspliced counts**")
     fractions = cached.fractions(source, group)
     if fractions.empty:
-        st.caption("The layers are no raw counts, so the shares are not known.")
+        missing = _missing_layers(cached.summary(source))
+        why = f"There is no {missing} layer" if missing else "The layers are no raw counts"
+        st.caption(f"{why}, so the shares are not known.")
         return
     charts.show(proportions(fractions), key="data.proportions", alt="Spliced and unspliced share per group")
     st.caption("The same share in every group, or one far from 10 to 25%, is a reason to doubt the counts.")
+
+
+def _missing_layers(summary: Summary) -> str:
+    """Of spliced and unspliced counts, those that are not there, in words."""
+    return " and no ".join(name for name in (keys.SPLICED, keys.UNSPLICED) if name not in summary.layers)
 
 
 def embedding_chart(source: DataSource, group: str | None) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from app import cached, files, session
+from app.widgets.empty import say_error
 from app.widgets.text import escape
 from deepvelo.datasets import public
 from deepvelo.datasets.source import DataSource
@@ -47,7 +48,7 @@ def dataset_picker() -> None:
         try:
             session.set_source(offer())
         except InputError as error:
-            st.error(str(error))
+            say_error(error)
             session.set_source(None)
         else:
             st.rerun()  # the uploader is empty, the new upload and the new set are listed

@@ -9,6 +9,7 @@ from typing import NoReturn
 import streamlit as st
 
 from app import session
+from app.widgets.text import with_labels
 from deepvelo.errors import InputError
 
 
@@ -20,13 +21,18 @@ def empty_state(sentence: str, *, button: str, page: str) -> NoReturn:
     st.stop()
 
 
+def say_error(error: InputError | str) -> None:
+    """Show what a visitor can mend; every such sentence on a page is shown here."""
+    st.error(with_labels(str(error)))
+
+
 @contextmanager
 def error_in_words() -> Iterator[None]:
     """Show what a visitor can mend as a sentence in place of this part of the page; the rest is drawn."""
     try:
         yield
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
 
 
 @contextmanager
@@ -35,5 +41,5 @@ def stop_on_error() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
         st.stop()

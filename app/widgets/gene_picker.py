@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import session
+from app.widgets.empty import say_error
 from deepvelo import checks, keys
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
@@ -22,7 +23,7 @@ def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> s
         try:
             chosen = checks.require_gene(run.var.index, chosen)
         except InputError as error:
-            st.error(str(error))
+            say_error(error)
             chosen = None
     shown = chosen or first or genes[0]
     st.selectbox(label, genes, **session.linked("gene", shown), placeholder="Search by name")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from app import lineages
-from app.widgets.empty import error_in_words
+from app.widgets.empty import error_in_words, say_error
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 
@@ -89,7 +89,7 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
             try:
                 require_relevant(sets, keywords=keywords)
             except InputError as error:
-                st.error(str(error))
+                say_error(error)
                 keywords = ()
     if sets is not None:
         with third, error_in_words():

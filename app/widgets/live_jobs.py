@@ -9,7 +9,8 @@ from app import cached, session
 from app.estimate import in_words
 from app.job_status import JobStatus
 from app.widgets import charts
-from app.widgets.text import escape
+from app.widgets.empty import say_error
+from app.widgets.text import escape, with_labels
 from deepvelo.config import METHOD_LABELS
 from deepvelo.errors import InputError
 from deepvelo.pl.training_curve import training_curve
@@ -100,7 +101,7 @@ def _until_answered() -> None:
     try:
         cached.jobs().list()
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
     else:
         st.rerun()
 
@@ -109,7 +110,7 @@ def _panels(job_ids: list[str]) -> None:
     try:
         jobs = _still_active(job_ids)
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
         return
     for job in jobs:
         if not job.belongs_to_run:
@@ -183,7 +184,7 @@ def _outcome(job: JobStatus) -> None:
         case "cancelled":
             text.info(f"**{_name(job)}** was cancelled; nothing of it is stored.")
         case _:
-            text.error(f"**{_name(job)}** failed. {job.message}")
+            text.error(f"**{_name(job)}** failed. {with_labels(job.message)}")
     dismiss.button(
         "",
         key=f"dismiss.{job.job_id}",
@@ -201,7 +202,7 @@ def _acknowledge(job_id: str) -> None:
     try:
         cached.jobs().forget(job_id)
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
 
 
 def _cancel(*job_ids: str) -> None:
@@ -209,7 +210,7 @@ def _cancel(*job_ids: str) -> None:
         for job_id in reversed(job_ids):  # those that wait first: none of them may start meanwhile
             cached.jobs().cancel(job_id)
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
         return
     st.toast("It stops after the present step, epoch or block of genes.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import cached, session
-from app.widgets.empty import empty_state
+from app.widgets.empty import empty_state, say_error
 from app.widgets.scvelo import is_scvelo, method_label
 from app.widgets.text import escape
 from deepvelo.config import preset_label
@@ -81,7 +81,7 @@ def require_run() -> Run:
     try:
         return cached.open_run(run_id)
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
     if fits():
         st.button("Show the newest run", type="primary", on_click=_choose_newest)
         st.stop()

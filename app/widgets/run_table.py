@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import cached, session
 from app.estimate import in_words
+from app.widgets.empty import say_error
 from app.widgets.run_picker import fits
 from app.widgets.scvelo import is_scvelo, method_label
 from app.widgets.text import escape
@@ -86,7 +87,7 @@ def _delete(run_id: str) -> None:
     try:
         cached.delete_run(run_id)
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
         return
     if session.run_id() == run_id:
         session.set_run(None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
@@ -12,6 +13,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import session
 from deepvelo.config import PRESETS, Preset, Settings, from_dict, sections, to_dict
+from deepvelo.errors import InputError
 
 TITLES = {
     "preparation": "Preparation",
@@ -30,6 +32,7 @@ FIRST: tuple[tuple[str, str], ...] = (
     ("preparation", "n_top_genes"),
 )
 PRESET_KEY = "settings.preset"
+_LARGEST_EXACT = 2**53  # whole numbers beyond it are not told apart by the browser
 SEED_KEY = "settings.seed"
 _PRESET_HELP = (
     "default: rates that cannot be negative; where each cell heads is settled before the training. "
@@ -37,19 +40,21 @@ _PRESET_HELP = (
 )
 
 
-def settings_form() -> tuple[Settings, dict[str, DeltaGenerator]]:
-    """Draw the form.
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What was filled in: ``settings``, or None and the ``problem`` with them, in a sentence.
 
-    Returns
-    -------
-    The checked settings, and places below the candidate neighbours and the epochs for `say_what_is_used`.
-
-    Raises
-    ------
-    InputError
-        What the widgets cannot rule out by themselves, such as layer sizes or a start without its rate layer.
+    ``below`` are places under the candidate neighbours and the epochs for `say_what_is_used`.
     """
-    _fill_missing(Settings())
+
+    settings: Settings | None
+    problem: str | None
+    below: dict[str, DeltaGenerator]
+
+
+def settings_form() -> Form:
+    """Draw the form and check what is in it."""
+    session.fill_missing(_flat(Settings()))
     left, right = st.columns(2)
     with left:
         preset: Preset | None = st.segmented_control(
@@ -76,21 +81,27 @@ def settings_form() -> tuple[Settings, dict[str, DeltaGenerator]]:
             for i, name in enumerate(rest):
                 with columns[i % 2]:
                     values[section][name] = _widget(_key(section, name), fields[section][name])
-    return from_dict(values), below
+    try:
+        return Form(settings=from_dict(values), problem=None, below=below)
+    except InputError as error:
+        return Form(settings=None, problem=str(error), below=below)
 
 
-def say_what_is_used(below: dict[str, DeltaGenerator], settings: Settings, *, n_cells: int) -> None:
+def say_what_is_used(form: Form, *, n_cells: int) -> None:
     """Say so where data of this size get other numbers of candidates or epochs than were asked for."""
+    settings = form.settings
+    if settings is None:
+        return
     asked, used = settings.graph.n_candidates, settings.graph.candidates_of(n_cells)
     if used < asked:
-        below["n_candidates"].caption(
+        form.below["n_candidates"].caption(
             f"In this data set {used} of the {asked} are used: the share as candidates, under Graph, "
             f"is {settings.graph.candidate_share:.3g} of its {n_cells:,} cells. Raise it to use more."
         )
     training = settings.training
     passes = training.passes_of(n_cells)
     if passes < training.n_epochs:
-        below["n_epochs"].caption(
+        form.below["n_epochs"].caption(
             f"In this data set {passes} passes over all cells, {training.batch_of(n_cells):,} at a time: "
             f"at least as many steps as {training.n_epochs} epochs of all cells at once."
         )
@@ -104,27 +115,25 @@ def _widget(key: str, field: FieldInfo) -> Any:
     if kind is bool:
         return st.toggle(label, key=key, help=help_text, persist_state="session")
     if kind in (int, float):
-        low, high = _range(field)
-        step = 1 if kind is int else _step(field)
-        return st.number_input(
-            label, min_value=low, max_value=high, step=step, key=key, help=help_text,
-            format=None if kind is int else "%g", persist_state="session",
-        )  # fmt: skip
+        return _number(label, key, field)
     text = st.text_input(label, key=key, help=f"{help_text} Numbers with commas.", persist_state="session")
     return [int(part) if part.isdecimal() else part for part in re.split(r"[\s,;]+", text.strip()) if part]
 
 
-def _range(field: FieldInfo) -> tuple[Any, Any]:
-    """Limits for the browser; open ones (greater than) are left to the check of the settings."""
-    low, high = _limit(field, "ge", "gt"), _limit(field, "le", "lt")
-    if field.annotation is float:
-        return (None if low is None else float(low)), (None if high is None else float(high))
-    return low, high
+def _number(label: str, key: str, field: FieldInfo) -> float | None:
+    """A number as it was typed, None for an empty field; what it may be is checked with all settings.
 
-
-def _limit(field: FieldInfo, *names: str) -> Any:
-    found = [getattr(limit, name) for limit in field.metadata for name in names if hasattr(limit, name)]
-    return found[0] if found else None
+    The browser keeps to itself what is beyond a widget's limits, makes 2.7 in a widget for whole numbers 2 and 1e3 in it 1,
+    and puts the default into an emptied one. The fit would begin with a number that nobody gave. So no widget has limits or
+    a default, and all take decimals.
+    """
+    step = 1.0 if field.annotation is int else _step(field)
+    value = st.number_input(
+        label, value=None, step=step, format="%g", key=key, help=field.description, persist_state="session"
+    )
+    if value is None or abs(value) >= _LARGEST_EXACT or value != int(value):
+        return value
+    return int(value)
 
 
 def _step(field: FieldInfo) -> float:
@@ -132,11 +141,6 @@ def _step(field: FieldInfo) -> float:
     if field.default == 0:
         return 0.1
     return 10.0 ** (math.floor(math.log10(abs(field.default))) - 1)
-
-
-def _fill_missing(settings: Settings) -> None:
-    missing = {key: value for key, value in _flat(settings).items() if session.widget_value(key) is None}
-    session.fill(missing)
 
 
 def _fill_preset() -> None:

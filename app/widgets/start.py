@@ -8,6 +8,8 @@ from app import cached, session
 from app.estimate import estimate_seconds, in_words
 from app.job_status import JobStatus
 from app.resources import Place
+from app.widgets.empty import say_error
+from app.widgets.settings_form import Form
 from app.widgets.text import NEGATIVE_RATES, escape
 from deepvelo.checks import Summary
 from deepvelo.config import METHOD_LABELS, Settings, replace
@@ -18,16 +20,20 @@ from deepvelo.memory import estimate_memory
 GIGABYTE = 2**30
 
 
-def start_panel(source: DataSource, settings: Settings) -> None:
+def start_panel(source: DataSource, form: Form) -> None:
     """Everything right of the form; the button is off while something makes the fit impossible."""
     summary = cached.summary(source)
     st.markdown(f"**{escape(source.label)}**, {summary.n_cells:,} cells × {summary.n_genes:,} genes")
-    settings = replace(settings, {"method": _method()})
+    method = _method()
+    settings = None if form.settings is None else replace(form.settings, {"method": method})
     left, right = st.columns(2)
     with left:
         cluster_key = _grouping(source, summary)
     with right:
         basis = _basis(source, settings)
+    if settings is None:
+        _refused(form.problem or "")
+        return
     if settings.method != "deepvelo":
         st.caption("Of the settings only those under Preparation count for scVelo's modes.")
     elif not settings.network.nonnegative_rates:
@@ -40,7 +46,7 @@ def start_panel(source: DataSource, settings: Settings) -> None:
     if problem is None and place is not None:
         problem = place.problem or None
     if problem is not None:
-        st.error(problem)
+        say_error(problem)
     known = cached.find_run(source, settings, cluster_key, basis)
     if known is not None:
         st.info(f"The same data and settings were fitted before: **{escape(known.name)}**.")
@@ -50,17 +56,33 @@ def start_panel(source: DataSource, settings: Settings) -> None:
     same = _same(source, settings, cluster_key=cluster_key, basis=basis)
     if same is not None:
         st.info(f"This is being trained now: **{escape(same.name)}**.")
-    name = st.text_input("Name of the run", placeholder="made from data, preset and seed", key="train.name")
-    started = st.button(
-        "Start training" if known is None else "Train again",
-        type="primary" if known is None else "secondary",
-        disabled=problem is not None or same is not None,
-        width="stretch",
-        icon=":material/play_arrow:",
-    )
+    name = _name()
+    started = _start_button(again=known is not None, disabled=problem is not None or same is not None)
     if started and same is None:  # the second of two quick clicks comes from a button not yet disabled
         _start(source, settings, cluster_key=cluster_key, basis=basis, name=name.strip(), memory=memory)
     st.caption("Rates are relative: time has no unit, so nothing here is per hour.")
+
+
+def _refused(problem: str) -> None:
+    """The panel without settings to say anything about: all that was chosen here stays as it is."""
+    _show_costs("–", "–")
+    say_error(problem)
+    _name()
+    _start_button(again=False, disabled=True)
+
+
+def _name() -> str:
+    return st.text_input("Name of the run", placeholder="made from data, preset and seed", key="train.name")
+
+
+def _start_button(*, again: bool, disabled: bool) -> bool:
+    return st.button(
+        "Train again" if again else "Start training",
+        type="secondary" if again else "primary",
+        disabled=disabled,
+        width="stretch",
+        icon=":material/play_arrow:",
+    )
 
 
 def _same(
@@ -94,7 +116,7 @@ def _start(
             source, settings, cluster_key=cluster_key, basis=basis, name=name, memory=memory
         )
     except InputError as error:
-        st.error(str(error))
+        say_error(error)
         return
     session.watch_jobs([job_id])
     st.rerun()
@@ -131,10 +153,10 @@ def _grouping(source: DataSource, summary: Summary) -> str | None:
     )
 
 
-def _basis(source: DataSource, settings: Settings) -> str | None:
+def _basis(source: DataSource, settings: Settings | None) -> str | None:
     """None leaves the choice to the preparation, which computes a UMAP."""
     pictures = cached.pictures(source)
-    if not pictures or settings.preparation.recompute_embedding:
+    if not pictures or (settings is not None and settings.preparation.recompute_embedding):
         st.caption("A UMAP will be computed.")
         return None
     return st.selectbox(
@@ -152,9 +174,11 @@ def _costs(summary: Summary, settings: Settings) -> int:
     n_genes = summary.n_genes if keeps else min(summary.n_genes, settings.preparation.n_top_genes)
     memory = estimate_memory(summary.n_cells, n_genes, settings)
     seconds = estimate_seconds(summary.n_cells, n_genes, settings, past=cached.runs())
-    left, right = st.columns(2)
-    left.metric("Memory, up to", f"{memory / GIGABYTE:.1f} GB")
-    right.metric(
-        "Time, roughly", in_words(seconds), help="Scaled from earlier runs; the machine may be busy."
-    )
+    _show_costs(f"{memory / GIGABYTE:.1f} GB", in_words(seconds))
     return memory
+
+
+def _show_costs(memory: str, time: str) -> None:
+    left, right = st.columns(2)
+    left.metric("Memory, up to", memory)
+    right.metric("Time, roughly", time, help="Scaled from earlier runs; the machine may be busy.")

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, WrapValidator, model_validator
 from pydantic.dataclasses import dataclass
 
 from deepvelo.config.strict import STRICT
+
+MOST_LAYERS, WIDEST_LAYER = 6, 2048
+
+
+def _all_sizes(value: Any, check: Callable[[Any], tuple[int, ...]]) -> tuple[int, ...]:
+    """Say what the sizes should be together: a fault of the second of them is one of the whole setting."""
+    try:
+        return check(value)
+    except ValidationError:
+        found = ", ".join(map(repr, value)) if isinstance(value, list | tuple) else repr(value)
+        msg = (
+            f"Setting `network.hidden_sizes` should be 1 to {MOST_LAYERS} whole numbers, each from 1 to "
+            f"{WIDEST_LAYER:,}, for example 64, 64. Got {found or 'none'}. Change it."
+        )
+        raise ValueError(msg) from None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -15,15 +31,16 @@ class NetworkConfig:
     """The graph convolutional network (Eq. 2) and its rate layer (Eq. 3)."""
 
     hidden_sizes: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=2048)], ...],
+        tuple[Annotated[int, Field(ge=1, le=WIDEST_LAYER)], ...],
         Field(
             min_length=1,
-            max_length=6,
+            max_length=MOST_LAYERS,
             title="Layer sizes",
             description=(
                 "Width of each graph convolution. Every further layer lets a cell see one step further in the graph."
             ),
         ),
+        WrapValidator(_all_sizes),  # the last is the outermost
     ] = (64, 64)
     dropout: Annotated[
         float,

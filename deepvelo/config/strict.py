@@ -6,6 +6,8 @@ from pydantic import ConfigDict, ValidationError
 
 # A misspelt name is an error, never a setting that silently stays as it was.
 STRICT = ConfigDict(extra="forbid")
+# What a value should have been, by the beginning of pydantic's name for the fault.
+_NUMBERS = {"int": "a whole number", "float": "a number"}
 
 
 def sentence(error: ValidationError, *, spelling: str) -> str:
@@ -18,5 +20,8 @@ def sentence(error: ValidationError, *, spelling: str) -> str:
         return f"Setting `{name}` is missing. Give it."
     if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
         return f"There is no setting `{name}`. {spelling}"
-    requirement = first["msg"].removeprefix("Input should be ").rstrip(".")
+    number = _NUMBERS.get(first["type"].partition("_")[0])
+    if number and first["input"] is None:  # an empty field of a form
+        return f"Setting `{name}` is empty. Give {number}."
+    requirement = number or first["msg"].removeprefix("Input should be ").rstrip(".")
     return f"Setting `{name}` should be {requirement}. Got {first['input']!r}. Change it."

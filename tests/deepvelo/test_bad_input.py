@@ -96,7 +96,7 @@ def test_a_grouping_that_groups_nothing(deepvelo, capfd, tmp_path, spoil, key, w
     [
         ("[graph]\nn_neighbors = 0", "Setting `graph.n_neighbors` should be greater than or equal to 1. Got 0."),
         ("[network]\ndropout = 1.0", "Setting `network.dropout` should be less than 1. Got 1.0."),
-        ("[training]\nlearning_rate = 'fast'", "Setting `training.learning_rate` should be a valid number"),
+        ("[training]\nlearning_rate = 'fast'", "Setting `training.learning_rate` should be a number"),
         ("[graph]\nneighbours = 5", "There is no setting `graph.neighbours`."),
         ("[grahp]\nn_neighbors = 5", "There is no setting `grahp`."),
         ("preset = 'best'", "`preset` must be one of ['default', 'published']. Got 'best'."),

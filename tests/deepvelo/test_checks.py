@@ -103,7 +103,7 @@ def test_bad_values_are_counted_in_either_storage(value, message, as_sparse):
         (without("unspliced"), "no 'unspliced' layer. Found 'ambiguous', 'spliced'. Join the loom"),
         (
             without("spliced", "unspliced", "ambiguous"),
-            "no 'spliced' and no 'unspliced' layer. Found none. Join",
+            "no 'spliced' and no 'unspliced' layer. The file has no layers at all. Join",
         ),
         (
             with_layer("spliced", WORDS),

@@ -11,6 +11,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "data.py"
 N_CELLS, N_GENES = 40, 10
@@ -191,6 +192,52 @@ def test_an_address_downloads_no_public_set_and_the_button_does(page, server, co
     press(page, "Load")
     assert (asked, metrics(page)["Cells"]) == (["gastrulation"], "40")
     assert not page.error
+
+
+@pytest.mark.parametrize(
+    ("layers", "said", "caption"),
+    [
+        (
+            [],
+            "There is no 'spliced' and no 'unspliced' layer. The file has no layers at all.",
+            "There is no spliced and no unspliced layer, so the shares are not known.",
+        ),
+        (
+            ["spliced"],
+            "There is no 'unspliced' layer. Found 'spliced'.",
+            "There is no unspliced layer, so the shares are not known.",
+        ),
+    ],
+)
+def test_without_layers_the_page_leads_to_no_training(page, server, counts, layers, said, caption):
+    for name in {"spliced", "unspliced"} - set(layers):
+        del counts.layers[name]
+    counts.write_h5ad(server / "data" / "cells.h5ad")
+    opened(page, "file:cells.h5ad")
+    assert not page.exception
+    assert page.error[0].value.startswith(said)
+    assert train_button(page).proto.type == "secondary"
+    assert metrics(page)["Integer counts"] == "none"
+    captions = [text.value for text in page.caption]
+    assert caption in captions
+    assert not any("no raw counts" in text for text in captions)
+
+
+def test_layers_that_are_no_counts_are_told_and_can_be_trained_on(page, server, counts):
+    counts.layers["spliced"] = counts.layers["spliced"] * 0.5
+    counts.write_h5ad(server / "data" / "cells.h5ad")
+    opened(page, "file:cells.h5ad")
+    assert not page.exception
+    assert not page.error
+    assert train_button(page).proto.type == "primary"
+    assert metrics(page)["Integer counts"] == "no"
+    assert "The layers are no raw counts, so the shares are not known." in [
+        text.value for text in page.caption
+    ]
+
+
+def train_button(page: AppTest) -> Button:
+    return next(button for button in page.button if button.label == "Train on this data")
 
 
 def test_a_join_shows_its_match_rate(page, server, counts):

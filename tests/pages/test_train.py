@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from app import cached
 from app.job_status import AGAIN
@@ -81,8 +82,72 @@ def test_bad_layer_sizes_are_one_sentence(page, queue):
     page.run()
     page.text_input(key="settings.network.hidden_sizes").set_value("64, wide").run()
     assert not page.exception
-    assert "hidden_sizes" in page.error[0].value
-    assert "Start training" not in labels(page)
+    assert [error.value for error in page.error] == [
+        "**Layer sizes** (`network.hidden_sizes`) should be 1 to 6 whole numbers, each from 1 to 2,048, for example "
+        "64, 64. Got 64, 'wide'. Change it."
+    ]
+    assert start_button(page).disabled
+
+
+def start_button(page: AppTest) -> Button:
+    return next(button for button in page.button if button.label == "Start training")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("training.n_epochs", -5, "**Epochs** (`training.n_epochs`) should be greater than or equal to 1. Got -5."),
+        ("training.n_epochs", 0, "**Epochs** (`training.n_epochs`) should be greater than or equal to 1. Got 0."),
+        ("training.n_epochs", 2.7, "**Epochs** (`training.n_epochs`) should be a whole number. Got 2.7."),
+        ("training.n_epochs", None, "**Epochs** (`training.n_epochs`) is empty. Give a whole number."),
+        ("training.n_epochs", 1e300, "**Epochs** (`training.n_epochs`) should be a whole number. Got 1e+300."),
+        ("graph.n_neighbors", 501, "**Graph neighbours** (`graph.n_neighbors`) should be less than or equal to 500."),
+        ("objective.lambda_u", -0.5, "**λ unspliced** (`objective.lambda_u`) should be greater than or equal to 0."),
+        ("network.dropout", 1, "**Dropout** (`network.dropout`) should be less than 1. Got 1."),
+        ("seed", -1, "**Seed** should be greater than or equal to 0. Got -1."),
+    ],
+)  # fmt: skip
+def test_a_number_that_cannot_be_is_refused_and_stays_in_its_field(page, key, value, said):
+    fine(page.run())
+    page.number_input(key=f"settings.{key}").set_value(value).run()
+    assert not page.exception
+    assert [error.value[: len(said)] for error in page.error] == [said]
+    assert start_button(page).disabled
+    assert page.number_input(key=f"settings.{key}").value == value
+
+
+def test_no_number_is_held_back_or_changed_by_the_browser(page):
+    fine(page.run())
+    for number in page.number_input:
+        drawn = number.proto
+        assert not drawn.has_min, number.label  # what is beyond them would not be sent
+        assert not drawn.has_max, number.label
+        assert not drawn.HasField("default"), number.label  # it would fill an emptied field
+        assert drawn.data_type == drawn.FLOAT, number.label  # 2.7 would be sent as 2, 1e3 as 1
+
+
+def test_a_start_at_the_moment_a_number_becomes_wrong_queues_nothing(page, queue):
+    fine(page.run())
+    page.number_input(key="settings.training.n_epochs").set_value(-5)
+    press(page, "Start training")
+    assert len(page.error) == 1
+    assert queue.submitted == []
+
+
+def test_a_refused_setting_leaves_what_was_chosen_beside_it(page):
+    fine(page.run())
+    page.selectbox(key="train.method").select("stochastic")
+    page.text_input(key="train.name").set_value("mine").run()
+    page.number_input(key="settings.training.n_epochs").set_value(0).run()
+    assert {metric.label: metric.value for metric in page.metric} == {
+        "Memory, up to": "–",
+        "Time, roughly": "–",
+    }
+    page.number_input(key="settings.training.n_epochs").set_value(5).run()
+    fine(page)
+    assert page.selectbox(key="train.method").value == "stochastic"
+    assert page.text_input(key="train.name").value == "mine"
+    assert not start_button(page).disabled
 
 
 def test_a_start_that_the_rate_layer_does_not_know_is_one_sentence(page, saved_run):
@@ -90,14 +155,14 @@ def test_a_start_that_the_rate_layer_does_not_know_is_one_sentence(page, saved_r
     page.selectbox(key="settings.network.rate_layer").select("graph").run()
     assert not page.exception
     assert [error.value for error in page.error] == [
-        "Setting `network.rate_layer` is 'graph', which knows no start but 'random'. Got 'steady_state'. "
-        "Change `network.start`, or the rate layer to 'linear'."
+        "**Rate layer** (`network.rate_layer`) is 'graph', which knows no start but 'random'. Got 'steady_state'. "
+        "Change **Start** (`network.start`), or the rate layer to 'linear'."
     ]
-    assert "Start training" not in labels(page)
+    assert start_button(page).disabled
     assert len(page.dataframe[0].value) == 1
     page.selectbox(key="settings.network.start").select("random").run()
     assert not page.error
-    assert "Start training" in labels(page)
+    assert not start_button(page).disabled
 
 
 def test_data_that_are_gone_leave_the_runs(page, saved_run):
@@ -153,6 +218,7 @@ def test_more_neighbours_than_cells_are_refused_before_the_start(page):
     sample.load()[:25].copy().write_h5ad(cached.data_folder() / "few.h5ad")
     page.run()
     assert not page.exception
+    assert "**Neighbours for moments** (`preparation.n_neighbors`) must be below" in page.error[0].value
     assert "25 cells" in page.error[0].value
     assert next(b for b in page.button if b.label == "Start training").disabled
 
@@ -199,10 +265,10 @@ def test_the_end_of_a_watched_job_is_told(page, queue):
 def test_a_failure_is_a_message(page, queue):
     queue.put("mine", state="running")
     page.run()
-    queue.put("mine", state="failed", message="Memory ran out. Choose fewer variable genes.")
+    queue.put("mine", state="failed", message="Memory ran out. Lower `preparation.n_top_genes`.")
     page.run()
     assert not page.exception
-    assert "Memory ran out" in page.error[0].value
+    assert "Memory ran out. Lower **Variable genes** (`preparation.n_top_genes`)." in page.error[0].value
 
 
 def test_a_failure_is_told_to_a_new_session_until_it_is_dismissed(page, queue):

@@ -39,9 +39,21 @@ def test_a_partial_file_is_filled_from_its_preset(tmp_path):
         ({"method": "bayes"}, r"`method` should be .*'dynamical'.* Got 'bayes'"),
         ({"graph": {"n_neighbors": 0}}, r"`graph.n_neighbors` should be .* 1. Got 0. Change it"),
         ({"objective": {"lambda_u": -1}}, r"`objective.lambda_u` should be .* 0. Got -1"),
-        ({"training": {"n_epochs": "many"}}, r"`training.n_epochs` should be .*integer.* Got 'many'"),
+        (
+            {"training": {"n_epochs": "many"}},
+            r"`training.n_epochs` should be a whole number. Got 'many'. Change",
+        ),
+        ({"training": {"n_epochs": 2.7}}, r"`training.n_epochs` should be a whole number. Got 2.7. Change"),
+        ({"training": {"n_epochs": None}}, r"^Setting `training.n_epochs` is empty. Give a whole number.$"),
+        (
+            {"training": {"learning_rate": None}},
+            r"^Setting `training.learning_rate` is empty. Give a number.$",
+        ),
+        (
+            {"training": {"learning_rate": "x"}},
+            r"`training.learning_rate` should be a number. Got 'x'. Change",
+        ),
         ({"network": {"dropout": 1.0}}, r"`network.dropout` should be less than 1"),
-        ({"network": {"hidden_sizes": []}}, r"`network.hidden_sizes` should"),
         ({"graph": {"neighbours": 3}}, r"There is no setting `graph.neighbours`"),
         ({"network": {"rate_layer": "graph"}}, r"knows no start but 'random'"),
     ],
