@@ -33,10 +33,11 @@ def run_details(info: RunInfo) -> str:
             f"{escape(info.data_name)}. {method_label(info)} mode; {info.metrics['n_velocity_genes']:,} of "
             f"{n_genes} have a velocity. {made}"
         )
+    epochs = number(int(info.metrics.get("n_epochs", s.training.n_epochs)), "epoch")
     return (
         f"{escape(info.data_name)}. Preset {preset_label(s)}; {s.graph.n_neighbors} graph and "
         f"{s.graph.candidates_of(int(info.metrics['n_cells']))} candidate neighbours, λ {s.objective.lambda_u:g} and "
-        f"{s.objective.lambda_s:g}, {info.metrics.get('n_epochs', s.training.n_epochs)} epochs, seed {s.seed}. {made}"
+        f"{s.objective.lambda_s:g}, {epochs}, seed {s.seed}. {made}"
     )
 
 
