@@ -119,8 +119,8 @@ def heading_in_words(target: str | None, cosine: float, n_cells: int, *, few: bo
         return "not known"
     mark = f"{FEW}: " * few
     if target is None:
-        return f"{mark}none (best {decimal(cosine)}, {number(n_cells, 'cell')})"
-    return f"{mark}→ {target} ({cosine:.2f}, {number(n_cells, 'cell')})"
+        return f"{mark}none (best {decimal(cosine)})"
+    return f"{mark}→ {target} ({cosine:.2f}, {n_cells if few else number(n_cells, 'cell')})"
 
 
 def _heading_words() -> str:

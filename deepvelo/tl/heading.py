@@ -45,8 +45,8 @@ def headings(
     Returns
     -------
     Index: source; ``target``, None where no candidate reaches both; its mean ``cosine``, how many ``n_cells``
-    that is over, and whether it rests on ``few``: under `FEW_CELLS` of them, or that many in the whole target. Without
-    a target these are of the candidate with the highest mean; NaN, 0 and False where there is no candidate.
+    that is over, and whether it rests on ``few``: under `FEW_CELLS` of them, or in the whole target. Without a target
+    these are of the candidate with the highest mean, ``few`` of the source alone; NaN, 0, False without candidates.
     """
     edges = sp.coo_matrix(graph)
     names = np.asarray(groups)
@@ -71,6 +71,7 @@ def headings(
         if reached:
             rows[source] = max(reached, key=lambda found: found[1] * found[2])
         else:
-            best = max(candidates, key=lambda found: found[1], default=("", np.nan, 0, False))
-            rows[source] = (None, *best[1:])
+            best = max(candidates, key=lambda found: found[1], default=None)
+            few = best is not None and bool(sizes[source] < FEW_CELLS)
+            rows[source] = (None, *(best[1:3] if best else (np.nan, 0)), few)
     return pd.DataFrame.from_dict(rows, orient="index", columns=["target", "cosine", "n_cells", "few"])

@@ -87,6 +87,8 @@ def test_few_cells_on_either_side_are_said(n_a, n_beside, n_b, few):
     arrows = np.array([[1.0, 0.0]] * (n_a + n_b))
     row = headings(arrows, positions, graph=graph, groups=groups, sources=["A"]).loc["A"]
     assert (row["target"], row["n_cells"], row["few"]) == ("B", n_beside, few)
+    away = headings(-arrows, positions, graph=graph, groups=groups, sources=["A"]).loc["A"]
+    assert (away["target"], away["few"]) == (None, n_a < 30)  # that none is reached rests on all of the group
 
 
 def test_a_group_without_neighbours_or_arrows():
