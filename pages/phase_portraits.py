@@ -16,8 +16,9 @@ from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import phase_grid, phase_portrait
 
 HEIGHT = 640
-MAX_GENES = 12
+MAX_GENES, N_GENES = 12, 4  # of several: at most, and before any are chosen
 GENES_KEY = "phase.genes"
+FIRST_KEY = "phase.first"  # the chosen gene when it was last put first among several, "" for none chosen
 
 
 @st.fragment
@@ -43,6 +44,7 @@ def explorer(run: Run) -> None:
         else:
             with gene_box:
                 gene = gene_picker(run)
+            session.fill({FIRST_KEY: None})
             one_gene(run, groups, options, gene=gene)
     st.caption(
         f"Each point is a cell. {arrows_in_words(run)} "
@@ -65,16 +67,28 @@ def one_gene(run: Run, groups: np.ndarray, options: Options, *, gene: str) -> No
 def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:
     """One portrait a gene, in one figure."""
     ranked = ranked_genes(run)
-    chosen = session.widget_value(GENES_KEY)
-    if chosen != []:  # emptied by hand stays empty; genes of another run that this one lacks are dropped
-        kept = [gene for gene in chosen or [] if gene in ranked]
-        session.fill({GENES_KEY: kept or ranked[:4]})
+    session.fill({GENES_KEY: genes_to_show(ranked)})
     genes = st.multiselect("Genes", ranked, max_selections=MAX_GENES, key=GENES_KEY, persist_state="session")
     if not genes:
         st.info(f"Choose up to {MAX_GENES} genes.")
         return
     figure = phase_grid([phase_of(run, gene) for gene in genes], groups, **options)
     charts.show(figure, key="phase.grid", alt=f"Phase portraits of {', '.join(genes)}")
+
+
+def genes_to_show(ranked: list[str]) -> list[str]:
+    """Those chosen before, or the first few; the gene one looks at comes first, once, so that it can be taken out."""
+    before = session.widget_value(GENES_KEY)
+    genes = [gene for gene in before or [] if gene in ranked]  # another run may lack some
+    if not genes and before != []:  # emptied by hand stays empty
+        genes = ranked[:N_GENES]
+    gene = session.gene() or ""
+    if gene != session.widget_value(FIRST_KEY):
+        session.fill({FIRST_KEY: gene})
+        first = gene if gene in ranked else ranked[0]
+        most = MAX_GENES if before else N_GENES
+        genes = list(dict.fromkeys([first, *genes]))[:most]
+    return genes
 
 
 st.header("Phase portraits")

@@ -23,11 +23,12 @@ from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import Phase
 from deepvelo.pl.side_by_side import Panel, side_by_side
-from deepvelo.wording import decimal
+from deepvelo.wording import decimal, number
 
 # What the paper shows for Tmsb10 in the dentate gyrus (Cui et al., Fig. 3b, 3c).
 _LINEAGE = ("Neuroblast", "Granule immature", "Granule mature")
 _BESIDE = "Endothelial"
+FEW = "few cells"
 
 
 def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> None:
@@ -108,26 +109,29 @@ def _heading_table(folder: Path, run_ids: RunIds, sources: tuple[str, ...]) -> p
             arrows, reference.obsm[keys.embedding(basis)], graph=reference.obsp[keys.DISTANCES],
             groups=matched.groups.astype(str).to_numpy(), sources=sources,
         )  # fmt: skip
-        found[name] = [heading_in_words(*row) for row in table.itertuples(index=False)]
+        found[name] = [heading_in_words(*row, few=few) for *row, few in table.itertuples(index=False)]
     return pd.DataFrame(found, index=pd.Index(sources, name="Cell type"))
 
 
-def heading_in_words(target: str | None, cosine: float, n_cells: int) -> str:
-    """One row of `deepvelo.tl.heading.headings`."""
+def heading_in_words(target: str | None, cosine: float, n_cells: int, *, few: bool) -> str:
+    """One row of `deepvelo.tl.heading.headings`; a high mean of few cells is marked before it is read."""
     if n_cells == 0:
         return "not known"
+    mark = f"{FEW}: " * few
     if target is None:
-        return f"none (best {decimal(cosine)})"
-    return f"→ {target} ({cosine:.2f}, {n_cells} cells)"
+        return f"{mark}none (best {decimal(cosine)})"
+    return f"{mark}→ {target} ({cosine:.2f}, {n_cells if few else number(n_cells, 'cell')})"
 
 
 def _heading_words() -> str:
+    from deepvelo.tl.group_edges import FEW_CELLS, FORCED
     from deepvelo.tl.heading import LEAST_CELLS, LEAST_COSINE, LEAST_ERRORS
 
     return (
         "Of the neighbouring cell types, the one that most arrows point at; in brackets their mean cosine with the ways "
         "to their neighbours there, which is the boundary score, and over how many cells. "
         f"None: no mean reaches {LEAST_COSINE:g} and {LEAST_ERRORS} standard errors. Not known: fewer than {LEAST_CELLS} cells lie beside another type. "
+        f"{FEW.capitalize()}: fewer than {FEW_CELLS} on one of the two sides. {FORCED}, so its number looks high by itself. "
         "Arrows as the methods made them; two dimensions can bend a true direction."
     )
 

@@ -25,6 +25,10 @@ TOP = 100
 LEAST_Q = 1e-16
 NEARNESS = "nearness"  # as `deepvelo.tl.drivers.drivers` calls it
 SINGLE_END = "Single end: correlation with nearness to it, since every probability is 1."
+_LEGEND = (
+    "Low to High: where the correlation lies with 95% confidence. q: part of the genes with this q or less that would be "
+    "there by chance alone. Both take cells for independent, which they are not: use them to rank."
+)
 _UNSURE = "In simulated genes of constant rate it is 0.2 to 0.5 either way: no discovery by itself."
 # Column of the drivers, what it is, how far to trust it.
 RATES = {
@@ -129,11 +133,14 @@ def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
                 if near
                 else "Of the gene's expression with the probability of this fate.",
             ),
-            "Low": st.column_config.NumberColumn(width=46, format="%.2f", help="95% confidence interval, if cells were independent."),
-            "High": st.column_config.NumberColumn(width=46, format="%.2f", help="95% confidence interval, if cells were independent."),
+            **{
+                title: st.column_config.NumberColumn(width=46, format="%.2f", help=_interval_in_words(end))
+                for title, end in (("Low", "Lower"), ("High", "Upper"))
+            },
             "q": st.column_config.NumberColumn(
-                format="%.0e", help="Benjamini-Hochberg over the genes of the lineage; 1e-16 stands for that or less. "
-                "Cells of one tissue are not independent: use it to rank."
+                format="%.0e", help="Part of the genes with this q or less that would be there by chance alone (false discovery "
+                "rate, Benjamini-Hochberg over the genes of the lineage); 1e-16 stands for that or less. Cells of one tissue are "
+                "not independent, so it is too small: use it to rank."
             ),
             **{
                 title: st.column_config.NumberColumn(
@@ -151,10 +158,18 @@ def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
         },
         alt=f"Driver genes of {lineage}",
     )  # fmt: skip
+    st.caption(_LEGEND)
     st.download_button(
         "Drivers as CSV", table.to_csv(index=False), file_name=f"drivers_{lineage.replace(' ', '_')}.csv",
         mime="text/csv", on_click="ignore", icon=":material/download:",
     )  # fmt: skip
+
+
+def _interval_in_words(end: str) -> str:
+    return (
+        f"{end} end of the range in which the correlation lies with 95% confidence, if cells were independent; those of "
+        "one tissue are not, so the true range is wider."
+    )
 
 
 def _chosen_key(run: Run, lineage: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import pandas as pd
 import streamlit as st
@@ -19,6 +19,7 @@ from deepvelo.pl.nodes import STAGE_COLORS
 from deepvelo.pl.trajectory_map import trajectory_map
 
 HEIGHT = 620
+MOST_ROWS = 14  # of the table that fit beside the picture
 STAGES, FATES = "Stages of time", "Fates"
 
 
@@ -96,6 +97,11 @@ def _title(analysis: Lineages, *, by_time: bool) -> str:
     return "third of latent time" + ("<br>within each separate<br>part of the data" if apart else "")
 
 
+def table_height(n_rows: int) -> int | Literal["content"]:
+    """As high as its rows, at most about as the picture beside it."""
+    return "content" if n_rows <= MOST_ROWS else HEIGHT - 60
+
+
 def _table(analysis: Lineages) -> None:
     edges = analysis.edges
     sizes = zip(edges["source_cells"], edges["target_cells"], strict=True)
@@ -104,7 +110,7 @@ def _table(analysis: Lineages) -> None:
             agreement=100 * edges["agreement"], cells=[f"{source:,} → {target:,}" for source, target in sizes]
         ),
         hide_index=True,
-        height=HEIGHT - 60,
+        height=table_height(len(edges)),
         column_config={
             "source": st.column_config.TextColumn("From", width=92),
             "target": st.column_config.TextColumn("To", width=92),

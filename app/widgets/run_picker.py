@@ -33,10 +33,11 @@ def run_details(info: RunInfo) -> str:
             f"{escape(info.data_name)}. {method_label(info)} mode; {info.metrics['n_velocity_genes']:,} of "
             f"{n_genes} have a velocity. {made}"
         )
+    epochs = number(int(info.metrics.get("n_epochs", s.training.n_epochs)), "epoch")
     return (
         f"{escape(info.data_name)}. Preset {preset_label(s)}; {s.graph.n_neighbors} graph and "
         f"{s.graph.candidates_of(int(info.metrics['n_cells']))} candidate neighbours, λ {s.objective.lambda_u:g} and "
-        f"{s.objective.lambda_s:g}, {info.metrics.get('n_epochs', s.training.n_epochs)} epochs, seed {s.seed}. {made}"
+        f"{s.objective.lambda_s:g}, {epochs}, seed {s.seed}. {made}"
     )
 
 
@@ -71,6 +72,27 @@ def run_picker() -> None:
     )
     if chosen in runs:
         st.caption(run_details(runs[chosen]))
+        _say_other_data(runs[chosen])
+
+
+def _say_other_data(shown: RunInfo) -> None:
+    """Where the run is not of the data chosen on the pages Data and Train: say so, and offer their newest run.
+
+    A fit that ends does not change the run by itself: someone may be looking at another.
+    """
+    try:
+        source = session.source()
+    except InputError:  # the pages that read the data say it
+        return
+    if source is None or source.label == shown.data_name:  # names, as written above: hashes take long to read
+        return
+    newest = next((info for info in fits() if info.data_name == source.label), None)
+    none_yet = "" if newest else ", which have no run yet"
+    st.caption(
+        f":material/info: This run is not of the data chosen on Data and Train, **{escape(source.label)}**{none_yet}."
+    )
+    if newest:
+        st.button("Show their newest run", on_click=session.set_run, args=(newest.run_id,), width="stretch")
 
 
 def require_run() -> Run:

@@ -33,6 +33,7 @@ from deepvelo.model.parallel import processes
 from deepvelo.model.released import ReleasedNetwork
 from deepvelo.model.settling import Surroundings, settle_before_training
 from deepvelo.model.targets import ComponentTargets, GeneTargets, Targets
+from deepvelo.wording import number
 
 logger = logging.getLogger(__name__)
 
@@ -229,7 +230,9 @@ def _learn(
             checkpoint.tell(epoch=len(history), n_epochs=n_epochs)
     if stop.never and together.rank == 0:
         logger.warning(
-            "`training.patience` is %d: with %d epochs it never acts.", settings.training.patience, n_epochs
+            "`training.patience` is %d: with %s it never acts.",
+            settings.training.patience,
+            number(n_epochs, "epoch"),
         )
     if together.rank > 0:
         # With dropout each drops values of its own, and others than in the epochs before.
@@ -273,7 +276,7 @@ def _learn(
             if on_epoch is not None:
                 on_epoch(means)
         if stop.now(means):
-            logger.info("Stopped after %d epochs: the loss no longer falls.", epoch)
+            logger.info("Stopped after %s: the loss no longer falls.", number(epoch, "epoch"))
             break
         if checkpoint is not None:
             checkpoint.save(learning, history)

@@ -15,6 +15,7 @@ from deepvelo.tl.graph import quiet
 LEAST_COSINE = 0.1  # of an arrow that counts, as in scVelo
 
 FEW_CELLS = 30  # a group of fewer has about as many neighbours as cells, and edges by that alone
+FORCED = f"Below {FEW_CELLS} cells a group is forced to have neighbours outside it"
 
 _COLUMNS = ("source", "target", "confidence", "agreement", "source_cells", "target_cells")
 

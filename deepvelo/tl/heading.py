@@ -9,6 +9,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from deepvelo.tl.boundary import boundary_scores
+from deepvelo.tl.group_edges import FEW_CELLS
 
 LEAST_COSINE = 0.2  # below it arrows point nowhere: past a neighbour, or away from all of them
 LEAST_CELLS = 5  # a mean over fewer says little
@@ -43,13 +44,14 @@ def headings(
 
     Returns
     -------
-    Index: source; ``target``, None where no candidate reaches both; its mean ``cosine`` and how many
-    ``n_cells`` that is over. Without a target these are of the candidate with the highest mean; NaN and 0 where there
-    is no candidate.
+    Index: source; ``target``, None where no candidate reaches both; its mean ``cosine``, how many ``n_cells``
+    that is over, and whether it rests on ``few``: under `FEW_CELLS` of them, or in the whole target. Without a target
+    these are of the candidate with the highest mean, ``few`` of the source alone; NaN, 0, False without candidates.
     """
     edges = sp.coo_matrix(graph)
     names = np.asarray(groups)
-    rows: dict[str, tuple[str | None, float, int]] = {}
+    sizes = dict(zip(*np.unique(names, return_counts=True), strict=True))
+    rows: dict[str, tuple[str | None, float, int, bool]] = {}
     for source in sources:
         around = np.unique(names[edges.col[names[edges.row] == source]])
         candidates, reached = [], []
@@ -60,7 +62,8 @@ def headings(
         for target, of_cells in zip(targets, by_target, strict=True):
             scores = of_cells[np.isfinite(of_cells)]
             if len(scores) >= LEAST_CELLS:
-                found = (str(target), float(scores.mean()), len(scores))
+                few = min(len(scores), sizes[target]) < FEW_CELLS
+                found = (str(target), float(scores.mean()), len(scores), bool(few))
                 error = scores.std(ddof=1) / np.sqrt(len(scores))
                 candidates.append(found)
                 if found[1] >= max(LEAST_COSINE, LEAST_ERRORS * error):
@@ -68,6 +71,7 @@ def headings(
         if reached:
             rows[source] = max(reached, key=lambda found: found[1] * found[2])
         else:
-            _, cosine, n_cells = max(candidates, key=lambda found: found[1], default=("", np.nan, 0))
-            rows[source] = (None, cosine, n_cells)
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["target", "cosine", "n_cells"])
+            best = max(candidates, key=lambda found: found[1], default=None)
+            few = best is not None and bool(sizes[source] < FEW_CELLS)
+            rows[source] = (None, *(best[1:3] if best else (np.nan, 0)), few)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["target", "cosine", "n_cells", "few"])

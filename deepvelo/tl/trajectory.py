@@ -15,7 +15,7 @@ from deepvelo.errors import InputError
 from deepvelo.tl.chosen_ends import LEAST_CELLS, require_ends, with_ends
 from deepvelo.tl.flow_time import connected_parts, flow_time
 from deepvelo.tl.graph import both_signs
-from deepvelo.tl.group_edges import FEW_CELLS, cells_of_weak, first_group, group_edges, last_groups
+from deepvelo.tl.group_edges import FORCED, cells_of_weak, first_group, group_edges, last_groups
 from deepvelo.tl.stages import LEAST_PART, large_parts, latent_times, pseudotimes
 from deepvelo.wording import listed, number
 
@@ -205,8 +205,8 @@ def _about_edges(edges: pd.DataFrame) -> list[str]:
     if len(sizes):
         named = ", ".join(f"'{group}' ({size})" for group, size in sizes.items())
         found.append(
-            f"Few cells stand behind some edges between groups: {named}. Below {FEW_CELLS} cells a group is forced to "
-            "have neighbours outside it, so its edges look strong by themselves; they are drawn dashed."
+            f"Few cells stand behind some edges between groups: {named}. {FORCED}, so its edges look strong by "
+            "themselves; they are drawn dashed."
         )
     against = edges[edges["agreement"] < 0.5]
     return found + [

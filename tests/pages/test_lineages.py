@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from app.widgets.lineages_meaning import notes, rows_in_words
 from app.widgets.lineages_one_group import is_one_group
 from app.widgets.lineages_questions import NO_MARKERS
 from app.widgets.lineages_settings import FIND, WHAT_COMES, in_short
+from app.widgets.lineages_trajectory import HEIGHT, table_height
 from deepvelo import lineages
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
@@ -206,6 +208,21 @@ def test_the_newest_analysis_is_shown_with_its_choices_and_warnings(opened, run,
         titles = [trace.get("legendgrouptitle", {}).get("text", "") for trace in figure["data"]]
         assert any("within each separate" in title for title in titles)
     assert not any(button.label == FIND for button in page.button)
+
+
+def test_the_table_of_arrows_is_as_high_as_its_rows_beside_the_picture():
+    assert table_height(4) == "content"
+    assert table_height(100) == HEIGHT - 60
+
+
+def test_the_columns_of_drivers_say_what_they_are(opened, run, settings):
+    lineages.save(made_up(run, settings), run.folder)
+    page = fine(opened("Drivers"))
+    columns = json.loads(page.dataframe[0].proto.columns)
+    assert "95% confidence" in columns["Low"]["help"]
+    assert "95% confidence" in columns["High"]["help"]
+    assert "by chance" in columns["q"]["help"]
+    assert "Low to High: where the correlation lies" in words(page)
 
 
 def test_pies_can_show_fates(opened, run, settings, figures):

@@ -77,6 +77,47 @@ def test_several_genes_are_one_figure(app, figures):
     assert "Choose up to 12 genes" in app.info[0].value
 
 
+def several(app: AppTest) -> list[str]:
+    """The genes in the box, after a press on Several."""
+    app.segmented_control[0].select("Several").run()
+    assert not app.exception
+    return genes_box(app).value
+
+
+def genes_box(app: AppTest):
+    return next(box for box in app.multiselect if box.label == "Genes")
+
+
+def last_ranked(app: AppTest) -> str:
+    """The gene that comes last by score: not among the four that are shown before any is chosen."""
+    return app.dataframe[0].value["Gene"].iloc[-1]
+
+
+def test_the_gene_looked_at_is_the_first_of_several(app, figures):
+    last = last_ranked(app.run())
+    app.selectbox[0].select(last).run()
+    genes = several(app)
+    assert (genes[0], len(genes), len(set(genes))) == (last, 4, 4)
+    assert figures(app)[0]["layout"]["annotations"][0]["text"] == last
+
+
+def test_a_gene_that_was_taken_out_of_several_stays_out_until_it_is_looked_at_again(app):
+    app.run()
+    first, *others = several(app)
+    genes_box(app).set_value(others).run()
+    assert genes_box(app).value == others
+    app.segmented_control[0].select("One gene").run()
+    assert several(app) == [first, *others]
+
+
+def test_a_gene_chosen_elsewhere_comes_first_in_several(app):
+    last = last_ranked(app.run())
+    before = several(app)
+    app.session_state["gene"] = last
+    app.run()
+    assert genes_box(app).value == [last, *before]
+
+
 def test_several_genes_after_a_change_of_run_are_those_it_has(app, shared_server, made_up_run, figures):
     app.run()
     app.segmented_control[0].select("Several").run()

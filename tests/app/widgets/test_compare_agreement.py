@@ -281,18 +281,23 @@ def test_where_arrows_lead_is_a_row_a_group_and_a_column_a_method(methods, opene
     table = app.dataframe[1].value
     assert table.index.tolist() == ["Granule"]
     assert table.columns.tolist() == ["DeepVelo", "scVelo steady state", "scVelo dynamical"]
+    assert table["DeepVelo"].str.match("few cells|not known").all()  # the whole run has 40 cells
+    assert "Below 30 cells a group is forced to have neighbours outside it" in words(app)
 
 
 @pytest.mark.parametrize(
     ("row", "expected"),
     [
-        (("Granule mature", 0.604, 48), "→ Granule mature (0.60, 48 cells)"),
-        ((None, -0.214, 5), "none (best −0.21)"),
-        ((None, np.nan, 0), "not known"),
+        (("Granule mature", 0.604, 48, False), "→ Granule mature (0.60, 48 cells)"),
+        (("Neuroblast", 0.96, 8, True), "few cells: → Neuroblast (0.96, 8)"),
+        ((None, -0.214, 48, False), "none (best −0.21)"),
+        ((None, -0.214, 5, True), "few cells: none (best −0.21)"),
+        ((None, np.nan, 0, False), "not known"),
     ],
 )
 def test_headings_in_words(row, expected):
-    assert heading_in_words(*row) == expected
+    *found, few = row
+    assert heading_in_words(*found, few=few) == expected
 
 
 def test_the_papers_groups_are_preset_where_they_are():

@@ -122,6 +122,12 @@ def test_a_patience_that_reaches_beyond_the_last_epoch_is_said(patience, acts, m
     assert ("with 8 epochs it never acts" in caplog.text) is not acts
 
 
+def test_one_epoch_is_counted_as_one(caplog):
+    with caplog.at_level(logging.WARNING, "deepvelo.model.training"):
+        train(*moving_cells(), settings=changed(n_epochs=1, patience=1))
+    assert "with 1 epoch it never acts" in caplog.text
+
+
 def test_cells_without_future_candidates_are_handled():
     spliced, unspliced = moving_cells()
     spliced[:] = spliced[0]  # every difference is zero: no candidate on either side

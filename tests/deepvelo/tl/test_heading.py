@@ -73,6 +73,24 @@ def test_cells_that_contradict_each_other_are_no_answer():
     assert table.loc["A", "target"] is None
 
 
+@pytest.mark.parametrize(
+    ("n_a", "n_beside", "n_b", "few"),
+    [(30, 30, 30, False), (29, 29, 40, True), (40, 29, 40, True), (40, 40, 29, True)],
+    ids=["enough", "few of the source", "few beside the target", "few of the target"],
+)
+def test_few_cells_on_either_side_are_said(n_a, n_beside, n_b, few):
+    groups = np.repeat(["A", "B"], [n_a, n_b])
+    graph = sparse.lil_matrix((n_a + n_b,) * 2)
+    for i in range(n_beside):
+        graph[i, n_a + i % n_b] = 1
+    positions = np.column_stack([np.repeat([0.0, 100], [n_a, n_b]), np.zeros(n_a + n_b)])
+    arrows = np.array([[1.0, 0.0]] * (n_a + n_b))
+    row = headings(arrows, positions, graph=graph, groups=groups, sources=["A"]).loc["A"]
+    assert (row["target"], row["n_cells"], row["few"]) == ("B", n_beside, few)
+    away = headings(-arrows, positions, graph=graph, groups=groups, sources=["A"]).loc["A"]
+    assert (away["target"], away["few"]) == (None, n_a < 30)  # that none is reached rests on all of the group
+
+
 def test_a_group_without_neighbours_or_arrows():
     arrows = np.full((3 * N, 2), np.nan)
     assert found(arrows)["n_cells"].tolist() == [0] * 3
