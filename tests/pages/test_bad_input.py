@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
+from app.widgets.text import with_labels
 from tests import bad_input
 from tests.bad_input import ODD, TOO_SMALL, UNUSABLE
 
@@ -52,7 +53,7 @@ def test_settings_that_ask_too_much_of_a_file_are_refused_before_the_start(serve
     assert not opened("data", data="file:bad.h5ad").error
     page = opened("train", data="file:bad.h5ad")
     (error,) = page.error
-    assert TOO_SMALL[name].words in error.value
+    assert with_labels(TOO_SMALL[name].words) in error.value
     assert start_button(page).disabled
 
 
