@@ -160,9 +160,9 @@ def neighbors_within_reach(
     InputError
         There are not more cells to choose among than neighbours.
     """
-    if n_among >= len(points):
-        found = nearest_neighbors(points, n_neighbors=n_neighbors).int()
-        return found if of is None else found[of]
+    n_among = min(n_among, len(points))
+    if n_among == len(points) and of is None:
+        return nearest_neighbors(points, n_neighbors=n_neighbors).int()
     _require_more(n_neighbors, n_among)
     chosen, measured = even_choice(points, n_among).int().numpy(), points.cpu().numpy()
     search = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(measured[chosen])

@@ -74,12 +74,13 @@ def test_neighbours_that_an_index_misses_are_noticed_and_found_after_all(monkeyp
     assert "too few" in caplog.text
 
 
+@pytest.mark.parametrize("n_among", [40, 300])
 @pytest.mark.parametrize("of", [None, torch.tensor([250, 3, 60, 4])])
-def test_neighbours_among_some_cells_are_the_nearest_of_them(of, monkeypatch):
+def test_neighbours_among_some_cells_are_the_nearest_of_them(of, n_among, monkeypatch):
     monkeypatch.setattr(graph, "_CELLS_ASKED", 64)
     points = clustered(300)
-    among = even_choice(points, 40)
-    found = neighbors_within_reach(points, n_neighbors=5, n_among=40, of=of)
+    among = even_choice(points, n_among)
+    found = neighbors_within_reach(points, n_neighbors=5, n_among=n_among, of=of)
     distances = (points[:, None] - points[among]).norm(dim=2)
     distances[among, torch.arange(len(among))] = torch.inf  # no cell is its own neighbour
     asked = torch.arange(300) if of is None else of
@@ -88,7 +89,7 @@ def test_neighbours_among_some_cells_are_the_nearest_of_them(of, monkeypatch):
     torch.testing.assert_close(reached, expected, rtol=1e-4, atol=1e-4)
     assert set(found.flatten().tolist()) <= set(among.tolist())
     with pytest.raises(InputError, match=r"must be below"):
-        neighbors_within_reach(points, n_neighbors=40, n_among=40, of=of)
+        neighbors_within_reach(points, n_neighbors=n_among, n_among=n_among, of=of)
 
 
 def test_an_even_choice_takes_as_many_of_every_part_as_it_is_large():
