@@ -2,10 +2,11 @@
 
 ``python benchmarks/million.py [--cells 100000 1000000] [--genes 200] [--passes 3] [--seed 0] [--json FILE]``
 
-Moments of a million cells and 2,000 genes alone take 16 GB. How the time of a cell depends on how many there are is seen
-with fewer genes as well: the search for neighbours, the groups that batches are drawn from and the neighbours that
-their cells share do not ask for genes. Passes after the first are measured, the others are left out. Each size runs in a
-process of its own and is compared with the first.
+How the time of a cell depends on how many there are is seen with few genes as well: the search for neighbours, the groups
+that batches are drawn from and the neighbours that their cells share do not ask for genes. With ``--genes 2000`` a
+million cells are trained from disk, in the folder for temporary files, where they take some 50 GB: memory is then that of
+a whole fit. Passes after the first are measured, the others are left out. Each size runs in a process of its own and is
+compared with the first.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import time
 import warnings
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -32,10 +34,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.scale import Mixtures
 from deepvelo import config, keys
-from deepvelo.memory import MemoryMeter
+from deepvelo.memory import MemoryMeter, trains_from_disk
 from deepvelo.model import training
 from deepvelo.model.averaging import Averaging
 from deepvelo.model.batches import averaging_graph
+from deepvelo.model.on_disk import OnDisk, Values
 
 NEIGHBORS_AVERAGED: Final = 30  # moments are means over so many cells
 GENES_AT_ONCE: Final = 32
@@ -44,6 +47,7 @@ BEFORE: Final = {
     "nearest_neighbors": "neighbours",
     "neighbors_within_reach": "candidates",
     "settle_before_training": "directions",
+    "written_by_cell": "writing by cell",
 }
 
 
@@ -51,17 +55,26 @@ class Enough(Exception):
     """Ends a training after some passes."""
 
 
-def moments(*, n_cells: int, n_genes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Spliced and unspliced, ``(n_cells, n_genes)`` each: what is expected of a cell, as noisy as means over neighbours."""
+def moments(*, n_cells: int, n_genes: int, seed: int, folder: Path | None = None) -> tuple[Values, Values]:
+    """Spliced and unspliced, ``(n_cells, n_genes)`` each: what is expected of a cell, as noisy as means over neighbours.
+
+    With a folder they lie there.
+    """
     cells = Mixtures(n_cells=n_cells, n_genes=n_genes, seed=seed)
-    layers = []
+    shape, layers = (n_cells, n_genes), list[Values]()
     for key in (keys.SPLICED, keys.UNSPLICED):
-        values, start = np.empty((n_cells, n_genes), dtype=np.float32), 0
+        path = folder / key if folder else None
+        values = (
+            np.memmap(path, dtype=np.float32, mode="w+", shape=shape, order="F")
+            if path
+            else np.empty(shape, dtype=np.float32)
+        )
+        start = 0
         for mean in cells.expected(key):
             counts = cells.random.poisson(NEIGHBORS_AVERAGED * mean)
             values[start : start + len(mean)] = np.log1p(counts / NEIGHBORS_AVERAGED)
             start += len(mean)
-        layers.append(torch.from_numpy(values))
+        layers.append(OnDisk(path, shape, torch.float32) if path else torch.from_numpy(values))
     spliced, unspliced = layers
     return spliced, unspliced
 
@@ -74,7 +87,18 @@ def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str
     # Libraries load and compile, and threads start, outside the measurement.
     small = moments(n_cells=3000, n_genes=100, seed=seed)
     training.train(*small, settings=config.replace(settings, {"training": {"n_epochs": 1}}))
-    spliced, unspliced = moments(n_cells=n_cells, n_genes=n_genes, seed=seed)
+    with TemporaryDirectory() as folder:
+        on_disk = trains_from_disk(n_cells, n_genes, settings)
+        cells = moments(n_cells=n_cells, n_genes=n_genes, seed=seed, folder=Path(folder) if on_disk else None)
+        return {"n_cells": n_cells, "n_genes": n_genes, "on_disk": on_disk} | _measure(
+            *cells, settings=settings, n_passes=n_passes
+        )
+
+
+def _measure(
+    spliced: Values, unspliced: Values, *, settings: config.Settings, n_passes: int
+) -> dict[str, Any]:
+    n_cells = len(spliced)
     before = psutil.Process().memory_info().rss
     seconds = dict.fromkeys(BEFORE.values(), 0.0)
     graphs: list[sp.csr_matrix] = []
@@ -105,31 +129,31 @@ def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str
             stack.enter_context(suppress(Enough))
             training.train(spliced, unspliced, settings=settings, on_epoch=on_epoch)
         seconds["a pass"] = float(np.median(np.diff(ends)))
-        average = Averaging(graphs[0])
+        average, values = Averaging(graphs[0]), spliced[:, :GENES_AT_ONCE].contiguous()
         started = time.perf_counter()
-        average(spliced[:, :GENES_AT_ONCE].contiguous())
+        average(values)
         seconds["an average of a gene"] = (time.perf_counter() - started) / GENES_AT_ONCE
     return {
-        "n_cells": n_cells,
-        "n_genes": n_genes,
         "seconds": seconds,
         "n_passes": settings.training.passes_of(n_cells),
         "n_averages": settings.graph.smoothings_of(n_cells),
         "peak_mb": (memory.peak - before) / 2**20,
-        "moments_mb": 2 * spliced.nbytes / 2**20,
+        "moments_mb": 2 * 4 * n_cells * spliced.shape[1] / 2**20,
     }
 
 
 def in_words(row: dict[str, Any], first: dict[str, Any]) -> str:
     """One size, and how much longer than with the first size each part takes a cell."""
     more = row["n_cells"] / first["n_cells"]
-    parts = [
-        f"{name} {value:.3g} s ({1e6 * value / row['n_cells']:.3g} us a cell, x {value / first['seconds'][name] / more:.2f})"
-        for name, value in row["seconds"].items()
-    ]
+    parts = []
+    for name, value in row["seconds"].items():
+        before = first["seconds"][name]  # nothing is written in memory
+        beside = f", x {value / before / more:.2f}" if before else ""
+        parts.append(f"{name} {value:.3g} s ({1e6 * value / row['n_cells']:.3g} us a cell{beside})")
     return (
         f"{row['n_cells']:,} x {row['n_genes']:,}: {', '.join(parts)}; {row['n_passes']} passes and {row['n_averages']} averages are made; "
         f"+{row['peak_mb']:,.0f} MB beside moments of {row['moments_mb']:,.0f} MB"
+        f"{' on disk' if row['on_disk'] else ''}"
     )
 
 

@@ -17,9 +17,13 @@ from deepvelo.errors import InputError
 if TYPE_CHECKING:
     from deepvelo.config import Settings
 
+# Of the moments, spliced and unspliced, that a training holds in memory: with more it reads them from disk.
+MOST_IN_MEMORY = 2 * 2**30
 # Dense cells x genes float32 matrices alive at the peak, while the network is trained: both smoothed moments, a copy while
 # they are made, and as much as the counts take before. Moments, rates and velocities are written out as they are made.
 _DENSE_MATRICES = 4
+# Read from disk, nothing of the training is cells x genes: what counts take before and after is left.
+_OF_COUNTS = 3
 # What the network sees, spliced and unspliced, in as many such matrices: half precision where it is standardised and
 # cells are taken in batches.
 _SINGLE, _HALF = 2, 1
@@ -39,6 +43,15 @@ _FEWEST_GENES = 200  # that are recommended: fits of fewer say little
 _CGROUP = Path("/sys/fs/cgroup")
 
 
+def trains_from_disk(n_cells: int, n_genes: int, settings: Settings) -> bool:
+    """Whether moments and what the network sees lie on disk while it is trained, where there is a folder for them.
+
+    They do where they are large and cells are taken in batches; the answer is the same but for rounding.
+    """
+    in_batches = settings.training.batch_of(n_cells) < n_cells
+    return in_batches and 2 * 4 * n_cells * n_genes > MOST_IN_MEMORY
+
+
 def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
     """Memory a run needs on top of the loaded data, in bytes; ``n_genes`` is the number of genes that are fitted.
 
@@ -49,10 +62,13 @@ def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
     n_weights = sum(a * b for a, b in itertools.pairwise(widths))
     step_cells = settings.training.batch_of(n_cells)
     half = step_cells < n_cells and network.standardize_inputs
+    dense = _DENSE_MATRICES + (_HALF if half else _SINGLE)
+    if trains_from_disk(n_cells, n_genes, settings):
+        dense = _OF_COUNTS
     places = n_cells if objective.settle_every == 0 and objective.shared_rate_passes else 0
     kept = step_cells if network.rate_layer == "graph" else 0
     return (
-        4 * n_cells * n_genes * (_DENSE_MATRICES + (_HALF if half else _SINGLE))
+        4 * n_cells * n_genes * dense
         + _BYTES_PER_PLACE_AND_GENE * min(places, MOST_PLACES) * n_genes
         + _BYTES_KEPT * kept * n_genes
         + (
@@ -88,7 +104,7 @@ def require_memory(n_cells: int, n_genes: int, settings: Settings) -> None:
     if needed > available:
         remedies = [
             *_smaller_batches(n_cells, n_genes, settings),
-            _fewer_genes(n_cells, settings, available=available),
+            _fewer_genes(n_cells, n_genes, settings, available=available),
             "take fewer cells",
             "or use a larger machine",
         ]
@@ -110,11 +126,12 @@ def _smaller_batches(n_cells: int, n_genes: int, settings: Settings) -> list[str
     return [f"lower `training.batch_cells` to {batch} (about {lower / 2**30:.1f} GB)"]
 
 
-def _fewer_genes(n_cells: int, settings: Settings, *, available: int) -> str:
-    """With how many of them it would fit, where that is worth a fit: memory grows in a line with the genes."""
-    none, by_gene = (estimate_memory(n_cells, n_genes, settings) for n_genes in (0, 1))
-    most = (available - none) // (by_gene - none)
-    return f"lower `preparation.n_top_genes`{f' to {most:,}' if most >= _FEWEST_GENES else ''}"
+def _fewer_genes(n_cells: int, n_genes: int, settings: Settings, *, available: int) -> str:
+    """With how many of them it would fit, where that is worth a fit."""
+    for most in range(n_genes - 1, _FEWEST_GENES - 1, -1):
+        if estimate_memory(n_cells, most, settings) <= available:
+            return f"lower `preparation.n_top_genes` to {most:,}"
+    return "lower `preparation.n_top_genes`"
 
 
 class MemoryMeter:

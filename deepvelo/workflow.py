@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepvelo import config, keys
-from deepvelo.memory import MemoryMeter
+from deepvelo.memory import MemoryMeter, trains_from_disk
 from deepvelo.result import OnProgress, Progress, Result
 
 if TYPE_CHECKING:
@@ -152,7 +152,10 @@ def _fit(
     own = settings.method == "deepvelo"
     started = time.perf_counter()
     if scratch is not None:
-        require_space(scratch, layers=5, of=prepared)  # before the training, not after
+        # Before the training, not after. Rates and velocities; while they are written, the moments of the training are
+        # there as well, which with what the network sees take no more before.
+        beside = 2 if own and trains_from_disk(prepared.n_obs, prepared.n_vars, settings) else 0
+        require_space(scratch, layers=5 + beside, of=prepared)
     fit: Fit | None = None
     with counts_aside(prepared, scratch):
         if settings.method == "deepvelo":

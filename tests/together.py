@@ -16,6 +16,7 @@ from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.model import checkpoint
 from deepvelo.model.blocks import BlockedObjective
+from deepvelo.model.on_disk import ColumnWriter
 from deepvelo.model.parallel import lead
 from deepvelo.model.training import Fit, train
 
@@ -89,6 +90,17 @@ def fitted(settings: config.Settings, **training) -> Fit:
     return train(*noisy_cells(), settings=settings, **training)
 
 
+def fitted_from_disk(settings: config.Settings, folder: Path) -> Fit:
+    """A fit of the noisy cells, whose moments lie in a folder."""
+    folder.mkdir()
+    on_disk = []
+    for name, values in zip(("spliced", "unspliced"), noisy_cells(), strict=True):
+        with ColumnWriter(folder / name) as file:
+            file.add(values)
+        on_disk.append(file.values())
+    return train(*on_disk, settings=settings)
+
+
 def fit_all(path: str) -> None:
     """Store every case; one after fits that ended badly, and one with dropout."""
     fits = {name: fitted(settings) for name, settings in CASES.items()}
@@ -109,6 +121,7 @@ def fit_all(path: str) -> None:
             print(type(error).__name__, error)  # noqa: T201
     for name in GONE_ON:
         fits[f"{name}, gone on"] = gone_on(CASES[name], Path(path).with_name(name))
+    fits["in batches, from disk"] = fitted_from_disk(CASES["in batches"], Path(path).with_name("moments"))
     fits["after others that ended badly"] = fitted(OWN)
     fits["with dropout"] = fitted(RELEASED)
     torch.save({name: (fit.weights, fit.history) for name, fit in fits.items()}, path)

@@ -67,8 +67,13 @@ def whole(graph: sp.csr_matrix, *, n_averagings: int) -> Batch:
 
 def shares(positions: Tensor, graph: sp.csr_matrix, *, n_averagings: int, n_shares: int) -> list[Batch]:
     """All cells in so many batches of one size, each of cells that lie together; for the rest see `Batches`."""
-    near = np.concatenate(_together(positions.numpy(), n_together=CELLS_TOGETHER))
+    near = near_order(positions).numpy()
     return [_batch(cells, graph, n_averagings) for cells in np.array_split(near, n_shares)]
+
+
+def near_order(positions: Tensor) -> Tensor:
+    """Indices of all cells, ``(n_cells,)``, those next to each other that `Batches` keeps together."""
+    return torch.from_numpy(np.concatenate(_together(positions.numpy(), n_together=CELLS_TOGETHER)))
 
 
 class Batches:

@@ -13,6 +13,7 @@ from deepvelo.config import ObjectiveConfig
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
 from deepvelo.model.objective import Correlation, direction_gradient, direction_loss
+from deepvelo.model.on_disk import Values
 from deepvelo.model.parallel import ALONE, Processes
 from deepvelo.model.targets import Targets
 
@@ -43,6 +44,11 @@ def blocks_of_genes(n_cells: int, n_genes: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n_genes))
 
 
+def means(values: Values) -> Tensor:
+    """Mean of every gene, ``(n_genes,)``, of values ``(n_cells, n_genes)``."""
+    return torch.cat([values[:, genes].mean(0) for genes in blocks_of_genes(*values.shape)])
+
+
 class BlockedObjective:
     """The data of one fit and the objective of eq. 4 to 7 on them, in all cells or in a batch.
 
@@ -52,15 +58,24 @@ class BlockedObjective:
         Moments, shape ``(n_cells, n_genes)``.
     targets
         Where continuity wants the velocity to lead; they decide each cell's future and past.
+    by_cell
+        The moments once more, where they lie on disk, to take some cells from.
     """
 
     def __init__(
-        self, spliced: Tensor, unspliced: Tensor, targets: Targets, *, config: ObjectiveConfig
+        self,
+        spliced: Values,
+        unspliced: Values,
+        targets: Targets,
+        *,
+        config: ObjectiveConfig,
+        by_cell: tuple[Values, Values] | None = None,
     ) -> None:
         self.spliced, self.unspliced, self.targets, self.config = spliced, unspliced, targets, config
+        self._by_cell = by_cell or (spliced, unspliced)
         self.n_cells, self.n_genes = spliced.shape
         self.n_columns = self.n_genes * (2 if config.unspliced_velocity else 1)
-        self._means = spliced.mean(0), unspliced.mean(0)
+        self._means = means(spliced), means(unspliced)
 
     def settle(
         self,
@@ -190,11 +205,12 @@ class BlockedObjective:
             total=ahead + behind + (weight * direction if weight > 0 else 0.0),
         )
 
-    def of(self, cells: Tensor | None) -> tuple[Tensor, Tensor]:
+    def of(self, cells: Tensor | None) -> tuple[Values, Values]:
         """Moments of some cells, spliced and unspliced; of all if None."""
         if cells is None:
             return self.spliced, self.unspliced
-        return self.spliced.index_select(0, cells), self.unspliced.index_select(0, cells)
+        spliced, unspliced = self._by_cell
+        return spliced.index_select(0, cells), unspliced.index_select(0, cells)
 
     def _correlations(
         self, velocity: Tensor, spliced: Tensor, unspliced: Tensor, genes: slice, *, together: Processes

@@ -22,7 +22,9 @@ from torch import Tensor
 from deepvelo import config
 from deepvelo.config import Settings
 from deepvelo.model.batches import Batches
+from deepvelo.model.blocks import blocks_of_genes
 from deepvelo.model.gcn import RateNetwork
+from deepvelo.model.on_disk import Values
 from deepvelo.model.targets import Targets
 
 logger = logging.getLogger(__name__)
@@ -120,7 +122,7 @@ class Checkpoint:
         self._due = 0.0
         self._failed = False
 
-    def look_for(self, spliced: Tensor, unspliced: Tensor, *, settings: Settings) -> State | None:
+    def look_for(self, spliced: Values, unspliced: Values, *, settings: Settings) -> State | None:
         """What is in the file if it is whole and of just this fit; what is saved from now on is of this fit.
 
         ``spliced`` and ``unspliced`` are the moments, shape ``(n_cells, n_genes)``.
@@ -203,10 +205,14 @@ class Checkpoint:
         return tensors, words
 
 
-def _marks(spliced: Tensor, unspliced: Tensor) -> Tensor:
+def _marks(spliced: Values, unspliced: Values) -> Tensor:
     """What tells data apart: the sums of each cell's moments with random weights, ``(2, n_cells)``."""
-    weights = torch.randn(spliced.shape[1], generator=torch.Generator().manual_seed(0)).to(spliced)
-    return torch.stack([values @ weights for values in (spliced, unspliced)]).cpu()
+    weights = torch.randn(spliced.shape[1], generator=torch.Generator().manual_seed(0)).to(spliced.device)
+    marks = torch.zeros(2, len(spliced), device=spliced.device)
+    for genes in blocks_of_genes(*spliced.shape):
+        for mark, values in zip(marks, (spliced, unspliced), strict=True):
+            mark += values[:, genes] @ weights[genes]
+    return marks.cpu()
 
 
 def _alike(marks: Tensor, others: Tensor) -> bool:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from torch_geometric.nn import GCNConv
 
 from deepvelo.config import NetworkConfig
+from deepvelo.model.on_disk import OnDisk, Values
 
 ROWS_AT_ONCE = 1024  # some ten megabytes, for which the system keeps memory ready
 
@@ -70,7 +71,7 @@ class RateNetwork(nn.Module):
         """Averagings over the graph that are left to the network, and so graphs of a batch."""
         return len(self.convolutions) - 1
 
-    def hidden(self, inputs: Tensor, graphs: Sequence[Tensor], cells: Tensor | None = None) -> Tensor:
+    def hidden(self, inputs: Values, graphs: Sequence[Tensor], cells: Tensor | None = None) -> Tensor:
         """The last H of eq. 2; ``cells`` are the rows of ``inputs`` that the first graph begins with, all if None."""
         convolution = cast(GCNConv, self.convolutions[0])
         first: Tensor = _LinearOfSome.apply(inputs, cells, convolution.lin.weight, convolution.bias)
@@ -103,29 +104,36 @@ class _LinearOfSome(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, inputs: Tensor, rows: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, inputs: Values, rows: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.inputs, ctx.rows = inputs, rows
         n_rows = len(inputs) if rows is None else len(rows)
         # In one piece, found before: small results that stay between large parts that go would leave holes in memory.
         out = torch.empty(n_rows, weight.shape[0], dtype=weight.dtype, device=weight.device)
-        for some, part in zip(out.split(ROWS_AT_ONCE), _parts(inputs, rows, weight.dtype), strict=True):
-            torch.addmm(bias, part, weight.T, out=some)
+        for where, part in _parts(inputs, rows, weight.dtype):
+            if isinstance(where, slice):
+                torch.addmm(bias, part, weight.T, out=out[where])
+            else:
+                out[where] = torch.addmm(bias, part, weight.T)
         return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor, Tensor]:
         (gradient,) = gradients
         by_weight = gradient.new_zeros(gradient.shape[1], ctx.inputs.shape[1])
-        parts = _parts(ctx.inputs, ctx.rows, gradient.dtype)
-        for part, by_part in zip(parts, gradient.split(ROWS_AT_ONCE), strict=True):
-            by_weight.addmm_(by_part.T, part)
+        for where, part in _parts(ctx.inputs, ctx.rows, gradient.dtype):
+            by_weight.addmm_(gradient[where].T, part)
         return None, None, by_weight, gradient.sum(0)
 
 
-def _parts(inputs: Tensor, rows: Tensor | None, dtype: torch.dtype) -> Iterator[Tensor]:
-    if rows is None:
-        for part in inputs.split(ROWS_AT_ONCE):
-            yield part.to(dtype)
-    else:
-        for some in rows.split(ROWS_AT_ONCE):
-            yield inputs.index_select(0, some).to(dtype)
+def _parts(
+    inputs: Values, rows: Tensor | None, dtype: torch.dtype
+) -> Iterator[tuple[slice | Tensor, Tensor]]:
+    """Some of the rows at a time: which they are among all that were asked for, and their inputs."""
+    if rows is None and isinstance(inputs, OnDisk):
+        for cells, part in inputs.in_parts(ROWS_AT_ONCE):
+            yield cells, part.to(dtype)
+        return
+    for start in range(0, len(inputs if rows is None else rows), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        part = inputs[some] if rows is None else inputs.index_select(0, rows[some])
+        yield some, part.to(dtype)

@@ -15,6 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from deepvelo.errors import InputError
+from deepvelo.model.on_disk import BYTES_AT_ONCE, OnDisk, Values
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +50,18 @@ class Rows(Protocol):
     def __getitem__(self, cells: slice, /) -> np.ndarray: ...
 
 
-def principal_components(values: Tensor | Rows, *, n_components: int, seed: int) -> Components:
+def principal_components(values: Values | Rows, *, n_components: int, seed: int) -> Components:
     """The first principal components of ``values``, ``(n_cells, n_features)``; fewer when there are fewer dimensions.
 
     Exact, and never with a double-precision copy of all cells. The largest loading of a component is positive.
     """
-    measured: Rows = values.cpu().numpy() if isinstance(values, Tensor) else values
+    measured: Rows
+    if isinstance(values, Tensor):
+        measured = values.cpu().numpy()
+    elif isinstance(values, OnDisk):
+        measured = _RowsOnDisk(values)
+    else:
+        measured = values
     n_cells, n_features = measured.shape
     n_components = min(n_components, n_cells, n_features)
     mean, differ = _mean(measured)
@@ -77,6 +84,24 @@ def principal_components(values: Tensor | Rows, *, n_components: int, seed: int)
     return Components(
         *(torch.from_numpy(np.array(x, dtype=np.float32, order="C")) for x in (scores, loadings))
     )
+
+
+class _RowsOnDisk:
+    """Cells of values that lie on disk column after column: asked for a few at a time in their order, read many at once."""
+
+    def __init__(self, values: OnDisk) -> None:
+        self._values, self.shape = values.to("cpu"), values.shape
+        bytes_a_cell = values.shape[1] * values.dtype.itemsize
+        self._at_once = max(_CELLS_AT_ONCE, BYTES_AT_ONCE // max(1, bytes_a_cell))
+        self._first = 0
+        self._read: np.ndarray = np.empty(0)
+
+    def __getitem__(self, cells: slice) -> np.ndarray:
+        if not self._first <= cells.start <= cells.stop <= self._first + len(self._read):
+            self._first = cells.start
+            self._read = np.empty(0)  # not both at once
+            self._read = self._values[cells.start : cells.start + self._at_once].numpy()
+        return self._read[cells.start - self._first : cells.stop - self._first]
 
 
 def _mean(measured: Rows) -> tuple[np.ndarray, bool]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from deepvelo.model.on_disk import Values
+
 # Of the product of mean squares; keeps the two rates of a gene apart where the data hardly do, and the rounding of
 # velocities in single precision out of them.
 RIDGE = 1e-5
@@ -39,7 +41,7 @@ def unspliced_velocity(unspliced: Tensor, *, alpha: Tensor, beta: Tensor) -> Ten
     return alpha - beta * unspliced
 
 
-def steady_state_slope(unspliced: Tensor, spliced: Tensor, *, extreme: float = 0.05) -> Tensor:
+def steady_state_slope(unspliced: Values, spliced: Values, *, extreme: float = 0.05) -> Tensor:
     r"""Slope of u on s through the origin, over each gene's most extreme cells: its :math:`\gamma / \beta`.
 
     The extreme cells, those in the top and bottom 5% of ``s / max s + u / max u``, are the likeliest to be
@@ -61,8 +63,8 @@ def steady_state_slope(unspliced: Tensor, spliced: Tensor, *, extreme: float = 0
     slopes = []
     n_genes = min(_GENES_AT_ONCE, max(1, _NUMBERS_AT_ONCE // len(spliced)))
     # Some genes at a time, and genes in rows: their cells are then sorted side by side in memory.
-    for some in zip(spliced.split(n_genes, dim=1), unspliced.split(n_genes, dim=1), strict=True):
-        s, u = (x.T.contiguous() for x in some)
+    for start in range(0, spliced.shape[1], n_genes):
+        s, u = (x[:, start : start + n_genes].T.contiguous() for x in (spliced, unspliced))
         scale_s, scale_u = (x.amax(1, keepdim=True).clamp_min(tiny) for x in (s, u))
         expression = s / scale_s + u / scale_u
         cells = torch.cat([expression.topk(n_extreme, largest=top).indices for top in (False, True)], dim=1)

@@ -153,7 +153,8 @@ class _Settling:
         return (ahead - behind) / 2
 
     def _turned(self, sign: Tensor, genes: slice) -> Tensor:
-        return sign.to(self._objective.spliced) * self._way(genes, None)
+        way = self._way(genes, None)
+        return sign.to(way) * way
 
     def shared_rates(self, way: Tensor, genes: slice) -> SharedRates:
         """What explains a way in the surroundings of every place."""

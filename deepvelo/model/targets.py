@@ -14,6 +14,7 @@ from torch import Tensor
 from deepvelo.model.averaging import average
 from deepvelo.model.candidates import TINY, Candidates
 from deepvelo.model.graph import Components
+from deepvelo.model.on_disk import Values
 from deepvelo.model.parallel import ALONE, Processes
 
 # Displacements to all their candidates, some ten kilobytes a cell, stay in the processor's cache.
@@ -85,7 +86,7 @@ class GeneTargets:
         Moments, shape ``(n_cells, n_genes)``.
     """
 
-    def __init__(self, candidates: Candidates, spliced: Tensor, unspliced: Tensor) -> None:
+    def __init__(self, candidates: Candidates, spliced: Values, unspliced: Values) -> None:
         self.candidates, self._spliced, self._unspliced = candidates, spliced, unspliced
         self.clear()
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import scipy.sparse as sp
@@ -16,8 +20,8 @@ from torch import Tensor
 from deepvelo.config import Device, Settings
 from deepvelo.errors import InputError
 from deepvelo.model.averaging import Averaging
-from deepvelo.model.batches import Batch, Batches, averaging_graph, shares, whole
-from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes
+from deepvelo.model.batches import Batch, Batches, averaging_graph, near_order, shares, whole
+from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes, means
 from deepvelo.model.candidates import Candidates
 from deepvelo.model.checkpoint import Checkpoint, Learning, State
 from deepvelo.model.gcn import RateNetwork, Rates
@@ -29,6 +33,7 @@ from deepvelo.model.graph import (
 )
 from deepvelo.model.kinetics import steady_state_slope
 from deepvelo.model.objective import direction_weight
+from deepvelo.model.on_disk import OnDisk, Values, written_by_cell
 from deepvelo.model.parallel import processes
 from deepvelo.model.released import ReleasedNetwork
 from deepvelo.model.settling import Surroundings, settle_before_training
@@ -98,8 +103,8 @@ def choose_device(device: Device) -> torch.device:
 
 
 def train(
-    spliced: Tensor,
-    unspliced: Tensor,
+    spliced: Values,
+    unspliced: Values,
     *,
     settings: Settings,
     on_epoch: OnEpoch | None = None,
@@ -112,7 +117,8 @@ def train(
     Parameters
     ----------
     spliced, unspliced
-        Moments, smoothed as wanted, shape ``(n_cells, n_genes)``, float32.
+        Moments, smoothed as wanted, shape ``(n_cells, n_genes)``, float32. Where they lie on disk, gene after gene, what
+        the training asks of them cell by cell is written beside them, and is gone at its end.
     on_epoch
         Called after every epoch with its terms. Whatever it raises stops the training and is passed on:
         a caller cancels by raising `CancelledError`.
@@ -123,7 +129,30 @@ def train(
     ------
     InputError
         More neighbours than cells, no such device, more processes than can take part, or a loss that is not finite.
+    OSError
+        Moments lie on disk, and there is no room beside them.
     """
+    beside = TemporaryDirectory(dir=spliced.path.parent) if isinstance(spliced, OnDisk) else nullcontext()
+    with beside as folder:
+        return _train(
+            spliced,
+            unspliced,
+            settings=settings,
+            on_epoch=on_epoch,
+            checkpoint=checkpoint,
+            folder=Path(folder) if folder else None,
+        )
+
+
+def _train(
+    spliced: Values,
+    unspliced: Values,
+    *,
+    settings: Settings,
+    on_epoch: OnEpoch | None,
+    checkpoint: Checkpoint | None,
+    folder: Path | None,
+) -> Fit:
     device = choose_device(settings.training.device)
     n_cells = len(spliced)
     components = principal_components(spliced, n_components=settings.graph.n_components, seed=settings.seed)
@@ -154,11 +183,21 @@ def train(
     together.require(device=device, fewest_cells=batches.fewest_cells if batches else n_cells)
     # Counts that are not standardised may be more than half precision holds.
     half = in_batches and settings.network.standardize_inputs
-    inputs = _inputs(spliced, unspliced, graph, settings=settings, half=half).to(device)
-
-    spliced, unspliced = spliced.to(device), unspliced.to(device)
+    blocks = _input_blocks(spliced, unspliced, graph, settings=settings, half=half)
+    inputs: Values
+    by_cell = None
+    if folder is None:
+        inputs = _side_by_side(blocks, n_columns=2 * spliced.shape[1])
+    else:
+        order = near_order(components.scores)
+        inputs = written_by_cell(blocks, folder / "inputs", order=order)
+        by_cell = (
+            written_by_cell(_blocks(spliced), folder / "spliced", order=order).to(device),
+            written_by_cell(_blocks(unspliced), folder / "unspliced", order=order).to(device),
+        )
+    inputs, spliced, unspliced = inputs.to(device), spliced.to(device), unspliced.to(device)
     targets = _targets(neighbors.to(device), components, spliced, unspliced, settings=settings)
-    objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective)
+    objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective, by_cell=by_cell)
     past = checkpoint.look_for(spliced, unspliced, settings=settings) if checkpoint else None
     if settings.objective.settle_every == 0 and past is None:
         settle_before_training(
@@ -193,7 +232,7 @@ def train(
 
 def _learn(
     network: RateNetwork,
-    inputs: Tensor,
+    inputs: Values,
     of_each: Sequence[Batch],
     objective: BlockedObjective,
     batches: Batches | None,
@@ -290,13 +329,13 @@ def _mean(values: tuple[float, ...]) -> float:
 
 
 @torch.no_grad()
-def _hidden(network: RateNetwork, inputs: Tensor, batch: Batch) -> Tensor:
+def _hidden(network: RateNetwork, inputs: Values, batch: Batch) -> Tensor:
     """The last hidden layer of a batch, or of all cells."""
     return network.hidden(inputs, batch.graphs, batch.inputs)
 
 
 def _targets(
-    neighbors: Tensor, components: Components, spliced: Tensor, unspliced: Tensor, *, settings: Settings
+    neighbors: Tensor, components: Components, spliced: Values, unspliced: Values, *, settings: Settings
 ) -> Targets:
     if settings.objective.continuity == "genes":
         return GeneTargets(Candidates(neighbors.long()), spliced, unspliced)
@@ -309,36 +348,50 @@ def _targets(
     )
 
 
-def _inputs(
-    spliced: Tensor, unspliced: Tensor, graph: sp.csr_matrix, *, settings: Settings, half: bool
-) -> Tensor:
-    """What the network sees, [u, s] averaged once over the graph, ``(n_cells, 2 n_genes)``.
+def _input_blocks(
+    spliced: Values, unspliced: Values, graph: sp.csr_matrix, *, settings: Settings, half: bool
+) -> Iterator[Tensor]:
+    """What the network sees, [u, s] averaged once over the graph, ``(n_cells, 2 n_genes)``, some columns at a time.
 
     In half precision where there are many cells, since it is the largest array of the training: a rounding of one in
     two thousand is far below what the counts know.
     """
-    n_genes = spliced.shape[1]
     average = Averaging(graph)
-    inputs = torch.empty(len(spliced), 2 * n_genes, dtype=torch.float16 if half else torch.float32)
     # The release's order; the network is indifferent to it, its random start is not.
-    for start, values in ((0, unspliced), (n_genes, spliced)):
-        for genes in blocks_of_genes(*spliced.shape):
-            features = values[:, genes]
+    for values in (unspliced, spliced):
+        for features in _blocks(values):
             if settings.network.standardize_inputs:
                 # A gene that is the same in every cell becomes 0 and tells the network nothing.
                 deviation = features.std(0, correction=0).clamp_min(1e-6)
                 features = (features - features.mean(0)) / deviation
-            inputs[:, start + genes.start : start + genes.stop] = average(features)
-    return inputs
+            averaged = average(features)
+            yield averaged.half() if half else averaged
 
 
-def _network(spliced: Tensor, unspliced: Tensor, *, settings: Settings) -> RateNetwork:
+def _blocks(values: Values) -> Iterator[Tensor]:
+    """All cells, some genes at a time."""
+    for genes in blocks_of_genes(*values.shape):
+        yield values[:, genes]
+
+
+def _side_by_side(blocks: Iterator[Tensor], *, n_columns: int) -> Tensor:
+    """So many columns that come in blocks; put in their place one by one, since twice all of them may not fit."""
+    first = next(blocks)
+    out = first.new_empty(len(first), n_columns)
+    start = 0
+    for block in chain([first], blocks):
+        out[:, start : start + block.shape[1]] = block
+        start += block.shape[1]
+    return out
+
+
+def _network(spliced: Values, unspliced: Values, *, settings: Settings) -> RateNetwork:
     """The network, ready to train."""
     torch.manual_seed(settings.seed)
     network = _new_network(spliced.shape[1], settings)
     if settings.network.start == "steady_state":
         beta = torch.ones(spliced.shape[1])
-        alpha = (beta * unspliced.mean(0)).clamp_min(1e-3)
+        alpha = (beta * means(unspliced)).clamp_min(1e-3)
         network.start_from((alpha, beta, steady_state_slope(unspliced, spliced)))
     return network
 

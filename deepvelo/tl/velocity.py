@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +15,7 @@ from deepvelo import keys
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
 from deepvelo.layers import blocks_of, fill, gene_blocks, new_layer
+from deepvelo.memory import trains_from_disk
 from deepvelo.tl.smoothing import GraphAverage, keep_components
 
 if TYPE_CHECKING:
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
 
     from deepvelo.layers import WritableLayer
     from deepvelo.model.checkpoint import Checkpoint
+    from deepvelo.model.on_disk import Values
     from deepvelo.model.training import Fit, OnEpoch
 
 
@@ -42,7 +47,8 @@ def velocity(
     on_epoch, checkpoint
         See `deepvelo.model.training.train`.
     scratch
-        A folder for the layers, which then are Zarr arrays and take no memory; they last as long as it does.
+        A folder for the layers, which then are Zarr arrays and take no memory; they last as long as it does. What the
+        training needs of many cells (`deepvelo.memory.trains_from_disk`) is there while it lasts, too.
 
     Sets
     ----
@@ -63,58 +69,101 @@ def velocity(
     from deepvelo.model.training import train
 
     average = GraphAverage(adata)
-    spliced, unspliced, used = _inputs(adata, average, settings)
-    fit = train(spliced, unspliced, settings=settings, on_epoch=on_epoch, checkpoint=checkpoint)
-    layers = {
-        key: new_layer(adata.shape, path=scratch / key if scratch else None)
-        for key in (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
-    }
-    _write(layers, fit, spliced, unspliced, used=used, average=average, settings=settings)
-    if settings.graph.denoise_velocity:
-        keep_components(layers[keys.VELOCITY], fit.components, chosen=used)
-        if settings.objective.unspliced_velocity:
-            of_unspliced = principal_components(
-                unspliced, n_components=settings.graph.n_components, seed=settings.seed
-            )
-            keep_components(layers[keys.VELOCITY_U], of_unspliced, chosen=used)
+    with _folder(adata, settings, scratch) as folder:
+        spliced, unspliced, used = _moments(adata, average, settings, folder=folder)
+        fit = train(spliced, unspliced, settings=settings, on_epoch=on_epoch, checkpoint=checkpoint)
+        layers = {
+            key: new_layer(adata.shape, path=scratch / key if scratch else None)
+            for key in (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
+        }
+        _write(layers, fit, spliced, unspliced, used=used, average=average, settings=settings)
+        if settings.graph.denoise_velocity:
+            keep_components(layers[keys.VELOCITY], fit.components, chosen=used)
+            if settings.objective.unspliced_velocity:
+                of_unspliced = principal_components(
+                    unspliced, n_components=settings.graph.n_components, seed=settings.seed
+                )
+                keep_components(layers[keys.VELOCITY_U], of_unspliced, chosen=used)
     for key, layer in layers.items():
         adata.layers[key] = layer
     adata.var[keys.VELOCITY_GENES] = used
     return fit
 
 
-def _inputs(adata: AnnData, average: GraphAverage, settings: Settings) -> tuple[Tensor, Tensor, np.ndarray]:
+@contextmanager
+def _folder(adata: AnnData, settings: Settings, scratch: Path | None) -> Iterator[Path | None]:
+    """Where moments and what is made of them lie during the training; None: in memory."""
+    from deepvelo.model.parallel import processes
+
+    together = processes()
+    # Other machines could not read the files.
+    here = together.size == together.on_this_machine
+    if scratch is None or not here or not trains_from_disk(adata.n_obs, adata.n_vars, settings):
+        yield None
+        return
+    scratch.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=scratch) as folder:
+        yield Path(folder)
+
+
+def _moments(
+    adata: AnnData, average: GraphAverage, settings: Settings, *, folder: Path | None
+) -> tuple[Values, Values, np.ndarray]:
     """Smoothed spliced and unspliced moments of the genes that have both, and which these are."""
     import torch
 
+    from deepvelo.model.on_disk import ColumnWriter
+
     layers = [adata.layers[key] for key in (keys.MS, keys.MU)]
-    moments = [np.empty(adata.shape, dtype=np.float32) for _ in layers]
     used = np.zeros(adata.n_vars, dtype=bool)
-    times, n_used = settings.graph.smoothings_of(adata.n_obs), 0
-    for genes in gene_blocks(layers[0]):
-        blocks = [average(layer[:, genes], times=times) for layer in layers]
-        chosen = np.all([block.max(axis=0) > 0 for block in blocks], axis=0)
-        before, n_used = n_used, n_used + int(chosen.sum())
-        for whole, block in zip(moments, blocks, strict=True):
-            whole[:, before:n_used] = block[:, chosen]
-        used[genes] = chosen
+    times = settings.graph.smoothings_of(adata.n_obs)
+    with ExitStack() as files:
+        kept: list[_InMemory | ColumnWriter]
+        if folder is None:
+            kept = [_InMemory(adata.shape) for _ in layers]
+        else:
+            kept = [files.enter_context(ColumnWriter(folder / key)) for key in (keys.MS, keys.MU)]
+        for genes in gene_blocks(layers[0]):
+            blocks = [average(layer[:, genes], times=times) for layer in layers]
+            chosen = np.all([block.max(axis=0) > 0 for block in blocks], axis=0)
+            for values, block in zip(kept, blocks, strict=True):
+                values.add(torch.from_numpy(block[:, chosen]))
+            used[genes] = chosen
+    n_used = int(used.sum())
     if n_used < 2:
         msg = (
             f"A fit needs at least 2 genes with both spliced and unspliced signal. Found {n_used} of {len(used)}. "
             "Lower `preparation.min_shared_counts`, or check that the unspliced layer is the right one."
         )
         raise InputError(msg)
-    for i, whole in enumerate(moments):  # one after the other: each is a copy unless all genes are used
-        moments[i] = np.ascontiguousarray(whole[:, :n_used])
-    spliced, unspliced = (torch.from_numpy(values) for values in moments)
+    # One after the other: in memory each is a copy unless all genes are used.
+    spliced, unspliced = (kept.pop(0).values() for _ in layers)
     return spliced, unspliced, used
+
+
+class _InMemory:
+    """Takes blocks of columns as `deepvelo.model.on_disk.ColumnWriter` does, into an array for at most so many."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._values, self._n_columns = np.empty(shape, dtype=np.float32), 0
+
+    def add(self, block: Tensor) -> None:
+        """Put the columns of a block after those before."""
+        before, self._n_columns = self._n_columns, self._n_columns + block.shape[1]
+        self._values[:, before : self._n_columns] = block.numpy()
+
+    def values(self) -> Tensor:
+        """All columns."""
+        import torch
+
+        return torch.from_numpy(np.ascontiguousarray(self._values[:, : self._n_columns]))
 
 
 def _write(
     layers: dict[str, WritableLayer],
     fit: Fit,
-    spliced: Tensor,
-    unspliced: Tensor,
+    spliced: Values,
+    unspliced: Values,
     *,
     used: np.ndarray,
     average: GraphAverage,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,45 +46,81 @@ def test_the_released_network_keeps_a_byte_for_each_rate_of_a_step():
     assert more == 3 * 9000 * 2000
 
 
-@pytest.mark.slow  # two fits of some thousand cells, each in a process of its own
-@pytest.mark.parametrize("preset", PRESETS)
-def test_a_fit_takes_no_more_than_estimated(preset, tmp_path):
-    """Moments, targets and training; of the rest of a run only what the estimate sets aside for a cell is not used."""
-    program = f"""
+def test_from_disk_what_the_training_reads_takes_no_memory():
+    n_cells = memory.MOST_IN_MEMORY // (2 * 4 * 2000)
+    below, above = (memory.estimate_memory(n, 2000, Settings()) for n in (n_cells, n_cells + 1))
+    dense = 4 * n_cells * 2000
+    assert below - above == pytest.approx(2 * dense, rel=0.01)
+    at_once = replace(Settings(), {"training": {"batch_cells": 2 * n_cells}})
+    assert memory.estimate_memory(n_cells + 1, 2000, at_once) - below == pytest.approx(dense, rel=0.01)
+
+
+PROGRAM = """
 import sys
 from pathlib import Path
 import numpy, psutil, scipy.sparse, torch
 from anndata import AnnData
-from deepvelo import keys, tl
+from deepvelo import keys, memory, tl
 from deepvelo.config import PRESETS, replace
 from deepvelo.layers import new_layer
 from deepvelo.memory import MemoryMeter, estimate_memory
+from deepvelo.model import on_disk
+
+folder, preset, n_cells, n_genes, most_in_memory = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
+memory.MOST_IN_MEMORY, on_disk.BYTES_AT_ONCE = most_in_memory, 2**24
 
 def fit(n_cells, n_genes, name, n_components, n_candidates):
     rng = numpy.random.default_rng(0)
     adata = AnnData(shape=(n_cells, n_genes))
     for key in (keys.MS, keys.MU):
-        adata.layers[key] = new_layer(adata.shape, path=Path({str(tmp_path)!r}) / name / key)
+        adata.layers[key] = new_layer(adata.shape, path=folder / name / key)
         adata.layers[key][:] = rng.random((n_cells, n_genes), dtype=numpy.float32)
     adata.obsp[keys.CONNECTIVITIES] = scipy.sparse.eye(n_cells, k=1, format="csr", dtype=numpy.float32)
     adata.obsp[keys.CONNECTIVITIES] = adata.obsp[keys.CONNECTIVITIES] + adata.obsp[keys.CONNECTIVITIES].T
-    graph = {{"n_components": n_components, "n_candidates": n_candidates}}
-    settings = replace(PRESETS[{preset!r}], {{"training": {{"n_epochs": 2}}, "graph": graph}})
-    tl.velocity(adata, settings=settings, scratch=Path({str(tmp_path)!r}) / name)
+    graph = {"n_components": n_components, "n_candidates": n_candidates}
+    settings = replace(PRESETS[preset], {"training": {"n_epochs": 2}, "graph": graph})
+    tl.velocity(adata, settings=settings, scratch=folder / name)
     return settings
 
 torch.set_num_threads(1)
 fit(200, 40, "libraries", 5, 10)
 before = psutil.Process().memory_info().rss  # the system's own peak begins with that of the process that started this one
-with MemoryMeter() as memory:
-    settings = fit(5000, 1500, "layers", 20, 60)
-print(memory.peak - before, estimate_memory(5000, 1500, settings))
+with MemoryMeter() as meter:
+    settings = fit(n_cells, n_genes, "layers", 20, 60)
+print(meter.peak - before, estimate_memory(n_cells, n_genes, settings))
 """
+
+
+def fit_of(
+    folder: Path, preset: str, n_cells: int, n_genes: int, *, most_in_memory: int = memory.MOST_IN_MEMORY
+) -> tuple[int, int]:
+    """Bytes that a fit in a process of its own takes, and the estimate."""
+    arguments = map(str, (folder, preset, n_cells, n_genes, most_in_memory))
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     taken, estimated = map(int, ended.stdout.split())
+    return taken, estimated
+
+
+@pytest.mark.slow  # two fits of some thousand cells, each in a process of its own
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_fit_takes_no_more_than_estimated(preset, tmp_path):
+    """Moments, targets and training; of the rest of a run only what the estimate sets aside for a cell is not used."""
+    taken, estimated = fit_of(tmp_path, preset, 5000, 1500)
     assert 0.3 * estimated < taken < estimated
+
+
+@pytest.mark.slow
+def test_a_fit_from_disk_takes_less_by_the_moments_and_what_the_network_sees(tmp_path):
+    in_memory, _ = fit_of(tmp_path / "memory", "default", 10_000, 3000)
+    from_disk, estimated = fit_of(tmp_path / "disk", "default", 10_000, 3000, most_in_memory=0)
+    moments, inputs = 2 * 4 * 10_000 * 3000, 2 * 2 * 10_000 * 3000
+    assert in_memory - from_disk > 0.9 * (moments + inputs)
+    assert from_disk < estimated
 
 
 def container(folder, limit):

@@ -13,12 +13,14 @@ import zarr
 from scipy import sparse
 from zarr.storage import LocalStore
 
-from deepvelo import config, keys, layers, tl, workflow
+from deepvelo import config, keys, layers, memory, tl, workflow
 from deepvelo.compare import GRANULE_EDGES
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import CancelledError, InputError
+from deepvelo.io import aside
 from deepvelo.io.read import read
 from deepvelo.io.runs import RunStore
+from deepvelo.model.on_disk import ColumnWriter
 from deepvelo.result import step_in_words
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
@@ -317,3 +319,33 @@ def test_a_disk_that_fills_up_while_layers_are_written_leaves_no_half_run(tmp_pa
         workflow.run(simulated_cells(), SHORT, cluster_key="clusters", scratch=scratch)
     assert any(key.endswith("0.0") for key in written), "some layers had begun"
     assert list(store.folder.iterdir()) == []
+
+
+def test_a_disk_that_fills_up_while_the_training_writes_leaves_no_half_run(tmp_path, monkeypatch):
+    store, written = RunStore(tmp_path), []
+    in_batches = config.replace(SHORT, {"training": {"batch_cells": 64}})
+
+    def full_after_three(self, block):
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(block.shape)
+        add(self, block)
+
+    add = ColumnWriter.add
+    monkeypatch.setattr(ColumnWriter, "add", full_after_three)
+    monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
+    with pytest.raises(InputError, match=r"disk of the run store .* is full"), store.scratch() as scratch:
+        workflow.run(simulated_cells(), in_batches, cluster_key="clusters", scratch=scratch)
+    assert written, "a file had begun"
+    assert list(store.folder.iterdir()) == []
+
+
+def test_a_training_from_disk_asks_for_its_room_before_it_begins(tmp_path, monkeypatch):
+    in_batches = config.replace(SHORT, {"training": {"batch_cells": 64}})
+    asked = []
+    monkeypatch.setattr(aside, "require_space", lambda folder, *, layers, of: asked.append(layers))
+    for most in (memory.MOST_IN_MEMORY, 0):
+        monkeypatch.setattr(memory, "MOST_IN_MEMORY", most)
+        with RunStore(tmp_path).scratch() as scratch:
+            workflow.run(simulated_cells(), in_batches, cluster_key="clusters", scratch=scratch)
+    assert asked == [5, 7]

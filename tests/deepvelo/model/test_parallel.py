@@ -43,6 +43,11 @@ def test_several_processes_learn_what_one_does(of_several, name):
 
 
 @pytest.mark.slow
+def test_several_processes_read_the_same_files(of_several):
+    require_alike(of_several["in batches, from disk"], alone("in batches"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GONE_ON)
 def test_several_processes_go_on_from_a_checkpoint_as_if_nothing_had_happened(of_several, name):
     require_alike(of_several[f"{name}, gone on"], alone(name))

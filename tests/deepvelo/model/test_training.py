@@ -11,6 +11,7 @@ import torch
 from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.model.blocks import BlockedObjective
+from deepvelo.model.on_disk import ColumnWriter
 from deepvelo.model.training import choose_device, train
 
 FEW = {
@@ -219,3 +220,31 @@ def test_batches_go_with_every_way_to_settle(objective):
     settings = config.replace(SETTINGS, {"training": {"batch_cells": 40}, "objective": objective})
     history = train(*moving_cells(120), settings=settings).history
     assert history[-1].continuity_future < history[0].continuity_future
+
+
+@pytest.mark.parametrize(
+    ("changes", "rounding"),
+    [
+        ({"training": {"batch_cells": 40}}, 0),
+        ({"training": {"batch_cells": 40}, "network": {"standardize_inputs": False}}, 0),
+        ({"training": {"batch_cells": 40}, "objective": {"continuity": "genes", "settle_every": 2}}, 0),
+        ({"training": {"batch_cells": 200}}, 1e-3),  # sums over cells go through memory in another order
+    ],
+    ids=["batches", "inputs as they are", "in genes", "all at once"],
+)
+def test_from_disk_the_answer_is_that_from_memory(tmp_path, changes, rounding):
+    settings = config.replace(SETTINGS, changes)
+    noise = torch.rand(200, 8, generator=torch.Generator().manual_seed(0))
+    moments = [values + 0.1 * noise for values in moving_cells(200)]
+    expected = train(*moments, settings=settings)
+    on_disk = []
+    for name, values in zip("su", moments, strict=True):
+        with ColumnWriter(tmp_path / name) as file:
+            file.add(values[:, :3])
+            file.add(values[:, 3:])
+        on_disk.append(file.values())
+    fit = train(*on_disk, settings=settings)
+    assert len(fit.history) == len(expected.history)
+    for found, wanted in zip(fit.rates(), expected.rates(), strict=True):
+        torch.testing.assert_close(found, wanted, atol=rounding, rtol=rounding)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "u"], "what lay beside is gone"

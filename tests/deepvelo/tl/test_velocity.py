@@ -12,11 +12,12 @@ import torch
 import zarr
 from anndata import AnnData
 
-from deepvelo import config, keys, layers, tl
+from deepvelo import config, keys, layers, memory, tl
 from deepvelo.errors import InputError
 from deepvelo.model import training
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph import Components
+from deepvelo.model.on_disk import OnDisk
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
 FEW = {
@@ -84,6 +85,29 @@ def test_blocks_give_what_the_formulas_give_for_all_genes(tmp_path, settings, on
         assert isinstance(adata.layers[key], zarr.Array if on_disk else np.ndarray)
         np.testing.assert_allclose(adata.layers[key][:, :], expected[key], atol=1e-5)
     assert np.flatnonzero(~adata.var[keys.VELOCITY_GENES]).tolist() == [4, 5, 20]
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize(
+    "settings", [SETTINGS, config.replace(config.PUBLISHED, FEW)], ids=["default", "published"]
+)
+def test_a_training_from_disk_gives_the_same_and_leaves_the_layers_alone(tmp_path, monkeypatch, settings):
+    settings = config.replace(settings, {"training": {"batch_cells": 40}})
+    expected, adata = cells(), cells()
+    tl.velocity(expected, settings=settings, scratch=tmp_path / "memory")
+    monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
+    asked = []
+    train = training.train
+    monkeypatch.setattr(
+        training, "train", lambda *args, **options: asked.append(args) or train(*args, **options)
+    )
+    fit = tl.velocity(adata, settings=settings, scratch=tmp_path / "disk")
+    assert [type(values) for values in asked[0]] == [OnDisk, OnDisk]
+    assert fit.hidden.isfinite().all()
+    for key in WRITTEN:
+        np.testing.assert_allclose(adata.layers[key][:, :], expected.layers[key][:, :], atol=1e-5)
+    assert adata.var[keys.VELOCITY_GENES].equals(expected.var[keys.VELOCITY_GENES])
+    assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == sorted(WRITTEN)
 
 
 @pytest.mark.usefixtures("narrow")

@@ -1,0 +1,111 @@
+"""Values on disk are those in memory, whichever part is asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from deepvelo.model import on_disk
+from deepvelo.model.graph import principal_components
+from deepvelo.model.on_disk import ColumnWriter, OnDisk, written_by_cell
+
+N_CELLS, N_COLUMNS = 57, 11
+ORDER = torch.randperm(N_CELLS, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(params=[torch.float32, torch.float16], ids=["single", "half"])
+def values(request: pytest.FixtureRequest) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(N_CELLS, N_COLUMNS, generator=generator).to(request.param)
+
+
+@pytest.fixture
+def columns(values: torch.Tensor, tmp_path: Path) -> OnDisk:
+    with ColumnWriter(tmp_path / "columns") as file:
+        for start, stop in ((0, 4), (4, 4), (4, 5), (5, N_COLUMNS)):
+            file.add(values[:, start:stop])
+    return file.values()
+
+
+@pytest.fixture
+def cells(values: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnDisk:
+    monkeypatch.setattr(
+        on_disk, "BYTES_AT_ONCE", 10 * N_COLUMNS * values.element_size()
+    )  # not all cells at once
+    return written_by_cell(
+        (values[:, i : i + 3] for i in range(0, N_COLUMNS, 3)), tmp_path / "cells", order=ORDER
+    )
+
+
+def test_columns_and_cells_next_to_each_other(values: torch.Tensor, columns: OnDisk) -> None:
+    assert (columns.shape, len(columns), columns.dtype) == (values.shape, N_CELLS, values.dtype)
+    for where in ((slice(None), slice(3, 7)), slice(20, 30), (slice(None), slice(0, N_COLUMNS))):
+        found = columns[where]
+        assert torch.equal(found, values[where])
+        assert found.is_contiguous()
+
+
+def test_cells_in_any_order(values: torch.Tensor, cells: OnDisk) -> None:
+    asked = torch.tensor([3, 56, 0, 3, 20])
+    assert torch.equal(cells.index_select(0, asked), values[asked])
+    parts = list(cells.in_parts(10))
+    assert [len(some) for some, _ in parts] == [10] * 5 + [7]
+    assert torch.equal(torch.cat([some for some, _ in parts]), ORDER)
+    assert all(torch.equal(part, values[some]) for some, part in parts)
+
+
+def test_those_next_to_each_other_lie_so_in_the_file(
+    values: torch.Tensor, cells: OnDisk, tmp_path: Path
+) -> None:
+    assert (tmp_path / "cells").read_bytes() == values[ORDER].numpy().tobytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["cells"], "what was written beside it is gone"
+
+
+def test_what_is_read_may_be_changed(values: torch.Tensor, columns: OnDisk, cells: OnDisk) -> None:
+    columns[:, 0:2].zero_()
+    cells.index_select(0, torch.tensor([1, 2])).zero_()
+    assert torch.equal(columns[:, 0:2], values[:, 0:2])
+    assert torch.equal(cells.index_select(0, torch.tensor([1, 2])), values[1:3])
+
+
+def test_components_are_those_of_the_values_in_memory(tmp_path: Path) -> None:
+    values = torch.randn(1500, 12, generator=torch.Generator().manual_seed(0)) * torch.linspace(1, 3, 12)
+    with ColumnWriter(tmp_path / "columns") as file:
+        file.add(values)
+    expected, found = (principal_components(x, n_components=4, seed=0) for x in (values, file.values()))
+    assert all(torch.equal(x, y) for x, y in zip(found, expected, strict=True))
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="the system does not tell what a process holds"
+)
+def test_what_was_read_is_no_longer_held(tmp_path: Path) -> None:
+    """A file of 256 MB, read through by columns and by cells, leaves the process as large as before."""
+    program = f"""
+import psutil, torch
+from pathlib import Path
+from deepvelo.model.on_disk import ColumnWriter, written_by_cell
+def held():
+    return psutil.Process().memory_info().rss / 2**20
+def blocks():
+    for _ in range(16):
+        yield torch.ones(2**18, 16, dtype=torch.float16)
+for n_cells in (2**10, 2**18):
+    before = held()
+    with ColumnWriter(Path({str(tmp_path)!r}) / "columns") as file:
+        for block in blocks():
+            file.add(block[:n_cells])
+    columns = file.values()
+    cells = written_by_cell((columns[:, i : i + 16] for i in range(0, 256, 16)), Path({str(tmp_path)!r}) / "cells", order=torch.arange(n_cells))
+    most = held()
+    for start in range(0, n_cells, 2**12):
+        total = cells.index_select(0, torch.arange(start, min(start + 2**12, n_cells))).sum() + columns[start : start + 2**12].sum()
+        most = max(most, held())
+print(most - before)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert float(ended.stdout) < 100
