@@ -134,7 +134,7 @@ def _measure(
         average(values)
         seconds["an average of a gene"] = (time.perf_counter() - started) / GENES_AT_ONCE
     return {
-        "seconds": seconds,
+        "seconds": {name: value for name, value in seconds.items() if value},  # in memory nothing is written
         "n_passes": settings.training.passes_of(n_cells),
         "n_averages": settings.graph.smoothings_of(n_cells),
         "peak_mb": (memory.peak - before) / 2**20,
@@ -147,7 +147,7 @@ def in_words(row: dict[str, Any], first: dict[str, Any]) -> str:
     more = row["n_cells"] / first["n_cells"]
     parts = []
     for name, value in row["seconds"].items():
-        before = first["seconds"][name]  # nothing is written in memory
+        before = first["seconds"].get(name)
         beside = f", x {value / before / more:.2f}" if before else ""
         parts.append(f"{name} {value:.3g} s ({1e6 * value / row['n_cells']:.3g} us a cell{beside})")
     return (

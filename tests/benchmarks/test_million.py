@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.million import in_words, measure, moments
+from deepvelo import memory
 
 
 def row(n_cells: int, *, seconds: float) -> dict:
     return {
-        "n_cells": n_cells, "n_genes": 200, "n_passes": 8, "n_averages": 2, "peak_mb": 900.0, "moments_mb": 150.0,
+        "n_cells": n_cells, "n_genes": 200, "n_passes": 8, "n_averages": 2, "peak_mb": 900.0, "moments_mb": 150.0, "on_disk": False,
         "seconds": {"neighbours": seconds, "a pass": 2 * seconds},
     }  # fmt: skip
 
@@ -21,6 +22,10 @@ def test_the_time_of_a_cell_is_held_against_that_of_the_first_size():
     )
     assert "x 1.00" in in_words(few, few)
     assert "x 1.50" not in in_words(few, few)
+    assert "on disk" not in in_words(many, few)
+    from_disk = many | {"on_disk": True, "seconds": many["seconds"] | {"writing by cell": 2.0}}
+    assert "writing by cell 2 s (200 us a cell); 8 passes" in in_words(from_disk, few)
+    assert in_words(from_disk, few).endswith("on disk")
 
 
 def test_moments_are_those_of_cells_that_differ_and_a_seed_repeats_them():
@@ -45,4 +50,13 @@ def test_few_cells_are_measured_from_components_to_passes():
         "a pass",
         "an average of a gene",
     ]
+    assert not found["on_disk"]
     assert found["moments_mb"] == pytest.approx(2 * 2500 * 60 * 4 / 2**20)
+
+
+@pytest.mark.slow
+def test_cells_of_more_moments_are_measured_from_disk(monkeypatch):
+    monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
+    found = measure(n_cells=2500, n_genes=60, n_passes=2, seed=0)
+    assert found["on_disk"]
+    assert found["seconds"]["writing by cell"] > 0
