@@ -43,7 +43,13 @@ class LiteralObjective:
     """Eq. 4 to 7 as they are written: all differences of all candidates, all genes at once, gradients found by torch."""
 
     def __init__(
-        self, spliced: Tensor, unspliced: Tensor, targets: GeneTargets, *, config: config.ObjectiveConfig
+        self,
+        spliced: Tensor,
+        unspliced: Tensor,
+        targets: GeneTargets,
+        *,
+        config: config.ObjectiveConfig,
+        by_cell: None = None,  # moments are in memory
     ) -> None:
         self.spliced, self.unspliced, self.targets, self.config = spliced, unspliced, targets, config
         self.neighbors = targets.candidates.neighbors

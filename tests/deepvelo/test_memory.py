@@ -115,11 +115,11 @@ def test_a_fit_takes_no_more_than_estimated(preset, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_fit_from_disk_takes_less_by_the_moments_and_what_the_network_sees(tmp_path):
+def test_a_fit_from_disk_takes_less_by_more_than_the_moments(tmp_path):
     in_memory, _ = fit_of(tmp_path / "memory", "default", 10_000, 3000)
     from_disk, estimated = fit_of(tmp_path / "disk", "default", 10_000, 3000, most_in_memory=0)
-    moments, inputs = 2 * 4 * 10_000 * 3000, 2 * 2 * 10_000 * 3000
-    assert in_memory - from_disk > 0.9 * (moments + inputs)
+    # Of what the network sees some is missing: the most memory is not taken at the same moment in both.
+    assert in_memory - from_disk > 2 * 4 * 10_000 * 3000
     assert from_disk < estimated
 
 
