@@ -46,10 +46,12 @@ _CGROUP = Path("/sys/fs/cgroup")
 def trains_from_disk(n_cells: int, n_genes: int, settings: Settings) -> bool:
     """Whether moments and what the network sees lie on disk while it is trained, where there is a folder for them.
 
-    They do where they are large and cells are taken in batches; the answer is the same but for rounding.
+    They do where they are large, cells are taken in batches, and continuity is asked for in components: in genes every
+    step would read the displacements of all cells. The answer is the same but for rounding.
     """
+    own = settings.method == "deepvelo" and settings.objective.continuity == "components"
     in_batches = settings.training.batch_of(n_cells) < n_cells
-    return in_batches and 2 * 4 * n_cells * n_genes > MOST_IN_MEMORY
+    return own and in_batches and 2 * 4 * n_cells * n_genes > MOST_IN_MEMORY
 
 
 def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
@@ -63,12 +65,15 @@ def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
     step_cells = settings.training.batch_of(n_cells)
     half = step_cells < n_cells and network.standardize_inputs
     dense = _DENSE_MATRICES + (_HALF if half else _SINGLE)
+    in_memory = 4 * n_cells * n_genes * (dense - _OF_COUNTS)
     if trains_from_disk(n_cells, n_genes, settings):
-        dense = _OF_COUNTS
+        # As much as just before, so that fewer genes never count more.
+        in_memory = MOST_IN_MEMORY // 2 * (dense - _OF_COUNTS)
     places = n_cells if objective.settle_every == 0 and objective.shared_rate_passes else 0
     kept = step_cells if network.rate_layer == "graph" else 0
     return (
-        4 * n_cells * n_genes * dense
+        4 * n_cells * n_genes * _OF_COUNTS
+        + in_memory
         + _BYTES_PER_PLACE_AND_GENE * min(places, MOST_PLACES) * n_genes
         + _BYTES_KEPT * kept * n_genes
         + (

@@ -154,7 +154,7 @@ def _fit(
     if scratch is not None:
         # Before the training, not after. Rates and velocities; while they are written, the moments of the training are
         # there as well, which with what the network sees take no more before.
-        beside = 2 if own and trains_from_disk(prepared.n_obs, prepared.n_vars, settings) else 0
+        beside = 2 if trains_from_disk(prepared.n_obs, prepared.n_vars, settings) else 0
         require_space(scratch, layers=5 + beside, of=prepared)
     fit: Fit | None = None
     with counts_aside(prepared, scratch):

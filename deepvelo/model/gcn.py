@@ -74,6 +74,9 @@ class RateNetwork(nn.Module):
     def hidden(self, inputs: Values, graphs: Sequence[Tensor], cells: Tensor | None = None) -> Tensor:
         """The last H of eq. 2; ``cells`` are the rows of ``inputs`` that the first graph begins with, all if None."""
         convolution = cast(GCNConv, self.convolutions[0])
+        if isinstance(inputs, OnDisk) and cells is not None and torch.is_grad_enabled():
+            # A step's, few enough to be held: they are asked for twice, and near ones are read together.
+            inputs, cells = inputs.index_select(0, cells), None
         first: Tensor = _LinearOfSome.apply(inputs, cells, convolution.lin.weight, convolution.bias)
         return self.later(self._activated(first), graphs)
 

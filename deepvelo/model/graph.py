@@ -97,11 +97,12 @@ class _RowsOnDisk:
         self._read: np.ndarray = np.empty(0)
 
     def __getitem__(self, cells: slice) -> np.ndarray:
-        if not self._first <= cells.start <= cells.stop <= self._first + len(self._read):
+        stop = min(cells.stop, self.shape[0])
+        if not self._first <= cells.start <= stop <= self._first + len(self._read):
             self._first = cells.start
             self._read = np.empty(0)  # not both at once
             self._read = self._values[cells.start : cells.start + self._at_once].numpy()
-        return self._read[cells.start - self._first : cells.stop - self._first]
+        return self._read[cells.start - self._first : stop - self._first]
 
 
 def _mean(measured: Rows) -> tuple[np.ndarray, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from collections.abc import Iterable, Iterator
 from copy import copy
@@ -14,13 +15,14 @@ from torch import Tensor
 
 # Of cells whose columns are brought together: pieces of a tenth of a megabyte, which disks read as fast as all in a row.
 BYTES_AT_ONCE = 2**28
+_CELLS_READ = 1024  # before they are put in the order in which they were asked for
 
 
 class OnDisk:
     """Values ``(n_cells, n_columns)`` in a file, to be asked for parts as a tensor is.
 
     The file has either column after column, for ``values[:, columns]`` and for ``values[cells]`` with slices, or cell after
-    cell, for `index_select` and `in_parts`: the other way would read all of it.
+    cell, for `index_select` and `in_parts`.
 
     Parameters
     ----------
@@ -59,6 +61,7 @@ class OnDisk:
 
     def __getitem__(self, where: slice | tuple[slice, slice], /) -> Tensor:
         """Some columns of all cells, or some cells, of a file with column after column."""
+        assert self._order is None
         cells, columns = (slice(None), where[1]) if isinstance(where, tuple) else (where, slice(None))
         first_cell, last_cell, _ = cells.indices(self.shape[0])
         first, last, _ = columns.indices(self.shape[1])
@@ -76,15 +79,16 @@ class OnDisk:
         assert dim == 0
         assert self._places is not None
         places, asked = self._places[cells.cpu()].sort()
-        found = np.empty((len(cells), self.shape[1]), dtype=_numpy(self.dtype))
-        # What lies next to each other is read at once.
-        starts = np.flatnonzero(np.diff(places.numpy(), prepend=-2) != 1)
-        ends = [*starts[1:].tolist(), len(places)]
-        with _Reader(self.path, found.itemsize) as file:
-            for start, end, place in zip(starts.tolist(), ends, places[starts].tolist(), strict=True):
-                file.fill(found[start:end], at=place * self.shape[1])
-        out = torch.empty(found.shape, dtype=self.dtype)
-        out[asked] = torch.from_numpy(found)
+        out = torch.empty(len(cells), self.shape[1], dtype=self.dtype)
+        with _Reader(self.path, self.dtype.itemsize) as file:
+            for some, where in zip(places.split(_CELLS_READ), asked.split(_CELLS_READ), strict=True):
+                found = np.empty((len(some), self.shape[1]), dtype=_numpy(self.dtype))
+                # What lies next to each other is read at once.
+                starts = np.flatnonzero(np.diff(some.numpy(), prepend=-2) != 1)
+                ends = [*starts.tolist(), len(some)][1:]
+                for start, end, place in zip(starts.tolist(), ends, some[starts].tolist(), strict=True):
+                    file.fill(found[start:end], at=place * self.shape[1])
+                out[where] = torch.from_numpy(found)
         return out.to(self.device)
 
     def in_parts(self, n_cells: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -111,8 +115,8 @@ class _Reader(io.FileIO):
         while rest:
             n_bytes = self.readinto(rest)
             if not n_bytes:
-                msg = f"{self.name} ends too early."
-                raise OSError(msg)
+                # With its name, by which who asked for the file knows that the error is about it.
+                raise OSError(errno.EIO, "ends too early", str(self.name))
             rest = rest[n_bytes:]
 
 

@@ -52,6 +52,7 @@ def test_columns_and_cells_next_to_each_other(values: torch.Tensor, columns: OnD
 def test_cells_in_any_order(values: torch.Tensor, cells: OnDisk) -> None:
     asked = torch.tensor([3, 56, 0, 3, 20])
     assert torch.equal(cells.index_select(0, asked), values[asked])
+    assert cells.index_select(0, asked[:0]).shape == (0, N_COLUMNS)
     parts = list(cells.in_parts(10))
     assert [len(some) for some, _ in parts] == [10] * 5 + [7]
     assert torch.equal(torch.cat([some for some, _ in parts]), ORDER)
@@ -84,7 +85,7 @@ def test_components_are_those_of_the_values_in_memory(tmp_path: Path) -> None:
     not Path("/proc/self/status").exists(), reason="the system does not tell what a process holds"
 )
 def test_what_was_read_is_no_longer_held(tmp_path: Path) -> None:
-    """A file of 256 MB, read through by columns and by cells, leaves the process as large as before."""
+    """Files of 128 MB, read through by columns and by cells, leaves the process as large as before."""
     program = f"""
 import psutil, torch
 from pathlib import Path
@@ -109,3 +110,10 @@ print(most - before)
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert float(ended.stdout) < 100
+
+
+def test_a_file_that_ends_too_early_is_named(columns: OnDisk, tmp_path: Path) -> None:
+    (tmp_path / "columns").write_bytes(b"1234")
+    with pytest.raises(OSError, match="ends too early") as raised:
+        columns[:, 0:2]
+    assert raised.value.filename == str(tmp_path / "columns")

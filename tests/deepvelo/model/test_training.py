@@ -10,6 +10,7 @@ import torch
 
 from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
+from deepvelo.model import blocks, gcn, on_disk
 from deepvelo.model.blocks import BlockedObjective
 from deepvelo.model.on_disk import ColumnWriter
 from deepvelo.model.training import choose_device, train
@@ -232,18 +233,27 @@ def test_batches_go_with_every_way_to_settle(objective):
     ],
     ids=["batches", "inputs as they are", "in genes", "all at once"],
 )
-def test_from_disk_the_answer_is_that_from_memory(tmp_path, changes, rounding):
+def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, changes, rounding):
+    # Several blocks of genes and parts of a batch's inputs, and the file is turned over in pieces.
+    for owner, name, few in (
+        (blocks, "BLOCK_SIZE", 0),
+        (blocks, "FEWEST_GENES", 3),
+        (gcn, "ROWS_AT_ONCE", 32),
+    ):
+        monkeypatch.setattr(owner, name, few)
+    monkeypatch.setattr(on_disk, "BYTES_AT_ONCE", 1000)
+    monkeypatch.setattr(on_disk, "_CELLS_READ", 16)
     settings = config.replace(SETTINGS, changes)
     noise = torch.rand(200, 8, generator=torch.Generator().manual_seed(0))
     moments = [values + 0.1 * noise for values in moving_cells(200)]
     expected = train(*moments, settings=settings)
-    on_disk = []
+    files = []
     for name, values in zip("su", moments, strict=True):
         with ColumnWriter(tmp_path / name) as file:
             file.add(values[:, :3])
             file.add(values[:, 3:])
-        on_disk.append(file.values())
-    fit = train(*on_disk, settings=settings)
+        files.append(file.values())
+    fit = train(*files, settings=settings)
     assert len(fit.history) == len(expected.history)
     for found, wanted in zip(fit.rates(), expected.rates(), strict=True):
         torch.testing.assert_close(found, wanted, atol=rounding, rtol=rounding)

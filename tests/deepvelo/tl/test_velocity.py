@@ -88,11 +88,8 @@ def test_blocks_give_what_the_formulas_give_for_all_genes(tmp_path, settings, on
 
 
 @pytest.mark.usefixtures("narrow")
-@pytest.mark.parametrize(
-    "settings", [SETTINGS, config.replace(config.PUBLISHED, FEW)], ids=["default", "published"]
-)
-def test_a_training_from_disk_gives_the_same_and_leaves_the_layers_alone(tmp_path, monkeypatch, settings):
-    settings = config.replace(settings, {"training": {"batch_cells": 40}})
+def test_a_training_from_disk_gives_the_same_and_leaves_the_layers_alone(tmp_path, monkeypatch):
+    settings = config.replace(SETTINGS, {"training": {"batch_cells": 40}})
     expected, adata = cells(), cells()
     tl.velocity(expected, settings=settings, scratch=tmp_path / "memory")
     monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
