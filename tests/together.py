@@ -41,6 +41,7 @@ CASES = {
     "published": config.replace(RELEASED, KEPT),
     "published, in batches": config.replace(RELEASED, KEPT | IN_BATCHES),
 }
+FROM_DISK = ("in batches", "in batches, settled anew")
 GONE_ON = ("all at once", "in batches", "published, in batches")
 
 
@@ -121,7 +122,8 @@ def fit_all(path: str) -> None:
             print(type(error).__name__, error)  # noqa: T201
     for name in GONE_ON:
         fits[f"{name}, gone on"] = gone_on(CASES[name], Path(path).with_name(name))
-    fits["in batches, from disk"] = fitted_from_disk(CASES["in batches"], Path(path).with_name("moments"))
+    for name in FROM_DISK:
+        fits[f"{name}, from disk"] = fitted_from_disk(CASES[name], Path(path).with_name(f"moments {name}"))
     fits["after others that ended badly"] = fitted(OWN)
     fits["with dropout"] = fitted(RELEASED)
     torch.save({name: (fit.weights, fit.history) for name, fit in fits.items()}, path)

@@ -116,11 +116,13 @@ class BlockedObjective:
         """
         published = self.config.direction_schedule == "published"
         pearson = torch.zeros(2).to(hidden)
-        spliced, unspliced = self.of(cells)
 
         def velocity_of(genes: slice) -> Tensor:
             rates = network.rates(hidden, genes)
-            s, u = spliced[:, genes], unspliced[:, genes]
+            # Cells of some genes, not genes of some cells: a share of the cells may be more than memory holds.
+            s, u = (values[:, genes] for values in (self.spliced, self.unspliced))
+            if cells is not None:
+                s, u = s.index_select(0, cells), u.index_select(0, cells)
             velocity = spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
             if published:
                 correlations = self._correlations(velocity, s, u, genes, together=together)

@@ -15,7 +15,8 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from deepvelo.errors import InputError
-from deepvelo.model.on_disk import BYTES_AT_ONCE, OnDisk, Values
+from deepvelo.model import on_disk
+from deepvelo.model.on_disk import OnDisk, Values
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class _RowsOnDisk:
     def __init__(self, values: OnDisk) -> None:
         self._values, self.shape = values.to("cpu"), values.shape
         bytes_a_cell = values.shape[1] * values.dtype.itemsize
-        self._at_once = max(_CELLS_AT_ONCE, BYTES_AT_ONCE // max(1, bytes_a_cell))
+        self._at_once = max(_CELLS_AT_ONCE, on_disk.BYTES_AT_ONCE // max(1, bytes_a_cell))
         self._first = 0
         self._read: np.ndarray = np.empty(0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from types import TracebackType
@@ -66,7 +67,7 @@ class OnDisk:
         first_cell, last_cell, _ = cells.indices(self.shape[0])
         first, last, _ = columns.indices(self.shape[1])
         found = np.empty((last - first, last_cell - first_cell), dtype=_numpy(self.dtype))
-        with _Reader(self.path, found.itemsize) as file:
+        with _about(self.path), _Reader(self.path, found.itemsize) as file:
             if found.shape[1] == len(self):
                 file.fill(found, at=first * len(self))
             else:
@@ -80,7 +81,7 @@ class OnDisk:
         assert self._places is not None
         places, asked = self._places[cells.cpu()].sort()
         out = torch.empty(len(cells), self.shape[1], dtype=self.dtype)
-        with _Reader(self.path, self.dtype.itemsize) as file:
+        with _about(self.path), _Reader(self.path, self.dtype.itemsize) as file:
             for some, where in zip(places.split(_CELLS_READ), asked.split(_CELLS_READ), strict=True):
                 found = np.empty((len(some), self.shape[1]), dtype=_numpy(self.dtype))
                 # What lies next to each other is read at once.
@@ -94,7 +95,7 @@ class OnDisk:
     def in_parts(self, n_cells: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All cells, at most so many at a time, in the order of a file with cell after cell: their indices and values."""
         assert self._order is not None
-        with _Reader(self.path, self.dtype.itemsize) as file:
+        with _about(self.path), _Reader(self.path, self.dtype.itemsize) as file:
             for start, cells in zip(range(0, len(self), n_cells), self._order.split(n_cells), strict=True):
                 values = torch.empty(len(cells), self.shape[1], dtype=self.dtype)
                 file.fill(values.numpy(), at=start * self.shape[1])
@@ -115,8 +116,7 @@ class _Reader(io.FileIO):
         while rest:
             n_bytes = self.readinto(rest)
             if not n_bytes:
-                # With its name, by which who asked for the file knows that the error is about it.
-                raise OSError(errno.EIO, "ends too early", str(self.name))
+                raise OSError(errno.EIO, "ends too early")
             rest = rest[n_bytes:]
 
 
@@ -149,11 +149,13 @@ class ColumnWriter:
         traceback: TracebackType | None,
     ) -> None:
         """End it."""
-        self._file.close()
+        with _about(self._path):
+            self._file.close()
 
     def add(self, block: Tensor) -> None:
         """Append the columns of a block, ``(n_cells, n_columns)``, of as many cells and the same kind as those before."""
-        self._file.write(block.T.contiguous().numpy().data)
+        with _about(self._path):
+            self._file.write(block.T.contiguous().numpy().data)
         self._shape, self._dtype = (len(block), self._shape[1] + block.shape[1]), block.dtype
 
     def values(self) -> OnDisk:
@@ -187,11 +189,22 @@ def written_by_cell(blocks: Iterable[Tensor], path: Path, *, order: Tensor) -> O
             file.add(block[order])
     columns = file.values()
     at_once = max(1, BYTES_AT_ONCE // (columns.shape[1] * columns.dtype.itemsize))
-    with path.open("wb") as whole:
+    with _about(path), path.open("wb") as whole:
         for start in range(0, len(columns), at_once):
             whole.write(columns[start : start + at_once].numpy().data)
     beside.unlink()
     return OnDisk(path, columns.shape, columns.dtype, order=order)
+
+
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Errors of reading and writing get the name of their file: by it who asked for the file knows what they are about."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def _numpy(dtype: torch.dtype) -> np.dtype:

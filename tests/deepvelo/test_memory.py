@@ -136,12 +136,19 @@ def test_a_fit_takes_no_more_than_estimated(preset, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_fit_from_disk_takes_less_by_the_moments_and_what_the_network_sees(tmp_path):
+def test_a_fit_from_disk_takes_no_more_than_estimated(tmp_path):
+    taken, estimated = fit_of(tmp_path, "default", 10_000, 3000, most_in_memory=0)
+    assert 0.3 * estimated < taken < estimated
+
+
+@pytest.mark.slow
+def test_a_fit_from_disk_takes_less_by_the_moments_and_what_the_network_sees(tmp_path, monkeypatch):
+    # The C library keeps arrays of up to 32 MB that are gone for later: what is alive is asked for here.
+    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", str(2**22))
     in_memory, _ = fit_of(tmp_path / "memory", "default", 10_000, 3000)
-    from_disk, estimated = fit_of(tmp_path / "disk", "default", 10_000, 3000, most_in_memory=0)
+    from_disk, _ = fit_of(tmp_path / "disk", "default", 10_000, 3000, most_in_memory=0)
     moments, inputs = 2 * 4 * 10_000 * 3000, 2 * 2 * 10_000 * 3000
     assert in_memory - from_disk > 0.9 * (moments + inputs)
-    assert from_disk < estimated
 
 
 def container(folder, limit):

@@ -15,6 +15,7 @@ from deepvelo.config import Settings
 from deepvelo.model import checkpoint as module
 from deepvelo.model import training
 from deepvelo.model.checkpoint import Checkpoint
+from deepvelo.model.on_disk import ColumnWriter
 from deepvelo.model.training import EpochTerms, Fit, train
 
 FEW = {
@@ -96,6 +97,24 @@ def test_interrupted_and_gone_on_is_uninterrupted_bit_for_bit(path: Path, kind: 
     assert [terms.epoch for terms in told] == list(range(last + 1, len(expected.history) + 1))
     assert same(fit, expected)
     assert torch.equal(fit.hidden, expected.hidden)
+
+
+def test_moments_on_disk_are_gone_on_from_too_and_nothing_is_left_beside_them(path: Path) -> None:
+    settings = KINDS["batches"]
+    expected = train(*moments(), settings=settings)
+    folder = path.parent / "moments"
+    folder.mkdir()
+    data = []
+    for name, values in zip("su", moments(), strict=True):
+        with ColumnWriter(folder / name) as file:
+            file.add(values)
+        data.append(file.values())
+    until(3, path, settings, tuple(data))
+    assert sorted(left.name for left in folder.iterdir()) == ["s", "u"]
+    resumed = []
+    checkpoint = Checkpoint(path, on_resume=lambda *where: resumed.append(where[0]))
+    assert same(train(*data, settings=settings, checkpoint=checkpoint), expected)
+    assert resumed == [3]
 
 
 def test_what_was_settled_before_the_training_is_not_settled_again(

@@ -117,3 +117,14 @@ def test_a_file_that_ends_too_early_is_named(columns: OnDisk, tmp_path: Path) ->
     with pytest.raises(OSError, match="ends too early") as raised:
         columns[:, 0:2]
     assert raised.value.filename == str(tmp_path / "columns")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_file_that_cannot_be_written_is_named(values: torch.Tensor, tmp_path: Path) -> None:
+    (tmp_path / "cells").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as raised:
+        written_by_cell([values], tmp_path / "cells", order=ORDER)
+    assert raised.value.filename == str(tmp_path / "cells")
+    with pytest.raises(OSError, match="No space left") as raised, ColumnWriter(tmp_path / "cells") as file:
+        file.add(values.repeat(1, 100))
+    assert raised.value.filename == str(tmp_path / "cells")

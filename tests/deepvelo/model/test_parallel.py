@@ -12,7 +12,7 @@ from deepvelo.errors import InputError
 from deepvelo.model import parallel
 from deepvelo.model.parallel import ALONE, Processes, processes
 from deepvelo.model.training import EpochTerms, Fit
-from tests.together import CASES, GONE_ON, OWN, RELEASED, fitted, together
+from tests.together import CASES, FROM_DISK, GONE_ON, OWN, RELEASED, fitted, together
 
 
 @cache
@@ -43,8 +43,9 @@ def test_several_processes_learn_what_one_does(of_several, name):
 
 
 @pytest.mark.slow
-def test_several_processes_read_the_same_files(of_several):
-    require_alike(of_several["in batches, from disk"], alone("in batches"))
+@pytest.mark.parametrize("name", FROM_DISK)
+def test_several_processes_read_the_same_files(of_several, name):
+    require_alike(of_several[f"{name}, from disk"], alone(name))
 
 
 @pytest.mark.slow

@@ -13,11 +13,12 @@ import zarr
 from anndata import AnnData
 
 from deepvelo import config, keys, layers, memory, tl
-from deepvelo.errors import InputError
-from deepvelo.model import training
+from deepvelo.errors import CancelledError, InputError
+from deepvelo.model import parallel, training
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph import Components
 from deepvelo.model.on_disk import OnDisk
+from deepvelo.model.parallel import Processes
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
 FEW = {
@@ -105,6 +106,28 @@ def test_a_training_from_disk_gives_the_same_and_leaves_the_layers_alone(tmp_pat
         np.testing.assert_allclose(adata.layers[key][:, :], expected.layers[key][:, :], atol=1e-5)
     assert adata.var[keys.VELOCITY_GENES].equals(expected.var[keys.VELOCITY_GENES])
     assert sorted(path.name for path in (tmp_path / "disk").iterdir()) == sorted(WRITTEN)
+
+
+@pytest.mark.parametrize(
+    ("on_this_machine", "kind"), [(2, OnDisk), (1, torch.Tensor)], ids=["one machine", "two machines"]
+)
+def test_processes_read_from_disk_what_all_of_them_can_reach(tmp_path, monkeypatch, on_this_machine, kind):
+    monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
+    two = Processes(size=2, on_this_machine=on_this_machine)
+    monkeypatch.setattr(parallel, "processes", lambda: two)
+    given = []
+
+    def cancelled(*moments, **_):
+        given.extend(moments)
+        raise CancelledError
+
+    monkeypatch.setattr(training, "train", cancelled)
+    with pytest.raises(CancelledError):
+        tl.velocity(
+            cells(), settings=config.replace(SETTINGS, {"training": {"batch_cells": 40}}), scratch=tmp_path
+        )
+    assert [isinstance(values, kind) for values in given] == [True, True]
+    assert not list(tmp_path.iterdir()), "what was cancelled leaves nothing"
 
 
 @pytest.mark.usefixtures("narrow")
