@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
@@ -16,7 +17,9 @@ from torch import Tensor
 
 # Of cells whose columns are brought together: pieces of a tenth of a megabyte, which disks read as fast as all in a row.
 BYTES_AT_ONCE = 2**28
-_CELLS_READ = 1024  # before they are put in the order in which they were asked for
+# Before they are put in the order in which they were asked for, by so many readers: a disk answers several at once twice as
+# fast as one after the other.
+_CELLS_READ, _READERS = 1024, 4
 
 
 class OnDisk:
@@ -81,15 +84,20 @@ class OnDisk:
         assert self._places is not None
         places, asked = self._places[cells.cpu()].sort()
         out = torch.empty(len(cells), self.shape[1], dtype=self.dtype)
-        with _about(self.path), _Reader(self.path, self.dtype.itemsize) as file:
-            for some, where in zip(places.split(_CELLS_READ), asked.split(_CELLS_READ), strict=True):
-                found = np.empty((len(some), self.shape[1]), dtype=_numpy(self.dtype))
-                # What lies next to each other is read at once.
-                starts = np.flatnonzero(np.diff(some.numpy(), prepend=-2) != 1)
-                ends = [*starts.tolist(), len(some)][1:]
+
+        def read(some: Tensor, where: Tensor) -> None:
+            found = np.empty((len(some), self.shape[1]), dtype=_numpy(self.dtype))
+            # What lies next to each other is read at once.
+            starts = np.flatnonzero(np.diff(some.numpy(), prepend=-2) != 1)
+            ends = [*starts.tolist(), len(some)][1:]
+            with _about(self.path), _Reader(self.path, found.itemsize) as file:
                 for start, end, place in zip(starts.tolist(), ends, some[starts].tolist(), strict=True):
                     file.fill(found[start:end], at=place * self.shape[1])
-                out[where] = torch.from_numpy(found)
+            out.numpy()[where.numpy()] = found
+
+        with ThreadPoolExecutor(_READERS) as pool:
+            for _ in pool.map(read, places.split(_CELLS_READ), asked.split(_CELLS_READ)):
+                pass  # or the error of a reader
         return out.to(self.device)
 
     def in_parts(self, n_cells: int) -> Iterator[tuple[Tensor, Tensor]]:
