@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +42,8 @@ _BYTES_PER_CELL = 12_000
 _COPIES_PER_WEIGHT = 5
 _BASE = 200 * 2**20
 _FEWEST_GENES = 200  # that are recommended: fits of fewer say little
-_CGROUP = Path("/sys/fs/cgroup")
+# Control groups of Linux, by which containers and batch systems limit memory.
+_GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def trains_from_disk(n_cells: int, n_genes: int, settings: Settings) -> bool:
@@ -87,20 +90,39 @@ def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
 
 
 def available_memory() -> int:
-    """Bytes this process may still take: of the machine, or of its container where that is less."""
-    available = int(psutil.virtual_memory().available)
+    """Bytes this process may still take: of the machine, or of its container or batch job where that is less."""
+    return min([int(psutil.virtual_memory().available), *_left_in_groups()])
+
+
+def _left_in_groups() -> Iterator[int]:
+    """Of every control group that this process is in and that has a limit, of either version."""
     try:
-        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
-        kept = dict(
-            line.split() for line in (_CGROUP / "memory.stat").read_text(encoding="ascii").splitlines()
-        )
-    except (OSError, ValueError):
-        return available  # no container, or not Linux
-    if limit == "max":
-        return available
-    # Files the kernel keeps only because there is room are given up when memory is asked for.
-    return min(available, max(0, int(limit) - used + int(kept.get("inactive_file", 0))))
+        groups = _OWN_GROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return  # not Linux
+    for group in groups:
+        _, controllers, path = group.split(":", 2)
+        if not controllers:
+            root, limit, used, of_all = _GROUPS, "memory.max", "memory.current", ""
+        elif "memory" in controllers.split(","):
+            root, limit, used, of_all = (
+                _GROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_",
+            )  # fmt: skip
+        else:
+            continue
+        own = root / path.lstrip("/")
+        for folder in (own, *own.parents):
+            # Outside a container its groups may have other paths than inside, and "max" is no limit.
+            with suppress(OSError, ValueError):
+                left = int(_read(folder / limit)) - int(_read(folder / used))
+                stat = dict(line.split() for line in _read(folder / "memory.stat").splitlines())
+                # Files the kernel keeps only because there is room are given up when memory is asked for.
+                kept = sum(int(stat.get(f"{of_all}{kind}_file", 0)) for kind in ("active", "inactive"))
+                yield max(0, left + kept)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="ascii").strip()
 
 
 def require_memory(n_cells: int, n_genes: int, settings: Settings) -> None:

@@ -167,24 +167,52 @@ def test_a_fit_from_disk_takes_less_by_the_moments_and_what_the_network_sees(tmp
     assert in_memory - from_disk > 0.9 * (moments + inputs)
 
 
-def container(folder, limit):
-    (folder / "memory.max").write_text(f"{limit}\n")
-    (folder / "memory.current").write_text("700000\n")
-    (folder / "memory.stat").write_text("anon 100000\ninactive_file 600000\n")
-    return folder
+VERSIONS = {
+    "1": (
+        "4:cpu,memory:/jobs/7\n1:cpuset:/other\n0::/\n",
+        "memory",
+        "limit_in_bytes",
+        "usage_in_bytes",
+        "total_",
+    ),
+    "2": ("0::/jobs/7\n", ".", "max", "current", ""),
+}
 
 
-def test_a_containers_limit_counts_without_what_can_be_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_CGROUP", container(tmp_path, 1_000_000))
-    assert memory.available_memory() == 1_000_000 - 700_000 + 600_000
+@pytest.fixture
+def free(monkeypatch):
+    """What the machine has free."""
+    machine = memory.psutil.virtual_memory()._replace(available=2_000_000)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: machine)
+    return machine.available
 
 
-@pytest.mark.parametrize("limit", ["max", None])
-def test_without_a_limit_the_machine_decides(tmp_path, monkeypatch, limit):
-    monkeypatch.setattr(memory, "_CGROUP", container(tmp_path, limit) if limit else tmp_path / "none")
-    free = memory.psutil.virtual_memory()._replace(available=12345)
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: free)
-    assert memory.available_memory() == 12345
+@pytest.mark.usefixtures("free")
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("limited", ["jobs/7", "jobs", "."], ids=["own", "above", "container"])
+def test_a_groups_limit_counts_without_what_can_be_given_up(tmp_path, monkeypatch, version, limited):
+    own, under, limit, usage, of_all = VERSIONS[version]
+    (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(memory, "_OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path / "groups")
+    for folder, bytes_ in (("jobs/7", "max"), ("jobs", 2**63 - 4096), (limited, 1_000_000)):
+        group = tmp_path / "groups" / under / folder
+        group.mkdir(parents=True, exist_ok=True)
+        (group / f"memory.{limit}").write_text(f"{bytes_}\n")
+        (group / f"memory.{usage}").write_text("700000\n")
+        (group / "memory.stat").write_text(
+            f"anon 100000\n{of_all}inactive_file 500000\n{of_all}active_file 60000\n"
+        )
+    assert memory.available_memory() == 1_000_000 - 700_000 + 560_000
+
+
+@pytest.mark.parametrize("own", ["0::/\n", "3:cpuset:/job\n", None])
+def test_without_a_limit_the_machine_decides(tmp_path, monkeypatch, free, own):
+    if own:
+        (tmp_path / "own").write_text(own)
+    monkeypatch.setattr(memory, "_OWN_GROUPS", tmp_path / "own")
+    monkeypatch.setattr(memory, "_GROUPS", tmp_path)
+    assert memory.available_memory() == free
 
 
 def test_too_large_a_fit_is_refused_with_numbers(monkeypatch):
