@@ -146,7 +146,7 @@ def _fit(
 
     from deepvelo import pp, tl
     from deepvelo.io.aside import counts_aside, require_space
-    from deepvelo.model.training import choose_device
+    from deepvelo.model.device import on_device
 
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
     own = settings.method == "deepvelo"
@@ -167,7 +167,10 @@ def _fit(
         tell(Progress(step="graph"))
         with _errors(settings, "the velocity graph"):
             # scVelo's modes take no notice of the device.
-            tl.velocity_graph(prepared, device=choose_device(settings.training.device) if own else "cpu")
+            on_device(
+                lambda device: tl.velocity_graph(prepared, device=device),
+                asked=settings.training.device if own else "cpu",
+            )
             tl.cell_stages(prepared)
         # `tl.velocity_graph` writes our name; the graph itself is made alike for all methods.
         prepared.uns[keys.VELOCITY_PARAMS]["mode"] = settings.method

@@ -17,13 +17,14 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from deepvelo.config import Device, Settings
+from deepvelo.config import Settings
 from deepvelo.errors import InputError
 from deepvelo.model.averaging import Averaging
 from deepvelo.model.batches import Batch, Batches, averaging_graph, near_order, shares, whole
 from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes, means
 from deepvelo.model.candidates import Candidates
 from deepvelo.model.checkpoint import Checkpoint, Learning, State
+from deepvelo.model.device import on_device
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import (
     Components,
@@ -86,22 +87,6 @@ class Fit:
             return self.network.rates(self.hidden, genes)
 
 
-def choose_device(device: Device) -> torch.device:
-    """The device to train on; ``auto`` takes a GPU when there is one.
-
-    Raises
-    ------
-    InputError
-        A GPU was asked for and there is none.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        msg = "Setting `training.device` is 'cuda', and no CUDA GPU was found. Choose 'auto' or 'cpu'."
-        raise InputError(msg)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
-
-
 def train(
     spliced: Values,
     unspliced: Values,
@@ -128,13 +113,14 @@ def train(
     Raises
     ------
     InputError
-        More neighbours than cells, no such device, more processes than can take part, or a loss that is not finite.
+        More neighbours than cells, no such device or too little memory on it, more processes than can take part, or a loss that is not finite.
     OSError
         Moments lie on disk, and there is no room beside them.
     """
     beside = TemporaryDirectory(dir=spliced.path.parent) if isinstance(spliced, OnDisk) else nullcontext()
     with beside as folder:
-        return _train(
+        fit_on = partial(
+            _train,
             spliced,
             unspliced,
             settings=settings,
@@ -142,18 +128,19 @@ def train(
             checkpoint=checkpoint,
             folder=Path(folder) if folder else None,
         )
+        return on_device(fit_on, asked=settings.training.device)
 
 
 def _train(
     spliced: Values,
     unspliced: Values,
+    device: torch.device,
     *,
     settings: Settings,
     on_epoch: OnEpoch | None,
     checkpoint: Checkpoint | None,
     folder: Path | None,
 ) -> Fit:
-    device = choose_device(settings.training.device)
     n_cells = len(spliced)
     components = principal_components(spliced, n_components=settings.graph.n_components, seed=settings.seed)
     n_neighbors, n_candidates = settings.graph.n_neighbors, settings.graph.candidates_of(n_cells)

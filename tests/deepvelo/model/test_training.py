@@ -10,10 +10,10 @@ import torch
 
 from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
-from deepvelo.model import blocks, gcn, on_disk
+from deepvelo.model import blocks, gcn, on_disk, training
 from deepvelo.model.blocks import BlockedObjective
 from deepvelo.model.on_disk import ColumnWriter
-from deepvelo.model.training import choose_device, train
+from deepvelo.model.training import train
 
 FEW = {
     "graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 5},
@@ -175,12 +175,6 @@ def test_rates_of_some_genes_are_those_of_all(preset):
         assert torch.allclose(some, every[:, 2:5], atol=1e-6, equal_nan=True)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there_is_said_so():
-    with pytest.raises(InputError, match="no CUDA GPU was found"):
-        choose_device("cuda")
-
-
 def test_batches_lead_where_all_cells_at_once_do():
     spliced, unspliced = moving_cells(400)
     changes = {"graph": {"n_candidates": 20, "n_neighbors": 8}, "training": {"n_epochs": 100}}
@@ -258,3 +252,21 @@ def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, changes
     for found, wanted in zip(fit.rates(), expected.rates(), strict=True):
         torch.testing.assert_close(found, wanted, atol=rounding, rtol=rounding)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s", "u"], "what lay beside is gone"
+
+
+def test_where_a_gpus_memory_runs_out_the_answer_is_that_of_the_cpu(monkeypatch, caplog):
+    expected = train(*moving_cells(), settings=SETTINGS)
+    on_devices, fit = [], training._train
+
+    def fails_on_a_gpu(*args, **options):
+        on_devices.append(args[2].type)
+        if args[2].type == "cuda":
+            raise torch.OutOfMemoryError
+        return fit(*args, **options)
+
+    monkeypatch.setattr(training, "_train", fails_on_a_gpu)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    found = train(*moving_cells(), settings=config.replace(SETTINGS, {"training": {"device": "auto"}}))
+    assert on_devices == ["cuda", "cpu"]
+    assert found.history == expected.history
+    assert "going on on the CPU" in caplog.text

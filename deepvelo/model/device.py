@@ -1,0 +1,62 @@
+"""Where a network is trained: on a GPU where there is one with enough memory, else on the CPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from deepvelo.config import Device
+from deepvelo.errors import InputError
+from deepvelo.model.parallel import processes
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+def choose_device(device: Device) -> torch.device:
+    """The device to train on; ``auto`` takes a GPU when there is one.
+
+    Raises
+    ------
+    InputError
+        A GPU was asked for and there is none.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        msg = "Setting `training.device` is 'cuda', and no CUDA GPU was found. Choose 'auto' or 'cpu'."
+        raise InputError(msg)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu":
+            logger.info("No CUDA GPU was found: the CPU is used.")
+    return torch.device(device)
+
+
+def on_device(work: Callable[[torch.device], T], *, asked: Device) -> T:
+    """Do some work on the device that was asked for; with ``auto`` on the CPU if a GPU's memory runs out.
+
+    Several processes do not change their device.
+
+    Raises
+    ------
+    InputError
+        A GPU was asked for and there is none, or its memory runs out.
+    """
+    device = choose_device(asked)
+    try:
+        return work(device)
+    except torch.OutOfMemoryError as error:
+        if asked == "cuda" or processes().size > 1:
+            n_bytes = torch.cuda.get_device_properties(device).total_memory
+            msg = (
+                f"The memory of the GPU ran out. It has {n_bytes / 2**30:.1f} GB. Lower `training.batch_cells` or "
+                "`preparation.n_top_genes`, or set `training.device` to 'cpu'."
+            )
+            raise InputError(msg) from error
+    # Only here: while the error is at hand, so is all that lies on the GPU.
+    torch.cuda.empty_cache()
+    logger.warning("The memory of the GPU ran out: going on on the CPU.")
+    return work(torch.device("cpu"))
