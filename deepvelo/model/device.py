@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import torch
@@ -60,3 +61,18 @@ def on_device(work: Callable[[torch.device], T], *, asked: Device) -> T:
     torch.cuda.empty_cache()
     logger.warning("The memory of the GPU ran out: going on on the CPU.")
     return work(torch.device("cpu"))
+
+
+@contextmanager
+def rounded_products() -> Iterator[None]:
+    """GPUs round the factors of matrix products to 10 bits (TF32) and add up in single precision; CPUs do not round.
+
+    So they multiply several times as fast. What that does to a fit: "A GPU" in docs/scaling.md.
+    """
+    products = torch.backends.cuda.matmul
+    before = products.fp32_precision
+    products.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        products.fp32_precision = before

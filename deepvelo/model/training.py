@@ -24,7 +24,7 @@ from deepvelo.model.batches import Batch, Batches, averaging_graph, near_order, 
 from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes, means
 from deepvelo.model.candidates import Candidates
 from deepvelo.model.checkpoint import Checkpoint, Learning, State
-from deepvelo.model.device import on_device
+from deepvelo.model.device import on_device, rounded_products
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import (
     Components,
@@ -217,6 +217,7 @@ def _train(
     )
 
 
+@rounded_products()
 def _learn(
     network: RateNetwork,
     inputs: Values,

@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
@@ -270,3 +271,44 @@ def test_where_a_gpus_memory_runs_out_the_answer_is_that_of_the_cpu(monkeypatch,
     assert on_devices == ["cuda", "cpu"]
     assert found.history == expected.history
     assert "going on on the CPU" in caplog.text
+
+
+class Rounded(TorchDispatchMode):
+    """Products of dense matrices as GPUs take them: of factors with 10 bits after the first."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+        factors = {torch.ops.aten.mm: 0, torch.ops.aten.addmm: 1, torch.ops.aten.addmm_: 1}
+        first = factors.get(func.overloadpacket)
+        if first is not None and all(x.layout is torch.strided for x in args):
+            args = (*args[:first], *(self.round(x) for x in args[first:]))
+        return func(*args, **(kwargs or {}))
+
+    @staticmethod
+    def round(values):
+        half, last = 1 << 12, 13
+        bits = values.contiguous().view(torch.int32)
+        return ((bits + half) >> last << last).view(torch.float32)
+
+
+def test_factors_are_rounded_to_ten_bits():
+    near_one = torch.tensor([1 + 2**-10, 1 + 2**-11 + 2**-12, 1 + 2**-12, -1.0, 0.0])
+    assert Rounded.round(near_one).tolist() == [1 + 2**-10, 1 + 2**-10, 1.0, -1.0, 0.0]
+
+
+@pytest.mark.parametrize("batch_cells", [40, 200], ids=["batches", "all at once"])
+def test_products_of_a_gpu_give_the_rates_of_exact_ones(monkeypatch, batch_cells):
+    settings = config.replace(SETTINGS, {"training": {"batch_cells": batch_cells}})
+    exact = train(*moving_cells(200), settings=settings).rates()
+    learn = training._learn
+
+    def on_a_gpu(*args, **options):
+        with Rounded():
+            return learn(*args, **options)
+
+    monkeypatch.setattr(training, "_learn", on_a_gpu)
+    rounded = train(*moving_cells(200), settings=settings).rates()
+    for found, wanted in zip(rounded, exact, strict=True):
+        assert not torch.equal(found, wanted)
+        assert torch.corrcoef(torch.stack([found.flatten(), wanted.flatten()]))[0, 1] > 0.999
+    assert torch.backends.cuda.matmul.fp32_precision != "tf32"
