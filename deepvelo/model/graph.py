@@ -75,13 +75,15 @@ def principal_components(values: Values | Rows, *, n_components: int, seed: int)
         )
         # Squares lose half the digits; the solution in the subspace found, from the cells themselves, regains them.
         scores = _project(measured, mean, loadings)
-        loadings = loadings @ np.linalg.svd(scores, full_matrices=False)[2].T
+        turned = np.linalg.svd(scores, full_matrices=False)[2].T
+        loadings, scores = loadings @ turned, scores @ turned
     else:
         centered = np.concatenate(list(_centered(measured, mean)))
         loadings = np.linalg.svd(centered, full_matrices=False)[2][:n_components].T
+        scores = centered @ loadings
     largest = loadings[np.abs(loadings).argmax(axis=0), np.arange(n_components)]
-    loadings = loadings * np.where(largest < 0, -1.0, 1.0)
-    scores = _project(measured, mean, loadings)
+    signs = np.where(largest < 0, -1.0, 1.0)
+    loadings, scores = loadings * signs, scores * signs
     return Components(
         *(torch.from_numpy(np.array(x, dtype=np.float32, order="C")) for x in (scores, loadings))
     )
