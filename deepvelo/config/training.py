@@ -14,7 +14,8 @@ Device = Literal["auto", "cpu", "cuda"]
 
 # Cells: up to so many all are taken at once; of more, a batch is an eighth within these limits.
 LARGEST_WHOLE, SMALLEST_BATCH, LARGEST_BATCH = 2000, 512, 2048
-FEWEST_PASSES = 8
+# Steps learn, not passes, and from so many on more are not missed: then fewer passes do, down to the second number.
+FEWEST_PASSES, FEWEST_OF_MANY, STEPS_ENOUGH = 8, 3, 1200
 FEWEST_CELLS = 32  # of a batch
 
 
@@ -30,7 +31,8 @@ class TrainingConfig:
             title="Epochs",
             description=(
                 "Passes over the data. Watch the loss curve: stop where it is flat. In batches a pass takes many steps, so "
-                "fewer passes are made: as many as take this many steps, and at least 8."
+                "fewer passes are made: as many as take this many steps, and at least 8, or at "
+                "least 3 where those take 1,200 steps."
             ),
         ),
     ] = 100
@@ -76,7 +78,8 @@ class TrainingConfig:
             title="Patience",
             description=(
                 "Stop early when the total loss has not fallen for this many epochs; 0 never stops early. Counted from when "
-                "the direction term is gone: of the 8 epochs made in large batched data 4 are left, and 3 or more never act."
+                "the direction term is gone: of the 8 epochs made in large batched data 4 are left, and 3 or more "
+                "never act."
             ),
         ),
     ] = 0
@@ -96,4 +99,5 @@ class TrainingConfig:
     def passes_of(self, n_cells: int) -> int:
         """How many passes over a data set of this size there are."""
         n_batches = max(1, math.ceil(n_cells / max(1, self.batch_of(n_cells))))
-        return min(self.n_epochs, max(math.ceil(self.n_epochs / n_batches), FEWEST_PASSES))
+        fewest = min(FEWEST_PASSES, max(FEWEST_OF_MANY, math.ceil(STEPS_ENOUGH / n_batches)))
+        return min(self.n_epochs, max(math.ceil(self.n_epochs / n_batches), fewest))

@@ -25,6 +25,9 @@ def test_passes_take_as_many_steps_as_epochs_were_asked_for_and_eight_at_least()
     assert config.passes_of(800) == 100  # one step each
     assert config.passes_of(3000) == 17  # of 6 steps
     assert config.passes_of(100_000) == 8  # of 49
+    assert config.passes_of(300_000) == 8  # of 147
+    assert config.passes_of(500_000) == 5  # of 245: 1,225 steps
+    assert config.passes_of(1_000_000) == config.passes_of(10_000_000) == 3
     assert TrainingConfig(n_epochs=2).passes_of(100_000) == 2
     assert config.passes_of(0) == 100  # pages ask before they know that there is no cell
 
