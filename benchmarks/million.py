@@ -2,8 +2,10 @@
 
 ``python benchmarks/million.py [--cells 100000 1000000] [--genes 200] [--passes 3] [--seed 0] [--json FILE]``
 
-How the time of a cell depends on how many there are is seen with few genes as well: the search for neighbours, the groups
-that batches are drawn from and the neighbours that their cells share do not ask for genes. With ``--genes 2000`` a
+The neighbour graph that moments are averaged over is that of the principal components of the spliced moments, with
+UMAP's weights, as a preparation would have left it; of the averages one block of genes is made. How the time of a cell
+depends on how many there are is seen with few genes as well: the search for neighbours, the groups that batches are drawn
+from and the neighbours that their cells share do not ask for genes. With ``--genes 2000`` a
 million cells are trained from disk, in the folder for temporary files, where they take some 50 GB: memory is then that of
 a whole fit. Passes after the first are measured, the others are left out. Each size runs in a process of its own and is
 compared with the first.
@@ -27,21 +29,23 @@ from unittest.mock import patch
 
 import numpy as np
 import psutil
-import scipy.sparse as sp
 import torch
+from anndata import AnnData
+from umap.umap_ import fuzzy_simplicial_set
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.scale import Mixtures
 from deepvelo import config, keys
+from deepvelo.layers import gene_blocks
 from deepvelo.memory import MemoryMeter, trains_from_disk
 from deepvelo.model import training
-from deepvelo.model.averaging import Averaging
-from deepvelo.model.batches import averaging_graph
+from deepvelo.model.graph import nearest_neighbors, principal_components
 from deepvelo.model.on_disk import OnDisk, Values
+from deepvelo.tl.smoothing import GraphAverage
 
 NEIGHBORS_AVERAGED: Final = 30  # moments are means over so many cells
-GENES_AT_ONCE: Final = 32
+CELLS_AT_ONCE: Final = 20_000  # whose distances to their neighbours are measured
 BEFORE: Final = {
     "principal_components": "components",
     "nearest_neighbors": "neighbours",
@@ -79,6 +83,24 @@ def moments(*, n_cells: int, n_genes: int, seed: int, folder: Path | None = None
     return spliced, unspliced
 
 
+def graph_of(spliced: Values, *, settings: config.Settings) -> AnnData:
+    """Cells with the components and the neighbour graph that a preparation leaves, and nothing else."""
+    scores = principal_components(
+        spliced, n_components=settings.preparation.n_components, seed=settings.seed
+    ).scores.numpy()
+    neighbors = nearest_neighbors(torch.from_numpy(scores), n_neighbors=NEIGHBORS_AVERAGED).numpy()
+    distances = np.empty(neighbors.shape, dtype=np.float32)
+    for start in range(0, len(scores), CELLS_AT_ONCE):
+        some = slice(start, start + CELLS_AT_ONCE)
+        distances[some] = np.linalg.norm(scores[neighbors[some]] - scores[some, None], axis=2)
+    itself = np.arange(len(scores))[:, None]
+    graph, *_ = fuzzy_simplicial_set(
+        scores, NEIGHBORS_AVERAGED, np.random.RandomState(settings.seed), "euclidean",
+        knn_indices=np.hstack([itself, neighbors]), knn_dists=np.pad(distances, ((0, 0), (1, 0))),
+    )  # fmt: skip
+    return AnnData(obsm={keys.X_PCA: scores}, obsp={keys.CONNECTIVITIES: graph})
+
+
 def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str, Any]:
     """Seconds of each part of a training up to so many passes, and its peak memory, in this process."""
     warnings.filterwarnings("ignore")
@@ -99,9 +121,10 @@ def _measure(
     spliced: Values, unspliced: Values, *, settings: config.Settings, n_passes: int
 ) -> dict[str, Any]:
     n_cells = len(spliced)
+    cells = graph_of(spliced, settings=settings)
+    n_averages = settings.graph.smoothings_of(n_cells)
     before = psutil.Process().memory_info().rss
     seconds = dict.fromkeys(BEFORE.values(), 0.0)
-    graphs: list[sp.csr_matrix] = []
     ends: list[float] = []
 
     def timed(name: str) -> AbstractContextManager[Any]:
@@ -111,8 +134,6 @@ def _measure(
             started = time.perf_counter()
             done = step(*args, **options)
             seconds[BEFORE[name]] += time.perf_counter() - started
-            if name == "nearest_neighbors":
-                graphs.append(averaging_graph(done))
             return done
 
         return patch.object(training, name, call)
@@ -123,31 +144,42 @@ def _measure(
             raise Enough
 
     with MemoryMeter() as memory:
+        block = spliced[:, next(iter(gene_blocks(spliced)))].numpy()
+        started = time.perf_counter()
+        average = GraphAverage(cells)
+        average(block[:, :1], times=n_averages)  # the first finds its groups
+        seconds["setting averages up"] = time.perf_counter() - started
+        started = time.perf_counter()
+        average(block, times=n_averages)
+        seconds["the averages of a gene"] = (time.perf_counter() - started) / block.shape[1]
         with ExitStack() as stack:
             for name in BEFORE:
                 stack.enter_context(timed(name))
             stack.enter_context(suppress(Enough))
             training.train(spliced, unspliced, settings=settings, on_epoch=on_epoch)
         seconds["a pass"] = float(np.median(np.diff(ends)))
-        average, values = Averaging(graphs[0]), spliced[:, :GENES_AT_ONCE].contiguous()
-        started = time.perf_counter()
-        average(values)
-        seconds["an average of a gene"] = (time.perf_counter() - started) / GENES_AT_ONCE
     return {
         "seconds": {name: value for name, value in seconds.items() if value},  # in memory nothing is written
         "n_passes": settings.training.passes_of(n_cells),
-        "n_averages": settings.graph.smoothings_of(n_cells),
+        "n_averages": n_averages,
         "peak_mb": (memory.peak - before) / 2**20,
         "moments_mb": 2 * 4 * n_cells * spliced.shape[1] / 2**20,
     }
+
+
+def whole(row: dict[str, Any]) -> float:
+    """Seconds of all parts, of two layers and every pass; the velocities that follow are not among them."""
+    times = {"a pass": row["n_passes"], "the averages of a gene": 2 * row["n_genes"]}
+    return float(sum(times.get(name, 1) * value for name, value in row["seconds"].items()))
 
 
 def in_words(row: dict[str, Any], first: dict[str, Any]) -> str:
     """One size, and how much longer than with the first size each part takes a cell."""
     more = row["n_cells"] / first["n_cells"]
     parts = []
-    for name, value in row["seconds"].items():
-        before = first["seconds"].get(name)
+    seconds, of_first = (of["seconds"] | {"all of it": whole(of)} for of in (row, first))
+    for name, value in seconds.items():
+        before = of_first.get(name)
         beside = f", x {value / before / more:.2f}" if before else ""
         parts.append(f"{name} {value:.3g} s ({1e6 * value / row['n_cells']:.3g} us a cell{beside})")
     return (

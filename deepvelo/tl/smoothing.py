@@ -18,10 +18,17 @@ if TYPE_CHECKING:
     from deepvelo.config import Settings
     from deepvelo.layers import Layer, WritableLayer
     from deepvelo.model.graph import Components
+    from deepvelo.model.group_averaging import GroupAveraging
+
+
+# Of more cells so many averages are made over groups of near cells: those are found sooner.
+_MANY_CELLS, _MANY_TIMES = 100_000, 8
 
 
 class GraphAverage:
     """Averages over the neighbour graph of some cells: made once, used on block after block.
+
+    Eight averages and more over more than 100,000 cells are made over groups of near cells.
 
     Parameters
     ----------
@@ -39,13 +46,19 @@ class GraphAverage:
         index = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
         weights = torch.from_numpy(graph.data.astype(np.float32))
         matrix = averaging_matrix(torch.sparse_coo_tensor(index, weights, graph.shape))
-        self._average = Averaging(
-            sp.csr_matrix((matrix.values().numpy(), matrix.indices().numpy()), shape=graph.shape)
-        )
+        self._matrix = sp.csr_matrix((matrix.values().numpy(), matrix.indices().numpy()), shape=graph.shape)
+        self._average = Averaging(self._matrix)
+        self._over_groups: dict[int, GroupAveraging] = {}
 
     def __call__(self, values: np.ndarray, *, times: int) -> np.ndarray:
         """Values of every cell, ``(n_cells, n_columns)``, averaged that often; a copy, float32."""
-        return self._average(_tensor(values), times=times).numpy()
+        if times < _MANY_TIMES or len(values) <= _MANY_CELLS:
+            return self._average(_tensor(values), times=times).numpy()
+        if times not in self._over_groups:
+            from deepvelo.model.group_averaging import GroupAveraging
+
+            self._over_groups[times] = GroupAveraging(self._matrix, times=times)
+        return self._over_groups[times](_tensor(values)).numpy()
 
 
 def smooth_moments(adata: AnnData, settings: Settings) -> tuple[np.ndarray, np.ndarray]:

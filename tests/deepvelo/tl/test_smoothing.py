@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 from anndata import AnnData
+from sklearn.neighbors import kneighbors_graph
 
 from deepvelo import config, keys, tl
+from deepvelo.tl import smoothing
 
 
 def three_cells():
@@ -39,6 +41,19 @@ def test_moments_of_many_cells_are_averaged_more_often(monkeypatch):
     monkeypatch.setattr(config.graph, "_FEW_CELLS", 1)
     np.testing.assert_array_equal(tl.smooth_moments(adata, settings(smooth_inputs=1))[0], thrice)
     assert not np.allclose(once, thrice)
+
+
+def test_many_averages_of_very_many_cells_are_made_over_groups(monkeypatch):
+    positions = np.random.default_rng(0).uniform(size=(3000, 2)).astype(np.float32)
+    adata = AnnData(obsp={keys.CONNECTIVITIES: kneighbors_graph(positions, 10)})
+    wave = np.sin(6 * positions)
+    exact = smoothing.average_over_graph(adata, wave, times=12)
+    few = smoothing.average_over_graph(adata, wave, times=3)
+    monkeypatch.setattr(smoothing, "_MANY_CELLS", 2000)
+    over_groups = smoothing.average_over_graph(adata, wave, times=12)
+    assert not np.array_equal(over_groups, exact)
+    assert (((over_groups - exact) ** 2).mean(axis=0) / exact.var(axis=0)).max() < 0.01
+    np.testing.assert_array_equal(smoothing.average_over_graph(adata, wave, times=3), few)
 
 
 def test_denoising_keeps_the_directions_in_which_cells_differ():
