@@ -14,7 +14,7 @@ Device = Literal["auto", "cpu", "cuda"]
 
 # Cells: up to so many all are taken at once; of more, a batch is an eighth within these limits.
 LARGEST_WHOLE, SMALLEST_BATCH, LARGEST_BATCH = 2000, 512, 2048
-# Steps learn, not passes, and from so many on more are not missed: then fewer passes do, down to the second number.
+# From so many steps on more help little, so fewer passes do, down to the second number: see docs/method.md, "Batches".
 FEWEST_PASSES, FEWEST_OF_MANY, STEPS_ENOUGH = 8, 3, 1200
 FEWEST_CELLS = 32  # of a batch
 

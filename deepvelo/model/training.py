@@ -113,7 +113,8 @@ def train(
     Raises
     ------
     InputError
-        More neighbours than cells, no such device or too little memory on it, more processes than can take part, or a loss that is not finite.
+        More neighbours than cells, no such device or too little memory on it, more processes than can take part, or a loss
+        that is not finite.
     OSError
         Moments lie on disk, and there is no room beside them.
     """
