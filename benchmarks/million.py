@@ -7,8 +7,9 @@ UMAP's weights, as a preparation would have left it; of the averages one block o
 depends on how many there are is seen with few genes as well: the search for neighbours, the groups that batches are drawn
 from and the neighbours that their cells share do not ask for genes. With ``--genes 2000`` a
 million cells are trained from disk, in the folder for temporary files, where they take some 50 GB: memory is then that of
-a whole fit. Passes after the first are measured, the others are left out. Each size runs in a process of its own and is
-compared with the first.
+a whole fit. Passes after the first are measured, the others are left out. The rest is what else a training does before its
+first pass, such as the network's start and, in memory, its inputs. Each size runs in a process of its own and is compared
+with the first.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from deepvelo.layers import gene_blocks
 from deepvelo.memory import MemoryMeter, trains_from_disk
 from deepvelo.model import training
 from deepvelo.model.graph import nearest_neighbors, principal_components
-from deepvelo.model.on_disk import OnDisk, Values
+from deepvelo.model.on_disk import Columns, ColumnsOnDisk, blocks_of_columns
 from deepvelo.tl.smoothing import GraphAverage
 
 NEIGHBORS_AVERAGED: Final = 30  # moments are means over so many cells
@@ -51,39 +52,46 @@ BEFORE: Final = {
     "nearest_neighbors": "neighbours",
     "neighbors_within_reach": "candidates",
     "settle_before_training": "directions",
-    "written_by_cell": "writing by cell",
+    "_by_cell": "writing by cell",
 }
+REST: Final = "the rest before the passes"
 
 
 class Enough(Exception):
     """Ends a training after some passes."""
 
 
-def moments(*, n_cells: int, n_genes: int, seed: int, folder: Path | None = None) -> tuple[Values, Values]:
+def moments(*, n_cells: int, n_genes: int, seed: int, folder: Path | None = None) -> tuple[Columns, Columns]:
     """Spliced and unspliced, ``(n_cells, n_genes)`` each: what is expected of a cell, as noisy as means over neighbours.
 
     With a folder they lie there.
     """
     cells = Mixtures(n_cells=n_cells, n_genes=n_genes, seed=seed)
-    shape, layers = (n_cells, n_genes), list[Values]()
+    shape, layers = (n_cells, n_genes), list[Columns]()
     for key in (keys.SPLICED, keys.UNSPLICED):
         path = folder / key if folder else None
-        values = (
-            np.memmap(path, dtype=np.float32, mode="w+", shape=shape, order="F")
-            if path
-            else np.empty(shape, dtype=np.float32)
-        )
+        if path:
+            file = np.memmap(path, dtype=np.float32, mode="w+", shape=n_cells * n_genes)
+            parts = [
+                (genes, file[n_cells * genes.start : n_cells * genes.stop].reshape(n_cells, -1))
+                for genes in blocks_of_columns(n_genes)
+            ]
+        else:
+            values = np.empty(shape, dtype=np.float32)
+            parts = [(slice(None), values)]
         start = 0
         for mean in cells.expected(key):
             counts = cells.random.poisson(NEIGHBORS_AVERAGED * mean)
-            values[start : start + len(mean)] = np.log1p(counts / NEIGHBORS_AVERAGED)
+            found = np.log1p(counts / NEIGHBORS_AVERAGED)
+            for genes, part in parts:
+                part[start : start + len(mean)] = found[:, genes]
             start += len(mean)
-        layers.append(OnDisk(path, shape, torch.float32) if path else torch.from_numpy(values))
+        layers.append(ColumnsOnDisk(path, shape, torch.float32) if path else torch.from_numpy(values))
     spliced, unspliced = layers
     return spliced, unspliced
 
 
-def graph_of(spliced: Values, *, settings: config.Settings) -> AnnData:
+def graph_of(spliced: Columns, *, settings: config.Settings) -> AnnData:
     """Cells with the components and the neighbour graph that a preparation leaves, and nothing else."""
     scores = principal_components(
         spliced, n_components=settings.preparation.n_components, seed=settings.seed
@@ -118,13 +126,14 @@ def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str
 
 
 def _measure(
-    spliced: Values, unspliced: Values, *, settings: config.Settings, n_passes: int
+    spliced: Columns, unspliced: Columns, *, settings: config.Settings, n_passes: int
 ) -> dict[str, Any]:
     n_cells = len(spliced)
     cells = graph_of(spliced, settings=settings)
     n_averages = settings.graph.smoothings_of(n_cells)
     before = psutil.Process().memory_info().rss
     seconds = dict.fromkeys(BEFORE.values(), 0.0)
+    began: list[float] = []
     ends: list[float] = []
 
     def timed(name: str) -> AbstractContextManager[Any]:
@@ -137,6 +146,12 @@ def _measure(
             return done
 
         return patch.object(training, name, call)
+
+    learn = training._learn
+
+    def learning(*args: Any, **options: Any) -> Any:
+        began.append(time.perf_counter())
+        return learn(*args, **options)
 
     def on_epoch(_: training.EpochTerms) -> None:
         ends.append(time.perf_counter())
@@ -155,8 +170,11 @@ def _measure(
         with ExitStack() as stack:
             for name in BEFORE:
                 stack.enter_context(timed(name))
+            stack.enter_context(patch.object(training, "_learn", learning))
             stack.enter_context(suppress(Enough))
+            before_it = time.perf_counter()
             training.train(spliced, unspliced, settings=settings, on_epoch=on_epoch)
+        seconds[REST] = began[0] - before_it - sum(seconds[name] for name in BEFORE.values())
         seconds["a pass"] = float(np.median(np.diff(ends)))
     return {
         "seconds": {name: value for name, value in seconds.items() if value},  # in memory nothing is written

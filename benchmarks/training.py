@@ -61,7 +61,15 @@ class LiteralObjective:
         return 0.0
 
     def backward(
-        self, network, hidden, *, weight: float, cells=None, with_pearson: bool = True, together=ALONE
+        self,
+        network,
+        hidden,
+        *,
+        weight: float,
+        cells=None,
+        moments=None,
+        with_pearson: bool = True,
+        together=ALONE,
     ) -> Terms:
         """As `BlockedObjective.backward`, of all cells, in one process."""
         s, u = self.spliced, self.unspliced

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import sqrt
 from typing import NamedTuple
 
@@ -13,13 +13,14 @@ from deepvelo.config import ObjectiveConfig
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
 from deepvelo.model.objective import Correlation, direction_gradient, direction_loss
-from deepvelo.model.on_disk import Values
+from deepvelo.model.on_disk import Cells, Columns
 from deepvelo.model.parallel import ALONE, Processes
 from deepvelo.model.targets import Targets
 
 # Numbers worked on at once: few enough for the temporaries of a block to stay in cache.
 BLOCK_SIZE = 400_000
 FEWEST_GENES = 16
+CELLS_AT_ONCE = BLOCK_SIZE // FEWEST_GENES
 
 
 class Terms(NamedTuple):
@@ -44,7 +45,13 @@ def blocks_of_genes(n_cells: int, n_genes: int) -> Iterator[slice]:
         yield slice(start, min(start + size, n_genes))
 
 
-def means(values: Values) -> Tensor:
+def parts_of_cells(n_cells: int) -> Iterator[slice]:
+    """All cells, in parts of which the smallest blocks of genes stay in cache as well."""
+    for start in range(0, n_cells, CELLS_AT_ONCE):
+        yield slice(start, min(start + CELLS_AT_ONCE, n_cells))
+
+
+def means(values: Columns) -> Tensor:
     """Mean of every gene, ``(n_genes,)``, of values ``(n_cells, n_genes)``."""
     return torch.cat([values[:, genes].mean(0) for genes in blocks_of_genes(*values.shape)])
 
@@ -64,22 +71,26 @@ class BlockedObjective:
 
     def __init__(
         self,
-        spliced: Values,
-        unspliced: Values,
+        spliced: Columns,
+        unspliced: Columns,
         targets: Targets,
         *,
         config: ObjectiveConfig,
-        by_cell: tuple[Values, Values] | None = None,
+        by_cell: tuple[Cells, Cells] | None = None,
     ) -> None:
         self.spliced, self.unspliced, self.targets, self.config = spliced, unspliced, targets, config
-        self._by_cell = by_cell or (spliced, unspliced)
+        if by_cell is None:
+            assert isinstance(spliced, Tensor)
+            assert isinstance(unspliced, Tensor)
+            by_cell = spliced, unspliced
+        self._by_cell = by_cell
         self.n_cells, self.n_genes = spliced.shape
         self.n_columns = self.n_genes * (2 if config.unspliced_velocity else 1)
         self._means = means(spliced), means(unspliced)
 
     def settle(
         self,
-        velocity_of: Callable[[slice], Tensor],
+        velocity_of: Callable[[slice], Iterable[tuple[slice, Tensor]]],
         *,
         cells: Tensor | None = None,
         together: Processes = ALONE,
@@ -88,13 +99,20 @@ class BlockedObjective:
 
         Parameters
         ----------
+        velocity_of
+            Gives it for some of the cells after the other, and which they are; `parts` are always taken.
         cells
             Indices of those that the velocity is of, where processes have the others; all if None.
         """
         self.targets.clear(cells)
         for genes in blocks_of_genes(self.n_cells, self.n_genes):
-            self.targets.add(velocity_of(genes), genes)
+            for some, velocity in velocity_of(genes):
+                self.targets.add(velocity, genes, some)
         self.targets.settle(together)
+
+    def parts(self) -> Iterator[slice]:
+        """All cells, some after the other where velocities need not be those of all at once."""
+        return parts_of_cells(self.n_cells) if self.targets.takes_parts else iter([slice(0, self.n_cells)])
 
     @torch.no_grad()
     def survey(
@@ -117,7 +135,7 @@ class BlockedObjective:
         published = self.config.direction_schedule == "published"
         pearson = torch.zeros(2).to(hidden)
 
-        def velocity_of(genes: slice) -> Tensor:
+        def velocity_of(genes: slice) -> list[tuple[slice, Tensor]]:
             rates = network.rates(hidden, genes)
             # Cells of some genes, not genes of some cells: a share of the cells may be more than memory holds.
             s, u = (values[:, genes] for values in (self.spliced, self.unspliced))
@@ -127,7 +145,7 @@ class BlockedObjective:
             if published:
                 correlations = self._correlations(velocity, s, u, genes, together=together)
                 pearson.add_(_pearson(*correlations) / self.n_genes)
-            return velocity
+            return [(slice(None), velocity)]
 
         self.settle(velocity_of, cells=cells, together=together)
         return float(direction_loss(pearson, self.config)) if published else 0.0
@@ -139,6 +157,7 @@ class BlockedObjective:
         *,
         weight: float,
         cells: Tensor | None = None,
+        moments: tuple[Columns, Columns] | None = None,
         with_pearson: bool = True,
         together: Processes = ALONE,
     ) -> Terms:
@@ -157,10 +176,12 @@ class BlockedObjective:
             Of the direction term.
         cells
             Indices; all if None. Continuity is the mean over them, correlations are taken over them.
+        moments
+            What `of` gives of them, if that was asked already.
         with_pearson
             Whether to compute the correlations where they have no weight; NaN otherwise.
         """
-        spliced, unspliced = self.of(cells)
+        spliced, unspliced = moments or self.of(cells)
         n_cells = together.total(len(spliced))
         scale = sqrt(self.n_genes) / (2 * n_cells * self.n_columns)
         leaf = hidden.detach().requires_grad_()
@@ -207,7 +228,7 @@ class BlockedObjective:
             total=ahead + behind + (weight * direction if weight > 0 else 0.0),
         )
 
-    def of(self, cells: Tensor | None) -> tuple[Values, Values]:
+    def of(self, cells: Tensor | None) -> tuple[Columns, Columns]:
         """Moments of some cells, spliced and unspliced; of all if None."""
         if cells is None:
             return self.spliced, self.unspliced

@@ -24,7 +24,7 @@ from deepvelo.config import Settings
 from deepvelo.model.batches import Batches
 from deepvelo.model.blocks import blocks_of_genes
 from deepvelo.model.gcn import RateNetwork
-from deepvelo.model.on_disk import Values
+from deepvelo.model.on_disk import Columns
 from deepvelo.model.targets import Targets
 
 logger = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class Checkpoint:
         self._due = 0.0
         self._failed = False
 
-    def look_for(self, spliced: Values, unspliced: Values, *, settings: Settings) -> State | None:
+    def look_for(self, spliced: Columns, unspliced: Columns, *, settings: Settings) -> State | None:
         """What is in the file if it is whole and of just this fit; what is saved from now on is of this fit.
 
         ``spliced`` and ``unspliced`` are the moments, shape ``(n_cells, n_genes)``.
@@ -205,7 +205,7 @@ class Checkpoint:
         return tensors, words
 
 
-def _marks(spliced: Values, unspliced: Values) -> Tensor:
+def _marks(spliced: Columns, unspliced: Columns) -> Tensor:
     """What tells data apart: the sums of each cell's moments with random weights, ``(2, n_cells)``."""
     weights = torch.randn(spliced.shape[1], generator=torch.Generator().manual_seed(0)).to(spliced.device)
     marks = torch.zeros(2, len(spliced), device=spliced.device)

@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch_geometric.nn import GCNConv
 
 from deepvelo.config import NetworkConfig
-from deepvelo.model.on_disk import OnDisk, Values
+from deepvelo.model.on_disk import Cells, CellsOnDisk
 
 ROWS_AT_ONCE = 1024  # some ten megabytes, for which the system keeps memory ready
 
@@ -71,12 +71,9 @@ class RateNetwork(nn.Module):
         """Averagings over the graph that are left to the network, and so graphs of a batch."""
         return len(self.convolutions) - 1
 
-    def hidden(self, inputs: Values, graphs: Sequence[Tensor], cells: Tensor | None = None) -> Tensor:
+    def hidden(self, inputs: Cells, graphs: Sequence[Tensor], cells: Tensor | None = None) -> Tensor:
         """The last H of eq. 2; ``cells`` are the rows of ``inputs`` that the first graph begins with, all if None."""
         convolution = cast(GCNConv, self.convolutions[0])
-        if isinstance(inputs, OnDisk) and cells is not None and torch.is_grad_enabled():
-            # A step's, few enough to be held: they are asked for twice, and near ones are read together.
-            inputs, cells = inputs.index_select(0, cells), None
         first: Tensor = _LinearOfSome.apply(inputs, cells, convolution.lin.weight, convolution.bias)
         return self.later(self._activated(first), graphs)
 
@@ -107,7 +104,7 @@ class _LinearOfSome(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, inputs: Values, rows: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, inputs: Cells, rows: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.inputs, ctx.rows = inputs, rows
         n_rows = len(inputs) if rows is None else len(rows)
         # In one piece, found before: small results that stay between large parts that go would leave holes in memory.
@@ -128,15 +125,17 @@ class _LinearOfSome(torch.autograd.Function):
         return None, None, by_weight, gradient.sum(0)
 
 
-def _parts(
-    inputs: Values, rows: Tensor | None, dtype: torch.dtype
-) -> Iterator[tuple[slice | Tensor, Tensor]]:
+def _parts(inputs: Cells, rows: Tensor | None, dtype: torch.dtype) -> Iterator[tuple[slice | Tensor, Tensor]]:
     """Some of the rows at a time: which they are among all that were asked for, and their inputs."""
-    if rows is None and isinstance(inputs, OnDisk):
+    if rows is None and isinstance(inputs, CellsOnDisk):
         for cells, part in inputs.in_parts(ROWS_AT_ONCE):
             yield cells, part.to(dtype)
         return
     for start in range(0, len(inputs if rows is None else rows), ROWS_AT_ONCE):
         some = slice(start, start + ROWS_AT_ONCE)
-        part = inputs[some] if rows is None else inputs.index_select(0, rows[some])
+        if rows is not None:
+            part = inputs.index_select(0, rows[some])
+        else:
+            assert isinstance(inputs, Tensor)
+            part = inputs[some]
         yield some, part.to(dtype)

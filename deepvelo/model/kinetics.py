@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from deepvelo.model.on_disk import Values
+from deepvelo.model.on_disk import Columns
 
 # Of the product of mean squares; keeps the two rates of a gene apart where the data hardly do, and the rounding of
 # velocities in single precision out of them.
@@ -41,7 +41,7 @@ def unspliced_velocity(unspliced: Tensor, *, alpha: Tensor, beta: Tensor) -> Ten
     return alpha - beta * unspliced
 
 
-def steady_state_slope(unspliced: Values, spliced: Values, *, extreme: float = 0.05) -> Tensor:
+def steady_state_slope(unspliced: Columns, spliced: Columns, *, extreme: float = 0.05) -> Tensor:
     r"""Slope of u on s through the origin, over each gene's most extreme cells: its :math:`\gamma / \beta`.
 
     The extreme cells, those in the top and bottom 5% of ``s / max s + u / max u``, are the likeliest to be
@@ -67,7 +67,9 @@ def steady_state_slope(unspliced: Values, spliced: Values, *, extreme: float = 0
         s, u = (x[:, start : start + n_genes].T.contiguous() for x in (spliced, unspliced))
         scale_s, scale_u = (x.amax(1, keepdim=True).clamp_min(tiny) for x in (s, u))
         expression = s / scale_s + u / scale_u
-        cells = torch.cat([expression.topk(n_extreme, largest=top).indices for top in (False, True)], dim=1)
+        cells = torch.cat(
+            [expression.topk(n_extreme, largest=top, sorted=False).indices for top in (False, True)], dim=1
+        )
         s, u = s.gather(1, cells), u.gather(1, cells)
         slopes.append((s * u).sum(1) / (s * s).sum(1).clamp_min(tiny))
     return torch.cat(slopes).clamp(0.01, 20.0)

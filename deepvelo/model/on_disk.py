@@ -1,4 +1,8 @@
-"""Values of cells in files: parts are read where they are asked for, and the rest takes no memory."""
+"""Values of cells in files: parts are read where they are asked for, and the rest takes no memory.
+
+There are two layouts. Files of columns are written and read some genes of all cells at a time, files of cells some cells
+of all genes, in an order in which those that are asked for together follow each other.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +14,28 @@ from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 from types import TracebackType
+from typing import Self, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-# Of cells whose columns are brought together: pieces of a tenth of a megabyte, which disks read as fast as all in a row.
+T = TypeVar("T")
+
+# Of cells whose columns are brought together: pieces of megabytes, which disks read as fast as all in a row.
 BYTES_AT_ONCE = 2**28
-# Before they are put in the order in which they were asked for, by so many readers: a disk answers several at once twice as
-# fast as one after the other.
+# Of cells that are gathered from all over a file, which for them is read from end to end.
+BYTES_GATHERED = 2**30
+# Columns that lie together in a file of columns: a cell's fill a line of the processor's cache, so neither to take some
+# columns nor to take some cells turns them over number by number.
+COLUMNS_TOGETHER = 16
+# Cells are read, before they are put in the order in which they were asked for, by so many readers: a disk answers several
+# at once twice as fast as one after the other.
 _CELLS_READ, _READERS = 1024, 4
 
 
-class OnDisk:
-    """Values ``(n_cells, n_columns)`` in a file, to be asked for parts as a tensor is.
-
-    The file has either column after column, for ``values[:, columns]`` and for ``values[cells]`` with slices, or cell after
-    cell, for `index_select` and `in_parts`.
-
-    Parameters
-    ----------
-    path
-        The file, as `ColumnWriter` or `written_by_cell` writes it.
-    order
-        The cells in the order of the file, ``(n_cells,)``; None: it has column after column.
+class _OnDisk:
+    """Values ``(n_cells, n_columns)`` in a file.
 
     Attributes
     ----------
@@ -41,56 +43,95 @@ class OnDisk:
         Where parts are sent.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        shape: tuple[int, int],
-        dtype: torch.dtype,
-        *,
-        order: Tensor | None = None,
-    ) -> None:
+    def __init__(self, path: Path, shape: tuple[int, int], dtype: torch.dtype) -> None:
         self.path, self.shape, self.dtype, self.device = path, shape, dtype, torch.device("cpu")
-        self._order = order
-        self._places = None if order is None else order.argsort()
 
     def __len__(self) -> int:
         """How many cells there are."""
         return self.shape[0]
 
-    def to(self, device: torch.device | str) -> OnDisk:
+    def to(self, device: torch.device | str) -> Self:
         """The same, with parts sent to a device."""
         there = copy(self)
         there.device = torch.device(device)
         return there
 
+    @contextmanager
+    def _open(self) -> Iterator[_Reader]:
+        with _about(self.path), _Reader(self.path, self.dtype.itemsize) as file:
+            yield file
+
+    def _empty(self, n_cells: int, n_columns: int) -> np.ndarray:
+        # By numpy, which asks for large pages: to find memory page by page takes longer than to read into it.
+        return np.empty((n_cells, n_columns), dtype=torch.empty(0, dtype=self.dtype).numpy().dtype)
+
+
+class ColumnsOnDisk(_OnDisk):
+    """Values in a file of columns, as `ColumnWriter` writes it: ``values[:, columns]``, ``values[cells]``, with slices.
+
+    `blocks_of_columns` one after the other, in each cell after cell.
+    """
+
     def __getitem__(self, where: slice | tuple[slice, slice], /) -> Tensor:
-        """Some columns of all cells, or some cells, of a file with column after column."""
-        assert self._order is None
-        cells, columns = (slice(None), where[1]) if isinstance(where, tuple) else (where, slice(None))
+        """Some columns of some cells."""
+        cells, columns = where if isinstance(where, tuple) else (where, slice(None))
         first_cell, last_cell, _ = cells.indices(self.shape[0])
         first, last, _ = columns.indices(self.shape[1])
-        found = np.empty((last - first, last_cell - first_cell), dtype=_numpy(self.dtype))
-        with _about(self.path), _Reader(self.path, found.itemsize) as file:
-            if found.shape[1] == len(self):
-                file.fill(found, at=first * len(self))
-            else:
-                for column, values in enumerate(found, start=first):
-                    file.fill(values, at=column * len(self) + first_cell)
-        return torch.from_numpy(found).T.contiguous().to(self.device)
+        found = self._empty(last_cell - first_cell, last - first)
+        with self._open() as file:
+            for block in blocks_of_columns(self.shape[1]):
+                if block.stop <= first or block.start >= last:
+                    continue
+                width = block.stop - block.start
+                whole = (first, last) == (block.start, block.stop)
+                there = found if whole else self._empty(len(found), width)
+                file.fill(there, at=block.start * len(self) + first_cell * width)
+                if not whole:
+                    begin, end = max(first, block.start), min(last, block.stop)
+                    found[:, begin - first : end - first] = there[:, begin - block.start : end - block.start]
+        return torch.from_numpy(found).to(self.device)
+
+    def gather(self, cells: Tensor) -> Tensor:
+        """Cells from all over the file, which is read from end to end; ``(n_asked, n_columns)``."""
+        out = torch.from_numpy(self._empty(len(cells), self.shape[1]))
+        there = self._empty(len(self), 0)
+        with self._open() as file:
+            for block in blocks_of_columns(self.shape[1]):
+                width = block.stop - block.start
+                if width != there.shape[1]:  # else its memory is used again
+                    there = self._empty(len(self), width)
+                file.fill(there, at=block.start * len(self))
+                out[:, block] = torch.from_numpy(there).index_select(0, cells)
+        return out.to(self.device)
+
+
+class CellsOnDisk(_OnDisk):
+    """Values in a file of cells, as `written_by_cell` writes it, for `index_select` and `in_parts`.
+
+    Parameters
+    ----------
+    order
+        The cells in the order of the file, ``(n_cells,)``.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int], dtype: torch.dtype, *, order: Tensor) -> None:
+        super().__init__(path, shape, dtype)
+        self._order = order
+        self._places = torch.empty_like(order)
+        self._places[order] = torch.arange(len(order))
 
     def index_select(self, dim: int, cells: Tensor) -> Tensor:
-        """Some cells, ``(n_asked, n_columns)``, of a file with cell after cell; ``dim`` is 0."""
+        """Some cells, ``(n_asked, n_columns)``; ``dim`` is 0."""
         assert dim == 0
-        assert self._places is not None
         places, asked = self._places[cells.cpu()].sort()
-        out = torch.empty(len(cells), self.shape[1], dtype=self.dtype)
+        out = torch.from_numpy(self._empty(len(cells), self.shape[1]))
 
         def read(some: Tensor, where: Tensor) -> None:
-            found = np.empty((len(some), self.shape[1]), dtype=_numpy(self.dtype))
+            found = self._empty(len(some), self.shape[1])
             # What lies next to each other is read at once.
             starts = np.flatnonzero(np.diff(some.numpy(), prepend=-2) != 1)
             ends = [*starts.tolist(), len(some)][1:]
-            with _about(self.path), _Reader(self.path, found.itemsize) as file:
+            with self._open() as file:
                 for start, end, place in zip(starts.tolist(), ends, some[starts].tolist(), strict=True):
                     file.fill(found[start:end], at=place * self.shape[1])
             out.numpy()[where.numpy()] = found
@@ -101,13 +142,12 @@ class OnDisk:
         return out.to(self.device)
 
     def in_parts(self, n_cells: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All cells, at most so many at a time, in the order of a file with cell after cell: their indices and values."""
-        assert self._order is not None
-        with _about(self.path), _Reader(self.path, self.dtype.itemsize) as file:
+        """All cells, at most so many at a time, in the order of the file: their indices and values."""
+        with self._open() as file:
             for start, cells in zip(range(0, len(self), n_cells), self._order.split(n_cells), strict=True):
-                values = torch.empty(len(cells), self.shape[1], dtype=self.dtype)
-                file.fill(values.numpy(), at=start * self.shape[1])
-                yield cells.to(self.device), values.to(self.device)
+                values = self._empty(len(cells), self.shape[1])
+                file.fill(values, at=start * self.shape[1])
+                yield cells.to(self.device), torch.from_numpy(values).to(self.device)
 
 
 class _Reader(io.FileIO):
@@ -128,12 +168,21 @@ class _Reader(io.FileIO):
             rest = rest[n_bytes:]
 
 
-Values = Tensor | OnDisk
-"""Values of cells ``(n_cells, n_columns)``, in memory or on disk."""
+Columns = Tensor | ColumnsOnDisk
+"""Values ``(n_cells, n_columns)``, in memory or on disk, of which some columns of all cells are asked for."""
+
+Cells = Tensor | CellsOnDisk
+"""The same, of which some cells are."""
+
+
+def blocks_of_columns(n_columns: int) -> Iterator[slice]:
+    """Those that lie together in a file of columns."""
+    for start in range(0, n_columns, COLUMNS_TOGETHER):
+        yield slice(start, min(start + COLUMNS_TOGETHER, n_columns))
 
 
 class ColumnWriter:
-    """Writes a file of values with column after column: ``with ColumnWriter(path) as file: file.add(block)``, then `values`.
+    """Writes a file of columns: ``with ColumnWriter(path) as file: file.add(block)``, then `values`.
 
     Raises
     ------
@@ -144,6 +193,7 @@ class ColumnWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._shape, self._dtype = (0, 0), torch.float32
+        self._waiting: list[Tensor] = []  # fewer columns than lie together
 
     def __enter__(self) -> ColumnWriter:
         """Begin the file."""
@@ -157,51 +207,66 @@ class ColumnWriter:
         traceback: TracebackType | None,
     ) -> None:
         """End it."""
-        with _about(self._path):
-            self._file.close()
+        with _about(self._path), self._file:
+            if error is None:
+                self._write()
 
     def add(self, block: Tensor) -> None:
         """Append the columns of a block, ``(n_cells, n_columns)``, of as many cells and the same kind as those before."""
-        with _about(self._path):
-            self._file.write(block.T.contiguous().numpy().data)
+        start = 0
+        while start < block.shape[1]:
+            stop = start + COLUMNS_TOGETHER - (self._shape[1] + start) % COLUMNS_TOGETHER
+            self._waiting.append(block[:, start:stop])
+            if stop <= block.shape[1]:
+                self._write()
+            start = stop
+        if self._waiting:  # until the next block comes: whoever gave this one may change it
+            self._waiting[-1] = self._waiting[-1].clone()
         self._shape, self._dtype = (len(block), self._shape[1] + block.shape[1]), block.dtype
 
-    def values(self) -> OnDisk:
+    def _write(self) -> None:
+        if self._waiting:
+            with _about(self._path):
+                together = self._waiting[0] if len(self._waiting) == 1 else torch.cat(self._waiting, dim=1)
+                self._file.write(together.contiguous().numpy().data)
+            self._waiting = []
+
+    def values(self) -> ColumnsOnDisk:
         """What was written."""
-        return OnDisk(self._path, self._shape, self._dtype)
+        return ColumnsOnDisk(self._path, self._shape, self._dtype)
 
 
-def written_by_cell(blocks: Iterable[Tensor], path: Path, *, order: Tensor) -> OnDisk:
-    """Write a file with cell after cell, in this order.
+def written_by_cell(columns: ColumnsOnDisk, path: Path, *, order: Tensor) -> CellsOnDisk:
+    """Write a file of cells, in this order, from one of columns.
 
-    Columns are written in the new order first and turned over then: at once, either the cells or the columns would have to
-    be gathered from all over a file.
+    That is read as often as it has gigabytes, mostly from what the system keeps of it in memory: to write all columns once
+    more, in the new order, would take longer.
 
     Parameters
     ----------
-    blocks
-        Columns of all cells, ``(n_cells, n_columns_of_the_block)`` each.
-    path
-        The file; another beside it is gone at the end.
     order
         The cells, those next to each other that will be asked for together.
 
     Raises
     ------
     OSError
-        The files cannot be written.
+        The file cannot be written.
     """
-    beside = path.with_suffix(".part")
-    with ColumnWriter(beside) as file:
-        for block in blocks:
-            file.add(block[order])
-    columns = file.values()
-    at_once = max(1, BYTES_AT_ONCE // (columns.shape[1] * columns.dtype.itemsize))
-    with _about(path), path.open("wb") as whole:
-        for start in range(0, len(columns), at_once):
-            whole.write(columns[start : start + at_once].numpy().data)
-    beside.unlink()
-    return OnDisk(path, columns.shape, columns.dtype, order=order)
+    at_once = max(1, BYTES_GATHERED // (columns.shape[1] * columns.dtype.itemsize))
+    with _about(path), path.open("wb") as file:
+        for cells in order.split(at_once):
+            file.write(columns.gather(cells).numpy().data)
+    return CellsOnDisk(path, columns.shape, columns.dtype, order=order)
+
+
+def read_ahead(items: Iterable[T]) -> Iterator[T]:
+    """The items, each of them made in a thread while the one before is in use."""
+    every = iter(items)
+    with ThreadPoolExecutor(1) as reader:
+        following = reader.submit(next, every, None)
+        while (item := following.result()) is not None:
+            following = reader.submit(next, every, None)
+            yield item
 
 
 @contextmanager
@@ -213,7 +278,3 @@ def _about(path: Path) -> Iterator[None]:
         if error.filename is None:
             error.filename = str(path)
         raise
-
-
-def _numpy(dtype: torch.dtype) -> np.dtype:
-    return torch.empty(0, dtype=dtype).numpy().dtype

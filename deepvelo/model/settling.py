@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import torch
@@ -70,9 +71,9 @@ class Surroundings:
         """Means over the surroundings of every place, float64 ``(n_places, n_columns)``, of values of `cells`."""
         return average(self._matrix, values)
 
-    def to_cells(self, values: Tensor) -> Tensor:
-        """Values of places to the cells nearest to them, ``(n_cells, n_columns)``."""
-        return values if self._nearest is None else values[self._nearest]
+    def to_cells(self, values: Tensor, some: slice = slice(None)) -> Tensor:
+        """Values of places to the cells nearest to them, or some of these; ``(n_cells, n_columns)``."""
+        return values[some] if self._nearest is None else values[self._nearest[some]]
 
 
 @torch.no_grad()
@@ -93,17 +94,20 @@ def settle_before_training(
     passes = objective.config.shared_rate_passes
     settling = _Settling(objective, surroundings)
 
-    def velocity(genes: slice, beta: Tensor, gamma: Tensor) -> Tensor:
-        s, u = objective.spliced[:, genes], objective.unspliced[:, genes]
-        return spliced_velocity(u, s, beta=beta.to(s), gamma=gamma.to(s))
+    def velocity(cells: slice, genes: slice, beta: Tensor, gamma: Tensor) -> Tensor:
+        s, u = objective.spliced[cells, genes], objective.unspliced[cells, genes]
+        return spliced_velocity(u, s, beta=beta, gamma=gamma)
 
-    def start(genes: slice) -> Tensor:
-        rates = network.rates(hidden, genes)
-        return velocity(genes, rates.beta, rates.gamma)
+    def start(genes: slice) -> Iterator[tuple[slice, Tensor]]:
+        for cells in objective.parts():
+            rates = network.rates(hidden[cells], genes)
+            yield cells, velocity(cells, genes, rates.beta, rates.gamma)
 
-    def with_shared_rates(genes: slice) -> Tensor:
-        rates = settling.shared_rates(settling.way(genes), genes).rates()
-        return velocity(genes, *(surroundings.to_cells(rate) for rate in rates))
+    def with_shared_rates(genes: slice) -> Iterator[tuple[slice, Tensor]]:
+        shared = settling.shared_rates(settling.way(genes), genes).rates()
+        rates = [rate.to(objective.spliced.dtype) for rate in shared]
+        for cells in objective.parts():
+            yield cells, velocity(cells, genes, *(surroundings.to_cells(rate, cells) for rate in rates))
 
     objective.settle(start)
     if passes:
@@ -152,9 +156,9 @@ class _Settling:
         ahead, behind = self._objective.targets.of(genes, cells).spliced
         return (ahead - behind) / 2
 
-    def _turned(self, sign: Tensor, genes: slice) -> Tensor:
+    def _turned(self, sign: Tensor, genes: slice) -> list[tuple[slice, Tensor]]:
         way = self._way(genes, None)
-        return sign.to(way) * way
+        return [(slice(None), sign.to(way) * way)]
 
     def shared_rates(self, way: Tensor, genes: slice) -> SharedRates:
         """What explains a way in the surroundings of every place."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from deepvelo.model.averaging import average
 from deepvelo.model.candidates import TINY, Candidates
 from deepvelo.model.graph import Components
-from deepvelo.model.on_disk import Values
+from deepvelo.model.on_disk import Columns
 from deepvelo.model.parallel import ALONE, Processes
 
 # Displacements to all their candidates, some ten kilobytes a cell, stay in the processor's cache.
@@ -55,8 +55,14 @@ class Targets(Protocol):
     def clear(self, cells: Tensor | None = None) -> None:
         """Begin with no genes; velocities will be those of all cells, or of the cells given."""
 
-    def add(self, velocity: Tensor, genes: slice) -> None:
-        """Take in the velocity of these cells in a block of genes, shape ``(n_cells, n_genes_of_the_block)``."""
+    takes_parts: bool
+    """Whether `add` takes velocities of some of the cells after the other."""
+
+    def add(self, velocity: Tensor, genes: slice, some: slice = slice(None)) -> None:
+        """Take in the velocity of these cells, or of ``some`` of them, in a block of genes.
+
+        Shape ``(n_cells, n_genes_of_the_block)``.
+        """
 
     def settle(self, together: Processes = ALONE) -> None:
         """Decide which candidates are a cell's future and which its past, from the velocities that all processes took in."""
@@ -86,7 +92,9 @@ class GeneTargets:
         Moments, shape ``(n_cells, n_genes)``.
     """
 
-    def __init__(self, candidates: Candidates, spliced: Values, unspliced: Values) -> None:
+    takes_parts = False
+
+    def __init__(self, candidates: Candidates, spliced: Columns, unspliced: Columns) -> None:
         self.candidates, self._spliced, self._unspliced = candidates, spliced, unspliced
         self.clear()
 
@@ -95,7 +103,7 @@ class GeneTargets:
         self._cells = cells
         self._products = self.candidates.no_products(self._spliced.dtype, cells)
 
-    def add(self, velocity: Tensor, genes: slice) -> None:
+    def add(self, velocity: Tensor, genes: slice, _: slice = slice(None)) -> None:
         """Take in the velocity of a block of genes."""
         self._products = self.candidates.products(velocity, self._spliced[:, genes], add_to=self._products)
 
@@ -155,18 +163,21 @@ class ComponentTargets:
         Components of each, as `principal_components` gives them.
     """
 
+    takes_parts = True
+
     def __init__(self, neighbors: Tensor, spliced: Components, unspliced: Components) -> None:
         self.neighbors, self.spliced, self.unspliced = neighbors, spliced, unspliced
         self.clear()
 
     def clear(self, cells: Tensor | None = None) -> None:
         """Begin with no genes, for these cells."""
-        self._cells = slice(None) if cells is None else cells
+        self._cells = cells
         self._velocity = torch.zeros_like(self.spliced.scores)
 
-    def add(self, velocity: Tensor, genes: slice) -> None:
+    def add(self, velocity: Tensor, genes: slice, some: slice = slice(None)) -> None:
         """Take in the velocity of a block of genes."""
-        self._velocity[self._cells] += velocity @ self.spliced.loadings[genes]
+        cells = some if self._cells is None else self._cells[some]
+        self._velocity[cells] += velocity @ self.spliced.loadings[genes]
 
     def settle(self, together: Processes = ALONE) -> None:
         """Weigh every candidate by its place along the velocity, ahead or behind."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -34,7 +34,15 @@ from deepvelo.model.graph import (
 )
 from deepvelo.model.kinetics import steady_state_slope
 from deepvelo.model.objective import direction_weight
-from deepvelo.model.on_disk import OnDisk, Values, written_by_cell
+from deepvelo.model.on_disk import (
+    Cells,
+    CellsOnDisk,
+    Columns,
+    ColumnsOnDisk,
+    ColumnWriter,
+    read_ahead,
+    written_by_cell,
+)
 from deepvelo.model.parallel import processes
 from deepvelo.model.released import ReleasedNetwork
 from deepvelo.model.settling import Surroundings, settle_before_training
@@ -88,8 +96,8 @@ class Fit:
 
 
 def train(
-    spliced: Values,
-    unspliced: Values,
+    spliced: Columns,
+    unspliced: Columns,
     *,
     settings: Settings,
     on_epoch: OnEpoch | None = None,
@@ -118,7 +126,9 @@ def train(
     OSError
         Moments lie on disk, and there is no room beside them.
     """
-    beside = TemporaryDirectory(dir=spliced.path.parent) if isinstance(spliced, OnDisk) else nullcontext()
+    beside = (
+        TemporaryDirectory(dir=spliced.path.parent) if isinstance(spliced, ColumnsOnDisk) else nullcontext()
+    )
     with beside as folder:
         fit_on = partial(
             _train,
@@ -133,8 +143,8 @@ def train(
 
 
 def _train(
-    spliced: Values,
-    unspliced: Values,
+    spliced: Columns,
+    unspliced: Columns,
     device: torch.device,
     *,
     settings: Settings,
@@ -172,17 +182,14 @@ def _train(
     # Counts that are not standardised may be more than half precision holds.
     half = in_batches and settings.network.standardize_inputs
     blocks = _input_blocks(spliced, unspliced, graph, settings=settings, half=half)
-    inputs: Values
-    by_cell = None
+    inputs: Cells
+    by_cell: tuple[Cells, Cells] | None = None
     if folder is None:
         inputs = _side_by_side(blocks, n_columns=2 * spliced.shape[1])
     else:
         order = near_order(components.scores)
-        inputs = written_by_cell(blocks, folder / "inputs", order=order)
-        by_cell = (
-            written_by_cell(_blocks(spliced), folder / "spliced", order=order).to(device),
-            written_by_cell(_blocks(unspliced), folder / "unspliced", order=order).to(device),
-        )
+        inputs, s, u = _by_cell(blocks, spliced, unspliced, order=order, folder=folder)
+        by_cell = s.to(device), u.to(device)
     inputs, spliced, unspliced = inputs.to(device), spliced.to(device), unspliced.to(device)
     targets = _targets(neighbors.to(device), components, spliced, unspliced, settings=settings)
     objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective, by_cell=by_cell)
@@ -221,7 +228,7 @@ def _train(
 @rounded_products()
 def _learn(
     network: RateNetwork,
-    inputs: Values,
+    inputs: Cells,
     of_each: Sequence[Batch],
     objective: BlockedObjective,
     batches: Batches | None,
@@ -273,10 +280,10 @@ def _learn(
         if settles and batches:
             hidden = _hidden(network, inputs, share)
             direction = objective.survey(network, hidden, cells=share.cells, together=together)
-        for step, batch in enumerate(batches.shuffled(together) if batches else [share]):
+        drawn = read_ahead(_read(batches.shuffled(together), inputs, objective)) if batches else None
+        for step, (batch, some_inputs, moments) in enumerate(drawn or [_Step(share, inputs, None)]):
             optimizer.zero_grad(set_to_none=True)
-            batch = batch.to(inputs.device)
-            hidden = network.hidden(inputs, batch.graphs, batch.inputs)
+            hidden = network.hidden(some_inputs, batch.graphs, batch.inputs)
             if settles and not batches:
                 direction = objective.survey(network, hidden.detach(), cells=batch.cells, together=together)
             weight = direction_weight(
@@ -290,6 +297,7 @@ def _learn(
                 hidden,
                 weight=weight,
                 cells=batch.cells,
+                moments=moments,
                 with_pearson=step == 0,  # of the others only where it counts: it takes as long as the rest
                 together=together,
             )
@@ -311,6 +319,29 @@ def _learn(
     return history
 
 
+class _Step(NamedTuple):
+    """A batch, the inputs its rows are of, and its moments; None: to be taken from all."""
+
+    batch: Batch
+    inputs: Cells
+    moments: tuple[Columns, Columns] | None
+
+
+def _read(batches: Iterable[Batch], inputs: Cells, objective: BlockedObjective) -> Iterator[_Step]:
+    """Batches, with what lies on disk of them.
+
+    They are few enough cells for that: inputs are asked for twice, and near ones are read together.
+    """
+    for batch in batches:
+        batch = batch.to(inputs.device)
+        if isinstance(inputs, Tensor):
+            yield _Step(batch, inputs, None)
+        else:
+            assert batch.inputs is not None
+            of_batch = inputs.index_select(0, batch.inputs)
+            yield _Step(replace(batch, inputs=None), of_batch, objective.of(batch.cells))
+
+
 def _mean(values: tuple[float, ...]) -> float:
     """Over the steps that have it."""
     known = [value for value in values if not math.isnan(value)]
@@ -318,13 +349,13 @@ def _mean(values: tuple[float, ...]) -> float:
 
 
 @torch.no_grad()
-def _hidden(network: RateNetwork, inputs: Values, batch: Batch) -> Tensor:
+def _hidden(network: RateNetwork, inputs: Cells, batch: Batch) -> Tensor:
     """The last hidden layer of a batch, or of all cells."""
     return network.hidden(inputs, batch.graphs, batch.inputs)
 
 
 def _targets(
-    neighbors: Tensor, components: Components, spliced: Values, unspliced: Values, *, settings: Settings
+    neighbors: Tensor, components: Components, spliced: Columns, unspliced: Columns, *, settings: Settings
 ) -> Targets:
     if settings.objective.continuity == "genes":
         return GeneTargets(Candidates(neighbors.long()), spliced, unspliced)
@@ -338,7 +369,7 @@ def _targets(
 
 
 def _input_blocks(
-    spliced: Values, unspliced: Values, graph: sp.csr_matrix, *, settings: Settings, half: bool
+    spliced: Columns, unspliced: Columns, graph: sp.csr_matrix, *, settings: Settings, half: bool
 ) -> Iterator[Tensor]:
     """What the network sees, [u, s] averaged once over the graph, ``(n_cells, 2 n_genes)``, some columns at a time.
 
@@ -357,10 +388,26 @@ def _input_blocks(
             yield averaged.half() if half else averaged
 
 
-def _blocks(values: Values) -> Iterator[Tensor]:
+def _blocks(values: Columns) -> Iterator[Tensor]:
     """All cells, some genes at a time."""
     for genes in blocks_of_genes(*values.shape):
         yield values[:, genes]
+
+
+def _by_cell(
+    inputs: Iterable[Tensor], spliced: Columns, unspliced: Columns, *, order: Tensor, folder: Path
+) -> list[CellsOnDisk]:
+    """Inputs, which come in blocks of columns, and moments, which are on disk, in files of cells in this order."""
+    columns = folder / "columns"
+    with ColumnWriter(columns) as file:
+        for block in inputs:
+            file.add(block)
+    by_cell = [written_by_cell(file.values(), folder / "inputs", order=order)]
+    columns.unlink()
+    for name, moments in (("spliced", spliced), ("unspliced", unspliced)):
+        assert isinstance(moments, ColumnsOnDisk)
+        by_cell.append(written_by_cell(moments, folder / name, order=order))
+    return by_cell
 
 
 def _side_by_side(blocks: Iterator[Tensor], *, n_columns: int) -> Tensor:
@@ -374,7 +421,7 @@ def _side_by_side(blocks: Iterator[Tensor], *, n_columns: int) -> Tensor:
     return out
 
 
-def _network(spliced: Values, unspliced: Values, *, settings: Settings) -> RateNetwork:
+def _network(spliced: Columns, unspliced: Columns, *, settings: Settings) -> RateNetwork:
     """The network, ready to train."""
     torch.manual_seed(settings.seed)
     network = _new_network(spliced.shape[1], settings)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from deepvelo.layers import WritableLayer
     from deepvelo.model.checkpoint import Checkpoint
-    from deepvelo.model.on_disk import Values
+    from deepvelo.model.on_disk import Columns
     from deepvelo.model.training import Fit, OnEpoch
 
 
@@ -108,7 +108,7 @@ def _folder(adata: AnnData, settings: Settings, scratch: Path | None) -> Iterato
 
 def _moments(
     adata: AnnData, average: GraphAverage, settings: Settings, *, folder: Path | None
-) -> tuple[Values, Values, np.ndarray]:
+) -> tuple[Columns, Columns, np.ndarray]:
     """Smoothed spliced and unspliced moments of the genes that have both, and which these are."""
     import torch
 
@@ -162,8 +162,8 @@ class _InMemory:
 def _write(
     layers: dict[str, WritableLayer],
     fit: Fit,
-    spliced: Values,
-    unspliced: Values,
+    spliced: Columns,
+    unspliced: Columns,
     *,
     used: np.ndarray,
     average: GraphAverage,

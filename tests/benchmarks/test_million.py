@@ -52,6 +52,7 @@ def test_few_cells_are_measured_from_components_to_passes():
         "directions",
         "setting averages up",
         "the averages of a gene",
+        "the rest before the passes",
         "a pass",
     ]
     assert not found["on_disk"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,9 +13,9 @@ import torch
 
 from deepvelo.model import on_disk
 from deepvelo.model.graph import principal_components
-from deepvelo.model.on_disk import ColumnWriter, OnDisk, written_by_cell
+from deepvelo.model.on_disk import CellsOnDisk, ColumnsOnDisk, ColumnWriter, read_ahead, written_by_cell
 
-N_CELLS, N_COLUMNS = 57, 11
+N_CELLS, N_COLUMNS = 57, 35  # of which 16, 16 and 3 lie together
 ORDER = torch.randperm(N_CELLS, generator=torch.Generator().manual_seed(1))
 
 
@@ -24,32 +26,34 @@ def values(request: pytest.FixtureRequest) -> torch.Tensor:
 
 
 @pytest.fixture
-def columns(values: torch.Tensor, tmp_path: Path) -> OnDisk:
+def columns(values: torch.Tensor, tmp_path: Path) -> ColumnsOnDisk:
     with ColumnWriter(tmp_path / "columns") as file:
-        for start, stop in ((0, 4), (4, 4), (4, 5), (5, N_COLUMNS)):
-            file.add(values[:, start:stop])
+        for start, stop in ((0, 4), (4, 4), (4, 5), (5, 30), (30, 32), (32, N_COLUMNS)):
+            block = values[:, start:stop].clone()
+            file.add(block)
+            block.zero_()  # what was added may be used again
     return file.values()
 
 
 @pytest.fixture
-def cells(values: torch.Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OnDisk:
+def cells(columns: ColumnsOnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CellsOnDisk:
     monkeypatch.setattr(
-        on_disk, "BYTES_AT_ONCE", 10 * N_COLUMNS * values.element_size()
+        on_disk, "BYTES_GATHERED", 10 * N_COLUMNS * columns.dtype.itemsize
     )  # not all cells at once
-    return written_by_cell(
-        (values[:, i : i + 3] for i in range(0, N_COLUMNS, 3)), tmp_path / "cells", order=ORDER
-    )
+    return written_by_cell(columns, tmp_path / "cells", order=ORDER)
 
 
-def test_columns_and_cells_next_to_each_other(values: torch.Tensor, columns: OnDisk) -> None:
+def test_columns_and_cells_next_to_each_other(values: torch.Tensor, columns: ColumnsOnDisk) -> None:
     assert (columns.shape, len(columns), columns.dtype) == (values.shape, N_CELLS, values.dtype)
-    for where in ((slice(None), slice(3, 7)), slice(20, 30), (slice(None), slice(0, N_COLUMNS))):
+    some, of_two = slice(20, 30), slice(10, 20)
+    first, last, wide = slice(0, 16), slice(32, 35), slice(0, N_COLUMNS)
+    for where in (some, *((x, y) for x in (slice(None), some) for y in (of_two, first, last, wide))):
         found = columns[where]
         assert torch.equal(found, values[where])
         assert found.is_contiguous()
 
 
-def test_cells_in_any_order(values: torch.Tensor, cells: OnDisk) -> None:
+def test_cells_in_any_order(values: torch.Tensor, cells: CellsOnDisk) -> None:
     asked = torch.tensor([3, 56, 0, 3, 20])
     assert torch.equal(cells.index_select(0, asked), values[asked])
     assert cells.index_select(0, asked[:0]).shape == (0, N_COLUMNS)
@@ -60,13 +64,47 @@ def test_cells_in_any_order(values: torch.Tensor, cells: OnDisk) -> None:
 
 
 def test_those_next_to_each_other_lie_so_in_the_file(
-    values: torch.Tensor, cells: OnDisk, tmp_path: Path
+    values: torch.Tensor, cells: CellsOnDisk, tmp_path: Path
 ) -> None:
     assert (tmp_path / "cells").read_bytes() == values[ORDER].numpy().tobytes()
-    assert [path.name for path in tmp_path.iterdir()] == ["cells"], "what was written beside it is gone"
 
 
-def test_what_is_read_may_be_changed(values: torch.Tensor, columns: OnDisk, cells: OnDisk) -> None:
+def test_a_cells_values_in_columns_that_lie_together_do_so_in_the_file(
+    values: torch.Tensor, columns: ColumnsOnDisk
+) -> None:
+    together = [values[:, start : start + 16].contiguous().numpy().tobytes() for start in (0, 16, 32)]
+    assert columns.path.read_bytes() == b"".join(together)
+
+
+def test_the_next_item_is_made_while_one_is_in_use() -> None:
+    begun = [threading.Event() for _ in range(4)]
+
+    def items() -> Iterator[int]:
+        for item, event in enumerate(begun):
+            event.set()
+            yield item
+
+    found = []
+    for item in read_ahead(items()):
+        assert all(event.wait(5) for event in begun[: item + 2])
+        found.append(item)
+    assert found == [0, 1, 2, 3]
+
+
+def test_an_error_in_the_making_comes_in_its_turn() -> None:
+    def items() -> Iterator[int]:
+        yield 0
+        raise OSError("gone")
+
+    ahead = read_ahead(items())
+    assert next(ahead) == 0
+    with pytest.raises(OSError, match="gone"):
+        next(ahead)
+
+
+def test_what_is_read_may_be_changed(
+    values: torch.Tensor, columns: ColumnsOnDisk, cells: CellsOnDisk
+) -> None:
     columns[:, 0:2].zero_()
     cells.index_select(0, torch.tensor([1, 2])).zero_()
     assert torch.equal(columns[:, 0:2], values[:, 0:2])
@@ -88,8 +126,10 @@ def test_what_was_read_is_no_longer_held(tmp_path: Path) -> None:
     """Files of 128 MB, read through by columns and by cells, leave the process as large as before."""
     program = f"""
 import psutil, torch
+from deepvelo.model import on_disk
 from pathlib import Path
 from deepvelo.model.on_disk import ColumnWriter, written_by_cell
+on_disk.BYTES_GATHERED = 2**24
 def held():
     return psutil.Process().memory_info().rss / 2**20
 def blocks():
@@ -101,7 +141,7 @@ for n_cells in (2**10, 2**18):
         for block in blocks():
             file.add(block[:n_cells])
     columns = file.values()
-    cells = written_by_cell((columns[:, i : i + 16] for i in range(0, 256, 16)), Path({str(tmp_path)!r}) / "cells", order=torch.arange(n_cells))
+    cells = written_by_cell(columns, Path({str(tmp_path)!r}) / "cells", order=torch.arange(n_cells))
     most = held()
     for start in range(0, n_cells, 2**12):
         total = cells.index_select(0, torch.arange(start, min(start + 2**12, n_cells))).sum() + columns[start : start + 2**12].sum()
@@ -112,7 +152,7 @@ print(most - before)
     assert float(ended.stdout) < 100
 
 
-def test_a_file_that_ends_too_early_is_named(columns: OnDisk, tmp_path: Path) -> None:
+def test_a_file_that_ends_too_early_is_named(columns: ColumnsOnDisk, tmp_path: Path) -> None:
     (tmp_path / "columns").write_bytes(b"1234")
     with pytest.raises(OSError, match="ends too early") as raised:
         columns[:, 0:2]
@@ -120,10 +160,12 @@ def test_a_file_that_ends_too_early_is_named(columns: OnDisk, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
-def test_a_file_that_cannot_be_written_is_named(values: torch.Tensor, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_named(
+    values: torch.Tensor, columns: ColumnsOnDisk, tmp_path: Path
+) -> None:
     (tmp_path / "cells").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as raised:
-        written_by_cell([values], tmp_path / "cells", order=ORDER)
+        written_by_cell(columns, tmp_path / "cells", order=ORDER)
     assert raised.value.filename == str(tmp_path / "cells")
     with pytest.raises(OSError, match="No space left") as raised, ColumnWriter(tmp_path / "cells") as file:
         file.add(values.repeat(1, 100))

@@ -233,10 +233,12 @@ def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, changes
     for owner, name, few in (
         (blocks, "BLOCK_SIZE", 0),
         (blocks, "FEWEST_GENES", 3),
+        (blocks, "CELLS_AT_ONCE", 70),
         (gcn, "ROWS_AT_ONCE", 32),
     ):
         monkeypatch.setattr(owner, name, few)
     monkeypatch.setattr(on_disk, "BYTES_AT_ONCE", 1000)
+    monkeypatch.setattr(on_disk, "BYTES_GATHERED", 1000)
     monkeypatch.setattr(on_disk, "_CELLS_READ", 16)
     settings = config.replace(SETTINGS, changes)
     noise = torch.rand(200, 8, generator=torch.Generator().manual_seed(0))

@@ -17,7 +17,7 @@ from deepvelo.errors import CancelledError, InputError
 from deepvelo.model import parallel, training
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph import Components
-from deepvelo.model.on_disk import OnDisk
+from deepvelo.model.on_disk import ColumnsOnDisk
 from deepvelo.model.parallel import Processes
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
@@ -100,7 +100,7 @@ def test_a_training_from_disk_gives_the_same_and_leaves_the_layers_alone(tmp_pat
         training, "train", lambda *args, **options: asked.append(args) or train(*args, **options)
     )
     fit = tl.velocity(adata, settings=settings, scratch=tmp_path / "disk")
-    assert [type(values) for values in asked[0]] == [OnDisk, OnDisk]
+    assert [type(values) for values in asked[0]] == [ColumnsOnDisk, ColumnsOnDisk]
     assert fit.hidden.isfinite().all()
     for key in WRITTEN:
         np.testing.assert_allclose(adata.layers[key][:, :], expected.layers[key][:, :], atol=1e-5)
@@ -109,7 +109,7 @@ def test_a_training_from_disk_gives_the_same_and_leaves_the_layers_alone(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("on_this_machine", "kind"), [(2, OnDisk), (1, torch.Tensor)], ids=["one machine", "two machines"]
+    ("on_this_machine", "kind"), [(2, ColumnsOnDisk), (1, torch.Tensor)], ids=["one machine", "two machines"]
 )
 def test_processes_read_from_disk_what_all_of_them_can_reach(tmp_path, monkeypatch, on_this_machine, kind):
     monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
