@@ -6,9 +6,10 @@ The neighbour graph that moments are averaged over is that of the principal comp
 UMAP's weights, as a preparation would have left it; of the averages one block of genes is made. How the time of a cell
 depends on how many there are is seen with few genes as well: the search for neighbours, the groups that batches are drawn
 from and the neighbours that their cells share do not ask for genes. With ``--genes 2000`` a
-million cells are trained from disk, in the folder for temporary files, where they take some 50 GB: memory is then that of
+million cells are trained from disk, in the folder for temporary files, where they take some 40 GB: memory is then that of
 a whole fit. Passes after the first are measured, the others are left out. The rest is what else a training does before its
-first pass, such as the network's start and, in memory, its inputs. Each size runs in a process of its own and is compared
+first pass, such as the network's start and, in memory, its inputs. The last hidden layer is that before the passes, and
+counts twice: another one comes after them. Moments in files are written once more, to time it. Each size runs in a process of its own and is compared
 with the first.
 """
 
@@ -42,7 +43,7 @@ from deepvelo.layers import gene_blocks
 from deepvelo.memory import MemoryMeter, trains_from_disk
 from deepvelo.model import training
 from deepvelo.model.graph import nearest_neighbors, principal_components
-from deepvelo.model.on_disk import Columns, ColumnsOnDisk, blocks_of_columns
+from deepvelo.model.on_disk import Columns, ColumnsOnDisk, ColumnWriter, blocks_of_columns
 from deepvelo.tl.smoothing import GraphAverage
 
 NEIGHBORS_AVERAGED: Final = 30  # moments are means over so many cells
@@ -53,6 +54,7 @@ BEFORE: Final = {
     "neighbors_within_reach": "candidates",
     "settle_before_training": "directions",
     "_by_cell": "writing by cell",
+    "_hidden": "the last hidden layer",
 }
 REST: Final = "the rest before the passes"
 
@@ -176,6 +178,12 @@ def _measure(
             training.train(spliced, unspliced, settings=settings, on_epoch=on_epoch)
         seconds[REST] = began[0] - before_it - sum(seconds[name] for name in BEFORE.values())
         seconds["a pass"] = float(np.median(np.diff(ends)))
+        if isinstance(spliced, ColumnsOnDisk):
+            started = time.perf_counter()
+            with ColumnWriter(spliced.path.with_name("again")) as file:
+                for genes in blocks_of_columns(spliced.shape[1]):
+                    file.add(spliced[:, genes])
+            seconds["writing a layer of moments"] = time.perf_counter() - started
     return {
         "seconds": {name: value for name, value in seconds.items() if value},  # in memory nothing is written
         "n_passes": settings.training.passes_of(n_cells),
@@ -187,7 +195,12 @@ def _measure(
 
 def whole(row: dict[str, Any]) -> float:
     """Seconds of all parts, of two layers and every pass; the velocities that follow are not among them."""
-    times = {"a pass": row["n_passes"], "the averages of a gene": 2 * row["n_genes"]}
+    times = {
+        "a pass": row["n_passes"],
+        "the averages of a gene": 2 * row["n_genes"],
+        "the last hidden layer": 2,
+        "writing a layer of moments": 2,
+    }
     return float(sum(times.get(name, 1) * value for name, value in row["seconds"].items()))
 
 

@@ -100,7 +100,7 @@ class BlockedObjective:
         Parameters
         ----------
         velocity_of
-            Gives it for some of the cells after the other, and which they are; `parts` are always taken.
+            Gives it part after part of the cells, as `parts` or all at once, and says which they are.
         cells
             Indices of those that the velocity is of, where processes have the others; all if None.
         """

@@ -15,12 +15,13 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from deepvelo.errors import InputError
-from deepvelo.model import on_disk
 from deepvelo.model.on_disk import Columns, ColumnsOnDisk
 
 logger = logging.getLogger(__name__)
 
 _CELLS_AT_ONCE = 1024
+# Of cells in a file of columns: pieces of megabytes, which disks read as fast as all in a row.
+BYTES_AT_ONCE = 2**28
 _CELLS_ASKED = 50_000  # whose neighbours are looked for at once, in 64-bit numbers
 # With more cells, an index is faster than comparing all with all. It is built of each cell's nearest few, begins with those
 # in the same leaf of so many trees, and finds more of the nearest where it looks for some more.
@@ -95,7 +96,7 @@ class _RowsOnDisk:
     def __init__(self, values: ColumnsOnDisk) -> None:
         self._values, self.shape = values.to("cpu"), values.shape
         bytes_a_cell = values.shape[1] * values.dtype.itemsize
-        self._at_once = max(_CELLS_AT_ONCE, on_disk.BYTES_AT_ONCE // max(1, bytes_a_cell))
+        self._at_once = max(_CELLS_AT_ONCE, BYTES_AT_ONCE // max(1, bytes_a_cell))
         self._first = 0
         self._read: np.ndarray = np.empty(0)
 
@@ -261,7 +262,7 @@ def _approximate_neighbors(points: np.ndarray, n_neighbors: int) -> np.ndarray:
     found, _ = index.query(points, k=asked + 1, epsilon=0.1)
     others = _others(found, np.arange(len(found)))[:, :n_neighbors].numpy()
     out = np.empty(others.shape, dtype=np.int64)
-    out[near] = np.where(others < 0, others, near[others])  # it says -1 where it finds too few
+    out[near] = near[others]
     return out
 
 

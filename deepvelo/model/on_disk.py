@@ -1,17 +1,19 @@
 """Values of cells in files: parts are read where they are asked for, and the rest takes no memory.
 
-There are two layouts. Files of columns are written and read some genes of all cells at a time, files of cells some cells
-of all genes, in an order in which those that are asked for together follow each other.
+There are two layouts. Files of columns are for some genes of all cells, or of some that follow each other; files of cells
+for cells from anywhere, in an order in which those that are asked for together follow each other.
 """
 
 from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -22,12 +24,10 @@ from torch import Tensor
 
 T = TypeVar("T")
 
-# Of cells whose columns are brought together: pieces of megabytes, which disks read as fast as all in a row.
-BYTES_AT_ONCE = 2**28
 # Of cells that are gathered from all over a file, which for them is read from end to end.
 BYTES_GATHERED = 2**30
 # Columns that lie together in a file of columns: a cell's fill a line of the processor's cache, so neither to take some
-# columns nor to take some cells turns them over number by number.
+# columns nor to take some cells turns them over number by number. As many as `blocks_of_genes` takes of very many cells.
 COLUMNS_TOGETHER = 16
 # Cells are read, before they are put in the order in which they were asked for, by so many readers: a disk answers several
 # at once twice as fast as one after the other.
@@ -69,8 +69,13 @@ class _OnDisk:
 class ColumnsOnDisk(_OnDisk):
     """Values in a file of columns, as `ColumnWriter` writes it: ``values[:, columns]``, ``values[cells]``, with slices.
 
-    `blocks_of_columns` one after the other, in each cell after cell.
+    `blocks_of_columns` one after the other, in each cell after cell. Where fewer columns of all cells are asked for, what
+    was read stays for those that follow.
     """
+
+    def __init__(self, path: Path, shape: tuple[int, int], dtype: torch.dtype) -> None:
+        super().__init__(path, shape, dtype)
+        self._last: tuple[slice, np.ndarray] | None = None
 
     def __getitem__(self, where: slice | tuple[slice, slice], /) -> Tensor:
         """Some columns of some cells."""
@@ -78,31 +83,40 @@ class ColumnsOnDisk(_OnDisk):
         first_cell, last_cell, _ = cells.indices(self.shape[0])
         first, last, _ = columns.indices(self.shape[1])
         found = self._empty(last_cell - first_cell, last - first)
+        of_all = len(found) == len(self)
         with self._open() as file:
             for block in blocks_of_columns(self.shape[1]):
                 if block.stop <= first or block.start >= last:
                     continue
                 width = block.stop - block.start
-                whole = (first, last) == (block.start, block.stop)
-                there = found if whole else self._empty(len(found), width)
-                file.fill(there, at=block.start * len(self) + first_cell * width)
-                if not whole:
-                    begin, end = max(first, block.start), min(last, block.stop)
-                    found[:, begin - first : end - first] = there[:, begin - block.start : end - block.start]
+                at = block.start * len(self) + first_cell * width
+                if (first, last) == (block.start, block.stop):
+                    file.fill(found, at=at)
+                    continue
+                if of_all and self._last is not None and self._last[0] == block:
+                    there = self._last[1]
+                else:
+                    self._last = None
+                    there = self._empty(len(found), width)
+                    file.fill(there, at=at)
+                if of_all:
+                    self._last = (block, there) if block.stop > last else None
+                begin, end = max(first, block.start), min(last, block.stop)
+                found[:, begin - first : end - first] = there[:, begin - block.start : end - block.start]
         return torch.from_numpy(found).to(self.device)
 
     def gather(self, cells: Tensor) -> Tensor:
-        """Cells from all over the file, which is read from end to end; ``(n_asked, n_columns)``."""
+        """Cells from all over the file, which is read from end to end; ``(n_asked, n_columns)``, on the CPU."""
         out = torch.from_numpy(self._empty(len(cells), self.shape[1]))
-        there = self._empty(len(self), 0)
+        there: np.ndarray | None = None
         with self._open() as file:
             for block in blocks_of_columns(self.shape[1]):
                 width = block.stop - block.start
-                if width != there.shape[1]:  # else its memory is used again
+                if there is None or there.shape[1] != width:  # else its memory is used again
                     there = self._empty(len(self), width)
                 file.fill(there, at=block.start * len(self))
                 out[:, block] = torch.from_numpy(there).index_select(0, cells)
-        return out.to(self.device)
+        return out
 
 
 class CellsOnDisk(_OnDisk):
@@ -259,13 +273,19 @@ def written_by_cell(columns: ColumnsOnDisk, path: Path, *, order: Tensor) -> Cel
     return CellsOnDisk(path, columns.shape, columns.dtype, order=order)
 
 
-def read_ahead(items: Iterable[T]) -> Iterator[T]:
-    """The items, each of them made in a thread while the one before is in use."""
+def read_ahead(items: Iterable[T], *, device: torch.device) -> Generator[T]:
+    """The items, up to a None, each of them made in a thread, on this device, while the one before is in use.
+
+    Close it where it may be left before its end (`contextlib.closing`): what is being made then is waited for.
+    """
     every = iter(items)
-    with ThreadPoolExecutor(1) as reader:
-        following = reader.submit(next, every, None)
-        while (item := following.result()) is not None:
-            following = reader.submit(next, every, None)
+    # A thread of its own would begin with the first GPU.
+    here = partial(torch.cuda.set_device, torch.cuda.current_device()) if device.type == "cuda" else None
+    with ThreadPoolExecutor(1, initializer=here) as reader:
+        # Nothing else holds it: an error of the reader would hold itself, and all that it was about.
+        following = deque([reader.submit(next, every, None)])
+        while (item := following.popleft().result()) is not None:
+            following.append(reader.submit(next, every, None))
             yield item
 
 

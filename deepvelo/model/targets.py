@@ -103,8 +103,9 @@ class GeneTargets:
         self._cells = cells
         self._products = self.candidates.no_products(self._spliced.dtype, cells)
 
-    def add(self, velocity: Tensor, genes: slice, _: slice = slice(None)) -> None:
+    def add(self, velocity: Tensor, genes: slice, some: slice = slice(None)) -> None:
         """Take in the velocity of a block of genes."""
+        assert some in (slice(None), slice(0, self.candidates.n_cells))
         self._products = self.candidates.products(velocity, self._spliced[:, genes], add_to=self._products)
 
     def settle(self, together: Processes = ALONE) -> None:

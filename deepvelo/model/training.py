@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -110,7 +110,7 @@ def train(
     Parameters
     ----------
     spliced, unspliced
-        Moments, smoothed as wanted, shape ``(n_cells, n_genes)``, float32. Where they lie on disk, gene after gene, what
+        Moments, smoothed as wanted, shape ``(n_cells, n_genes)``, float32. Where they lie on disk, what
         the training asks of them cell by cell is written beside them, and is gone at its end.
     on_epoch
         Called after every epoch with its terms. Whatever it raises stops the training and is passed on:
@@ -280,32 +280,37 @@ def _learn(
         if settles and batches:
             hidden = _hidden(network, inputs, share)
             direction = objective.survey(network, hidden, cells=share.cells, together=together)
-        drawn = read_ahead(_read(batches.shuffled(together), inputs, objective)) if batches else None
-        for step, (batch, some_inputs, moments) in enumerate(drawn or [_Step(share, inputs, None)]):
-            optimizer.zero_grad(set_to_none=True)
-            hidden = network.hidden(some_inputs, batch.graphs, batch.inputs)
-            if settles and not batches:
-                direction = objective.survey(network, hidden.detach(), cells=batch.cells, together=together)
-            weight = direction_weight(
-                direction,
-                n_columns=objective.n_columns,
-                share_done=((epoch - 1) * n_batches + step) / n_steps,
-                config=config,
-            )
-            terms = objective.backward(
-                network,
-                hidden,
-                weight=weight,
-                cells=batch.cells,
-                moments=moments,
-                with_pearson=step == 0,  # of the others only where it counts: it takes as long as the rest
-                together=together,
-            )
-            together.add_up(*(x.grad for x in network.parameters() if x.grad is not None))
-            _check_finite(terms, epoch=epoch, known=step == 0 or weight > 0)
-            optimizer.step()
-            schedule.step()
-            found.append(terms)
+        drawn = batches.shuffled(together) if batches else [share]
+        with closing(read_ahead(_read(drawn, inputs, objective), device=inputs.device)) as steps:
+            for step, (batch, some_inputs, moments) in enumerate(steps):
+                optimizer.zero_grad(set_to_none=True)
+                hidden = network.hidden(some_inputs, batch.graphs, batch.inputs)
+                if settles and not batches:
+                    direction = objective.survey(
+                        network, hidden.detach(), cells=batch.cells, together=together
+                    )
+                weight = direction_weight(
+                    direction,
+                    n_columns=objective.n_columns,
+                    share_done=((epoch - 1) * n_batches + step) / n_steps,
+                    config=config,
+                )
+                terms = objective.backward(
+                    network,
+                    hidden,
+                    weight=weight,
+                    cells=batch.cells,
+                    moments=moments,
+                    with_pearson=step
+                    == 0,  # of the others only where it counts: it takes as long as the rest
+                    together=together,
+                )
+                del hidden  # it holds its inputs
+                together.add_up(*(x.grad for x in network.parameters() if x.grad is not None))
+                _check_finite(terms, epoch=epoch, known=step == 0 or weight > 0)
+                optimizer.step()
+                schedule.step()
+                found.append(terms)
         means = EpochTerms(epoch, *(_mean(values) for values in zip(*found, strict=True)))
         history.append(means)
         with together.led():
@@ -334,10 +339,9 @@ def _read(batches: Iterable[Batch], inputs: Cells, objective: BlockedObjective) 
     """
     for batch in batches:
         batch = batch.to(inputs.device)
-        if isinstance(inputs, Tensor):
+        if isinstance(inputs, Tensor) or batch.inputs is None:
             yield _Step(batch, inputs, None)
         else:
-            assert batch.inputs is not None
             of_batch = inputs.index_select(0, batch.inputs)
             yield _Step(replace(batch, inputs=None), of_batch, objective.of(batch.cells))
 

@@ -40,6 +40,14 @@ def test_moments_are_those_of_cells_that_differ_and_a_seed_repeats_them():
     assert not spliced.equal(other)
 
 
+def test_moments_in_files_are_those_in_memory(tmp_path):
+    in_files, in_memory = (
+        moments(n_cells=50, n_genes=35, seed=0, folder=folder) for folder in (tmp_path, None)
+    )
+    for found, expected in zip(in_files, in_memory, strict=True):
+        assert found[:, :].equal(expected)
+
+
 @pytest.mark.slow
 def test_few_cells_are_measured_from_components_to_passes():
     found = measure(n_cells=2500, n_genes=60, n_passes=2, seed=0)
@@ -50,6 +58,7 @@ def test_few_cells_are_measured_from_components_to_passes():
         "neighbours",
         "candidates",
         "directions",
+        "the last hidden layer",
         "setting averages up",
         "the averages of a gene",
         "the rest before the passes",
@@ -65,3 +74,4 @@ def test_cells_of_more_moments_are_measured_from_disk(monkeypatch):
     found = measure(n_cells=2500, n_genes=60, n_passes=2, seed=0)
     assert found["on_disk"]
     assert found["seconds"]["writing by cell"] > 0
+    assert found["seconds"]["writing a layer of moments"] > 0

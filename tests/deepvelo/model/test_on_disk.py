@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +19,7 @@ from deepvelo.model.graph import principal_components
 from deepvelo.model.on_disk import CellsOnDisk, ColumnsOnDisk, ColumnWriter, read_ahead, written_by_cell
 
 N_CELLS, N_COLUMNS = 57, 35  # of which 16, 16 and 3 lie together
+CPU = torch.device("cpu")
 ORDER = torch.randperm(N_CELLS, generator=torch.Generator().manual_seed(1))
 
 
@@ -85,7 +89,7 @@ def test_the_next_item_is_made_while_one_is_in_use() -> None:
             yield item
 
     found = []
-    for item in read_ahead(items()):
+    for item in read_ahead(items(), device=CPU):
         assert all(event.wait(5) for event in begun[: item + 2])
         found.append(item)
     assert found == [0, 1, 2, 3]
@@ -96,10 +100,50 @@ def test_an_error_in_the_making_comes_in_its_turn() -> None:
         yield 0
         raise OSError("gone")
 
-    ahead = read_ahead(items())
+    ahead = read_ahead(items(), device=CPU)
     assert next(ahead) == 0
     with pytest.raises(OSError, match="gone"):
         next(ahead)
+
+
+def test_what_is_left_before_its_end_is_no_longer_read() -> None:
+    made = []
+
+    def items() -> Iterator[int]:
+        for item in range(100):
+            time.sleep(0.01)
+            made.append(item)
+            yield item
+
+    with closing(read_ahead(items(), device=CPU)) as ahead:
+        assert next(ahead) == 0
+    assert made == [0, 1], "the one that was being made is waited for"
+    time.sleep(0.05)
+    assert made == [0, 1]
+
+
+def test_a_reader_takes_the_gpu_of_the_thread_it_reads_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda gpu: taken.append((gpu, threading.get_ident())))
+    (reader,) = read_ahead((threading.get_ident() for _ in range(1)), device=torch.device("cuda"))
+    assert taken == [(1, reader)]
+    assert reader != threading.get_ident()
+
+
+def test_columns_are_read_once_where_few_are_asked_for_at_a_time(
+    values: torch.Tensor, columns: ColumnsOnDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, fill = [], on_disk._Reader.fill
+
+    def counted(self: on_disk._Reader, found: np.ndarray, *, at: int) -> None:
+        reads.append(at)
+        fill(self, found, at=at)
+
+    monkeypatch.setattr(on_disk._Reader, "fill", counted)
+    found = [columns[:, start : start + 3] for start in range(0, N_COLUMNS, 3)]
+    assert torch.equal(torch.cat(found, dim=1), values)
+    assert len(reads) == 3
 
 
 def test_what_is_read_may_be_changed(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from deepvelo.config import ObjectiveConfig
-from deepvelo.model import settling
+from deepvelo.model import blocks, settling
 from deepvelo.model.blocks import BlockedObjective
 from deepvelo.model.gcn import Rates
 from deepvelo.model.graph import nearest_neighbors, principal_components
@@ -19,10 +19,10 @@ class FixedRates:
     """Stands in for the network: its hidden layer is the rates themselves."""
 
     def __init__(self, alpha, beta, gamma):
-        self.values = torch.stack([alpha, beta, gamma])
+        self.values = torch.stack([alpha, beta, gamma], dim=1)
 
     def rates(self, hidden, genes=slice(None)):
-        return Rates(*hidden[:, :, genes])
+        return Rates(*hidden[:, :, genes].unbind(1))
 
 
 def relaxing_cells():
@@ -48,6 +48,14 @@ def around(positions, *, n_neighbors):
 
 def settled_backwards(backwards, config):
     """Number of relaxing cells that are settled against their true velocity, after a start with some turned round."""
+    targets, true = settled(backwards, config)
+    ahead, behind = targets.of(slice(None)).spliced
+    cosine = torch.nn.functional.cosine_similarity(ahead - behind, true)
+    return (cosine < 0).sum().item()
+
+
+def settled(backwards, config):
+    """The targets of relaxing cells, after a start with some turned round, and their true velocity."""
     unspliced, spliced, true = relaxing_cells()
     components = [principal_components(x, n_components=3, seed=0) for x in (spliced, unspliced)]
     targets = ComponentTargets(nearest_neighbors(components[0].scores, n_neighbors=8), *components)
@@ -58,10 +66,7 @@ def settled_backwards(backwards, config):
     rates = FixedRates(torch.ones_like(start), start / unspliced.clamp_min(1e-6), torch.zeros_like(start))
     surroundings = around(components[0].scores, n_neighbors=40)
     settle_before_training(objective, rates, rates.values, surroundings=surroundings)
-
-    ahead, behind = targets.of(slice(None)).spliced
-    cosine = torch.nn.functional.cosine_similarity(ahead - behind, true)
-    return (cosine < 0).sum().item()
+    return targets, true
 
 
 @pytest.mark.parametrize("passes", [0, 2])
@@ -85,6 +90,19 @@ def test_few_places_answer_for_the_cells_around_them(places, monkeypatch):
     monkeypatch.setattr(settling, "MOST_PLACES", places)
     config = ObjectiveConfig(settle_every=0, shared_rate_passes=2)
     assert settled_backwards(torch.arange(60) % 5 == 0, config) == 0
+
+
+@pytest.mark.parametrize("places", [60, 12])
+def test_cells_settled_part_after_part_are_settled_as_all_at_once(places, monkeypatch):
+    monkeypatch.setattr(settling, "MOST_PLACES", places)
+    config = ObjectiveConfig(settle_every=0, shared_rate_passes=2)
+    whole, parts = [], []
+    for cells_at_once, found in ((1000, whole), (7, parts)):
+        monkeypatch.setattr(blocks, "CELLS_AT_ONCE", cells_at_once)
+        for sides in settled(torch.arange(60) % 5 == 0, config)[0].settled:
+            found += sides
+    for one, other in zip(whole, parts, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_surroundings_are_the_mean_over_neighbours_and_the_cell_itself():

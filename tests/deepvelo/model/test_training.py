@@ -229,7 +229,7 @@ def test_batches_go_with_every_way_to_settle(objective):
     ids=["batches", "inputs as they are", "in genes", "all at once"],
 )
 def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, changes, rounding):
-    # Several blocks of genes and parts of a batch's inputs, and the file is turned over in pieces.
+    # Several blocks of genes, on disk of others, parts of the cells and of a batch's inputs, and cells are gathered in pieces.
     for owner, name, few in (
         (blocks, "BLOCK_SIZE", 0),
         (blocks, "FEWEST_GENES", 3),
@@ -237,7 +237,7 @@ def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, changes
         (gcn, "ROWS_AT_ONCE", 32),
     ):
         monkeypatch.setattr(owner, name, few)
-    monkeypatch.setattr(on_disk, "BYTES_AT_ONCE", 1000)
+    monkeypatch.setattr(on_disk, "COLUMNS_TOGETHER", 5)
     monkeypatch.setattr(on_disk, "BYTES_GATHERED", 1000)
     monkeypatch.setattr(on_disk, "_CELLS_READ", 16)
     settings = config.replace(SETTINGS, changes)
