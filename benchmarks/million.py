@@ -9,8 +9,8 @@ from and the neighbours that their cells share do not ask for genes. With ``--ge
 million cells are trained from disk, in the folder for temporary files, where they take some 40 GB: memory is then that of
 a whole fit. Passes after the first are measured, the others are left out. The rest is what else a training does before its
 first pass, such as the network's start and, in memory, its inputs. The last hidden layer is that before the passes, and
-counts twice: another one comes after them. Moments in files are written once more, to time it. Each size runs in a process of its own and is compared
-with the first.
+counts twice: another one comes after them. Moments in files are written once more, to time it. Each size runs in a
+process of its own and is compared with the first.
 """
 
 from __future__ import annotations
