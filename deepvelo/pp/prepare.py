@@ -11,7 +11,7 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import checks, keys, matrices
-from deepvelo.io.read import make_names_unique
+from deepvelo.io.tidy.names import make_names_unique
 from deepvelo.layers import gene_blocks, new_layer
 from deepvelo.pp.counts import LoggedCounts, averaged, most_variable, normalized_counts
 from deepvelo.pp.groups import tidy_groups

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import os
 from pathlib import Path
 
@@ -87,8 +86,9 @@ def test_not_enough_memory_for_the_fit_is_said_before_the_start(good, monkeypatc
 
 @pytest.mark.parametrize("name", ["data", "train"])
 def test_not_enough_memory_for_the_file(good, monkeypatch, name):
-    reading = importlib.import_module("deepvelo.io.read")  # the package has a function of that name
-    monkeypatch.setattr(reading, "available_memory", lambda: 0)
+    from deepvelo.io.formats import stored
+
+    monkeypatch.setattr(stored, "available_memory", lambda: 0)
     (error,) = opened(name, data=good).error
     assert "good.h5ad needs 0.0 GB of memory. Found 0.0 GB free." in error.value
 

@@ -4,7 +4,6 @@ import json
 import os
 import pickle
 import shutil
-import sys
 import zipfile
 from itertools import product
 from pathlib import Path
@@ -19,6 +18,7 @@ from scipy import sparse
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.io import read, write_h5ad
+from deepvelo.io.formats import stored
 from deepvelo.matrices import is_lazy
 
 SPLICED = np.array([[3, 0, 1], [0, 2, 5], [1, 1, 0], [7, 0, 2]])
@@ -256,19 +256,19 @@ def test_file_larger_than_memory_is_refused_before_loading(tmp_path, monkeypatch
     for as_sparse in (True, False):
         adata = small("float64", as_sparse=as_sparse)
         adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
-        monkeypatch.setattr(sys.modules["deepvelo.io.read"], "available_memory", lambda: 100)
+        monkeypatch.setattr(stored, "available_memory", lambda: 100)
         with pytest.raises(
             InputError, match=rf"{name} needs 0\.0 GB of memory. Found 0\.0 GB free. Leave out"
         ):
             read(tmp_path / name)
-        monkeypatch.setattr(sys.modules["deepvelo.io.read"], "available_memory", lambda: 1000)
+        monkeypatch.setattr(stored, "available_memory", lambda: 1000)
         read(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["cells.h5ad", "cells.zarr"])
 @pytest.mark.parametrize("as_sparse", [True, False], ids=["sparse", "dense"])
 def test_file_that_fills_the_memory_is_read_some_cells_at_a_time(tmp_path, monkeypatch, name, as_sparse):
-    reading = sys.modules["deepvelo.io.read"]
+    reading = stored
     monkeypatch.setattr(reading, "CELLS_AT_ONCE", 3)
     adata = small("float64", as_sparse=as_sparse)
     adata.layers["Unspliced"] = adata.layers.pop("unspliced")
@@ -301,7 +301,7 @@ def test_file_stored_by_genes_is_not_read_some_cells_at_a_time(tmp_path, monkeyp
     adata = small()
     adata.layers["spliced"] = sparse.csc_matrix(SPLICED)
     adata.write_h5ad(tmp_path / "cells.h5ad")
-    monkeypatch.setattr(sys.modules["deepvelo.io.read"], "available_memory", lambda: 400)
+    monkeypatch.setattr(stored, "available_memory", lambda: 400)
     layer = read(tmp_path / "cells.h5ad", beyond_memory=True).layers["spliced"]
     assert not is_lazy(layer)
     np.testing.assert_array_equal(layer.toarray(), SPLICED)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from pathlib import Path
 
 import anndata as ad
@@ -18,6 +17,7 @@ from deepvelo import checks, keys, matrices
 from deepvelo.config import Settings, replace
 from deepvelo.errors import InputError
 from deepvelo.io import read, write_h5ad
+from deepvelo.io.formats import stored
 from deepvelo.pp import chosen_basis, chosen_cluster_key, prepare
 
 N_CELLS, N_GENES = 40, 30
@@ -325,13 +325,13 @@ def test_unusable_data_are_refused_before_any_work():
 @pytest.mark.parametrize("name", ["cells.h5ad", "cells.zarr"])
 @pytest.mark.parametrize("make", [counted, with_moments, lambda: counted(as_sparse=False)])
 def test_from_a_file_the_answer_is_that_from_memory(tmp_path, monkeypatch, name, make):
-    for module in (matrices, sys.modules["deepvelo.io.read"]):
+    for module in (matrices, stored):
         monkeypatch.setattr(module, "CELLS_AT_ONCE", 16)
     adata = make()
     adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
     whole = read(tmp_path / name)
-    stored = sum(x.size for x in (whole.X, *whole.layers.values()) if x is not None)
-    monkeypatch.setattr(sys.modules["deepvelo.io.read"], "available_memory", lambda: 13 * stored)
+    n_values = sum(x.size for x in (whole.X, *whole.layers.values()) if x is not None)
+    monkeypatch.setattr(n_values, "available_memory", lambda: 13 * n_values)
     lazy = read(tmp_path / name, beyond_memory=True)
     assert all(matrices.is_lazy(layer) for layer in lazy.layers.values())
     assert checks.summarize(lazy) == checks.summarize(whole)

@@ -1,0 +1,40 @@
+"""h5ad files, as anndata writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from deepvelo.errors import InputError
+from deepvelo.io.formats.hdf5 import is_hdf5, opened
+from deepvelo.io.formats.reading import Reading
+from deepvelo.io.formats.stored import inspect, is_of_today, read_by_gene, read_lazily
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LABEL: Final = "h5ad"
+SUFFIXES: Final = (".h5ad",)
+_KIND = "an h5ad file"
+
+
+def recognizes(path: Path) -> bool:
+    """By its ending, or any HDF5 file."""
+    return path.suffix.lower() == ".h5ad" or is_hdf5(path)
+
+
+def read(path: Path, reading: Reading) -> AnnData:
+    """The whole file, or as much as was asked for."""
+    import anndata
+    import h5py
+
+    with opened(path, kind=_KIND) as file:
+        if "X" not in file and "layers" not in file and "obs" not in file:
+            msg = f"{path.name} is not {_KIND}: it holds {sorted(file)}. Save the object with `write_h5ad`."
+            raise InputError(msg)
+        if reading.by_gene is not None and is_of_today(file):
+            # Another handle, which lives as long as the arrays that are read through it.
+            return read_by_gene(h5py.File(path, "r"), path.name, layers=reading.by_gene)
+        if inspect(file, path.name, beyond_memory=reading.beyond_memory):
+            return read_lazily(file)
+    return anndata.read_h5ad(path)

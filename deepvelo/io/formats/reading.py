@@ -1,0 +1,33 @@
+"""How a file is to be read: what the caller of `deepvelo.io.read` asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+Ambiguous = Literal["leave_out", "spliced", "unspliced"]
+"""Where counts go that a counter could not call spliced or unspliced."""
+AMBIGUOUS: Final[tuple[Ambiguous, ...]] = get_args(Ambiguous)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """Choices of the caller.
+
+    Parameters
+    ----------
+    beyond_memory
+        Leave matrices that would take more than half of the free memory in the file, as Dask arrays.
+    by_gene
+        Read no layers but these, and leave dense ones in the file, to be read in blocks of genes.
+    gene_names
+        ``"auto"``, ``"index"`` or a column of ``var`` that becomes the gene names.
+    ambiguous
+        Where ambiguous counts go.
+    """
+
+    beyond_memory: bool = False
+    by_gene: Collection[str] | None = None
+    gene_names: str = "auto"
+    ambiguous: Ambiguous = "leave_out"

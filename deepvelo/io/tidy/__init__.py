@@ -1,0 +1,56 @@
+"""Bring what a reader found into the one shape that every later step expects, and note each change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from deepvelo import keys
+from deepvelo.io.formats.reading import Ambiguous
+from deepvelo.io.tidy.layers import name_layers, require_numbers
+from deepvelo.io.tidy.names import make_names_unique
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["stored_notes", "tidied"]
+
+
+def tidied(
+    adata: AnnData, *, name: str = "the object", gene_names: str = "auto", ambiguous: Ambiguous = "leave_out"
+) -> AnnData:
+    """The object with standard names, tables that can be written, and a note of every change.
+
+    Parameters
+    ----------
+    adata
+        May be changed in place. Matrices may be Dask arrays, or HDF5 or Zarr arrays.
+    name
+        What messages call it.
+    gene_names
+        ``"auto"``, ``"index"`` or a column of ``var`` that becomes the gene names.
+    ambiguous
+        Where ambiguous counts go: left out, or added to ``"spliced"`` or ``"unspliced"``.
+
+    Returns
+    -------
+    Layers as float32, CSR or dense as they came; names unique; notes in ``uns["deepvelo_notes"]``. Doing it again
+    changes nothing.
+
+    Raises
+    ------
+    InputError
+        A layer does not hold numbers.
+    """
+    notes = stored_notes(adata)
+    name_layers(adata)
+    require_numbers(adata, name)
+    notes += make_names_unique(adata)
+    adata.uns[keys.NOTES] = notes
+    return adata
+
+
+def stored_notes(adata: AnnData) -> list[str]:
+    """What reading and joining changed, in words."""
+    return [str(note) for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str)))]
