@@ -331,7 +331,7 @@ def test_from_a_file_the_answer_is_that_from_memory(tmp_path, monkeypatch, name,
     adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
     whole = read(tmp_path / name)
     n_values = sum(x.size for x in (whole.X, *whole.layers.values()) if x is not None)
-    monkeypatch.setattr(n_values, "available_memory", lambda: 13 * n_values)
+    monkeypatch.setattr(stored, "available_memory", lambda: 13 * n_values)
     lazy = read(tmp_path / name, beyond_memory=True)
     assert all(matrices.is_lazy(layer) for layer in lazy.layers.values())
     assert checks.summarize(lazy) == checks.summarize(whole)
