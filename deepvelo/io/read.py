@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats import SUFFIXES, Ambiguous, Reading, find_format
+from deepvelo.io.formats import SUFFIXES, Ambiguous, ByGene, Reading, find_format
 from deepvelo.io.tidy import tidied
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ def read(
     path: Path | str,
     *,
     beyond_memory: bool = False,
-    by_gene: Collection[str] | None = None,
+    by_gene: ByGene | None = None,
     gene_names: str = "auto",
     ambiguous: Ambiguous = "leave_out",
 ) -> AnnData:
@@ -36,8 +35,8 @@ def read(
         Leave ``X`` and layers in an h5ad file or Zarr folder that would take more than half of the free memory.
         They are then Dask arrays, which `deepvelo.checks` and `deepvelo.pp.prepare` take and little else does.
     by_gene
-        What comparisons and analyses of a fit need: read no layers but these, and leave those that are dense, and a
-        dense ``X``, in an h5ad file or Zarr folder. They are then HDF5 or Zarr arrays, to be read by blocks of genes,
+        What comparisons and analyses of a fit need: read no layers but these, or those that a function chooses among
+        the names of all, and leave those that are dense, and a dense ``X``, in an h5ad file or Zarr folder. They are then HDF5 or Zarr arrays, to be read by blocks of genes,
         and hold the file open.
     gene_names
         ``"auto"`` takes gene symbols where the names are ids; ``"index"`` keeps the names; or a column of ``var``.

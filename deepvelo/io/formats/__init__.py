@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from deepvelo.errors import InputError
 from deepvelo.io.formats import h5ad, loom, zarr
-from deepvelo.io.formats.reading import AMBIGUOUS, Ambiguous, Reading
+from deepvelo.io.formats.reading import AMBIGUOUS, Ambiguous, ByGene, Reading
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["AMBIGUOUS", "FORMATS", "SUFFIXES", "Ambiguous", "Format", "Reading", "find_format"]
+__all__ = ["AMBIGUOUS", "FORMATS", "SUFFIXES", "Ambiguous", "ByGene", "Format", "Reading", "find_format"]
 
 
 class Format(Protocol):

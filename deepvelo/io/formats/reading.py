@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 Ambiguous = Literal["leave_out", "spliced", "unspliced"]
 """Where counts go that a counter could not call spliced or unspliced."""
 AMBIGUOUS: Final[tuple[Ambiguous, ...]] = get_args(Ambiguous)
+
+
+ByGene = Collection[str] | Callable[[Collection[str]], Collection[str]]
+"""Names of layers, or a function that chooses among those of the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +24,8 @@ class Reading:
     beyond_memory
         Leave matrices that would take more than half of the free memory in the file, as Dask arrays.
     by_gene
-        Read no layers but these, and leave dense ones in the file, to be read in blocks of genes.
+        Read no layers but these, and leave dense ones in the file, to be read in blocks of genes; a function chooses
+        them among the names of all layers.
     gene_names
         ``"auto"``, ``"index"`` or a column of ``var`` that becomes the gene names.
     ambiguous
@@ -28,6 +33,6 @@ class Reading:
     """
 
     beyond_memory: bool = False
-    by_gene: Collection[str] | None = None
+    by_gene: ByGene | None = None
     gene_names: str = "auto"
     ambiguous: Ambiguous = "leave_out"

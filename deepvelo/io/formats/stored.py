@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from deepvelo.errors import InputError
+from deepvelo.io.formats.reading import ByGene
 from deepvelo.matrices import CELLS_AT_ONCE
 from deepvelo.memory import available_memory
 
@@ -39,9 +39,11 @@ def is_of_today(group: Any) -> bool:
     return bool(group.attrs.get("encoding-type") == "anndata")
 
 
-def read_by_gene(group: Any, name: str, *, layers: Collection[str]) -> AnnData:
+def read_by_gene(group: Any, name: str, *, layers: ByGene) -> AnnData:
     """Some layers, and everything else but ``raw``; dense matrices stay in the file."""
     import anndata
+
+    layers = layers(list(group.get("layers", ()))) if callable(layers) else layers
 
     found = {"X": group["X"]} if "X" in group else {}
     found |= {layer: group["layers"][layer] for layer in layers if layer in group.get("layers", ())}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.reading import Reading
+from deepvelo.io.formats.reading import ByGene, Reading
 from deepvelo.io.formats.stored import inspect, is_of_today, read_by_gene, read_lazily
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def read(path: Path, reading: Reading) -> AnnData:
     return _read_zarr(path, beyond_memory=reading.beyond_memory, by_gene=reading.by_gene)
 
 
-def _read_zarr(path: Path, *, beyond_memory: bool, by_gene: Collection[str] | None) -> AnnData:
+def _read_zarr(path: Path, *, beyond_memory: bool, by_gene: ByGene | None) -> AnnData:
     import anndata
     import zarr
 
