@@ -8,8 +8,16 @@ import numpy as np
 
 from deepvelo import keys
 from deepvelo.io.formats.reading import Ambiguous
-from deepvelo.io.tidy.layers import name_layers, require_numbers
+from deepvelo.io.tidy.layers import (
+    name_layers,
+    place_ambiguous,
+    require_numbers,
+    split_genes,
+    take_main_as_spliced,
+)
 from deepvelo.io.tidy.names import make_names_unique
+from deepvelo.io.tidy.orientation import oriented
+from deepvelo.io.tidy.values import drop_unusable_moments, undo_logarithms
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -44,9 +52,12 @@ def tidied(
         A layer does not hold numbers.
     """
     notes = stored_notes(adata)
-    name_layers(adata)
+    adata, found = split_genes(adata)
+    notes += found + name_layers(adata) + take_main_as_spliced(adata)
     require_numbers(adata, name)
+    notes += place_ambiguous(adata, ambiguous)
     notes += make_names_unique(adata)
+    notes += undo_logarithms(adata) + drop_unusable_moments(adata)
     adata.uns[keys.NOTES] = notes
     return adata
 

@@ -1,25 +1,166 @@
-"""Layers under their standard names, as float32."""
+"""Layers under their standard names, ambiguous counts where the user wants them, all as float32."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from scipy import sparse
 
 from deepvelo import keys
 from deepvelo.errors import InputError
-from deepvelo.matrices import is_lazy, is_numeric
+from deepvelo.matrices import CELLS_AT_ONCE, is_in_file, is_lazy, is_numeric, is_whole, some_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from deepvelo.io.formats.reading import Ambiguous
 
-def name_layers(adata: AnnData) -> None:
-    """Call the layers of counts as scVelo does, in place."""
-    for layer in list(adata.layers):
-        if layer.lower() in (keys.SPLICED, keys.UNSPLICED) and layer.lower() not in adata.layers:
-            adata.layers[layer.lower()] = adata.layers.pop(layer)
+AMBIGUOUS: Final = "ambiguous"
+COUNTS: Final = (keys.SPLICED, keys.UNSPLICED)
+ALIASES: Final[dict[str, tuple[str, ...]]] = {
+    keys.SPLICED: ("spliced", "mature", "exon", "exons", "exonic"),
+    keys.UNSPLICED: ("unspliced", "nascent", "intron", "introns", "intronic", "premature", "premrna"),
+    AMBIGUOUS: ("ambiguous", "spanning"),
+    keys.MS: ("ms",),
+    keys.MU: ("mu",),
+    keys.VELOCITY: ("velocity", "velocitys"),
+    keys.VELOCITY_U: ("velocityu",),
+}
+"""What velocyto, kb, alevin-fry, dropEst, dynamo and others call a layer, without case and separators."""
+_STANDARD = {alias: standard for standard, aliases in ALIASES.items() for alias in aliases}
+# Words around a name that say nothing about which counts they are: `X_spliced`, `counts_spliced`, `unspliced_umi`.
+_FILLERS = frozenset(
+    ("x", "count", "counts", "raw", "layer", "matrix", "umi", "umis", "reads", "rna", "assay")
+)
+# alevin-fry's suffixes of unspliced and ambiguous copies of a gene, and the older one of introns.
+_COPIES = (("-U", "-A"), ("-I", None))
+_TELLING_SHARE = 0.05
+_LEFT_OUT = "Ambiguous counts"
+# A matrix that is at least as large as the unspliced counts in every one of so many entries is their sum with others.
+_MIN_COMPARED = 20
+
+
+def standard_layers(names: Iterable[str]) -> dict[str, str]:
+    """Which names stand for a standard layer, ``{name: standard name}``.
+
+    Of several names for the same layer the one with the fewest other words is taken, and none where the standard
+    name is there already. ``Ms`` and ``Mu`` are found only together: ``mu`` alone is many tools' mean.
+    """
+    names = list(names)
+    found: dict[str, tuple[int, str]] = {}
+    for name in names:
+        words = re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+        fillers = [word for word in words if word in _FILLERS]
+        standard = _STANDARD.get("".join(words)) or _STANDARD.get(
+            "".join(word for word in words if word not in _FILLERS)
+        )
+        if standard is not None and standard not in names:
+            found[standard] = min(found.get(standard, (len(words) + 1, name)), (len(fillers), name))
+    moments = {keys.MS, keys.MU}
+    if not moments <= {*found, *names}:
+        found = {standard: value for standard, value in found.items() if standard not in moments}
+    return {name: standard for standard, (_, name) in found.items()}
+
+
+def renaming_note(renamed: dict[str, str]) -> str:
+    """What a note says about layers that were renamed."""
+    old, new = (
+        " and ".join(", ".join(names).rsplit(", ", 1)) for names in (map(repr, renamed), renamed.values())
+    )
+    return f"Layer {old} is used as {new}." if len(renamed) == 1 else f"Layers {old} are used as {new}."
+
+
+def name_layers(adata: AnnData) -> list[str]:
+    """Call the layers as scVelo does, in place; returns a note if one was renamed."""
+    renamed = standard_layers(adata.layers)
+    for name, standard in renamed.items():
+        adata.layers[standard] = adata.layers.pop(name)
+    return [renaming_note(renamed)] if renamed else []
+
+
+def split_genes(adata: AnnData) -> tuple[AnnData, list[str]]:
+    """Layers of an object in which each gene stands once for every kind of its counts, as alevin-fry writes it.
+
+    Genes are taken apart only where ``X``, ``X-U`` and, if any, ``X-A`` are complete, and no layer of counts is there.
+
+    Returns
+    -------
+    A new object with each gene once and layers ``spliced``, ``unspliced`` and ``ambiguous``, and a note; or the
+    object as it is.
+    """
+    if adata.X is None or is_in_file(adata.X) or any(layer in adata.layers for layer in COUNTS):
+        return adata, []
+    names = list(map(str, adata.var_names))
+    for unspliced, ambiguous in _COPIES:
+        suffixes = [suffix for suffix in (unspliced, ambiguous) if suffix is not None]
+        plain = [i for i, name in enumerate(names) if not name.endswith(tuple(suffixes))]
+        genes = [names[i] for i in plain]
+        place = {name: i for i, name in enumerate(names)}
+        copies = {suffix: [place.get(gene + suffix, -1) for gene in genes] for suffix in suffixes}
+        complete = {suffix: found for suffix, found in copies.items() if found and -1 not in found}
+        if unspliced not in complete or len(genes) * (1 + len(complete)) != len(names):
+            continue
+        x = adata.X.tocsc() if sparse.issparse(adata.X) else adata.X
+        out = adata[:, plain].copy()
+        out.layers[keys.SPLICED] = _columns(x, plain)
+        out.layers[keys.UNSPLICED] = _columns(x, complete[unspliced])
+        if ambiguous in complete:
+            out.layers[AMBIGUOUS] = _columns(x, complete[ambiguous])
+        out.X = None
+        note = (
+            f"{len(genes):,} genes came {1 + len(complete)} times ({', '.join(['X', *('X' + s for s in complete)])}) and "
+            f"were taken apart: {unspliced} is unspliced"
+            + (f", {ambiguous} ambiguous." if ambiguous in complete else ".")
+        )
+        return out, [note]
+    return adata, []
+
+
+def take_main_as_spliced(adata: AnnData) -> list[str]:
+    """Use whole counts in ``X`` as spliced where ``unspliced`` is a layer and ``spliced`` is not; returns a note.
+
+    ``X`` that is nowhere smaller than the unspliced counts is their sum with others and stays what it is.
+    """
+    if keys.SPLICED in adata.layers or keys.UNSPLICED not in adata.layers or adata.X is None:
+        return []
+    x, unspliced = adata.X, adata.layers[keys.UNSPLICED]
+    if is_in_file(x) or is_in_file(unspliced) or not (is_numeric(x) and is_numeric(unspliced)):
+        return []
+    x, unspliced = (sparse.csr_matrix(_some(matrix), dtype=np.float32) for matrix in (x, unspliced))
+    smaller = (unspliced > x).nnz
+    if not is_whole(x) or (x.data < 0).any() or (smaller == 0 and unspliced.nnz >= _MIN_COMPARED):
+        return []
+    adata.layers[keys.SPLICED] = adata.X.copy()
+    return ["X is used as spliced: it holds whole counts, and a layer 'unspliced' but no 'spliced' is there."]
+
+
+def place_ambiguous(adata: AnnData, ambiguous: Ambiguous = "leave_out") -> list[str]:
+    """Add ambiguous counts to another layer, or tell how many are left out; in place, returns a note if any.
+
+    Parameters
+    ----------
+    ambiguous
+        ``"spliced"`` or ``"unspliced"`` adds them and drops the layer; ``"leave_out"`` keeps it unused.
+    """
+    layers = adata.layers
+    if not all(layer in layers for layer in (*COUNTS, AMBIGUOUS)) or any(
+        is_in_file(layers[layer]) for layer in (*COUNTS, AMBIGUOUS)
+    ):
+        return []
+    totals = {layer: float(_some(layers[layer]).sum()) for layer in (*COUNTS, AMBIGUOUS)}
+    share = totals[AMBIGUOUS] / (sum(totals.values()) or 1)
+    if ambiguous != "leave_out":
+        layers[ambiguous] = layers[ambiguous] + layers.pop(AMBIGUOUS)
+        return [f"Ambiguous counts ({share:.0%}) were added to {ambiguous}."]
+    told = any(str(note).startswith(_LEFT_OUT) for note in np.atleast_1d(adata.uns.get(keys.NOTES, [])))
+    if told or share <= _TELLING_SHARE:
+        return []
+    return [
+        f"{_LEFT_OUT} ({share:.0%}) are left out; choose `ambiguous` to add them to spliced or unspliced."
+    ]
 
 
 def require_numbers(adata: AnnData, name: str) -> None:
@@ -32,7 +173,7 @@ def require_numbers(adata: AnnData, name: str) -> None:
     """
     for layer in list(adata.layers):
         adata.layers[layer] = _float32(adata.layers[layer], f"Layer '{layer}' of {name}")
-    if adata.X is not None and not _in_file(adata.X):
+    if adata.X is not None and not is_in_file(adata.X):
         adata.X = _float32(adata.X, f"X of {name}")
 
 
@@ -43,13 +184,18 @@ def _float32(matrix: Any, what: str) -> Any:
         raise InputError(msg)
     if is_lazy(matrix):
         return matrix.astype(np.float32)
-    if _in_file(matrix):
+    if is_in_file(matrix):
         return matrix
     if sparse.issparse(matrix):
         return sparse.csr_matrix(matrix, dtype=np.float32)
     return np.asarray(matrix, dtype=np.float32)
 
 
-def _in_file(matrix: Any) -> bool:
-    """Whether it is an HDF5 or Zarr array."""
-    return not isinstance(matrix, np.ndarray) and hasattr(matrix, "chunks") and not is_lazy(matrix)
+def _columns(matrix: Any, places: list[int]) -> Any:
+    taken = matrix[:, places]
+    return taken.tocsr() if sparse.issparse(taken) else taken
+
+
+def _some(matrix: Any) -> Any:
+    """The matrix, or the first cells of one that lies in a file."""
+    return some_cells(matrix, slice(0, CELLS_AT_ONCE)) if is_lazy(matrix) else matrix
