@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from deepvelo.errors import InputError
-from deepvelo.tl.gene_sets import GeneIndex, GeneSets, require_match
+from deepvelo.genes import GeneIndex
+from deepvelo.tl.gene_sets import GeneSets, require_match
 from deepvelo.wording import listed, number
 
 COLUMNS = ("term", "overlap", "size", "odds_ratio", "p", "q", "genes")
@@ -30,7 +31,7 @@ def over_representation(
     genes that were not tested could not be hit and do not count. q is Benjamini and Hochberg's (1995) over all sets
     of an allowed size, also those that are not hit: leaving these out, as gseapy does, makes q too small.
 
-    Names are matched whatever their case, see `match_genes`.
+    Genes are matched by any of their names, see `match_genes`.
 
     Parameters
     ----------

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from deepvelo.errors import InputError
+from deepvelo.genes import GeneIndex, GeneMatch
 from deepvelo.wording import listed, number
 
 # Genes by the name of their set: a pathway, a term, a cell type.
@@ -21,49 +21,14 @@ _HEADER = re.compile(r"(?:gene|symbol|name|index)s?|gene[ _.-]?(?:symbol|name|id
 _SHOWN = 3  # genes that a message quotes
 
 
-@dataclass(frozen=True, kw_only=True)
-class GeneMatch:
-    """Which genes of a list are among those of the data, in the spelling of the data; the others as the list has them."""
-
-    matched: tuple[str, ...]
-    missing: tuple[str, ...]
-
-    @property
-    def share(self) -> float:
-        """Share of the list's genes that the data have, 0 to 1; NaN for an empty list."""
-        n_genes = len(self.matched) + len(self.missing)
-        return len(self.matched) / n_genes if n_genes else float("nan")
-
-
-class GeneIndex:
-    """Finds genes by name whatever the case, so that human ``TMSB10`` finds mouse ``Tmsb10``.
-
-    A gene in the very spelling goes first: where human and mouse cells were counted together, ``ACTB`` finds ``ACTB``
-    and not ``Actb``.
-    """
-
-    def __init__(self, tested: Iterable[str]) -> None:
-        self.genes = tuple(dict.fromkeys(tested))
-        self._exact = frozenset(self.genes)
-        self._by_folded: dict[str, str] = {}
-        for gene in self.genes:
-            self._by_folded.setdefault(gene.casefold(), gene)
-
-    def match(self, genes: Iterable[str]) -> GeneMatch:
-        """Each gene once, in the order of the list; two spellings of one gene count as one."""
-        matched: dict[str, None] = {}
-        missing: dict[str, str] = {}
-        for gene in genes:
-            found = gene if gene in self._exact else self._by_folded.get(gene.casefold())
-            if found is None:
-                missing.setdefault(gene.casefold(), gene)
-            else:
-                matched[found] = None
-        return GeneMatch(matched=tuple(matched), missing=tuple(missing.values()))
-
-
-def match_genes(genes: Iterable[str], tested: Iterable[str], *, what: str = "the gene list") -> GeneMatch:
-    """Which genes of a list the data have, whatever the case of their names.
+def match_genes(
+    genes: Iterable[str],
+    tested: Iterable[str],
+    *,
+    what: str = "the gene list",
+    aliases: Mapping[str, str] | None = None,
+) -> GeneMatch:
+    """Which genes of a list the data have, by any of their names; see `deepvelo.genes.GeneIndex`.
 
     Parameters
     ----------
@@ -71,6 +36,8 @@ def match_genes(genes: Iterable[str], tested: Iterable[str], *, what: str = "the
         Names as the list spells them.
     tested
         The genes of the data.
+    aliases
+        Further names of these genes, such as their ids; see `deepvelo.genes.gene_aliases`.
     what
         What the list is, for the message.
 
@@ -79,7 +46,7 @@ def match_genes(genes: Iterable[str], tested: Iterable[str], *, what: str = "the
     InputError
         The data have none of the genes.
     """
-    index = GeneIndex(tested)
+    index = GeneIndex(tested, aliases=aliases)
     match = index.match(genes)
     require_match(match, index, what=what)
     return match
@@ -92,7 +59,7 @@ def require_match(match: GeneMatch, tested: GeneIndex, *, what: str) -> None:
     msg = (
         f"None of the {number(len(match.missing), 'gene')} of {what} ({_quoted(match.missing)}) is among the "
         f"{len(tested.genes):,} tested ones ({_quoted(tested.genes)}). Use names of the same kind as the data's; "
-        "upper or lower case does not matter."
+        "upper or lower case, versions and prefixes of species do not matter."
     )
     raise InputError(msg)
 

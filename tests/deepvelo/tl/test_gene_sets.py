@@ -7,7 +7,8 @@ import math
 import pytest
 
 from deepvelo.errors import InputError
-from deepvelo.tl.gene_sets import GeneIndex, match_genes, read_gene_list, read_gmt, read_terms
+from deepvelo.genes import GeneIndex
+from deepvelo.tl.gene_sets import match_genes, read_gene_list, read_gmt, read_terms
 
 
 @pytest.fixture

@@ -1,0 +1,213 @@
+"""Genes under any of their names: symbols, ids, versions, species prefixes, upper and lower case."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from deepvelo.columns import as_text, is_textual
+
+# Ids of Ensembl and RefSeq with their version; a clone's name (AC245140.2) is another gene without its last number.
+_VERSION: Final = re.compile(r"([A-Za-z]{2,}\d{7,}|[NX][MR]_\d+)\.\d+")
+_ANY_VERSION: Final = re.compile(r"(.+)\.\d+")
+# What genes are called where reads were aligned to the genomes of several species.
+_GENOME: Final = re.compile(
+    r"(?:GRC[a-z]+\d+|(?:hg|mm|rn|dm|ce|danRer|galGal|susScr|sacCer)\d+|CHM13|T2T)(?:\.\w+?)?[_\-:|]+"
+)
+_PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9.]*[_\-:|]+)(?=[A-Za-z])")
+_MOST: Final = 0.9  # of all genes: what so many share is no part of a name
+_MANY: Final = 0.05  # of all genes: a species
+# Where whole numbers are ids of genes and not positions or lengths.
+_ID_COLUMN: Final = re.compile(r"entrez|ncbi|gene_?ids?$", re.IGNORECASE)
+_MOSTLY_DISTINCT: Final = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneMatch:
+    """Which genes of a list are among those of the data, in the spelling of the data; the others as the list has them."""
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        """Share of the list's genes that the data have, 0 to 1; NaN for an empty list."""
+        n_genes = len(self.matched) + len(self.missing)
+        return len(self.matched) / n_genes if n_genes else float("nan")
+
+
+class GeneIndex:
+    """Finds genes of the data by whatever a list calls them.
+
+    The very spelling goes first: where human and mouse cells were counted together, ``ACTB`` finds ``ACTB`` and not
+    ``Actb``. Then come aliases (ids), names without version (``ENSG00000000003.15``) or species prefix
+    (``GRCh38_ACTB``), and at last all of these whatever the case, so that human ``TMSB10`` finds mouse ``Tmsb10``.
+
+    Parameters
+    ----------
+    genes
+        Names of the data's genes.
+    aliases
+        Further names, each with the gene it belongs to; see `gene_aliases`.
+    """
+
+    def __init__(self, genes: Iterable[str], *, aliases: Mapping[str, str] | None = None) -> None:
+        self.genes = tuple(dict.fromkeys(genes))
+        names = {gene: gene for gene in self.genes}
+        names |= {
+            alias: gene for alias, gene in (aliases or {}).items() if gene in names and alias not in names
+        }
+        plain = plain_names(names)
+        self._exact = dict(names)
+        for name, gene in names.items():
+            self._exact.setdefault(plain(name), gene)
+        self._folded: dict[str, str] = {}
+        for name, gene in self._exact.items():
+            self._folded.setdefault(name.casefold(), gene)
+
+    def find(self, gene: str) -> str | None:
+        """The gene's name in the data; None where they do not have it."""
+        plain = _plain(gene)
+        for names, name in (
+            (self._exact, gene),
+            (self._exact, plain),
+            (self._folded, gene.casefold()),
+            (self._folded, plain.casefold()),
+        ):
+            if name in names:
+                return names[name]
+        return None
+
+    def match(self, genes: Iterable[str]) -> GeneMatch:
+        """Each gene once, in the order of the list; two spellings of one gene count as one."""
+        matched: dict[str, None] = {}
+        missing: dict[str, str] = {}
+        for gene in genes:
+            found = self.find(gene)
+            if found is None:
+                missing.setdefault(gene.casefold(), gene)
+            else:
+                matched[found] = None
+        return GeneMatch(matched=tuple(matched), missing=tuple(missing.values()))
+
+    def spelled(self, genes: Iterable[str]) -> tuple[str, ...]:
+        """A list with its genes as the data spell them; those that the data do not have stay as they are."""
+        return tuple(dict.fromkeys(self.find(gene) or gene for gene in genes))
+
+
+def gene_aliases(var: pd.DataFrame) -> dict[str, str]:
+    """Every other name of the genes that the columns of ``var`` hold, each with the gene's name in the index.
+
+    Names are columns of text that differs from gene to gene, and whole numbers in columns called like ids
+    (``entrez_id``). A name that several genes have is the first one's.
+    """
+    genes = var.index.astype(str)
+    aliases: dict[str, str] = {}
+    for column in _names_of(var):
+        for alias, gene in zip(column, genes, strict=True):
+            if alias is not None and alias != gene:
+                aliases.setdefault(alias, gene)
+    return aliases
+
+
+def same_genes(first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
+    """Which gene of one object each gene of another is, by any of their names.
+
+    By name first, then by ids and symbols in columns, then without versions and species prefixes, and at last whatever
+    the case. What more than one gene is called is no sign of being the same.
+
+    Parameters
+    ----------
+    first, second
+        The ``var`` of two objects.
+
+    Returns
+    -------
+    Row of ``first``, -1 where it does not have the gene, int ``(n_genes_of_second,)``; no row comes twice.
+    """
+    found = np.full(len(second), -1)
+    names = [[pd.Series(var.index.astype(str)), *_names_of(var)] for var in (first, second)]
+    plain = [plain_names(columns[0]) for columns in names]
+    # Each lenient way is only for genes that no stricter one has found.
+    ways: list[tuple[int | None, tuple[Callable[[str], str], ...]]] = [
+        (1, (str, str)),
+        (None, (str, str)),
+        (None, (plain[0], plain[1])),
+        (None, (lambda name: plain[0](name).casefold(), lambda name: plain[1](name).casefold())),
+    ]
+    for n_columns, spell in ways:
+        open_rows = [np.setdiff1d(np.arange(len(first)), found), np.flatnonzero(found < 0)]
+        if not all(len(rows) for rows in open_rows):
+            break
+        here, there = (
+            _rows_by_name(columns[:n_columns], rows, spelled)
+            for columns, rows, spelled in zip(names, open_rows, spell, strict=True)
+        )
+        pairs = {(here[name], there[name]) for name in here.keys() & there.keys()}
+        times = [Counter(pair[side] for pair in pairs) for side in (0, 1)]
+        for row, other in pairs:
+            if times[0][row] == 1 and times[1][other] == 1:
+                found[other] = row
+    return found
+
+
+def plain_names(names: Iterable[str]) -> Callable[[str], str]:
+    """How names of these data are spelled without the version and the species prefix that most of them have."""
+    listed = list(names)
+    prefixes = Counter(found[1] for name in listed if (found := _PREFIX.match(name)))
+    shared = {prefix for prefix, n in prefixes.items() if n >= max(2, _MANY * len(listed))}
+    if sum(prefixes[prefix] for prefix in shared) < _MOST * len(listed):
+        shared = set()
+    versioned = sum(1 for name in listed if _ANY_VERSION.fullmatch(name)) > _MOST * len(listed)
+
+    def plain(name: str) -> str:
+        found = _PREFIX.match(name)
+        if found is not None and found[1] in shared:
+            name = name[found.end() :]
+        name = _plain(name)
+        found = _ANY_VERSION.fullmatch(name) if versioned else None
+        return name if found is None else found[1]
+
+    return plain
+
+
+def _plain(name: str) -> str:
+    """Without what is a genome or a version in any data."""
+    found = _GENOME.match(name)
+    if found is not None:
+        name = name[found.end() :]
+    found = _VERSION.fullmatch(name)
+    return name if found is None else found[1]
+
+
+def _names_of(var: pd.DataFrame) -> Iterator[pd.Series]:
+    """Columns of ``var`` that hold names, as text."""
+    for position, label in enumerate(var.columns):
+        column = var.iloc[:, position]
+        numbered = _ID_COLUMN.search(str(label)) is not None and pd.api.types.is_numeric_dtype(column)
+        if not numbered and not is_textual(column):
+            continue
+        n_named = int(column.notna().sum())
+        if n_named and column.nunique() > _MOSTLY_DISTINCT * n_named:
+            yield as_text(column).reset_index(drop=True)
+
+
+def _rows_by_name(
+    columns: Iterable[pd.Series], rows: np.ndarray, spelled: Callable[[str], str]
+) -> dict[str, int]:
+    """Row by name; what several rows are called is left out."""
+    found: dict[str, int] = {}
+    repeated = set()
+    for column in columns:
+        for row, name in zip(rows.tolist(), column.iloc[rows], strict=True):
+            if name is None:
+                continue
+            if found.setdefault(spelled(name), row) != row:
+                repeated.add(spelled(name))
+    return {name: row for name, row in found.items() if name not in repeated}
