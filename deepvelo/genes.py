@@ -116,6 +116,11 @@ def gene_aliases(var: pd.DataFrame) -> dict[str, str]:
     return aliases
 
 
+def name_columns(var: pd.DataFrame) -> list[str]:
+    """Columns of ``var`` that hold names or ids of genes: values that differ from gene to gene."""
+    return [name for name, _ in _name_columns(var)]
+
+
 def same_genes(first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
     """Which gene of one object each gene of another is, by any of their names.
 
@@ -188,14 +193,17 @@ def _plain(name: str) -> str:
 
 def _names_of(var: pd.DataFrame) -> Iterator[pd.Series]:
     """Columns of ``var`` that hold names, as text."""
-    for position, label in enumerate(var.columns):
-        column = var.iloc[:, position]
-        numbered = _ID_COLUMN.search(str(label)) is not None and pd.api.types.is_numeric_dtype(column)
-        if not numbered and not is_textual(column):
-            continue
-        n_named = int(column.notna().sum())
-        if n_named and column.nunique() > _MOSTLY_DISTINCT * n_named:
-            yield as_text(column).reset_index(drop=True)
+    for _, column in _name_columns(var):
+        yield as_text(column).reset_index(drop=True)
+
+
+def _name_columns(var: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
+    for name, column in var.items():
+        numbered = _ID_COLUMN.search(str(name)) is not None and pd.api.types.is_numeric_dtype(column)
+        if numbered or is_textual(column):
+            n_named = int(column.notna().sum())
+            if n_named and column.nunique() > _MOSTLY_DISTINCT * n_named:
+                yield str(name), column
 
 
 def _rows_by_name(

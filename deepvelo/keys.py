@@ -50,6 +50,7 @@ VELOCITY_PARAMS: Final = "velocity_params"
 NEIGHBORS: Final = "neighbors"
 DEEPVELO: Final = "deepvelo"
 NOTES: Final = "deepvelo_notes"  # what reading changed, in words
+GENE_NAMES: Final = "deepvelo_gene_names"  # the column of var that was chosen for them, or "index"
 
 # simulated data only
 CLUSTERS: Final = "clusters"  # the grouping of cells, as in scVelo's sets

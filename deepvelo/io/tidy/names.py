@@ -1,12 +1,114 @@
-"""Names of cells and genes."""
+"""Names of cells and genes: barcodes and symbols where the names are row numbers and ids, each name once."""
 
 from __future__ import annotations
 
+import re
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+from anndata.utils import make_index_unique
+
+from deepvelo import keys
+from deepvelo.columns import as_text, is_textual
+from deepvelo.errors import InputError
+from deepvelo.genes import name_columns, plain_names
+from deepvelo.io.matching.labels import identifiers, is_row_numbers
+from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+GENE_IDS: Final = "gene_ids"  # as scanpy calls them
+# Columns of symbols, best first, without blanks, underscores and upper case.
+_SYMBOLS: Final = (
+    "featurename", "genesymbol", "genesymbols", "symbol", "symbols", "genename", "genenames", "geneshortname",
+    "externalgenename", "hgncsymbol", "mgisymbol", "targetname", "genesname", "name", "names", "gene", "genes", "feature",
+    "features",
+)  # fmt: skip
+_CELL_NAMES: Final = re.compile(
+    r"bar_?codes?$|(?:^|_)cell(?:_?(?:id|name|bc))?s?$|^(?:obs_names|index|_index|cb)$", re.I
+)
+# FlyBase, Ensembl and the like are mostly digits; systematic names of yeast and ids with a colon are not.
+_OTHER_ID: Final = re.compile(r"\d+|[A-Za-z]+:\d+|Y[A-P][LR]\d{3}[WC](?:-[A-Z])?")
+_MANY_DIGITS, _SHARE_OF_DIGITS = 5, 0.4
+_MOST: Final = 0.9
+_MISSING: Final = frozenset(("nan", "None", "NA", "<NA>", "null", "NULL", "-", "."))
+
+
+def name_cells(adata: AnnData) -> list[str]:
+    """Call cells by their barcodes where they are called by row numbers, in place; returns a note of it."""
+    if not is_row_numbers(adata.obs_names):
+        return []
+    complete = [
+        label
+        for label in identifiers(adata.obs)
+        if label.column is not None and all(label.texts) and len(set(label.texts)) == adata.n_obs
+    ]
+    chosen = [label for label in complete if "barcode" in label.kind]
+    chosen += [label for label in complete if _CELL_NAMES.search(str(label.column))]
+    if not chosen:
+        return []
+    adata.obs_names = pd.Index(chosen[0].texts)
+    return [f"Cells were called by row numbers; they now have the names in '{chosen[0].column}'."]
+
+
+def name_genes(adata: AnnData, gene_names: str = "auto") -> list[str]:
+    """Call genes by a column of ``var``, in place; matrices and ``raw`` stay as they are.
+
+    A choice other than ``"auto"`` is kept in ``uns``, and ``"auto"`` follows it the next time.
+
+    Parameters
+    ----------
+    gene_names
+        ``"auto"`` takes symbols where the names are ids or row numbers and a column has symbols; ``"index"`` keeps the
+        names; or the column. Genes without a name there keep theirs. Ids that were names are kept in a column.
+
+    Returns
+    -------
+    A note where names changed.
+
+    Raises
+    ------
+    InputError
+        There is no such column.
+    """
+    if gene_names == "auto":
+        chosen = str(adata.uns.get(keys.GENE_NAMES, "auto"))
+        gene_names = chosen if chosen in ("auto", *adata.var) else "index"
+    else:
+        adata.uns[keys.GENE_NAMES] = gene_names
+    if gene_names == "index":
+        return []
+    before = adata.var_names.astype(str)
+    column = _best_column(adata.var, before) if gene_names == "auto" else gene_names
+    if column is None:
+        return []
+    if column not in adata.var:
+        msg = (
+            f"Genes cannot be called by '{column}': there is no such column. Found {listed(gene_name_columns(adata))}. "
+            "Choose one of them, or 'index' to keep the names."
+        )
+        raise InputError(msg)
+    numbers = is_row_numbers(before)
+    others = _column_of_ids(adata.var) if numbers else None
+    ids = before if others is None else _filled(adata.var[others], before)
+    names = _filled(adata.var[column], ids)
+    if make_index_unique(names).equals(before):
+        return []
+    note = f"Genes were called by {'row numbers' if numbers else 'ids' if _are_ids(before) else 'other names'} ('{before[0]}', ...)"
+    note += f"; they now have the names in '{column}'"
+    if not numbers:
+        note += f", and the others are kept in '{_keep(adata, before)}'"
+    without = 0 if column == others else int((names == ids).sum())
+    adata.var_names = names
+    return [f"{note}; {number(without, 'gene')} without one are called by id." if without else f"{note}."]
+
+
+def gene_name_columns(adata: AnnData) -> list[str]:
+    """Columns of ``var`` that could name the genes."""
+    return [str(name) for name in name_columns(adata.var)]
 
 
 def make_names_unique(adata: AnnData) -> list[str]:
@@ -26,3 +128,63 @@ def make_names_unique(adata: AnnData) -> list[str]:
                 warnings.simplefilter("ignore")
                 mend()
     return notes
+
+
+def _best_column(var: pd.DataFrame, names: pd.Index) -> str | None:
+    """The column of symbols of genes that are called by ids; of those called by row numbers, else a column of ids."""
+    if not _are_ids(names):
+        return None
+    by_name: dict[str, str] = {}
+    for column in var.columns[::-1]:
+        if is_textual(var[column]):
+            by_name[re.sub(r"[\W_]", "", str(column)).lower()] = column
+    known = [by_name[name] for name in _SYMBOLS if name in by_name]
+    known += [column for name, column in by_name.items() if "symbol" in name and column not in known]
+    for column in known:
+        named = _named(var[column])
+        if len(named) >= len(var) / 2 and not _are_ids(named, most=0.5):
+            return column
+    return _column_of_ids(var) if is_row_numbers(names) else None
+
+
+def _column_of_ids(var: pd.DataFrame) -> str | None:
+    for column in name_columns(var):
+        named = _named(var[column])
+        if len(named) == len(var) and _are_ids(named) and not is_row_numbers(named):
+            return column
+    return None
+
+
+def _are_ids(names: pd.Index, *, most: float = _MOST) -> bool:
+    """Whether most names are numbers or ids of a database, whatever the species."""
+    plain = plain_names(names)
+    return sum(map(_is_id, map(plain, names))) > most * len(names)
+
+
+def _is_id(name: str) -> bool:
+    n_digits = sum(map(str.isdigit, name))
+    most_digits = n_digits >= _MANY_DIGITS and n_digits >= _SHARE_OF_DIGITS * len(name)
+    return most_digits or _OTHER_ID.fullmatch(name) is not None
+
+
+def _named(column: pd.Series) -> pd.Index:
+    texts = as_text(column)
+    return pd.Index(texts[texts.notna() & ~texts.isin(_MISSING)])
+
+
+def _filled(column: pd.Series, names: pd.Index) -> pd.Index:
+    texts = as_text(column)
+    known = (texts.notna() & ~texts.isin(_MISSING)).to_numpy()
+    return pd.Index(np.where(known, texts.to_numpy(), names.to_numpy()))
+
+
+def _keep(adata: AnnData, names: pd.Index) -> str:
+    """The column that holds names that are no longer the genes', a new one if there is none."""
+    for column in adata.var:
+        if as_text(adata.var[column]).tolist() == names.tolist():
+            return str(column)
+    column, n = GENE_IDS, 1
+    while column in adata.var:
+        column, n = f"{GENE_IDS}_{n}", n + 1
+    adata.var[column] = names.to_numpy()
+    return column
