@@ -18,6 +18,7 @@ from app.job_status import JobStatus
 from deepvelo import keys
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
+from deepvelo.groups import group_names
 from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages, LineageSettings
 
@@ -72,10 +73,10 @@ def submit(run: Run, settings: LineageSettings) -> str:
     InputError
         The root or an end cannot be one, the store cannot be written to, or the scheduler cannot be reached.
     """
-    from deepvelo.tl.chosen_ends import require_ends
+    from deepvelo.tl.chosen_ends import find_ends
 
-    groups = pd.Series(pd.Categorical(run.obs[settings.cluster_key].astype(str)))
-    require_ends(groups, root=settings.root, terminal=settings.terminal or None)
+    groups = group_names(run.obs[settings.cluster_key])
+    find_ends(groups, root=settings.root, terminal=settings.terminal or None)
     cached.store().require_writable()
     return cached.jobs().submit(
         DataSource("run", path=str(Path(run.folder).resolve())),
@@ -90,7 +91,7 @@ def submit(run: Run, settings: LineageSettings) -> str:
 
 def of_methods(base: Run, settings: LineageSettings) -> dict[str, Lineages]:
     """Analyses with these settings of the run and of the newest run of every other method, by the method's name."""
-    ids = (base.info.run_id, *comparison.newest_of_other_methods(base.info).values())
+    ids = (base.info.run_id, *comparison.beside(base.info))
     analyses = {
         name: found(cached.open_run(run_id), settings)
         for name, run_id in zip(comparison.names(ids), ids, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +13,7 @@ import streamlit as st
 from app import lineages
 from app.widgets.empty import error_in_words, say_error
 from deepvelo.errors import InputError
+from deepvelo.genes import GeneIndex, gene_aliases
 from deepvelo.io.runs import Run
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
             placeholder="neuron\nsynap", height=100,
         )  # fmt: skip
         top = st.number_input("Drivers a lineage", 5, 1000, 100, key="lineages.top", persist_state=_KEPT)
-    tested = dict.fromkeys(
-        chain.from_iterable(table.dropna(subset="correlation")["gene"] for table in drivers.values())
+    tested = GeneIndex(
+        chain.from_iterable(table.dropna(subset="correlation")["gene"] for table in drivers.values()),
+        aliases=gene_aliases(run.var),
     )
     answers: list[TableOne] = []
     with first:
@@ -58,14 +60,14 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
             elif upload is not None:
                 in_sets = upload.name.lower().endswith(".gmt")
                 markers = _read(upload, tl.read_gmt if in_sets else tl.read_gene_list)
-                _require_match(markers, tested, name=upload.name)
+                markers = tl.spelled(markers, tested, what=upload.name)
                 answers.append(lineages.table_one(drivers, markers=markers, top=top))
     with second:
         factors = st.file_uploader("Transcription factors, one gene a line", key="lineages.tfs")
         with error_in_words():
             if factors is not None:
                 tfs = _read(factors, tl.read_gene_list)
-                _require_match(tfs, tested, name=factors.name)
+                tfs = tl.spelled(tfs, tested, what=factors.name)
                 answers.append(lineages.table_one(drivers, tfs=tfs, top=top))
     with third:
         gmt = st.file_uploader("Gene sets, .gmt", key="lineages.gmt")
@@ -81,7 +83,7 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
             elif library:
                 found = lineages.library(library)
             if found is not None:
-                _require_match(found, tested, name=library if gmt is None else gmt.name)
+                found = tl.spelled(found, tested, what=library if gmt is None else gmt.name)
             sets = found  # only where some of the genes are the data's: one message is enough
     keywords = tuple(line.strip() for line in typed.splitlines() if line.strip())
     if sets is not None and keywords:
@@ -95,12 +97,6 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
         with third, error_in_words():
             answers.append(lineages.table_one(drivers, sets=sets, keywords=keywords, top=top))
     return answers
-
-
-def _require_match(known: Iterable[str] | GeneSets, tested: Iterable[str], *, name: str) -> None:
-    from deepvelo import tl
-
-    tl.match_genes(chain(*known.values()) if isinstance(known, Mapping) else known, tested, what=name)
 
 
 def _read(upload: UploadedFile, reader: Callable[[Path], Any]) -> Any:

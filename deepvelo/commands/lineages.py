@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,8 @@ from deepvelo.errors import InputError
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from deepvelo.lineages import Lineages
     from deepvelo.tl import GeneSets, TableOne
 
@@ -66,23 +67,18 @@ def lineages(
     from deepvelo import lineages as analysis
     from deepvelo import pp, tl
     from deepvelo.compare.results import stored_value
+    from deepvelo.groups import find_group, group_names, split_groups
     from deepvelo.io import read
 
     adata = read(file, by_gene=analysis.LAYERS)
-    known.require_match(adata.var_names)
+    known = known.spelled(adata.var)
     key = pp.chosen_cluster_key(adata, cluster_key or stored_value(adata, "cluster_key"))
-    groups = set(adata.obs[key].astype(str)) if key in adata.obs else set()
+    groups = list(group_names(adata.obs[key]).cat.categories) if key in adata.obs else []
     settings = analysis.from_dict(
         {
             "cluster_key": key,
-            "root": root,
-            # a group's name may hold a comma itself
-            "terminal": [
-                name.strip()
-                for part in terminal or ()
-                for name in ([part] if part in groups else part.split(","))
-                if name.strip()
-            ],
+            "root": root and (find_group(root, groups) or root),
+            "terminal": [name for text in terminal or () for name in split_groups(text, groups)],
             "n_states": states,
             "stability": stability,
             "weight_connectivities": weight,
@@ -143,14 +139,25 @@ class _Known:
     def any(self) -> bool:
         return any(known is not None for known in (self.sets, self.markers, self.tfs))
 
-    def require_match(self, genes: Iterable[str]) -> None:
-        """Raise an `InputError` where a list has none of the data's genes: better before the analysis than after."""
-        from deepvelo.tl.gene_sets import match_genes
+    def spelled(self, var: pd.DataFrame) -> _Known:
+        """The same with genes as the data spell them.
 
-        for what, known in (("markers", self.markers), ("tfs", self.tfs), ("sets", self.sets)):
-            if known is not None:
-                listed_genes = chain(*known.values()) if isinstance(known, Mapping) else known
-                match_genes(listed_genes, genes, what=self.names[what])
+        Raises
+        ------
+        InputError
+            A list has none of the data's genes: better known before the analysis than after.
+        """
+        from deepvelo.genes import GeneIndex, gene_aliases
+        from deepvelo.tl.gene_sets import spelled
+
+        index = GeneIndex(var.index, aliases=gene_aliases(var))
+        names = self.names
+        return replace(
+            self,
+            markers=self.markers and spelled(self.markers, index, what=names["markers"]),
+            tfs=self.tfs and spelled(self.tfs, index, what=names["tfs"]),
+            sets=self.sets and spelled(self.sets, index, what=names["sets"]),
+        )
 
 
 def _known(

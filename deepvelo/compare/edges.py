@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from deepvelo.errors import InputError
+from deepvelo.groups import find_group
 from deepvelo.wording import listed
 
 Edge = tuple[str, str]
@@ -32,24 +33,64 @@ def default_edges(groups: Iterable[str]) -> list[Edge]:
 def parse_edges(texts: Iterable[str], *, groups: Sequence[str]) -> list[Edge]:
     """Edges from text: ``A > B``, several separated by commas.
 
+    Names of groups may hold ``>`` and commas themselves: a text is taken apart where both sides are groups. Blanks
+    around names do not matter, see `deepvelo.groups.find_group`.
+
     Raises
     ------
     InputError
-        A text without one ``>``, or with a group that is not there.
+        A text that is no edge between two groups, or can be taken apart in several ways.
     """
     edges: list[Edge] = []
     for text in texts:
-        # A group's name may hold a comma itself.
-        whole = tuple(part.strip() for part in text.split(">"))
-        parts = [text] if set(groups).issuperset(whole) else text.split(",")
-        for part in filter(str.strip, parts):
-            names = [name.strip() for name in part.split(">")]
-            if len(names) != 2 or not all(names):
-                msg = f"A boundary is written 'source > target'. Got {part.strip()!r}. Write one '>' between two groups."
-                raise InputError(msg)
-            edges.append((names[0], names[1]))
+        ways = _ways(text.split(","), groups)
+        if len(ways) > 1:
+            told = " or ".join(_in_words(way) for way in ways[:2])
+            msg = f"{text.strip()!r} can be read as {told}. Rename a group, or choose other boundaries."
+            raise InputError(msg)
+        edges += ways[0] if ways else _as_written(text)
     require_edges(edges, groups=groups)
     return list(dict.fromkeys(edges))
+
+
+def _ways(parts: list[str], groups: Sequence[str]) -> list[list[Edge]]:
+    """Every way to join parts again so that each is an edge between two groups."""
+    if not any(part.strip() for part in parts):
+        return [[]]
+    found = []
+    for n in range(1, len(parts) + 1):
+        firsts = _edges_of(",".join(parts[:n]), groups)
+        if firsts:
+            rests = _ways(parts[n:], groups)
+            found += [[first, *rest] for first in firsts for rest in rests]
+    if not parts[0].strip():
+        found += _ways(parts[1:], groups)
+    return list({tuple(way): way for way in found}.values())
+
+
+def _edges_of(text: str, groups: Sequence[str]) -> list[Edge]:
+    """Every edge that a text is, split at one of its ``>``."""
+    pieces = text.split(">")
+    sides = ((">".join(pieces[:n]), ">".join(pieces[n:])) for n in range(1, len(pieces)))
+    named = ((find_group(source, groups), find_group(target, groups)) for source, target in sides)
+    return [(source, target) for source, target in named if source is not None and target is not None]
+
+
+def _as_written(text: str) -> list[Edge]:
+    """Edges of a text in which not every name is a group, for the message that says so."""
+    edges = []
+    parts = [text] if text.count(">") == 1 else text.split(",")
+    for part in filter(str.strip, parts):
+        names = [name.strip() for name in part.split(">")]
+        if len(names) != 2 or not all(names):
+            msg = f"A boundary is written 'source > target'. Got {part.strip()!r}. Write one '>' between two groups."
+            raise InputError(msg)
+        edges.append((names[0], names[1]))
+    return edges
+
+
+def _in_words(edges: Iterable[Edge]) -> str:
+    return " and ".join(f"from '{source}' to '{target}'" for source, target in edges)
 
 
 def require_edges(edges: Iterable[Edge], *, groups: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from deepvelo.tl.embedding import StreamLines, grid_arrows, stream_lines
 from deepvelo.tl.enrichment import is_relevant, over_representation, share_in_sets
 from deepvelo.tl.fates import Fates, fates
 from deepvelo.tl.gene_library import library
-from deepvelo.tl.gene_sets import GeneSets, match_genes, read_gene_list, read_gmt, read_terms
+from deepvelo.tl.gene_sets import GeneSets, match_genes, read_gene_list, read_gmt, read_terms, spelled
 from deepvelo.tl.graph import velocity_graph
 from deepvelo.tl.markers import markers_by_group
 from deepvelo.tl.multikinetic import multikinetic_score
@@ -64,6 +64,7 @@ __all__ = [
     "share_in_sets",
     "smooth_moments",
     "smooth_velocity",
+    "spelled",
     "stream_lines",
     "table_one",
     "trajectory",

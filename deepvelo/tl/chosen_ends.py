@@ -9,34 +9,50 @@ import pandas as pd
 import scipy.sparse as sp
 
 from deepvelo.errors import InputError
+from deepvelo.groups import find_group
 from deepvelo.wording import listed, number
 
 LEAST_CELLS = 3  # of an end: fewer have no fate of their own
 
 
-def require_ends(groups: pd.Series, *, root: str | None, terminal: Sequence[str] | None) -> None:
-    """Raise an `InputError` unless root and ends are different groups, and the ends of at least 3 cells."""
-    sizes = groups.value_counts()
-    known = [str(group) for group in groups.cat.categories]
+def find_ends(
+    groups: pd.Series, *, root: str | None, terminal: Sequence[str] | None
+) -> tuple[str | None, list[str] | None]:
+    """The chosen root and ends in the spelling of the data, see `deepvelo.groups.find_group`.
+
+    Raises
+    ------
+    InputError
+        One is no group, root and ends are not different, or an end has fewer than 3 cells.
+    """
     if isinstance(terminal, str) or (terminal is not None and not terminal):
         msg = f"`terminal` must be a list of one or more groups. Got {terminal!r}. Leave it out to have them found."
         raise InputError(msg)
-    chosen = {"root": [] if root is None else [root], "end": list(terminal or [])}
-    for role, names in chosen.items():
-        for name in names:
-            if name not in known:
-                msg = f"There is no group '{name}', chosen as {role}, in these data. Found {listed(known)}. Choose one of them."
-                raise InputError(msg)
-    if root is not None and root in chosen["end"]:
-        msg = f"'{root}' is chosen as root and as end. Choose another for one of them."
+    known = [str(group) for group in groups.cat.categories]
+    first = None if root is None else _found(root, known, role="root")
+    if terminal is None:
+        return first, None
+    ends = [_found(name, known, role="end") for name in terminal]
+    if first in ends:
+        msg = f"'{first}' is chosen as root and as end. Choose another for one of them."
         raise InputError(msg)
-    for name in chosen["end"]:
+    sizes = groups.value_counts()
+    for name in ends:
         if sizes[name] < LEAST_CELLS:
             msg = (
                 f"'{name}', chosen as end, has {number(int(sizes[name]), 'cell')}, and {LEAST_CELLS} are needed. "
                 "Choose another, or leave it out."
             )
             raise InputError(msg)
+    return first, ends
+
+
+def _found(name: str, known: Sequence[str], *, role: str) -> str:
+    found = find_group(name, known)
+    if found is None:
+        msg = f"There is no group '{name}', chosen as {role}, in these data. Found {listed(known)}. Choose one of them."
+        raise InputError(msg)
+    return found
 
 
 def with_ends(

@@ -13,8 +13,9 @@ from anndata import AnnData
 
 from deepvelo import checks
 from deepvelo.errors import InputError
+from deepvelo.groups import group_names
 from deepvelo.tl.absorption import absorption
-from deepvelo.tl.chosen_ends import require_ends
+from deepvelo.tl.chosen_ends import find_ends
 from deepvelo.tl.flow_time import connected_parts
 from deepvelo.tl.macrostates import MOST_STATES, SMALLEST_STATE, evenness, macrostates
 from deepvelo.tl.transitions import transition_matrix
@@ -89,9 +90,8 @@ def fates(
     """
     checks.require_grouping(adata, cluster_key)
     _require_settings(n_states=n_states, stability=stability)
-    groups = pd.Series(pd.Categorical(adata.obs[cluster_key]), index=adata.obs_names)
-    groups = groups.cat.rename_categories(str).cat.remove_unused_categories()
-    require_ends(groups, root=None, terminal=terminal)
+    groups = group_names(adata.obs[cluster_key])
+    _, terminal = find_ends(groups, root=None, terminal=terminal)
     matrix = transition_matrix(adata, weight_connectivities=weight_connectivities)
     parts = connected_parts(matrix)
     warnings = []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
 from deepvelo.errors import InputError
 from deepvelo.genes import GeneIndex, GeneMatch
@@ -50,6 +51,25 @@ def match_genes(
     match = index.match(genes)
     require_match(match, index, what=what)
     return match
+
+
+@overload
+def spelled(known: GeneSets, tested: GeneIndex, *, what: str) -> GeneSets: ...
+@overload
+def spelled(known: Sequence[str], tested: GeneIndex, *, what: str) -> Sequence[str]: ...
+def spelled(known: GeneSets | Sequence[str], tested: GeneIndex, *, what: str) -> GeneSets | Sequence[str]:
+    """A list of genes, or gene sets, with the genes as the data spell them; others stay as they are.
+
+    Raises
+    ------
+    InputError
+        The data have none of the genes.
+    """
+    genes = list(chain(*known.values())) if isinstance(known, Mapping) else known
+    require_match(tested.match(genes), tested, what=what)
+    if isinstance(known, Mapping):
+        return {name: tested.spelled(of_set) for name, of_set in known.items()}
+    return tested.spelled(known)
 
 
 def require_match(match: GeneMatch, tested: GeneIndex, *, what: str) -> None:

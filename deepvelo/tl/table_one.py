@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from deepvelo.errors import InputError
+from deepvelo.groups import find_group
 from deepvelo.tl.enrichment import require_relevant
 from deepvelo.tl.gene_sets import GeneSets
 from deepvelo.tl.table_one_columns import Top, add_overlaps, add_relevance, pathways_of, top_of
@@ -186,4 +187,7 @@ def _require_drivers(chosen: Mapping[int, Top], lineages: Sequence[str]) -> None
 
 def _markers_of(lineage: str, markers: Sequence[str] | GeneSets) -> Sequence[str] | None:
     """None where there are lists, but not of this lineage."""
-    return markers.get(lineage) if isinstance(markers, Mapping) else markers
+    if not isinstance(markers, Mapping):
+        return markers
+    name = find_group(lineage, markers)
+    return None if name is None else markers[name]

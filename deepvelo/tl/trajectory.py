@@ -12,7 +12,7 @@ from anndata import AnnData
 
 from deepvelo import checks, keys
 from deepvelo.errors import InputError
-from deepvelo.tl.chosen_ends import LEAST_CELLS, require_ends, with_ends
+from deepvelo.tl.chosen_ends import LEAST_CELLS, find_ends, with_ends
 from deepvelo.tl.flow_time import connected_parts, flow_time
 from deepvelo.tl.graph import both_signs
 from deepvelo.tl.group_edges import FORCED, cells_of_weak, first_group, group_edges, last_groups
@@ -108,7 +108,7 @@ def trajectory(
     )
     warnings = tidy_groups(light, cluster_key)
     groups = light.obs[cluster_key]
-    require_ends(groups, root=root, terminal=terminal)
+    root, terminal = find_ends(groups, root=root, terminal=terminal)
     cosines, more = with_ends(_cosines(adata), groups, root=root, terminal=terminal)
     warnings += more
 

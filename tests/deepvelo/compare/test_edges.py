@@ -23,6 +23,25 @@ def test_a_name_with_a_comma():
 
 
 @pytest.mark.parametrize(
+    ("text", "edges"),
+    [
+        ("L2/3 IT, deep > CD34+ > CD38", [("L2/3 IT, deep", "CD34+ > CD38")]),
+        ("CD34+ > CD38>mature", [("CD34+ > CD38", "mature ")]),
+        ("mature  > 1.0,, 1 > L2/3 IT, deep ,", [("mature ", "1"), ("1", "L2/3 IT, deep")]),
+        ("<b>NK</b> & [T] > mature", [("<b>NK</b> & [T]", "mature ")]),
+    ],
+)
+def test_names_may_hold_what_separates_them(text, edges):
+    groups = ["L2/3 IT, deep", "CD34+ > CD38", "<b>NK</b> & [T]", "mature ", "1"]
+    assert parse_edges([text], groups=groups) == edges
+
+
+def test_a_text_with_two_meanings_is_refused():
+    with pytest.raises(InputError, match="from 'a' to 'b > c' or from 'a > b' to 'c'"):
+        parse_edges(["a > b > c"], groups=["a", "b > c", "a > b", "c"])
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("Neuroblast", "'source > target'. Got 'Neuroblast'"),

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.pp.groups import UNASSIGNED, colors_by_group, tidy_groups
+from deepvelo.pp.groups import UNASSIGNED, tidy_colors, tidy_groups
 
 
 def grouped(values: object, colors: object = None) -> ad.AnnData:
@@ -16,12 +16,14 @@ def grouped(values: object, colors: object = None) -> ad.AnnData:
     return adata
 
 
-@pytest.mark.parametrize("values", [["b", "a", "a", "b"], [2, 1, 1, 2], [True, False, False, True]])
+@pytest.mark.parametrize(
+    "values", [["b", "a", "a", "b"], [2, 1, 1, 2], [True, False, False, True], [2.0, 1.0, 1.0, 2.0]]
+)
 def test_groups_become_text(values):
     adata = grouped(values)
     assert tidy_groups(adata, "g") == []
     assert isinstance(adata.obs["g"].dtype, pd.CategoricalDtype)
-    assert list(adata.obs["g"]) == [str(v) for v in values]
+    assert list(adata.obs["g"]) == [str(v).removesuffix(".0") for v in values]
 
 
 def test_colours_follow_their_groups_when_others_go():
@@ -47,26 +49,19 @@ def test_colours_by_name_are_understood():
     assert list(adata.uns["g_colors"]) == ["#ff0000", "#0000ff"]
 
 
-@pytest.mark.parametrize("colors", [["#000000"], ["#000000", "no colour"], {"a": "#000000"}])
-def test_colours_that_are_not_one_per_group_are_dropped(colors):
+@pytest.mark.parametrize(
+    "colors", [["#000000"], ["#000000", "no colour"], {"a": "#000000"}, ["#000000", "#00ff00", "#0000ff"]]
+)
+def test_colours_that_are_not_one_per_group_are_dropped_and_it_is_said(colors):
     adata = grouped(["a", "b", "b", "a"], colors)
-    tidy_groups(adata, "g")
+    (note,) = tidy_groups(adata, "g")
+    assert "colours of 'g' were left out" in note
     assert "g_colors" not in adata.uns
 
 
-@pytest.mark.parametrize(
-    "stored",
-    [
-        ["tab:blue", "C1"],
-        np.array(["#1f77b4", "#FF7F0E"], dtype=object),
-        np.array([[31, 119, 180, 255], [255, 127, 14, 255]]) / 255,
-        {"b": "C1", "a": np.array([[31, 119, 180]]) / 255},
-    ],
-)
-def test_every_spelling_of_a_colour_becomes_hexadecimal(stored):
-    assert colors_by_group(stored, ["a", "b"]) == {"a": "#1f77b4", "b": "#ff7f0e"}
-
-
-@pytest.mark.parametrize("stored", [None, "red", 3, np.array("red"), [], ["red"], ["red", "nan"], [1.0, 2.0]])
-def test_what_gives_no_colour_to_a_group_gives_none(stored):
-    assert colors_by_group(stored, ["a", "b"]) == {}
+def test_colours_of_cells_become_those_of_their_groups_once():
+    adata = grouped(["a", "b", "b", "a"], np.array(["red", "blue", "blue", "red"], dtype=object))
+    (note,) = tidy_colors(adata, "g")
+    assert "one for each cell" in note
+    assert list(adata.uns["g_colors"]) == ["#ff0000", "#0000ff"]
+    assert tidy_colors(adata, "g") == []

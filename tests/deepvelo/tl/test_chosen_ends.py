@@ -8,7 +8,7 @@ import pytest
 from scipy import sparse
 
 from deepvelo.errors import InputError
-from deepvelo.tl.chosen_ends import require_ends, with_ends
+from deepvelo.tl.chosen_ends import find_ends, with_ends
 
 GROUPS = pd.Series(pd.Categorical(["A", "A", "B", "C"]))
 # A <-> B <-> C, both ways, and inside A
@@ -66,6 +66,12 @@ def test_arrows_between_ends_are_left_out_and_an_end_that_has_no_other_is_said()
     assert [w.split(" but ")[0] for w in warnings] == ["Nothing leads to 'C'"]
 
 
+def test_ends_are_found_with_or_without_the_blanks_of_their_names():
+    groups = pd.Series(pd.Categorical(["early", "mature ", "mature ", "mature "]))
+    assert find_ends(groups, root=" early", terminal=["mature"]) == ("early", ["mature "])
+    assert find_ends(groups, root=None, terminal=None) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
@@ -80,4 +86,4 @@ def test_arrows_between_ends_are_left_out_and_an_end_that_has_no_other_is_said()
 def test_ends_that_cannot_be(chosen, message):
     groups = pd.Series(pd.Categorical(["A", "A", "A", "B", "C", "C", "C"]))
     with pytest.raises(InputError, match=message):
-        require_ends(groups, **({"root": None, "terminal": None} | chosen))
+        find_ends(groups, **({"root": None, "terminal": None} | chosen))

@@ -8,7 +8,7 @@ import pytest
 
 from deepvelo.errors import InputError
 from deepvelo.genes import GeneIndex
-from deepvelo.tl.gene_sets import match_genes, read_gene_list, read_gmt, read_terms
+from deepvelo.tl.gene_sets import match_genes, read_gene_list, read_gmt, read_terms, spelled
 
 
 @pytest.fixture
@@ -112,6 +112,14 @@ def test_the_very_spelling_goes_first_where_two_species_were_counted():
     assert index.match(["ACTB"]).matched == ("ACTB",)
     assert index.match(["Actb"]).matched == ("Actb",)
     assert index.match(["actb"]).matched == ("Actb",)
+
+
+def test_lists_and_sets_are_spelled_as_the_data_are():
+    index = GeneIndex(["GRCh38_ACTB", "mm10___Cpe"], aliases={"ENSG1": "GRCh38_ACTB"})
+    assert spelled(["cpe", "ENSG1", "HBB"], index, what="x") == ("mm10___Cpe", "GRCh38_ACTB", "HBB")
+    assert spelled({"late": ["ACTB"], "b": []}, index, what="x") == {"late": ("GRCh38_ACTB",), "b": ()}
+    with pytest.raises(InputError, match=r"None of the 1 gene of list\.txt"):
+        spelled(["HBB"], index, what="list.txt")
 
 
 def test_a_list_with_no_match_shows_both_kinds_of_name():

@@ -1,0 +1,156 @@
+"""Groups of cells by name, however a column stores them, and their colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from natsort import natsorted
+
+from deepvelo import keys
+from deepvelo.columns import value_texts
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+UNASSIGNED: Final = "unassigned"
+UNASSIGNED_COLOR: Final = "#c8c8c8"
+
+
+def group_names(column: pd.Series, *, missing: str | None = None) -> pd.Series:
+    """Group of each cell as text, the same for every way of storing it.
+
+    Groups ``0``, ``0.0`` and ``"0"`` are one; see `deepvelo.columns.as_text`.
+
+    Parameters
+    ----------
+    column
+        Of ``obs``, ``(n_cells,)``.
+    missing
+        Name of the cells without a group, which is missing or blank; by default their group is missing.
+
+    Returns
+    -------
+    Categorical without empty groups, in the order of the categories, or else as people sort them (2 before 10).
+    """
+    codes, names = _coded(column)
+    groups = pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=object))
+    groups = groups.remove_unused_categories()
+    if missing is not None and (codes < 0).any():
+        if missing not in groups.categories:
+            groups = groups.add_categories(missing)
+        groups = groups.copy()
+        groups[codes < 0] = missing
+    return pd.Series(groups, index=column.index, name=column.name)
+
+
+def find_group(name: str, groups: Iterable[str]) -> str | None:
+    """The group that a user means, in the spelling of the data; None where there is none, or more than one.
+
+    The very spelling goes first. Otherwise blanks at its ends do not matter, nor decimals of a whole number.
+    """
+    known = list(groups)
+    if name in known:
+        return name
+    for plain in (str.strip, _as_number):
+        found = [group for group in known if plain(group) == plain(name)]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def split_groups(text: str, groups: Iterable[str]) -> list[str]:
+    """Groups separated by commas, which their names may hold too; what is no group stays as it is written."""
+    known = list(groups)
+    return _split(text.split(","), known) or [part.strip() for part in text.split(",") if part.strip()]
+
+
+def group_colors(adata: AnnData, key: str) -> dict[str, str]:
+    """The colours that came with a grouping; empty where they do not fit its groups.
+
+    Returns
+    -------
+    Hexadecimal text by group, also of groups without cells. Of one colour a cell, each group has that of its cells.
+    """
+    stored = adata.uns.get(keys.colors(key))
+    codes, names = _coded(adata.obs[key])
+    if _is_listed(stored) and len(stored) == adata.n_obs != len(names):
+        return _colors_of_cells(np.asarray(stored, dtype=object), codes, names)
+    return colors_by_group(stored, names)
+
+
+def colors_by_group(stored: Any, groups: Sequence[str]) -> dict[str, str]:
+    """Stored colours in the one spelling that every plotting library knows.
+
+    Parameters
+    ----------
+    stored
+        What ``uns`` holds: a colour for each category, or a mapping from group to colour; a colour is
+        anything matplotlib takes (``"tab:blue"``, ``"C1"``, RGB or RGBA numbers from 0 to 1).
+    groups
+        All categories, in the order of the colours.
+
+    Returns
+    -------
+    Hexadecimal text by group; empty where there are more or fewer colours than groups, or something is no colour.
+    """
+    from matplotlib.colors import is_color_like, to_hex
+
+    if isinstance(stored, Mapping):
+        pairs = {find_group(str(name), groups) or str(name): color for name, color in stored.items()}
+    elif _is_listed(stored) and len(stored) == len(groups):
+        pairs = dict(zip(groups, stored, strict=True))
+    else:
+        return {}
+    plain = {g: c if isinstance(c, str) else tuple(np.ravel(c)) for g, c in pairs.items()}
+    if not set(groups) <= plain.keys() or not all(is_color_like(c) for c in plain.values()):
+        return {}
+    return {group: to_hex(plain[group]) for group in groups}
+
+
+def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """Of each cell its group's place among the names, -1 for none; and all names, also of categories without cells."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes, texts = column.cat.codes.to_numpy(), value_texts(list(column.cat.categories))
+        names = list(dict.fromkeys(text for text in texts if text is not None))
+    else:
+        codes, values = pd.factorize(column)
+        texts = value_texts(list(values))
+        names = natsorted({text for text in texts if text is not None})
+    place: dict[str | None, int] = {name: i for i, name in enumerate(names)}
+    of_value = np.array([*(place.get(text, -1) for text in texts), -1])  # the last is of code -1
+    return of_value[codes], names
+
+
+def _colors_of_cells(colors: np.ndarray, codes: np.ndarray, names: list[str]) -> dict[str, str]:
+    """Colour of each group whose cells agree; empty where those of one do not."""
+    found = [{str(color) for color in colors[codes == code]} for code in range(len(names))]
+    if any(len(of_group) > 1 for of_group in found):
+        return {}
+    return colors_by_group([next(iter(of_group), UNASSIGNED_COLOR) for of_group in found], names)
+
+
+def _split(parts: list[str], groups: list[str]) -> list[str]:
+    """Parts joined again until all are groups, the longest names first; empty where that is not possible."""
+    for n in range(len(parts), 0, -1):
+        first = find_group(",".join(parts[:n]), groups)
+        if first is not None:
+            rest = _split(parts[n:], groups)
+            if rest or n == len(parts):
+                return [first, *rest]
+    return []
+
+
+def _is_listed(stored: Any) -> bool:
+    return (
+        hasattr(stored, "__len__") and not isinstance(stored, str | bytes | Mapping) and np.ndim(stored) > 0
+    )
+
+
+def _as_number(name: str) -> float | str:
+    try:
+        return float(name)
+    except ValueError:
+        return name
