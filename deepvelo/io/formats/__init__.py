@@ -12,13 +12,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats import h5ad, loom, zarr
-from deepvelo.io.formats.reading import AMBIGUOUS, Ambiguous, ByGene, Reading
+from deepvelo.io.formats import (
+    alevin,
+    celldancer,
+    h5ad,
+    h5seurat,
+    kallisto,
+    loom,
+    mtx_folder,
+    mudata,
+    nested,
+    packed,
+    robject,
+    starsolo,
+    table,
+    tenx,
+    zarr,
+)
+from deepvelo.io.formats.reading import ByGene, Reading
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["AMBIGUOUS", "FORMATS", "SUFFIXES", "Ambiguous", "ByGene", "Format", "Reading", "find_format"]
+__all__ = [
+    "FORMATS",
+    "REFUSED",
+    "SUFFIXES",
+    "ByGene",
+    "Format",
+    "Reading",
+    "find_format",
+    "format_of",
+    "is_data_folder",
+    "known_ending",
+]
 
 
 class Format(Protocol):
@@ -41,23 +68,53 @@ class Format(Protocol):
         """The object as the file holds it."""
 
 
-# The first that recognizes a file reads it.
-FORMATS: Final[tuple[Format, ...]] = (zarr, loom, h5ad)
+# The first that recognizes a file or folder reads it, so those that look at more of it come first.
+FORMATS: Final[tuple[Format, ...]] = (
+    robject, zarr, starsolo, kallisto, alevin, mtx_folder, packed, celldancer, table, mudata, tenx, h5seurat, loom, h5ad,
+)  # fmt: skip
+# Recognized to say what is missing or to be done; never read.
+REFUSED: Final[tuple[Format, ...]] = (robject, tenx)
 SUFFIXES: Final[tuple[str, ...]] = tuple(
-    dict.fromkeys(suffix for format in FORMATS for suffix in format.SUFFIXES)
+    dict.fromkeys(
+        suffix for format in (h5ad, loom, zarr, mudata, h5seurat, table, packed) for suffix in format.SUFFIXES
+    )
 )
+"""Endings of the files, and of the Zarr folders, that are offered and taken; in lower case."""
 
 
 def find_format(path: Path) -> Format:
-    """The format of a file or folder.
+    """The format of a file or folder; of a folder that is no data set the one that looks inside.
 
     Raises
     ------
     InputError
         None recognizes it.
     """
-    for format in FORMATS:
-        if format.recognizes(path):
-            return format
+    format = format_of(path)
+    if format is not None:
+        return format
+    if path.is_dir():
+        return nested
     msg = f"{path.name} is of no kind that can be read. Give a file that ends in {', '.join(SUFFIXES)}."
     raise InputError(msg)
+
+
+def format_of(path: Path) -> Format | None:
+    """The format of what is a data set itself, and not a folder around one."""
+    return next((format for format in FORMATS if format.recognizes(path)), None)
+
+
+def is_data_folder(path: Path) -> bool:
+    """Whether a folder is one data set: something to choose, and not to look into."""
+    try:
+        return path.is_dir() and format_of(path) is not None
+    except InputError:  # one that is damaged; reading it says how
+        return True
+    except OSError:
+        return False
+
+
+def known_ending(name: str) -> str | None:
+    """The ending of `SUFFIXES` that a name has, in whatever case; the longest."""
+    found = [suffix for suffix in SUFFIXES if name.lower().endswith(suffix)]
+    return max(found, key=len, default=None)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Final
 from deepvelo.errors import InputError
 from deepvelo.io.formats.hdf5 import is_hdf5, opened
 from deepvelo.io.formats.reading import Reading
-from deepvelo.io.formats.stored import inspect, is_of_today, read_by_gene, read_lazily
+from deepvelo.io.formats.stored import inspect, is_of_today, read_group
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 LABEL: Final = "h5ad"
-SUFFIXES: Final = (".h5ad",)
+SUFFIXES: Final = (".h5ad", ".h5")
 _KIND = "an h5ad file"
 
 
 def recognizes(path: Path) -> bool:
     """By its ending, or any HDF5 file."""
-    return path.suffix.lower() == ".h5ad" or is_hdf5(path)
+    return path.suffix.lower() in SUFFIXES or is_hdf5(path)
 
 
 def read(path: Path, reading: Reading) -> AnnData:
@@ -32,9 +32,9 @@ def read(path: Path, reading: Reading) -> AnnData:
         if "X" not in file and "layers" not in file and "obs" not in file:
             msg = f"{path.name} is not {_KIND}: it holds {sorted(file)}. Save the object with `write_h5ad`."
             raise InputError(msg)
-        if reading.by_gene is not None and is_of_today(file):
-            # Another handle, which lives as long as the arrays that are read through it.
-            return read_by_gene(h5py.File(path, "r"), path.name, layers=reading.by_gene)
-        if inspect(file, path.name, beyond_memory=reading.beyond_memory):
-            return read_lazily(file)
+        if is_of_today(file):
+            # By gene another handle, which lives as long as the arrays that are read through it.
+            source = file if reading.by_gene is None else h5py.File(path, "r")
+            return read_group(source, path.name, reading)
+        inspect(file, path.name, beyond_memory=False)
     return anndata.read_h5ad(path)

@@ -1,4 +1,4 @@
-"""Open an HDF5 file of any of the formats that are one."""
+"""Open an HDF5 file of any of the formats that are one, and nothing else with it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,31 @@ def is_hdf5(path: Path) -> bool:
     return path.is_file() and bool(h5py.is_hdf5(path))
 
 
+def top_names(path: Path, group: str = "/") -> set[str]:
+    """Names in a group of an HDF5 file; none where the file is of another kind or damaged, or has no such group."""
+    import h5py
+
+    if not is_hdf5(path):
+        return set()
+    try:
+        with h5py.File(path, "r") as file:
+            found = file.get(group) if isinstance(file.get(group, getlink=True), h5py.HardLink) else None
+            return set(found) if isinstance(found, h5py.Group) else set()
+    except (OSError, KeyError, RuntimeError):
+        return set()
+
+
 @contextmanager
 def opened(path: Path, *, kind: str) -> Iterator[Any]:
-    """The open file, an ``h5py.File``.
+    """The open file, an ``h5py.File`` that refers to no other file.
 
     Raises
     ------
     InputError
-        It is no HDF5 file, or its end is missing.
+        It is no HDF5 file, its end is missing, or it would make the program open other files.
     """
     import h5py
+    import hdf5plugin  # noqa: F401  (importing it registers zstd, blosc, lz4 and other compressions)
 
     if not is_hdf5(path):
         msg = f"{path.name} is not {kind}: it does not begin as one. Check that the right file was chosen."
@@ -39,4 +54,28 @@ def opened(path: Path, *, kind: str) -> Iterator[Any]:
         msg = f"{path.name} is truncated: its end is missing. Copy or download it again."
         raise InputError(msg) from error
     with file:
+        _require_self_contained(path, file)
         yield file
+
+
+def _require_self_contained(path: Path, file: Any) -> None:
+    import h5py
+
+    outside: list[str] = []
+
+    def look_at_link(name: str, link: Any) -> None:
+        if isinstance(link, h5py.ExternalLink):
+            outside.append(f"'{name}' (a link to another file)")
+
+    def look_at(name: str, element: Any) -> None:
+        if isinstance(element, h5py.Dataset) and (element.is_virtual or element.external):
+            outside.append(f"'{name}' (its values lie in another file)")
+
+    file.visititems_links(look_at_link)
+    file.visititems(look_at)
+    if outside:
+        msg = (
+            f"{path.name} refers to other files, which are not opened: {', '.join(outside[:3])}. "
+            "Save a copy that holds all of its data."
+        )
+        raise InputError(msg)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from deepvelo.errors import InputError
-from deepvelo.io.formats.hdf5 import opened
+from deepvelo.io.formats.hdf5 import opened, top_names
 from deepvelo.io.formats.reading import Reading
-from deepvelo.io.formats.stored import require_one_shape
+from deepvelo.io.formats.stored import require_fits, require_one_shape
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -16,53 +18,83 @@ if TYPE_CHECKING:
 LABEL: Final = "loom"
 SUFFIXES: Final = (".loom",)
 
-# What velocyto, loompy, anndata and kallisto|bustools call the names of cells and genes in a loom file.
-_LOOM_CELL_NAMES = ("CellID", "obs_names", "barcode", "cell_names", "Cell", "cellid")
-_LOOM_GENE_NAMES = ("Gene", "var_names", "gene_name", "gene_names", "gene", "Accession")
-_LOOM_EMBEDDINGS = {
+_PARTS = {"matrix", "row_attrs", "col_attrs"}
+# What velocyto, loompy, anndata, kallisto|bustools, Seurat and Stereopy call the names of cells and genes; ids last.
+_CELL_NAMES = (
+    "CellID", "obs_names", "barcode", "barcodes", "cell_names", "cell_name", "Cell", "cellid", "cell_id", "CellName",
+    "_index", "index",
+)  # fmt: skip
+_GENE_NAMES = (
+    "Gene", "var_names", "gene_name", "gene_names", "gene", "Genes", "genes", "Symbol", "symbol", "gene_symbol",
+    "GeneName", "target_name", "feature_name", "features", "Accession", "gene_id", "gene_ids", "gene_accession",
+    "ensembl_id", "_index", "index",
+)  # fmt: skip
+_EMBEDDINGS = {
     "X_umap": (("UMAP1", "UMAP2"), ("UMAP_1", "UMAP_2"), ("_UMAP1", "_UMAP2")),
     "X_tsne": (("TSNE1", "TSNE2"), ("tSNE_1", "tSNE_2"), ("_tSNE1", "_tSNE2")),
 }
+# Rows looked at to tell how many values of a matrix are not zero: h5py reads them as whole chunks.
+_ROWS_SAMPLED = 64
+_BYTES_PER_VALUE = 24  # row, column and value as they are read, and the matrix made of them
 
 
 def recognizes(path: Path) -> bool:
-    """By its ending."""
-    return path.suffix.lower() == ".loom"
+    """By its content, whatever the ending, or by its ending."""
+    return path.suffix.lower() in SUFFIXES or top_names(path) >= _PARTS
 
 
 def read(path: Path, reading: Reading) -> AnnData:
-    """The whole file."""
-    with opened(path, kind="a loom file") as file:
-        return _read_loom(path, file)
-
-
-def _read_loom(path: Path, file: Any) -> AnnData:
+    """The whole file; every attribute of cells and genes as a column, their names as the index."""
     import anndata
 
-    if "matrix" not in file or "row_attrs" not in file or "col_attrs" not in file:
-        msg = (
-            f"{path.name} is not a loom file: it holds {sorted(file)}. Make it again with velocyto or loompy."
-        )
-        raise InputError(msg)
-    shapes = {"matrix": file["matrix"].shape}
-    shapes |= {name: layer.shape for name, layer in file.get("layers", {}).items()}
-    require_one_shape({name: shape[::-1] for name, shape in shapes.items()}, path.name)
-    cells, genes = set(file["col_attrs"]), set(file["row_attrs"])
-    obsm = {
-        key: list(pair) for key, pairs in _LOOM_EMBEDDINGS.items() for pair in pairs if cells.issuperset(pair)
-    }
-    file.close()
-    adata = anndata.io.read_loom(
+    with opened(path, kind="a loom file") as file:
+        if not set(file) >= _PARTS:
+            msg = f"{path.name} is not a loom file: it holds {sorted(file)}. Make it again with velocyto or loompy."
+            raise InputError(msg)
+        matrices = {"matrix": file["matrix"], **file.get("layers", {})}
+        require_one_shape({name: stored.shape[::-1] for name, stored in matrices.items()}, path.name)
+        require_fits(_n_bytes(file, matrices), path.name)
+        cells, genes = file["col_attrs"], file["row_attrs"]
+        obsm = {
+            key: list(pair) for key, pairs in _EMBEDDINGS.items() for pair in pairs if set(cells) >= set(pair)
+        }
+        names = {"obs_names": _names(cells, _CELL_NAMES), "var_names": _names(genes, _GENE_NAMES)}
+    return anndata.io.read_loom(
         path,
         sparse=True,
         X_name="",
-        obs_names=_first(_LOOM_CELL_NAMES, cells),
-        var_names=_first(_LOOM_GENE_NAMES, genes),
         obsm_mapping=obsm,
         validate=False,  # old files, and velocyto's, are readable but not to the letter of the format
+        **names,
     )
-    return adata
 
 
-def _first(candidates: tuple[str, ...], found: set[str]) -> str:
-    return next((name for name in candidates if name in found), candidates[0])
+def _names(attributes: Any, candidates: tuple[str, ...]) -> str:
+    """The attribute with the names: one that is called so, else the first that is text without repeats."""
+    known = next((name for name in candidates if name in attributes), None)
+    if known is not None:
+        return known
+    for name, stored in attributes.items():
+        if stored.ndim == 1 and stored.dtype.kind in "SO" and len(set(stored[:].tolist())) == stored.size:
+            return str(name)
+    return candidates[0]
+
+
+def _n_bytes(file: Any, matrices: dict[str, Any]) -> int:
+    """Memory for the matrices without their zeros, and for all attributes."""
+    sizes = [
+        _BYTES_PER_VALUE * stored.size * _share_of_values(stored)
+        for stored in matrices.values()
+        if stored.size
+    ]
+    for group in ("row_attrs", "col_attrs", "row_graphs", "col_graphs", "attrs"):
+        if group in file:
+            file[group].visititems(lambda _, found: sizes.append(getattr(found, "nbytes", 0)))
+    return int(sum(sizes))
+
+
+def _share_of_values(stored: Any) -> float:
+    rows = min(_ROWS_SAMPLED, stored.shape[0])
+    start = (stored.shape[0] - rows) // 2
+    columns = min(stored.shape[1], 2**20 // rows)
+    return float(np.count_nonzero(stored[start : start + rows, :columns]) / max(1, rows * columns))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import TYPE_CHECKING
 
-Ambiguous = Literal["leave_out", "spliced", "unspliced"]
-"""Where counts go that a counter could not call spliced or unspliced."""
-AMBIGUOUS: Final[tuple[Ambiguous, ...]] = get_args(Ambiguous)
+import numpy as np
 
+from deepvelo import keys
+from deepvelo.config import Ambiguous
+
+if TYPE_CHECKING:
+    from anndata import AnnData
 
 ByGene = Collection[str] | Callable[[Collection[str]], Collection[str]]
 """Names of layers, or a function that chooses among those of the file."""
@@ -36,3 +39,10 @@ class Reading:
     by_gene: ByGene | None = None
     gene_names: str = "auto"
     ambiguous: Ambiguous = "leave_out"
+
+
+def with_notes(adata: AnnData, notes: list[str]) -> AnnData:
+    """The object, with notes of what a reader changed or left out added to those it has."""
+    if notes:
+        adata.uns[keys.NOTES] = [*map(str, np.atleast_1d(adata.uns.get(keys.NOTES, []))), *notes]
+    return adata

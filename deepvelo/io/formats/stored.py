@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.reading import ByGene
+from deepvelo.io.formats.reading import ByGene, Reading, with_notes
+from deepvelo.io.tidy.layers import renaming_note, standard_layers
 from deepvelo.matrices import CELLS_AT_ONCE
 from deepvelo.memory import available_memory
 
@@ -16,22 +17,25 @@ if TYPE_CHECKING:
 _SHARE_IN_MEMORY = 0.5
 # Of a matrix stored by genes (CSC), or as anndata wrote it before 0.7, some cells cannot be read by themselves.
 _STORED_BY_CELLS = ("csr_matrix", "array")
-_IN_MEMORY = ("obs", "var", "obsm", "varm", "obsp", "uns")
+_IN_MEMORY = ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
+# What an object cannot do without; anything else of an encoding that is not known is left out.
+_NEEDED = ("X", "layers")
+_UNKNOWN = object()
 
 
-def read_lazily(group: Any) -> AnnData:
-    """Everything but ``X``, layers and ``raw`` in memory; ``raw`` is left out."""
+def read_group(group: Any, name: str, reading: Reading) -> AnnData:
+    """An object that anndata 0.8 or later wrote, whole or as much as was asked for.
+
+    What has an encoding that the installed anndata does not know is left out, with a note.
+    """
+    if reading.by_gene is not None:
+        return _read_by_gene(group, name, layers=reading.by_gene)
+    if inspect(group, name, beyond_memory=reading.beyond_memory):
+        return _read_lazily(group)
     import anndata
-    from anndata.experimental import read_elem_lazy
 
-    def lazy(element: Any) -> Any:
-        return read_elem_lazy(element, chunks=(CELLS_AT_ONCE, -1))
-
-    return anndata.AnnData(
-        X=lazy(group["X"]) if "X" in group else None,
-        layers={name: lazy(group["layers"][name]) for name in group.get("layers", ())},
-        **{name: anndata.io.read_elem(group[name]) for name in _IN_MEMORY if name in group},
-    )
+    matrices = {part: anndata.io.read_elem(group[part]) for part in _NEEDED if part in group}
+    return _assembled(group, **matrices, with_raw=True)
 
 
 def is_of_today(group: Any) -> bool:
@@ -39,32 +43,96 @@ def is_of_today(group: Any) -> bool:
     return bool(group.attrs.get("encoding-type") == "anndata")
 
 
-def read_by_gene(group: Any, name: str, *, layers: ByGene) -> AnnData:
-    """Some layers, and everything else but ``raw``; dense matrices stay in the file."""
+def _read_lazily(group: Any) -> AnnData:
+    """Everything but ``X``, layers and ``raw`` in memory; ``raw`` is left out."""
+    from anndata.experimental import read_elem_lazy
+
+    def lazy(element: Any) -> Any:
+        return read_elem_lazy(element, chunks=(CELLS_AT_ONCE, -1))
+
+    layers = {name: lazy(group["layers"][name]) for name in group.get("layers", ())}
+    return _assembled(group, X=lazy(group["X"]) if "X" in group else None, layers=layers)
+
+
+def _read_by_gene(group: Any, name: str, *, layers: ByGene) -> AnnData:
+    """Some layers, by their standard names too, and everything else but ``raw``; dense matrices stay in the file."""
     import anndata
 
-    layers = layers(list(group.get("layers", ()))) if callable(layers) else layers
+    stored_layers = list(group.get("layers", ()))
+    standard = standard_layers(stored_layers)
+    wanted = layers(stored_layers) if callable(layers) else layers
+    chosen = [layer for layer in stored_layers if layer in wanted or standard.get(layer) in wanted]
+    renamed = {layer: standard[layer] for layer in chosen if layer in standard}
 
     found = {"X": group["X"]} if "X" in group else {}
-    found |= {layer: group["layers"][layer] for layer in layers if layer in group.get("layers", ())}
+    found |= {layer: group["layers"][layer] for layer in chosen}
     require_one_shape({layer: shape for layer, stored in found.items() if (shape := _shape(stored))}, name)
     dense = {layer for layer, stored in found.items() if stored.attrs.get("encoding-type") == "array"}
     matrices = {
-        layer: stored if layer in dense else anndata.io.read_elem(stored) for layer, stored in found.items()
+        renamed.get(layer, layer): stored if layer in dense else anndata.io.read_elem(stored)
+        for layer, stored in found.items()
     }
-    return anndata.AnnData(
-        X=matrices.pop("X", None),
-        layers=matrices,
-        **{part: anndata.io.read_elem(group[part]) for part in _IN_MEMORY if part in group},
+    adata = _assembled(group, X=matrices.pop("X", None), layers=matrices)
+    return with_notes(adata, [renaming_note(renamed)] if renamed else [])
+
+
+def _assembled(
+    group: Any, *, X: Any = None, layers: dict[str, Any] | None = None, with_raw: bool = False
+) -> AnnData:
+    """Matrices with the tables of a group; a note names what could not be read."""
+    import anndata
+
+    left_out: dict[str, str] = {}
+    parts = {part: _known(group[part], part, left_out) for part in _IN_MEMORY if part in group}
+    parts = {part: element for part, element in parts.items() if element is not _UNKNOWN}
+    if with_raw and "raw" in group:
+        raw = _known(group["raw"], "raw", left_out)
+        if isinstance(raw, dict) and {"X", "var"} <= set(raw):
+            parts["raw"] = {part: raw[part] for part in ("X", "var", "varm") if part in raw}
+    adata = anndata.AnnData(X=X, layers=layers, **parts)
+    said = "; ".join(f"{place} ({encoding})" for place, encoding in left_out.items())
+    note = f"Left out, because its encoding is of another program or a newer anndata: {said}."
+    return with_notes(adata, [note] if left_out else [])
+
+
+def _known(element: Any, place: str, left_out: dict[str, str]) -> Any:
+    """An element, without what has an unknown encoding; the sentinel if nothing of it can be read."""
+    import anndata
+    from anndata._io.specs.registry import IORegistryError
+
+    try:
+        return anndata.io.read_elem(element)
+    except IORegistryError:
+        kind = element.attrs.get("encoding-type", "")
+        if kind == "dataframe":
+            return _known_columns(element, place, left_out)
+        if kind in ("", "dict", "raw") and hasattr(element, "keys"):
+            parts = {key: _known(element[key], f"{place}['{key}']", left_out) for key in element}
+            return {key: part for key, part in parts.items() if part is not _UNKNOWN}
+        left_out[place] = f"'{kind}' {element.attrs.get('encoding-version', '')}".strip()
+        return _UNKNOWN
+
+
+def _known_columns(frame: Any, place: str, left_out: dict[str, str]) -> Any:
+    import anndata
+    import pandas as pd
+
+    index = anndata.io.read_elem(frame[frame.attrs["_index"]])
+    columns = {
+        str(column): _known(frame[column], f"{place}['{column}']", left_out)
+        for column in frame.attrs["column-order"]
+    }
+    return pd.DataFrame(
+        {column: values for column, values in columns.items() if values is not _UNKNOWN}, index=index
     )
 
 
 def inspect(group: Any, name: str, *, beyond_memory: bool) -> bool:
-    """Compare the shapes and the size of X and of all layers before anything is loaded.
+    """Compare the shapes of X and of all layers, and the size of everything, before anything is loaded.
 
     Returns
     -------
-    Whether they should be left in the file: that is wanted, possible, and they would fill the memory.
+    Whether X and layers should be left in the file: that is wanted, possible, and they would fill the memory.
     """
     found = {"X": group["X"]} if "X" in group else {}
     if "layers" in group:
@@ -72,28 +140,40 @@ def inspect(group: Any, name: str, *, beyond_memory: bool) -> bool:
     shapes = {layer: _shape(element) for layer, element in found.items()}
     require_one_shape({layer: shape for layer, shape in shapes.items() if shape}, name)
     needed, available = sum(map(_n_bytes, found.values())), available_memory()
+    rest = sum(_n_bytes(group[part]) for part in group if part not in _NEEDED)
     leave = (
         beyond_memory
-        and needed > _SHARE_IN_MEMORY * available
+        and needed + rest > _SHARE_IN_MEMORY * available
         and all(element.attrs.get("encoding-type") in _STORED_BY_CELLS for element in found.values())
     )
-    at_once = (
-        needed * min(1, CELLS_AT_ONCE / max(1, *(shape[0] for shape in shapes.values()))) if leave else needed
-    )
-    if at_once > available:
-        msg = (
-            f"{name} needs {at_once / 2**30:.1f} GB of memory. Found {available / 2**30:.1f} GB free. "
-            "Leave out layers or cells, or use a larger machine."
-        )
-        raise InputError(msg)
+    if leave:
+        most_cells = max((shape[0] for shape in shapes.values() if shape), default=1)
+        needed = int(needed * min(1, CELLS_AT_ONCE / max(1, most_cells)))
+        rest -= _n_bytes(group["raw"]) if "raw" in group else 0
+    require_fits(needed + rest, name)
     return leave
 
 
+def require_fits(n_bytes: int, name: str) -> None:
+    """Raise an `InputError` if a file would take more memory than is free."""
+    available = available_memory()
+    if n_bytes > available:
+        msg = (
+            f"{name} needs {n_bytes / 2**30:.1f} GB of memory. Found {available / 2**30:.1f} GB free. "
+            "Leave out layers or cells, or use a larger machine."
+        )
+        raise InputError(msg)
+
+
 def _n_bytes(element: Any) -> int:
-    """Size in memory of a dense array, or of the arrays a sparse matrix is made of."""
-    return (
-        int(element.nbytes) if hasattr(element, "shape") else sum(_n_bytes(element[key]) for key in element)
-    )
+    """Size in memory of a dense array, or of the arrays that a group is made of."""
+    if hasattr(element, "shape"):
+        return int(element.nbytes)
+    if hasattr(element, "visititems"):  # each element of an HDF5 file once, even where links make a circle
+        sizes: list[int] = []
+        element.visititems(lambda _, found: sizes.append(int(getattr(found, "nbytes", 0))))
+        return sum(sizes)
+    return sum(_n_bytes(element[key]) for key in element)
 
 
 def _shape(element: Any) -> tuple[int, ...]:

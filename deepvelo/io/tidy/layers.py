@@ -16,7 +16,7 @@ from deepvelo.matrices import CELLS_AT_ONCE, is_in_file, is_lazy, is_numeric, is
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from deepvelo.io.formats.reading import Ambiguous
+    from deepvelo.config import Ambiguous
 
 AMBIGUOUS: Final = "ambiguous"
 COUNTS: Final = (keys.SPLICED, keys.UNSPLICED)
@@ -43,26 +43,32 @@ _LEFT_OUT = "Ambiguous counts"
 _MIN_COMPARED = 20
 
 
-def standard_layers(names: Iterable[str]) -> dict[str, str]:
-    """Which names stand for a standard layer, ``{name: standard name}``.
+def standard_name(name: str) -> str | None:
+    """The standard layer that a name stands for, whatever its case, separators and words around it."""
+    words = _words(name)
+    return _STANDARD.get("".join(words)) or _STANDARD.get("".join(w for w in words if w not in _FILLERS))
 
-    Of several names for the same layer the one with the fewest other words is taken, and none where the standard
-    name is there already. ``Ms`` and ``Mu`` are found only together: ``mu`` alone is many tools' mean.
+
+def standard_layers(names: Iterable[str]) -> dict[str, str]:
+    """Which names stand for a standard layer and are to be renamed, ``{name: standard name}``.
+
+    Of several names for the same layer the one with the fewest words is taken, and none where the standard name is
+    there already. ``Ms`` and ``Mu`` are found only together: ``mu`` alone is many tools' mean.
     """
     names = list(names)
-    found: dict[str, tuple[int, str]] = {}
-    for name in names:
-        words = re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
-        fillers = [word for word in words if word in _FILLERS]
-        standard = _STANDARD.get("".join(words)) or _STANDARD.get(
-            "".join(word for word in words if word not in _FILLERS)
-        )
+    found: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: len(_words(name))):
+        standard = standard_name(name)
         if standard is not None and standard not in names:
-            found[standard] = min(found.get(standard, (len(words) + 1, name)), (len(fillers), name))
+            found.setdefault(standard, name)
     moments = {keys.MS, keys.MU}
     if not moments <= {*found, *names}:
-        found = {standard: value for standard, value in found.items() if standard not in moments}
-    return {name: standard for standard, (_, name) in found.items()}
+        found = {standard: name for standard, name in found.items() if standard not in moments}
+    return {name: standard for standard, name in found.items()}
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
 
 
 def renaming_note(renamed: dict[str, str]) -> str:

@@ -1,0 +1,107 @@
+"""Folders of alevin-fry and simpleaf, counted in USA mode: each gene unspliced, spliced and ambiguous."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from deepvelo.errors import InputError
+from deepvelo.io.formats.complete import with_both_layers
+from deepvelo.io.formats.mtx import (
+    by_cells,
+    cell_names,
+    cells_in_rows,
+    gene_table,
+    header,
+    in_folder,
+    read_matrix,
+    read_names,
+)
+from deepvelo.io.formats.reading import Reading, with_notes
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LABEL: Final = "alevin-fry"
+SUFFIXES: Final = ()
+_MATRICES = ("quants_mat.mtx", "quants_mat.gz")  # the second is salmon's binary format
+_SUFFIXES_OF_COPIES = ("-U", "-A", "-I")
+
+
+def recognizes(path: Path) -> bool:
+    """The output folder of either, ``af_quant`` or ``alevin``."""
+    return path.is_dir() and _folder(path) is not None
+
+
+def read(path: Path, reading: Reading) -> AnnData:
+    """``quants.h5ad`` where simpleaf wrote it, else the matrix of all copies of all genes, to be taken apart.
+
+    Raises
+    ------
+    InputError
+        The counts are not those of USA mode, or lie in a binary format.
+    """
+    folder = _folder(path)
+    assert folder is not None  # as `recognizes` found
+    for around in (folder, folder.parent):
+        made = with_both_layers(around, ("quants.h5ad",))
+        if made is not None:
+            from deepvelo.io.formats import find_format
+
+            return with_notes(find_format(made).read(made, reading), [f"'{made.name}' was read."])
+    return _read_matrix(folder)
+
+
+def _read_matrix(folder: Path) -> AnnData:
+    import anndata
+
+    matrix = in_folder(folder, "quants_mat.mtx")
+    if matrix is None:
+        msg = (
+            f"{folder.name} holds salmon's binary matrix quants_mat.gz, which is not read. Count in USA mode with "
+            "`alevin-fry quant --use-mtx`, or with simpleaf."
+        )
+        raise InputError(msg)
+    rows, columns = in_folder(folder, "quants_mat_rows.txt"), in_folder(folder, "quants_mat_cols.txt")
+    if rows is None or columns is None:
+        missing = "quants_mat_rows.txt" if rows is None else "quants_mat_cols.txt"
+        msg = f"{folder.name} lacks {missing}, which names what quants_mat.mtx counts. Copy the whole folder."
+        raise InputError(msg)
+    head, barcodes, names = header(matrix), read_names(rows), read_names(columns)
+    turned = cells_in_rows(head, len(barcodes), len(names), cells_first=True, matrix=matrix)
+    n_cells, n_genes = (head.n_rows, head.n_columns) if turned else (head.n_columns, head.n_rows)
+    genes = gene_table(names, n_genes)
+    if not genes.index.str.endswith(("-U", "-I")).any():
+        msg = (
+            f"{folder.name} holds one count for each gene, no unspliced counts. Count in USA mode: with a splici or "
+            "spliceu index and its three-column transcript-to-gene map."
+        )
+        raise InputError(msg)
+    symbols = _symbols(folder)
+    if symbols:
+        plain = [_without_copy(gene) for gene in genes.index]
+        genes["gene_name"] = [symbols.get(gene, gene) for gene in plain]
+    counts = by_cells(read_matrix(matrix, head), cells_in_rows=turned)
+    return anndata.AnnData(counts, obs=pd.DataFrame(index=cell_names(barcodes, n_cells)), var=genes)
+
+
+def _folder(path: Path) -> Path | None:
+    within = ("", "alevin", "af_quant/alevin", "quant/alevin", "simpleaf_out/af_quant/alevin")
+    folders = (path / name for name in within)
+    return next((folder for folder in folders if in_folder(folder, *_MATRICES) is not None), None)
+
+
+def _without_copy(gene: str) -> str:
+    return gene[:-2] if gene.endswith(_SUFFIXES_OF_COPIES) else gene
+
+
+def _symbols(folder: Path) -> dict[str, str]:
+    """Symbols by gene id, from the table that simpleaf puts beside the counts or the index."""
+    for around in (folder, folder.parent, folder.parent.parent):
+        path = in_folder(around, "gene_id_to_name.tsv")
+        if path is not None:
+            table = read_names(path)
+            return dict(zip(table[0], table[1], strict=True)) if table.shape[1] > 1 else {}
+    return {}

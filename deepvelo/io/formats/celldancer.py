@@ -1,0 +1,90 @@
+"""cellDancer's table of results: a line for a cell and a gene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from deepvelo import keys
+from deepvelo.errors import InputError
+from deepvelo.io.formats.reading import Reading
+from deepvelo.io.formats.stored import require_fits
+from deepvelo.io.formats.table import separator
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LABEL: Final = "cellDancer"
+SUFFIXES: Final = (".csv",)
+_CELL, _GENE, _GROUP = "cellID", "gene_name", "clusters"
+_NUMBERS = ("unsplice", "splice", "unsplice_predict", "splice_predict")
+_RATES = {"alpha": keys.ALPHA, "beta": keys.BETA, "gamma": keys.GAMMA}
+_EMBEDDING = ("embedding1", "embedding2")
+_N_LAYERS = 9
+_BYTES_PER_LINE = 200  # a line in memory: two texts and nine numbers
+
+
+def recognizes(path: Path) -> bool:
+    """By its columns."""
+    if not path.is_file() or path.suffix.lower() not in (".csv", ".tsv", ".txt"):
+        return False
+    with path.open(encoding="utf-8", errors="replace") as file:
+        title = file.readline(1 << 16)
+    return set(title.replace('"', "").strip().split(separator(path))) >= {_CELL, _GENE, *_NUMBERS}
+
+
+def read(path: Path, reading: Reading) -> AnnData:
+    """Cells x genes; NaN where a cell has no line for a gene.
+
+    Returns
+    -------
+    Layers ``Ms``, ``Mu`` (also as ``spliced`` and ``unspliced``: cellDancer keeps no others), ``velocity`` and
+    ``velocity_u`` as the predicted less the present values, and the three rates. Groups in ``obs["clusters"]``, the
+    picture in ``obsm["X_embedding"]``.
+    """
+    import anndata
+
+    require_fits(_BYTES_PER_LINE * (path.stat().st_size // 100), path.name)
+    wanted = {_CELL, _GENE, _GROUP, *_NUMBERS, *_RATES, *_EMBEDDING}
+    lines = pd.read_csv(
+        path,
+        sep=separator(path),
+        usecols=lambda name: name in wanted,
+        dtype={_CELL: str, _GENE: str, _GROUP: str},
+    )
+    rows, cells = pd.factorize(lines[_CELL])
+    columns, genes = pd.factorize(lines[_GENE])
+    shape = (len(cells), len(genes))
+    require_fits(4 * _N_LAYERS * shape[0] * shape[1], path.name)
+    if pd.Series(rows.astype(np.int64) * shape[1] + columns).duplicated().any():
+        msg = f"{path.name} has several lines for the same cell and gene. Keep one of them."
+        raise InputError(msg)
+
+    def layer(values: pd.Series) -> np.ndarray:
+        dense = np.full(shape, np.nan, dtype=np.float32)
+        dense[rows, columns] = values
+        return dense
+
+    moments = {keys.MS: layer(lines["splice"]), keys.MU: layer(lines["unsplice"])}
+    layers = {
+        **moments,
+        keys.SPLICED: moments[keys.MS],
+        keys.UNSPLICED: moments[keys.MU],
+        keys.VELOCITY: layer(lines["splice_predict"] - lines["splice"]),
+        keys.VELOCITY_U: layer(lines["unsplice_predict"] - lines["unsplice"]),
+        **{key: layer(lines[name]) for name, key in _RATES.items() if name in lines},
+    }
+    once = lines.iloc[np.unique(rows, return_index=True)[1]]
+    adata = anndata.AnnData(
+        obs=pd.DataFrame(index=pd.Index(cells, name=None)),
+        var=pd.DataFrame(index=pd.Index(genes)),
+        layers=layers,
+    )
+    if _GROUP in lines:
+        adata.obs[keys.CLUSTERS] = pd.Categorical(once[_GROUP])
+    if set(_EMBEDDING) <= set(lines):
+        adata.obsm["X_embedding"] = once[list(_EMBEDDING)].to_numpy(dtype=np.float32)
+    return adata

@@ -1,0 +1,18 @@
+"""A file beside a counter's matrices that holds both layers already: simpler to read, and with more in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deepvelo.io.formats.hdf5 import top_names
+from deepvelo.io.tidy.layers import COUNTS, standard_layers
+
+
+def with_both_layers(folder: Path, names: tuple[str, ...]) -> Path | None:
+    """The first of these h5ad or loom files that is there and has layers of spliced and of unspliced counts."""
+    for name in names:
+        path = folder / name
+        layers = top_names(path, "layers")
+        if set(COUNTS) <= {*layers, *standard_layers(layers).values()}:
+            return path
+    return None

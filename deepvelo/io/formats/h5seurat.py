@@ -1,0 +1,151 @@
+"""h5Seurat files, as SeuratDisk writes them (its specification: vignette h5Seurat-spec)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from deepvelo.errors import InputError
+from deepvelo.io.formats.hdf5 import opened, top_names
+from deepvelo.io.formats.reading import Reading, with_notes
+from deepvelo.io.formats.stored import require_fits
+from deepvelo.io.tidy.layers import AMBIGUOUS, COUNTS, standard_name
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LABEL: Final = "h5Seurat"
+SUFFIXES: Final = (".h5seurat",)
+_NA_LOGICAL = 2  # R's missing value of a logical
+
+
+def recognizes(path: Path) -> bool:
+    """An HDF5 file with assays and names of cells, or the ending."""
+    return path.suffix.lower() in SUFFIXES or top_names(path) >= {"assays", "cell.names"}
+
+
+def read(path: Path, reading: Reading) -> AnnData:
+    """Assays of spliced, unspliced and ambiguous counts as layers, or the counts of the active assay as ``X``.
+
+    Cells have their metadata and reductions. Where the assays have other genes than each other, the shared ones are
+    taken, with a note.
+    """
+    import anndata
+
+    with opened(path, kind="an h5Seurat file") as file:
+        if not set(file) >= {"assays", "cell.names"}:
+            msg = f"{path.name} is not an h5Seurat file: it holds {sorted(file)}. Save the object with SaveH5Seurat."
+            raise InputError(msg)
+        sizes: list[int] = []
+        file.visititems(lambda _, found: sizes.append(int(getattr(found, "nbytes", 0))))
+        require_fits(sum(sizes), path.name)
+        cells = pd.Index(_text(file["cell.names"]))
+        assays = {
+            layer: file["assays"][name]
+            for name in file["assays"]
+            if (layer := standard_name(name)) in (*COUNTS, AMBIGUOUS)
+        }
+        notes: list[str] = []
+        if set(COUNTS) <= set(assays):
+            genes, layers, notes = _layers(assays, len(cells), path.name)
+            adata = anndata.AnnData(
+                obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=genes), layers=layers
+            )
+        else:
+            active = file.attrs.get("active.assay", next(iter(file["assays"])))
+            name = active if isinstance(active, str) else str(np.ravel(active)[0])
+            assay = file["assays"][name]
+            genes = pd.Index(_text(assay["features"]))
+            counts = _counts(assay, (len(cells), len(genes)), path.name)
+            adata = anndata.AnnData(counts, obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=genes))
+        for name, values in _columns(file.get("meta.data"), len(cells)).items():
+            adata.obs[name] = values
+        for name, reduction in file.get("reductions", {}).items():
+            if "cell.embeddings" in reduction:
+                stored = reduction["cell.embeddings"][()]  # R stores columns first
+                embedding = stored if stored.shape[0] == len(cells) else stored.T
+                if embedding.shape[0] == len(cells):
+                    adata.obsm[f"X_{name}"] = np.asarray(embedding, dtype=np.float32)
+        return with_notes(adata, notes)
+
+
+def _layers(
+    assays: dict[str, Any], n_cells: int, name: str
+) -> tuple[pd.Index, dict[str, sparse.csr_matrix], list[str]]:
+    features = {layer: pd.Index(_text(assay["features"])) for layer, assay in assays.items()}
+    layers = {layer: _counts(assay, (n_cells, len(features[layer])), name) for layer, assay in assays.items()}
+    first = next(iter(layers))
+    if all(features[first].equals(other) for other in features.values()):
+        return features[first], layers, []
+    genes = features[first]
+    for other in features.values():
+        genes = genes[genes.isin(other)]
+    counts = ", ".join(f"{len(found):,} in {layer}" for layer, found in features.items())
+    layers = {layer: counts_[:, features[layer].get_indexer(genes)] for layer, counts_ in layers.items()}
+    return genes, layers, [f"Only the genes that all assays name were taken: {len(genes):,} ({counts})."]
+
+
+def _counts(assay: Any, shape: tuple[int, int], name: str) -> Any:
+    """Cells x genes: R's columns are the cells, so a matrix by columns is one by cells."""
+    stored = next((assay[part] for part in ("counts", "layers/counts", "data") if part in assay), None)
+    if stored is None:
+        msg = f"Assay {assay.name} of {name} has no counts. Save the object again with SaveH5Seurat."
+        raise InputError(msg)
+    if not hasattr(stored, "keys"):
+        dense = stored[()]
+        return dense if dense.shape == shape else dense.T
+    parts = (stored["data"][()], stored["indices"][()], stored["indptr"][()])
+    if len(parts[2]) != shape[0] + 1:
+        msg = f"Assay {assay.name} of {name} has {len(parts[2]) - 1:,} cells, the file names {shape[0]:,}. Save it again."
+        raise InputError(msg)
+    counts = sparse.csr_matrix(parts, shape=shape)
+    counts.check_format(full_check=True)
+    return counts
+
+
+def _columns(frame: Any, n: int) -> dict[str, Any]:
+    """A data frame's columns by name: a group with a dataset or factor each, or one dataset of records."""
+    if frame is None:
+        return {}
+    names = list(frame) if hasattr(frame, "keys") else list(frame.dtype.names or ())
+    columns = {}
+    for name in names:
+        stored = frame[name]
+        if hasattr(stored, "keys"):
+            if set(stored) >= {"levels", "values"}:
+                codes = stored["values"][()].astype(np.int64) - 1
+                levels = _text(stored["levels"])
+                codes[(codes < 0) | (codes >= len(levels))] = -1  # R's NA
+                columns[name] = pd.Categorical.from_codes(codes, levels)
+            continue
+        values = np.asarray(stored[()] if hasattr(stored, "attrs") else stored)
+        if values.shape != (n,):
+            continue
+        if values.dtype.kind in "SO":
+            columns[name] = [_str(value) for value in values]
+        elif _is_logical(stored):
+            columns[name] = pd.array(np.where(values == _NA_LOGICAL, None, values == 1), dtype="boolean")
+        else:
+            columns[name] = values
+    return {
+        name: values
+        for name, values in columns.items()
+        if len(values) == n and name not in ("_index", "row.names")
+    }
+
+
+def _is_logical(stored: Any) -> bool:
+    kind = getattr(stored, "attrs", {}).get("s3class", "")
+    return "logical" in [_str(word) for word in np.ravel(kind)]
+
+
+def _text(stored: Any) -> list[str]:
+    return [_str(value) for value in np.ravel(stored[()])]
+
+
+def _str(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)

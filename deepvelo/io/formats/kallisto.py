@@ -1,0 +1,77 @@
+"""Folders of kallisto|bustools: ``kb count`` with the workflows nac and lamanno."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from deepvelo.io.formats.complete import with_both_layers
+from deepvelo.io.formats.mtx import (
+    UNFILTERED,
+    find_matrices,
+    find_parts,
+    in_folder,
+    listed_names,
+    read_names,
+    read_parts,
+    without_empty_cells,
+)
+from deepvelo.io.formats.reading import Reading, with_notes
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LABEL: Final = "kb"
+SUFFIXES: Final = ()
+_COUNTS = ("counts_filtered", "counts_unfiltered")
+
+
+def recognizes(path: Path) -> bool:
+    """What ``kb count -o`` wrote, or ``counts_filtered`` or ``counts_unfiltered`` in it."""
+    return path.is_dir() and bool(_folders(path))
+
+
+def read(path: Path, reading: Reading) -> AnnData:
+    """The filtered cells where kb called cells, else the droplets; kb's own h5ad or loom file where it made one."""
+    folders = _folders(path)
+    folder = folders[0]
+    made = with_both_layers(folder, ("adata.h5ad", "adata.loom"))
+    if made is not None:
+        from deepvelo.io.formats import find_format
+
+        adata = find_format(made).read(made, reading)
+        notes = [f"'{made.name}' was read, in which kb wrote both matrices."]
+    else:
+        adata, notes = _read_matrices(folder), []
+    if len(folders) > 1:
+        notes.append(f"'{folder.name}' was read, not '{folders[1].name}'.")
+    if folder.name == "counts_unfiltered":
+        adata = with_notes(adata if made is not None else without_empty_cells(adata), [UNFILTERED])
+    return with_notes(adata, notes)
+
+
+def _folders(path: Path) -> list[Path]:
+    """Folders with counts that a path stands for, the filtered one first."""
+    names = listed_names(path)
+    if path.name in _COUNTS or any(name.startswith("cells_x_genes.") for name in names):
+        candidates = [path]
+    else:
+        candidates = [path / name for name in _COUNTS if name in names]
+        if "spliced.barcodes.txt" in names:
+            candidates.append(path)
+    return [
+        folder
+        for folder in candidates
+        if find_matrices(folder) or with_both_layers(folder, ("adata.h5ad", "adata.loom")) is not None
+    ]
+
+
+def _read_matrices(folder: Path) -> AnnData:
+    parts = find_parts(folder)
+    adata = read_parts(parts, cells_first=True)
+    symbols = in_folder(folder, "cells_x_genes.genes.names.txt", "spliced.genes.names.txt")
+    if symbols is not None:
+        genes = next(iter(parts.values())).genes
+        names = dict(zip(read_names(genes)[0], read_names(symbols)[0], strict=False))
+        adata.var["gene_name"] = [names.get(gene) or gene for gene in adata.var_names]
+    return adata

@@ -1,0 +1,405 @@
+"""MatrixMarket files and the names beside them: what the folders of all counters have in common."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from deepvelo.errors import InputError
+from deepvelo.io.formats.reading import with_notes
+from deepvelo.io.formats.stored import require_fits
+from deepvelo.io.tidy.layers import AMBIGUOUS, COUNTS, standard_name
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+GENE_COLUMNS: Final = ("gene_id", "gene_name", "feature_types")
+UNFILTERED: Final = (
+    "These are unfiltered droplets, most of them without a cell. Join them with a processed object, or give the "
+    "filtered matrices."
+)
+_GZIP: Final = b"\x1f\x8b"
+_MOST_PACKED = 1032  # deflate cannot make data smaller than by this factor
+_BYTES_PER_ENTRY = 4  # the shortest line of a matrix: "1 1" and the end of the line
+_MEMORY_PER_ENTRY = 24  # row, column and value as they are read, and the matrix made of them
+_MOST_LISTED = 1000  # names of a folder looked at
+_LINES_AT_ONCE = 2_000_000
+_CELL_WORDS = ("barcodes", "barcode", "cells", "cell", "obs", "colnames")
+_GENE_WORDS = ("genes", "gene", "features", "feature", "var", "rownames")
+_TEXT = (".tsv", ".txt", ".csv")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first lines of a matrix say."""
+
+    n_rows: int
+    n_columns: int
+    n_entries: int
+    values_per_line: int
+    """1, or 3 where STARsolo wrote spliced, unspliced and ambiguous counts beside each other."""
+    n_lines: int
+    """How many lines come before the entries."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A matrix and the names of its cells and genes."""
+
+    matrix: Path
+    cells: Path
+    genes: Path
+
+
+def listed_names(folder: Path) -> list[str]:
+    """Names in a folder, sorted; of a very large one some of them. None where it cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(entry.name for entry in islice(found, _MOST_LISTED))
+    except OSError:
+        return []
+
+
+def in_folder(folder: Path, *names: str) -> Path | None:
+    """The first of these files that is there, plain or with ``.gz``."""
+    paths = (folder / f"{name}{packed}" for name in names for packed in ("", ".gz"))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """A file, unpacked as it is read where its first bytes are those of gzip."""
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
+
+
+def is_matrix(path: Path) -> bool:
+    """By its ending, ``.mtx`` or ``.mtx.gz``."""
+    return path.name.lower().endswith((".mtx", ".mtx.gz"))
+
+
+def header(path: Path) -> Header:
+    """The sizes that a matrix claims.
+
+    Raises
+    ------
+    InputError
+        The file does not begin as a MatrixMarket file.
+    """
+    sizes: list[int] = []
+    first: list[bytes] = []
+    n_lines = 0
+    try:
+        with open_bytes(path) as file:
+            for line in islice(_lines(file), 10_000):
+                if sizes:
+                    first = line.split()
+                    break
+                n_lines += 1
+                if not line.startswith(b"%") and line.strip():
+                    sizes = [int(word) for word in line.split()]
+    except (OSError, EOFError, ValueError) as error:
+        raise _damaged(path, error) from error
+    if len(sizes) == 2:  # a dense matrix: all values, column by column
+        sizes.append(sizes[0] * sizes[1])
+        first = [b"", b"", *first]
+    if len(sizes) != 3 or min(sizes) < 0:
+        msg = f"{_shown(path)} is no MatrixMarket file: the line with its sizes is missing. Copy it again from its source."
+        raise InputError(msg)
+    return Header(*sizes, values_per_line=max(1, len(first) - 2), n_lines=n_lines)
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    while line := file.readline(4096):
+        yield line
+
+
+def require_plausible(path: Path, head: Header) -> None:
+    """Check that a file can hold what its header claims, and the memory too, before anything is allocated."""
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP
+    most = path.stat().st_size * (_MOST_PACKED if packed else 1)
+    if head.n_entries * _BYTES_PER_ENTRY > most + _BYTES_PER_ENTRY:
+        msg = (
+            f"{_shown(path)} claims {head.n_entries:,} entries, more than its {path.stat().st_size:,} bytes can hold. "
+            "It is truncated or damaged: copy it again."
+        )
+        raise InputError(msg)
+    needed = head.n_entries * _MEMORY_PER_ENTRY * head.values_per_line
+    require_fits(needed + 8 * (head.n_rows + head.n_columns), _shown(path))
+
+
+def read_matrix(path: Path, head: Header) -> sparse.coo_matrix:
+    """Rows x columns as in the file.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or claims more than it can hold or than fits into memory.
+    """
+    from scipy.io import mmread
+
+    require_plausible(path, head)
+    try:
+        with open_bytes(path) as file:
+            return sparse.coo_matrix(mmread(file))
+    except (ValueError, OverflowError, OSError, EOFError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_three(path: Path, head: Header) -> list[sparse.coo_matrix]:
+    """Spliced, unspliced and ambiguous counts of a matrix with three values a line, as STARsolo first wrote it."""
+    require_plausible(path, head)
+    parts: list[list[np.ndarray]] = [[], [], []]
+    try:
+        with open_bytes(path) as file:
+            lines = pd.read_csv(
+                file, sep=r"\s+", header=None, skiprows=head.n_lines, chunksize=_LINES_AT_ONCE, dtype=np.int32
+            )
+            for some in lines:
+                rows, columns, *values = some.to_numpy().T
+                if len(some) and (
+                    rows.max() > head.n_rows or columns.max() > head.n_columns or some.min().min() < 0
+                ):
+                    msg = "a row or column lies outside of the matrix"
+                    raise ValueError(msg)
+                for part, counts in zip(parts, values, strict=True):
+                    there = counts != 0
+                    part.append(np.stack([rows[there] - 1, columns[there] - 1, counts[there]]))
+    except (ValueError, OSError, EOFError) as error:
+        raise _damaged(path, error) from error
+    whole = [np.concatenate(part, axis=1) if part else np.empty((3, 0), np.int32) for part in parts]
+    shape = (head.n_rows, head.n_columns)
+    return [sparse.coo_matrix((values, (rows, columns)), shape=shape) for rows, columns, values in whole]
+
+
+def read_names(path: Path) -> pd.DataFrame:
+    """The columns of a list of names, as text."""
+    sep = "," if path.name.lower().removesuffix(".gz").endswith(".csv") else "\t"
+    try:
+        with open_bytes(path) as file:
+            return pd.read_csv(
+                file, sep=sep, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False
+            )
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame({0: []}, dtype=str)
+    except (ValueError, OSError, EOFError) as error:
+        raise _damaged(path, error) from error
+
+
+def cells_in_rows(head: Header, n_cells: int, n_genes: int, *, cells_first: bool, matrix: Path) -> bool:
+    """Which way round a matrix lies, by the numbers of names; a list of names may have a title line.
+
+    Raises
+    ------
+    InputError
+        The numbers fit neither way.
+    """
+    shape = (head.n_rows, head.n_columns)
+    for title_lines in ((0, 0), (1, 1), (1, 0), (0, 1)):
+        sizes = (n_cells - title_lines[0], n_genes - title_lines[1])
+        for turned in (cells_first, not cells_first):
+            if shape == (sizes if turned else sizes[::-1]):
+                return turned
+    msg = (
+        f"{_shown(matrix)} is a matrix of {head.n_rows:,} x {head.n_columns:,}, but the files beside it name "
+        f"{n_cells:,} cells and {n_genes:,} genes. Give files of the same run."
+    )
+    raise InputError(msg)
+
+
+def read_parts(parts: Mapping[str, Part], *, cells_first: bool) -> AnnData:
+    """Layers of cells x genes from one matrix each.
+
+    Parameters
+    ----------
+    parts
+        By layer. Where matrices have other cells or genes than each other, the shared ones are taken, with a note.
+    cells_first
+        Which way round a matrix lies whose numbers of cells and genes are equal.
+
+    Returns
+    -------
+    CSR of float32; names of cells, and of genes with what else is known of them as columns of ``var``. ``X`` is empty.
+    """
+    import anndata
+
+    tables = {path: read_names(path) for part in parts.values() for path in (part.cells, part.genes)}
+    layers, cells, genes = {}, {}, {}
+    for layer, part in parts.items():
+        head = header(part.matrix)
+        if head.values_per_line > 1:
+            raise _damaged(part.matrix, ValueError(f"its lines have {head.values_per_line} values"))
+        turned = cells_in_rows(
+            head,
+            len(tables[part.cells]),
+            len(tables[part.genes]),
+            cells_first=cells_first,
+            matrix=part.matrix,
+        )
+        n_cells, n_genes = (head.n_rows, head.n_columns) if turned else (head.n_columns, head.n_rows)
+        cells[layer] = cell_names(tables[part.cells], n_cells)
+        genes[layer] = gene_table(tables[part.genes], n_genes)
+        layers[layer] = by_cells(read_matrix(part.matrix, head), cells_in_rows=turned)
+    first = next(iter(parts))
+    same = all(
+        cells[layer].equals(cells[first]) and genes[layer].index.equals(genes[first].index) for layer in parts
+    )
+    notes = []
+    if not same:
+        notes = _share(layers, cells, genes)
+    adata = anndata.AnnData(obs=pd.DataFrame(index=cells[first]), var=genes[first], layers=layers)
+    return with_notes(adata, notes)
+
+
+def _share(
+    layers: dict[str, sparse.csr_matrix], cells: dict[str, pd.Index], genes: dict[str, pd.DataFrame]
+) -> list[str]:
+    """Reduce all layers to the cells and genes that every one of them has, in place; returns a note."""
+    first = next(iter(layers))
+    names = {"cells": cells, "genes": {layer: table.index for layer, table in genes.items()}}
+    shared, said = {}, []
+    for what, index in names.items():
+        if not all(found.is_unique for found in index.values()):
+            msg = f"The matrices of the layers have different {what}, and some of their names occur twice. Make them unique."
+            raise InputError(msg)
+        shared[what] = index[first]
+        for found in index.values():
+            shared[what] = shared[what][shared[what].isin(found)]
+        counts = ", ".join(f"{len(found):,} in {layer}" for layer, found in index.items())
+        said.append(f"{len(shared[what]):,} {what} ({counts})")
+    for layer in layers:
+        rows = cells[layer].get_indexer(shared["cells"])
+        columns = names["genes"][layer].get_indexer(shared["genes"])
+        layers[layer] = layers[layer][rows][:, columns]
+        cells[layer], genes[layer] = shared["cells"], genes[layer].iloc[columns]
+    return [f"Only what all matrices name was taken: {' and '.join(said)}."]
+
+
+def by_cells(matrix: sparse.coo_matrix, *, cells_in_rows: bool) -> sparse.csr_matrix:
+    """Cells x genes as CSR of float32."""
+    return sparse.csr_matrix(matrix if cells_in_rows else matrix.T, dtype=np.float32)
+
+
+def cell_names(table: pd.DataFrame, n: int) -> pd.Index:
+    """The last ``n`` names of a list: a title line comes first."""
+    return pd.Index(_name_columns(table, n)[0].to_numpy())
+
+
+def gene_table(table: pd.DataFrame, n: int) -> pd.DataFrame:
+    """The last ``n`` genes of a list by their first column; further columns, symbol and type, as they come."""
+    columns = _name_columns(table, n)
+    titles = [*GENE_COLUMNS, *(f"column_{i + 1}" for i in range(len(GENE_COLUMNS), len(columns)))]
+    found = {title: column.to_numpy() for title, column in zip(titles, columns, strict=False)}
+    return pd.DataFrame(found).set_index("gene_id").rename_axis(None)
+
+
+def _name_columns(table: pd.DataFrame, n: int) -> list[pd.Series]:
+    """Columns without a title line, and without the row numbers that R writes before the names."""
+    rows = table.iloc[len(table) - n :]
+    numbered = rows.shape[1] > 1 and n and rows[0].tolist() == [str(i + 1) for i in range(n)]
+    return [rows[column] for column in rows.columns[int(bool(numbered)) :]]
+
+
+def without_empty_cells(adata: AnnData) -> AnnData:
+    """Cells with a count in any layer, with a note of how many others were left out."""
+    counted = sum(np.asarray(layer.sum(axis=1)).ravel() for layer in adata.layers.values()) > 0
+    if counted.all():
+        return adata
+    note = f"{int((~counted).sum()):,} of {adata.n_obs:,} barcodes without any count were left out."
+    return with_notes(adata[counted].copy(), [note])
+
+
+def find_parts(folder: Path) -> dict[str, Part]:
+    """Matrices of spliced, unspliced and ambiguous counts in a folder, under any tool's names, with names beside.
+
+    Raises
+    ------
+    InputError
+        There are several for a layer, or names of cells or genes are missing.
+    """
+    matrices = find_matrices(folder)
+    return {
+        layer: Part(
+            matrix, _names_beside(matrix, _CELL_WORDS, "cells"), _names_beside(matrix, _GENE_WORDS, "genes")
+        )
+        for layer, matrix in matrices.items()
+    }
+
+
+def find_matrices(folder: Path) -> dict[str, Path]:
+    """Where the matrix of each layer lies, ``{layer: path}``; empty unless both spliced and unspliced are there.
+
+    Either a file named after its layer (``spliced.mtx``, ``cells_x_genes.mature.mtx``, ``GSM1_exon.mtx.gz``), or a
+    folder named after it that holds ``matrix.mtx``.
+    """
+    found: dict[str, list[Path]] = {}
+    for name in listed_names(folder):
+        path = folder / name
+        if is_matrix(path):
+            matrix: Path | None = path
+        elif path.suffix == "" or path.is_dir():
+            matrix = in_folder(path, "matrix.mtx")
+        else:
+            matrix = None
+        layer = _layer_of(re.sub(r"\.mtx(\.gz)?$", "", name, flags=re.IGNORECASE))
+        if matrix is not None and layer is not None:
+            found.setdefault(layer, []).append(matrix)
+    if not set(COUNTS) <= set(found):
+        return {}
+    for layer, paths in found.items():
+        if len(paths) > 1:
+            shown = ", ".join(f"'{path.relative_to(folder)}'" for path in paths[:3])
+            msg = f"{folder.name} holds several matrices of {layer} counts: {shown}. Give each sample a folder of its own."
+            raise InputError(msg)
+    return {layer: paths[0] for layer, paths in found.items()}
+
+
+def _layer_of(stem: str) -> str | None:
+    """The layer of counts that a file is named after: by the whole name, or by a single word of it."""
+    words = {stem, *re.split(r"[^A-Za-z]+", stem)}
+    layers = {layer for word in words if (layer := standard_name(word)) in (*COUNTS, AMBIGUOUS)}
+    return layers.pop() if len(layers) == 1 else None
+
+
+def _names_beside(matrix: Path, words: tuple[str, ...], what: str) -> Path:
+    """The list of names that belongs to a matrix: its own (``spliced.barcodes.txt``), else the one of all."""
+    folder = matrix.parent
+    own = re.sub(r"\.mtx(\.gz)?$", "", matrix.name, flags=re.IGNORECASE)
+    candidates = []
+    for name in listed_names(folder):
+        plain = name.lower().removesuffix(".gz")
+        stem = plain.rpartition(".")[0].removeprefix("cells_x_genes")
+        if not plain.endswith(_TEXT):
+            continue
+        found = re.split(r"[^a-z0-9]+", stem)
+        place = next((i for i, word in enumerate(words) if word in found), None)
+        foreign = _layer_of(stem) is not None and not name.startswith(own)
+        if place is not None and not foreign:
+            candidates.append((not name.startswith(own), place, len(name), name))
+    if not candidates:
+        msg = (
+            f"There is no list of the names of {what} beside {_shown(matrix)}, such as {words[0]}.tsv. Put it into the "
+            "same folder."
+        )
+        raise InputError(msg)
+    return folder / min(candidates)[-1]
+
+
+def _shown(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _damaged(path: Path, error: BaseException) -> InputError:
+    reason: Any = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+    return InputError(f"{_shown(path)} is damaged or truncated: {reason}. Copy it again from its source.")

@@ -1,0 +1,43 @@
+"""Folders of MatrixMarket files for spliced and unspliced counts, of DNBelab C4, dropEst, R or anyone's own script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from deepvelo.errors import InputError
+from deepvelo.io.formats.mtx import find_matrices, find_parts, is_matrix, read_parts
+from deepvelo.io.formats.reading import Reading
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LABEL: Final = "folder of matrices"
+SUFFIXES: Final = ()
+
+
+def recognizes(path: Path) -> bool:
+    """A folder with a matrix of spliced and one of unspliced counts, under any of their names; or such a file."""
+    return is_matrix(path) if path.is_file() else bool(find_matrices(path))
+
+
+def read(path: Path, reading: Reading) -> AnnData:
+    """All layers; which way round the matrices lie is told by the numbers of names."""
+    if path.is_file():
+        return _read_folder_of(path, reading)
+    return read_parts(find_parts(path), cells_first=False)
+
+
+def _read_folder_of(matrix: Path, reading: Reading) -> AnnData:
+    """The folder in which one of the matrices lies."""
+    from deepvelo.io.formats import format_of
+
+    folder = matrix.resolve().parent
+    format = format_of(folder)
+    if format is not None:
+        return format.read(folder, reading)
+    msg = (
+        f"{matrix.name} is a single matrix, and no matrices of spliced and unspliced counts lie in its folder "
+        f"{folder.name}. Give the folder that the counter wrote, with both matrices and the names of cells and genes."
+    )
+    raise InputError(msg)

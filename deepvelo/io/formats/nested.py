@@ -1,0 +1,90 @@
+"""A folder that is no data set itself but holds exactly one, as archives and counters leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from deepvelo.errors import InputError
+from deepvelo.io.formats.mtx import listed_names
+from deepvelo.io.formats.reading import Reading, with_notes
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LABEL: Final = "folder around a data set"
+SUFFIXES: Final = ()
+_MOST_LEVELS = 3
+_MOST_FOLDERS = 200
+
+
+def recognizes(path: Path) -> bool:
+    """Any folder: whether one data set is in it is found by reading."""
+    return path.is_dir()
+
+
+def read(path: Path, reading: Reading) -> AnnData:
+    """The data set in the folder, down to three levels; its place is noted.
+
+    Raises
+    ------
+    InputError
+        There is none, or there are several.
+    """
+    from deepvelo.io.formats import SUFFIXES, find_format
+
+    found = _data_sets(path)
+    places = [child.relative_to(path).as_posix() for child in found]
+    if not found:
+        shown = ", ".join(listed_names(path)[:5]) or "nothing"
+        msg = (
+            f"{path.name} holds no data set that can be read. Found {shown}. Give a folder that velocyto, kb, alevin-fry "
+            f"or STARsolo wrote, or a file that ends in {', '.join(SUFFIXES)}."
+        )
+        raise InputError(msg)
+    if len(found) > 1:
+        shown = ", ".join(f"{path.name}/{place}" for place in places[:5]) + (
+            ", ..." if len(places) > 5 else ""
+        )
+        msg = f"{path.name} holds several data sets: {shown}. Give one of them."
+        raise InputError(msg)
+    return with_notes(find_format(found[0]).read(found[0], reading), [f"'{path.name}/{places[0]}' was read."])
+
+
+def _data_sets(path: Path) -> list[Path]:
+    """Data sets on the uppermost level that has any; those that can only be refused where there are no others."""
+    from deepvelo.io.formats import REFUSED, format_of
+
+    level, n_folders = [path], 0
+    refused: list[Path] = []
+    for _ in range(_MOST_LEVELS):
+        children = [child for folder in level for child in _children(folder)]
+        formats = {child: format_of(child) for child in children if _may_be_data(child)}
+        readable = [
+            child for child, format in formats.items() if format is not None and format not in REFUSED
+        ]
+        if readable:
+            # Tables beside a data set describe it.
+            return [child for child in readable if not _is_table(child)] or readable
+        refused += [child for child, format in formats.items() if format is not None]
+        level = [child for child in children if child.is_dir() and child not in refused]
+        n_folders += len(level)
+        if n_folders > _MOST_FOLDERS:
+            break
+    return refused
+
+
+def _children(folder: Path) -> Iterator[Path]:
+    return (folder / name for name in listed_names(folder) if not name.startswith((".", "__MACOSX")))
+
+
+def _may_be_data(path: Path) -> bool:
+    """Folders, and files by their ending: not every file is opened."""
+    from deepvelo.io.formats import known_ending
+
+    return not path.is_symlink() and (path.is_dir() or known_ending(path.name) is not None)
+
+
+def _is_table(path: Path) -> bool:
+    return path.is_file() and path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv"))

@@ -1,0 +1,66 @@
+"""Tables of cells as CSV or TSV: metadata or an embedding, to be joined with counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from deepvelo.errors import InputError
+from deepvelo.io.formats.reading import Reading
+from deepvelo.io.formats.stored import require_fits
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+LABEL: Final = "table of cells"
+SUFFIXES: Final = (".csv", ".tsv")
+_ENDINGS = (*SUFFIXES, ".txt", ".tab")
+_SEPARATORS = ("\t", ",", ";")
+_MEMORY_PER_BYTE = 5  # of the file: text takes more room in memory
+_MOST_COLUMNS = 500  # a table with more numbers than this is a matrix of counts
+
+
+def recognizes(path: Path) -> bool:
+    """By its ending."""
+    return path.is_file() and path.suffix.lower() in _ENDINGS
+
+
+def read(path: Path, reading: Reading) -> AnnData:
+    """An object without genes: the first column names the cells, the others become ``obs``.
+
+    Raises
+    ------
+    InputError
+        It is no table, or a matrix of counts.
+    """
+    import anndata
+
+    require_fits(_MEMORY_PER_BYTE * path.stat().st_size, path.name)
+    frame = pd.read_csv(path, sep=separator(path), index_col=0, dtype={0: str}, low_memory=False)
+    if frame.index.name in (None, "Unnamed: 0", ""):
+        frame.index.name = None
+    numbers = frame.select_dtypes("number").shape[1]
+    if numbers > _MOST_COLUMNS:
+        msg = (
+            f"{path.name} is a table of {len(frame):,} x {numbers:,} numbers, one count for each gene, without unspliced "
+            "counts. Give what velocyto, kb, alevin-fry or STARsolo wrote."
+        )
+        raise InputError(msg)
+    if not frame.shape[1] or not len(frame):
+        msg = (
+            f"{path.name} is no table of cells: it has {len(frame):,} rows and {frame.shape[1]} columns beside the names. "
+            "Save it with a title line, the names of cells first, separated by commas or tabs."
+        )
+        raise InputError(msg)
+    frame.index = frame.index.astype(str)
+    frame.columns = frame.columns.astype(str)
+    return anndata.AnnData(obs=frame)
+
+
+def separator(path: Path) -> str:
+    """What separates the columns: the sign that the title line has most often."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        title = file.readline(1 << 20)
+    return max(_SEPARATORS, key=title.count)

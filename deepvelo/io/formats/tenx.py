@@ -1,0 +1,45 @@
+"""10x Genomics' count matrices: refused with the step that is missing, for they have no unspliced counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NoReturn
+
+from deepvelo.errors import InputError
+from deepvelo.io.formats.hdf5 import top_names
+from deepvelo.io.formats.mtx import header, in_folder
+from deepvelo.io.formats.reading import Reading
+
+LABEL: Final = "10x count matrix"
+SUFFIXES: Final = ()
+
+
+def recognizes(path: Path) -> bool:
+    """Cell Ranger's or CellBender's HDF5 file, whatever its ending, or a folder with one matrix of one kind of counts."""
+    if path.is_dir():
+        matrix = in_folder(path, "matrix.mtx")
+        return matrix is not None and header(matrix).values_per_line == 1
+    parts = {"barcodes", "data", "indices", "indptr"}
+    # Cell Ranger 2 had a group for each genome.
+    return any(parts <= top_names(path, group) for group in _groups(path))
+
+
+def read(path: Path, reading: Reading) -> NoReturn:
+    """Refused.
+
+    Raises
+    ------
+    InputError
+        Always.
+    """
+    msg = (
+        f"{path.name} is 10x's count matrix: it holds one count for each gene, no unspliced counts. Count the reads again "
+        "with velocyto, kb (--workflow nac), alevin-fry (USA mode) or STARsolo (--soloFeatures Gene Velocyto), and join "
+        "what they write with this data."
+    )
+    raise InputError(msg)
+
+
+def _groups(path: Path) -> set[str]:
+    names = top_names(path)
+    return names if len(names) < 10 and not names & {"X", "obs", "row_attrs", "cell.names", "mod"} else set()
