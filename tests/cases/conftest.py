@@ -1,0 +1,15 @@
+"""The cases, made and taken through the program once for all tests of a process."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("tests.cases.bench")
+
+from tests.cases.bench import Bench  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Made-up cases by name, and what the program does with them."""
+    return Bench(tmp_path_factory.mktemp("cases"))
