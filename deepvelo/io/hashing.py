@@ -73,14 +73,18 @@ def _hash_adata(adata: AnnData) -> str:
     digest = hashlib.blake2b(digest_size=16)
     digest.update(str(adata.shape).encode())
     _add_matrix(digest, "X", adata.X)
-    for frame in (adata.obs, adata.var):
-        digest.update(",".join(map(str, frame.columns)).encode())
-        # text first: columns of lists or mixed types have no hash of their own
-        plain = frame.apply(lambda column: column.astype(str) if column.dtype == object else column)
-        digest.update(pd.util.hash_pandas_object(plain, index=True).to_numpy().tobytes())
+    for table in (adata.obs, adata.var):
+        _add_table(digest, table)
     _add_all(digest, adata.layers)
     _add_all(digest, adata.obsm)
     return digest.hexdigest()
+
+
+def _add_table(digest: hashlib.blake2b, table: pd.DataFrame) -> None:
+    digest.update(",".join(map(str, table.columns)).encode())
+    # text first: columns of lists or mixed types have no hash of their own
+    plain = table.apply(lambda column: column.astype(str) if column.dtype == object else column)
+    digest.update(pd.util.hash_pandas_object(plain, index=True).to_numpy().tobytes())
 
 
 def _add_all(digest: hashlib.blake2b, matrices: Mapping[str, Any]) -> None:
@@ -91,6 +95,9 @@ def _add_all(digest: hashlib.blake2b, matrices: Mapping[str, Any]) -> None:
 def _add_matrix(digest: hashlib.blake2b, name: str, matrix: Any) -> None:
     digest.update(name.encode())
     if matrix is None:
+        return
+    if isinstance(matrix, pd.DataFrame):
+        _add_table(digest, matrix)
         return
     if sparse.issparse(matrix):
         csr = matrix.tocsr()

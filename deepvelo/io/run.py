@@ -19,6 +19,7 @@ from deepvelo import keys
 from deepvelo.checks import require_gene
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
+from deepvelo.io.stored_names import restored, restored_names
 from deepvelo.pp.groups import colors_by_group
 
 if TYPE_CHECKING:
@@ -45,9 +46,6 @@ _PREPARED = {
     "obsp": {keys.CONNECTIVITIES, keys.DISTANCES},
     "varp": set(),
 }
-
-# Zarr takes "/" in a name for a folder. This division slash looks the same and is read back as "/".
-SLASH = "\N{DIVISION SLASH}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,31 +89,43 @@ class Run:
     def obs(self) -> pd.DataFrame:
         """Annotation of the cells, one row a cell; categories decoded."""
         with self._reading():
-            return _slashes_back(read_elem(self._root["obs"]))
+            return restored(read_elem(self._root["obs"]))
 
     @cached_property
     def var(self) -> pd.DataFrame:
         """Annotation of the genes, one row a gene."""
         with self._reading():
-            return _slashes_back(read_elem(self._root["var"]))
+            return restored(read_elem(self._root["var"]))
 
     @cached_property
     def obsm(self) -> Mapping[str, np.ndarray]:
-        """Embeddings and arrows by name, each ``(n_cells, n_dimensions)``."""
+        """Embeddings and arrows by name, each ``(n_cells, n_dimensions)``; no tables and no sparse matrices."""
+        return _Matrices(self._embeddings, reading=self._reading)
+
+    @cached_property
+    def _embeddings(self) -> dict[str, zarr.Array]:
         with self._reading():
-            return _Matrices(self._root["obsm"], reading=self._reading)
+            return {
+                name: stored
+                for name, stored in self._elements("obsm").items()
+                if isinstance(stored, zarr.Array) and stored.ndim == 2 and stored.dtype.kind in "biuf"
+            }
+
+    def _elements(self, group: str) -> dict[str, Any]:
+        """What a group holds, by the names before it was stored."""
+        stored = dict(self._root[group].members())
+        names = restored_names(stored)
+        return {names[name]: element for name, element in stored.items()}
 
     def n_dimensions(self, name: str) -> int:
         """Columns of one of `obsm`; a plain one is not read for it."""
-        with self._reading():
-            stored = self._root["obsm"][escape(name)]
-        return int((stored if isinstance(stored, zarr.Array) else self.obsm[name]).shape[1])
+        return int(self._embeddings[name].shape[1])
 
     @cached_property
     def layers(self) -> list[str]:
         """Names that `gene` accepts, besides ``X``."""
         with self._reading():
-            return sorted(name.replace(SLASH, "/") for name in self._root["layers"])
+            return sorted(self._elements("layers"))
 
     def gene(self, layer: str, gene: str) -> np.ndarray:
         """Values of one gene in every cell, from one chunk on disk.
@@ -145,16 +155,16 @@ class Run:
 
     def uns_colors(self, group_key: str) -> dict[str, str] | None:
         """The data set's own colour for each category of a grouping; None when it brings none."""
-        key = escape(keys.colors(group_key))
         with self._reading():
-            if group_key not in self.obs or key not in self._root["uns"]:
-                return None
+            stored = self._elements("uns").get(keys.colors(group_key))
+        if stored is None or group_key not in self.obs:
+            return None
         column = self.obs[group_key]
         if not isinstance(column.dtype, pd.CategoricalDtype):
             return None
         with self._reading():
-            stored = read_elem(self._root["uns"][key])
-        return colors_by_group(stored, list(column.cat.categories.astype(str))) or None
+            colors = read_elem(stored)
+        return colors_by_group(colors, list(column.cat.categories.astype(str))) or None
 
     @cached_property
     def history(self) -> pd.DataFrame:
@@ -205,14 +215,16 @@ class Run:
         from anndata import AnnData
 
         def element(stored: Any, *, by_gene: bool) -> Any:
-            return stored if on_disk and by_gene and isinstance(stored, zarr.Array) else read_elem(stored)
+            if on_disk and by_gene and isinstance(stored, zarr.Array):
+                return stored
+            return restored(read_elem(stored))
 
         with self._reading():
             parts = {
                 group: {
-                    name.replace(SLASH, "/"): element(self._root[group][name], by_gene=group == "layers")
-                    for name in self._root[group]
-                    if wanted(group, name.replace(SLASH, "/"))
+                    name: element(stored, by_gene=group == "layers")
+                    for name, stored in self._elements(group).items()
+                    if wanted(group, name)
                 }
                 for group in ("layers", "obsm", "varm", "obsp", "varp", "uns")
             }
@@ -255,11 +267,10 @@ class Run:
 
     def _layer(self, layer: str) -> zarr.Array | _ColumnsOnDisk:
         if layer not in self._arrays:
-            where = "X" if layer == "X" else f"layers/{layer.replace('/', SLASH)}"
-            if (layer != "X" and layer not in self.layers) or where not in self._root:
+            stored = self._root.get("X") if layer == "X" else self._elements("layers").get(layer)
+            if stored is None:
                 msg = f"This run has no layer {layer!r}. Found {self.layers}. Choose one of them."
                 raise InputError(msg)
-            stored = self._root[where]
             self._arrays[layer] = _ColumnsOnDisk(stored) if isinstance(stored, zarr.Group) else stored
         return self._arrays[layer]
 
@@ -281,30 +292,29 @@ class _ColumnsOnDisk:
 
 
 class _Matrices(Mapping[str, np.ndarray]):
-    """Matrices of a group on disk, each read once, inside ``reading()``."""
+    """Matrices on disk by name, each read once, inside ``reading()``."""
 
-    def __init__(self, group: Any, *, reading: Callable[[], AbstractContextManager[None]]) -> None:
-        self._group, self._reading = group, reading
+    def __init__(
+        self, stored: Mapping[str, zarr.Array], *, reading: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        self._stored, self._reading = stored, reading
         self._read: dict[str, np.ndarray] = {}
-        self._names = sorted(name.replace(SLASH, "/") for name in group)
 
     def __getitem__(self, name: str) -> np.ndarray:
-        if name not in self._names:
-            raise KeyError(name)
         if name not in self._read:
+            stored = self._stored[name]
             with self._reading():
-                matrix = np.asarray(read_elem(self._group[escape(name)]))
-            self._read[name] = matrix
+                self._read[name] = np.asarray(stored[:])
         return self._read[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names  # Mapping's own would read it
+        return name in self._stored  # Mapping's own would read it
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(sorted(self._stored))
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._stored)
 
 
 def _was_prepared(group: str, name: str) -> bool:
@@ -319,12 +329,3 @@ def _was_prepared(group: str, name: str) -> bool:
 
 def _by_rows(matrix: Any) -> Any:
     return matrix.tocsr() if sparse.issparse(matrix) else matrix
-
-
-def _slashes_back(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.rename(columns=lambda name: str(name).replace(SLASH, "/"))
-
-
-def escape(name: Any) -> str:
-    """The name under which Zarr keeps ``name``."""
-    return str(name).replace("/", SLASH)

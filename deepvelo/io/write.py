@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from io import FileIO
@@ -32,6 +33,9 @@ _TRIES = 10
 
 def write_h5ad(adata: AnnData, path: Path | str, *, compression: str = "lzf") -> None:
     """Write an object under its final name only once it is whole.
+
+    Names that HDF5 cannot hold are written as `deepvelo.io.stored_names` spells them, and text that repeats as
+    categories. What cannot be written is left out and logged.
 
     Raises
     ------
@@ -64,22 +68,56 @@ def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _write_hdf5(adata: AnnData, path: Path, *, compression: str) -> None:
-    """As `AnnData.write_h5ad`, which on a full disk makes the process crash when it ends: HDF5 tries once more."""
-    import h5py
-    from anndata.io import write_elem
+    """What turns out to be unwritable is left out and logged: it must not cost the fit."""
+    try:
+        _write_once(adata, path, compression=compression)
+    except _UnwritableError as error:
+        from deepvelo.io.dry_write import writable_copy
 
-    adata.strings_to_categoricals()
+        writable, notes = writable_copy(adata)
+        for note in notes:
+            logger.warning("%s", note)
+        if not notes:
+            msg = f"{path.name} could not be written: {error}. Leave out what these words name."
+            raise InputError(msg) from error
+        _write_once(writable, path, compression=compression)
+
+
+def _write_once(adata: AnnData, path: Path, *, compression: str) -> None:
+    """As `AnnData.write_h5ad`, which on a full disk makes the process crash when it ends: HDF5 tries once more."""
     with FileIO(path, "w+") as raw:
         file = _UntilItFails(raw)
         try:
-            with h5py.File(file, "w") as root:
-                write_elem(root, "/", adata, dataset_kwargs={"compression": compression})
-        except Exception:
+            write_into_hdf5(file, adata, compression=compression)
+        except Exception as error:
             # HDF5 may stumble over what was not written: the disk is what is to be told of.
             if file.error is None:
-                raise
+                raise _UnwritableError(first_line(error)) from error
     if file.error is not None:
         raise file.error
+
+
+def write_into_hdf5(file: Any, adata: AnnData, *, compression: str = "lzf") -> None:
+    """Write an object as h5ad into an open binary file."""
+    import h5py
+    from anndata.io import write_elem
+
+    from deepvelo.io.storable import is_wide, storable
+
+    # Names of more than 4,000 columns fit into no attribute of the oldest format.
+    versions = ("v108", "v108") if is_wide(adata) else None
+    with warnings.catch_warnings(), h5py.File(file, "w", libver=versions) as root:
+        warnings.simplefilter("ignore", FutureWarning)  # slashes in names, where they are read back
+        write_elem(root, "/", storable(adata, in_folders=False), dataset_kwargs={"compression": compression})
+
+
+class _UnwritableError(Exception):
+    """The data, not the disk, cannot be written."""
+
+
+def first_line(error: BaseException) -> str:
+    """An error in one line."""
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 class _UntilItFails:

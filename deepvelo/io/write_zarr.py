@@ -12,17 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import zarr
-from anndata import AnnData
 from anndata.experimental import write_dispatched
-from anndata.io import write_elem
 from scipy import sparse
+from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
-from deepvelo.io.run import escape
+from deepvelo.errors import InputError
+from deepvelo.io.storable import storable
+from deepvelo.io.write import first_line
 from deepvelo.layers import COMPRESSOR, gene_blocks, gene_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from anndata import AnnData
 
 logger = logging.getLogger(__name__)
 
@@ -35,9 +38,8 @@ def write_by_gene(adata: AnnData, path: Path) -> None:
 
     Dense layers are chunked by genes, sparse ones and ``X`` are stored by columns (CSC), so that
     reading one gene reads one chunk. Layers that lie on disk like that already, as
-    `deepvelo.layers.new_layer` makes them, are linked, not written again. ``/`` in names becomes a division slash, which Zarr allows.
-    What ``uns`` holds that AnnData cannot write is left out and logged: it came with the user's
-    file and must not cost them the fit.
+    `deepvelo.layers.new_layer` makes them, are linked, not written again. Names that Zarr cannot hold are written as
+    `deepvelo.io.stored_names` spells them. What cannot be written is left out and logged: it must not cost the fit.
 
     Parameters
     ----------
@@ -50,19 +52,29 @@ def write_by_gene(adata: AnnData, path: Path) -> None:
     ------
     OSError
         No space or no permission; the folder is then incomplete.
+    InputError
+        The data cannot be written, and nothing was found that could be left out.
     """
-    root = zarr.open_group(path, mode="w", zarr_format=2)
-    write_dispatched(root, "/", _with_plain_names(adata), _write_one)
-    uns = root.require_group("uns")
-    for name, value in adata.uns.items():
-        try:
-            write_elem(uns, escape(name), _plain_keys(value))
-        except OSError:
-            raise
-        except Exception as error:  # noqa: BLE001 - AnnData and Zarr raise many kinds for what they cannot write
-            if escape(name) in uns:
-                del uns[escape(name)]
-            logger.warning("uns[%r] cannot be stored and is left out: %s", name, error)
+    try:
+        write_into_zarr(LocalStore(path), adata)
+    except OSError:
+        raise
+    except Exception as error:  # AnnData and Zarr raise many kinds for what they cannot write
+        from deepvelo.io.dry_write import writable_copy
+
+        writable, notes = writable_copy(adata)
+        for note in notes:
+            logger.warning("%s", note)
+        if not notes:
+            msg = f"The result could not be stored: {first_line(error)}. Leave out what these words name."
+            raise InputError(msg) from error
+        write_into_zarr(LocalStore(path), writable)
+
+
+def write_into_zarr(store: Store, adata: AnnData) -> None:
+    """Write an object into a Zarr store, which is emptied."""
+    root = zarr.open_group(store, mode="w", zarr_format=2)
+    write_dispatched(root, "/", storable(adata, in_folders=True), _write_one)
     zarr.consolidate_metadata(root.store)
 
 
@@ -91,26 +103,6 @@ def _bytes(value: Any, folder: Path) -> int:
     if isinstance(value, pd.DataFrame):
         return int(value.memory_usage(deep=True).sum())
     return int(np.asarray(value).nbytes)
-
-
-def _with_plain_names(adata: AnnData) -> AnnData:
-    """A shallow copy, without ``uns``, whose names Zarr can hold."""
-    return AnnData(
-        X=adata.X,
-        obs=adata.obs.rename(columns=escape),
-        var=adata.var.rename(columns=escape),
-        layers={escape(name): value for name, value in adata.layers.items()},
-        obsm={escape(name): value for name, value in adata.obsm.items()},
-        varm={escape(name): value for name, value in adata.varm.items()},
-        obsp={escape(name): value for name, value in adata.obsp.items()},
-        varp={escape(name): value for name, value in adata.varp.items()},
-    )
-
-
-def _plain_keys(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {escape(name): _plain_keys(inner) for name, inner in value.items()}
-    return value
 
 
 def _write_one(

@@ -1,0 +1,61 @@
+"""An object as both of its writers store it, h5ad for the command line and Zarr for the run store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from deepvelo.io.stored_names import stored_names
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_MOST_COLUMNS = 4000  # whose names fit into 64 KiB, 16 bytes each
+
+
+def storable(adata: AnnData, *, in_folders: bool) -> AnnData:
+    """A shallow copy whose names a store can hold, and whose text is categories where it repeats.
+
+    Parameters
+    ----------
+    in_folders
+        For Zarr, where each element is a folder; ``raw``, which fits lack, is left out. Else for HDF5.
+    """
+    from anndata import AnnData
+
+    parts = {
+        group: _stored(dict(getattr(adata, group)), in_folders=in_folders)
+        for group in ("layers", "obsm", "varm", "obsp", "varp", "uns")
+    }
+    tables = {name: _stored(getattr(adata, name), in_folders=in_folders) for name in ("obs", "var")}
+    out = AnnData(X=adata.X, **tables, **parts)
+    if adata.raw is not None and not in_folders:
+        out.raw = AnnData(
+            X=adata.raw.X,
+            var=_stored(adata.raw.var, in_folders=False),
+            varm=_stored(dict(adata.raw.varm), in_folders=False),
+        )
+    out.strings_to_categoricals()
+    return out
+
+
+def is_wide(adata: AnnData) -> bool:
+    """Whether a table has more columns than the oldest HDF5 format can hold the names of."""
+    tables = [adata.obs, adata.var, *adata.obsm.values(), *adata.varm.values(), *adata.uns.values()]
+    return any(isinstance(table, pd.DataFrame) and table.shape[1] > _MOST_COLUMNS for table in tables)
+
+
+def _stored(tree: Any, *, in_folders: bool) -> Any:
+    """The same values under the names of the store, in dictionaries of any depth and in tables."""
+    if isinstance(tree, pd.DataFrame):
+        rows = None if tree.index.name in tree.columns else tree.index.name
+        beside = [*tree.columns, "_index" if rows is None else rows]
+        names = stored_names(beside, in_folders=in_folders, paths=True)
+        table = tree.set_axis([names[column] for column in tree.columns], axis=1, copy=False)
+        table.index = table.index.rename(None if rows is None else names[rows])
+        return table
+    if not isinstance(tree, dict):
+        return tree
+    names = stored_names(tree, in_folders=in_folders)
+    return {names[name]: _stored(value, in_folders=in_folders) for name, value in tree.items()}

@@ -1,0 +1,95 @@
+"""Names as files can hold them: a character that a store cannot hold becomes one that looks like it, and back."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pandas as pd
+
+# Zarr and HDF5 take "/" in a name for a folder. This division slash looks the same and is read back as "/".
+SLASH = "\N{DIVISION SLASH}"
+_DOT, _BLANK, _EMPTY = "\N{ONE DOT LEADER}", "\N{SYMBOL FOR SPACE}", "\N{BLANK SYMBOL}"
+# Follows a name that differs from another one only in upper and lower case.
+_SECOND = "\N{SYMBOL FOR SUBSTITUTE FORM TWO}"
+_IN_FILES = {"/": SLASH, "\0": "\N{SYMBOL FOR NULL}"}
+# Zarr takes a backslash for "/"; a folder's name with a line break is legal and a trap.
+_IN_FOLDERS = {chr(code): chr(0x2400 + code) for code in range(32)} | {"\\": "\N{SET MINUS}"} | _IN_FILES
+_TO_FILES, _TO_FOLDERS = str.maketrans(_IN_FILES), str.maketrans(_IN_FOLDERS)
+_BACK = str.maketrans(
+    {looks: is_ for is_, looks in _IN_FOLDERS.items()} | {_DOT: ".", _BLANK: " ", _EMPTY: ""}
+)
+
+
+def stored_names(names: Iterable[Any], *, in_folders: bool, paths: bool = False) -> dict[Any, str]:
+    """The names under which a store keeps elements that lie beside each other.
+
+    Parameters
+    ----------
+    names
+        All of them: names must differ where upper and lower case are one, as on the disks of Macs and Windows and
+        in Zarr's consolidated metadata.
+    in_folders
+        Each becomes the name of a folder, as in a Zarr store; else of an HDF5 object.
+    paths
+        Keep ``/`` where AnnData reads it back from HDF5: in columns of tables.
+
+    Returns
+    -------
+    By name; those that the store can hold are kept.
+    """
+    found: dict[Any, str] = {}
+    names = list(names)
+    taken: set[str] = set()
+    for name in sorted(names, key=lambda name: str(name) != _caseless(str(name))):  # `X_umap` before `X_UMAP`
+        plain = paths and not in_folders and _is_path(str(name), names)
+        stored = str(name) if plain else _escaped(str(name), in_folders=in_folders)
+        while (key := _caseless(stored) if in_folders else stored) in taken:
+            stored += _SECOND
+        taken.add(key)
+        found[name] = stored
+    return found
+
+
+def restored_names(stored: Iterable[Any]) -> dict[str, str]:
+    """The names that elements beside each other had before they were stored, by stored name."""
+    found = {str(name): str(name).rstrip(_SECOND).translate(_BACK) for name in stored}
+    n_called = Counter(found.values())
+    return {name: was if n_called[was] == 1 else name for name, was in found.items()}
+
+
+def restored(tree: Any) -> Any:
+    """The same values with the names they had before they were stored, in dictionaries of any depth and in tables."""
+    if isinstance(tree, pd.DataFrame):
+        names = restored_names([*tree.columns, tree.index.name or ""])
+        return tree.rename(columns=names).rename_axis(index=names.get(tree.index.name))
+    if not isinstance(tree, dict):
+        return tree
+    names = restored_names(tree)
+    return {names[name]: restored(value) for name, value in tree.items()}
+
+
+def _escaped(name: str, *, in_folders: bool) -> str:
+    name = name.translate(_TO_FOLDERS if in_folders else _TO_FILES)
+    if not name:
+        return _EMPTY
+    if name in (".", "..") or (in_folders and (name[0] == "." or name == "zarr.json")):
+        name = name.replace(".", _DOT, 1)  # Zarr's own files begin with a dot, or are called like that
+    if in_folders and name[-1] in " .":  # Windows drops them
+        name = name[:-1] + {" ": _BLANK, ".": _DOT}[name[-1]]
+    return name
+
+
+def _is_path(name: str, names: Collection[Any]) -> bool:
+    """Whether HDF5 can keep a column under a name with ``/``, as groups in each other."""
+    parts = name.split("/")
+    if len(parts) == 1 or {"", ".", ".."} & {*parts} or "\0" in name:
+        return False
+    above = {"/".join(parts[:n]) for n in range(1, len(parts))}
+    return not any(str(other) in above or str(other).startswith(f"{name}/") for other in names)
+
+
+def _caseless(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).casefold()

@@ -1,0 +1,266 @@
+"""Tables of cells and genes, ``obs`` and ``var``, that every file format can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from anndata.utils import make_index_unique
+
+from deepvelo.io.stored_names import restored_names
+from deepvelo.wording import number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_RESERVED = "_index"  # AnnData stores the names of the rows under it
+_LONGEST = 200  # bytes; the name of a folder may have 255
+_SHOWN = 5
+# What pandas infers from single values, as users say it.
+_KINDS = {
+    "datetime64": "dates", "datetime": "dates", "date": "dates", "time": "times of day", "timedelta64": "durations",
+    "timedelta": "durations", "period": "periods", "interval": "intervals", "integer": "very large numbers",
+    "mixed": "values of several kinds", "mixed-integer": "values of several kinds",
+}  # fmt: skip
+_BOOLEAN_WORDS = {"true": True, "t": True, "yes": True, "1": True, "1.0": True} | dict.fromkeys(
+    ("false", "f", "no", "0", "0.0", "nan", "none", "na", "<na>", ""), False
+)
+
+
+class Tidied(NamedTuple):
+    """A column whose values files can hold."""
+
+    values: Any
+    """The column itself, or an array with a value a row; None where files cannot hold them."""
+    was: str = ""
+    """What the column held, where a user would notice that it became text or was left out."""
+
+
+def tidy_tables(adata: AnnData) -> list[str]:
+    """Make ``obs`` and ``var`` tables that can be written, in place.
+
+    Names of rows and columns become text, those of columns unique; columns become numbers, booleans, text or
+    categoricals. Missing values stay missing.
+
+    Returns
+    -------
+    Notes of what was renamed, became text, or was left out.
+    """
+    notes = []
+    for name in ("obs", "var"):
+        table = getattr(adata, name)
+        tidy, found = tidy_table(table, name)
+        if tidy is not table:
+            setattr(adata, name, tidy)
+        notes += found
+    return notes
+
+
+def tidy_table(table: pd.DataFrame, name: str, *, numbered: bool = False) -> tuple[pd.DataFrame, list[str]]:
+    """A table that can be written, and notes; the same table where nothing is to be done.
+
+    Parameters
+    ----------
+    name
+        What the notes call it.
+    numbered
+        Rows may have numbers for names; else they become text.
+    """
+    rows = table.index if numbered and _are_numbers(table.index.dtype) else text_index(table.index)
+    names, notes = _column_names(table.columns, name)
+    if rows.name is not None:
+        rows_name = _restored(as_name(rows.name))
+        rows = rows if rows_name == rows.name else rows.rename(rows_name)
+        rows = rows.rename(None) if rows_name in names else rows
+    columns = [table.iloc[:, i] for i in range(table.shape[1])]
+    found = [tidy_column(column) for column in columns]
+    changed = [tidy.values is not column for tidy, column in zip(found, columns, strict=True)]
+    if not any(changed) and rows is table.index and names is table.columns and type(table) is pd.DataFrame:
+        return table, notes
+    by_name = dict(zip(names, found, strict=True))
+    for what, left_out in (("left out: files cannot hold the values of", True), ("made text:", False)):
+        told = [
+            f"'{key}' ({t.was})" for key, t in by_name.items() if t.was and (t.values is None) == left_out
+        ]
+        if told:
+            notes.append(f"{number(len(told), 'column')} of {name} {what} {some(told)}.")
+    # by position: a column that keeps its old index would be sorted by the new one
+    kept = {
+        key: t.values.array if isinstance(t.values, pd.Series) else t.values
+        for key, t in by_name.items()
+        if t.values is not None
+    }
+    return pd.DataFrame(kept, index=rows, columns=pd.Index(list(kept), dtype=object)), notes
+
+
+def tidy_column(column: pd.Series) -> Tidied:
+    """Values that files can hold, equal to the given ones wherever there are such; missing ones stay missing."""
+    dtype, values = column.dtype, column.array
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _categories(column)
+    if isinstance(values, pd.arrays.IntegerArray | pd.arrays.BooleanArray):
+        return Tidied(column)
+    if isinstance(values, pd.arrays.FloatingArray):
+        return Tidied(values.to_numpy(dtype=dtype.numpy_dtype, na_value=np.nan))
+    if isinstance(dtype, pd.SparseDtype):
+        return tidy_column(pd.Series(np.asarray(values)))
+    if _are_numbers(dtype):
+        numbers = column.to_numpy()
+        plain = plain_numbers(numbers)
+        return Tidied(column if plain is numbers else plain)
+    return _objects(column)
+
+
+def text_index(index: pd.Index) -> pd.Index:
+    """Names as plain text; the same index where they are."""
+    if index.dtype == object and not isinstance(index, pd.MultiIndex) and is_clean(index):
+        return index
+    return pd.Index(
+        [as_name(name) for name in index], dtype=object, name=None if index.nlevels > 1 else index.name
+    )
+
+
+def as_name(name: Any) -> str:
+    """A name as text that files can hold."""
+    if isinstance(name, tuple):
+        return "_".join(as_name(part) for part in name if part != "")
+    return "nan" if pd.api.types.is_scalar(name) and pd.isna(name) else as_text(name)
+
+
+def short_name(name: str) -> str:
+    """A name that a folder can have."""
+    return name.encode()[:_LONGEST].decode(errors="ignore")
+
+
+def as_text(value: Any) -> str:
+    """One value as text that files can hold; dates and durations as ISO 8601 writes them."""
+    if isinstance(value, bytes):
+        return clean(value.decode("utf-8", "replace"))
+    return clean(value.isoformat() if hasattr(value, "isoformat") else str(value))
+
+
+def clean(text: str) -> str:
+    """A text that files can hold: without NUL, which HDF5 takes for its end, and without halves of characters."""
+    return text.rstrip("\0").replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
+
+
+def is_clean(values: Iterable[Any]) -> bool:
+    """Whether all are text that files can hold."""
+    try:
+        joined = "".join(values)
+        joined.encode()
+    except (TypeError, UnicodeEncodeError):
+        return False
+    return "\0" not in joined
+
+
+def plain_numbers(values: np.ndarray) -> np.ndarray:
+    """Numbers of at most 8 bytes in this machine's order, as stores hold them; the same array where they are."""
+    if values.dtype.kind == "f" and values.dtype.itemsize > 8:
+        return values.astype(np.float64)
+    return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
+
+
+def as_booleans(column: pd.Series) -> np.ndarray | None:
+    """A column as booleans, ``(n,)``, whatever it was stored as; missing counts as False.
+
+    Returns
+    -------
+    None where it holds anything but booleans, 0 and 1, or words for true and false in any case.
+    """
+    words = [str(value).strip().lower() for value in column.astype(object)]
+    if not set(words) <= _BOOLEAN_WORDS.keys():
+        return None
+    return np.array([_BOOLEAN_WORDS[word] for word in words], dtype=bool)
+
+
+def some(names: list[str]) -> str:
+    """The first of many names."""
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _objects(column: pd.Series) -> Tidied:
+    """Text, bytes, dates and all that pandas keeps as single objects."""
+    values = column.astype(object)
+    missing = values.isna().to_numpy()
+    if missing.all() and len(values):
+        return Tidied(np.full(len(values), np.nan))
+    known = values[~missing].tolist()
+    kind = pd.api.types.infer_dtype(known, skipna=False)
+    match kind:
+        case "string" if is_clean(known):
+            return (
+                Tidied(column)
+                if column.dtype == object and not missing.any()
+                else Tidied(_texts(values, missing))
+            )
+        case "string":
+            return Tidied(_texts(values, missing), "characters that files cannot hold")
+        case "bytes" | "empty":
+            return Tidied(_texts(values, missing))
+        case "boolean":
+            return Tidied(
+                pd.array(values, dtype="boolean") if missing.any() else values.to_numpy().astype(bool)
+            )
+        case "integer" if all(-(2**63) <= value < 2**63 for value in known):
+            return Tidied(
+                pd.array(values, dtype="Int64") if missing.any() else values.to_numpy().astype(np.int64)
+            )
+        case "floating" | "mixed-integer-float" | "decimal":
+            return Tidied(pd.to_numeric(values.where(~missing, np.nan).map(float)).to_numpy(dtype=np.float64))
+        case "complex":
+            return Tidied(None, "complex numbers")
+    other = next((value for value in known if not pd.api.types.is_scalar(value)), None)
+    if other is not None:
+        return Tidied(None, f"holds {type(other).__name__}")
+    return Tidied(_texts(values, missing), _KINDS.get(kind, kind))
+
+
+def _texts(values: pd.Series, missing: np.ndarray) -> np.ndarray | pd.Categorical:
+    """Plain text has no way to be missing in a file; categories have."""
+    texts = np.array(
+        [None if gone else as_text(v) for v, gone in zip(values, missing, strict=True)], dtype=object
+    )
+    return pd.Categorical(texts) if missing.any() else texts
+
+
+def _categories(column: pd.Series) -> Tidied:
+    before = column.cat.categories
+    if is_clean(before) and before.dtype == object:
+        return Tidied(column)
+    if _are_numbers(before.dtype) and plain_numbers(before.to_numpy()).dtype == before.dtype:
+        return Tidied(column)
+    values, was = _objects(pd.Series(before.astype(object)))
+    if values is None:
+        values = [as_text(category) for category in before]
+    codes, categories = pd.factorize(np.asarray(values))  # two categories may have become the same text
+    codes = np.append(codes, -1)[column.cat.codes]  # missing ones are -1
+    return Tidied(pd.Categorical.from_codes(codes, categories, ordered=column.cat.ordered), was)
+
+
+def _column_names(columns: pd.Index, table: str) -> tuple[pd.Index, list[str]]:
+    """Unique names as text, and a note of those that had to be renamed; the same index where none had."""
+    texts = [as_name(name) for name in columns]
+    given = [restored_names(texts)[name] for name in texts]
+    names = [short_name(name) for name in given]
+    reserved = "index"
+    while reserved in names:
+        reserved += "_"
+    names = [reserved if name == _RESERVED else name for name in names]
+    if len(set(names)) < len(names):
+        names = list(make_index_unique(pd.Index(names, dtype=object)))
+    if columns.dtype == object and columns.nlevels == 1 and list(columns) == names:
+        return columns, []
+    renamed = [f"'{old}' to '{new}'" for old, new in zip(given, names, strict=True) if old != new]
+    note = f"{number(len(renamed), 'column')} of {table} renamed: {some(renamed)}."
+    return pd.Index(names, dtype=object), [note] if renamed else []
+
+
+def _restored(name: str) -> str:
+    return restored_names([name])[name]
+
+
+def _are_numbers(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
