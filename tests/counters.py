@@ -38,7 +38,10 @@ class Counts:
 
 def small_counts(n_cells: int = 7, n_genes: int = 5, *, seed: int = 0) -> Counts:
     rng = np.random.default_rng(seed)
-    layers = [sparse.csr_matrix(rng.poisson(mean, (n_cells, n_genes)) + np.eye(n_cells, n_genes, dtype=int)) for mean in (2, 1, 0.2)]
+    layers = [
+        sparse.csr_matrix(rng.poisson(mean, (n_cells, n_genes)) + np.eye(n_cells, n_genes, dtype=int))
+        for mean in (2, 1, 0.2)
+    ]
     barcodes = ["".join(rng.choice(list("ACGT"), 16)) for _ in range(n_cells)]
     ids = [f"ENSMUSG{i:011d}.{i % 3 + 1}" for i in range(n_genes)]
     return Counts(*layers, cells=barcodes, ids=ids, symbols=[f"Gene{i}" for i in range(n_genes)])
@@ -58,9 +61,15 @@ def write_mtx(path: Path, *matrices: Any) -> Path:
     columns = [np.asarray(sparse.csr_matrix(m)[union.row, union.col]).ravel() for m in matrices]
     kind = "integer" if all(np.array_equal(c, np.rint(c)) for c in columns) else "real"
     form = "%d" if kind == "integer" else "%.6g"
-    body = pd.DataFrame({"row": union.row + 1, "col": union.col + 1} | {i: c for i, c in enumerate(columns)})
-    lines = [f"%%MatrixMarket matrix coordinate {kind} general", "%", f"{union.shape[0]} {union.shape[1]} {union.nnz}"]
-    lines += [" ".join([f"{row[0]:.0f}", f"{row[1]:.0f}", *(form % x for x in row[2:])]) for row in body.to_numpy()]
+    body = pd.DataFrame({"row": union.row + 1, "col": union.col + 1} | dict(enumerate(columns)))
+    lines = [
+        f"%%MatrixMarket matrix coordinate {kind} general",
+        "%",
+        f"{union.shape[0]} {union.shape[1]} {union.nnz}",
+    ]
+    lines += [
+        " ".join([f"{row[0]:.0f}", f"{row[1]:.0f}", *(form % x for x in row[2:])]) for row in body.to_numpy()
+    ]
     return write_text(path, lines)
 
 
@@ -86,7 +95,11 @@ def starsolo_three_columns(counts: Counts, folder: Path) -> Path:
 
 
 def kb_nac(counts: Counts, folder: Path, *, inside: str = "counts_filtered") -> Path:
-    for name, matrix in (("mature", counts.spliced), ("nascent", counts.unspliced), ("ambiguous", counts.ambiguous)):
+    for name, matrix in (
+        ("mature", counts.spliced),
+        ("nascent", counts.unspliced),
+        ("ambiguous", counts.ambiguous),
+    ):
         write_mtx(folder / "kb" / inside / f"cells_x_genes.{name}.mtx", matrix)
     write_mtx(folder / "kb" / inside / "cells_x_genes.total.mtx", sum(counts.layers.values()))
     for name, lines in (("barcodes", counts.cells), ("genes", counts.ids), ("genes.names", counts.symbols)):
@@ -111,7 +124,9 @@ def alevin_fry(counts: Counts, folder: Path) -> Path:
     inside = folder / "simpleaf_out" / "af_quant" / "alevin"
     write_mtx(inside / "quants_mat.mtx", sparse.hstack([counts.spliced, counts.unspliced, counts.ambiguous]))
     write_text(inside / "quants_mat_rows.txt", counts.cells)
-    write_text(inside / "quants_mat_cols.txt", [gene + copy for copy in ("", "-U", "-A") for gene in counts.ids])
+    write_text(
+        inside / "quants_mat_cols.txt", [gene + copy for copy in ("", "-U", "-A") for gene in counts.ids]
+    )
     names = [f"{i}\t{s}" for i, s in zip(counts.ids, counts.symbols, strict=True)]
     write_text(inside.parent / "gene_id_to_name.tsv", names)
     return folder / "simpleaf_out"
@@ -120,13 +135,19 @@ def alevin_fry(counts: Counts, folder: Path) -> Path:
 def alevin_fry_h5ad(counts: Counts, folder: Path) -> Path:
     genes = [gene + copy for copy in ("", "-U", "-A") for gene in counts.ids]
     x = sparse.hstack([counts.spliced, counts.unspliced, counts.ambiguous], format="csr").astype("float32")
-    ad.AnnData(x, obs=pd.DataFrame(index=counts.cells), var=pd.DataFrame(index=genes)).write_h5ad(folder / "usa.h5ad")
+    ad.AnnData(x, obs=pd.DataFrame(index=counts.cells), var=pd.DataFrame(index=genes)).write_h5ad(
+        folder / "usa.h5ad"
+    )
     return folder / "usa.h5ad"
 
 
 def dnbelab(counts: Counts, folder: Path) -> Path:
     inside = folder / "RNAvelocity_matrix"
-    for name, matrix in (("spliced", counts.spliced), ("unspliced", counts.unspliced), ("spanning", counts.ambiguous)):
+    for name, matrix in (
+        ("spliced", counts.spliced),
+        ("unspliced", counts.unspliced),
+        ("spanning", counts.ambiguous),
+    ):
         write_mtx(inside / f"{name}.mtx.gz", matrix.T)
     write_text(inside / "barcodes.tsv.gz", counts.cells)
     write_text(inside / "features.tsv.gz", counts.ids)
@@ -135,7 +156,11 @@ def dnbelab(counts: Counts, folder: Path) -> Path:
 
 def from_r(counts: Counts, folder: Path) -> Path:
     """dropEst's names, written by `write.csv`, which adds a title line, quotes and row numbers."""
-    for name, matrix in (("exon", counts.spliced), ("intron", counts.unspliced), ("spanning", counts.ambiguous)):
+    for name, matrix in (
+        ("exon", counts.spliced),
+        ("intron", counts.unspliced),
+        ("spanning", counts.ambiguous),
+    ):
         write_mtx(folder / "r" / f"GSM1_{name}.mtx", matrix.T)
     for name, names in (("barcodes", counts.cells), ("genes", counts.ids)):
         lines = [f'"{i + 1}","{found}"' for i, found in enumerate(names)]
@@ -154,7 +179,10 @@ def folders(counts: Counts, folder: Path) -> Path:
 
 def as_anndata(counts: Counts) -> ad.AnnData:
     return ad.AnnData(
-        obs=pd.DataFrame({"clusters": pd.Categorical(["a", "b"] * len(counts.cells))[: len(counts.cells)]}, index=counts.cells),
+        obs=pd.DataFrame(
+            {"clusters": pd.Categorical(["a", "b"] * len(counts.cells))[: len(counts.cells)]},
+            index=counts.cells,
+        ),
         var=pd.DataFrame({"gene_name": counts.symbols}, index=counts.ids),
         layers={name: sparse.csr_matrix(matrix, dtype="float32") for name, matrix in counts.layers.items()},
     )
@@ -185,7 +213,10 @@ def loom(counts: Counts, folder: Path) -> Path:
         file["matrix"] = sum(counts.layers.values()).toarray().T
         for name, matrix in counts.layers.items():
             file[f"layers/{name}"] = matrix.toarray().T
-        file["row_attrs/Accession"], file["row_attrs/Symbol"] = np.array(counts.ids, "S"), np.array(counts.symbols, "S")
+        file["row_attrs/Accession"], file["row_attrs/Symbol"] = (
+            np.array(counts.ids, "S"),
+            np.array(counts.symbols, "S"),
+        )
         file["col_attrs/CellID"] = np.array(counts.cells, "S")
         file.create_group("row_graphs")
         file.create_group("col_graphs")

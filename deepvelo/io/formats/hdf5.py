@@ -25,9 +25,11 @@ def top_names(path: Path, group: str = "/") -> set[str]:
         return set()
     try:
         with h5py.File(path, "r") as file:
-            found = file.get(group) if isinstance(file.get(group, getlink=True), h5py.HardLink) else None
-            return set(found) if isinstance(found, h5py.Group) else set()
-    except (OSError, KeyError, RuntimeError):
+            if group == "/":
+                return set(file)
+            here = group in file and isinstance(file.get(group, getlink=True), h5py.HardLink)
+            return set(file[group]) if here and isinstance(file[group], h5py.Group) else set()
+    except OSError:
         return set()
 
 

@@ -31,7 +31,9 @@ UNFILTERED: Final = (
 _GZIP: Final = b"\x1f\x8b"
 _MOST_PACKED = 1032  # deflate cannot make data smaller than by this factor
 _BYTES_PER_ENTRY = 4  # the shortest line of a matrix: "1 1" and the end of the line
-_MEMORY_PER_ENTRY = 24  # row, column and value as they are read, and the matrix made of them
+_MEMORY_AS_READ = 16  # bytes of an entry: row, column and value
+_MEMORY_AS_KEPT = 8
+_MEMORY_PER_BYTE = 10  # of a list of names
 _MOST_LISTED = 1000  # names of a folder looked at
 _LINES_AT_ONCE = 2_000_000
 _CELL_WORDS = ("barcodes", "barcode", "cells", "cell", "obs", "colnames")
@@ -135,7 +137,7 @@ def require_plausible(path: Path, head: Header) -> None:
             "It is truncated or damaged: copy it again."
         )
         raise InputError(msg)
-    needed = head.n_entries * _MEMORY_PER_ENTRY * head.values_per_line
+    needed = head.n_entries * (_MEMORY_AS_READ + _MEMORY_AS_KEPT) * head.values_per_line
     require_fits(needed + 8 * (head.n_rows + head.n_columns), _shown(path))
 
 
@@ -188,6 +190,11 @@ def read_names(path: Path) -> pd.DataFrame:
     sep = "," if path.name.lower().removesuffix(".gz").endswith(".csv") else "\t"
     try:
         with open_bytes(path) as file:
+            size = 0
+            while block := file.read(1 << 20):  # of a packed list only this tells how long it is
+                size += len(block)
+                require_fits(_MEMORY_PER_BYTE * size, _shown(path))
+            file.seek(0)
             return pd.read_csv(
                 file, sep=sep, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False
             )
@@ -235,22 +242,24 @@ def read_parts(parts: Mapping[str, Part], *, cells_first: bool) -> AnnData:
     import anndata
 
     tables = {path: read_names(path) for part in parts.values() for path in (part.cells, part.genes)}
-    layers, cells, genes = {}, {}, {}
-    for layer, part in parts.items():
-        head = header(part.matrix)
+    heads = {layer: header(part.matrix) for layer, part in parts.items()}
+    turned = {}
+    for layer, part in parts.items():  # all of them before the first is read
+        head, sizes = heads[layer], (len(tables[part.cells]), len(tables[part.genes]))
         if head.values_per_line > 1:
             raise _damaged(part.matrix, ValueError(f"its lines have {head.values_per_line} values"))
-        turned = cells_in_rows(
-            head,
-            len(tables[part.cells]),
-            len(tables[part.genes]),
-            cells_first=cells_first,
-            matrix=part.matrix,
-        )
-        n_cells, n_genes = (head.n_rows, head.n_columns) if turned else (head.n_columns, head.n_rows)
+        require_plausible(part.matrix, head)
+        turned[layer] = cells_in_rows(head, *sizes, cells_first=cells_first, matrix=part.matrix)
+    entries = [head.n_entries for head in heads.values()]
+    folder = parts[next(iter(parts))].matrix.parent
+    require_fits(_MEMORY_AS_READ * max(entries) + _MEMORY_AS_KEPT * sum(entries), folder.name)
+    layers, cells, genes = {}, {}, {}
+    for layer, part in parts.items():
+        head = heads[layer]
+        n_cells, n_genes = (head.n_rows, head.n_columns)[:: 1 if turned[layer] else -1]
         cells[layer] = cell_names(tables[part.cells], n_cells)
         genes[layer] = gene_table(tables[part.genes], n_genes)
-        layers[layer] = by_cells(read_matrix(part.matrix, head), cells_in_rows=turned)
+        layers[layer] = by_cells(read_matrix(part.matrix, head), cells_in_rows=turned[layer])
     first = next(iter(parts))
     same = all(
         cells[layer].equals(cells[first]) and genes[layer].index.equals(genes[first].index) for layer in parts

@@ -86,8 +86,7 @@ def _unpack(path: Path, folder: Path, kind: str) -> Path:
     inner_folder = folder / path.stem
     inner_folder.mkdir()
     _write(_zip_members(path) if kind != "tar" else _tar_members(path), inner_folder)
-    entries = list(inner_folder.iterdir())
-    return entries[0] if len(entries) == 1 else inner_folder
+    return inner_folder
 
 
 def _zip_members(path: Path) -> Iterator[Member]:

@@ -18,6 +18,7 @@ _SHARE_IN_MEMORY = 0.5
 # Of a matrix stored by genes (CSC), or as anndata wrote it before 0.7, some cells cannot be read by themselves.
 _STORED_BY_CELLS = ("csr_matrix", "array")
 _IN_MEMORY = ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
+_OF_RAW = ("X", "var", "varm")
 # What an object cannot do without; anything else of an encoding that is not known is left out.
 _NEEDED = ("X", "layers")
 _UNKNOWN = object()
@@ -85,10 +86,15 @@ def _assembled(
     left_out: dict[str, str] = {}
     parts = {part: _known(group[part], part, left_out) for part in _IN_MEMORY if part in group}
     parts = {part: element for part, element in parts.items() if element is not _UNKNOWN}
-    if with_raw and "raw" in group:
-        raw = _known(group["raw"], "raw", left_out)
-        if isinstance(raw, dict) and {"X", "var"} <= set(raw):
-            parts["raw"] = {part: raw[part] for part in ("X", "var", "varm") if part in raw}
+    if with_raw and hasattr(group.get("raw"), "keys"):
+        # Part by part: as a whole it would be an object of its own.
+        raw = {
+            part: _known(group["raw"][part], f"raw.{part}", left_out)
+            for part in _OF_RAW
+            if part in group["raw"]
+        }
+        if raw.get("X", _UNKNOWN) is not _UNKNOWN and raw.get("var", _UNKNOWN) is not _UNKNOWN:
+            parts["raw"] = {part: element for part, element in raw.items() if element is not _UNKNOWN}
     adata = anndata.AnnData(X=X, layers=layers, **parts)
     said = "; ".join(f"{place} ({encoding})" for place, encoding in left_out.items())
     note = f"Left out, because its encoding is of another program or a newer anndata: {said}."
@@ -106,7 +112,7 @@ def _known(element: Any, place: str, left_out: dict[str, str]) -> Any:
         kind = element.attrs.get("encoding-type", "")
         if kind == "dataframe":
             return _known_columns(element, place, left_out)
-        if kind in ("", "dict", "raw") and hasattr(element, "keys"):
+        if kind in ("", "dict") and hasattr(element, "keys"):
             parts = {key: _known(element[key], f"{place}['{key}']", left_out) for key in element}
             return {key: part for key, part in parts.items() if part is not _UNKNOWN}
         left_out[place] = f"'{kind}' {element.attrs.get('encoding-version', '')}".strip()

@@ -1,0 +1,165 @@
+"""HDF5 files open no other file, claim no more than memory, and are read though a part of them is of an unknown kind."""
+
+from __future__ import annotations
+
+import anndata as ad
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+import zarr
+from scipy import sparse
+
+from deepvelo import keys
+from deepvelo.errors import InputError
+from deepvelo.io import read
+from deepvelo.io.formats import stored
+from tests.counters import as_anndata, h5ad, h5seurat, loom, mudata, small_counts
+
+
+def external_link(file: h5py.File, other: str) -> None:
+    file["obs/secret"] = h5py.ExternalLink(other, "/secret")
+
+
+def external_storage(file: h5py.File, other: str) -> None:
+    file.create_dataset("obs/secret", (4,), "uint8", external=[(other, 0, 4)])
+
+
+def virtual(file: h5py.File, other: str) -> None:
+    layout = h5py.VirtualLayout((4,), "uint8")
+    layout[:] = h5py.VirtualSource(other, "secret", (4,))
+    file.create_virtual_dataset("obs/secret", layout)
+
+
+@pytest.mark.parametrize("spoil", [external_link, external_storage, virtual])
+@pytest.mark.parametrize("write", [h5ad, loom, mudata, h5seurat])
+def test_files_that_refer_to_others_are_refused(tmp_path, spoil, write):
+    path = write(small_counts(), tmp_path)
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["secret"] = np.arange(4, dtype="uint8")
+    with h5py.File(path, "r+") as file:
+        spoil(file, str(tmp_path / "other.h5"))
+    with pytest.raises(InputError, match=r"refers to other files.*'obs/secret'"):
+        read(path)
+
+
+@pytest.mark.parametrize("place", ["uns/huge", "obsm/huge", "obs/huge"])
+@pytest.mark.parametrize("write", [h5ad, mudata])
+def test_what_any_part_claims_is_counted_before_reading(tmp_path, place, write):
+    path = write(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        group = file["mod/rna"] if "mod" in file else file
+        huge = group.create_dataset(place, shape=(10**13,), dtype="float64", chunks=(1000,))
+        huge.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    with pytest.raises(InputError, match=r"needs 74,?505\.\d GB of memory"):
+        read(path)
+
+
+def test_what_a_zarr_folder_claims_is_counted_before_reading(tmp_path):
+    as_anndata(small_counts()).write_zarr(tmp_path / "x.zarr")
+    group = zarr.open_group(tmp_path / "x.zarr", mode="r+")
+    huge = group["uns"].create_array("huge", shape=(10**13,), dtype="float64", chunks=(1000,))
+    huge.attrs.update({"encoding-type": "array", "encoding-version": "0.2.0"})
+    zarr.consolidate_metadata(tmp_path / "x.zarr")
+    with pytest.raises(InputError, match=r"needs 74,?505\.\d GB of memory"):
+        read(tmp_path / "x.zarr")
+
+
+def test_what_loom_attributes_claim_is_counted_before_reading(tmp_path):
+    path = loom(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("col_attrs/huge", shape=(7, 10**12), dtype="float64", chunks=(1, 1000))
+    with pytest.raises(InputError, match=r"cells\.loom needs .* GB of memory"):
+        read(path)
+
+
+@pytest.mark.parametrize("filter", [hdf5plugin.Zstd(), hdf5plugin.Blosc(cname="lz4"), hdf5plugin.LZ4()])
+def test_other_compressions_than_those_of_h5py_are_read(tmp_path, filter):
+    counts = small_counts()
+    path = h5ad(counts, tmp_path)
+    with h5py.File(path, "r+") as file:
+        values, stored_attributes = file["layers/spliced/data"][:], dict(file["layers/spliced/data"].attrs)
+        del file["layers/spliced/data"]
+        file["layers/spliced"].create_dataset("data", data=values, compression=filter).attrs.update(
+            stored_attributes
+        )
+    assert (read(path).layers["spliced"] != counts.spliced).nnz == 0
+
+
+UNKNOWN = {"encoding-type": "xarray-dataset", "encoding-version": "0.3.0"}
+
+
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+@pytest.mark.parametrize("how", [{}, {"by_gene": ["spliced", "unspliced"]}, {"beyond_memory": True}])
+def test_what_is_of_an_unknown_encoding_is_left_out_and_named(tmp_path, monkeypatch, kind, how):
+    adata = as_anndata(small_counts())
+    adata.obs["frac"] = np.linspace(0, 1, 7)
+    adata.var["frac"] = np.linspace(0, 1, 5)
+    adata.uns["tool"] = {"result": {"x": np.arange(3)}, "version": "1"}
+    adata.obsm["X_umap"], adata.obsm["X_tool"] = np.zeros((7, 2)), np.zeros((7, 2))
+    path = tmp_path / f"x.{kind}"
+    (adata.write_h5ad if kind == "h5ad" else adata.write_zarr)(path)
+    group = (
+        h5py.File(path, "r+") if kind == "h5ad" else zarr.open_group(path, mode="r+", use_consolidated=False)
+    )
+    places = ("obs/frac", "var/frac", "uns/tool/result", "obsm/X_tool")
+    for place in places:
+        group[place].attrs.update(UNKNOWN)
+    if kind == "h5ad":
+        group.close()
+    else:
+        zarr.consolidate_metadata(path)
+    if "beyond_memory" in how:
+        monkeypatch.setattr(stored, "_SHARE_IN_MEMORY", 0)
+    found = read(path, **how)
+    assert list(found.obs) == ["clusters"]
+    assert found.uns["tool"] == {"version": "1"}
+    assert list(found.obsm) == ["X_umap"]
+    assert set(found.layers) >= {"spliced", "unspliced"}
+    (note,) = (note for note in found.uns[keys.NOTES] if "encoding" in note)
+    for name in (
+        "obs['frac']",
+        "var['frac']",
+        "uns['tool']['result']",
+        "obsm['X_tool']",
+        "'xarray-dataset' 0.3.0",
+    ):
+        assert name in note
+
+
+def test_counts_of_an_unknown_encoding_are_never_left_out(tmp_path):
+    path = h5ad(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        file["layers/spliced"].attrs.update(UNKNOWN)
+    with pytest.raises(InputError, match="xarray-dataset"):
+        read(path)
+
+
+def test_by_gene_aliased_layers_are_found_under_their_standard_names(tmp_path):
+    adata = as_anndata(small_counts())
+    adata.layers["velocity_S"] = np.ones(adata.shape, "float32")
+    adata.layers["M_s"], adata.layers["M_u"] = np.ones(adata.shape), np.zeros(adata.shape)
+    adata.layers["mature"], adata.layers["nascent"] = (
+        adata.layers.pop("spliced"),
+        adata.layers.pop("unspliced"),
+    )
+    adata.write_h5ad(tmp_path / "dynamo.h5ad")
+    found = read(tmp_path / "dynamo.h5ad", by_gene=["velocity", "Ms", "spliced"])
+    assert set(found.layers) == {"velocity", "Ms", "spliced"}
+    assert isinstance(found.layers["velocity"], h5py.Dataset)
+    assert any("'velocity_S'" in note and "velocity" in note for note in found.uns[keys.NOTES])
+
+
+def test_raw_and_pairs_are_read_as_before(tmp_path):
+    adata = as_anndata(small_counts())
+    adata.X = adata.layers["spliced"]
+    adata.raw = adata.copy()
+    adata.obsp["distances"] = sparse.eye(7, format="csr")
+    adata.varp["x"], adata.varm["loadings"] = sparse.eye(5, format="csr"), np.ones((5, 2))
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    found, expected = read(tmp_path / "x.h5ad"), ad.read_h5ad(tmp_path / "x.h5ad")
+    assert (found.raw.X != expected.raw.X).nnz == 0
+    assert list(found.raw.var_names) == list(expected.raw.var_names)
+    assert set(found.obsp) == {"distances"}
+    assert set(found.varp) == {"x"}
+    assert set(found.varm) == {"loadings"}

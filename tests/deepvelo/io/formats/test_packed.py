@@ -1,0 +1,121 @@
+"""Packed files are unpacked into a folder of their own, which is gone afterwards, and never beyond what is free."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import tarfile
+import tempfile
+import zipfile
+
+import pytest
+
+from deepvelo import keys
+from deepvelo.errors import InputError
+from deepvelo.io import read
+from deepvelo.io.formats import packed
+from tests.counters import h5ad, h5ad_packed, loom, small_counts, starsolo, zipped
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    """The folder for temporary files."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_nothing_is_left_behind(tmp_path, temporary):
+    counts = small_counts()
+    assert read(h5ad_packed(counts, tmp_path)).shape == (7, 5)
+    assert read(zipped(starsolo(counts, tmp_path))).shape == (7, 5)
+    assert list(temporary.iterdir()) == []
+
+
+def test_gzip_under_another_name_is_said(tmp_path):
+    path = h5ad_packed(small_counts(), tmp_path).rename(tmp_path / "sample.loom")
+    with pytest.raises(InputError, match=r"sample\.loom is packed with gzip.*Unpack it"):
+        read(path)
+
+
+def test_layers_of_a_packed_file_can_be_asked_for(tmp_path):
+    adata = read(h5ad_packed(small_counts(), tmp_path), by_gene=["spliced"])
+    assert adata.layers["spliced"].sum() > 0
+
+
+@pytest.mark.parametrize("name", ["x.h5ad.gz", "x.zip", "x.tar.gz"])
+def test_a_damaged_archive_is_said(tmp_path, name, temporary):
+    content = gzip.compress(os.urandom(5000))[:2000]
+    (tmp_path / name).write_bytes(b"PK\x03\x04" + content if name == "x.zip" else content)
+    with pytest.raises(InputError, match=rf"{name} is not a .* file, or its end is missing"):
+        read(tmp_path / name)
+    assert list(temporary.iterdir()) == []
+
+
+def pack(path, kind: str, name: str, content: bytes):
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, content)
+    else:
+        with tarfile.open(path, "w") as archive:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("name", ["../../evil.h5ad", "/tmp/evil.h5ad", "a/../../evil.h5ad"])
+def test_nothing_is_written_outside(tmp_path, kind, name, temporary):
+    with pytest.raises(InputError, match="leads out of its folder"):
+        read(pack(tmp_path / f"x.{kind}", kind, name, b"x"))
+    assert list(temporary.iterdir()) == []
+    assert not list(tmp_path.rglob("evil*"))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
+def test_bombs_stop_where_memory_ends(tmp_path, monkeypatch, kind, temporary):
+    monkeypatch.setattr(packed, "available_memory", lambda: 10_000)
+    path = tmp_path / f"x.h5ad.{kind}"
+    if kind == "gz":
+        path.write_bytes(gzip.compress(b"0" * 5_000_000))
+    else:
+        pack(path, kind, "x.h5ad", b"0" * 5_000_000)
+    with pytest.raises(InputError, match=r"x\.h5ad is larger unpacked than the free disk or memory"):
+        read(path)
+    assert list(temporary.iterdir()) == []
+
+
+def test_links_are_not_unpacked(tmp_path):
+    secret = h5ad(small_counts(), tmp_path)
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        link = tarfile.TarInfo("x.h5ad")
+        link.type, link.linkname = tarfile.SYMTYPE, str(secret)
+        archive.addfile(link)
+    with pytest.raises(InputError, match="holds no data set"):
+        read(tmp_path / "x.tar")
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        linked = zipfile.ZipInfo("x.h5ad")
+        linked.external_attr = 0o120777 << 16
+        archive.writestr(linked, str(secret))
+    with pytest.raises(InputError, match="holds no data set"):
+        read(tmp_path / "x.zip")
+
+
+def test_several_data_sets_in_an_archive_are_named(tmp_path):
+    counts = small_counts()
+    inside = tmp_path / "both"
+    inside.mkdir()
+    h5ad(counts, inside)
+    loom(counts, inside)
+    with pytest.raises(InputError, match=r"several data sets: both/both/cells\.h5ad, both/both/cells\.loom"):
+        read(zipped(inside))
+
+
+def test_the_place_of_the_data_in_an_archive_is_said(tmp_path):
+    inside = tmp_path / "one"
+    inside.mkdir()
+    h5ad(small_counts(), inside)
+    assert "'one/one/cells.h5ad' was read." in read(zipped(inside)).uns[keys.NOTES]
