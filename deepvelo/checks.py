@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 
 from deepvelo import keys, matrices
+from deepvelo.config.preparation import PreparationConfig
 from deepvelo.contents import (
     embeddings,
+    find_embedding,
     groupings,
     groups_cells,
     has_counts,
@@ -22,8 +24,12 @@ from deepvelo.contents import (
     keeps_moments,
     pictures,
 )
+from deepvelo.count_kinds import CountKind, count_kind
 from deepvelo.errors import InputError
 from deepvelo.findings import Finding, find_errors, find_oddities
+from deepvelo.graphs import compared_in
+from deepvelo.groups import MAX_GROUPS, count_groups, group_names
+from deepvelo.io.tidy.names import gene_name_columns
 from deepvelo.memory import estimate_memory, require_memory
 from deepvelo.wording import listed, number
 
@@ -56,15 +62,18 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What an object holds; ``unspliced_fraction`` is None where the layers do not tell it."""
+    """What an object holds; ``count_kind`` and ``unspliced_fraction`` are None where the layers do not tell them."""
 
     n_cells: int
     n_genes: int
     layers: dict[str, str]
-    counts_are_integers: bool
+    count_kind: CountKind | None
     unspliced_fraction: float | None
+    gene_columns: list[str]
+    """Columns of ``var`` that could name the genes."""
     embeddings: list[str]
     groupings: list[str]
+    compared_in: str
     has_moments: bool
     findings: list[Finding] = field(default_factory=list)
 
@@ -99,19 +108,21 @@ class Looked:
 def summarize(adata: AnnData, *, looked: Looked | None = None) -> Summary:
     """What was found, with every problem and its remedy; never raises on bad data and changes nothing."""
     problems = (looked or Looked(adata)).errors(moments=has_moments(adata))
-    counts = not problems and has_counts(adata)
+    kind = None if problems else count_kind(adata)
     fractions = pd.DataFrame() if problems else unspliced_fractions(adata, group_key=None)
     fraction = None if fractions.empty else float(fractions["unspliced"].iloc[0])
-    oddities = [] if problems else list(find_oddities(adata, counts=counts, fraction=fraction))
+    oddities = [] if kind is None else list(find_oddities(adata, kind=kind, fraction=fraction))
     findings = problems + oddities or [Finding("ok", "Nothing is missing for a fit.", "")]
     return Summary(
         n_cells=adata.n_obs,
         n_genes=adata.n_vars,
         layers={name: _describe(layer) for name, layer in adata.layers.items()},
-        counts_are_integers=counts,
+        count_kind=kind,
         unspliced_fraction=fraction,
+        gene_columns=gene_name_columns(adata),
         embeddings=embeddings(adata),
         groupings=groupings(adata),
+        compared_in=compared_in(adata, PreparationConfig()).sentence,
         has_moments=has_moments(adata),
         findings=findings,
     )
@@ -142,7 +153,7 @@ def unspliced_fractions(adata: AnnData, *, group_key: str | None) -> pd.DataFram
         groups = pd.Series("all cells", index=cells.index)
     else:
         require_column(adata, group_key)
-        groups = pd.Series(pd.Categorical(adata.obs[group_key]).remove_unused_categories(), index=cells.index)
+        groups = pd.Series(group_names(adata.obs[group_key]).array, index=cells.index)
     table = cells.groupby(groups, observed=True).agg(
         {"spliced": "mean", "unspliced": "mean", "n_cells": "sum"}
     )
@@ -185,7 +196,6 @@ def require_fit(
         _require_basis(adata, settings, basis)
     _require_neighbors(adata, settings)
     n_genes = _genes_left(looked, settings, keeps=keeps)
-    _require_components(adata, settings, n_genes=n_genes, keeps=keeps)
     if here:
         require_memory(adata.n_obs, n_genes, settings)
 
@@ -216,30 +226,31 @@ def require_column(adata: AnnData, key: str) -> None:
 
 
 def require_grouping(adata: AnnData, key: str) -> None:
-    """Raise an `InputError` unless ``obs[key]`` sorts the cells into two or more groups."""
+    """Raise an `InputError` unless ``obs[key]`` sorts the cells into two to 100 groups."""
     require_column(adata, key)
     column = adata.obs[key]
-    levels = column.dropna().unique()
-    others = [name for name in groupings(adata) if name != key]
-    if len(levels) < 2:
-        found = f"one group ('{levels[0]}')" if len(levels) else "no group at all"
+    if groups_cells(column):
+        return
+    groups = list(group_names(column).cat.categories)
+    others = f"Choose another of {listed([name for name in groupings(adata) if name != key])}, or none."
+    if len(groups) < 2:
+        found = f"one group ('{groups[0]}')" if groups else "no group at all"
+        msg = f"Grouping '{key}' has {found}, and two are needed. {others}"
+    elif MAX_GROUPS < count_groups(column) <= len(column) / 2:
+        msg = f"'{key}' has {len(groups)} groups, and there may be at most {MAX_GROUPS}. Merge some. {others}"
+    else:
         msg = (
-            f"Grouping '{key}' has {found}, and two are needed. Choose another of {listed(others)}, or none."
+            f"'{key}' does not sort cells into groups: it has {len(groups)} different values in {adata.n_obs} cells. "
+            f"{others}"
         )
-        raise InputError(msg)
-    if not groups_cells(column):
-        msg = (
-            f"'{key}' does not sort cells into groups: it has {len(levels)} different values in {adata.n_obs} cells. "
-            f"Choose another of {listed(others)}, or none."
-        )
-        raise InputError(msg)
+    raise InputError(msg)
 
 
 def _require_basis(adata: AnnData, settings: Settings, basis: str) -> None:
     found = embeddings(adata)
     made = not pictures(adata) or settings.preparation.recompute_embedding
     name = basis.removeprefix("X_")
-    if name not in found and not (made and name == "umap"):
+    if find_embedding(adata, basis) is None and not (made and name == "umap"):
         available = found + ["umap"] * (made and "umap" not in found)
         msg = f"There is no embedding '{name}'. Found {listed(available)}. Choose one of them."
         raise InputError(msg)
@@ -250,7 +261,7 @@ def _require_neighbors(adata: AnnData, settings: Settings) -> None:
         "graph.n_neighbors": settings.graph.n_neighbors,
         "graph.n_candidates": settings.graph.candidates_of(adata.n_obs),
     }
-    if settings.preparation.recompute_moments or not has_neighbors(adata):
+    if compared_in(adata, settings.preparation).graph is None:
         wanted = {"preparation.n_neighbors": settings.preparation.n_neighbors} | wanted
     for name, value in wanted.items():
         if value >= adata.n_obs:
@@ -271,20 +282,10 @@ def _genes_left(looked: Looked, settings: Settings, *, keeps: bool) -> int:
             f"{shared.max():.0f}. Lower it, or use deeper data."
         )
         raise InputError(msg)
+    if n_genes == 1:
+        msg = f"Only one gene reaches `preparation.min_shared_counts` = {least}, and two are needed. Lower it, or use deeper data."
+        raise InputError(msg)
     return min(n_genes, settings.preparation.n_top_genes)
-
-
-def _require_components(adata: AnnData, settings: Settings, *, n_genes: int, keeps: bool) -> None:
-    wanted = {"graph.n_components": settings.graph.n_components}
-    if not (keeps and (keys.X_PCA in adata.obsm or has_neighbors(adata))):
-        wanted = {"preparation.n_components": settings.preparation.n_components} | wanted
-    for name, value in wanted.items():
-        if value >= min(adata.n_obs, n_genes):
-            msg = (
-                f"`{name}` must be below the number of genes and of cells. "
-                f"Got {value} for {n_genes} usable genes and {adata.n_obs} cells. Lower it."
-            )
-            raise InputError(msg)
 
 
 def _describe(layer: Any) -> str:

@@ -9,6 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from deepvelo import contents, keys, matrices
+from deepvelo.config.preparation import PreparationConfig
+from deepvelo.count_kinds import CountKind, count_kind
+from deepvelo.graphs import compared_in
+from deepvelo.groups import MAX_GROUPS, coded_cell_types, group_names, too_many_groups
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
@@ -49,8 +53,28 @@ def find_errors(adata: AnnData, *, moments: bool) -> Iterator[Finding]:
         )
         return
     used = [keys.SPLICED, keys.UNSPLICED] + ([keys.MS, keys.MU] if moments else [])
-    for name in used:
-        yield from _layer_errors(name, adata.layers[name])
+    errors = [error for name in used for error in _layer_errors(name, adata.layers[name])]
+    yield from errors or ([] if moments else _kind_errors(adata))
+
+
+def _kind_errors(adata: AnnData) -> Iterator[Finding]:
+    kind = count_kind(adata)
+    if kind == "scaled":
+        yield Finding(
+            "error",
+            f"The spliced and unspliced layers lie between 0 and 1 (largest {_largest(adata):.4g}): they are scaled.",
+            "Use raw counts.",
+        )
+    elif kind == "logged":
+        yield Finding(
+            "error",
+            f"The spliced and unspliced layers are logarithms (largest {_largest(adata):.4g}), no counts.",
+            "Use raw counts.",
+        )
+
+
+def _largest(adata: AnnData) -> float:
+    return max(matrices.largest(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED))
 
 
 def _layer_errors(name: str, layer: Any) -> Iterator[Finding]:
@@ -88,7 +112,7 @@ def _layer_errors(name: str, layer: Any) -> Iterator[Finding]:
         )
 
 
-def find_oddities(adata: AnnData, *, counts: bool, fraction: float | None) -> Iterator[Finding]:
+def find_oddities(adata: AnnData, *, kind: CountKind, fraction: float | None) -> Iterator[Finding]:
     """What a fit survives, and a reader should know."""
     for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str))):
         yield Finding("warning", str(note), "Nothing needs to be done.")
@@ -101,16 +125,19 @@ def find_oddities(adata: AnnData, *, counts: bool, fraction: float | None) -> It
             )
     yield from _empty(adata)
     spliced, unspliced = adata.layers[keys.SPLICED], adata.layers[keys.UNSPLICED]
-    if not counts:
-        highest = max(matrices.largest(spliced), matrices.largest(unspliced))
-        logged = highest < _LARGEST_LOGARITHM and not contents.has_moments(adata)
+    if kind == "estimated":
         yield Finding(
             "warning",
-            f"The spliced and unspliced layers are not whole numbers (largest {highest:.4g}), so they are no raw counts"
-            + (" and may be logarithms." if logged else "."),
-            "Nothing needs to be done: the moments in the file are used."
+            f"The counts have fractions (largest {_largest(adata):.4g}), as estimated counts have.",
+            "Nothing needs to be done: they are size-normalised like whole counts.",
+        )
+    elif kind == "normalized":
+        yield Finding(
+            "warning",
+            f"The spliced and unspliced layers are normalised, no raw counts (largest {_largest(adata):.4g}).",
+            "The moments in the file are used."
             if contents.has_moments(adata)
-            else "They are not size-normalised again; if they are logarithms, use raw counts.",
+            else "They are not size-normalised again; raw counts are better.",
         )
     elif adata.X is not None and _looks_logged(adata.X):
         yield Finding(
@@ -129,7 +156,8 @@ def find_oddities(adata: AnnData, *, counts: bool, fraction: float | None) -> It
             "Check that the layers are not swapped and that introns were counted.",
         )
     for key in contents.groupings(adata):
-        alone = adata.obs[key].value_counts().loc[lambda n: n == 1].index
+        groups = group_names(adata.obs[key])
+        alone = groups.value_counts().loc[lambda n: n == 1].index
         if len(alone):
             names = ", ".join(f"'{name}'" for name in alone[:3])
             yield Finding(
@@ -137,18 +165,27 @@ def find_oddities(adata: AnnData, *, counts: bool, fraction: float | None) -> It
                 f"Grouping '{key}' has {number(len(alone), 'group')} of a single cell: {names}.",
                 "Such a group gets no consistency score; merge it into another if you need one.",
             )
-        if absent := int(adata.obs[key].isna().sum()):
+        if absent := int(groups.isna().sum()):
             yield Finding(
                 "warning",
                 f"Grouping '{key}' leaves out {number(absent, 'cell')}.",
                 "They are shown as 'unassigned'.",
             )
-    if keys.NEIGHBORS in adata.uns and not contents.has_neighbors(adata):
+    for key in coded_cell_types(adata):
         yield Finding(
             "warning",
-            "The neighbour graph in the file does not fit its cells, as happens when cells are taken out.",
-            "It is computed anew.",
+            f"Grouping '{key}' holds numbers, as converters from Seurat write factors: the names of the cell types are lost.",
+            "Save factors as text (`as.character` in R) before converting, to have the names.",
         )
+    for key, n in too_many_groups(adata).items():
+        yield Finding(
+            "warning",
+            f"'{key}' has {n} groups, and there may be at most {MAX_GROUPS}, so that it is not used.",
+            "Merge some to group cells by it.",
+        )
+    compared = compared_in(adata, PreparationConfig())
+    for rejection in compared.rejected:
+        yield Finding("warning", rejection, compared.sentence)
 
 
 def _empty(adata: AnnData) -> Iterator[Finding]:

@@ -22,6 +22,11 @@ def is_lazy(matrix: Any) -> bool:
     return hasattr(matrix, "dask")
 
 
+def is_in_file(matrix: Any) -> bool:
+    """Whether it is an HDF5 or Zarr array, to be read in slices."""
+    return not isinstance(matrix, np.ndarray) and hasattr(matrix, "chunks") and not is_lazy(matrix)
+
+
 def is_sparse(matrix: Any) -> bool:
     """Whether the zeros are left out, in memory or in the file."""
     return sparse.issparse(matrix._meta if is_lazy(matrix) else matrix)

@@ -57,6 +57,7 @@ def without(*layers: str) -> Callable[[AnnData], None]:
     def spoil(adata: AnnData) -> None:
         for layer in layers:
             del adata.layers[layer]
+        adata.X = None  # it would be taken for the spliced counts
 
     return spoil
 

@@ -8,7 +8,8 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from deepvelo import checks, keys, matrices
+from deepvelo import checks, graphs, keys, matrices
+from deepvelo.count_kinds import count_kind
 from deepvelo.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def shuffled_control(adata: AnnData, settings: Settings, *, group_key: str, seed
     As `deepvelo.pp.prepare` leaves it, genes and embeddings those of ``adata``. Moments and neighbours are new: the old
     ones were made from the unspliced counts as well, and a control that kept them would keep their order.
     """
-    deal = _dealt if checks.has_counts(adata) else _exchanged
+    deal = _dealt if count_kind(adata) == "counts" else _exchanged
     groups = adata.obs[group_key].astype(str).to_numpy()
     shuffled = deal(matrices.as_csr(adata.layers[keys.UNSPLICED]), groups, seed=seed)
     return _prepared_anew(adata, shuffled, settings, group_key=group_key)
@@ -105,7 +106,14 @@ def _prepared_anew(
         obsm={key: value for key, value in adata.obsm.items() if key != keys.X_PCA},
         uns={key: value for key, value in adata.uns.items() if key != keys.NEIGHBORS},
     )
-    every_gene = {"min_shared_counts": 0, "n_top_genes": max(2, adata.n_vars), "recompute_embedding": False}
+    asked = settings.preparation.compare_in
+    every_gene = {
+        # The graph and the components were made from the counts that were replaced; a representation was not.
+        "compare_in": asked if asked in ("own", *graphs.representations(counts)) else "auto",
+        "min_shared_counts": 0,
+        "n_top_genes": max(2, adata.n_vars),
+        "recompute_embedding": False,
+    }
     return pp.prepare(counts, config.replace(settings, {"preparation": every_gene}), cluster_key=group_key)
 
 

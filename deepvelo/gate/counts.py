@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import kruskal
 
 from deepvelo import checks, keys, matrices
+from deepvelo.count_kinds import KIND_NAMES, count_kind
 from deepvelo.findings import PLAUSIBLE_UNSPLICED
 from deepvelo.gate.finding import GateFinding, Level, graded
 from deepvelo.layers import known_genes
@@ -72,19 +73,20 @@ def unspliced_by_group(adata: AnnData, *, cluster_key: str) -> GateFinding:
 
 
 def layers_are_counts(adata: AnnData) -> GateFinding:
-    """Whether both layers are whole numbers."""
+    """Whether both layers hold counts."""
     finding = {
         "title": "Kind of the layers",
-        "threshold": "amber where a layer has values that are not whole numbers",
+        "threshold": "amber where a layer holds no counts, whole or estimated",
         "why": (
             "Velocity compares amounts. Scaled, corrected or logarithmic values no longer are amounts, and nothing in "
             "the file tells which they are."
         ),
     }
     if checks.has_counts(adata):
-        return GateFinding(level="green", evidence="Spliced and unspliced are whole numbers.", **finding)
+        evidence = f"Spliced and unspliced are {KIND_NAMES[count_kind(adata)]}."
+        return GateFinding(level="green", evidence=evidence, **finding)
     highest = max(matrices.largest(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED))
-    evidence = f"Spliced or unspliced are not whole numbers; the largest value is {highest:.4g}."
+    evidence = f"Spliced or unspliced are no counts; the largest value is {highest:.4g}."
     return GateFinding(level="amber", evidence=evidence, **finding)
 
 

@@ -176,9 +176,10 @@ def _forget(adata: AnnData) -> None:
 def _normalized_counts(adata: AnnData) -> Iterator[None]:
     """Puts size-normalised counts, on the scale of the moments, where scVelo takes its second moments from."""
     counts = {key: adata.layers[key] for key in (keys.SPLICED, keys.UNSPLICED)}
+    are_counts = checks.has_counts(adata)
     try:
         for key, moments in ((keys.SPLICED, keys.MS), (keys.UNSPLICED, keys.MU)):
-            if matrices.is_whole(counts[key]):
+            if are_counts:
                 total = float(np.asarray(adata.layers[moments]).sum(axis=1).mean())
                 adata.layers[key] = _cells_of_size(counts[key], total)
         yield

@@ -140,15 +140,7 @@ def test_unusable_moments_do_not_matter_when_they_are_recomputed():
             {"graph": {"n_candidates": 30, "candidate_share": 1.0}},
             "`graph.n_candidates` must be below.*Got 30 for 20 cells. Lower it",
         ),
-        (
-            {"preparation": {"n_components": 8}},
-            "`preparation.n_components`.*Got 8 for 8 usable genes and 20 cells",
-        ),
-        (
-            {"graph": {"n_components": 30}},
-            "`graph.n_components`.*Got 30 for 8 usable genes and 20 cells. Lower",
-        ),
-        ({"preparation": {"n_top_genes": 3}}, "`preparation.n_components`.*Got 3 for 3 usable genes"),
+        ({"preparation": {"compare_in": "X_scVI"}}, "nothing called 'X_scVI'.*auto"),
         (
             {"preparation": {"min_shared_counts": 900}},
             r"No gene reaches `preparation.min_shared_counts` = 900: the best of 8 genes has \d+. Lower it",
@@ -249,13 +241,36 @@ def test_logged_x_beside_counts_is_a_warning():
     assert "the layers are used, not X" in messages(adata)
 
 
-def test_layers_that_are_no_counts_are_a_warning():
-    adata = cells()
-    adata.layers["spliced"] = adata.layers["spliced"].log1p()
-    assert "are not whole numbers (largest 4)" in messages(adata)
-    assert "may be logarithms" in messages(adata)
-    assert not checks.summarize(adata).counts_are_integers
+def changed(change) -> ad.AnnData:
+    adata = cells(60, 30)
+    for layer in ("spliced", "unspliced"):
+        adata.layers[layer] = sparse.csr_matrix(change(adata.layers[layer].toarray()), dtype="float32")
+    return adata
+
+
+def test_normalised_layers_are_a_warning():
+    adata = changed(lambda counts: 1e4 * counts / counts.sum(1, keepdims=True))
+    assert "warning: The spliced and unspliced layers are normalised, no raw counts" in messages(adata)
+    assert checks.summarize(adata).count_kind == "normalized"
     assert checks.summarize(adata).unspliced_fraction is None
+
+
+def test_counts_with_fractions_are_counts():
+    adata = changed(lambda counts: counts * np.random.default_rng(0).uniform(0.7, 1, counts.shape))
+    assert "warning: The counts have fractions" in messages(adata)
+    assert checks.summarize(adata).count_kind == "estimated"
+    assert 0.1 < checks.summarize(adata).unspliced_fraction < 0.3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(np.log1p, "are logarithms"), (lambda counts: counts / counts.max(), "lie between 0 and 1")],
+)
+def test_layers_that_are_no_amounts_are_an_error(change, words):
+    adata = changed(change)
+    assert f"error: The spliced and unspliced layers {words}" in messages(adata)
+    with pytest.raises(InputError, match=words):
+        checks.require_fit(adata, Settings())
 
 
 def test_duplicate_names_are_a_warning():
@@ -294,7 +309,14 @@ def test_graph_of_other_cells_is_noticed():
     add_neighbors(adata)
     assert checks.has_neighbors(adata)
     assert not checks.has_neighbors(adata[:10].copy())
-    assert "neighbour graph in the file does not fit its cells" in messages(adata[:10].copy())
+    assert "happens when cells are taken out. Cells are compared in 'X_pca'" in messages(adata[:10].copy())
+
+
+def test_data_say_in_what_their_cells_are_compared():
+    adata = cells(40)
+    assert "principal components computed" in checks.summarize(adata).compared_in
+    adata.obsm["X_harmony"] = adata.obsm["X_pca"] = np.random.default_rng(1).normal(size=(40, 5))
+    assert "'X_harmony'" in checks.summarize(adata).compared_in
 
 
 def test_summary_names_what_is_there():
@@ -314,7 +336,7 @@ def test_summary_names_what_is_there():
     assert found.groupings == ["clusters", "stage", "plate"]
     assert found.embeddings == ["umap", "pca"]
     assert checks.pictures(adata) == ["umap"]
-    assert found.counts_are_integers
+    assert found.count_kind == "counts"
     assert not found.has_moments
 
 
@@ -376,7 +398,7 @@ def test_real_files_are_found_usable(shared_data):
     assert {f.level for f in found.findings} == {"warning"}
     checks.require_fit(with_moments, Settings(), cluster_key="clusters", basis="umap")
     raw = read(shared_data / "dentate_gyrus_raw_100.h5ad")
-    assert checks.summarize(raw).counts_are_integers
+    assert checks.summarize(raw).count_kind == "counts"
     checks.require_fit(raw, Settings())
 
 

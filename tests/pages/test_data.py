@@ -67,7 +67,7 @@ def test_what_was_found_is_shown(page, server, counts):
     assert not page.error
     shown = metrics(page)
     spliced, unspliced = counts.layers["spliced"].sum(axis=1), counts.layers["unspliced"].sum(axis=1)
-    assert (shown["Cells"], shown["Genes"], shown["Integer counts"]) == ("40", "10", "yes")
+    assert (shown["Cells"], shown["Genes"], shown["Values"]) == ("40", "10", "whole counts")
     assert shown["Unspliced"] == f"{np.mean(unspliced / (spliced + unspliced)):.0%}"
     assert len(page.get("plotly_chart")) == 2
 
@@ -217,20 +217,21 @@ def test_without_layers_the_page_leads_to_no_training(page, server, counts, laye
     assert not page.exception
     assert page.error[0].value.startswith(said)
     assert train_button(page).proto.type == "secondary"
-    assert metrics(page)["Integer counts"] == "none"
+    assert metrics(page)["Values"] == "unknown"
     captions = [text.value for text in page.caption]
     assert caption in captions
     assert not any("no raw counts" in text for text in captions)
 
 
 def test_layers_that_are_no_counts_are_told_and_can_be_trained_on(page, server, counts):
-    counts.layers["spliced"] = counts.layers["spliced"] * 0.5
+    spliced = matrices.as_dense(counts.layers["spliced"])
+    counts.layers["spliced"] = 1e4 * spliced / spliced.sum(axis=1, keepdims=True)
     counts.write_h5ad(server / "data" / "cells.h5ad")
     opened(page, "file:cells.h5ad")
     assert not page.exception
     assert not page.error
     assert train_button(page).proto.type == "primary"
-    assert metrics(page)["Integer counts"] == "no"
+    assert metrics(page)["Values"] == "normalised values"
     assert "The layers are no raw counts, so the shares are not known." in [
         text.value for text in page.caption
     ]

@@ -1,0 +1,165 @@
+"""What the numbers of the spliced and unspliced layers are: counts, estimated counts, normalised, logarithms, scaled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy import sparse
+
+from deepvelo import keys, matrices
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+CountKind = Literal["counts", "estimated", "normalized", "logged", "scaled"]
+"""Whole counts; counts with fractions, as EM, CellBender, SoupX and decontX give them; size-normalised counts or TPM;
+logarithms of one of these; values from 0 to 1."""
+
+KIND_NAMES: dict[CountKind, str] = {
+    "counts": "whole counts",
+    "estimated": "counts with fractions",
+    "normalized": "normalised values",
+    "logged": "logarithms",
+    "scaled": "scaled values",
+}
+BASES = {"e": np.e, "2": 2.0, "10": 10.0}
+_LARGEST_COUNT = 1e9
+_LARGEST_LOGARITHM = np.log2(_LARGEST_COUNT)
+_LEAST_LOGARITHM = 1.05  # the least count of a cell is 1, or a fraction of it
+_SAMPLED = 3, 400  # slices of the cells, and cells in each
+_FEWEST_VALUES = 3  # of a cell that bears witness
+_FEWEST_WITNESSES = 10
+_MOST = 0.9  # share of the witnesses that must agree
+_SAME_TOTAL = 0.01  # coefficient of variation of cells that were brought to one total
+_SMALLEST_COUNTS = np.arange(1, 13)  # what the smallest value of a cell may have been as a count
+# Ratios up to this many are told apart from whole numbers in single precision.
+_LARGEST_RATIO, _TOLERANCE = 100.0, 0.01
+
+
+def count_kind(adata: AnnData) -> CountKind:
+    """What kind of numbers the layers ``spliced`` and ``unspliced`` hold.
+
+    Whole numbers are counts. Of other numbers a sample of cells is looked at. In size-normalised data the values of a
+    cell are whole multiples of one number, which differs from cell to cell, or all cells have the same total; in
+    logarithms that holds once they are undone, or the least value of a cell is above 1 where the largest are small.
+    Everything else are estimated counts.
+
+    Parameters
+    ----------
+    adata
+        Has both layers, finite and not negative; they may be Dask arrays.
+    """
+    layers = [adata.layers[key] for key in (keys.SPLICED, keys.UNSPLICED)]
+    if all(matrices.is_whole(layer) for layer in layers):
+        return "counts"
+    if max(matrices.largest(layer) for layer in layers) <= 1:
+        return "scaled"
+    if logarithm_bases(adata):
+        return "logged"
+    samples = [_sample(layer) for layer in layers]
+    if _same_totals(samples[0] + samples[1]) or any(_is_normalized(sample) for sample in samples):
+        return "normalized"
+    return "logged" if any(_looks_logged(sample) for sample in samples) else "estimated"
+
+
+def logarithm_bases(adata: AnnData) -> dict[str, str]:
+    """The key in `BASES` for each of the two layers that holds logarithms of 1 + counts or 1 + normalised counts.
+
+    A sample of cells decides.
+    """
+    samples = {key: _sample(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED)}
+    samples = {
+        key: sample
+        for key, sample in samples.items()
+        if sample.nnz and not matrices.is_whole(sample) and not _is_normalized(sample)
+    }
+    found = {}
+    for name, base in BASES.items():
+        undone = {
+            key: undo_logarithm(sample, name)
+            for key, sample in samples.items()
+            if sample.max() <= np.log(_LARGEST_COUNT) / np.log(base)
+        }
+        together = len(undone) == 2 and _same_totals(sum(undone.values()))
+        for key, counts in undone.items():
+            if key not in found and (together or _are_multiples(counts)[0] or _same_totals(counts)):
+                found[key] = name
+    return found
+
+
+def undo_logarithm(layer: Any, base: str) -> Any:
+    """``base ** x - 1`` of every value, rounded where that gives whole counts; sparse, dense or a Dask array."""
+    if matrices.is_lazy(layer):
+        return layer.map_blocks(undo_logarithm, base, dtype=np.float32, meta=layer._meta)
+    if sparse.issparse(layer):
+        undone = layer.copy()
+        undone.data = _powers(layer.data, base)
+        return undone
+    return _powers(np.asarray(layer), base)
+
+
+def _powers(values: np.ndarray, base: str) -> np.ndarray:
+    powers = np.expm1(values.astype(np.float64) * np.log(BASES[base]))
+    whole = np.rint(powers)
+    # Logarithms in single precision come back to seven digits.
+    powers = np.where(np.abs(powers - whole) < 1e-4 * np.maximum(1, whole), whole, powers)
+    return powers.astype(np.float32)
+
+
+def _is_normalized(sample: sparse.csr_matrix) -> bool:
+    multiples, of_fractions = _are_multiples(sample)
+    return (multiples and not of_fractions) or _same_totals(sample)
+
+
+def _looks_logged(sample: sparse.csr_matrix) -> bool:
+    """Logarithms of values that bear no trace of whole counts, such as TPM of some genes."""
+    cells = _of_cells(sample)
+    least = np.median([values.min() for values in cells]) if cells else 0
+    whole = np.mean(sample.data == np.rint(sample.data)) if sample.nnz else 1
+    return bool(least > _LEAST_LOGARITHM and sample.max() <= _LARGEST_LOGARITHM and whole < 0.05)
+
+
+def _are_multiples(sample: sparse.csr_matrix) -> tuple[bool, bool]:
+    """Whether the values of nearly every cell are multiples of one unit, and whether that unit is no size factor.
+
+    Fractions of counts have a simple fraction, or the same number in most cells, as their unit.
+    """
+    units, agree = [], []
+    for values in _of_cells(sample):
+        ratios = values / values.min()
+        ratios = ratios[ratios <= _LARGEST_RATIO]
+        if len(np.unique(np.round(ratios, 4))) < _FEWEST_VALUES:  # equal values say nothing
+            continue
+        counts = np.outer(_SMALLEST_COUNTS, ratios)
+        fits = np.all(np.abs(counts - np.rint(counts)) < _TOLERANCE, axis=1)
+        agree.append(bool(fits.any()))
+        units.append(values.min() / _SMALLEST_COUNTS[np.argmax(fits)])
+    if len(units) < _FEWEST_WITNESSES:
+        return False, False
+    _, sizes = np.unique(np.round(units, 4), return_counts=True)
+    twelfths = 12 * np.array(units)
+    simple = np.mean(np.abs(twelfths - np.rint(twelfths)) < 2 * _TOLERANCE)
+    return float(np.mean(agree)) >= _MOST, bool(max(simple, sizes.max() / len(units)) >= 0.5)
+
+
+def _same_totals(sample: sparse.csr_matrix) -> bool:
+    totals = np.asarray(sample.sum(axis=1, dtype=np.float64)).ravel()
+    totals = totals[totals > 0]
+    return len(totals) >= _FEWEST_WITNESSES and float(np.std(totals) / np.mean(totals)) < _SAME_TOTAL
+
+
+def _of_cells(sample: sparse.csr_matrix) -> list[np.ndarray]:
+    values: list[np.ndarray] = np.split(sample.data.astype(np.float64), sample.indptr[1:-1])
+    return [positive for cell in values if len(positive := cell[cell > 0])]
+
+
+def _sample(layer: Any) -> sparse.csr_matrix:
+    """Some cells from the beginning, the middle and the end."""
+    n_slices, n_cells = _SAMPLED
+    rows = matrices.stored_by_cells(layer)
+    if rows.shape[0] <= n_slices * n_cells:
+        return sparse.csr_matrix(matrices.some_cells(rows, slice(None)))
+    starts = np.linspace(0, rows.shape[0] - n_cells, n_slices).astype(int)
+    parts = [matrices.some_cells(rows, slice(start, start + n_cells)) for start in starts]
+    return sparse.vstack([sparse.csr_matrix(part) for part in parts], format="csr")

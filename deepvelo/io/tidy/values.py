@@ -1,0 +1,145 @@
+"""What the layers hold: logarithms are undone, and moments that cannot be used are dropped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from deepvelo import keys, matrices
+from deepvelo.count_kinds import logarithm_bases, undo_logarithm
+from deepvelo.layers import gene_blocks
+from deepvelo.views import dense
+from deepvelo.wording import number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+_COUNTS = (keys.SPLICED, keys.UNSPLICED)
+_MOMENTS = (keys.MS, keys.MU)
+_FEWEST_CELLS, _FEWEST_GENES = 50, 20  # from which moments and counts can be compared
+_LEAST_TOTAL = 100.0  # counts of a gene whose mean says something
+# Means of moments rise with means of counts, and by the same factor in every gene.
+_LEAST_SLOPE, _LARGEST_SPREAD = 0.75, 0.5
+
+
+def undo_logarithms(adata: AnnData) -> list[str]:
+    """Make counts of layers that hold logarithms of counts, in place."""
+    if not _readable(adata, _COUNTS):
+        return []
+    bases = logarithm_bases(adata)
+    for key, base in bases.items():
+        adata.layers[key] = undo_logarithm(adata.layers[key], base)
+    if not bases:
+        return []
+    return [
+        f"The logarithms (base {next(iter(bases.values()))}) of counts + 1 in {' and '.join(map(repr, bases))} were undone."
+    ]
+
+
+def drop_unusable_moments(adata: AnnData) -> list[str]:
+    """Remove ``Ms`` and ``Mu`` where they are no means of the counts, so that they are computed anew; in place.
+
+    Moments that lie in a file are left alone.
+    """
+    if not _readable(adata, _COUNTS + _MOMENTS) or min(adata.shape) < 2:
+        return []
+    if any(matrices.is_lazy(adata.layers[key]) for key in _MOMENTS) or not _can_be_counts(adata):
+        return []
+    reason = _problem(adata)
+    if reason is None:
+        return []
+    for key in _MOMENTS:
+        del adata.layers[key]
+    return [f"The moments in the file are not used, since {reason}: they are computed anew from the counts."]
+
+
+def _problem(adata: AnnData) -> str | None:
+    """Why the moments cannot be used; None where they can."""
+    spliced, unspliced = (_look_at_genes(adata.layers[key]) for key in _MOMENTS)
+    anywhere = (spliced.n_finite > 0) & (unspliced.n_finite > 0)
+    everywhere = (spliced.n_finite == adata.n_obs) & (unspliced.n_finite == adata.n_obs)
+    if not anywhere.any():
+        return "they hold no finite value"
+    if everywhere.sum() < 0.5 * anywhere.sum():  # otherwise these genes are left out, and the rest is used
+        finite = [np.isfinite(matrices.as_dense(adata.layers[key])[:, anywhere]) for key in _MOMENTS]
+        n_cells = int((~(finite[0] & finite[1])).any(axis=1).sum())
+        return f"values are missing in {number(n_cells, 'cell')}"
+    least, most = (np.minimum(spliced.least, unspliced.least), np.maximum(spliced.most, unspliced.most))
+    if (least[everywhere] < 0).any():
+        return "some are below zero"
+    if not (most[everywhere] > 0).any():
+        return "they are zero everywhere"
+    if all(_is_scaled(genes, everywhere) for genes in (spliced, unspliced)):
+        return "they are scaled to 0..1 in each gene"
+    if not _follows(spliced.mean[everywhere], adata.layers[keys.SPLICED], everywhere):
+        return "they do not follow the spliced counts from gene to gene"
+    return None
+
+
+class _Genes(NamedTuple):
+    """Of every gene the number of finite values and, NaN left out, the least, the largest and the mean."""
+
+    n_finite: np.ndarray
+    least: np.ndarray
+    most: np.ndarray
+    mean: np.ndarray
+
+
+def _look_at_genes(layer: Any) -> _Genes:
+    stored = dense(layer)
+    parts = []
+    for genes in gene_blocks(stored):
+        block = np.asarray(stored[:, genes], dtype=np.float64)
+        finite = np.isfinite(block)
+        n_finite = finite.sum(axis=0)
+        parts.append(
+            (
+                n_finite,
+                np.where(finite, block, np.inf).min(axis=0),
+                np.where(finite, block, -np.inf).max(axis=0),
+                np.where(finite, block, 0).sum(axis=0) / np.maximum(n_finite, 1),
+            )
+        )
+    return _Genes(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _is_scaled(moments: _Genes, genes: np.ndarray) -> bool:
+    """From 0 to 1 in nearly every gene, as veloVI's preprocessing leaves them."""
+    varies = genes & (moments.most > moments.least)
+    scaled = (np.abs(moments.least) < 1e-3) & (np.abs(moments.most - 1) < 1e-3)
+    return bool(varies.any()) and bool(scaled[varies].mean() > 0.8)
+
+
+def _follows(means: np.ndarray, counts: Any, genes: np.ndarray) -> bool:
+    """Whether the mean of every gene's moments is about one multiple of its mean normalised count."""
+    totals = matrices.cell_totals(counts)
+    scale = np.where(totals > 0, np.median(totals) / np.maximum(totals, 1e-9), 0)
+    rows = matrices.stored_by_cells(counts)
+    mean_counts = np.zeros(int(genes.sum()))
+    start = 0
+    for (cells,) in matrices.by_cells(rows):
+        stop = start + cells.shape[0]
+        mean_counts += np.asarray(cells.T @ scale[start:stop]).ravel()[genes]
+        start = stop
+    enough = (matrices.gene_totals(counts)[genes] >= _LEAST_TOTAL) & (means > 0)
+    if len(totals) < _FEWEST_CELLS or enough.sum() < _FEWEST_GENES:
+        return True
+    x, y = np.log(mean_counts[enough] / len(totals)), np.log(means[enough])
+    spread = np.subtract(*np.percentile(y - x, [75, 25])) / 1.35
+    slope = np.polyfit(x, y, 1)[0] if np.std(x) > 0.3 else 1.0
+    return bool(spread < _LARGEST_SPREAD and slope > _LEAST_SLOPE)
+
+
+def _can_be_counts(adata: AnnData) -> bool:
+    """Whether moments can be computed anew from them: finite, not negative, and not all zero."""
+    looked = [matrices.look_at_values(adata.layers[key]) for key in _COUNTS]
+    return not any(values.n_not_finite or values.n_negative or not values.largest > 0 for values in looked)
+
+
+def _readable(adata: AnnData, layers: tuple[str, ...]) -> bool:
+    """Whether they are there, numbers, and no HDF5 or Zarr arrays, which are left where they are."""
+    found = [adata.layers.get(key) for key in layers]
+    return all(
+        layer is not None and matrices.is_numeric(layer) and not matrices.is_in_file(layer) for layer in found
+    )
