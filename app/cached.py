@@ -23,12 +23,11 @@ from anndata import AnnData
 from app.files import data_folder as data_folder
 from app.files import runs_folder as runs_folder
 from app.jobs import Jobs
-from deepvelo import checks, keys
+from deepvelo import checks, graphs, keys
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
-from deepvelo.io.join import JoinReport, join
-from deepvelo.io.read import read
+from deepvelo.io.join import JoinReport
 from deepvelo.io.runs import Run, RunInfo, RunStore
 from deepvelo.pl import thinning
 from deepvelo.pp.prepare import chosen_cluster_key
@@ -293,6 +292,11 @@ def pictures(source: DataSource) -> list[str]:
     return checks.pictures(dataset(source))
 
 
+def compare_options(source: DataSource) -> list[str]:
+    """Graphs and representations of the data in which cells can be compared."""
+    return graphs.options(dataset(source))
+
+
 def cluster_key(source: DataSource) -> str:
     """The grouping that preparation takes when none is named."""
     return chosen_cluster_key(dataset(source), None)
@@ -305,10 +309,10 @@ def join_report(source: DataSource) -> JoinReport | None:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _join_report(source: DataSource, stamp: tuple[int, ...]) -> JoinReport:
-    return join(read(source.path), read(source.counts_path))[1]
+    return source.joined()[1]
 
 
 def _stamp(source: DataSource) -> tuple[int, ...]:
     """Times of change: a file that was replaced is read again."""
-    paths = [Path(path) for path in (source.path, source.counts_path) if path]
+    paths = [Path(path) for path in source.files]
     return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)

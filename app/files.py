@@ -12,15 +12,16 @@ import os
 import re
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
+from deepvelo.config import AMBIGUOUS, Ambiguous
 from deepvelo.datasets import public
 from deepvelo.datasets.source import PUBLIC_CACHE, DataSource
 from deepvelo.errors import InputError
-from deepvelo.io.read import SUFFIXES
+from deepvelo.io.formats import SUFFIXES, is_data_folder, known_ending
 
 ROOT = Path(__file__).resolve().parents[1]
 UPLOADS = "uploads"
@@ -63,21 +64,20 @@ def inside(name: str) -> Path:
 def listing() -> list[str]:
     """Names of the readable data in the data folder, relative to it; uploads come last.
 
-    At most `MAX_LISTED` names, found among the first `MAX_SEEN` entries, those of upper folders first.
+    Files by their ending, and folders that are one data set, such as a counter writes. At most `MAX_LISTED` names,
+    found among the first `MAX_SEEN` entries, those of upper folders first.
     """
     folder = data_folder()
     names = [
         entry.relative_to(folder).as_posix()
-        for entry in itertools.islice(_walk(folder), MAX_SEEN)
-        if entry.name.endswith(SUFFIXES)
-        and (entry.is_file() or entry.suffix == ".zarr")
-        and entry.resolve().is_relative_to(folder)
+        for entry, is_data in itertools.islice(_walk(folder), MAX_SEEN)
+        if is_data and entry.resolve().is_relative_to(folder)
     ]
     return sorted(names[:MAX_LISTED], key=lambda name: (name.startswith(f"{UPLOADS}/"), name))
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files and folders below a folder, breadth first; not what is inside of Zarr stores and hidden folders."""
+def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Files and folders below a folder, breadth first, and whether each is data; not what is inside of data or hidden."""
     waiting = deque([folder])
     while waiting:
         try:
@@ -86,11 +86,14 @@ def _walk(folder: Path) -> Iterator[Path]:
         except OSError:  # not there, or not to be read
             continue
         for entry in entries:
-            yield Path(entry.path)
-            # A Zarr store is one data set, not a folder to look into.
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                if not entry.name.endswith(".zarr"):
-                    waiting.append(Path(entry.path))
+            path = Path(entry.path)
+            if not entry.is_dir(follow_symlinks=False):
+                yield path, known_ending(entry.name) is not None and path.is_file()
+            elif not entry.name.startswith("."):
+                is_data = is_data_folder(path)
+                yield path, is_data
+                if not is_data:
+                    waiting.append(path)
 
 
 def save_upload(stream: BinaryIO, filename: str) -> str:
@@ -103,7 +106,7 @@ def save_upload(stream: BinaryIO, filename: str) -> str:
     InputError
         A kind of file that cannot be read, one that is too large, or a folder that cannot be written.
     """
-    suffix = next((s for s in sorted(SUFFIXES, key=len, reverse=True) if filename.lower().endswith(s)), None)
+    suffix = known_ending(filename)
     if suffix is None:
         msg = f"{filename!r} is not a file this app reads. Upload one of: {', '.join(SUFFIXES)}."
         raise InputError(msg)
@@ -151,7 +154,7 @@ def uploads() -> list[str]:
         names = sorted(path.name for path in uploads_folder().iterdir())
     except OSError:  # nothing was uploaded yet
         return []
-    return [f"{UPLOADS}/{name}" for name in names if name.endswith(SUFFIXES)]
+    return [f"{UPLOADS}/{name}" for name in names if known_ending(name)]
 
 
 def remove_upload(name: str) -> None:
@@ -174,7 +177,7 @@ def remove_upload(name: str) -> None:
 
 
 def to_text(source: DataSource) -> str:
-    """A source as short text for the URL: ``sample``, ``public:pancreas``, ``file:a.h5ad``, ``join:a|b``.
+    """A source as short text for the URL: ``sample``, ``public:pancreas``, ``file:a.h5ad``, ``join:a|b&genes=Symbol``.
 
     Raises
     ------
@@ -189,19 +192,39 @@ def to_text(source: DataSource) -> str:
             return f"public:{source.name}"
         case "file" | "join":
             names = [
-                Path(path).relative_to(folder).as_posix().replace("%", "%25").replace("|", "%7C")
-                for path in (source.path, source.counts_path)
-                if path
+                _name_of(path, folder) for path in (source.path, source.counts_path, *source.more) if path
             ]
-            return f"{source.kind}:{'|'.join(names)}"
+            choices = {
+                "sheet": source.sheet and _name_of(source.sheet, folder),
+                "genes": "" if source.gene_names == "auto" else _escaped(source.gene_names),
+                "ambiguous": "" if source.ambiguous == "leave_out" else source.ambiguous,
+            }
+            chosen = [f"&{name}={value}" for name, value in choices.items() if value]
+            return f"{source.kind}:{'|'.join(names)}{''.join(chosen)}"
         case "run" | "shuffled" | "at_rest":
             msg = f"Data of kind {source.kind!r} have no address of their own. Choose their run instead."
             raise InputError(msg)
 
 
+def _name_of(path: str, folder: Path) -> str:
+    return _escaped(Path(path).relative_to(folder).as_posix())
+
+
+def _escaped(text: str) -> str:
+    for sign in "%|&=":  # the percent sign first: it begins what the others become
+        text = text.replace(sign, f"%{ord(sign):02X}")
+    return text
+
+
 def names_in(text: str) -> list[str]:
     """File names, or the name of a public set, in what `to_text` wrote."""
-    return [unquote(name) for name in text.partition(":")[2].split("|")]
+    return [unquote(name) for name in text.partition(":")[2].partition("&")[0].split("|")]
+
+
+def choices_in(text: str) -> dict[str, str]:
+    """Choices of reading in what `to_text` wrote: ``sheet``, ``genes``, ``ambiguous``."""
+    pairs = (part.partition("=") for part in text.split("&")[1:])
+    return {name: unquote(value) for name, _, value in pairs}
 
 
 def from_text(text: str) -> DataSource:
@@ -218,24 +241,67 @@ def from_text(text: str) -> DataSource:
         return DataSource(kind="sample")
     if kind == "public" and len(names) == 1:
         return public_source(names[0])
-    if kind == "file" and len(names) == 1:
-        return file_source(names[0])
-    if kind == "join" and len(names) == 2:
-        return join_source(names[0], names[1])
+    if kind == "file":
+        return file_source(*names, **_reading(text))
+    if kind == "join" and len(names) > 1:
+        return join_source(*names, **_reading(text))
     msg = f"The address names no data set: {text!r}. Choose one on the Data page."
     raise InputError(msg)
 
 
-def file_source(name: str) -> DataSource:
-    """One file of the data folder."""
-    return DataSource(kind="file", path=str(inside(name)), name=Path(name).name)
+def _reading(text: str) -> dict[str, Any]:
+    """The choices in an address as `file_source` takes them; one that is not known counts as not made."""
+    given = choices_in(text)
+    return {
+        "sheet": given.get("sheet", ""),
+        "gene_names": given.get("genes", "auto"),
+        "ambiguous": next((known for known in AMBIGUOUS if known == given.get("ambiguous")), "leave_out"),
+    }
 
 
-def join_source(processed: str, counts: str) -> DataSource:
-    """A processed object and the file with its counts, both in the data folder."""
+def file_source(
+    name: str, *more: str, sheet: str = "", gene_names: str = "auto", ambiguous: Ambiguous = "leave_out"
+) -> DataSource:
+    """A file or folder of the data folder, or several, each with a sample; ``sheet`` tells of the samples."""
     return DataSource(
-        kind="join", path=str(inside(processed)), counts_path=str(inside(counts)), name=Path(processed).name
+        kind="file",
+        path=str(inside(name)),
+        more=_inside(more),
+        sheet="".join(_inside([sheet])),
+        gene_names=gene_names,
+        ambiguous=ambiguous,
+        name=_called([name, *more]),
     )
+
+
+def join_source(
+    processed: str,
+    counts: str,
+    *more: str,
+    sheet: str = "",
+    gene_names: str = "auto",
+    ambiguous: Ambiguous = "leave_out",
+) -> DataSource:
+    """A processed object and the files with its counts, all in the data folder."""
+    return DataSource(
+        kind="join",
+        path=str(inside(processed)),
+        counts_path=str(inside(counts)),
+        more=_inside(more),
+        sheet="".join(_inside([sheet])),
+        gene_names=gene_names,
+        ambiguous=ambiguous,
+        name=Path(processed).name,
+    )
+
+
+def _inside(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(str(inside(name)) for name in names if name)
+
+
+def _called(names: list[str]) -> str:
+    first = Path(names[0]).name
+    return first if len(names) == 1 else f"{first} and {len(names) - 1} more"
 
 
 def public_source(name: str, *, download: bool = False) -> DataSource:

@@ -23,13 +23,17 @@ from rich.table import Table
 from deepvelo import config, keys
 from deepvelo.commands.evaluate import evaluate
 from deepvelo.commands.lineages import lineages
-from deepvelo.config import Device, Method, Preset
+from deepvelo.config import Ambiguous, Device, Method, Preset
+from deepvelo.count_kinds import KIND_NAMES
 from deepvelo.datasets.tissue import Kind
 from deepvelo.errors import InputError
 from deepvelo.result import STEP_NAMES, step_in_words
 from deepvelo.result import Progress as RunProgress
 
 if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from deepvelo.checks import Summary
     from deepvelo.model.checkpoint import Checkpoint
 
 cli = typer.Typer(
@@ -41,6 +45,40 @@ cli = typer.Typer(
 )
 console = Console(stderr=True)
 ROOT = Path(__file__).resolve().parents[1]
+
+
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="INPUT...",
+        help="A file or folder with spliced and unspliced counts; several are samples of one experiment.",
+    ),
+]
+Onto = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Processed cells without counts; the counts of INPUT are joined onto them."
+    ),
+]
+Sheet = Annotated[
+    Path | None,
+    typer.Option(
+        "--samples", metavar="FILE.csv", help="A row a sample: its name, its file, columns for obs."
+    ),
+]
+GeneNames = Annotated[
+    str,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of var with the gene names; auto takes symbols where names are ids, index keeps the names.",
+    ),
+]
+AmbiguousCounts = Annotated[
+    Ambiguous,
+    typer.Option(
+        "--ambiguous", help="Where counts go that are neither spliced nor unspliced; spliced adds them there."
+    ),
+]
 
 
 def main() -> None:
@@ -68,11 +106,25 @@ def _say(text: str, *, to: Console = console, style: str = "") -> None:
 
 @cli.command()
 def run(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A .h5ad, .loom or .zarr file.")],
+    inputs: Inputs,
     output: Annotated[Path, typer.Option("-o", "--output", help="The .h5ad file to write.")],
+    onto: Onto = None,
+    sheet: Sheet = None,
+    gene_names: GeneNames = "auto",
+    ambiguous: AmbiguousCounts = "leave_out",
     method: Annotated[
         Method | None,
-        typer.Option(help="DeepVelo or a mode of scVelo, which takes the settings of the preparation alone."),
+        typer.Option(
+            help="DeepVelo; a mode of scVelo, which takes the settings of the preparation alone; or imported, which "
+            "keeps the velocities that another tool wrote into INPUT."
+        ),
+    ] = None,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Layer with the velocities of an imported result; by default the one whose name says so."),
+    ] = None,
+    tool: Annotated[
+        str | None, typer.Option(help="Which tool computed an imported result; by default recognized by its traces.")
     ] = None,
     preset: Annotated[Preset | None, typer.Option(help="Settings to start from.")] = None,
     config_file: Annotated[
@@ -89,11 +141,18 @@ def run(
     epochs: Annotated[int | None, typer.Option(help="Training epochs.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same answer on one machine.")] = None,
     device: Annotated[Device | None, typer.Option(help="Where to train.")] = None,
+    compare_in: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Graph or representation in which cells are compared; auto, graph, own or a name."
+        ),
+    ] = None,
     cluster_key: Annotated[str | None, typer.Option(help="Column of obs with the cell groups.")] = None,
     basis: Annotated[str | None, typer.Option(help="Embedding for the arrows, e.g. umap.")] = None,
 ) -> None:
     """Fit velocities, with rates for every cell, and write them with their scores to an .h5ad file."""
-    from deepvelo.io import read, require_writable, scratch_beside, write_h5ad
+    from deepvelo import checks
+    from deepvelo.io import require_writable, scratch_beside, write_h5ad
 
     if output.suffix != ".h5ad":
         msg = f"The output must be an .h5ad file. Got {output.name!r}. Name it {output.stem}.h5ad."
@@ -102,15 +161,21 @@ def run(
         config_file,
         preset,
         {
+            "preparation": {"compare_in": compare_in},
             "graph": {"n_neighbors": neighbors, "n_candidates": candidates},
             "objective": {"lambda_u": lambda_u, "lambda_s": lambda_s},
             "training": {"n_epochs": epochs, "device": device},
             "seed": seed,
             "method": method,
+            "layer": layer,
+            "tool": tool,
         },
     )
     require_writable(output)  # before the fit, not after
-    adata = read(source, beyond_memory=True)
+    adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
+    looked = checks.Looked(adata)
+    checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis, looked=looked)
+    _say_findings(checks.summarize(adata, looked=looked), to=Console())
     if settings.method != "deepvelo":
         _say_ignored(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
     elif candidates is not None:
@@ -130,23 +195,27 @@ def run(
 
 @cli.command()
 def check(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="A .h5ad, .loom or .zarr file.")],
+    inputs: Inputs,
+    onto: Onto = None,
+    sheet: Sheet = None,
+    gene_names: GeneNames = "auto",
+    ambiguous: AmbiguousCounts = "leave_out",
 ) -> None:
     """Say what a file holds, what is missing, and what to do about it."""
     from deepvelo import checks
-    from deepvelo.io import read
 
-    adata = read(source, beyond_memory=True)
+    adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
     summary = checks.summarize(adata)
     out = Console()
     facts = {
         "cells": f"{summary.n_cells:,}",
         "genes": f"{summary.n_genes:,}",
         **{f"layer {name}": description for name, description in summary.layers.items()},
-        "counts are integers": "yes" if summary.counts_are_integers else "no",
+        "values": "unknown" if summary.count_kind is None else KIND_NAMES[summary.count_kind],
         "moments (Ms, Mu)": "yes" if summary.has_moments else "no",
         "embeddings": ", ".join(summary.embeddings) or "none",
         "groupings": ", ".join(summary.groupings) or "none",
+        "neighbours": summary.compared_in,
     }
     _print_table(facts.items(), to=out)
     if summary.unspliced_fraction is not None:
@@ -154,8 +223,7 @@ def check(
         fractions = checks.unspliced_fractions(adata, group_key=group_key)["unspliced"]
         _say(f"unspliced fraction, all cells {summary.unspliced_fraction:.1%}, by {group_key}:", to=out)
         _print_table(((f"  {group}", f"{fraction:.1%}") for group, fraction in fractions.items()), to=out)
-    for finding in summary.findings:
-        _say(f"{finding.level}: {finding.what} {finding.remedy}".rstrip(), to=out)
+    _say_findings(summary, to=out)
     if any(finding.level == "error" for finding in summary.findings):
         raise typer.Exit(2)
 
@@ -241,6 +309,28 @@ def _settings(file: Path | None, preset: Preset | None, options: dict[str, Any])
         elif value is not None:
             given[name] = value
     return config.replace(settings, given)
+
+
+def _load(
+    inputs: list[Path], *, onto: Path | None, sheet: Path | None, gene_names: str, ambiguous: Ambiguous
+) -> AnnData:
+    from deepvelo.datasets.source import DataSource
+
+    first, *more = map(str, inputs)
+    return DataSource(
+        kind="file" if onto is None else "join",
+        path=first if onto is None else str(onto),
+        counts_path="" if onto is None else first,
+        more=tuple(more),
+        sheet="" if sheet is None else str(sheet),
+        gene_names=gene_names,
+        ambiguous=ambiguous,
+    ).load()
+
+
+def _say_findings(summary: Summary, *, to: Console) -> None:
+    for finding in summary.findings:
+        _say(f"{finding.level}: {finding.what} {finding.remedy}".rstrip(), to=to)
 
 
 def _say_ignored(method: Method, *given: object) -> None:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app import cached, session
+from app.widgets.bring_result import bring_result
 from app.widgets.data_summary import (
     contents,
     embedding_chart,
@@ -13,9 +14,11 @@ from app.widgets.data_summary import (
 )
 from app.widgets.dataset_picker import dataset_picker
 from app.widgets.empty import stop_on_error
+from app.widgets.reading_choices import reading_choices
 
 st.header("Data")
 dataset_picker()
+bring_result()
 
 with stop_on_error():
     source = session.source()
@@ -38,6 +41,7 @@ if right.button(
     session.go("train")
 join_report(source)
 numbers(summary)
+reading_choices(source, summary)
 findings(summary)
 
 if cached.pictures(source):

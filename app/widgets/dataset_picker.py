@@ -79,7 +79,8 @@ def _file() -> Offer:
     name = st.selectbox(
         "File", names, index=_chosen_names(names)[0], key="data.file", persist_state="session"
     )
-    return partial(files.file_source, name)
+    more, sheet = _samples(names, "file")
+    return partial(files.file_source, name, *more, sheet=sheet)
 
 
 def _upload() -> Offer:
@@ -125,7 +126,7 @@ def _remove(names: list[str]) -> None:
 
 def _used_by_jobs() -> set[str]:
     jobs = [job.source for job in cached.jobs().list() if job.active]
-    return {path for source in jobs for path in (source.path, source.counts_path)}
+    return {path for source in jobs for path in source.files}
 
 
 def _public() -> Offer:
@@ -169,7 +170,31 @@ def _join() -> Offer:
         key="data.counts",
         persist_state="session",
     )
-    return partial(files.join_source, processed, counts)
+    more, sheet = _samples(names, "join")
+    return partial(files.join_source, processed, counts, *more, sheet=sheet)
+
+
+def _samples(names: list[str], kind: str) -> tuple[list[str], str]:
+    """Counts of further samples, and the table that tells of them."""
+    tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".txt"))]
+    with st.popover("Several samples", icon=":material/library_add:"):
+        more = st.multiselect(
+            "Counts of further samples",
+            [name for name in names if name not in tables],
+            help="A file or folder a sample; cells are named sample:barcode, and obs gets the column sample.",
+            key=f"data.more.{kind}",
+            persist_state="session",
+        )
+        sheet = st.selectbox(
+            "Sample sheet",
+            tables,
+            index=None,
+            placeholder="none",
+            help="A row a sample: its name, its file, and columns to keep, such as condition.",
+            key=f"data.sheet.{kind}",
+            persist_state="session",
+        )
+    return more, sheet or ""
 
 
 _OFFERS: dict[str, Callable[[], Offer]] = {

@@ -8,7 +8,9 @@ from deepvelo.config.graph import GraphConfig
 from deepvelo.config.network import NetworkConfig
 from deepvelo.config.objective import ObjectiveConfig
 from deepvelo.config.preparation import PreparationConfig
+from deepvelo.config.reading import AMBIGUOUS, Ambiguous
 from deepvelo.config.settings import (
+    FITTED,
     METHOD_LABELS,
     PRESETS,
     PUBLISHED,
@@ -16,6 +18,7 @@ from deepvelo.config.settings import (
     Preset,
     Settings,
     fit_label,
+    method_label,
     preset_label,
     sections,
 )
@@ -23,9 +26,11 @@ from deepvelo.config.toml import from_dict, read_toml, replace, to_dict, to_toml
 from deepvelo.config.training import Device, TrainingConfig
 
 __all__ = [
+    "AMBIGUOUS",
     "METHOD_LABELS",
     "PRESETS",
     "PUBLISHED",
+    "Ambiguous",
     "Device",
     "GraphConfig",
     "Method",
@@ -37,6 +42,7 @@ __all__ = [
     "TrainingConfig",
     "fit_label",
     "from_dict",
+    "method_label",
     "preset_label",
     "read_toml",
     "replace",

@@ -12,7 +12,8 @@ from deepvelo.errors import InputError
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from deepvelo.config import Settings
+    from deepvelo.config import Ambiguous, Settings
+    from deepvelo.io import JoinReport
     from deepvelo.io.runs import Run
 
 Kind = Literal["sample", "file", "join", "public", "run", "shuffled", "at_rest"]
@@ -37,8 +38,8 @@ class DataSource:
     Parameters
     ----------
     kind
-        ``sample`` the shipped simulated data; ``file`` one file; ``join`` a processed object and a
-        file with its counts; ``public`` a public set by name; ``run`` the prepared data of a stored run;
+        ``sample`` the shipped simulated data; ``file`` a file or folder, or those of several samples; ``join`` a
+        processed object and its counts; ``public`` a public set by name; ``run`` the prepared data of a stored run;
         ``shuffled`` the same with unspliced counts permuted among the cells of each of the run's groups
         (see `deepvelo.datasets.derived.shuffled_control`); ``at_rest`` the same with unspliced counts as at steady
         state (see `deepvelo.datasets.derived.control_at_rest`).
@@ -47,6 +48,12 @@ class DataSource:
         downloads are kept, ``~/.cache/deepvelo`` when empty.
     counts_path
         The file with the counts of a join.
+    more
+        Counts of further samples.
+    sheet
+        A table with a row a sample: its name, its file, and columns for ``obs``.
+    gene_names, ambiguous
+        As `deepvelo.io.read` takes them, for the counts.
     name
         The name of a public set; otherwise what people call the data.
     seed
@@ -58,6 +65,10 @@ class DataSource:
     kind: Kind
     path: str = ""
     counts_path: str = ""
+    more: tuple[str, ...] = ()
+    sheet: str = ""
+    gene_names: str = "auto"
+    ambiguous: Ambiguous = "leave_out"
     name: str = ""
     seed: int = 0
     n_genes: int = 0
@@ -71,6 +82,11 @@ class DataSource:
         if missing:
             msg = f"Data of kind {self.kind!r} need {' and '.join(missing)}. Got none. Give it."
             raise InputError(msg)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Everything that is read: paths of files and folders."""
+        return tuple(path for path in (self.path, self.counts_path, *self.more, self.sheet) if path)
 
     @property
     def is_prepared(self) -> bool:
@@ -87,10 +103,9 @@ class DataSource:
                 return self.name or sample.LABEL
             case "public":
                 return self.name
-            case "join":
-                return self.name or f"{Path(self.path).name} + {Path(self.counts_path).name}"
-            case "file":
-                return self.name or Path(self.path).name
+            case "join" | "file":
+                names = [Path(path).name for path in (self.path, self.counts_path, *self.more) if path]
+                return self.name or " + ".join(names)
             case "run" | "shuffled" | "at_rest":
                 words = [self.name or self._name_of_run()]
                 words += [f"{self.n_genes} genes"] * bool(self.n_genes)
@@ -116,17 +131,35 @@ class DataSource:
 
                 return public.load(self.name, folder=Path(self.path or PUBLIC_CACHE).expanduser())
             case "file":
-                from deepvelo.io.read import read
-
-                return read(self.path, beyond_memory=True)
+                return self._read_counts(self.path, beyond_memory=True)
             case "join":
-                from deepvelo.io.join import join
-                from deepvelo.io.read import read
-
-                joined, _ = join(read(self.path), read(self.counts_path))
-                return joined
+                return self.joined()[0]
             case "run" | "shuffled" | "at_rest":
                 return self._load_run()
+
+    def joined(self) -> tuple[AnnData, JoinReport]:
+        """The processed object of a join with its counts, and how well their cells met.
+
+        Raises
+        ------
+        InputError
+            As `load`.
+        """
+        from deepvelo.io import join, read
+
+        return join(read(self.path), self._read_counts(self.counts_path))
+
+    def _read_counts(self, path: str, *, beyond_memory: bool = False) -> AnnData:
+        from deepvelo.io import read, read_samples
+
+        if self.more or self.sheet:
+            return read_samples(
+                [path, *self.more],
+                sheet=self.sheet or None,
+                gene_names=self.gene_names,
+                ambiguous=self.ambiguous,
+            )
+        return read(path, beyond_memory=beyond_memory, gene_names=self.gene_names, ambiguous=self.ambiguous)
 
     def hash(self) -> str:
         """Hash of the content, 32 hexadecimal digits; see `deepvelo.io.hashing.data_hash`.
@@ -141,10 +174,12 @@ class DataSource:
                 from deepvelo.datasets import sample
 
                 return data_hash(sample.path())
-            case "file":
-                return data_hash(self.path)
-            case "join":
-                words = f"join:{data_hash(self.path)}:{data_hash(self.counts_path)}"
+            case "file" | "join":
+                choices = [] if self._is_plain else [self.gene_names, self.ambiguous]
+                parts = [data_hash(path) for path in self.files]
+                if [self.kind, *choices] == ["file"] and len(parts) == 1:
+                    return parts[0]
+                words = ":".join([self.kind, *parts, *choices])
             case "public":
                 words = f"public:{self.name}"
             case "run" | "shuffled" | "at_rest":
@@ -153,6 +188,11 @@ class DataSource:
                     return info.data_hash
                 words = f"{self.kind}:{info.data_hash}:{info.run_id}:{self.n_genes}:{self.seed}"
         return hashlib.blake2b(words.encode(), digest_size=16).hexdigest()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether the file alone decides what is read."""
+        return (self.gene_names, self.ambiguous) == ("auto", "leave_out")
 
     def require_preparation(self, settings: Settings) -> None:
         """Check that settings do not ask for another preparation than a run's data have had.

@@ -7,8 +7,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deepvelo.config import Ambiguous
 from deepvelo.errors import InputError
-from deepvelo.io.formats import SUFFIXES, Ambiguous, ByGene, Reading, find_format
+from deepvelo.io.formats import SUFFIXES, ByGene, Reading, find_format
 from deepvelo.io.tidy import tidied
 
 if TYPE_CHECKING:
