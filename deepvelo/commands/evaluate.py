@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from deepvelo.compare import Comparison
+    from deepvelo.compare import Asked, Comparison
 
 
 def evaluate(
     files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FITTED.h5ad...", help="Files with velocities; the first gives the graph."),
+        list[str],
+        typer.Argument(
+            metavar="FITTED.h5ad[::LAYER]...",
+            help="Files with velocities, of any tool; the first gives the graph. Velocities are in the layer 'velocity' "
+            "or what the tool calls it (dynamo's 'velocity_S'); name another as FILE::LAYER.",
+        ),
     ],
     cluster_key: Annotated[str | None, typer.Option(help="Column of obs with the cell groups.")] = None,
     edges: Annotated[
@@ -42,12 +46,13 @@ def evaluate(
 ) -> None:
     """Score the velocities of several methods on the same cells and say how surely they differ."""
     _require_reports(json_file, csv_file)
-    _require_different(files)
     # Seconds to import; asking for help should not wait for them.
     from deepvelo import compare
-    from deepvelo.io import read, write_text
+    from deepvelo.io import write_text
 
-    results = [(file, read(file, by_gene=compare.LAYERS)) for file in files]
+    asked = [compare.Asked.parse(file) for file in files]
+    _require_different(asked)
+    results = [(one, one.read()) for one in asked]
     matched = compare.match(_by_name(results), cluster_key=cluster_key).smoothed(smooth)
     groups = [str(group) for group in matched.groups.cat.categories]
     chosen = compare.parse_edges(edges, groups=groups) if edges else None
@@ -103,7 +108,7 @@ def _transposed(table: pd.DataFrame) -> str:
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(table.index)).to_string()
 
 
-def _by_name(results: list[tuple[Path, AnnData]]) -> dict[str, AnnData]:
+def _by_name(results: list[tuple[Asked, AnnData]]) -> dict[str, AnnData]:
     from deepvelo.compare import method_names
 
     return dict(zip(method_names(results), (adata for _, adata in results), strict=True))
@@ -122,8 +127,9 @@ def _require_reports(json_file: Path | None, csv_file: Path | None) -> None:
         require_writable(path)
 
 
-def _require_different(files: list[Path]) -> None:
-    for n, file in enumerate(files):
-        if file.resolve() in [other.resolve() for other in files[:n]]:
-            msg = f"{file} was given twice. Give each file once."
+def _require_different(asked: list[Asked]) -> None:
+    places = [(one.file.resolve(), one.layer) for one in asked]
+    for n, one in enumerate(asked):
+        if places[n] in places[:n]:
+            msg = f"{one} was given twice. Give each file, or each of its layers, once."
             raise InputError(msg)

@@ -4,7 +4,7 @@ from deepvelo.compare.edges import GRANULE_EDGES, Edge, default_edges, parse_edg
 from deepvelo.compare.match import Matched, match
 from deepvelo.compare.region import disagreeing_genes, pair_agreement
 from deepvelo.compare.report import to_csv, to_json
-from deepvelo.compare.results import LAYERS, method_names, method_of
+from deepvelo.compare.results import LAYERS, Asked, method_names, method_of
 from deepvelo.compare.scores import (
     EFFECT_NOTE,
     SCORES,
@@ -22,6 +22,7 @@ __all__ = [
     "SCORES",
     "SMOOTHING_NOTE",
     "SMOOTHNESS",
+    "Asked",
     "Comparison",
     "Edge",
     "Matched",

@@ -14,8 +14,9 @@ import pandas as pd
 from deepvelo import checks, keys, pp
 from deepvelo.compare import results as stored
 from deepvelo.compare.reference import chosen_basis, reference_of, stored_arrows
+from deepvelo.compare.shared import shared_rows
 from deepvelo.errors import InputError
-from deepvelo.pp.groups import UNASSIGNED
+from deepvelo.groups import UNASSIGNED, group_names
 from deepvelo.tl.consistency import lengths
 from deepvelo.tl.smoothing import GraphAverage, averaged
 from deepvelo.views import dense, kept, selected
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from deepvelo.layers import Layer
 
-LEAST_SHARE = 0.5  # of the smallest result's cells, and genes
 MOST_SMOOTHING = 2
 
 
@@ -131,7 +131,9 @@ class Matched:
 def match(
     results: Mapping[str, AnnData], *, cluster_key: str | None = None, basis: str | None = None
 ) -> Matched:
-    """Bring results to their shared cells and genes, matched by name, in the order of the first.
+    """Bring results to their shared cells and genes, in the order of the first; see `deepvelo.compare.shared`.
+
+    A missing velocity of a velocity gene counts as no movement; a cell without any is left out.
 
     Parameters
     ----------
@@ -149,29 +151,29 @@ def match(
     if not results:
         msg = "There is no result to compare. Found 0. Give at least one fitted file."
         raise InputError(msg)
-    velocities, known = {}, {}
-    for name, adata in results.items():
-        velocities[name], known[name] = stored.velocity_of(adata, name=name)
-    cells = _shared({name: adata.obs_names for name, adata in results.items()}, what="cell")
-    genes = _shared({name: adata.var_names for name, adata in results.items()}, what="gene")
+    found = {name: stored.velocity_of(adata, name=name) for name, adata in results.items()}
     first_name, first = next(iter(results.items()))
     if keys.MS not in first.layers:
         msg = f"{first_name} has no layer '{keys.MS}'. Found {listed(sorted(first.layers))}. Give the output of a fit first."
         raise InputError(msg)
+    shared, notes = shared_rows(results, with_values={name: one.values.cells for name, one in found.items()})
+    cells, genes = first.obs_names[shared.cells[first_name]], first.var_names[shared.genes[first_name]]
     key = pp.chosen_cluster_key(first, cluster_key or stored.stored_value(first, "cluster_key"))
-    groups = _same_groups(results, key, cells=cells)
+    groups = _same_groups(results, key, cells=shared.cells, warnings=notes)
     basis = chosen_basis(first, basis)
-    facts = _facts(results, known, n_cells=len(cells), n_genes=len(genes))
+    facts = _facts(
+        results,
+        {name: one.values.genes for name, one in found.items()},
+        n_cells=len(cells),
+        n_genes=len(genes),
+    )
 
     def on_shared(name: str, layer: Layer) -> Layer:
-        adata = results[name]
-        return selected(
-            layer, cells=adata.obs_names.get_indexer(cells), genes=adata.var_names.get_indexer(genes)
-        )
+        return selected(layer, cells=shared.cells[name], genes=shared.genes[name])
 
-    shared = {name: kept(on_shared(name, velocity)) for name, velocity in velocities.items()}
+    velocities = {name: kept(on_shared(name, one.layer)) for name, one in found.items()}
     unsmoothed = {
-        name: shared[name] if own is None else on_shared(name, own)
+        name: velocities[name] if own is None else on_shared(name, own)
         for name, own in ((name, stored.unsmoothed_velocity_of(adata)) for name, adata in results.items())
     }
     moments = kept(on_shared(first_name, dense(first.layers[keys.MS])))
@@ -184,55 +186,43 @@ def match(
         moments=moments,
         cluster_key=key,
         basis=basis,
-        velocities=shared,
+        velocities=velocities,
         unsmoothed=unsmoothed,
-        arrows=stored_arrows(results, reference, basis=basis),
+        arrows=stored_arrows(results, reference, rows=shared.cells, basis=basis),
         facts=facts,
-        warnings=[*_share_warnings(facts), *warnings],
+        warnings=[*_share_warnings(facts), *notes, *_missing_warnings(found), *warnings],
     )
 
 
-def _shared(names: dict[str, pd.Index], *, what: str) -> pd.Index:
-    """Names that all have, in the order of the first."""
-    for result, index in names.items():
-        if not index.is_unique:
-            twice = index[index.duplicated()][0]
-            msg = f"The {what} name '{twice}' occurs twice in {result}. Names must be unique to be matched. Rename one."
-            raise InputError(msg)
-    shared = next(iter(names.values()))
-    for index in names.values():
-        shared = shared[shared.isin(index)]
-    smallest = min(names, key=lambda result: len(names[result]))
-    if len(shared) < LEAST_SHARE * len(names[smallest]) or not len(shared):
-        msg = (
-            f"The results share {len(shared):,} of the {number(len(names[smallest]), what)} of {smallest}, the smallest; "
-            f"at least {LEAST_SHARE:.0%} are needed. Give results of the same data, with the same {what} names."
-        )
+def _same_groups(
+    results: Mapping[str, AnnData], key: str, *, cells: Mapping[str, np.ndarray], warnings: list[str]
+) -> pd.Series:
+    """The first result's grouping of the shared cells as text; the same in all results that have it."""
+    first, *others = results
+    if key not in results[first].obs:
+        msg = f"{first} has no grouping '{key}'. Found {listed(checks.groupings(results[first]))}. Choose one that it has."
         raise InputError(msg)
-    return shared
-
-
-def _same_groups(results: Mapping[str, AnnData], key: str, *, cells: pd.Index) -> pd.Series:
-    """The grouping of the shared cells as text, the same in all results."""
-    by_result = {}
-    for name, adata in results.items():
-        if key not in adata.obs:
+    by_result = {
+        name: group_names(adata.obs[key], missing=UNASSIGNED).iloc[cells[name]]
+        for name, adata in results.items()
+        if key in adata.obs
+    }
+    groups = by_result[first]
+    for name in others:
+        if name not in by_result:
+            warnings.append(f"{name} has no grouping '{key}'; cells have the groups of {first}.")
+        elif n_other := int((_stripped(by_result[name]) != _stripped(groups)).sum()):
             msg = (
-                f"{name} has no grouping '{key}'. Found {listed(checks.groupings(adata))}. "
-                "Choose one that all results have."
-            )
-            raise InputError(msg)
-        column = adata.obs[key].astype(object).reindex(cells)
-        by_result[name] = column.where(column.notna(), UNASSIGNED).astype(str)
-    first, groups = next(iter(by_result.items()))
-    for name, other in by_result.items():
-        if n_other := int((other != groups).sum()):
-            msg = (
-                f"'{key}' sorts {number(n_other, 'cell')} of {len(cells):,} into other groups in {name} than in {first}. "
+                f"'{key}' sorts {number(n_other, 'cell')} of {len(groups):,} into other groups in {name} than in {first}. "
                 "Choose a grouping that all results share, or fit them with the same one."
             )
             raise InputError(msg)
-    return groups.astype("category")
+    return groups.cat.remove_unused_categories()
+
+
+def _stripped(groups: pd.Series) -> np.ndarray:
+    """Names without blanks at their ends, which some programs add and others cut off."""
+    return groups.astype(str).str.strip().to_numpy()
 
 
 def _facts(
@@ -254,6 +244,14 @@ def _facts(
         for name, adata in results.items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
+
+
+def _missing_warnings(found: Mapping[str, stored.Velocities]) -> list[str]:
+    return [
+        f"{one.values.n_missing:,} velocities of {name} are missing (NaN or infinite) and count as no movement."
+        for name, one in found.items()
+        if one.values.n_missing
+    ]
 
 
 def _share_warnings(facts: pd.DataFrame) -> list[str]:

@@ -70,7 +70,11 @@ def reference_of(
 
 
 def stored_arrows(
-    results: Mapping[str, AnnData], reference: AnnData, *, basis: str | None
+    results: Mapping[str, AnnData],
+    reference: AnnData,
+    *,
+    rows: Mapping[str, np.ndarray],
+    basis: str | None,
 ) -> dict[str, np.ndarray] | None:
     """Every method's own arrows, if all have them and on the same embedding; else none, to treat all alike."""
     if basis is None:
@@ -80,14 +84,13 @@ def stored_arrows(
     for name, adata in results.items():
         if embedding not in adata.obsm or arrows not in adata.obsm:
             return None
-        rows = adata.obs_names.get_indexer(reference.obs_names)
         positions, directions = (
-            np.asarray(adata.obsm[key], dtype=np.float64)[rows] for key in (embedding, arrows)
+            np.asarray(adata.obsm[key], dtype=np.float64)[rows[name]] for key in (embedding, arrows)
         )
         expected = reference.obsm[embedding]
         if directions.shape != expected.shape or positions.shape != expected.shape:
             return None
-        if not np.allclose(positions, expected):
+        if not np.allclose(positions, expected, equal_nan=True):
             return None
         found[name] = directions
     return found

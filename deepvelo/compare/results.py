@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from deepvelo import keys
-from deepvelo.errors import InputError
-from deepvelo.layers import known_genes
+from deepvelo import imported, keys
+from deepvelo.io.tidy.layers import standard_layers
 from deepvelo.matrices import is_numeric
 from deepvelo.views import Genes, View, columns, dense
-from deepvelo.wording import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -27,6 +25,50 @@ LAYERS: Final = (keys.VELOCITY, *_OF_VELOCITY)
 """What is read of a result."""
 
 
+class Velocities(NamedTuple):
+    """The velocities of one result."""
+
+    layer: Layer
+    """float32 ``(n_cells, n_genes)``, read where it lies: 0 where a value is missing in a velocity gene, NaN in others."""
+    values: imported.Values
+    """Which genes and cells have velocities, and how many values are missing among them."""
+
+
+class Asked(NamedTuple):
+    """A result to compare: its file, and the layer with its velocities where that was named."""
+
+    file: Path
+    layer: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Asked:
+        """From ``FILE`` or ``FILE::LAYER``."""
+        file, _, layer = text.rpartition("::")
+        return cls(Path(text)) if not file or Path(text).exists() else cls(Path(file), layer or None)
+
+    def __str__(self) -> str:
+        """``FILE::LAYER``."""
+        return f"{self.file}::{self.layer}" if self.layer else f"{self.file}"
+
+    def read(self) -> AnnData:
+        """The result with its velocities in the layer ``velocity``; dense layers stay in the file.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read, or holds no velocities.
+        """
+        from deepvelo.io import read
+
+        def wanted(names: Collection[str]) -> list[str]:
+            chosen = imported.chosen_layer(names, asked=self.layer, name=self.file.name)
+            return [*LAYERS, chosen, *(old for old, new in standard_layers(names).items() if new in LAYERS)]
+
+        adata = read(self.file, by_gene=wanted)
+        imported.name_velocity(adata, asked=self.layer, name=self.file.name)
+        return adata
+
+
 def method_of(adata: AnnData) -> str | None:
     """The method that made the velocities, as its settings name it; None for objects of another program."""
     record = adata.uns.get(keys.DEEPVELO)
@@ -35,18 +77,22 @@ def method_of(adata: AnnData) -> str | None:
     return str(stored_settings(adata).get("method", "deepvelo"))
 
 
-def method_names(results: Sequence[tuple[Path, AnnData]]) -> list[str]:
+def method_names(results: Sequence[tuple[Asked, AnnData]]) -> list[str]:
     """A name for each file: its method, with the file's name where several have the same, else the file's name."""
-    methods = [method_of(adata) for _, adata in results]
-    files = Counter(path.stem for path, _ in results)
+    methods = [_tool_or_method(adata) for _, adata in results]
+    files = Counter(asked.file.stem for asked, _ in results)
     names = []
-    for (path, _), method in zip(results, methods, strict=True):
-        file = path.stem if files[path.stem] == 1 else str(path)
+    for (asked, _), method in zip(results, methods, strict=True):
+        file = asked.file.stem if files[asked.file.stem] == 1 else str(asked)
         if method is None:
             names.append(file)
         else:
             names.append(method if methods.count(method) == 1 else f"{method} ({file})")
     return names
+
+
+def _tool_or_method(adata: AnnData) -> str | None:
+    return stored_settings(adata).get("tool") or method_of(adata)
 
 
 def stored_settings(adata: AnnData) -> dict[str, Any]:
@@ -110,7 +156,7 @@ def unsmoothed_velocity_of(adata: AnnData) -> Layer | None:
     if not _smooths(adata) or keeps_smoothing(adata):
         return None
     layers = [dense(adata.layers[key]) for key in _OF_VELOCITY]
-    chosen = _velocity_genes(adata)
+    chosen = imported.velocity_genes(adata)
 
     def make(genes: Genes) -> np.ndarray:
         beta, gamma, unspliced, spliced = (columns(layer, genes) for layer in layers)
@@ -129,39 +175,22 @@ def _graph_settings(adata: AnnData) -> dict[str, Any]:
     return graph if isinstance(graph, dict) else {}
 
 
-def velocity_of(adata: AnnData, *, name: str) -> tuple[Layer, np.ndarray]:
-    """Velocities, and which genes have them.
-
-    Returns
-    -------
-    float32 ``(n_cells, n_genes)``, read where they lie, NaN in genes that are none of the velocity genes; and bool
-    ``(n_genes,)``.
+def velocity_of(adata: AnnData, *, name: str) -> Velocities:
+    """Velocities, and where they have values.
 
     Raises
     ------
     InputError
         There are none.
     """
-    if keys.VELOCITY not in adata.layers or not is_numeric(adata.layers[keys.VELOCITY]):
-        msg = (
-            f"{name} has no velocities: the layer '{keys.VELOCITY}' is missing. Found {listed(sorted(adata.layers))}. "
-            "Give the output of a finished fit."
-        )
-        raise InputError(msg)
-    layer = dense(adata.layers[keys.VELOCITY])
-    known = known_genes(layer) & _velocity_genes(adata)
-
-    def make(genes: Genes) -> np.ndarray:
-        return _of_genes(columns(layer, genes), known[genes])
-
-    return View(adata.shape, make, source=layer), known
+    layer = dense(adata.layers[imported.chosen_layer(numeric_layers(adata), name=name)])
+    values = imported.values_of(layer, imported.velocity_genes(adata))
+    return Velocities(imported.filled(layer, values.genes), values)
 
 
-def _velocity_genes(adata: AnnData) -> np.ndarray:
-    """Genes that the method chose for velocities, bool ``(n_genes,)``; all where it did not say."""
-    if keys.VELOCITY_GENES not in adata.var:
-        return np.ones(adata.n_vars, dtype=bool)
-    return adata.var[keys.VELOCITY_GENES].to_numpy(dtype=bool)
+def numeric_layers(adata: AnnData) -> list[str]:
+    """Names of the layers that hold numbers."""
+    return [layer for layer in adata.layers if is_numeric(adata.layers[layer])]
 
 
 def _of_genes(block: np.ndarray, known: np.ndarray) -> np.ndarray:

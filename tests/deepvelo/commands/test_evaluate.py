@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from deepvelo import config, keys, workflow
 from deepvelo.io import read, write_h5ad
@@ -58,6 +60,7 @@ def test_one_file_is_scored_alone(deepvelo, capsys, files):
     [
         (["{ours}", "missing.h5ad"], "There is no file missing.h5ad"),
         (["{ours}", "{ours}"], "given twice"),
+        (["{ours}", "{theirs}::speed"], "no layer 'speed'. Found 'Ms', 'velocity'"),
         (["{ours}", "--edges", "A > D"], "no group 'D'. Found 'A', 'B', 'C'"),
         (["{ours}", "--edges", "A"], "'source > target'"),
         (["{ours}", "--smooth", "3"], "Choose 0, 1 or 2"),
@@ -76,6 +79,55 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert message in error
     assert "\n" not in error
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ours.h5ad", "theirs.h5ad"]
+
+
+def methods(deepvelo, tmp_path, *files):
+    """The rows of the report."""
+    assert deepvelo("evaluate", *files, "--edges", "A > B", "--json", tmp_path / "r.json") == 0
+    return json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["methods"]
+
+
+def test_any_layer_is_compared_by_its_name(deepvelo, tmp_path, fitted, field):
+    both = fitted(method=None)
+    both.layers["backwards"] = field([-1.0, 0, 0, 0]).astype(np.float32)
+    write_h5ad(both, tmp_path / "both.h5ad")
+    file = tmp_path / "both.h5ad"
+    found = methods(deepvelo, tmp_path, file, f"{file}::backwards")
+    assert [method["boundary_genes: A > B"] for method in found] == pytest.approx([1, -1])
+    assert [method["boundary_embedding: A > B"] for method in found] == pytest.approx([1, -1])
+
+
+def test_the_result_of_dynamo_is_compared_as_it_comes(deepvelo, tmp_path, fitted, files):
+    theirs = fitted(method=None)
+    theirs.layers["velocity_S"] = sparse.csr_matrix(theirs.layers.pop("velocity"))
+    theirs.layers["M_s"] = sparse.csr_matrix(theirs.layers.pop("Ms"))
+    theirs.layers["M_u"] = theirs.layers["M_s"].copy()
+    theirs.var["use_for_dynamics"] = [True, True, False, False]
+    theirs.write_h5ad(tmp_path / "dynamo.h5ad")
+    found = methods(deepvelo, tmp_path, files["ours"], tmp_path / "dynamo.h5ad")
+    assert [method["n_velocity_genes"] for method in found] == [4, 2]
+    assert found[1]["boundary_genes: A > B"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "values", [["TRUE", "FALSE", "FALSE", "TRUE"], pd.array([True, None, None, True], dtype="boolean")]
+)
+def test_velocity_genes_as_text_or_missing(deepvelo, tmp_path, fitted, files, values):
+    theirs = fitted(method=None)
+    theirs.var[keys.VELOCITY_GENES] = values
+    theirs.write_h5ad(tmp_path / "r.h5ad")
+    found = methods(deepvelo, tmp_path, files["ours"], tmp_path / "r.h5ad")
+    assert [method["n_velocity_genes"] for method in found] == [4, 2]
+
+
+def test_missing_velocities_are_told_and_no_gene_is_lost(deepvelo, tmp_path, capsys, fitted, files):
+    theirs = fitted(method=None)
+    theirs.layers[keys.VELOCITY][np.arange(4) * 2, np.arange(4)] = np.nan
+    theirs.write_h5ad(tmp_path / "r.h5ad")
+    found = methods(deepvelo, tmp_path, files["ours"], tmp_path / "r.h5ad")
+    assert [method["n_velocity_genes"] for method in found] == [4, 4]
+    assert found[1]["boundary_genes: A > B"] is not None
+    assert "Warning: 4 velocities of r are missing" in capsys.readouterr().out
 
 
 @pytest.mark.slow

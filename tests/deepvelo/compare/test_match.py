@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from deepvelo import keys
@@ -66,9 +67,23 @@ def test_another_grouping_is_an_error(fitted):
     other.obs[keys.CLUSTERS] = list("AAABBBBBC")
     with pytest.raises(InputError, match="sorts 1 cell of 9 into other groups in b than in a"):
         match({"a": fitted(), "b": other})
+
+
+@pytest.mark.parametrize("column", [[0.0, 1.0, 2.0], ["0", "1 ", "2"], [0, 1, 2]])
+def test_groups_are_the_same_however_they_are_stored(fitted, column):
+    first, other = fitted(), fitted()
+    first.obs[keys.CLUSTERS] = pd.Categorical(np.repeat(["0", "1", "2"], 3))
+    other.obs[keys.CLUSTERS] = np.repeat(column, 3)
+    assert list(match({"a": first, "b": other}).groups.cat.categories) == ["0", "1", "2"]
+
+
+def test_a_result_without_the_grouping_takes_that_of_the_first(fitted):
+    other = fitted()
     del other.obs[keys.CLUSTERS]
-    with pytest.raises(InputError, match="b has no grouping 'clusters'"):
-        match({"a": fitted(), "b": other})
+    matched = match({"a": fitted(), "b": other})
+    assert any("b has no grouping 'clusters'" in warning for warning in matched.warnings)
+    with pytest.raises(InputError, match="no grouping 'clusters'"):
+        match({"b": other, "a": fitted()})
 
 
 def test_a_result_without_velocities_is_an_error(fitted):
@@ -81,10 +96,36 @@ def test_a_result_without_velocities_is_an_error(fitted):
 def test_genes_that_are_no_velocity_genes_have_no_velocity(fitted):
     some = fitted()
     some.var[keys.VELOCITY_GENES] = [True, False, True, True]
-    some.layers[keys.VELOCITY][2, 3] = np.nan
+    some.layers[keys.VELOCITY][:5, 3] = np.nan
     matched = match({"a": some})
     assert np.isfinite(matched.velocities["a"]).all(axis=0).tolist() == [True, False, True, False]
     assert matched.facts.loc["a", "n_velocity_genes"] == 2
+
+
+def test_a_missing_velocity_is_no_movement_and_told(fitted):
+    some = fitted()
+    some.layers[keys.VELOCITY][2, 0] = np.nan
+    some.layers[keys.VELOCITY][3, 1] = np.inf
+    matched = match({"a": some, "b": fitted()})
+    assert matched.facts["n_velocity_genes"].tolist() == [4, 4]
+    assert matched.velocities["a"][2].tolist() == [0, 0, 0, 0]
+    assert [w for w in matched.warnings if "2 velocities of a are missing" in w]
+
+
+def test_a_cell_without_any_velocity_is_left_out(fitted):
+    some = fitted()
+    some.layers[keys.VELOCITY][4] = np.nan
+    matched = match({"a": fitted(), "b": some})
+    assert list(matched.reference.obs_names) == [f"cell{i}" for i in range(9) if i != 4]
+    assert any("1 cell without any velocity in b" in warning for warning in matched.warnings)
+
+
+def test_cells_without_coordinates_do_not_cost_the_others_their_arrows(fitted):
+    some = fitted()
+    for key in (keys.X_UMAP, keys.velocity_embedding("umap")):
+        some.obsm[key][3] = np.nan
+    matched = match({"a": some, "b": some.copy()})
+    assert np.isfinite(matched.arrows["a"]).all(axis=1).sum() == 8
 
 
 def test_smoothing_averages_all_alike_over_the_graph_of_the_first(fitted, field):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from deepvelo import keys
-from deepvelo.compare import method_names, method_of
+from deepvelo.compare import Asked, method_names, method_of
 from deepvelo.compare.results import stored_metric, stored_settings, times_smoothed
 
 
@@ -23,12 +23,28 @@ def test_the_method_is_the_settings_one(fitted):
 
 def test_names_take_the_file_where_methods_repeat(fitted):
     ours, theirs, other = fitted(), fitted(method="stochastic"), fitted(method=None)
-    files = [Path("a.h5ad"), Path("b.h5ad"), Path("c.h5ad"), Path("d.h5ad")]
+    files = [Asked(Path(name)) for name in ("a.h5ad", "b.h5ad", "c.h5ad", "d.h5ad")]
     assert method_names(list(zip(files, [ours, theirs, ours, other], strict=True))) == [
         "deepvelo (a)", "stochastic", "deepvelo (c)", "d",
     ]  # fmt: skip
-    same = [(Path("x/a.h5ad"), ours), (Path("y/a.h5ad"), ours)]
-    assert method_names(same) == [f"deepvelo ({path})" for path, _ in same]
+    same = [(Asked(Path("x/a.h5ad")), ours), (Asked(Path("y/a.h5ad")), ours)]
+    assert method_names(same) == [f"deepvelo ({asked})" for asked, _ in same]
+    layers = [(Asked(Path("a.h5ad"), layer), other) for layer in (None, "velocity_2")]
+    assert method_names(layers) == ["a.h5ad", "a.h5ad::velocity_2"]
+
+
+def test_an_imported_result_is_called_by_its_tool(fitted):
+    result = fitted(method="imported", tool="dynamo")
+    assert method_names([(Asked(Path("a.h5ad")), result)]) == ["dynamo"]
+
+
+def test_a_layer_is_named_behind_the_file(tmp_path):
+    assert Asked.parse("a.h5ad") == Asked(Path("a.h5ad"))
+    assert Asked.parse("x/a.h5ad::velocity_S") == Asked(Path("x/a.h5ad"), "velocity_S")
+    assert Asked.parse("a.h5ad::") == Asked(Path("a.h5ad"))
+    odd = tmp_path / "a::b.h5ad"
+    odd.touch()
+    assert Asked.parse(str(odd)) == Asked(odd)
 
 
 def test_what_was_not_stored_is_absent(fitted):
