@@ -47,10 +47,23 @@ class PreparationConfig:
             description=("How many principal components decide which cells are alike."),
         ),
     ] = 20
+    compare_in: Annotated[
+        str,
+        Field(
+            min_length=1,
+            title="Cells compared in",
+            description=(
+                "Where similar cells are looked for. auto: the neighbour graph that came with the data, else the "
+                "representation they were integrated in (Harmony, scVI, ...), else principal components; graph: that "
+                "graph; own: principal components computed here; or the name of a graph or representation, such as "
+                "X_pca_harmony. Choose the integrated one where batches differ, or cells are averaged within batches only."
+            ),
+        ),
+    ] = "auto"
     neighbors_from: Annotated[
         Literal["both", "spliced"],
         Field(
-            title="Cells compared in",
+            title="Principal components of",
             description=(
                 "both: cells are alike when their spliced and their unspliced RNA are, so that a cell switching a gene "
                 "on is not averaged with one switching it off; spliced: as scVelo does."

@@ -13,6 +13,7 @@ from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.errors import InputError
+from deepvelo.graphs import n_neighbors
 from deepvelo.layers import gene_blocks
 
 if TYPE_CHECKING:
@@ -112,21 +113,28 @@ def quiet() -> Iterator[None]:
 
 
 def _nearest(adata: AnnData) -> sp.csr_matrix:
-    """Every cell itself and its nearest, as many for each as the poorest has: boolean ``(n_cells, n_cells)``."""
-    from scvelo.tools.utils import get_indices
+    """Every cell itself and its nearest, boolean ``(n_cells, n_cells)``.
 
+    As many for each as the poorest has; where that is less than half of what is usual, as with BBKNN, all it has, up to
+    what is usual.
+    """
     distances = sp.csr_matrix(adata.obsp[keys.DISTANCES])
-    alone = int((np.asarray((distances > 0).sum(axis=1)) == 0).sum())
-    if alone:
+    counts = n_neighbors(distances)
+    if alone := int((counts == 0).sum()):
         msg = f"The velocity graph needs a neighbour of every cell, and {alone} of {adata.n_obs} cells have none. Compute the neighbours anew."
         raise InputError(msg)
-    nearest = get_indices(distances)[0]
-    n_cells, n_nearest = nearest.shape
-    starts = np.arange(0, nearest.size + 1, n_nearest)
-    edges = sp.csr_matrix(
-        (np.ones(nearest.size, dtype=bool), nearest.ravel(), starts), shape=(n_cells, n_cells)
-    )
-    return sp.csr_matrix(edges + sp.eye(n_cells, dtype=bool, format="csr"))
+    fewest, usual = int(counts.min()), int(np.median(counts))
+    most = fewest if 2 * fewest >= usual else usual
+    row = np.repeat(np.arange(len(counts)), np.diff(distances.indptr))
+    others = row != distances.indices
+    row, column, distance = row[others], distances.indices[others], distances.data[others]
+    order = np.lexsort((distance, row))
+    place = np.arange(len(order)) - np.repeat(
+        np.cumsum(counts) - counts, counts
+    )  # among the neighbours of its cell
+    kept = order[place < most]
+    edges = sp.csr_matrix((np.ones(len(kept), dtype=bool), (row[kept], column[kept])), shape=distances.shape)
+    return sp.csr_matrix(edges + sp.eye(len(counts), dtype=bool, format="csr"))
 
 
 def velocity_blocks(adata: AnnData, layers: Mapping[str, Layer]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -67,6 +67,20 @@ def test_cells_with_more_neighbors_keep_the_nearest_equal_cells_and_still_ones_h
     assert adata.uns[keys.VELOCITY_GRAPH][9].nnz == adata.uns[keys.VELOCITY_GRAPH_NEG][9].nnz == 0
 
 
+def test_a_few_cells_with_few_neighbours_do_not_thin_the_others(simulated):
+    """As in BBKNN's graphs; with as many neighbours for all as the poorest has, two would be left."""
+    adata = simulated.copy()
+    distances = sparse.lil_matrix(adata.obsp[keys.DISTANCES])
+    for cell in range(0, 600, 9):
+        distances[cell, adata.obsp[keys.DISTANCES][cell].indices[2:]] = 0
+    adata.obsp[keys.DISTANCES] = sparse.csr_matrix(distances)
+    tl.velocity_graph(adata)
+    whole = simulated.copy()
+    tl.velocity_graph(whole)
+    for cell in range(1, 9):
+        assert adata.uns[keys.VELOCITY_GRAPH][cell].nnz > 0.7 * whole.uns[keys.VELOCITY_GRAPH][cell].nnz
+
+
 def test_the_method_of_the_velocities_changes_nothing(simulated):
     plain, stochastic = simulated.copy(), simulated.copy()
     stochastic.uns[keys.VELOCITY_PARAMS] = {"mode": "stochastic"}

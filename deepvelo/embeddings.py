@@ -1,0 +1,80 @@
+"""Names and shapes of embeddings: which are pictures of cells, and how a name given in another spelling is found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from deepvelo import keys
+
+_PICTURE = re.compile(
+    r"umap|t[-_.]?sne|phate|trimap|pacmap|densmap|largevis|draw[-_.]?graph|force|spring"
+    r"|(?<![a-z])(mde|fa2?|fle|fdl|mds|isomap)(?![a-z])",
+    re.IGNORECASE,
+)
+_SPATIAL = re.compile(r"spatial|centroid|tissue|slide", re.IGNORECASE)
+_NOT_PICTURES = re.compile(r"pca|diffmap|harmony|scvi|lsi|svd|rates", re.IGNORECASE)
+_OF_RATES = {keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP}
+_SEURAT_ENDING = re.compile(r"[_.]cell[_.]embeddings$")
+
+
+def is_coordinates(values: Any, *, whole: bool = False) -> bool:
+    """Whether an ``obsm`` entry is numbers in two or more columns, finite in some cells, or in all with ``whole``."""
+    shape: tuple[int, ...] = getattr(values, "shape", ())
+    if len(shape) != 2 or shape[1] < 2 or sparse.issparse(values):
+        return False
+    array = np.asarray(values)
+    if array.dtype.kind not in "biuf":
+        return False
+    known = np.isfinite(array).all(axis=1)
+    return bool(known.all() if whole else known.any())
+
+
+def is_picture(key: str, values: Any) -> bool:
+    """Whether coordinates were made to be looked at: two or three columns, and no principal components."""
+    if not is_coordinates(values) or values.shape[1] > 3 or key in _OF_RATES:
+        return False
+    return is_named_picture(key) or not _NOT_PICTURES.search(key)
+
+
+def is_named_picture(name: str) -> bool:
+    """Whether a name speaks of UMAP, t-SNE or another method that makes pictures."""
+    return bool(_PICTURE.search(name))
+
+
+def is_spatial(name: str) -> bool:
+    """Whether a name speaks of places in the tissue."""
+    return bool(_SPATIAL.search(name))
+
+
+def plain_name(name: str) -> str:
+    """A name without case, ``X_``, Seurat's ending and punctuation: ``X_tSNE`` and ``t-SNE`` are one."""
+    lower = _SEURAT_ENDING.sub("", name.lower().removeprefix("x_"))
+    return re.sub(r"[^a-z0-9]", "", lower)
+
+
+def find(name: str, known: Iterable[str]) -> str | None:
+    """The one of the known names that is meant: the name itself, with or without ``X_``, or the only one alike."""
+    known = list(known)
+    for same in (name, f"X_{name}", name.removeprefix("X_")):
+        if same in known:
+            return same
+    alike = [other for other in known if plain_name(other) == plain_name(name)]
+    return alike[0] if len(alike) == 1 else None
+
+
+def preference(name: str) -> int:
+    """By which pictures are sorted: UMAP first, then t-SNE, then others, places in the tissue last."""
+    if is_spatial(name):
+        return 6
+    if name.removeprefix("X_") == "umap":
+        return 0
+    plain = plain_name(name)
+    for i, method in enumerate(("umap", "tsne")):
+        if method in plain:
+            return 1 + 2 * i + (plain != method)
+    return 5

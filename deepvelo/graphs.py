@@ -1,0 +1,341 @@
+"""In what cells are compared: the neighbour graphs and representations an object brings, and which one is used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from scipy import sparse
+
+from deepvelo import embeddings, keys
+from deepvelo.errors import InputError
+from deepvelo.wording import listed, number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from deepvelo.config.preparation import PreparationConfig
+
+AUTO: Final = "auto"
+GRAPH: Final = "graph"
+OWN: Final = "own"
+
+# Parts of the names under which methods of integration store what they made; the first found is used. Supervised and
+# nonlinear models come first: where several were run, they were most likely run last.
+_INTEGRATED = (
+    "scanvi", "scpoli", "scgen", "totalvi", "multivi", "mrvi", "sysvi", "scvi", "trvae", "harmony", "mnn", "scanorama",
+    "liger", "inmf", "integrated", "rpca", "cca", "combat", "corrected", "wnn", "wsnn", "wknn", "bbknn",
+)  # fmt: skip
+# Graphs and representations of something other than the expression of RNA.
+_NOT_EXPRESSION = re.compile(
+    r"spatial|atac|lsi|peak|adt|prot|cnv|diffmap|airr|tcr|bcr|velocity|(^|_)ir(_|$)", re.IGNORECASE
+)
+_PAIR = re.compile(r"^(?P<stem>.*?)[_.-]?(?P<kind>distances|connectivities)$", re.IGNORECASE)
+# Seurat's graphs: RNA_nn, RNA_snn, integrated_snn, wknn, wsnn. The shared one is weighted, so it comes first.
+_SEURAT = (re.compile(r"snn$", re.IGNORECASE), re.compile(r"([_.]|k)nn$", re.IGNORECASE))
+# Of the neighbours a graph was made with, the mean share its cells must still have.
+_WHOLE = 0.75
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """A neighbour graph in ``obsp``; at least one of ``distances`` and ``connectivities`` is a key there."""
+
+    name: str
+    distances: str | None
+    connectivities: str | None
+    params: Mapping[str, Any]
+
+    @property
+    def representation(self) -> str | None:
+        """The ``obsm`` key it was computed in, where that is recorded."""
+        found = self.params.get("use_rep")
+        return None if found is None else str(found)
+
+    @property
+    def n_neighbors(self) -> int | None:
+        """As recorded; scanpy counts the cell itself, BBKNN does not."""
+        found = self.params.get("n_neighbors")
+        return int(found) if isinstance(found, (int, float, np.number)) and found > 0 else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """In what cells are compared.
+
+    Attributes
+    ----------
+    graph
+        The object's own neighbour graph, or None.
+    representation
+        The ``obsm`` key of coordinates to find neighbours in; None with ``graph``, and where principal components
+        have to be computed.
+    others
+        What could be used instead, by name.
+    rejected
+        Why graphs of the object are not used, a sentence each.
+    """
+
+    graph: Graph | None = None
+    representation: str | None = None
+    others: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """For notes and checks."""
+        if self.graph is not None:
+            what = f"the neighbour graph '{self.graph.name}' that came with the data"
+        elif self.representation is not None:
+            what = f"'{self.representation}', which came with the data"
+        else:
+            what = "principal components computed from their counts"
+        more = f" Also there: {', '.join(self.others)} (see 'Cells compared in')." if self.others else ""
+        return f"Cells are compared in {what}.{more}"
+
+
+def compared_in(adata: AnnData, chosen: PreparationConfig) -> Compared:
+    """The graph or representation in which preparation will compare cells.
+
+    With ``compare_in="auto"``: a whole neighbour graph of the object; else the representation its graph was computed
+    in, or one named after a method of integration; else its principal components; else new ones. A graph and principal
+    components that came with the object are not used with ``recompute_moments``, unless they are named.
+
+    Raises
+    ------
+    InputError
+        ``compare_in`` names nothing the object has, or a graph that does not fit its cells.
+    """
+    if chosen.compare_in == OWN:
+        return Compared()
+    if chosen.compare_in not in (AUTO, GRAPH):
+        return _named(adata, chosen.compare_in)
+    found = [graph for graph in graphs(adata) if not _NOT_EXPRESSION.search(graph.name)]
+    rejected = []
+    if chosen.compare_in == GRAPH or not chosen.recompute_moments:
+        for graph in found:
+            why = problem(adata, graph)
+            if why is None:
+                return Compared(graph=graph, rejected=tuple(rejected))
+            rejected.append(_rejection(graph, why))
+        if chosen.compare_in == GRAPH:
+            msg = " ".join(rejected) or "The data bring no neighbour graph."
+            msg += f" Set `preparation.compare_in` to one of {listed(options(adata))}."
+            raise InputError(msg)
+    integrated = _integrated(adata, found)
+    if integrated:
+        return Compared(representation=integrated[0], others=tuple(integrated[1:]), rejected=tuple(rejected))
+    pca = None if chosen.recompute_moments else components(adata)
+    return Compared(representation=pca, rejected=tuple(rejected))
+
+
+def options(adata: AnnData) -> list[str]:
+    """Every value of ``compare_in`` that these data allow."""
+    named = [graph.name for graph in graphs(adata)]
+    return [AUTO, *([GRAPH] if named else []), OWN, *named, *representations(adata)]
+
+
+def graphs(adata: AnnData) -> list[Graph]:
+    """All neighbour graphs, the one scanpy would use first, then those named after a method of integration."""
+    found: dict[str, Graph] = {}
+    for name, entry in adata.uns.items():
+        if isinstance(entry, Mapping) and (name == keys.NEIGHBORS or _points_to_graph(entry)):
+            pair = (entry.get(f"{kind}_key", kind) for kind in (keys.DISTANCES, keys.CONNECTIVITIES))
+            params = entry.get("params")
+            graph = _graph(adata, name, *pair, params=params if isinstance(params, Mapping) else {})
+            if graph is not None:
+                found[name] = graph
+    used = {key for graph in found.values() for key in (graph.distances, graph.connectivities)}
+    pairs: dict[str, dict[str, str]] = {}
+    for key in adata.obsp:
+        match = _PAIR.match(key)
+        if match and key not in used:
+            pairs.setdefault(match["stem"], {})[match["kind"].lower()] = key
+    for stem, pair in pairs.items():
+        graph = _graph(
+            adata, stem or keys.NEIGHBORS, pair.get(keys.DISTANCES), pair.get(keys.CONNECTIVITIES), params={}
+        )
+        if graph is not None:
+            found.setdefault(graph.name, graph)
+    for pattern in _SEURAT:
+        for key in adata.obsp:
+            if pattern.search(key) and key not in found:
+                found[key] = Graph(name=key, distances=None, connectivities=key, params={})
+    return sorted(found.values(), key=lambda graph: (graph.name != keys.NEIGHBORS, _rank(graph.name)))
+
+
+def problem(adata: AnnData, graph: Graph) -> str | None:
+    """Why a graph cannot be used, as the end of a sentence; None if it can."""
+    for key in (graph.distances, graph.connectivities):
+        if key is None:
+            continue
+        matrix = _rows(adata.obsp[key])
+        if not np.isfinite(matrix.data).all() or (matrix.data < 0).any():
+            return f"'{key}' has values that are negative, NaN or infinite"
+    matrix = _rows(adata.obsp[graph.distances or graph.connectivities])
+    counts = n_neighbors(matrix)
+    # Of a graph without distances the number of neighbours varies by itself.
+    expected = (graph.n_neighbors or 1) - 1 or (int(counts.max(initial=0)) if graph.distances else 0)
+    if counts.mean() < _WHOLE * expected:
+        return (
+            f"its cells have {counts.mean():.1f} neighbours on average and it was made with {expected} or more, as "
+            "happens when cells are taken out"
+        )
+    if graph.distances and graph.connectivities:
+        counts = np.minimum(counts, n_neighbors(_rows(adata.obsp[graph.connectivities])))
+    if alone := int((counts == 0).sum()):
+        return f"{number(alone, 'cell')} of {adata.n_obs:,} have no neighbour in it"
+    return None
+
+
+def is_whole(adata: AnnData) -> bool:
+    """Whether the graph where scanpy and scVelo look for it fits the cells, each of which has a neighbour."""
+    stored = adata.uns.get(keys.NEIGHBORS)
+    if not isinstance(stored, Mapping) or "params" not in stored:
+        return False
+    if not all(key in adata.obsp for key in (keys.DISTANCES, keys.CONNECTIVITIES)):
+        return False
+    graph = Graph(
+        name=keys.NEIGHBORS,
+        distances=keys.DISTANCES,
+        connectivities=keys.CONNECTIVITIES,
+        params=stored["params"],
+    )
+    return problem(adata, graph) is None
+
+
+def store(out: AnnData, adata: AnnData, graph: Graph) -> None:
+    """Set a graph of ``adata`` where scanpy, scVelo and CellRank look for it in ``out``; what it lacks is derived."""
+    if graph.distances is not None:
+        distances = _rows(adata.obsp[graph.distances]).copy()
+    else:
+        distances = _distances_of(_rows(adata.obsp[graph.connectivities]))
+    if graph.connectivities is not None:
+        connectivities = _rows(adata.obsp[graph.connectivities]).copy()
+    else:
+        connectivities = _connectivities_of(distances)
+    out.obsp[keys.DISTANCES], out.obsp[keys.CONNECTIVITIES] = distances, connectivities
+    usual = {"n_neighbors": int(np.median(n_neighbors(distances))) + 1, "method": "umap"}
+    out.uns[keys.NEIGHBORS] = {
+        "connectivities_key": keys.CONNECTIVITIES,
+        "distances_key": keys.DISTANCES,
+        "params": usual | dict(graph.params),
+    }
+
+
+def n_neighbors(matrix: sparse.csr_matrix) -> np.ndarray:
+    """How many neighbours each cell has, ``(n_cells,)``; stored entries off the diagonal."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    others = rows != matrix.indices
+    return np.bincount(rows[others], minlength=matrix.shape[0])
+
+
+def representations(adata: AnnData) -> list[str]:
+    """``obsm`` keys of coordinates in which cells can be compared, best first: several columns, known in every cell."""
+    found = [
+        key
+        for key, values in adata.obsm.items()
+        if not embeddings.is_named_picture(key)
+        and not embeddings.is_spatial(key)
+        and embeddings.is_coordinates(values, whole=True)
+    ]
+    return sorted(found, key=_rank)
+
+
+def components(adata: AnnData) -> str | None:
+    """The ``obsm`` key of the object's principal components, in any spelling, known in every cell."""
+    found = [key for key in representations(adata) if embeddings.plain_name(key) == "pca"]
+    return keys.X_PCA if keys.X_PCA in found else next(iter(found), None)
+
+
+def _named(adata: AnnData, name: str) -> Compared:
+    for graph in graphs(adata):
+        if name in (graph.name, graph.distances, graph.connectivities):
+            why = problem(adata, graph)
+            if why is not None:
+                msg = f"{_rejection(graph, why)} Set `preparation.compare_in` to one of {listed(options(adata))}."
+                raise InputError(msg)
+            return Compared(graph=graph)
+    key = embeddings.find(name, representations(adata))
+    if key is None:
+        msg = f"There is nothing called '{name}' to compare cells in. Choose one of {listed(options(adata))}."
+        raise InputError(msg)
+    return Compared(representation=key)
+
+
+def _integrated(adata: AnnData, found: list[Graph]) -> list[str]:
+    """Representations the object was integrated in: those its graphs were made in, then those named after a method."""
+    usable = representations(adata)
+    recorded = [embeddings.find(graph.representation or "", usable) for graph in found]
+    made_in = [key for key in recorded if key is not None and embeddings.plain_name(key) != "pca"]
+    named = [key for key in usable if _rank(key) < len(_INTEGRATED) and not _NOT_EXPRESSION.search(key)]
+    return list(dict.fromkeys([*made_in, *named]))
+
+
+def _rank(name: str) -> int:
+    lower = name.lower()
+    return next((i for i, word in enumerate(_INTEGRATED) if word in lower), len(_INTEGRATED))
+
+
+def _rejection(graph: Graph, why: str) -> str:
+    return f"The neighbour graph '{graph.name}' of the data is not used: {why}."
+
+
+def _points_to_graph(entry: Mapping[str, Any]) -> bool:
+    return "connectivities_key" in entry or "distances_key" in entry
+
+
+def _graph(
+    adata: AnnData,
+    name: str,
+    distances: str | None,
+    connectivities: str | None,
+    *,
+    params: Mapping[str, Any],
+) -> Graph | None:
+    pair = [
+        key if key in adata.obsp and _is_sparse_enough(adata.obsp[key]) else None
+        for key in (distances, connectivities)
+    ]
+    if pair[0] is not None and _rows(adata.obsp[pair[0]]).diagonal().min() > 0:
+        # No cell is at a distance from itself: these are similarities, as SeuratDisk stores them.
+        pair = [None, pair[1] or pair[0]]
+    if pair == [None, None]:
+        return None
+    return Graph(name=name, distances=pair[0], connectivities=pair[1], params=params)
+
+
+def _is_sparse_enough(matrix: Any) -> bool:
+    """Whether it can be a neighbour graph: of numbers, and not of all cells with all."""
+    dtype = getattr(matrix, "dtype", None)
+    if dtype is None or dtype.kind not in "biuf":
+        return False
+    return sparse.issparse(matrix) or np.count_nonzero(matrix) <= matrix.size / 2
+
+
+def _rows(matrix: Any) -> sparse.csr_matrix:
+    return matrix if sparse.isspmatrix_csr(matrix) else sparse.csr_matrix(matrix)
+
+
+def _without_diagonal(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    pairs = matrix.tocoo()
+    others = pairs.row != pairs.col
+    return sparse.csr_matrix((pairs.data[others], (pairs.row[others], pairs.col[others])), shape=matrix.shape)
+
+
+def _distances_of(connectivities: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The closer, the larger the weight; never 0, which would be no neighbour."""
+    distances = _without_diagonal(connectivities).astype(np.float64)
+    distances.eliminate_zeros()
+    distances.data = 1.001 - distances.data / distances.data.max(initial=1e-9)
+    return distances
+
+
+def _connectivities_of(distances: sparse.csr_matrix) -> sparse.csr_matrix:
+    """1 where either cell is among the other's neighbours."""
+    linked = _without_diagonal(distances).astype(np.float32)
+    linked.data[:] = 1
+    return sparse.csr_matrix(linked.maximum(linked.T))
