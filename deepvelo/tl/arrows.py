@@ -31,20 +31,26 @@ def velocity_embedding(adata: AnnData, *, basis: str) -> np.ndarray:
 
     Returns
     -------
-    Shape of the embedding, float64; NaN for a cell without cosines. Their length says how well a cell's neighbours
-    agree with its velocity, not how fast the cell changes.
+    Shape of the embedding, float64; NaN for a cell without cosines or without coordinates, which other cells' arrows
+    pass over. Their length says how well a cell's neighbours agree with its velocity, not how fast the cell changes.
     """
     positive, negative = (
         sp.csr_matrix(adata.uns[key]) for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)
     )
     stay = np.expm1(_SHARPNESS * self_transitions(positive))
-    points = np.asarray(adata.obsm[keys.embedding(basis)], dtype=np.float64)
-    arrows = np.empty_like(points)
+    embedding = np.asarray(adata.obsm[keys.embedding(basis)], dtype=np.float64)
+    placed = np.isfinite(embedding).all(axis=1)
+    points = embedding[placed]
+    if not placed.all():
+        positive, negative = (graph[placed][:, placed] for graph in (positive, negative))
+        stay = stay[placed]
+    found = np.empty_like(points)
     for start in range(0, len(points), _CELLS_AT_ONCE):
         cells = slice(start, start + _CELLS_AT_ONCE)
         cosines = sp.csr_matrix(positive[cells] + negative[cells])
-        arrows[cells] = _mean_ways(cosines, stay[cells], points=points, start=start)
-    arrows /= 3 * _drawing_scale(points, arrows)
+        found[cells] = _mean_ways(cosines, stay[cells], points=points, start=start)
+    arrows = np.full_like(embedding, np.nan)
+    arrows[placed] = found / (3 * _drawing_scale(points, found))
     adata.obsm[keys.velocity_embedding(basis)] = arrows
     # scVelo's plots project anew onto what is not listed here.
     parameters = adata.uns.get(keys.VELOCITY_PARAMS)
@@ -74,7 +80,7 @@ def _drawing_scale(points: np.ndarray, arrows: np.ndarray) -> float:
     """By how much matplotlib would shorten the arrows when it draws them on the first two dimensions."""
     from matplotlib.figure import Figure
 
-    extent = np.abs(points).max()
+    extent = np.abs(points).max() or 1.0
     # A figure of its own, not pyplot's: arrows are made in threads.
     drawn = Figure().add_subplot().quiver(
         *(points[:, :2] / extent).T, *arrows[:, :2].T, angles="xy", scale_units="xy", scale=None

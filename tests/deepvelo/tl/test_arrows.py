@@ -76,3 +76,26 @@ def test_arrows_grow_with_the_embedding():
     small, wide = (tl.velocity_embedding(adata, basis=basis) for basis in ("umap", "X_wide"))
     np.testing.assert_allclose(wide, small * 10, rtol=1e-5)
     assert keys.velocity_embedding("wide") in adata.obsm
+
+
+def test_cells_without_coordinates_have_no_arrow_and_the_others_pass_over_them():
+    adata = moving_cells(n_cells=200, n_genes=60)
+    tl.velocity_graph(adata)
+    away = np.array([3, 77, 140])
+    some = adata.obsm[keys.X_UMAP].copy()
+    some[away] = np.nan
+    adata.obsm["X_some"] = some
+    found = tl.velocity_embedding(adata, basis="some")
+    assert np.isnan(found[away]).all()
+    placed = np.setdiff1d(np.arange(200), away)
+    part = AnnData(
+        obsm={keys.X_UMAP: some[placed]},
+        uns={
+            key: adata.uns[key][placed][:, placed] for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)
+        },
+    )
+    # A placed cell stays as likely as it was where the most confident cells are all placed.
+    expected = tl.velocity_embedding(part, basis="umap")
+    cosines = (found[placed] * expected).sum(axis=1)
+    cosines /= np.linalg.norm(found[placed], axis=1) * np.linalg.norm(expected, axis=1)
+    assert (cosines > 0.999).all()
