@@ -84,6 +84,21 @@ def test_colours_as_matplotlib_knows_them_are_drawn(page, server, counts, colors
     assert [trace["marker"]["color"] for trace in embedding["data"]] == ["#1f77b4", "#ff7f0e"]
 
 
+def test_a_picture_under_another_name_that_lacks_cells_is_drawn(page, server, counts):
+    points = counts.obsm.pop("X_umap")
+    points[:3] = np.nan
+    counts.obsm["umap_cell_embeddings"] = points
+    counts.obsm["X_pca_harmony"] = np.arange(4 * N_CELLS).reshape(-1, 4).astype(float)
+    counts.write_h5ad(server / "data" / "cells.h5ad")
+    opened(page, "file:cells.h5ad")
+    assert not page.exception
+    assert not page.error
+    assert "3 cells without coordinates" in page.warning[0].value
+    drawn = json.loads(page.get("plotly_chart")[1].proto.spec)["data"]
+    assert sum(len(trace["customdata"]["bdata"]) > 0 for trace in drawn) == 2
+    assert any("Cells are compared in 'X" in text.value.replace("\\", "") for text in page.markdown)
+
+
 def test_a_file_is_chosen_from_the_folder(page, server, counts):
     counts.write_h5ad(server / "data" / "cells.h5ad")
     page.run()
@@ -224,7 +239,7 @@ def test_without_layers_the_page_leads_to_no_training(page, server, counts, laye
 
 
 def test_layers_that_are_no_counts_are_told_and_can_be_trained_on(page, server, counts):
-    spliced = np.asarray(counts.layers["spliced"])
+    spliced = counts.layers["spliced"].toarray()
     counts.layers["spliced"] = 1e4 * spliced / spliced.sum(axis=1, keepdims=True)
     counts.write_h5ad(server / "data" / "cells.h5ad")
     opened(page, "file:cells.h5ad")
