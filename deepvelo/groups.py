@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,11 +11,20 @@ import pandas as pd
 from natsort import natsorted
 
 from deepvelo import keys
-from deepvelo.columns import value_texts
+from deepvelo.columns import is_textual, value_texts
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
+MAX_GROUPS: Final = 100  # a colour for each, and a name that can be read
+# Columns under which people store groups of cells, best first.
+CLUSTER_NAMES: Final = (
+    "clusters", "cell_type", "celltype", "cell_types", "celltypes", "cell type", "cluster",
+    "clustername", "annotation", "leiden", "louvain", "seurat_clusters", keys.LEIDEN_ANEW,
+)  # fmt: skip
+_CELL_TYPES: Final = re.compile(r"cell[^a-z]?(?:type|class|label|identity)|annot", re.IGNORECASE)
+_OF_NUMBERS: Final = re.compile(r"(?:id|code|num|number|idx|index|int|cluster|clusters)s?$", re.IGNORECASE)
+_COLORS: Final = keys.colors("")
 UNASSIGNED: Final = "unassigned"
 UNASSIGNED_COLOR: Final = "#c8c8c8"
 
@@ -44,6 +54,46 @@ def group_names(column: pd.Series, *, missing: str | None = None) -> pd.Series:
         groups = groups.copy()
         groups[codes < 0] = missing
     return pd.Series(groups, index=column.index, name=column.name)
+
+
+def count_groups(column: pd.Series) -> int:
+    """Into how many groups a column sorts the cells; 0 where its values are measurements or dates.
+
+    Numbers with decimals are groups where they are whole, as integers become when a cell has none, and each is shared
+    by two cells on average. Categories are groups whatever they are.
+    """
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return 0
+    if pd.api.types.is_float_dtype(column):
+        values = column.dropna().to_numpy(dtype=float)
+        if (values % 1 != 0).any() or column.nunique() * 2 > len(values):
+            return 0
+    n_values = int(column.nunique())
+    # Blank text is no group; nobody needs to know it of names of cells.
+    return len(group_names(column).cat.categories) if n_values <= MAX_GROUPS + 1 else n_values
+
+
+def too_many_groups(adata: AnnData) -> dict[str, int]:
+    """The columns that name groups of cells, but more than can be told apart, with how many these are."""
+    found = {}
+    for name, column in adata.obs.items():
+        if is_textual(column) or str(name).lower() in CLUSTER_NAMES:
+            n_groups = count_groups(column)
+            if MAX_GROUPS < n_groups <= len(column) / 2:
+                found[str(name)] = n_groups
+    return found
+
+
+def coded_cell_types(adata: AnnData) -> list[str]:
+    """Columns called like cell types that hold whole numbers: a converter wrote the codes of names."""
+    return [
+        str(name)
+        for name, column in adata.obs.items()
+        if _CELL_TYPES.search(str(name))
+        and not _OF_NUMBERS.search(str(name))
+        and 2 <= count_groups(column) <= MAX_GROUPS
+        and all(group.isdecimal() for group in group_names(column).cat.categories)
+    ]
 
 
 def find_group(name: str, groups: Iterable[str]) -> str | None:
@@ -81,6 +131,23 @@ def group_colors(adata: AnnData, key: str) -> dict[str, str]:
     return colors_by_group(stored, names)
 
 
+def fit_colors(adata: AnnData) -> list[str]:
+    """Make the colours of every grouping one for each of its groups, or drop them, in place; returns notes."""
+    notes = []
+    for name in [str(name) for name in adata.uns if str(name).endswith(_COLORS)]:
+        key = name.removesuffix(_COLORS)
+        if key not in adata.obs:
+            continue
+        stored, colors = adata.uns[name], group_colors(adata, key)
+        if not colors:
+            del adata.uns[name]
+            notes.append(f"The colours of '{key}' were left out: they are not one for each of its groups.")
+        elif _is_listed(stored) and len(stored) != len(colors):
+            adata.uns[name] = np.array(list(colors.values()), dtype=object)
+            notes.append(f"The colours of '{key}' were one for each cell; each group has that of its cells.")
+    return notes
+
+
 def colors_by_group(stored: Any, groups: Sequence[str]) -> dict[str, str]:
     """Stored colours in the one spelling that every plotting library knows.
 
@@ -108,6 +175,12 @@ def colors_by_group(stored: Any, groups: Sequence[str]) -> dict[str, str]:
     if not set(groups) <= plain.keys() or not all(is_color_like(c) for c in plain.values()):
         return {}
     return {group: to_hex(plain[group]) for group in groups}
+
+
+def _is_listed(stored: Any) -> bool:
+    return (
+        hasattr(stored, "__len__") and not isinstance(stored, str | bytes | Mapping) and np.ndim(stored) > 0
+    )
 
 
 def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
@@ -141,12 +214,6 @@ def _split(parts: list[str], groups: list[str]) -> list[str]:
             if rest or n == len(parts):
                 return [first, *rest]
     return []
-
-
-def _is_listed(stored: Any) -> bool:
-    return (
-        hasattr(stored, "__len__") and not isinstance(stored, str | bytes | Mapping) and np.ndim(stored) > 0
-    )
 
 
 def _as_number(name: str) -> float | str:

@@ -6,14 +6,13 @@ import numpy as np
 import pandas as pd
 
 from app import cached
+from deepvelo import groups
 from deepvelo.io.runs import Run
 
 
 def group_names(values: pd.Series) -> np.ndarray:
     """Group of each cell as text, shape ``(n_cells,)``: one object a group, not a text a cell."""
-    groups = values.astype("category").cat
-    names = np.array([*groups.categories.astype(str), "nan"], dtype=object)  # code -1 is the last
-    return names[groups.codes]
+    return np.asarray(groups.group_names(values, missing=groups.UNASSIGNED), dtype=object)
 
 
 def drawn(run: Run) -> np.ndarray | None:

@@ -8,9 +8,9 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from app import cached, session
 from app.widgets.alpha import NO_ALPHA, has_alpha
-from app.widgets.scvelo import NO_RATES, is_scvelo
+from app.widgets.methods import is_ours, no_rates
 from deepvelo import keys
-from deepvelo.contents import MAX_GROUPS
+from deepvelo.groups import MAX_GROUPS
 from deepvelo.io.runs import Run
 
 _ALPHA = "gene_alpha"
@@ -40,8 +40,8 @@ def color_picker(run: Run, *, label: str = "Colour by") -> str:
     """Select box; returns a column of ``run.obs`` or a key of `GENE_LAYERS`."""
     options = color_options(run)
     chosen = session.color()
-    if chosen in LABELS and chosen not in options and is_scvelo(run.info):
-        st.info(NO_RATES)
+    if chosen in LABELS and chosen not in options and not is_ours(run.info):
+        st.info(no_rates(run.info))
     elif chosen == _ALPHA and chosen not in options:
         st.info(NO_ALPHA)
     elif chosen is not None and chosen not in options:

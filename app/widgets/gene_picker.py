@@ -8,6 +8,7 @@ from app import session
 from app.widgets.empty import say_error
 from deepvelo import checks, keys
 from deepvelo.errors import InputError
+from deepvelo.genes import GeneIndex, gene_aliases
 from deepvelo.io.runs import Run
 
 
@@ -19,9 +20,10 @@ def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> s
     """
     genes = ranked_genes(run)
     chosen = session.gene()
-    if chosen is not None:
+    if chosen is not None and chosen not in run.var.index:
+        index = GeneIndex(run.var.index, aliases=gene_aliases(run.var))
         try:
-            chosen = checks.require_gene(run.var.index, chosen)
+            chosen = index.find(chosen) or checks.require_gene(run.var.index, chosen)
         except InputError as error:
             say_error(error)
             chosen = None

@@ -12,6 +12,7 @@ from natsort import natsorted, ns
 from plotly.colors import sample_colorscale
 
 from deepvelo.config import Method
+from deepvelo.groups import UNASSIGNED, UNASSIGNED_COLOR
 
 # Okabe and Ito's colours first. The others were picked one by one, each as far as possible (CIELAB) from
 # those before it in normal sight, deuteranopia and protanopia (Machado et al. 2009), with a lightness
@@ -33,6 +34,7 @@ METHOD_COLORS: Final[dict[Method, str]] = {
     "steady_state": "#B62431",
     "stochastic": "#E69F00",
     "dynamical": "#009E73",
+    "imported": "#CC79A7",
 }
 _PAGE: Final = {False: "#FFFFFF", True: "#12171D"}  # by dark, as in .streamlit/config.toml
 _CONTRAST: Final = 3.0  # of lines and points, WCAG 2.1
@@ -140,9 +142,9 @@ def group_colors(groups: Iterable[str], stored: Mapping[str, str] | None = None)
 
     Returns
     -------
-    Colours in the order of `group_order`. Beyond 24 groups the palette starts again.
+    Colours in the order of `group_order`; cells without a group are grey. Beyond 24 groups the palette starts again.
     """
-    own = stored or {}
+    own = {UNASSIGNED: UNASSIGNED_COLOR} | dict(stored or {})
     names = group_order(groups)
     return {name: own.get(name, PALETTE[i % len(PALETTE)]) for i, name in enumerate(names)}
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from deepvelo import keys
 from deepvelo.groups import (
+    CLUSTER_NAMES,
+    MAX_GROUPS,
     UNASSIGNED,
     UNASSIGNED_COLOR,
     colors_by_group,
+    fit_colors,
     group_colors,
     group_names,
+    too_many_groups,
 )
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["UNASSIGNED", "colors_by_group", "group_names", "tidy_colors", "tidy_groups"]
+__all__ = ["UNASSIGNED", "colors_by_group", "group_names", "tidy_groups"]
 
 
 def tidy_groups(adata: AnnData, key: str) -> list[str]:
@@ -33,7 +36,7 @@ def tidy_groups(adata: AnnData, key: str) -> list[str]:
     -------
     One note for each change a user should know of.
     """
-    notes = tidy_colors(adata, key)
+    notes = fit_colors(adata)
     colors = group_colors(adata, key)
     adata.uns.pop(keys.colors(key), None)
     n_missing = int(group_names(adata.obs[key]).isna().sum())
@@ -48,18 +51,11 @@ def tidy_groups(adata: AnnData, key: str) -> list[str]:
     return notes
 
 
-def tidy_colors(adata: AnnData, key: str) -> list[str]:
-    """Make the colours of a grouping one for each of its groups, or drop them, in place; returns a note of it."""
-    name = keys.colors(key)
-    if name not in adata.uns:
-        return []
-    stored, colors = adata.uns[name], group_colors(adata, key)
-    if not colors:
-        del adata.uns[name]
-        return [
-            f"The colours of '{key}' were left out: they are not one for each group, so no group's can be told."
-        ]
-    if isinstance(stored, Mapping) or len(stored) == len(colors):
-        return []
-    adata.uns[name] = np.array(list(colors.values()), dtype=object)
-    return [f"The colours of '{key}' were one for each cell; each group has that of its cells."]
+def too_many_in_words(adata: AnnData, key: str) -> list[str]:
+    """A note for each grouping that would have been used instead of ``key``, had it not too many groups."""
+    return [
+        f"'{name}' has {n} groups, and there may be at most {MAX_GROUPS}: cells are grouped by '{key}'. Merge some to "
+        "group cells by it."
+        for name, n in too_many_groups(adata).items()
+        if name.lower() in CLUSTER_NAMES
+    ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from deepvelo import checks, keys, matrices
 from deepvelo.errors import InputError
+from deepvelo.groups import group_names
 from deepvelo.wording import listed
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def markers_by_group(adata: AnnData, cluster_key: str, *, top: int = 100) -> dic
     from anndata import AnnData
 
     checks.require_grouping(adata, cluster_key)
-    groups = adata.obs[cluster_key].astype("category")
+    groups = group_names(adata.obs[cluster_key])
     sizes = groups.value_counts(sort=False)
     large = [group for group in groups.cat.categories if sizes[group] >= MIN_CELLS]
     if len(large) < 2:

@@ -7,7 +7,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.groups import colors_by_group, find_group, group_colors, group_names, split_groups
+from deepvelo.groups import (
+    coded_cell_types,
+    colors_by_group,
+    count_groups,
+    find_group,
+    fit_colors,
+    group_colors,
+    group_names,
+    split_groups,
+    too_many_groups,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +38,74 @@ def test_names_are_the_same_however_they_are_stored(stored, names, order):
     assert list(groups.cat.categories) == order
     named = group_names(pd.Series(stored), missing="none")
     assert named.tolist() == [*names[:2], "none"]
+
+
+@pytest.mark.parametrize(
+    ("values", "n"),
+    [
+        ([0.0, 1.0, 1.0, 0.0, np.nan], 2),
+        ([0.0, 0.5, 0.5, 0.0, 1.0], 0),  # measurements
+        ([301.0, 255.0, 480.0, 97.0, 97.0], 0),  # counts
+        ([np.nan] * 5, 0),
+        (pd.Categorical([0.5, 1.5, 0.5, 1.5, 1.5]), 2),
+        (pd.array([1.0, 2.0, 2.0, 1.0, None], dtype="Float64"), 2),
+        (["a", "b", "", " ", None], 2),
+        (pd.to_datetime(["2020-01-01"] * 5), 0),
+    ],
+)
+def test_groups_are_told_from_measurements(values, n):
+    assert count_groups(pd.Series(values)) == n
+
+
+def test_columns_with_more_groups_than_colours_are_found():
+    n = 260
+    obs = pd.DataFrame(
+        {
+            "subclass": [f"type {i // 2}" for i in range(n)],
+            "leiden": np.arange(n) // 2,
+            "n_genes": np.arange(n) // 2,
+            "barcode": [f"cell {i}" for i in range(n)],
+            "stage": ["early", "late"] * (n // 2),
+        },
+        index=[str(i) for i in range(n)],
+    )
+    assert too_many_groups(ad.AnnData(obs=obs)) == {"subclass": 130, "leiden": 130}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "found"),
+    [
+        ("celltype", [0, 1, 2, 0, 1], True),
+        ("cell_type", ["0", "1", "1", "0", "0"], True),
+        ("Cell.Class", pd.Categorical([0.0, 1.0, 1.0, 0.0, 0.0]), True),
+        ("annotation", [1.0, 1.0, np.nan, 2.0, 2.0], True),
+        ("celltype", ["T", "B", "1", "1", "T"], False),
+        ("seurat_clusters", [0, 1, 2, 0, 1], False),
+        ("cell_type_id", [0, 1, 2, 0, 1], False),
+        ("cell_type_score", [0.1, 0.2, 0.2, 0.1, 0.5], False),
+    ],
+)
+def test_numbers_where_names_of_cell_types_should_be_are_noticed(name, values, found):
+    obs = pd.DataFrame({name: values}, index=list("vwxyz"))
+    assert coded_cell_types(ad.AnnData(obs=obs)) == [name] * found
+
+
+def test_colours_that_fit_stay_as_they_are_and_others_go_or_are_mended():
+    obs = pd.DataFrame({key: pd.Categorical(list("abab")) for key in ("fits", "lost", "cells", "named")})
+    adata = ad.AnnData(obs=obs.set_index(pd.Index(list("wxyz"))))
+    adata.uns = {
+        "fits_colors": ["tab:blue", "C1"],
+        "lost_colors": np.array(["red", "lime", "blue"]),
+        "cells_colors": np.array(["red", "blue", "red", "blue"]),
+        "named_colors": {"a": "red", "b": "blue", "c": "lime"},
+        "other_colors": ["red"],
+    }
+    notes = fit_colors(adata)
+    assert [note.split("'")[1] for note in notes] == ["lost", "cells"]
+    assert set(adata.uns) == {"fits_colors", "cells_colors", "named_colors", "other_colors"}
+    assert adata.uns["fits_colors"] == ["tab:blue", "C1"]
+    assert list(adata.uns["cells_colors"]) == ["#ff0000", "#0000ff"]
+    assert fit_colors(adata) == []
 
 
 @pytest.mark.parametrize(

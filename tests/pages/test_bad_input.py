@@ -134,6 +134,12 @@ def test_an_unknown_gene_in_the_address_comes_with_suggestions(saved_run, name):
     assert page.get("plotly_chart")  # another gene is shown in its place
 
 
+def test_a_gene_is_found_in_any_case(saved_run):
+    page = opened("phase_portraits", run=saved_run, gene="TMSB10")
+    assert not page.error
+    assert "Tmsb10" in [box.value for box in page.selectbox]
+
+
 def test_an_unknown_colour_in_the_address(saved_run):
     page = opened("velocity", run=saved_run, color="celltype")
     (error,) = page.error

@@ -97,10 +97,10 @@ def name_genes(adata: AnnData, gene_names: str = "auto") -> list[str]:
     names = _filled(adata.var[column], ids)
     if make_index_unique(names).equals(before):
         return []
-    note = f"Genes were called by {'row numbers' if numbers else 'ids' if _are_ids(before) else 'other names'} ('{before[0]}', ...)"
-    note += f"; they now have the names in '{column}'"
+    kind = "row numbers" if numbers else "ids" if _are_ids(before) else "other names"
+    note = f"Genes were called by {kind} ('{before[0]}', ...); they now have the names in '{column}'"
     if not numbers:
-        note += f", and the others are kept in '{_keep(adata, before)}'"
+        note += f", and the {kind} are kept in '{_keep(adata, before)}'"
     without = 0 if column == others else int((names == ids).sum())
     adata.var_names = names
     return [f"{note}; {number(without, 'gene')} without one are called by id." if without else f"{note}."]

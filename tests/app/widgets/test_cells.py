@@ -82,4 +82,4 @@ def test_in_words():
 
 def test_group_names_are_text_and_missing_ones_too():
     names = group_names(pd.Series(pd.Categorical([2, None, 10])))
-    assert names.tolist() == ["2", "nan", "10"]
+    assert names.tolist() == ["2", "unassigned", "10"]

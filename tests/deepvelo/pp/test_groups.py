@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.pp.groups import UNASSIGNED, tidy_colors, tidy_groups
+from deepvelo.pp import chosen_cluster_key
+from deepvelo.pp.groups import UNASSIGNED, tidy_groups
 
 
 def grouped(values: object, colors: object = None) -> ad.AnnData:
@@ -59,9 +60,18 @@ def test_colours_that_are_not_one_per_group_are_dropped_and_it_is_said(colors):
     assert "g_colors" not in adata.uns
 
 
-def test_colours_of_cells_become_those_of_their_groups_once():
-    adata = grouped(["a", "b", "b", "a"], np.array(["red", "blue", "blue", "red"], dtype=object))
-    (note,) = tidy_colors(adata, "g")
-    assert "one for each cell" in note
-    assert list(adata.uns["g_colors"]) == ["#ff0000", "#0000ff"]
-    assert tidy_colors(adata, "g") == []
+@pytest.mark.parametrize(
+    ("obs", "key"),
+    [
+        ({"leiden": [0.0, 1.0, 1.0, 0.0]}, "leiden"),
+        ({"leiden": "all"}, "deepvelo_leiden"),
+        ({"leiden": [0.1, 0.2, 0.3, 0.1]}, "deepvelo_leiden"),
+        ({"leiden": "all", "deepvelo_leiden": ["0", "1", "1", "0"]}, "deepvelo_leiden"),
+        ({"leiden": [0, 1, 1, 0], "cell_type": [0.0, 1.0, np.nan, 0.0]}, "leiden"),
+        ({"leiden": [0, 1, 1, 0], "cell_type": [0.0, 1.0, 1.0, 0.0]}, "cell_type"),
+        ({"other": [0, 1, 1, 0]}, "leiden"),
+    ],
+)
+def test_numbers_can_be_the_grouping_and_no_column_is_overwritten(obs, key):
+    adata = ad.AnnData(obs=pd.DataFrame(obs, index=list("wxyz")))
+    assert chosen_cluster_key(adata, None) == key
