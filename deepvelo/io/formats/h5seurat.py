@@ -128,7 +128,7 @@ def _columns(frame: Any, n: int) -> dict[str, Any]:
         if values.dtype.kind in "SO":
             columns[name] = [_str(value) for value in values]
         elif _is_logical(stored):
-            columns[name] = pd.array(np.where(values == _NA_LOGICAL, None, values == 1), dtype="boolean")
+            columns[name] = pd.arrays.BooleanArray(values == 1, values == _NA_LOGICAL)
         else:
             columns[name] = values
     return {

@@ -118,7 +118,7 @@ def header(path: Path) -> Header:
     if len(sizes) != 3 or min(sizes) < 0:
         msg = f"{_shown(path)} is no MatrixMarket file: the line with its sizes is missing. Copy it again from its source."
         raise InputError(msg)
-    return Header(*sizes, values_per_line=max(1, len(first) - 2), n_lines=n_lines)
+    return Header(sizes[0], sizes[1], sizes[2], values_per_line=max(1, len(first) - 2), n_lines=n_lines)
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
@@ -322,7 +322,8 @@ def _name_columns(table: pd.DataFrame, n: int) -> list[pd.Series]:
 
 def without_empty_cells(adata: AnnData) -> AnnData:
     """Cells with a count in any layer, with a note of how many others were left out."""
-    counted = sum(np.asarray(layer.sum(axis=1)).ravel() for layer in adata.layers.values()) > 0
+    totals = [np.asarray(layer.sum(axis=1)).ravel() for layer in adata.layers.values()]
+    counted = np.sum(totals, axis=0) > 0
     if counted.all():
         return adata
     note = f"{int((~counted).sum()):,} of {adata.n_obs:,} barcodes without any count were left out."
