@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from deepvelo.errors import InputError
+from deepvelo.genes import GeneIndex
 from deepvelo.wording import listed
 
 TOP: Final = 100  # how many of a lineage's genes are called its drivers, as in Table 1 of Cui et al. 2022
@@ -123,14 +124,14 @@ def driver_enrichment(
     table
         Of `drivers`.
     genes
-        The expected ones; those that were not tested are left out.
+        The expected ones, by any of their names; those that were not tested are left out.
     """
     _require_top(top)
     ranked = table[table["lineage"] == lineage].dropna(subset="correlation")
     if ranked.empty:
         msg = f"There are no drivers of '{lineage}'. Found the lineages {listed(_lineages(table))}. Choose one of them."
         raise InputError(msg)
-    expected = ranked["gene"].isin(list(genes)).to_numpy()
+    expected = ranked["gene"].isin(GeneIndex(ranked["gene"]).match(genes).matched).to_numpy()
     best = np.arange(len(ranked)) < top
     counts = [
         [(best & expected).sum(), (best & ~expected).sum()],

@@ -168,7 +168,7 @@ def test_bad_input_is_one_sentence_exit_code_2_and_no_folder(
 
 def test_a_file_that_is_missing_or_not_fitted(deepvelo, capfd, tmp_path, file):
     cells = branched()
-    del cells.uns[keys.VELOCITY_GRAPH]
+    del cells.uns[keys.VELOCITY_GRAPH], cells.layers[keys.VELOCITY]
     unfitted = tmp_path / "unfitted.h5ad"
     write_h5ad(cells, unfitted)
     for source, message in (

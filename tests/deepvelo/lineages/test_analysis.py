@@ -148,7 +148,7 @@ def no_arrows(cells):
 
 
 def not_fitted(cells):
-    del cells.uns[keys.VELOCITY_GRAPH]
+    del cells.uns[keys.VELOCITY_GRAPH], cells.layers[keys.VELOCITY]
 
 
 @pytest.mark.parametrize(

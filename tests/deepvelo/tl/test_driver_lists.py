@@ -93,7 +93,7 @@ def test_the_best_supported_come_first():
 
 
 def test_enrichment_is_fishers_exact_test():
-    found = driver_enrichment(table(Left="abcdefgh"), lineage="Left", genes={"a", "b", "h", "zz"}, top=3)
+    found = driver_enrichment(table(Left="abcdefgh"), lineage="Left", genes={"a", "B", "h", "zz"}, top=3)
     assert (found.n_expected, found.n_found) == (3, 2)
     assert found.odds_ratio == pytest.approx((2 * 4) / (1 * 1))
     assert found.p == pytest.approx((comb(3, 2) * comb(5, 1) + 1) / comb(8, 3))
