@@ -34,7 +34,7 @@ def assert_counts(fit: AnnData, spliced: object, unspliced: object) -> None:
     [
         ("kb_nac_h5ad", ("mature", "nascent")),
         ("dynverse_layers", ("counts_spliced", "counts_unspliced")),
-        ("loom_main_is_spliced", ("main matrix",)),
+        ("loom_main_is_spliced", ("used as spliced", "unspliced")),
     ],
 )
 def test_layers_under_other_names_are_read(bench: Bench, case: str, names: tuple[str, ...]) -> None:
