@@ -19,8 +19,8 @@ from deepvelo import keys
 from deepvelo.checks import require_gene
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
+from deepvelo.groups import colors_by_group
 from deepvelo.io.stored_names import restored, restored_names
-from deepvelo.pp.groups import colors_by_group
 
 if TYPE_CHECKING:
     import torch

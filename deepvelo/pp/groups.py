@@ -12,7 +12,6 @@ from deepvelo.groups import (
     MAX_GROUPS,
     UNASSIGNED,
     UNASSIGNED_COLOR,
-    colors_by_group,
     fit_colors,
     group_colors,
     group_names,
@@ -22,8 +21,6 @@ from deepvelo.wording import number
 
 if TYPE_CHECKING:
     from anndata import AnnData
-
-__all__ = ["UNASSIGNED", "colors_by_group", "group_names", "tidy_groups"]
 
 
 def tidy_groups(adata: AnnData, key: str) -> list[str]:

@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deepvelo.groups import UNASSIGNED
 from deepvelo.pp import chosen_cluster_key
-from deepvelo.pp.groups import UNASSIGNED, tidy_groups
+from deepvelo.pp.groups import tidy_groups
 
 
 def grouped(values: object, colors: object = None) -> ad.AnnData:
