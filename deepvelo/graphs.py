@@ -114,7 +114,7 @@ def compared_in(adata: AnnData, chosen: PreparationConfig) -> Compared:
     if chosen.compare_in not in (AUTO, GRAPH):
         return _named(adata, chosen.compare_in)
     found = [graph for graph in graphs(adata) if not _NOT_EXPRESSION.search(graph.name)]
-    rejected = []
+    rejected: list[str] = []
     if chosen.compare_in == GRAPH or not chosen.recompute_moments:
         for graph in found:
             why = problem(adata, graph)
@@ -143,9 +143,12 @@ def graphs(adata: AnnData) -> list[Graph]:
     found: dict[str, Graph] = {}
     for name, entry in adata.uns.items():
         if isinstance(entry, Mapping) and (name == keys.NEIGHBORS or _points_to_graph(entry)):
-            pair = (entry.get(f"{kind}_key", kind) for kind in (keys.DISTANCES, keys.CONNECTIVITIES))
+            distances, connectivities = (
+                entry.get(f"{kind}_key", kind) for kind in (keys.DISTANCES, keys.CONNECTIVITIES)
+            )
             params = entry.get("params")
-            graph = _graph(adata, name, *pair, params=params if isinstance(params, Mapping) else {})
+            params = params if isinstance(params, Mapping) else {}
+            graph = _graph(adata, name, distances, connectivities, params=params)
             if graph is not None:
                 found[name] = graph
     used = {key for graph in found.values() for key in (graph.distances, graph.connectivities)}

@@ -23,7 +23,7 @@ with error_in_words():
     else:
         form, start = st.columns([3, 2], gap="large")
         with form:
-            filled = settings_form()
+            filled = settings_form(compare_in=cached.compare_options(source))
         with start, error_in_words():  # where the button would be
             say_what_is_used(filled, n_cells=cached.summary(source).n_cells)
             start_panel(source, filled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -14,6 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from app import session
 from deepvelo.config import PRESETS, Preset, Settings, from_dict, sections, to_dict
 from deepvelo.errors import InputError
+from deepvelo.graphs import AUTO
 
 TITLES = {
     "preparation": "Preparation",
@@ -34,6 +36,7 @@ FIRST: tuple[tuple[str, str], ...] = (
 PRESET_KEY = "settings.preset"
 _LARGEST_EXACT = 2**53  # whole numbers beyond it are not told apart by the browser
 SEED_KEY = "settings.seed"
+_COMPARE_IN = "settings.preparation.compare_in"
 _PRESET_HELP = (
     "default: rates that cannot be negative; where each cell heads is settled before the training. "
     "published: objective and schedule of the released DeepVelo, to repeat its results; its rates may be negative."
@@ -52,9 +55,14 @@ class Form:
     below: dict[str, DeltaGenerator]
 
 
-def settings_form() -> Form:
-    """Draw the form and check what is in it."""
+def settings_form(*, compare_in: Sequence[str]) -> Form:
+    """Draw the form and check what is in it.
+
+    ``compare_in`` are the graphs and representations to choose from, `deepvelo.graphs.options` of the data.
+    """
     session.fill_missing(_flat(Settings()))
+    if session.widget_value(_COMPARE_IN) not in compare_in:
+        session.fill({_COMPARE_IN: AUTO})  # chosen for other data
     left, right = st.columns(2)
     with left:
         preset: Preset | None = st.segmented_control(
@@ -80,7 +88,10 @@ def settings_form() -> Form:
             columns = st.columns(2)
             for i, name in enumerate(rest):
                 with columns[i % 2]:
-                    values[section][name] = _widget(_key(section, name), fields[section][name])
+                    key, field = _key(section, name), fields[section][name]
+                    values[section][name] = (
+                        _choice(key, field, compare_in) if key == _COMPARE_IN else _widget(key, field)
+                    )
     try:
         return Form(settings=from_dict(values), problem=None, below=below)
     except InputError as error:
@@ -111,13 +122,17 @@ def _widget(key: str, field: FieldInfo) -> Any:
     label, help_text = field.title or key, field.description
     kind = field.annotation
     if get_origin(kind) is Literal:
-        return st.selectbox(label, get_args(kind), key=key, help=help_text, persist_state="session")
+        return _choice(key, field, get_args(kind))
     if kind is bool:
         return st.toggle(label, key=key, help=help_text, persist_state="session")
     if kind in (int, float):
         return _number(label, key, field)
     text = st.text_input(label, key=key, help=f"{help_text} Numbers with commas.", persist_state="session")
     return [int(part) if part.isdecimal() else part for part in re.split(r"[\s,;]+", text.strip()) if part]
+
+
+def _choice(key: str, field: FieldInfo, options: Sequence[str]) -> str:
+    return st.selectbox(field.title or key, options, key=key, help=field.description, persist_state="session")
 
 
 def _number(label: str, key: str, field: FieldInfo) -> float | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from deepvelo import checks, keys, pp, tl
+from deepvelo import checks, contents, keys, pp, tl
 from deepvelo.compare import results as stored
 from deepvelo.errors import InputError
 from deepvelo.layers import gene_blocks
@@ -25,7 +25,7 @@ _N_NEIGHBORS = 30
 
 def chosen_basis(first: AnnData, basis: str | None) -> str | None:
     """The embedding to score on: the given one, that of the fit, or the first picture; None without any."""
-    if basis is not None and keys.embedding(basis) not in first.obsm:
+    if basis is not None and contents.find_embedding(first, basis) is None:
         msg = (
             f"There is no embedding '{basis}'. Found {listed(checks.embeddings(first))}. Choose one of them."
         )

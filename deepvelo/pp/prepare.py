@@ -5,16 +5,19 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from anndata import AnnData
 
-from deepvelo import checks, keys, matrices
-from deepvelo.io.tidy.names import make_names_unique
+from deepvelo import checks, contents, keys, matrices
+from deepvelo.groups import CLUSTER_NAMES
+from deepvelo.io.tidy import stored_notes, tidied
 from deepvelo.layers import gene_blocks, new_layer
-from deepvelo.pp.counts import LoggedCounts, averaged, most_variable, normalized_counts
-from deepvelo.pp.groups import tidy_groups
+from deepvelo.pp.counts import averaged, most_variable, normalized_counts
+from deepvelo.pp.groups import tidy_groups, too_many_in_words
+from deepvelo.pp.neighbors import find_neighbors
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
@@ -24,11 +27,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Names under which people store cell types, best first.
-_CLUSTER_NAMES = (
-    "clusters", "cell_type", "celltype", "cell_types", "celltypes", "cell type", "cluster",
-    "clustername", "annotation", "leiden", "louvain", "seurat_clusters",
-)  # fmt: skip
 # What an earlier velocity fit left; beside a new one it would be taken for its result.
 _OLD_LAYERS = (keys.VELOCITY, keys.VELOCITY_U, "variance_velocity", *keys.RATES)
 _OLD_OBS = ("root_cells", "end_points", keys.LATENT_TIME, keys.RATES_LEIDEN, keys.CONFIDENCE)
@@ -42,7 +40,13 @@ _ANY = 1e-9
 
 
 def prepare(
-    adata: AnnData, settings: Settings, *, cluster_key: str | None = None, scratch: Path | None = None
+    adata: AnnData,
+    settings: Settings,
+    *,
+    cluster_key: str | None = None,
+    basis: str | None = None,
+    scratch: Path | None = None,
+    genes: np.ndarray | None = None,
 ) -> AnnData:
     """A new object with everything a fit needs.
 
@@ -50,21 +54,27 @@ def prepare(
     ``settings.preparation.recompute_moments``. Otherwise genes are filtered by shared counts, both layers
     are size-normalised to the median cell by the size factors that ``settings.preparation`` names, the most
     variable genes are chosen by the dispersion of log-normalised spliced counts, and moments are means over
-    the neighbours, as in scVelo. Cells are compared in the log-normalised layers that
-    ``settings.preparation.neighbors_from`` names. A whole neighbour graph, principal components, embeddings
-    and groups that come with the object are kept in either case; missing ones are computed.
+    the neighbours, as in scVelo. Neighbours are those of the graph or representation that
+    ``settings.preparation.compare_in`` names (`deepvelo.graphs.compared_in`); principal components are computed
+    of the log-normalised layers that ``settings.preparation.neighbors_from`` names. Embeddings and groups that
+    come with the object are kept; missing ones are computed.
 
     Parameters
     ----------
     adata
-        Cells x genes with layers ``spliced`` and ``unspliced``; not changed. Layers may be Dask arrays, as
-        `deepvelo.io.read` gives them ``beyond_memory``: of these the genes that are kept come into memory.
+        Cells x genes with layers ``spliced`` and ``unspliced``, under any names that `deepvelo.io.tidy` knows; not
+        changed. Layers may be Dask arrays, as `deepvelo.io.read` gives them ``beyond_memory``: of these the genes that
+        are kept come into memory.
     settings
         ``settings.preparation`` and ``settings.seed`` decide the answer.
     cluster_key
         The ``obs`` column with the cells' groups; by default see `chosen_cluster_key`.
+    basis
+        The embedding that arrows will be drawn on, which must be there.
     scratch
         A folder for ``Ms`` and ``Mu``: they are then Zarr arrays in chunks of genes.
+    genes
+        Which genes to use where moments are computed, bool ``(n_genes,)``; by default they are chosen as above.
 
     Returns
     -------
@@ -78,20 +88,23 @@ def prepare(
     InputError
         See `deepvelo.checks.require_fit`.
     """
-    checks.require_fit(adata, settings, cluster_key=cluster_key)
     with warnings.catch_warnings(action="ignore"):  # what the user should know is in the notes
+        adata = tidied(shared_copy(adata))
+        checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
         keeps = checks.keeps_moments(adata, settings)
         out = _fresh_copy(adata, keep_x=keeps)
-        notes = make_names_unique(out)
+        notes: list[str] = []
         if keeps:
             out = _keep_moments(out, adata, settings, notes)
             if scratch is not None:
                 moments_on_disk(out, scratch)
         else:
-            out = _compute_moments(out, adata, settings, notes, scratch=scratch)
+            out = _compute_moments(out, adata, settings, notes, scratch=scratch, genes=genes)
         key = chosen_cluster_key(out, cluster_key)
         if key not in checks.groupings(out):
-            _cluster(out, settings)
+            _cluster(out, settings, key=key)
+        if cluster_key is None:
+            notes += too_many_in_words(out, key)
         notes += tidy_groups(out, key)
         if settings.preparation.recompute_embedding or not checks.pictures(out):
             import scanpy as sc
@@ -99,8 +112,26 @@ def prepare(
             sc.tl.umap(out, random_state=settings.seed)
     for note in notes:
         logger.info(note)
-    out.uns[keys.NOTES] = [*_stored_notes(adata), *notes]
+    out.uns[keys.NOTES] = list(dict.fromkeys([*stored_notes(adata), *notes]))
     return out
+
+
+def shared_copy(adata: AnnData) -> AnnData:
+    """A copy whose entries can be replaced, with the same matrices and without ``raw``."""
+    return AnnData(
+        X=adata.X,
+        obs=adata.obs.copy(),
+        var=adata.var.copy(),
+        uns=_copied_mappings(adata.uns),
+        **{name: dict(getattr(adata, name)) for name in ("layers", "obsm", "varm", "obsp", "varp")},
+    )
+
+
+def _copied_mappings(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _copied_mappings(value) if isinstance(value, Mapping) else value
+        for key, value in mapping.items()
+    }
 
 
 def moments_on_disk(out: AnnData, folder: Path) -> None:
@@ -113,20 +144,23 @@ def moments_on_disk(out: AnnData, folder: Path) -> None:
 
 
 def chosen_cluster_key(adata: AnnData, cluster_key: str | None) -> str:
-    """The grouping to use: the given one, else one named like cell types, else ``"leiden"``."""
+    """The grouping to use: the given one, else one named like cell types, else a new one.
+
+    A new one is called ``"leiden"``, or ``"deepvelo_leiden"`` where the data have a column of that name.
+    """
     if cluster_key is not None:
         checks.require_grouping(adata, cluster_key)
         return cluster_key
+    new = keys.LEIDEN_ANEW if keys.LEIDEN in adata.obs else keys.LEIDEN
     by_name = {name.lower(): name for name in reversed(checks.groupings(adata))}
-    return next((by_name[name] for name in _CLUSTER_NAMES if name in by_name), keys.LEIDEN)
+    return next((by_name[name] for name in CLUSTER_NAMES if name in by_name), new)
 
 
 def chosen_basis(adata: AnnData, basis: str | None) -> str:
-    """The embedding to draw on: the given one, else UMAP, t-SNE, or the first there is; without ``X_``."""
+    """The embedding to draw on: the given one in any spelling, else the best picture there is; without ``X_``."""
     if basis is not None:
-        return basis.removeprefix("X_")
-    found = checks.pictures(adata)
-    return next((name for name in ("umap", "tsne", *found) if name in found), "umap")
+        return contents.find_embedding(adata, basis) or basis.removeprefix("X_")
+    return next(iter(checks.pictures(adata)), "umap")
 
 
 def _fresh_copy(adata: AnnData, *, keep_x: bool) -> AnnData:
@@ -137,8 +171,9 @@ def _fresh_copy(adata: AnnData, *, keep_x: bool) -> AnnData:
         var=adata.var[[c for c in adata.var if not _is_old(c, _OLD_VAR)]].copy(),
         obsm={key: value.copy() for key, value in adata.obsm.items() if not _is_old(key, _OLD_OBSM)},
         varm={key: value.copy() for key, value in adata.varm.items()},
-        obsp={k: adata.obsp[k].copy() for k in (keys.CONNECTIVITIES, keys.DISTANCES) if k in adata.obsp},
-        uns=copy.deepcopy({k: v for k, v in adata.uns.items() if not _is_old(k, _OLD_UNS)}),
+        uns=copy.deepcopy(
+            {k: v for k, v in adata.uns.items() if not _is_old(k, _OLD_UNS) and k != keys.NEIGHBORS}
+        ),
     )
 
 
@@ -162,24 +197,24 @@ def _keep_moments(out: AnnData, adata: AnnData, settings: Settings, notes: list[
         notes.append(f"{number(int(np.sum(~present & finite)), 'gene')} without any count left out.")
     if not (finite & present).all():
         out = out[:, finite & present].copy()
-    if keys.X_PCA not in out.obsm:
-        moments = [out.layers[key] for key in (keys.MS, keys.MU)]
-        _principal_components(out, LoggedCounts(moments[: _n_compared(settings)]), settings)
-    if not checks.has_neighbors(out):
-        _neighbors(out, settings)
-        notes.append("The neighbour graph was computed anew; the moments are those of the file.")
+    moments = [out.layers[key] for key in (keys.MS, keys.MU)]
+    notes += find_neighbors(out, adata, moments, settings)
     return out
 
 
 def _compute_moments(
-    out: AnnData, adata: AnnData, settings: Settings, notes: list[str], *, scratch: Path | None
+    out: AnnData,
+    adata: AnnData,
+    settings: Settings,
+    notes: list[str],
+    *,
+    scratch: Path | None,
+    genes: np.ndarray | None,
 ) -> AnnData:
     """Choose genes, normalise, and average over the neighbours."""
     from scvelo.preprocessing.neighbors import get_connectivities
 
     chosen = settings.preparation
-    if chosen.recompute_moments:
-        _forget_neighbors(out)
     normalize = checks.has_counts(adata)
     if not normalize:
         notes.append("The layers are not whole numbers and were not size-normalised again.")
@@ -192,19 +227,10 @@ def _compute_moments(
         key: _scale(totals) if normalize else np.ones(out.n_obs, np.float32) for key, totals in sizes.items()
     }
 
-    shared = matrices.shared_counts(counts[keys.SPLICED], counts[keys.UNSPLICED])
-    used = np.flatnonzero(shared >= max(chosen.min_shared_counts, _ANY))
-    n_enough = len(used)
-    if chosen.n_top_genes < n_enough:
-        used = used[
-            most_variable(
-                counts[keys.SPLICED], scales[keys.SPLICED], genes=used, n_top_genes=chosen.n_top_genes
-            )
-        ]
-    notes.append(
-        f"{n_enough:,} of {out.n_vars:,} genes have at least {chosen.min_shared_counts} shared counts; "
-        f"the {len(used):,} most variable of them were used and {out.n_vars - len(used):,} left out."
-    )
+    if genes is not None:
+        used = np.flatnonzero(genes)
+    else:
+        used = _chosen_genes(counts, scales, settings, notes)
 
     out = out[:, used].copy()
     normalized = {}
@@ -213,11 +239,7 @@ def _compute_moments(
         normalized[key] = normalized_counts(out.layers[key], scales[key])
     out.X = normalized[keys.SPLICED].log1p()
     out.uns["log1p"] = {}
-    if keys.X_PCA not in out.obsm:
-        compared = list(normalized.values())[: _n_compared(settings)]
-        _principal_components(out, LoggedCounts(compared), settings)
-    if not checks.has_neighbors(out):
-        _neighbors(out, settings)
+    notes += find_neighbors(out, adata, list(normalized.values()), settings)
     mean = get_connectivities(out)  # rows sum to 1: a cell and its neighbours, equally weighted
     for moments, key in ((keys.MS, keys.SPLICED), (keys.MU, keys.UNSPLICED)):
         path = scratch / moments if scratch else None
@@ -225,9 +247,27 @@ def _compute_moments(
     return out
 
 
-def _n_compared(settings: Settings) -> int:
-    """In how many of the layers, spliced first, cells are compared."""
-    return 2 if settings.preparation.neighbors_from == "both" else 1
+def _chosen_genes(
+    counts: Mapping[str, Any], scales: Mapping[str, np.ndarray], settings: Settings, notes: list[str]
+) -> np.ndarray:
+    """Indices of the most variable genes with enough shared counts."""
+    shared = matrices.shared_counts(counts[keys.SPLICED], counts[keys.UNSPLICED])
+    used = np.flatnonzero(shared >= max(settings.preparation.min_shared_counts, _ANY))
+    n_enough = len(used)
+    if settings.preparation.n_top_genes < n_enough:
+        used = used[
+            most_variable(
+                counts[keys.SPLICED],
+                scales[keys.SPLICED],
+                genes=used,
+                n_top_genes=settings.preparation.n_top_genes,
+            )
+        ]
+    notes.append(
+        f"{n_enough:,} of {len(shared):,} genes have at least {settings.preparation.min_shared_counts} shared counts; "
+        f"the {len(used):,} most variable of them were used and {len(shared) - len(used):,} left out."
+    )
+    return used
 
 
 def _scale(sizes: np.ndarray) -> np.ndarray:
@@ -238,67 +278,12 @@ def _scale(sizes: np.ndarray) -> np.ndarray:
     return scale
 
 
-def _principal_components(out: AnnData, logged: LoggedCounts, settings: Settings) -> None:
-    """By scanpy, or of many cells the same numbers without a matrix of all logarithms and many passes over it."""
-    import scanpy as sc
-
-    from deepvelo.model.graph import principal_components, sums_up
-
-    n_components = min(settings.preparation.n_components, min(logged.shape) - 1)
-    if sums_up(logged.shape):
-        found = principal_components(logged, n_components=n_components, seed=settings.seed)
-        scores = found.scores.numpy()
-    else:
-        scores = sc.pp.pca(
-            logged.whole(), n_comps=n_components, svd_solver="arpack", random_state=settings.seed
-        )
-    # By rows: where they lie by columns, scikit-learn compares all cells with all through gigabytes of distances.
-    out.obsm[keys.X_PCA] = np.ascontiguousarray(scores)
-
-
-def _neighbors(out: AnnData, settings: Settings) -> None:
-    import scanpy as sc
-
-    n_components = min(settings.preparation.n_components, out.obsm[keys.X_PCA].shape[1])
-    sc.pp.neighbors(
-        out,
-        n_neighbors=settings.preparation.n_neighbors,
-        n_pcs=n_components,
-        use_rep=keys.X_PCA,
-        transformer=neighbor_search(out.n_obs),
-        random_state=settings.seed,
-    )
-
-
-def neighbor_search(n_cells: int) -> Literal["sklearn", "pynndescent"]:
-    """How `scanpy.pp.neighbors` should look for neighbours: comparing all with all, or with an index where that is faster.
-
-    Left to itself, scanpy turns to an index at 8,192 cells, which takes half a minute to be compiled alone.
-    """
-    from deepvelo.model.graph import EXACT_UP_TO
-
-    return "sklearn" if n_cells <= EXACT_UP_TO else "pynndescent"
-
-
-def _forget_neighbors(out: AnnData) -> None:
-    """Drop the components and neighbours that came with the object."""
-    for mapping, names in (
-        (out.obsm, (keys.X_PCA,)),
-        (out.obsp, (keys.CONNECTIVITIES, keys.DISTANCES)),
-        (out.uns, (keys.NEIGHBORS, "pca")),
-        (out.varm, ("PCs",)),
-    ):
-        for name in names:
-            if name in mapping:
-                del mapping[name]
-
-
-def _cluster(out: AnnData, settings: Settings) -> None:
+def _cluster(out: AnnData, settings: Settings, *, key: str) -> None:
     import scanpy as sc
 
     sc.tl.leiden(
         out,
-        key_added=keys.LEIDEN,
+        key_added=key,
         flavor="igraph",
         n_iterations=2,
         directed=False,
@@ -312,7 +297,3 @@ def _in_memory(matrix: Any) -> Any:
 
 def _dense(matrix: Any) -> np.ndarray:
     return np.asarray(matrices.as_dense(_in_memory(matrix)), dtype=np.float32)
-
-
-def _stored_notes(adata: AnnData) -> list[str]:
-    return [str(note) for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str)))]

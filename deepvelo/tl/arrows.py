@@ -80,10 +80,10 @@ def _drawing_scale(points: np.ndarray, arrows: np.ndarray) -> float:
     """By how much matplotlib would shorten the arrows when it draws them on the first two dimensions."""
     from matplotlib.figure import Figure
 
-    extent = np.abs(points).max() or 1.0
+    extent = float(np.abs(points).max()) or 1.0
     # A figure of its own, not pyplot's: arrows are made in threads.
     drawn = Figure().add_subplot().quiver(
         *(points[:, :2] / extent).T, *arrows[:, :2].T, angles="xy", scale_units="xy", scale=None
     )  # fmt: skip
     drawn._init()  # type: ignore[attr-defined]  # matplotlib chooses when it draws, or here
-    return float(drawn.scale / extent)
+    return float(np.divide(drawn.scale, extent))

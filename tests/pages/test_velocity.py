@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import zarr
 from streamlit.testing.v1 import AppTest
 
+from deepvelo.io.run import RESULT
 from deepvelo.pl.arrows import LINE_WIDTH
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "velocity.py"
@@ -102,3 +106,20 @@ def test_an_embedding_without_arrows_or_graph_says_what_to_do(app):
     assert "Choose 'umap' instead" in app.error[0].value
     choose(app, "Show", "No arrows")
     assert figure(app)["layout"]["xaxis"]["title"]["text"] == "PC 1"
+
+
+@pytest.mark.parametrize("kind", ["Stream", "Cell arrows"])
+def test_cells_without_coordinates_are_not_drawn_and_the_others_have_arrows(server, saved_run, kind):
+    stored = zarr.open_group(server / "runs" / saved_run / RESULT)["obsm"]
+    for key in ("X_umap", "velocity_umap"):
+        stored[key][:3] = np.nan
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.query_params["run"] = saved_run
+    choose(app.run(), "Show", kind)
+    assert cells(app)
+    assert lines(app)
+    assert all(np.isfinite(decoded(line["x"])).any() for line in lines(app))
+
+
+def decoded(values: dict) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(values["bdata"]), dtype=values["dtype"])

@@ -29,6 +29,7 @@ SETTINGS = replace(
     },
 )
 AGAIN = replace(SETTINGS, {"preparation": {"recompute_moments": True}})
+IN_OWN_GRAPH = "Cells are compared in the neighbour graph 'neighbors' that came with the data."
 
 
 def counted(dtype: str = "int64", *, as_sparse: bool = True) -> ad.AnnData:
@@ -101,7 +102,8 @@ def test_moments_are_means_of_normalised_counts_over_neighbours(dtype, as_sparse
 def test_layers_that_are_no_counts_are_not_normalised_again():
     adata = counted("float32")
     for layer in ("spliced", "unspliced"):
-        adata.layers[layer].data += 0.25
+        counts = adata.layers[layer]
+        adata.layers[layer] = sparse.csr_matrix(counts.multiply(100 / counts.sum(axis=1)))
     out = prepare(adata, SETTINGS)
     np.testing.assert_allclose(
         out.layers["Ms"], moments_by_hand(adata, "spliced", normalize=False), rtol=1e-5
@@ -196,9 +198,10 @@ def test_genes_are_filtered_and_the_most_variable_kept():
     assert "gene3" in out.var_names
     assert not set(out.var_names) & {"gene0", "gene1", "gene2"}
     assert out.var_names.equals(adata.var_names[adata.var_names.isin(out.var_names)]), "order kept"
-    assert out.uns[keys.NOTES] == [
+    assert (
         "27 of 30 genes have at least 20 shared counts; the 10 most variable of them were used and 20 left out."
-    ]
+        in out.uns[keys.NOTES]
+    )
     np.testing.assert_allclose(
         out.layers["Ms"][:, 0], moments_by_hand(adata, "spliced")[:, adata.var_names.get_loc(out.var_names[0])],
         rtol=1e-5, err_msg="cell sizes count all genes, not the chosen ones",
@@ -228,7 +231,7 @@ def test_what_the_object_brings_is_kept():
     assert list(out.obs["clusters"]) == list(adata.obs["clusters"])
     assert list(out.uns["clusters_colors"]) == ["#111111", "#222222"]
     assert out.var_names.equals(adata.var_names)
-    assert out.uns[keys.NOTES] == []
+    assert out.uns[keys.NOTES] == [IN_OWN_GRAPH]
 
 
 def test_only_genes_without_values_are_lost_and_that_is_said():
@@ -241,6 +244,7 @@ def test_only_genes_without_values_are_lost_and_that_is_said():
     assert out.uns[keys.NOTES] == [
         "2 genes with moments that are NaN or infinite left out.",
         "1 gene without any count left out.",
+        IN_OWN_GRAPH,
     ]
 
 
@@ -289,6 +293,80 @@ def test_the_callers_object_is_never_changed(make, settings, monkeypatch):
     assert adata.uns["neighbors"]["params"]["n_neighbors"] == 6
     pd.testing.assert_frame_equal(adata.obs, twin.obs)
     assert adata.uns["clusters_colors"] == ["red", "blue"]
+
+
+def of_two_batches() -> ad.AnnData:
+    """A batch effect in the counts and in ``X_pca``, none in ``X_pca_harmony``; no neighbours."""
+    adata = counted()
+    batch = np.arange(N_CELLS) % 2
+    state = np.arange(N_CELLS)[:, None] / N_CELLS
+    rng = np.random.default_rng(2)
+    adata.obs["batch"] = pd.Categorical(batch.astype(str))
+    adata.obsm["X_pca"] = 10.0 * batch[:, None] + rng.normal(0, 0.1, size=(N_CELLS, 6)) + state
+    adata.obsm["X_pca_harmony"] = 10 * state + rng.normal(0, 0.1, size=(N_CELLS, 6))
+    del adata.obsp["distances"], adata.obsp["connectivities"], adata.uns["neighbors"]
+    return adata
+
+
+@pytest.mark.parametrize(
+    ("chosen", "mixed"),
+    [
+        ({}, True),
+        ({"compare_in": "pca_harmony"}, True),
+        ({"recompute_moments": True}, True),
+        ({"compare_in": "X_pca"}, False),
+    ],
+)
+def test_cells_are_compared_where_they_were_integrated(chosen, mixed):
+    adata = of_two_batches()
+    out = prepare(adata, replace(SETTINGS, {"preparation": chosen}))
+    near, batch = out.obsp["distances"].tocoo(), out.obs["batch"].to_numpy()
+    of_other = np.mean(batch[near.row] != batch[near.col])
+    assert of_other > 0.35 if mixed else of_other == 0
+    assert any("X_pca_harmony" in note for note in out.uns[keys.NOTES]) == mixed
+    np.testing.assert_array_equal(out.obsm["X_pca_harmony"], adata.obsm["X_pca_harmony"])
+    np.testing.assert_allclose(
+        out.layers["Ms"], moments_by_hand(adata_with(out, adata), "spliced"), rtol=1e-5
+    )
+
+
+def adata_with(out: ad.AnnData, adata: ad.AnnData) -> ad.AnnData:
+    adata.obsp["connectivities"] = out.obsp["connectivities"]
+    return adata
+
+
+def test_a_graph_under_other_names_makes_the_moments():
+    adata = counted()
+    expected = prepare(adata, SETTINGS)
+    for key in ("distances", "connectivities"):
+        adata.obsp[f"wnn_{key}"] = adata.obsp.pop(key)
+    adata.uns["wnn"] = {
+        key: f"wnn_{key.removesuffix('_key')}" for key in ("distances_key", "connectivities_key")
+    }
+    del adata.uns["neighbors"]
+    found = prepare(adata, SETTINGS)
+    np.testing.assert_array_equal(found.layers["Ms"], expected.layers["Ms"])
+    assert (found.obsp["distances"] != adata.obsp["wnn_distances"]).nnz == 0
+    neighbors = found.uns["neighbors"]
+    assert neighbors["distances_key"] == "distances"
+    assert neighbors["params"]["n_neighbors"] == 6
+
+
+def test_few_genes_lower_the_components_and_that_is_said():
+    settings = replace(AGAIN, {"preparation": {"n_components": 70}, "graph": {"n_components": 31}})
+    out = prepare(counted(), settings)
+    assert out.obsm["X_pca"].shape[1] == N_CELLS - 1
+    lowered = [note for note in out.uns[keys.NOTES] if "was lowered" in note]
+    assert ["70 to 39" in note or "31 to 30" in note for note in lowered] == [True, True]
+
+
+def test_a_picture_in_columns_is_kept_and_nothing_takes_its_place():
+    adata = counted()
+    adata.obs["UMAP_1"], adata.obs["UMAP_2"] = adata.obsm.pop("X_umap").T
+    out = prepare(adata, SETTINGS, basis="UMAP")
+    assert chosen_basis(out, None) == "umap"
+    np.testing.assert_array_equal(out.obsm["X_umap"], adata.obs[["UMAP_1", "UMAP_2"]])
+    assert "X_umap" not in adata.obsm
 
 
 def restore_neighbors(out: ad.AnnData) -> None:
@@ -458,7 +536,7 @@ def test_some_of_the_cells_get_new_neighbours_and_keep_their_moments(shared_data
     out = prepare(adata, Settings(), cluster_key="age(days)")
     assert checks.has_neighbors(out)
     np.testing.assert_array_equal(out.layers["Ms"], adata.layers["Ms"])
-    assert "The neighbour graph was computed anew; the moments are those of the file." in out.uns[keys.NOTES]
+    assert any("cells are taken out" in note for note in out.uns[keys.NOTES])
 
 
 @pytest.mark.slow

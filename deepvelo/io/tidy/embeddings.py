@@ -1,0 +1,103 @@
+"""Embeddings where scVelo looks for them: ``obsm["X_<name>"]``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from deepvelo.embeddings import find, is_coordinates, is_named_picture, is_picture, is_spatial, plain_name
+from deepvelo.wording import number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+# Columns of coordinates: UMAP_1, tSNE 2, umap_x; X_coord, y.umap; _X (velocyto run10x).
+_AXIS_LAST = re.compile(r"^(?P<stem>.+?)[ _.:-]*(?P<axis>[0-3xyz])$", re.IGNORECASE)
+_AXIS_FIRST = re.compile(r"^(?P<axis>[xyz])[ _.:-]+(?P<stem>.+)$", re.IGNORECASE)
+_AXIS_ALONE = re.compile(r"^_?(?P<axis>[XYZ])(?P<stem>)$")
+_AXES: Final = (("1", "2", "3"), ("0", "1", "2"), ("x", "y", "z"))
+_UNNAMED: Final = ("", "coord", "coords", "coordinate", "embedding", "embed", "emb")
+_CANONICAL: Final = {"umap": "umap", "tsne": "tsne"} | dict.fromkeys(_UNNAMED, "embedding")
+
+
+def name_embeddings(adata: AnnData) -> list[str]:
+    """Set every picture of the cells as ``obsm["X_<name>"]`` too, in place; what is there stays as it is.
+
+    Pictures are entries of ``obsm`` of two or three columns named after a method (``umap_cell_embeddings``, ``UMAP``)
+    or ``spatial``, and such columns of ``obs`` (``UMAP_1`` and ``UMAP_2``; ``_X`` and ``_Y``).
+
+    Returns
+    -------
+    A note for every embedding that was set, and for every picture that lacks some cells.
+    """
+    notes = _with_prefix(adata) + _from_columns(adata)
+    for key, values in adata.obsm.items():
+        if key.startswith("X_") and is_picture(key, values):
+            missing = int((~np.isfinite(np.asarray(values)).all(axis=1)).sum())
+            if missing:
+                notes.append(
+                    f"{number(missing, 'cell')} without coordinates in '{key}': not drawn there, and no arrow there."
+                )
+    return notes
+
+
+def _with_prefix(adata: AnnData) -> list[str]:
+    notes = []
+    for key in list(adata.obsm):
+        prefixed = f"X_{key.removeprefix('x_')}"
+        if key.startswith(("X_", "velocity_")) or prefixed in adata.obsm:
+            continue
+        named = is_named_picture(key) or is_spatial(key) or plain_name(key) in _UNNAMED
+        if named and is_picture(key, adata.obsm[key]):
+            adata.obsm[prefixed] = np.array(adata.obsm[key])
+            notes.append(f"Embedding '{key}' was also stored as '{prefixed}', where scVelo looks for it.")
+    return notes
+
+
+def _from_columns(adata: AnnData) -> list[str]:
+    notes = []
+    for stem, columns in _coordinate_columns(list(adata.obs.columns)).items():
+        name = _CANONICAL.get(plain_name(stem), stem)
+        if find(name, [key for key in adata.obsm if key.startswith("X_")]) is not None:
+            continue
+        values = np.column_stack([_numbers(adata.obs[column]) for column in columns])
+        if is_coordinates(values):
+            adata.obsm[f"X_{name}"] = values
+            notes.append(
+                f"Columns {' and '.join(map(repr, columns))} of obs were taken as embedding '{name}'."
+            )
+    return notes
+
+
+def _coordinate_columns(columns: list[str]) -> dict[str, list[str]]:
+    """For every picture its columns, first axis first."""
+    found: dict[str, dict[str, str]] = {}
+    stems: dict[str, str] = {}
+    for column in map(str, columns):
+        match = next(
+            (m for m in (p.match(column) for p in (_AXIS_ALONE, _AXIS_LAST, _AXIS_FIRST)) if m), None
+        )
+        if match is None or not _is_of_picture(match["stem"]):
+            continue
+        stem = stems.setdefault(plain_name(match["stem"]), match["stem"].strip(" _.:-").removeprefix("X_"))
+        found.setdefault(stem, {}).setdefault(match["axis"].lower(), column)
+    pictures = {}
+    for stem, by_axis in found.items():
+        axes = next((axes for axes in _AXES if axes[0] in by_axis and axes[1] in by_axis), ())
+        if axes:
+            pictures[stem] = [by_axis[axis] for axis in axes if axis in by_axis]
+    return pictures
+
+
+def _is_of_picture(stem: str) -> bool:
+    return is_named_picture(stem) or plain_name(stem) in _UNNAMED
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """Numbers of a column, float as it came or float64; NaN for what is none."""
+    if column.dtype.kind == "f" and isinstance(column.dtype, np.dtype):
+        return column.to_numpy()
+    return pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)

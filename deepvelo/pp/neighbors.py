@@ -1,0 +1,116 @@
+"""Neighbours of every cell: those of the object's own graph, or found in a representation or in principal components."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from deepvelo import embeddings, graphs, keys
+from deepvelo.pp.counts import LoggedCounts
+from deepvelo.wording import number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from deepvelo.config import Settings
+
+
+def find_neighbors(out: AnnData, adata: AnnData, layers: Sequence[Any], settings: Settings) -> list[str]:
+    """Set neighbours and principal components where scanpy, scVelo and CellRank look for them, in place.
+
+    Parameters
+    ----------
+    out
+        Cells x kept genes.
+    adata
+        The object it was made from, with its graphs.
+    layers
+        Spliced and unspliced RNA of the kept genes, ``(n_cells, n_genes)`` each, normalised and not logarithms: what
+        principal components are computed of where the object brings none.
+    settings
+        ``settings.preparation`` and ``settings.seed`` decide the answer.
+
+    Sets
+    ----
+    obsp ``distances``, ``connectivities``; uns ``neighbors``; obsm ``X_pca``
+
+    Returns
+    -------
+    Notes: in what cells are compared, what was not used, and settings that were lowered.
+    """
+    chosen = settings.preparation
+    compared = graphs.compared_in(adata, chosen)
+    own = chosen.compare_in == graphs.OWN or (
+        chosen.recompute_moments and compared.representation != keys.X_PCA
+    )
+    stored = None if own else graphs.components(adata)
+    found = {
+        "graph.n_components": min(out.shape)
+    }  # in which candidates are looked for, when a model is fitted
+    if stored is None:
+        for mapping, name in ((out.uns, "pca"), (out.varm, "PCs")):
+            mapping.pop(name, None)
+        n_layers = 2 if chosen.neighbors_from == "both" else 1
+        _principal_components(out, LoggedCounts(list(layers[:n_layers])), settings)
+        found["preparation.n_components"] = out.obsm[keys.X_PCA].shape[1]
+    elif stored != keys.X_PCA:
+        out.obsm[keys.X_PCA] = np.array(out.obsm[stored])
+    if compared.graph is not None:
+        graphs.store(out, adata, compared.graph)
+    else:
+        _neighbors(out, compared.representation or keys.X_PCA, settings)
+    asked = {
+        "preparation.n_components": chosen.n_components,
+        "graph.n_components": settings.graph.n_components,
+    }
+    lowered = [
+        f"`{name}` was lowered from {asked[name]} to {most}: there are {number(out.n_vars, 'gene')} and {number(out.n_obs, 'cell')}."
+        for name, most in found.items()
+        if asked[name] > most
+    ]
+    return [*compared.rejected, compared.sentence, *lowered]
+
+
+def neighbor_search(n_cells: int) -> Literal["sklearn", "pynndescent"]:
+    """How `scanpy.pp.neighbors` should look for neighbours: comparing all with all, or with an index where that is faster.
+
+    Left to itself, scanpy turns to an index at 8,192 cells, which takes half a minute to be compiled alone.
+    """
+    from deepvelo.model.graph import EXACT_UP_TO
+
+    return "sklearn" if n_cells <= EXACT_UP_TO else "pynndescent"
+
+
+def _principal_components(out: AnnData, logged: LoggedCounts, settings: Settings) -> None:
+    """By scanpy, or of many cells the same numbers without a matrix of all logarithms and many passes over it."""
+    import scanpy as sc
+
+    from deepvelo.model.graph import principal_components, sums_up
+
+    n_components = min(settings.preparation.n_components, min(logged.shape) - 1)
+    if sums_up(logged.shape):
+        found = principal_components(logged, n_components=n_components, seed=settings.seed)
+        scores = found.scores.numpy()
+    else:
+        scores = sc.pp.pca(
+            logged.whole(), n_comps=n_components, svd_solver="arpack", random_state=settings.seed
+        )
+    # By rows: where they lie by columns, scikit-learn compares all cells with all through gigabytes of distances.
+    out.obsm[keys.X_PCA] = np.ascontiguousarray(scores)
+
+
+def _neighbors(out: AnnData, representation: str, settings: Settings) -> None:
+    import scanpy as sc
+
+    n_columns = out.obsm[representation].shape[1]
+    is_pca = embeddings.plain_name(representation) == "pca"
+    sc.pp.neighbors(
+        out,
+        n_neighbors=settings.preparation.n_neighbors,
+        n_pcs=min(settings.preparation.n_components, n_columns) if is_pca else n_columns,
+        use_rep=representation,
+        transformer=neighbor_search(out.n_obs),
+        random_state=settings.seed,
+    )
