@@ -232,7 +232,9 @@ def require_grouping(adata: AnnData, key: str) -> None:
     if groups_cells(column):
         return
     groups = list(group_names(column).cat.categories)
-    others = f"Choose another of {listed([name for name in groupings(adata) if name != key])}, or none."
+    others = "Choose none to have groups computed."
+    if names := [name for name in groupings(adata) if name != key]:
+        others = f"Choose another of {listed(names)}, or none."
     if len(groups) < 2:
         found = f"one group ('{groups[0]}')" if groups else "no group at all"
         msg = f"Grouping '{key}' has {found}, and two are needed. {others}"
@@ -257,10 +259,12 @@ def _require_basis(adata: AnnData, settings: Settings, basis: str) -> None:
 
 
 def _require_neighbors(adata: AnnData, settings: Settings) -> None:
-    wanted = {
-        "graph.n_neighbors": settings.graph.n_neighbors,
-        "graph.n_candidates": settings.graph.candidates_of(adata.n_obs),
-    }
+    wanted: dict[str, int] = {}
+    if settings.method == "deepvelo":
+        wanted = {
+            "graph.n_neighbors": settings.graph.n_neighbors,
+            "graph.n_candidates": settings.graph.candidates_of(adata.n_obs),
+        }
     if compared_in(adata, settings.preparation).graph is None:
         wanted = {"preparation.n_neighbors": settings.preparation.n_neighbors} | wanted
     for name, value in wanted.items():

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepvelo import config, keys
+from deepvelo.errors import InputError
+from deepvelo.imported import tool_of
 from deepvelo.memory import MemoryMeter, trains_from_disk
 from deepvelo.result import OnProgress, Progress, Result
 
@@ -39,8 +41,9 @@ def run(
     """Prepare, fit, and compute everything the views show.
 
     With one of scVelo's modes as ``settings.method`` there are no rates by cell, and so neither their maps
-    and scores nor a confidence in direction; the multi-kinetic score is NaN in every gene. Graph, arrows and
-    consistency are computed alike for every method.
+    and scores nor a confidence in direction; the multi-kinetic score is NaN in every gene. With ``imported`` nothing is
+    fitted: velocities, and rates where they are there, are those of ``adata`` (`deepvelo.pp.prepare_imported`). Graph,
+    arrows and consistency are computed alike for every method.
 
     Parameters
     ----------
@@ -73,8 +76,14 @@ def run(
     OSError
         ``scratch`` cannot be written to, most likely because the disk is full.
     """
+    # Seconds to import, as below.
+    from deepvelo.io.dry_write import leave_out_unwritable
+    from deepvelo.io.tidy import stored_notes
+
     if settings.method != "deepvelo":
-        scratch = None  # scVelo's modes take counts and moments whole
+        scratch = None  # scVelo's modes take counts and moments whole, and imported velocities are read whole
+    if settings.method == "imported" and not settings.tool:
+        settings = config.replace(settings, {"tool": tool_of(adata)})
     with MemoryMeter() as memory:
         started = time.perf_counter()
         tell = on_progress or (lambda _: None)
@@ -82,6 +91,7 @@ def run(
         data = _prepared(
             adata, settings, cluster_key=cluster_key, basis=basis, as_it_is=prepared, scratch=scratch
         )
+        data.uns[keys.NOTES] = [*stored_notes(data), *leave_out_unwritable(data)]
         result = _fit(
             data,
             settings,
@@ -117,12 +127,15 @@ def _prepared(
     from deepvelo.pp.groups import tidy_groups
     from deepvelo.pp.prepare import moments_on_disk
 
+    if settings.method == "imported":
+        if as_it_is:
+            msg = "The prepared data of a run bring no velocities of another tool. Choose a method that fits them."
+            raise InputError(msg)
+        return pp.prepare_imported(adata, settings, cluster_key=cluster_key, basis=basis)
     if not as_it_is:
-        if basis is not None:
-            checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
-        return pp.prepare(adata, settings, cluster_key=cluster_key, scratch=scratch)
+        return pp.prepare(adata, settings, cluster_key=cluster_key, basis=basis, scratch=scratch)
     # What preparation would compute anew was computed when these data were prepared.
-    kept = {"preparation": {"recompute_moments": False, "recompute_embedding": False}}
+    kept = {"preparation": {"compare_in": "auto", "recompute_moments": False, "recompute_embedding": False}}
     checks.require_fit(adata, config.replace(settings, kept), cluster_key=cluster_key, basis=basis)
     out = adata.copy()
     tidy_groups(out, pp.chosen_cluster_key(out, cluster_key))
@@ -160,9 +173,9 @@ def _fit(
     with counts_aside(prepared, scratch):
         if settings.method == "deepvelo":
             fit = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch, checkpoint=checkpoint)
-        else:
+        elif settings.method != "imported":
             _fit_scvelo(prepared, settings.method, tell=tell)
-        seconds_train = time.perf_counter() - started
+        seconds_train = float("nan") if settings.method == "imported" else time.perf_counter() - started
 
         tell(Progress(step="graph"))
         with _errors(settings, "the velocity graph"):
@@ -181,7 +194,7 @@ def _fit(
         scores = _score(prepared, settings, fit, cluster_key=cluster_key)
         history, weights = (fit.history, fit.weights) if fit else ([], {})
         fit = None  # it holds values of every cell
-        if own:
+        if keys.BETA in prepared.layers:
             tell(Progress(step="rates"))
             tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
             scores |= tl.rate_scores(prepared, cluster_key=cluster_key, seed=settings.seed)
@@ -241,10 +254,12 @@ def _fit_scvelo(adata: AnnData, mode: ScveloMode, *, tell: OnProgress) -> None:
 
 
 def _errors(settings: Settings, step: str) -> AbstractContextManager[None]:
-    """In scVelo's modes its errors are words for the user; with our velocities they are our bugs."""
+    """In scVelo's modes its errors are words for the user; elsewhere they are our bugs."""
     from deepvelo.tl.baselines import scvelo_errors
 
-    return nullcontext() if settings.method == "deepvelo" else scvelo_errors(settings.method, step)
+    if settings.method == "deepvelo" or settings.method == "imported":
+        return nullcontext()
+    return scvelo_errors(settings.method, step)
 
 
 def _score(adata: AnnData, settings: Settings, fit: Fit | None, *, cluster_key: str) -> dict[str, float]:

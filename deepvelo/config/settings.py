@@ -17,7 +17,7 @@ from deepvelo.config.strict import STRICT
 from deepvelo.config.training import TrainingConfig
 
 Preset = Literal["default", "published"]
-Method = Literal["deepvelo", "steady_state", "stochastic", "dynamical"]
+Method = Literal["deepvelo", "steady_state", "stochastic", "dynamical", "imported"]
 
 # What a method is called where people read it.
 METHOD_LABELS: dict[Method, str] = {
@@ -25,7 +25,10 @@ METHOD_LABELS: dict[Method, str] = {
     "steady_state": "scVelo, steady state",
     "stochastic": "scVelo, stochastic",
     "dynamical": "scVelo, dynamical",
+    "imported": "Imported result",
 }
+FITTED: tuple[Method, ...] = tuple(method for method in METHOD_LABELS if method != "imported")
+"""Methods that fit velocities; with ``imported`` they come with the data."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -40,10 +43,31 @@ class Settings:
             description=(
                 "deepvelo fits rates for every cell; steady_state, stochastic and dynamical are scVelo's modes, with "
                 "one rate a gene. They take the preparation alone: graph, network, objective and training do not "
-                "count for them, nor does the seed once the data are prepared."
+                "count for them, nor does the seed once the data are prepared. imported keeps the velocities that "
+                "another tool computed, and the file's moments."
             ),
         ),
     ] = "deepvelo"
+    layer: Annotated[
+        str,
+        Field(
+            title="Velocity layer",
+            description=(
+                "The layer of an imported result that holds its velocities. Leave it empty for `velocity`, or what "
+                "the tool calls it."
+            ),
+        ),
+    ] = ""
+    tool: Annotated[
+        str,
+        Field(
+            max_length=40,
+            title="Tool",
+            description=(
+                "Which tool computed an imported result, as pages call it. Leave it empty to have it recognized."
+            ),
+        ),
+    ] = ""
     seed: Annotated[
         int,
         Field(
@@ -106,6 +130,12 @@ def sections() -> dict[str, type]:
     }
 
 
+def method_label(settings: Settings) -> str:
+    """What computed a result, as people write it; of an imported one the tool."""
+    label = METHOD_LABELS[settings.method]
+    return f"{settings.tool}, imported" if settings.method == "imported" and settings.tool else label
+
+
 def preset_label(settings: Settings) -> str:
     """The preset's name, ``"default, changed"`` where values differ from it.
 
@@ -118,7 +148,7 @@ def preset_label(settings: Settings) -> str:
 
 
 def fit_label(settings: Settings) -> str:
-    """What made a fit, in a few words: preset and seed, or the scVelo mode, for which neither counts."""
+    """What made a fit, in a few words: preset and seed, or another method, for which neither counts."""
     if settings.method != "deepvelo":
-        return METHOD_LABELS[settings.method]
+        return method_label(settings)
     return f"{preset_label(settings)}, seed {settings.seed}"

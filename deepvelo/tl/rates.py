@@ -28,7 +28,7 @@ _SILHOUETTE_MB = 64  # of distances at once; scikit-learn would take a gigabyte
 
 
 def rates_embedding(adata: AnnData, *, n_neighbors: int, seed: int) -> None:
-    """PCA and UMAP of [alpha, beta, gamma], UMAPs of each alone, and clusters in rate space, in place.
+    """PCA and UMAP of [alpha, beta, gamma], as far as they are there, UMAPs of each alone, and clusters, in place.
 
     Every gene's rate is standardised over cells first: rates are relative, so no gene should count for more
     because its numbers are larger.
@@ -38,7 +38,7 @@ def rates_embedding(adata: AnnData, *, n_neighbors: int, seed: int) -> None:
     obsm ``X_rates_pca``, ``X_rates_umap``, ``X_alpha_umap``, ``X_beta_umap``, ``X_gamma_umap``;
     obs ``rates_leiden`` (Leiden clusters of all three).
     """
-    estimated = {key: rate for key in keys.RATES if (rate := _Standardized(adata.layers[key])).has_values}
+    estimated = {key: rate for key in keys.RATES if key in adata.layers and (rate := _Standardized(adata.layers[key])).has_values}
     options = {"n_neighbors": n_neighbors, "seed": seed}
     together = _space(list(estimated.values()), **options)
     sc.tl.leiden(together, random_state=seed, flavor="igraph", n_iterations=2, directed=False)

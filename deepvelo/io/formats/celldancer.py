@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepvelo import keys
 from deepvelo.errors import InputError
-from deepvelo.io.formats.reading import Reading
+from deepvelo.io.formats.reading import Reading, with_notes
 from deepvelo.io.formats.stored import require_fits
 from deepvelo.io.formats.table import separator
 
@@ -87,4 +87,4 @@ def read(path: Path, reading: Reading) -> AnnData:
         adata.obs[keys.CLUSTERS] = pd.Categorical(once[_GROUP])
     if set(_EMBEDDING) <= set(lines):
         adata.obsm["X_embedding"] = once[list(_EMBEDDING)].to_numpy(dtype=np.float32)
-    return adata
+    return with_notes(adata, ["Velocities of cellDancer's table are splice_predict - splice."])

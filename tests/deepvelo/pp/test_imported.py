@@ -1,0 +1,77 @@
+"""Results of other tools as a fit would leave them: what they bring is kept, what is missing is computed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from deepvelo import config, keys, pp
+from deepvelo.errors import InputError
+from deepvelo.io.tidy import stored_notes
+
+IMPORTED = config.replace(config.Settings(), {"method": "imported"})
+
+
+@pytest.fixture
+def result(fitted):
+    """The nine cells in a row as another tool leaves them, without counts."""
+    adata = fitted(method=None)
+    adata.layers[keys.MS] += 1
+    adata.layers[keys.MU] = adata.layers[keys.MS] / 2
+    return adata
+
+
+def test_what_the_result_brings_is_kept(result):
+    out = pp.prepare_imported(result, IMPORTED)
+    assert np.array_equal(out.layers[keys.VELOCITY], result.layers[keys.VELOCITY])
+    assert np.array_equal(out.layers[keys.MS], result.layers[keys.MS])
+    assert (out.obsp[keys.DISTANCES] != result.obsp[keys.DISTANCES]).nnz == 0
+    assert np.array_equal(out.obsm[keys.X_UMAP], result.obsm[keys.X_UMAP])
+    assert out.var[keys.VELOCITY_GENES].all()
+    assert keys.SPLICED not in result.layers
+    assert any("stand in for counts" in note for note in stored_notes(out))
+
+
+def test_gaps_are_no_movement_and_genes_without_velocity_stay_so(result):
+    result.layers[keys.VELOCITY][2, 0] = np.nan
+    result.layers[keys.VELOCITY][4] = np.nan
+    result.var["use_for_dynamics"] = [True, True, False, False]
+    out = pp.prepare_imported(result, IMPORTED)
+    assert out.layers[keys.VELOCITY][:, 0].tolist() == [1, 1, 0, 1, 0, 1, 1, 1, 1]
+    assert np.isnan(out.layers[keys.VELOCITY][:, 2:]).all()
+    notes = " ".join(stored_notes(out))
+    assert "1 velocities are missing" in notes
+    assert "1 cell without any velocity" in notes
+
+
+def test_another_layer_is_taken_by_its_name(result):
+    result.layers["second"] = 3 * result.layers[keys.VELOCITY]
+    out = pp.prepare_imported(result, config.replace(IMPORTED, {"layer": "second"}))
+    assert out.layers[keys.VELOCITY][:, 0].tolist() == [3] * 9
+
+
+def test_moments_are_made_of_the_counts_where_there_are_none(result):
+    for counts, moments in ((keys.SPLICED, keys.MS), (keys.UNSPLICED, keys.MU)):
+        result.layers[counts] = sparse.csr_matrix(np.ceil(result.layers.pop(moments)))
+    result.layers[keys.VELOCITY][:, 3] = np.nan
+    out = pp.prepare_imported(result, IMPORTED)
+    assert list(out.var_names) == ["gene0", "gene1", "gene2"]
+    assert np.isfinite(out.layers[keys.MS]).all()
+
+
+def test_rates_are_kept_where_they_differ_between_cells(result):
+    for key in (keys.BETA, keys.GAMMA):
+        result.layers[key] = np.ones(result.shape, dtype=np.float32)
+    assert keys.BETA not in pp.prepare_imported(result, IMPORTED).layers
+    result.layers[keys.GAMMA][:, 0] = np.arange(9)
+    assert pp.prepare_imported(result, IMPORTED).layers[keys.GAMMA][:, 0].tolist() == list(range(9))
+
+
+def test_a_result_without_velocities_is_one_sentence(result):
+    result.layers[keys.VELOCITY][:] = np.nan
+    with pytest.raises(InputError, match="in none of the 4 genes"):
+        pp.prepare_imported(result, IMPORTED)
+    del result.layers[keys.VELOCITY]
+    with pytest.raises(InputError, match=r"no velocities.*'Ms', 'Mu'"):
+        pp.prepare_imported(result, IMPORTED)
