@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import cached
-from app.widgets.scvelo import method_label
+from app.widgets.methods import method_label
 from deepvelo.config import METHOD_LABELS, Method
+from deepvelo.errors import InputError
 from deepvelo.io.runs import RunInfo
 from deepvelo.pl import theme
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from deepvelo.compare import Comparison, Edge, Matched
 
+MOST_CELLS = 0.9  # of a run, for an imported result to stand beside it by itself
 RunIds = tuple[str, ...]
 """Ids of the compared runs; the first gives the cells, graph, embedding and groups that all are scored with."""
 
@@ -96,6 +98,60 @@ def newest_of_other_methods(base: RunInfo) -> dict[Method, str]:
         and same_preparation(base, info)
     }
     return {method: newest[method] for method in METHOD_LABELS if method in newest}
+
+
+def beside(base: RunInfo) -> list[str]:
+    """Ids of the runs that stand beside one by themselves: the newest of every other method, and of every other tool.
+
+    An imported result is among them where it has most of the run's cells: only cells that all have are scored.
+    """
+    imported = {
+        method_label(info): info.run_id
+        for info in reversed(cached.runs())
+        if info.purpose == "fit"
+        and info.settings.method == "imported"
+        and info.run_id != base.run_id
+        and method_label(info) != method_label(base)
+        and shares_cells(base, info) >= MOST_CELLS
+    }
+    return list(dict.fromkeys([*newest_of_other_methods(base).values(), *imported.values()]))
+
+
+def counterpart(run_id: str) -> str:
+    """The newest of our fits that has most of an imported result's cells, to compare it with; else the result itself."""
+    info = cached.open_run(run_id).info
+    ours = (
+        other.run_id
+        for other in cached.runs()
+        if other.purpose == "fit"
+        and other.settings.method == "deepvelo"
+        and min(shares_cells(info, other), shares_cells(other, info)) >= MOST_CELLS
+    )
+    return next(ours, run_id)
+
+
+def shares_cells(a: RunInfo, b: RunInfo) -> float:
+    """Share of the cells of ``a`` that ``b`` has too, as far as the two can be compared; 0 where they cannot.
+
+    Fits of other data are never compared; an imported result comes from a file of its own, so its cells are looked up.
+    """
+    if a.data_hash == b.data_hash:
+        return 1.0
+    if not any(info.settings.method == "imported" for info in (a, b)):
+        return 0.0
+    return _shares_cells(cached.runs_folder(), a.run_id, b.run_id)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _shares_cells(folder: Path, a: str, b: str) -> float:
+    from deepvelo.compare.shared import LEAST_SHARE, same_cells
+
+    try:
+        first, other = (cached.open_run(run_id).obs for run_id in (a, b))
+    except InputError:  # deleted by now
+        return 0.0
+    n_shared = int((same_cells(first, other) >= 0).sum())
+    return n_shared / len(first) if n_shared >= LEAST_SHARE * min(len(first), len(other)) else 0.0
 
 
 def directions(run_id: str) -> AnnData:

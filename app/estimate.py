@@ -17,6 +17,7 @@ SCVELO_SECONDS_PER_VALUE: dict[Method, float] = {
     "steady_state": 1e-7,
     "stochastic": 4e-7,
     "dynamical": 1e-4,
+    "imported": 0.0,  # nothing is fitted
 }
 # Below this many cells x genes an epoch is mostly overhead and tells nothing of larger data.
 TELLING_SIZE = 1_000_000

@@ -182,14 +182,14 @@ def unwatch_job(job_id: str) -> None:
     st.session_state[_WATCHED] = [job for job in watched_jobs() if job != job_id]
 
 
-def upload_key() -> str:
-    """Key of the uploader; a new one after each upload that was kept, so that it is empty again."""
-    return f"data.upload.{st.session_state.get(_UPLOADS, 0)}"
+def upload_key(place: str = "data") -> str:
+    """Key of the uploader of a place; a new one after each upload that was kept, so that it is empty again."""
+    return f"{place}.upload.{st.session_state.get(_UPLOADS, 0)}"
 
 
-def drop_upload(upload: UploadedFile) -> None:
+def drop_upload(upload: UploadedFile, place: str = "data") -> None:
     """Let go of an uploaded file: the server would hold it in memory as long as the visit lasts."""
-    st.session_state.pop(upload_key(), None)
+    st.session_state.pop(upload_key(place), None)
     st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1
     context = get_script_run_ctx()
     if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):

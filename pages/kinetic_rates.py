@@ -9,10 +9,10 @@ from app.widgets.cells import run_in_words
 from app.widgets.color_picker import color_picker
 from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import gene_picker
+from app.widgets.methods import has_rates, is_ours, no_rates
 from app.widgets.phase_charts import groups_and_colors
 from app.widgets.rates_charts import SPACES, gene_rates, match_scores, rates_figure, warn_of_negative_rates
 from app.widgets.run_picker import fits, require_run
-from app.widgets.scvelo import NO_RATES, is_scvelo
 from app.widgets.text import escape
 from deepvelo.io.runs import Run, RunInfo
 from deepvelo.pl.rates import rate_violins
@@ -62,8 +62,8 @@ def explorer(run: Run) -> None:
 
 def offer_rates(info: RunInfo) -> None:
     """Say why there is nothing to show, and lead to the newest run that has rates, best of the same data."""
-    st.info(NO_RATES, icon=":material/info:")
-    ours = [other for other in fits() if not is_scvelo(other)]
+    st.info(no_rates(info), icon=":material/info:")
+    ours = [other for other in fits() if is_ours(other)]
     ours.sort(key=lambda other: other.data_hash != info.data_hash)
     if ours:
         st.button(
@@ -76,7 +76,7 @@ def offer_rates(info: RunInfo) -> None:
 
 st.header("Kinetic rates")
 run = require_run()
-if is_scvelo(run.info):
+if not has_rates(run):
     offer_rates(run.info)
 warn_of_negative_rates(run)
 explorer(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deepvelo import keys
 from deepvelo.io.runs import Run
 
 NO_ALPHA = (
@@ -11,5 +12,8 @@ NO_ALPHA = (
 
 
 def has_alpha(run: Run) -> bool:
-    """Whether the objective decided alpha and du/dt; without, both are NaN in every gene."""
-    return run.info.settings.objective.unspliced_velocity
+    """Whether there are alphas: without, alpha and du/dt of our fits are NaN in every gene."""
+    settings = run.info.settings
+    return (
+        settings.objective.unspliced_velocity if settings.method == "deepvelo" else keys.ALPHA in run.layers
+    )

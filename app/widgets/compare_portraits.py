@@ -15,8 +15,8 @@ from app.comparison import RunIds
 from app.widgets import charts
 from app.widgets.cells import drawn, drawn_in_words
 from app.widgets.gene_picker import gene_picker
+from app.widgets.methods import has_du_dt
 from app.widgets.phase_charts import groups_and_colors, phase_of
-from app.widgets.scvelo import has_du_dt
 from app.widgets.text import escape
 from app.widgets.velocity_chart import basis_label
 from deepvelo import keys
@@ -144,7 +144,7 @@ def _panel(name: str, run: Run, gene: str, *, cells: pd.Index, base: Run) -> Pan
         return Panel(title=name, phase=dataclasses.replace(phase, velocity=nothing, velocity_u=None))
     phase = _of_cells(phase_of(run, gene), run.obs.index.get_indexer(cells))
     mode = run.info.settings.method
-    if mode == "deepvelo":
+    if mode in ("deepvelo", "imported"):
         return Panel(title=name, phase=phase)
     cached.warm_up().join()
     from deepvelo.tl.model_curves import FIT_TIME, learned_curve, steady_state_line

@@ -10,10 +10,10 @@ from app import cached, comparison, session
 from app.comparison import RunIds
 from app.estimate import estimate_seconds, in_words
 from app.widgets.empty import say_error
+from app.widgets.methods import is_imported, method_label
 from app.widgets.run_picker import fits
-from app.widgets.scvelo import method_label
 from app.widgets.text import escape
-from deepvelo.config import METHOD_LABELS, Method, Settings, replace
+from deepvelo.config import FITTED, METHOD_LABELS, Method, Settings, replace
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run, RunInfo
@@ -28,7 +28,7 @@ def choose_runs(base: Run) -> RunIds:
     """The chosen run first, then those to compare it with; at first the newest of every other method."""
     others = _of_same_data(base.info)
     newest = comparison.newest_of_other_methods(base.info)
-    first = list(newest.values())
+    first = comparison.beside(base.info)[: MAX_RUNS - 1]
     labels = {info.run_id: _label(base.info, info) for info in others}
     beside = st.multiselect(
         f"Compare **{escape(_label(base.info, base.info))}**, the run chosen in the sidebar, with",
@@ -40,7 +40,7 @@ def choose_runs(base: Run) -> RunIds:
         # A mode that was fitted meanwhile makes a new box, with it among the chosen.
         key=".".join(["compare.runs", base.info.run_id, *first]),
         persist_state="session",
-        help="Fits of the same data. Cells, graph, groups and embedding are those of the run in the sidebar, for all.",
+        help="Fits of the same data, and imported results of their cells. Cells, graph, groups and embedding are those of the run in the sidebar, for all.",
     )
     _offer_missing(base, fitted=list(newest))
     return (base.info.run_id, *beside)
@@ -74,23 +74,27 @@ def smoothing_note() -> str:
 
 
 def _of_same_data(base: RunInfo) -> list[RunInfo]:
-    """Other fits of the data: those prepared in the same way first, and of these the newest."""
-    others = [info for info in fits() if info.data_hash == base.data_hash and info.run_id != base.run_id]
+    """Other fits of the data, and imported results of their cells: those prepared in the same way first, then by age."""
+    others = [
+        info for info in fits() if info.run_id != base.run_id and comparison.shares_cells(base, info) > 0
+    ]
     return sorted(others, key=lambda info: not comparison.same_preparation(base, info))
 
 
 def _label(base: RunInfo, info: RunInfo) -> str:
     method, name = method_label(info), comparison.run_name(info)
     label = method if name == method else f"{method}: {name}"
-    return label if comparison.same_preparation(base, info) else f"{label} (prepared in another way)"
+    other = not is_imported(info) and not comparison.same_preparation(base, info)
+    return f"{label} (prepared in another way)" if other else label
 
 
 def _offer_missing(base: Run, *, fitted: list[Method]) -> None:
     """A button for scVelo's modes that have no run on just these data and are not being fitted."""
     missing: list[Method] = [
-        mode for mode in METHOD_LABELS if mode not in ("deepvelo", base.info.settings.method, *fitted)
+        mode for mode in FITTED if mode not in ("deepvelo", base.info.settings.method, *fitted)
     ]
-    settings = {mode: replace(base.info.settings, {"method": mode}) for mode in missing}
+    changes = {"layer": "", "tool": ""}  # of imported results
+    settings = {mode: replace(base.info.settings, {"method": mode} | changes) for mode in missing}
     waiting = [mode for mode in missing if not _is_queued(base, settings[mode])]
     if not waiting:
         return

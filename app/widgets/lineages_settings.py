@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import cached, comparison, lineages, session
 from app.widgets.empty import error_in_words
-from app.widgets.scvelo import method_label
+from app.widgets.methods import method_label
 from deepvelo.io.runs import Run
 from deepvelo.lineages import LineageSettings
 from deepvelo.wording import number
@@ -136,11 +136,13 @@ def in_short(settings: LineageSettings) -> str:
 
 def offer_other_methods(run: Run, settings: LineageSettings) -> None:
     """The same analysis of the newest run of every other method, where it is neither there nor under way."""
-    others = [cached.open_run(run_id) for run_id in comparison.newest_of_other_methods(run.info).values()]
+    others = [cached.open_run(run_id) for run_id in comparison.beside(run.info)]
     missing = [
         other
         for other in others
-        if lineages.found(other, settings) is None and not lineages.under_way(other, settings)
+        if settings.cluster_key in other.obs
+        and lineages.found(other, settings) is None
+        and not lineages.under_way(other, settings)
     ]
     if not missing:
         return

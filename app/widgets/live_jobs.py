@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 import streamlit as st
 
-from app import cached, session
+from app import cached, comparison, session
 from app.estimate import in_words
 from app.job_status import JobStatus
 from app.widgets import charts
 from app.widgets.empty import say_error
 from app.widgets.text import escape, with_labels
-from deepvelo.config import METHOD_LABELS
+from deepvelo.config import method_label
 from deepvelo.errors import InputError
 from deepvelo.pl.training_curve import training_curve
 from deepvelo.result import step_in_words
@@ -71,14 +73,14 @@ def _lines(job_ids: list[str]) -> None:
         st.caption(f":material/progress_activity: {_name(job)}: {_where(job)}")
 
 
-def live_jobs() -> None:
-    """Every job of this server that runs or waits, refreshed each second, and how the watched ones ended.
+def live_jobs(which: Callable[[JobStatus], bool] = lambda _: True) -> None:
+    """Jobs of this server that run or wait, by default all, refreshed each second, and how the watched ones ended.
 
     The list comes from the server, so a reload, or another browser, finds the same jobs still going, and
     failures until someone dismisses them.
     """
     try:
-        jobs = cached.jobs().list()
+        jobs = [job for job in cached.jobs().list() if which(job)]
     except InputError:
         st.fragment(_until_answered, run_every=BRIEF_SECONDS)()
         return
@@ -181,6 +183,11 @@ def _outcome(job: JobStatus) -> None:
                 _acknowledge(job.job_id)
                 session.set_run(job.run_id)
                 session.go("velocity")
+            imported = job.settings.method == "imported"
+            if imported and action.button("Compare it", key=f"compare.{job.job_id}", width="stretch"):
+                _acknowledge(job.job_id)
+                session.set_run(comparison.counterpart(str(job.run_id)))
+                session.go("compare")
         case "cancelled":
             text.info(f"**{_name(job)}** was cancelled; nothing of it is stored.")
         case _:
@@ -217,7 +224,7 @@ def _cancel(*job_ids: str) -> None:
 
 def _name(job: JobStatus) -> str:
     """What people call the job, and the method where it is not ours; user text, so without markup."""
-    name, method = job.name, METHOD_LABELS[job.settings.method]
+    name, method = job.name, method_label(job.settings)
     return escape(name if job.settings.method == "deepvelo" or method in name else f"{name}, {method}")
 
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from app import cached
 from app.widgets.alpha import has_alpha
 from app.widgets.cells import drawn, group_names
-from app.widgets.scvelo import has_du_dt, is_scvelo
+from app.widgets.methods import has_du_dt, is_imported, is_ours
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -64,7 +64,14 @@ def phase_of(run: Run, gene: str) -> Phase:
 
 def arrows_in_words(run: Run) -> str:
     """What the arrows of this run show, and why they need not fit the drawn point."""
-    if is_scvelo(run.info):
+    if is_imported(run.info):
+        words = (
+            _BOTH_WAYS
+            if has_du_dt(run)
+            else f"{_ONE_WAY} The imported result has no du/dt, so none is drawn."
+        )
+        return f"{words} Genes without a velocity in the imported result have no arrows."
+    if not is_ours(run.info):
         return _scvelo_arrows_in_words(run)
     if has_du_dt(run):
         words = [_BOTH_WAYS]
@@ -129,8 +136,8 @@ def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
 def gene_scores(run: Run, genes: list[str]) -> pd.DataFrame:
     """Genes in the order given with their multi-kinetic score; none where a gene has no velocity.
 
-    scVelo's modes have one rate a gene, so no score at all.
+    scVelo's modes have one rate a gene, so no score at all, and imported results are not scored.
     """
-    if is_scvelo(run.info):
+    if not is_ours(run.info):
         return pd.DataFrame({"Gene": genes})
     return pd.DataFrame({"Gene": genes, "Score": run.var.loc[genes, keys.MULTIKINETIC_SCORE].to_numpy()})

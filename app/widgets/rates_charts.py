@@ -12,7 +12,7 @@ from app.widgets.alpha import has_alpha
 from app.widgets.cells import drawn, group_names
 from app.widgets.charts import is_dark
 from app.widgets.color_picker import color_values
-from app.widgets.scvelo import is_scvelo
+from app.widgets.methods import is_ours
 from app.widgets.text import NEGATIVE_RATES
 from app.widgets.velocity_chart import View, color_title
 from deepvelo import keys
@@ -32,7 +32,7 @@ RATE_COLORS = ("gene_alpha", "gene_beta", "gene_gamma")
 
 def warn_of_negative_rates(run: Run) -> None:
     """Say so wherever rates of a run without constraint are shown."""
-    if not (is_scvelo(run.info) or run.info.settings.network.nonnegative_rates):
+    if is_ours(run.info) and not run.info.settings.network.nonnegative_rates:
         st.warning(NEGATIVE_RATES, icon=":material/warning:")
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import cached, session
 from app.widgets.empty import empty_state, say_error
-from app.widgets.scvelo import is_scvelo, method_label
+from app.widgets.methods import is_imported, is_ours, method_label
 from app.widgets.text import escape
 from deepvelo.config import preset_label
 from deepvelo.datasets.source import DataSource
@@ -18,7 +18,7 @@ from deepvelo.wording import number
 def run_label(info: RunInfo) -> str:
     """One line that tells runs apart."""
     s, method = info.settings, method_label(info)
-    if is_scvelo(info):
+    if not is_ours(info):
         return info.name if method in info.name else f"{info.name} · {method}"
     return f"{info.name} · k {s.graph.n_neighbors} · λ {s.objective.lambda_u:g}/{s.objective.lambda_s:g}"
 
@@ -27,10 +27,10 @@ def run_details(info: RunInfo) -> str:
     """What was fitted, how and when; settings that counted alone."""
     s = info.settings
     made = f"{info.created[:16].replace('T', ' ')} UTC."
-    if is_scvelo(info):
+    if not is_ours(info):
         n_genes = number(int(info.metrics["n_genes"]), "gene")
         return (
-            f"{escape(info.data_name)}. {method_label(info)} mode; {info.metrics['n_velocity_genes']:,} of "
+            f"{escape(info.data_name)}. {escape(method_label(info))}{'' if is_imported(info) else ' mode'}; {info.metrics['n_velocity_genes']:,} of "
             f"{n_genes} have a velocity. {made}"
         )
     epochs = number(int(info.metrics.get("n_epochs", s.training.n_epochs)), "epoch")
@@ -51,7 +51,7 @@ def choose_first_run() -> None:
     runs = fits()
     if session.run_id() is None and runs:
         sample = DataSource(kind="sample").label
-        first = min(runs, key=lambda info: (info.data_name != sample, is_scvelo(info)))
+        first = min(runs, key=lambda info: (info.data_name != sample, not is_ours(info)))
         session.set_run(first.run_id)
 
 

@@ -8,8 +8,8 @@ import streamlit as st
 from app import cached, session
 from app.estimate import in_words
 from app.widgets.empty import say_error
+from app.widgets.methods import is_ours, method_label
 from app.widgets.run_picker import fits
-from app.widgets.scvelo import is_scvelo, method_label
 from app.widgets.text import escape
 from deepvelo.config import preset_label
 from deepvelo.errors import InputError
@@ -75,7 +75,7 @@ def _row(info: RunInfo) -> dict[str, object]:
         "Run": info.name,
         "Method": method_label(info),
         **{title: metrics.get(key) for key, title in SCORES.items()},
-        **(dict.fromkeys(counted) if is_scvelo(info) else counted),
+        **(counted if is_ours(info) else dict.fromkeys(counted)),
         "Groups": info.cluster_key,
         "Data": info.data_name,
         "Made (UTC)": info.created[:16].replace("T", " "),

@@ -12,7 +12,7 @@ from app.widgets.empty import say_error
 from app.widgets.settings_form import Form
 from app.widgets.text import NEGATIVE_RATES, escape
 from deepvelo.checks import Summary
-from deepvelo.config import METHOD_LABELS, Settings, replace
+from deepvelo.config import FITTED, METHOD_LABELS, Settings, replace
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.memory import estimate_memory
@@ -126,7 +126,7 @@ def _method() -> str:
     field = Settings.__pydantic_fields__["method"]  # type: ignore[attr-defined]
     return st.selectbox(
         "Method",
-        list(METHOD_LABELS),
+        list(FITTED),
         format_func=METHOD_LABELS.__getitem__,
         help=field.description,
         key="train.method",
@@ -162,7 +162,6 @@ def _basis(source: DataSource, settings: Settings | None) -> str | None:
     return st.selectbox(
         "Embedding",
         pictures,
-        index=pictures.index("umap") if "umap" in pictures else 0,
         help="Where arrows are drawn; yours is kept as it is.",
         key="train.basis",
     )

@@ -13,7 +13,7 @@ from app import cached
 from app.widgets.cells import drawn, group_names, run_in_words
 from app.widgets.charts import is_dark
 from app.widgets.color_picker import LABELS, color_values
-from app.widgets.scvelo import is_scvelo
+from app.widgets.methods import is_ours
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -119,7 +119,7 @@ def velocity_figure(run: Run, view: View) -> go.Figure:
             points, groups, values=numbers, value_title=color_title(view), diverging=diverging,
             axis_name=axis_name, drawn=drawn(run), dark=dark,
         )  # fmt: skip
-    span = float(np.ptp(points, axis=0).max())
+    span = float(np.ptp(points[np.isfinite(points).all(axis=1)], axis=0).max())
     match view.kind:
         case "Stream":
             stream = cached.stream(run_id, view.basis, view.density, view.smooth)
@@ -157,7 +157,7 @@ def color_title(view: View) -> str:
 def in_words(run: Run, view: View) -> str:
     """The caption under the picture."""
     color = COLOR_WORDS.get(view.color, "")
-    if view.color == keys.CONSISTENCY and is_scvelo(run.info):
+    if view.color == keys.CONSISTENCY and not is_ours(run.info):
         color = _SCVELO_CONSISTENCY
     if view.color == "gene_velocity" and not run.var.loc[view.gene, keys.VELOCITY_GENES]:
         color = f"{view.gene} has no velocity in this run and no part in the arrows."
