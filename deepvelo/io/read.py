@@ -31,7 +31,8 @@ def read(
     Parameters
     ----------
     path
-        ``.h5ad``, ``.loom``, a ``.zarr`` folder, or a zipped one (``.zarr.zip``, ``.zip``).
+        A file or folder of any of `deepvelo.io.formats`: what a counter wrote, h5ad, loom, Zarr, MuData, h5Seurat, a table
+        of cells or cellDancer's result; also packed.
     beyond_memory
         Leave ``X`` and layers in an h5ad file or Zarr folder that would take more than half of the free memory.
         They are then Dask arrays, which `deepvelo.checks` and `deepvelo.pp.prepare` take and little else does.

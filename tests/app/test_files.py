@@ -10,6 +10,7 @@ from app import files
 from deepvelo.datasets import public
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
+from tests.counters import dnbelab, small_counts, starsolo
 
 
 @pytest.fixture
@@ -189,3 +190,24 @@ def test_sources_read_by_path(folder):
 def test_data_of_a_run_have_no_address(folder, kind):
     with pytest.raises(InputError, match="have no address of their own"):
         files.to_text(DataSource(kind=kind, path=str(folder)))
+
+
+def test_folders_of_counters_are_entries_and_not_looked_into(folder):
+    counts = small_counts(3, 3)
+    starsolo(counts, folder / "sample")
+    dnbelab(counts, folder)
+    (folder / "SAMPLE.H5AD").write_bytes(b"x")
+    (folder / "cells.h5ad.gz").write_bytes(b"x")
+    (folder / "reads.fastq.gz").write_bytes(b"x")
+    # What lies around the matrices belongs to the data set: one entry for all.
+    assert files.listing() == [
+        "RNAvelocity_matrix", "SAMPLE.H5AD", "cells.h5ad.gz", "counts.loom", "mouse/brain.h5ad", "sample",
+    ]  # fmt: skip
+
+
+def test_a_packed_upload_keeps_its_whole_ending(folder):
+    name = files.save_upload(io.BytesIO(b"cells"), "GSM1_sample.H5AD.gz")
+    assert name.startswith("uploads/GSM1_sample-")
+    assert name.endswith(".h5ad.gz")
+    with pytest.raises(InputError, match=r"reads\.fastq\.gz.*\.h5ad"):
+        files.save_upload(io.BytesIO(b"reads"), "reads.fastq.gz")

@@ -45,7 +45,7 @@ def read(path: Path, reading: Reading) -> AnnData:
     """
     folder = _folder(path)
     assert folder is not None  # as `recognizes` found
-    for around in (folder, folder.parent):
+    for around in _around(folder):
         made = with_both_layers(around, ("quants.h5ad",))
         if made is not None:
             from deepvelo.io.formats import find_format
@@ -93,13 +93,18 @@ def _folder(path: Path) -> Path | None:
     return next((folder for folder in folders if in_folder(folder, *_MATRICES) is not None), None)
 
 
+def _around(folder: Path) -> list[Path]:
+    """Where simpleaf puts files beside the matrix: in its folder ``alevin`` and around that, nowhere else."""
+    return [folder, folder.parent] if folder.name == "alevin" else [folder]
+
+
 def _without_copy(gene: str) -> str:
     return gene[:-2] if gene.endswith(_SUFFIXES_OF_COPIES) else gene
 
 
 def _symbols(folder: Path) -> dict[str, str]:
-    """Symbols by gene id, from the table that simpleaf puts beside the counts or the index."""
-    for around in (folder, folder.parent, folder.parent.parent):
+    """Symbols by gene id, from the table that simpleaf puts beside the counts."""
+    for around in _around(folder):
         path = in_folder(around, "gene_id_to_name.tsv")
         if path is not None:
             table = read_names(path)

@@ -35,20 +35,25 @@ def read(path: Path, reading: Reading) -> AnnData:
     import h5py
 
     with opened(path, kind="an h5mu file") as file:
-        modalities = file.get("mod", {})
-        fitting = [name for name in modalities if _has_counts(modalities[name])]
-        if len(fitting) != 1:
-            found = "several have" if fitting else "none has"
-            msg = (
-                f"{path.name} has {len(modalities)} modalities, {listed(sorted(modalities))}, and {found} the layers "
-                f"'spliced' and 'unspliced'. Save one of them as h5ad: `mdata[\"{(fitting or ['rna'])[0]}\"].write_h5ad(...)`."
-            )
-            raise InputError(msg)
-        name = fitting[0]
+        # By gene another handle, which lives as long as the arrays that are read through it.
         source = file if reading.by_gene is None else h5py.File(path, "r")
-        adata = read_group(source["mod"][name], path.name, reading)
-        left = [other for other in modalities if other != name]
-        return with_notes(adata, [f"Modality '{name}' was read; left out: {listed(left)}."])
+        return read_one(source.get("mod", {}), path.name, reading)
+
+
+def read_one(objects: Any, name: str, reading: Reading) -> AnnData:
+    """The one of several objects in a file, HDF5 or Zarr, that has both layers of counts."""
+    names = sorted(objects)
+    fitting = [one for one in names if _has_counts(objects[one])]
+    if len(fitting) != 1:
+        found = "several have" if fitting else "none has"
+        msg = (
+            f"{name} holds the modalities {listed(names)}, and {found} "
+            f"the layers 'spliced' and 'unspliced'. Save one of them as h5ad: `mdata[\"{(fitting or ['rna'])[0]}\"].write_h5ad(...)`."
+        )
+        raise InputError(msg)
+    left = [one for one in names if one != fitting[0]]
+    adata = read_group(objects[fitting[0]], name, reading)
+    return with_notes(adata, [f"Modality '{fitting[0]}' was read; left out: {listed(left)}."])
 
 
 def _has_counts(modality: Any) -> bool:

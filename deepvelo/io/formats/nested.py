@@ -53,26 +53,28 @@ def read(path: Path, reading: Reading) -> AnnData:
 
 
 def _data_sets(path: Path) -> list[Path]:
-    """Data sets on the uppermost level that has any; those that can only be refused where there are no others."""
+    """Data sets on the uppermost level that has any; without any, those that can only be refused, or else tables."""
     from deepvelo.io.formats import REFUSED, format_of
 
     level, n_folders = [path], 0
     refused: list[Path] = []
+    tables: list[Path] = []
     for _ in range(_MOST_LEVELS):
         children = [child for folder in level for child in _children(folder)]
         formats = {child: format_of(child) for child in children if _may_be_data(child)}
-        readable = [
-            child for child, format in formats.items() if format is not None and format not in REFUSED
+        known = {child: format for child, format in formats.items() if format is not None}
+        found = [child for child, format in known.items() if format not in REFUSED and not _is_table(child)]
+        if found:
+            return found
+        tables += [child for child in known if _is_table(child)]
+        refused += [child for child, format in known.items() if format in REFUSED]
+        level = [
+            child for child in children if child not in known and child.is_dir() and not child.is_symlink()
         ]
-        if readable:
-            # Tables beside a data set describe it.
-            return [child for child in readable if not _is_table(child)] or readable
-        refused += [child for child, format in formats.items() if format is not None]
-        level = [child for child in children if child.is_dir() and child not in refused]
         n_folders += len(level)
         if n_folders > _MOST_FOLDERS:
             break
-    return refused
+    return refused or tables
 
 
 def _children(folder: Path) -> Iterator[Path]:

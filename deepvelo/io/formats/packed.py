@@ -1,17 +1,19 @@
-"""Files packed with gzip, zip or tar: unpacked into a temporary folder and read from there."""
+"""Files packed with gzip, bzip2, xz, zip or tar: unpacked into a temporary folder and read from there."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import shutil
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from deepvelo.errors import InputError
 from deepvelo.io.formats.reading import Reading
@@ -24,11 +26,13 @@ LABEL: Final = "packed file"
 SUFFIXES: Final = (
     ".h5ad.gz", ".loom.gz", ".h5mu.gz", ".csv.gz", ".tsv.gz", ".tar.gz", ".tgz", ".tar", ".zip",
 )  # fmt: skip
-_GZIP, _ZIP, _TAR = b"\x1f\x8b", b"PK\x03\x04", b"ustar"
+_STARTS = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00", "zip": b"PK\x03\x04"}
+_OPENERS: Final[dict[str, Callable[..., Any]]] = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
+_TAR = b"ustar"
 _TAR_PLACE = 257
 _BLOCK = 1 << 20
 _MOST_MEMBERS = 100_000  # a Zarr folder has one for each chunk
-_GZIP_ENDINGS = (".gz", ".tgz", ".gzip")
+_ENDINGS = {"gzip": (".gz", ".tgz", ".gzip"), "bzip2": (".bz2", ".tbz2"), "xz": (".xz", ".txz")}
 
 Member = tuple[str, int, IO[bytes]]
 """Path in the archive, size that it claims, and its content."""
@@ -50,16 +54,15 @@ def read(path: Path, reading: Reading) -> AnnData:
     from deepvelo.io.formats import find_format
 
     name, kind = path.name, _kind(path)
-    if kind == "gzip" and not name.lower().endswith(_GZIP_ENDINGS):
-        msg = f"{name} is packed with gzip, though its name does not say so. Unpack it, or call it {name}.gz."
+    if kind in _ENDINGS and not name.lower().endswith(_ENDINGS[kind]):
+        msg = f"{name} is packed with {kind}, though its name does not say so. Unpack it, or call it {name}{_ENDINGS[kind][0]}."
         raise InputError(msg)
     with tempfile.TemporaryDirectory(prefix="deepvelo-") as temporary:
         folder = Path(temporary)
         try:
             found = _unpack(path, folder, kind)
-        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError) as error:
-            what = {"gzip": "gzip file", "tar": "tar file"}.get(kind, "zip file")
-            msg = f"{name} is not a {what}, or its end is missing. Copy it or pack it again."
+        except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError) as error:
+            msg = f"{name} is not a {kind or 'zip'} file, or its end is missing. Copy it or pack it again."
             raise InputError(msg) from error
         # The unpacked files are gone when this ends, so nothing can be left in them.
         return find_format(found).read(found, replace(reading, beyond_memory=False, by_gene=None))
@@ -68,20 +71,18 @@ def read(path: Path, reading: Reading) -> AnnData:
 def _kind(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(_TAR_PLACE + len(_TAR))
-    if start.startswith(_GZIP):
-        return "gzip"
-    if start.startswith(_ZIP):
-        return "zip"
-    return "tar" if start[_TAR_PLACE:] == _TAR else ""
+    if start[_TAR_PLACE:] == _TAR:
+        return "tar"
+    return next((kind for kind, signs in _STARTS.items() if start.startswith(signs)), "")
 
 
 def _unpack(path: Path, folder: Path, kind: str) -> Path:
     """Everything into a folder; returns the file or folder to read."""
-    if kind == "gzip":
+    if kind in _OPENERS:
         # What was packed has the name of the whole: `sample.h5ad.gz`, `sample.tgz`.
-        inner = path.stem + (".tar" if path.suffix.lower() == ".tgz" else "")
-        with gzip.open(path, "rb") as file:
-            _write([(inner, 0, file)], folder)  # type: ignore[list-item]
+        inner = path.stem + (".tar" if path.suffix.lower().startswith(".t") else "")
+        with _OPENERS[kind](path, "rb") as file:
+            _write([(inner, 0, file)], folder)
         return folder / inner
     inner_folder = folder / path.stem
     inner_folder.mkdir()

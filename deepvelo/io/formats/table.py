@@ -38,7 +38,9 @@ def read(path: Path, reading: Reading) -> AnnData:
     import anndata
 
     require_fits(_MEMORY_PER_BYTE * path.stat().st_size, path.name)
-    frame = pd.read_csv(path, sep=separator(path), index_col=0, dtype={0: str}, low_memory=False)
+    sep = separator(path)
+    decimal = "," if sep == ";" else "."  # of a language that writes 0,5
+    frame = pd.read_csv(path, sep=sep, decimal=decimal, index_col=0, dtype={0: str}, low_memory=False)
     if frame.index.name in (None, "Unnamed: 0", ""):
         frame.index.name = None
     numbers = frame.select_dtypes("number").shape[1]

@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+from deepvelo.io.formats.mudata import read_one
 from deepvelo.io.formats.reading import Reading
 from deepvelo.io.formats.stored import inspect, is_of_today, read_group
 
@@ -38,6 +39,9 @@ def read(path: Path, reading: Reading) -> AnnData:
 def _read(group: Any, name: str, reading: Reading) -> AnnData:
     import anndata
 
+    for several in ("mod", "tables"):  # of MuData and of SpatialData
+        if several in group and "X" not in group and "obs" not in group.get(several, ()):
+            return read_one(group[several], name, reading)
     if is_of_today(group):
         return read_group(group, name, reading)
     inspect(group, name, beyond_memory=False)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from deepvelo import keys
@@ -35,8 +36,8 @@ _STANDARD = {alias: standard for standard, aliases in ALIASES.items() for alias 
 _FILLERS = frozenset(
     ("x", "count", "counts", "raw", "layer", "matrix", "umi", "umis", "reads", "rna", "assay")
 )
-# alevin-fry's suffixes of unspliced and ambiguous copies of a gene, and the older one of introns.
-_COPIES = (("-U", "-A"), ("-I", None))
+# alevin-fry's suffixes of unspliced and ambiguous copies of a gene, also as R spells them, and the older one of introns.
+_COPIES = (("-U", "-A"), (".U", ".A"), ("_U", "_A"), ("-I", None))
 _TELLING_SHARE = 0.05
 _LEFT_OUT = "Ambiguous counts"
 # A matrix that is at least as large as the unspliced counts in every one of so many entries is their sum with others.
@@ -100,12 +101,14 @@ def split_genes(adata: AnnData) -> tuple[AnnData, list[str]]:
     if adata.X is None or is_in_file(adata.X) or any(layer in adata.layers for layer in COUNTS):
         return adata, []
     names = list(map(str, adata.var_names))
+    # A name that several genes share stands for the first, second, ... of them in each of the copies.
+    nth = pd.Series(names).groupby(names).cumcount()
+    place = {key: i for i, key in enumerate(zip(names, nth, strict=True))}
     for unspliced, ambiguous in _COPIES:
         suffixes = [suffix for suffix in (unspliced, ambiguous) if suffix is not None]
         plain = [i for i, name in enumerate(names) if not name.endswith(tuple(suffixes))]
         genes = [names[i] for i in plain]
-        place = {name: i for i, name in enumerate(names)}
-        copies = {suffix: [place.get(gene + suffix, -1) for gene in genes] for suffix in suffixes}
+        copies = {suffix: [place.get((names[i] + suffix, nth[i]), -1) for i in plain] for suffix in suffixes}
         complete = {suffix: found for suffix, found in copies.items() if found and -1 not in found}
         if unspliced not in complete or len(genes) * (1 + len(complete)) != len(names):
             continue

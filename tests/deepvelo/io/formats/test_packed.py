@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import tarfile
 import tempfile
@@ -43,6 +45,13 @@ def test_gzip_under_another_name_is_said(tmp_path):
 def test_layers_of_a_packed_file_can_be_asked_for(tmp_path):
     adata = read(h5ad_packed(small_counts(), tmp_path), by_gene=["spliced"])
     assert adata.layers["spliced"].sum() > 0
+
+
+@pytest.mark.parametrize(("ending", "pack"), [("bz2", bz2.compress), ("xz", lzma.compress)])
+def test_other_ways_to_pack_are_read(tmp_path, ending, pack):
+    path = h5ad(small_counts(), tmp_path)
+    (tmp_path / f"x.h5ad.{ending}").write_bytes(pack(path.read_bytes()))
+    assert read(tmp_path / f"x.h5ad.{ending}").shape == (7, 5)
 
 
 @pytest.mark.parametrize("name", ["x.h5ad.gz", "x.zip", "x.tar.gz"])

@@ -31,6 +31,7 @@ def test_tenx_folder_lacks_unspliced_counts(tmp_path, given):
     write_mtx(folder / "matrix.mtx.gz", counts.spliced.T)
     write_text(folder / "barcodes.tsv.gz", counts.cells)
     write_text(folder / "features.tsv.gz", features(counts))
+    write_text(tmp_path / "outs" / "metrics_summary.csv", ["Cells,Reads", "7,1000"])
     with pytest.raises(InputError, match=r"10x.*no unspliced counts"):
         read(tmp_path / given)
 

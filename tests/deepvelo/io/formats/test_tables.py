@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import zarr
 
 from deepvelo import keys
 from deepvelo.errors import InputError
@@ -34,6 +35,13 @@ def test_a_table_as_r_writes_it_without_a_title_of_the_names(tmp_path):
     adata = read(tmp_path / "meta.tsv")
     assert list(adata.obs_names) == ["AAAC-1", "AAAG-1"]
     assert list(adata.obs["group"]) == ["x", "y"]
+
+
+def test_numbers_with_a_comma_are_numbers(tmp_path):
+    (tmp_path / "umap.csv").write_text("cell;UMAP_1;UMAP_2\nAAAC;0,5;-1,25\nAAAG;1,5;2\n")
+    adata = read(tmp_path / "umap.csv")
+    found = adata.obsm["X_umap"] if "X_umap" in adata.obsm else adata.obs[["UMAP_1", "UMAP_2"]].to_numpy()
+    np.testing.assert_array_equal(found, [[0.5, -1.25], [1.5, 2]])
 
 
 def test_names_that_look_like_numbers_stay_text(tmp_path):
@@ -102,15 +110,26 @@ def test_the_modality_with_counts_is_read_and_named(tmp_path, name):
     assert set(by_gene.layers) == {"unspliced"}
 
 
+@pytest.mark.parametrize("several", ["mod", "tables"])
+def test_a_zarr_folder_of_several_objects_is_read_as_a_file_of_them_is(tmp_path, several):
+    counts = small_counts()
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w", zarr_format=2)
+    for name, one in (("rna", as_anndata(counts)), ("atac", ad.AnnData(np.ones((7, 2), "float32")))):
+        ad.io.write_elem(group.require_group(several), name, one)
+    adata = read(tmp_path / "x.zarr")
+    assert (adata.layers["spliced"] != counts.spliced).nnz == 0
+    assert any("'rna' was read" in note for note in adata.uns[keys.NOTES])
+
+
 def test_several_or_no_fitting_modalities_are_named(tmp_path):
     path = mudata(small_counts(), tmp_path)
     with h5py.File(path, "r+") as file:
         ad.io.write_elem(file["mod"], "rna2", as_anndata(small_counts()))
-    with pytest.raises(InputError, match=r"3 modalities, 'atac', 'rna', 'rna2', and several have"):
+    with pytest.raises(InputError, match=r"the modalities 'atac', 'rna', 'rna2', and several have"):
         read(path)
     with h5py.File(path, "r+") as file:
         del file["mod/rna"], file["mod/rna2"]
-    with pytest.raises(InputError, match=r"1 modalit.*'atac'.*none has"):
+    with pytest.raises(InputError, match=r"the modalities 'atac'.*none has"):
         read(path)
 
 

@@ -104,6 +104,14 @@ def test_genes_are_taken_apart_only_where_all_copies_are_there():
     assert split_genes(counted)[0] is counted
 
 
+def test_copies_of_genes_that_share_a_name_are_kept_apart():
+    names = ["G", "G", "G-U", "G-U"]
+    adata = ad.AnnData(np.arange(8, dtype="float32").reshape(2, 4), var=pd.DataFrame(index=names))
+    out, _ = split_genes(adata)
+    np.testing.assert_array_equal(out.layers["spliced"], [[0, 1], [4, 5]])
+    np.testing.assert_array_equal(out.layers["unspliced"], [[2, 3], [6, 7]])
+
+
 def with_main(main: np.ndarray, unspliced: np.ndarray) -> ad.AnnData:
     return ad.AnnData(sparse.csr_matrix(main), layers={"unspliced": sparse.csr_matrix(unspliced)})
 
