@@ -36,6 +36,9 @@ def storable(adata: AnnData, *, in_folders: bool) -> AnnData:
             var=_stored(adata.raw.var, in_folders=False),
             varm=_stored(dict(adata.raw.varm), in_folders=False),
         )
+    for value in (*out.obsm.values(), *out.varm.values()):
+        if isinstance(value, pd.DataFrame):  # AnnData names its rows as those of the cells, perhaps like a column
+            value.index = value.index.rename(None)
     out.strings_to_categoricals()
     return out
 

@@ -63,8 +63,9 @@ def restored_names(stored: Iterable[Any]) -> dict[str, str]:
 def restored(tree: Any) -> Any:
     """The same values with the names they had before they were stored, in dictionaries of any depth and in tables."""
     if isinstance(tree, pd.DataFrame):
-        names = restored_names([*tree.columns, tree.index.name or ""])
-        return tree.rename(columns=names).rename_axis(index=names.get(tree.index.name))
+        table = tree.rename(columns=restored_names(tree.columns))
+        rows = tree.index.name
+        return table if rows is None else table.rename_axis(index=restored_names([rows])[rows])
     if not isinstance(tree, dict):
         return tree
     names = restored_names(tree)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
+from decimal import Decimal
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -105,7 +108,9 @@ def tidy_column(column: pd.Series) -> Tidied:
     if isinstance(values, pd.arrays.FloatingArray):
         return Tidied(values.to_numpy(dtype=dtype.numpy_dtype, na_value=np.nan))
     if isinstance(dtype, pd.SparseDtype):
-        return tidy_column(pd.Series(np.asarray(values)))
+        dense = np.asarray(values)
+        tidy = tidy_column(pd.Series(dense))
+        return tidy._replace(values=dense) if isinstance(tidy.values, pd.Series) else tidy
     if _are_numbers(dtype):
         numbers = column.to_numpy()
         plain = plain_numbers(numbers)
@@ -185,7 +190,9 @@ def _objects(column: pd.Series) -> Tidied:
     """Text, bytes, dates and all that pandas keeps as single objects."""
     values = column.astype(object)
     missing = values.isna().to_numpy()
-    if missing.all() and len(values):
+    if not len(values):
+        return Tidied(column if column.dtype == object else values.to_numpy())
+    if missing.all():
         return Tidied(np.full(len(values), np.nan))
     known = values[~missing].tolist()
     kind = pd.api.types.infer_dtype(known, skipna=False)
@@ -198,7 +205,7 @@ def _objects(column: pd.Series) -> Tidied:
             )
         case "string":
             return Tidied(_texts(values, missing), "characters that files cannot hold")
-        case "bytes" | "empty":
+        case "bytes":
             return Tidied(_texts(values, missing))
         case "boolean":
             return Tidied(
@@ -208,10 +215,12 @@ def _objects(column: pd.Series) -> Tidied:
             return Tidied(
                 pd.array(values, dtype="Int64") if missing.any() else values.to_numpy().astype(np.int64)
             )
-        case "floating" | "mixed-integer-float" | "decimal":
-            return Tidied(pd.to_numeric(values.where(~missing, np.nan).map(float)).to_numpy(dtype=np.float64))
         case "complex":
             return Tidied(None, "complex numbers")
+    if kind != "integer" and all(isinstance(value, Real | Decimal) for value in known):
+        with suppress(OverflowError):  # some whole numbers are larger than any float
+            numbers = [np.nan if gone else float(v) for v, gone in zip(values, missing, strict=True)]
+            return Tidied(np.array(numbers))
     other = next((value for value in known if not pd.api.types.is_scalar(value)), None)
     if other is not None:
         return Tidied(None, f"holds {type(other).__name__}")
@@ -232,7 +241,7 @@ def _categories(column: pd.Series) -> Tidied:
         return Tidied(column)
     if _are_numbers(before.dtype) and plain_numbers(before.to_numpy()).dtype == before.dtype:
         return Tidied(column)
-    values, was = _objects(pd.Series(before.astype(object)))
+    values, was = _objects(pd.Series(before, dtype=object))
     if values is None:
         values = [as_text(category) for category in before]
     codes, categories = pd.factorize(np.asarray(values))  # two categories may have become the same text

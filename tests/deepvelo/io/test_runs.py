@@ -204,6 +204,37 @@ def test_what_uns_cannot_store_is_left_out(
     assert "odd" in caplog.text
 
 
+def test_names_that_no_folder_can_have_come_back(store: RunStore, result: Result) -> None:
+    adata = result.adata
+    adata.obs["Clusters"] = adata.obs["clusters"].cat.codes.to_numpy()
+    adata.obs[""] = adata.obs["."] = 1
+    adata.uns["Clusters_colors"] = ["#000000"]
+    adata.obsm["X_UMAP"] = adata.obsm["X_umap"][:, ::-1].copy()
+    adata.obsm["a/b"], adata.layers["a/b"] = adata.obsm["X_umap"], adata.layers["velocity"]
+    adata.uns["x/y"] = {"/": 1}
+    run = store.open(save(store, result))
+    found = run.to_adata()
+    pd.testing.assert_frame_equal(found.obs, adata.obs)
+    assert found.uns["x/y"] == {"/": 1}
+    assert sorted(run.obsm) == ["X_UMAP", "X_umap", "a/b"]
+    np.testing.assert_array_equal(run.obsm["X_UMAP"], adata.obsm["X_UMAP"])
+    assert run.n_dimensions("a/b") == 2
+    assert run.layers == ["a/b", "spliced", "velocity"]
+    np.testing.assert_array_equal(run.gene("a/b", "Gene0"), adata.layers["velocity"][:, 0])
+    assert run.uns_colors("clusters") == COLORS
+
+
+def test_embeddings_of_a_run_are_numbers_by_cell(store: RunStore, result: Result) -> None:
+    adata = result.adata
+    adata.obsm["bins"] = sparse.csr_matrix(np.eye(N_CELLS))
+    adata.obsm["calls"] = pd.DataFrame({"clone": ["x"] * N_CELLS}, index=adata.obs_names)
+    run = store.open(save(store, result))
+    assert list(run.obsm) == ["X_umap"]
+    found = run.to_adata().obsm
+    assert found["calls"]["clone"].tolist() == ["x"] * N_CELLS
+    np.testing.assert_array_equal(found["bins"].toarray(), np.eye(N_CELLS))
+
+
 def test_newest_run_comes_first_and_survives_a_restart(store: RunStore, result: Result) -> None:
     first = store.folder / save(store, result)
     info = json.loads((first / "info.json").read_text())

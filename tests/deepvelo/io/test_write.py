@@ -18,6 +18,7 @@ from scipy import sparse
 
 from deepvelo.errors import InputError
 from deepvelo.io import require_writable, scratch_beside, write, write_h5ad, write_text
+from deepvelo.io.tidy import tidied
 from tests.full_disk import FullDisk
 
 
@@ -73,6 +74,62 @@ def test_a_disk_that_fills_up_at_any_moment_leaves_nothing(tmp_path, monkeypatch
             with pytest.raises(InputError, match="could not be written: no space is left"):
                 write_h5ad(small(), tmp_path / "out.h5ad")
         assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_hdf5_cannot_hold_are_written(tmp_path):
+    adata = small()
+    adata.obs = pd.DataFrame(
+        {"CD4/CD8": [1, 2, 3], "a/b": 1, "a": 2, "": 3, ".": 4, "/x": 5}, index=adata.obs_names
+    )
+    adata.obsm["X_a/b"] = np.ones((3, 2))
+    adata.uns = {"x/y": {"/": 1, "": 2}}
+    before = adata.obs.copy()
+    write_h5ad(adata, tmp_path / "out.h5ad")
+    plain = ad.read_h5ad(tmp_path / "out.h5ad")
+    assert plain.obs["CD4/CD8"].tolist() == [1, 2, 3]
+    found = tidied(plain)
+    pd.testing.assert_frame_equal(found.obs, before)
+    assert list(found.obsm) == ["X_a/b"]
+    assert found.uns["x/y"] == {"/": 1, "": 2}
+
+
+@pytest.mark.slow  # each column is a data set
+def test_a_table_of_thousands_of_columns_is_written(tmp_path):
+    adata = small()
+    adata.obs = pd.DataFrame(np.ones((3, 4200)), index=adata.obs_names).add_prefix("score ")
+    write_h5ad(adata, tmp_path / "out.h5ad")
+    assert ad.read_h5ad(tmp_path / "out.h5ad").obs.shape == (3, 4200)
+
+
+def test_what_turns_out_to_be_unwritable_is_left_out_and_logged(tmp_path, caplog):
+    adata = small()
+    adata.obs = pd.DataFrame({"lists": [[1], [2], [3]], "kept": [1, 2, 3]}, index=adata.obs_names)
+    adata.uns = {"tool": print, "kept": 1}
+    write_h5ad(adata, tmp_path / "out.h5ad")
+    found = ad.read_h5ad(tmp_path / "out.h5ad")
+    assert (list(found.obs), list(found.uns)) == (["kept"], ["kept"])
+    assert "'lists'" in caplog.text
+    assert "uns['tool']" in caplog.text
+    assert "lists" in adata.obs  # the object in memory is as it was
+
+
+def test_data_that_cannot_be_written_at_all_are_one_sentence(tmp_path, monkeypatch):
+    def fails(*_, **__):
+        msg = "no such type"
+        raise TypeError(msg)
+
+    monkeypatch.setattr("anndata.io.write_elem", fails)
+    with pytest.raises(InputError, match="cannot be written: no such type"):
+        write_h5ad(small(), tmp_path / "out.h5ad")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_becomes_categories_in_the_file_and_not_in_memory(tmp_path):
+    adata = small()
+    adata.obs["sample"] = ["s1", "s2", "s1"]
+    write_h5ad(adata, tmp_path / "out.h5ad")
+    assert adata.obs["sample"].dtype == object
+    assert ad.read_h5ad(tmp_path / "out.h5ad").obs["sample"].dtype == "category"
 
 
 @pytest.mark.slow  # a process of its own
