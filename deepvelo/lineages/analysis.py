@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
-from deepvelo import keys
+from deepvelo import checks, keys
 from deepvelo.lineages.settings import LineageSettings
 from deepvelo.wording import listed
 
@@ -70,7 +71,7 @@ def analyse(
     Parameters
     ----------
     adata
-        As a run leaves it, with `LAYERS` and ``X``, in memory or on disk.
+        As a run leaves it, with `LAYERS` and ``X``, in memory or on disk. A missing velocity graph is computed.
     on_stage
         Told before each part. What it raises stops the analysis and is passed on.
 
@@ -84,6 +85,7 @@ def analyse(
     tell = on_stage or (lambda _: None)
     started = time.perf_counter()
     tell("trajectory")
+    adata, notes = _as_fitted(adata)
     trajectory = tl.trajectory(
         adata,
         cluster_key=settings.cluster_key,
@@ -122,6 +124,7 @@ def analyse(
             dict.fromkeys(
                 [
                     *_about_ends(trajectory, fates, root=settings.root, chosen=bool(settings.terminal)),
+                    *notes,
                     *trajectory.warnings,
                     *fates.warnings,
                 ]
@@ -129,6 +132,31 @@ def analyse(
         ),
         seconds=time.perf_counter() - started,
     )
+
+
+def _as_fitted(adata: AnnData) -> tuple[AnnData, list[str]]:
+    """Another tool's object with dense layers and the velocity graph that it lacks, and a note; others as they are."""
+    sparse_layers = [key for key in LAYERS if sparse.issparse(adata.layers.get(key))]
+    no_graph = (
+        keys.VELOCITY_GRAPH not in adata.uns and keys.VELOCITY in adata.layers and checks.has_neighbors(adata)
+    )
+    if not sparse_layers and not no_graph:
+        return adata, []
+    from deepvelo import imported, tl
+    from deepvelo.pp.prepare import shared_copy
+
+    found = shared_copy(adata)
+    for key in sparse_layers:
+        found.layers[key] = adata.layers[key].toarray()
+    if not no_graph:
+        return found, []
+    velocity = found.layers[keys.VELOCITY]
+    values = imported.values_of(velocity, imported.velocity_genes(adata))
+    found.var[keys.VELOCITY_GENES] = values.genes
+    if values.n_missing or not values.cells.all():
+        found.layers[keys.VELOCITY] = imported.filled(velocity, values.genes)[:, :]
+    tl.velocity_graph(found)
+    return found, ["The velocity graph was computed here: the file has none."]
 
 
 def _about_ends(trajectory: Trajectory, fates: Fates, *, root: str | None, chosen: bool) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
 from deepvelo import keys, layers, tl
@@ -171,6 +172,20 @@ def test_bad_choices_and_bad_runs_are_one_sentence(changes, spoil, message):
     with pytest.raises(InputError, match=message) as error:
         analyse(cells, replace(SETTINGS, **changes))
     assert "\n" not in str(error.value)
+
+
+def test_a_result_of_another_tool_gets_its_graph():
+    """With sparse layers and a gap, as other programs write them."""
+    fit = branched()
+    del fit.uns[keys.VELOCITY_GRAPH], fit.uns[keys.VELOCITY_GRAPH_NEG]
+    fit.layers[keys.VELOCITY][0, 0] = np.nan
+    for key in (keys.MS, keys.VELOCITY):
+        fit.layers[key] = sparse.csr_matrix(fit.layers[key])
+    found = analyse(fit, SETTINGS)
+    assert any("graph was computed here" in warning for warning in found.warnings)
+    assert set(found.lineages) == set(analysed().lineages)
+    assert set(found.drivers["gene"]) == set(analysed().drivers["gene"])
+    assert keys.VELOCITY_GRAPH not in fit.uns
 
 
 def test_layers_on_disk_give_the_same(tmp_path, monkeypatch):
