@@ -144,8 +144,8 @@ def _are_multiples(sample: sparse.csr_matrix) -> tuple[bool, bool]:
 
 
 def _same_totals(sample: sparse.csr_matrix) -> bool:
-    totals = np.asarray(sample.sum(axis=1, dtype=np.float64)).ravel()
-    totals = totals[totals > 0]
+    sums = np.asarray(sample.sum(axis=1, dtype=np.float64)).ravel()
+    totals = sums[sums > 0]
     return len(totals) >= _FEWEST_WITNESSES and float(np.std(totals) / np.mean(totals)) < _SAME_TOTAL
 
 
