@@ -9,7 +9,10 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
+from sklearn.neighbors import kneighbors_graph
 
 from deepvelo import config, keys
 from deepvelo.datasets.simulation import simulate
@@ -246,3 +249,30 @@ def test_of_two_processes_the_first_says_what_is_wrong(tmp_path, small):
     assert "for 150 cells" in said
     assert re.search(r"rank +: 0 .*\n +exitcode +: 2 ", ended.stderr), "the second ends well"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_of_another_tool_becomes_a_run(deepvelo, tmp_path, capfd):
+    rng = np.random.default_rng(0)
+    values = rng.random((40, 5)).astype(np.float32)
+    nearest = kneighbors_graph(values, 6, mode="distance")
+    result = AnnData(
+        obs=pd.DataFrame({"clusters": np.repeat(["A", "B"], 20)}, index=[f"cell{i}" for i in range(40)]),
+        layers={"M_s": values + 1, "M_u": values, "velocity_S": values - 0.5, "velocity_2": 0.5 - values},
+        obsm={"X_umap": rng.normal(size=(40, 2)), "X_pca": values},
+        obsp={"distances": nearest, "connectivities": (nearest + nearest.T > 0).astype(np.float32)},
+        uns={"neighbors": {"params": {"n_neighbors": 7}}},
+    )
+    result.write_h5ad(tmp_path / "result.h5ad")
+    run = ["run", tmp_path / "result.h5ad", "--method", "imported", "-o", tmp_path / "out.h5ad"]
+    assert deepvelo(*run) == 0
+    out = read(tmp_path / "out.h5ad")
+    assert np.allclose(out.layers["velocity"], values - 0.5)
+    assert np.isfinite(out.obsm["velocity_umap"]).any()
+    assert json.loads(out.uns["deepvelo"]["settings"])["tool"] == "dynamo"
+    assert deepvelo(*run, "--layer", "velocity_2", "--tool", "mine") == 0
+    assert np.allclose(read(tmp_path / "out.h5ad").layers["velocity"], 0.5 - values)
+    (tmp_path / "out.h5ad").unlink()
+    capfd.readouterr()
+    assert deepvelo(*run, "--layer", "speed") == 2
+    assert "no layer 'speed'" in capfd.readouterr().err
+    assert not (tmp_path / "out.h5ad").exists()
