@@ -54,4 +54,4 @@ def test_results_are_compared_whatever_the_case_of_their_genes(bench: Bench) -> 
     assert compared.velocity_genes == [40, 40]
     assert compared.report["agreement"]["common_velocity_genes"] == 40
     assert compared.report["agreement"]["median"] == pytest.approx(1)
-    assert any(says(warning, "genes", "case") for warning in compared.report["warnings"])
+    assert any(says(warning, "40 genes", "GENE0", "Gene0") for warning in compared.report["warnings"])

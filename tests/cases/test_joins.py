@@ -52,10 +52,12 @@ def test_no_cell_gets_the_counts_of_another_sample(bench: Bench, case: str) -> N
     assert len(report.unmatched_processed) == 240 - joined.n_obs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("case", "name"), [("join_obsm_table", "chromvar"), ("join_obsm_sparse", "bins")])
 def test_what_a_join_leaves_out_is_noted(bench: Bench, case: str, name: str) -> None:
-    joined, _ = bench.joined(case)
-    assert name in joined.obsm or noted(notes_of(joined), name)
+    joined, (fit, _) = bench.joined(case)[0], bench.fitted(case)
+    for adata in (joined, fit):
+        assert name in adata.obsm or noted(notes_of(adata), name)
 
 
 @pytest.mark.slow
