@@ -50,12 +50,6 @@ class Graph:
     params: Mapping[str, Any]
 
     @property
-    def representation(self) -> str | None:
-        """The ``obsm`` key it was computed in, where that is recorded."""
-        found = self.params.get("use_rep")
-        return None if found is None else str(found)
-
-    @property
     def n_neighbors(self) -> int | None:
         """As recorded; scanpy counts the cell itself, BBKNN does not."""
         found = self.params.get("n_neighbors")
@@ -125,7 +119,7 @@ def compared_in(adata: AnnData, chosen: PreparationConfig) -> Compared:
             msg = " ".join(rejected) or "The data bring no neighbour graph."
             msg += f" Set `preparation.compare_in` to one of {listed(options(adata))}."
             raise InputError(msg)
-    integrated = _integrated(adata, found)
+    integrated = _integrated(adata)
     if integrated:
         return Compared(representation=integrated[0], others=tuple(integrated[1:]), rejected=tuple(rejected))
     pca = None if chosen.recompute_moments else components(adata)
@@ -141,16 +135,13 @@ def options(adata: AnnData) -> list[str]:
 def graphs(adata: AnnData) -> list[Graph]:
     """All neighbour graphs, the one scanpy would use first, then those named after a method of integration."""
     found: dict[str, Graph] = {}
-    for name, entry in adata.uns.items():
-        if isinstance(entry, Mapping) and (name == keys.NEIGHBORS or _points_to_graph(entry)):
-            distances, connectivities = (
-                entry.get(f"{kind}_key", kind) for kind in (keys.DISTANCES, keys.CONNECTIVITIES)
-            )
-            params = entry.get("params")
-            params = params if isinstance(params, Mapping) else {}
-            graph = _graph(adata, name, distances, connectivities, params=params)
-            if graph is not None:
-                found[name] = graph
+    for name, params in _recorded(adata).items():
+        distances, connectivities = (
+            adata.uns[name].get(f"{kind}_key", kind) for kind in (keys.DISTANCES, keys.CONNECTIVITIES)
+        )
+        graph = _graph(adata, name, distances, connectivities, params=params)
+        if graph is not None:
+            found[name] = graph
     used = {key for graph in found.values() for key in (graph.distances, graph.connectivities)}
     pairs: dict[str, dict[str, str]] = {}
     for key in adata.obsp:
@@ -269,10 +260,14 @@ def _named(adata: AnnData, name: str) -> Compared:
     return Compared(representation=key)
 
 
-def _integrated(adata: AnnData, found: list[Graph]) -> list[str]:
+def _integrated(adata: AnnData) -> list[str]:
     """Representations the object was integrated in: those its graphs were made in, then those named after a method."""
     usable = representations(adata)
-    recorded = [embeddings.find(graph.representation or "", usable) for graph in found]
+    recorded = [
+        embeddings.find(str(params["use_rep"]), usable)
+        for name, params in _recorded(adata).items()
+        if params.get("use_rep") is not None and not _NOT_EXPRESSION.search(name)
+    ]
     made_in = [key for key in recorded if key is not None and embeddings.plain_name(key) != "pca"]
     named = [key for key in usable if _rank(key) < len(_INTEGRATED) and not _NOT_EXPRESSION.search(key)]
     return list(dict.fromkeys([*made_in, *named]))
@@ -287,8 +282,16 @@ def _rejection(graph: Graph, why: str) -> str:
     return f"The neighbour graph '{graph.name}' of the data is not used: {why}."
 
 
-def _points_to_graph(entry: Mapping[str, Any]) -> bool:
-    return "connectivities_key" in entry or "distances_key" in entry
+def _recorded(adata: AnnData) -> dict[str, Mapping[str, Any]]:
+    """Parameters of the graphs that ``uns`` tells of, also of those that are not there."""
+    found = {}
+    for name, entry in adata.uns.items():
+        if isinstance(entry, Mapping) and (
+            name == keys.NEIGHBORS or "connectivities_key" in entry or "distances_key" in entry
+        ):
+            params = entry.get("params")
+            found[name] = params if isinstance(params, Mapping) else {}
+    return found
 
 
 def _graph(

@@ -104,6 +104,7 @@ def _principal_components(out: AnnData, logged: LoggedCounts, settings: Settings
 def _neighbors(out: AnnData, representation: str, settings: Settings) -> None:
     import scanpy as sc
 
+    out.obsm[representation] = np.asarray(out.obsm[representation])  # scanpy takes no tables
     n_columns = out.obsm[representation].shape[1]
     is_pca = embeddings.plain_name(representation) == "pca"
     sc.pp.neighbors(

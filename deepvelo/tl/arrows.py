@@ -86,4 +86,5 @@ def _drawing_scale(points: np.ndarray, arrows: np.ndarray) -> float:
         *(points[:, :2] / extent).T, *arrows[:, :2].T, angles="xy", scale_units="xy", scale=None
     )  # fmt: skip
     drawn._init()  # type: ignore[attr-defined]  # matplotlib chooses when it draws, or here
-    return float(np.divide(drawn.scale, extent))
+    assert drawn.scale is not None
+    return float(drawn.scale / extent)

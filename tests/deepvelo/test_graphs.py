@@ -201,6 +201,12 @@ def test_the_recorded_representation_of_a_broken_graph_comes_first():
     assert compared(adata).representation == "X_mine"
 
 
+def test_the_recorded_representation_is_used_where_the_graph_itself_was_not_kept():
+    adata = cells(X_pca=coordinates(), latent=coordinates())
+    adata.uns["neighbors"] = {"params": {"use_rep": "latent", "n_neighbors": 15}}
+    assert compared(adata).representation == "latent"
+
+
 @pytest.mark.parametrize("key", ["X_pca", "PCA", "pca_cell_embeddings", "X_PCA"])
 def test_principal_components_are_found_in_any_spelling(key):
     adata = cells(**{key: coordinates()})

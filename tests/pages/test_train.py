@@ -53,6 +53,18 @@ def test_every_setting_is_in_the_form_with_help(page):
     assert "Seed" in drawn
 
 
+def test_cells_can_be_compared_in_what_the_data_bring_and_other_data_begin_anew(page, queue, monkeypatch):
+    monkeypatch.setattr(cached, "fit_problem", lambda *_, **__: None)
+    monkeypatch.setattr(cached, "compare_options", lambda source: ["auto", "own", "X_harmony"])
+    page.run()
+    page.selectbox(key="settings.preparation.compare_in").select("X_harmony").run()
+    fine(page)
+    assert page.selectbox(key="settings.preparation.compare_in").value == "X_harmony"
+    monkeypatch.setattr(cached, "compare_options", lambda source: ["auto", "own", "X_scVI"])
+    page.run()
+    assert fine(page).selectbox(key="settings.preparation.compare_in").value == "auto"
+
+
 def test_changed_settings_are_what_is_trained(page, queue):
     page.run()
     page.number_input(key="settings.graph.n_neighbors").set_value(11)

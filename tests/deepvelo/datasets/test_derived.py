@@ -77,6 +77,18 @@ def test_moments_and_neighbours_are_those_of_the_shuffled_counts(prepared, contr
     assert np.array_equal(again.layers[keys.MU], control.layers[keys.MU])
 
 
+@pytest.mark.parametrize(
+    ("asked", "used"),
+    [("X_harmony", "X_harmony"), ("own", "X_pca"), ("neighbors", "X_harmony"), ("auto", "X_harmony")],
+)
+def test_controls_are_compared_in_what_does_not_come_from_unspliced_counts(prepared, asked, used):
+    adata = prepared.copy()
+    adata.obsm["X_harmony"] = adata.obsm["X_pca"][:, ::-1].copy()
+    settings = config.replace(SETTINGS, {"preparation": {"compare_in": asked}})
+    found = shuffled_control(adata, settings, group_key=keys.CLUSTERS, seed=1)
+    assert found.uns["neighbors"]["params"]["use_rep"] == used
+
+
 def test_the_seed_decides(prepared, control):
     same, other = (
         shuffled_control(prepared, SETTINGS, group_key=keys.CLUSTERS, seed=seed) for seed in (1, 2)
