@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
-from anndata import AnnData
 
 from app import cached
 from app.widgets import charts
@@ -12,10 +10,11 @@ from app.widgets.cells import drawn_in_words, group_names
 from app.widgets.text import escape
 from deepvelo import keys
 from deepvelo.checks import Summary
+from deepvelo.count_kinds import KIND_NAMES
 from deepvelo.datasets.source import DataSource
+from deepvelo.groups import group_colors
 from deepvelo.pl.embedding import scatter
 from deepvelo.pl.proportions import proportions
-from deepvelo.pp.groups import colors_by_group
 
 CHART_HEIGHT = 460
 
@@ -27,8 +26,7 @@ def numbers(summary: Summary) -> None:
     row.metric("Cells", f"{summary.n_cells:,}")
     row.metric("Genes", f"{summary.n_genes:,}")
     row.metric("Unspliced", unspliced, help="Share of unspliced counts; 10 to 25% is usual for 10x data.")
-    whole = "yes" if summary.counts_are_integers else "no"
-    row.metric("Integer counts", "none" if _missing_layers(summary) else whole)
+    row.metric("Values", "unknown" if summary.count_kind is None else KIND_NAMES[summary.count_kind])
     row.metric("Moments", "in the file" if summary.has_moments else "to be made")
 
 
@@ -38,6 +36,7 @@ def contents(summary: Summary) -> None:
         "Layers": ", ".join(f"{name} ({kind})" for name, kind in summary.layers.items()) or "none",
         "Groupings": ", ".join(summary.groupings) or "none; Leiden clusters will be computed",
         "Embeddings": ", ".join(summary.embeddings) or "none; a UMAP will be computed",
+        "Neighbours": summary.compared_in,
     }
     st.markdown("\n".join(f"- {what}: {escape(found)}" for what, found in lines.items()))
 
@@ -85,11 +84,11 @@ def embedding_chart(source: DataSource, group: str | None) -> None:
     if not pictures:
         st.caption("The file brings no embedding; a UMAP will be computed before the training.")
         return
-    basis = "umap" if "umap" in pictures else pictures[0]
+    basis = pictures[0]
     adata = cached.dataset(source)
     points = adata.obsm[keys.embedding(basis)][:, :2]
     groups = None if group is None else group_names(adata.obs[group])
-    colors = None if group is None else stored_colors(adata, group)
+    colors = None if group is None else group_colors(adata, group)
     drawn = cached.drawn_cells_of_data(source, basis, group)
     figure = scatter(
         points, groups, colors=colors, axis_name=basis.upper(), drawn=drawn, dark=charts.is_dark(),
@@ -98,9 +97,3 @@ def embedding_chart(source: DataSource, group: str | None) -> None:
     charts.show(figure, key="data.embedding", alt=f"Cells on {basis}, coloured by {group or 'nothing'}")
     if drawn is not None:
         st.caption(drawn_in_words(len(drawn), len(points)))
-
-
-def stored_colors(adata: AnnData, group: str) -> dict[str, str]:
-    """The file's own colours of a grouping; empty when it brings none that can be drawn."""
-    categories = pd.Categorical(adata.obs[group]).categories.astype(str)
-    return colors_by_group(adata.uns.get(keys.colors(group)), list(categories))

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepvelo import keys
-from deepvelo.io.formats.reading import Ambiguous
+from deepvelo.config import Ambiguous
+from deepvelo.groups import fit_colors
+from deepvelo.io.tidy.elements import tidy_elements
+from deepvelo.io.tidy.embeddings import name_embeddings
 from deepvelo.io.tidy.layers import (
     name_layers,
     place_ambiguous,
@@ -15,8 +18,9 @@ from deepvelo.io.tidy.layers import (
     split_genes,
     take_main_as_spliced,
 )
-from deepvelo.io.tidy.names import make_names_unique
+from deepvelo.io.tidy.names import make_names_unique, name_cells, name_genes
 from deepvelo.io.tidy.orientation import oriented
+from deepvelo.io.tidy.tables import tidy_tables
 from deepvelo.io.tidy.values import drop_unusable_moments, undo_logarithms
 
 if TYPE_CHECKING:
@@ -52,16 +56,24 @@ def tidied(
         A layer does not hold numbers.
     """
     notes = stored_notes(adata)
+    adata.uns[keys.NOTES] = notes
+    notes += tidy_tables(adata) + tidy_elements(adata)
+    adata, turned = oriented(adata)
     adata, found = split_genes(adata)
+    notes += turned
     notes += found + name_layers(adata) + take_main_as_spliced(adata)
     require_numbers(adata, name)
     notes += place_ambiguous(adata, ambiguous)
-    notes += make_names_unique(adata)
+    notes += name_cells(adata) + name_genes(adata, gene_names) + make_names_unique(adata)
     notes += undo_logarithms(adata) + drop_unusable_moments(adata)
-    adata.uns[keys.NOTES] = notes
+    notes += name_embeddings(adata) + fit_colors(adata)
+    adata.uns[keys.NOTES] = list(dict.fromkeys(notes))
     return adata
 
 
 def stored_notes(adata: AnnData) -> list[str]:
     """What reading and joining changed, in words."""
-    return [str(note) for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str)))]
+    stored = adata.uns.get(keys.NOTES)
+    if isinstance(stored, np.ndarray | list | tuple):
+        return [str(note) for note in np.asarray(stored, dtype=object).ravel() if isinstance(note, str)]
+    return [stored] if isinstance(stored, str) else []
