@@ -36,8 +36,9 @@ def storable(adata: AnnData, *, in_folders: bool) -> AnnData:
             var=_stored(adata.raw.var, in_folders=False),
             varm=_stored(dict(adata.raw.varm), in_folders=False),
         )
+    # AnnData gives the rows of tables in `obsm` the name of those in `obs`, which may be that of a column.
     for value in (*out.obsm.values(), *out.varm.values()):
-        if isinstance(value, pd.DataFrame):  # AnnData names its rows as those of the cells, perhaps like a column
+        if isinstance(value, pd.DataFrame):
             value.index = value.index.rename(None)
     out.strings_to_categoricals()
     return out

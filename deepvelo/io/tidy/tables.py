@@ -27,9 +27,6 @@ _KINDS = {
     "timedelta": "durations", "period": "periods", "interval": "intervals", "integer": "very large numbers",
     "mixed": "values of several kinds", "mixed-integer": "values of several kinds",
 }  # fmt: skip
-_BOOLEAN_WORDS = {"true": True, "t": True, "yes": True, "1": True, "1.0": True} | dict.fromkeys(
-    ("false", "f", "no", "0", "0.0", "nan", "none", "na", "<na>", ""), False
-)
 
 
 class Tidied(NamedTuple):
@@ -166,19 +163,6 @@ def plain_numbers(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "f" and values.dtype.itemsize > 8:
         return values.astype(np.float64)
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
-
-
-def as_booleans(column: pd.Series) -> np.ndarray | None:
-    """A column as booleans, ``(n,)``, whatever it was stored as; missing counts as False.
-
-    Returns
-    -------
-    None where it holds anything but booleans, 0 and 1, or words for true and false in any case.
-    """
-    words = [str(value).strip().lower() for value in column.astype(object)]
-    if not set(words) <= _BOOLEAN_WORDS.keys():
-        return None
-    return np.array([_BOOLEAN_WORDS[word] for word in words], dtype=bool)
 
 
 def some(names: list[str]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.io.tidy.tables import as_booleans, as_name, tidy_column, tidy_table, tidy_tables
+from deepvelo.io.tidy.tables import as_name, tidy_column, tidy_table, tidy_tables
 
 
 def tidy(values, **kwargs):
@@ -199,22 +199,6 @@ def test_tidy_tables_change_nothing_the_second_time():
     before = adata.obs
     assert tidy_tables(adata) == []
     assert adata.obs is before
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        ["TRUE", "FALSE", "T", None], [1, 0, 1, np.nan], pd.array([True, False, True, None], dtype="boolean"),
-        pd.Categorical(["yes", "no", "yes", None]), np.array([True, False, True, None], dtype=object),
-    ],
-)  # fmt: skip
-def test_booleans_are_known_however_they_are_spelled(values):
-    np.testing.assert_array_equal(as_booleans(pd.Series(values)), [True, False, True, False])
-
-
-def test_other_words_and_numbers_are_no_booleans():
-    assert as_booleans(pd.Series(["TRUE", "maybe"])) is None
-    assert as_booleans(pd.Series([0.0, 0.3])) is None
 
 
 def test_any_name_becomes_text():
