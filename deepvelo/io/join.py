@@ -1,37 +1,50 @@
-"""Put the counts of one file onto the cells of another, whatever their barcodes are dressed in.
-
-The same cell is ``AAACCTGAGAAACCAT-1`` to Cell Ranger, ``sample1:AAACCTGAGAAACCATx`` to velocyto and
-``sample1_AAACCTGAGAAACCAT-1-0`` after two objects were concatenated. The nucleotides are compared first; where
-several samples share a barcode, what stands around it must tell them apart, or the cell stays unmatched.
-"""
+"""Put the counts of one file onto the cells of another."""
 
 from __future__ import annotations
 
 import copy
-import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from anndata import AnnData
+from scipy import sparse
 
 from deepvelo import keys
 from deepvelo.errors import InputError
+from deepvelo.genes import same_genes
+from deepvelo.io.matching import (
+    MIN_RATE,
+    Labels,
+    Matching,
+    cell_columns,
+    is_row_numbers,
+    match_cells,
+)
+from deepvelo.wording import listed
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_BARCODE = re.compile(r"[ACGT]{12,}")
-_SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
-_MIN_RATE = 0.5
-# One sample's suffix is taken to mean another's prefix when this share of this many cells agrees.
-_AGREEMENT, _MIN_WITNESSES = 0.9, 5
+_N_PAIRS = 5
+_MAX_SAMPLES_SHOWN = 100
 
 
 @dataclass(frozen=True)
 class JoinReport:
-    """How well two objects' cells met; ``rate`` is the share of the processed cells found in the counts."""
+    """How well two objects' cells met.
+
+    Parameters
+    ----------
+    rate
+        The share of the processed cells found in the counts.
+    genes_shared
+        Processed genes whose name, id or symbol the counts have too, whatever its case and version.
+    rule
+        By what cells were matched, as a sentence.
+    pairs
+        Up to five matched cells: their names in the processed object and in the counts.
+    by_sample
+        ``rate`` of each sample; empty where there are no samples.
+    """
 
     n_matched: int
     n_processed: int
@@ -40,6 +53,9 @@ class JoinReport:
     unmatched_processed: list[str]
     unmatched_counts: list[str]
     genes_shared: int
+    rule: str
+    pairs: list[tuple[str, str]]
+    by_sample: dict[str, float] = field(default_factory=dict)
 
 
 def join(processed: AnnData, counts: AnnData) -> tuple[AnnData, JoinReport]:
@@ -60,127 +76,130 @@ def join(processed: AnnData, counts: AnnData) -> tuple[AnnData, JoinReport]:
     Raises
     ------
     InputError
-        ``counts`` lacks a layer, or fewer than half of the processed cells were found in it.
+        ``counts`` lacks a layer; fewer than half of the processed cells were found in it for certain; or two ways to
+        match the cells fit and disagree.
     """
     missing = [layer for layer in (keys.SPLICED, keys.UNSPLICED) if layer not in counts.layers]
     if missing:
         msg = (
             f"The file with the counts has no layer {' and no '.join(map(repr, missing))}. "
-            f"Found {sorted(counts.layers)}. Give the loom or h5ad file that velocyto, kb or alevin-fry wrote."
+            f"Found {sorted(counts.layers)}. Give the file that velocyto, kb, alevin-fry or STARsolo wrote."
         )
         raise InputError(msg)
-    partner = match(list(processed.obs_names), list(counts.obs_names))
-    found = partner >= 0
+    matching = match_cells(processed.obs, counts.obs)
+    report = _report(processed, counts, matching)
+    if report.rate < MIN_RATE:
+        raise InputError(_too_few(processed, counts, matching, report))
+    return _joined(processed, counts, matching.partner, report), report
+
+
+def _report(processed: AnnData, counts: AnnData, matching: Matching) -> JoinReport:
+    found = matching.partner >= 0
     unused = np.ones(counts.n_obs, dtype=bool)
-    unused[partner[found]] = False
-    report = JoinReport(
+    unused[matching.partner[found]] = False
+    return JoinReport(
         n_matched=int(found.sum()),
         n_processed=processed.n_obs,
         n_counts=counts.n_obs,
-        rate=float(found.mean()) if len(found) else 0.0,
+        rate=matching.rate,
         unmatched_processed=[str(name) for name in processed.obs_names[~found]],
         unmatched_counts=[str(name) for name in counts.obs_names[unused]],
-        genes_shared=len(processed.var_names.intersection(counts.var_names)),
-    )
-    if report.rate < _MIN_RATE:
-        raise InputError(_too_few(report))
-    return _joined(processed, counts, partner), report
-
-
-def match(processed: Sequence[str], counts: Sequence[str]) -> np.ndarray:
-    """For each processed name, the position of the same cell among ``counts``; -1 where none or several fit.
-
-    Returns
-    -------
-    Shape ``(n_processed,)``, int; no position occurs twice.
-    """
-    left, right = _parse(processed), _parse(counts)
-    partner = np.full(len(left), -1)
-    exact = pd.Series(np.arange(len(right)), index=right["name"])
-    exact = exact[~exact.index.duplicated(keep=False)]
-    same = (left["name"].isin(exact.index) & ~left["name"].duplicated(keep=False)).to_numpy()
-    partner[same] = exact.loc[left["name"][same]].to_numpy()
-
-    taken = right.index.isin(partner[same])
-    pairs = left[~same].reset_index().merge(right[~taken].reset_index(), on="core", suffixes=("_p", "_c"))
-    alone_left = ~left["core"].duplicated(keep=False)
-    alone_right = ~right["core"].duplicated(keep=False)
-    pairs["alone"] = (
-        alone_left.loc[pairs["index_p"]].to_numpy() & alone_right.loc[pairs["index_c"]].to_numpy()
+        genes_shared=int((same_genes(processed.var, counts.var) >= 0).sum()),
+        rule=matching.rule,
+        pairs=_pairs(processed, counts, matching),
+        by_sample=_by_sample(matching),
     )
 
-    tags = list(zip(pairs["tags_p"], pairs["tags_c"], strict=True))
-    meaning = _sample_meaning(pairs)
-    agrees = np.array([meaning.get(a) == b for a, b in tags], dtype=bool)
-    alike = np.array([_alike(a, b) for a, b in tags], dtype=bool)
-    known = np.array([a in meaning for a, _ in tags], dtype=bool)
-    accepted = pairs[np.where(known, agrees, pairs["alone"].to_numpy(dtype=bool) | alike)]
-    unique = ~accepted["index_p"].duplicated(keep=False) & ~accepted["index_c"].duplicated(keep=False)
-    partner[accepted["index_p"][unique]] = accepted["index_c"][unique]
-    return partner
+
+def _pairs(processed: AnnData, counts: AnnData, matching: Matching) -> list[tuple[str, str]]:
+    """Matched cells from the first to the last, at equal distances."""
+    if matching.labels is None:
+        return []
+    found = np.flatnonzero(matching.partner >= 0)
+    chosen = found[np.unique(np.linspace(0, len(found) - 1, _N_PAIRS).astype(int))] if len(found) else found
+    a, b = matching.labels
+    return [(_shown(processed, a, i), _shown(counts, b, matching.partner[i])) for i in chosen]
 
 
-def _parse(names: Sequence[str]) -> pd.DataFrame:
-    """Each name's barcode (``core``) and the other words in it, which tell the sample (``tags``)."""
-    cores, tags = [], []
-    for name in names:
-        barcodes = _BARCODE.findall(name)
-        if barcodes:
-            cores.append("-".join(barcodes))
-            words = _SEPARATORS.split(re.sub(r"([ACGT]{12,})x\b", r"\1", name))
-            rest = (_BARCODE.sub("", word).lower() for word in words)
-            tags.append(frozenset(word for word in rest if word))
-        else:
-            cores.append(_SEPARATORS.sub("", name).lower())
-            tags.append(frozenset())
-    return pd.DataFrame({"name": list(names), "core": cores, "tags": tags})
+def _shown(adata: AnnData, labels: Labels, i: int) -> str:
+    name = str(adata.obs_names[i])
+    return name if labels.column is None else f"{name} ({labels.texts[i]})"
 
 
-def _alike(a: frozenset[str], b: frozenset[str]) -> bool:
-    """One name says about the sample all that the other says."""
-    return bool(a and b) and (a <= b or b <= a)
-
-
-def _sample_meaning(pairs: pd.DataFrame) -> dict[frozenset[str], frozenset[str]]:
-    """What a processed sample's words are called in the counts, as the barcodes that occur once bear witness."""
-    meaning = {}
-    witnesses = pairs[pairs["alone"] & (pairs["tags_p"].map(len) > 0)]
-    for tags, group in witnesses.groupby("tags_p", sort=False)["tags_c"]:
-        tally = group.value_counts()
-        if len(group) >= _MIN_WITNESSES and tally.iloc[0] >= _AGREEMENT * len(group):
-            meaning[tags] = tally.index[0]
-    return meaning
-
-
-def _too_few(report: JoinReport) -> str:
-    shown = [
-        ", ".join(repr(n) for n in names[:3]) or "none"
-        for names in (report.unmatched_processed, report.unmatched_counts)
-    ]
+def _by_sample(matching: Matching) -> dict[str, float]:
+    if matching.samples is None:
+        return {}
+    rates = pd.Series(matching.partner >= 0).groupby(matching.samples).mean()
     return (
-        f"Only {report.n_matched:,} of {report.n_processed:,} processed cells ({report.rate:.0%}) were found among the "
-        f"{report.n_counts:,} cells with counts. Unmatched processed: {shown[0]}; unmatched counts: {shown[1]}. "
+        {str(name): float(rate) for name, rate in rates.items()}
+        if 1 < len(rates) <= _MAX_SAMPLES_SHOWN
+        else {}
+    )
+
+
+def _too_few(processed: AnnData, counts: AnnData, matching: Matching, report: JoinReport) -> str:
+    start = f"Only {report.n_matched:,} of {report.n_processed:,} processed cells ({report.rate:.0%})"
+    tables = {"processed file": processed.obs, "file with the counts": counts.obs}
+    numbered = [what for what, obs in tables.items() if is_row_numbers(obs.index)]
+    if numbered and not matching.found.mean() >= MIN_RATE:
+        columns = {what: cell_columns(obs) for what, obs in tables.items()}
+        found = "; ".join(f"{what}: {listed(names)}" for what, names in columns.items())
+        return (
+            f"Cells of the {' and the '.join(numbered)} are called by row numbers, which say nothing about the cell. "
+            f"Columns of obs that look like barcodes or names: {found}. "
+            "Name the cells of both files by their barcodes, or add a column with them."
+        )
+    shown = [listed(names[:3]) for names in (report.unmatched_processed, report.unmatched_counts)]
+    examples = f"Unmatched processed: {shown[0]}; unmatched counts: {shown[1]}."
+    if matching.found.mean() >= MIN_RATE:
+        return (
+            f"{start} were matched for certain: the barcodes or names of {matching.found.sum():,} are among the counts, "
+            f"but nothing tells which sample's cells they are. {examples} Put the name of the sample before each barcode "
+            "or into a column 'sample', in both files."
+        )
+    return (
+        f"{start} were found among the {report.n_counts:,} cells with counts. {examples} "
         "Check that both files are of the same samples."
     )
 
 
-def _joined(processed: AnnData, counts: AnnData, partner: np.ndarray) -> AnnData:
+def _joined(processed: AnnData, counts: AnnData, partner: np.ndarray, report: JoinReport) -> AnnData:
     found = partner >= 0
     cells, rows = processed[found], partner[found]
+    tables, left_out = _tables(cells)
     joined = AnnData(
         X=None if counts.X is None else counts.X[rows],
         obs=cells.obs.copy(),
         var=counts.var.copy(),
         layers={key: layer[rows] for key, layer in counts.layers.items()},
-        obsm={key: np.array(value) for key, value in cells.obsm.items()},
+        obsm=tables,
         obsp={key: value.copy() for key, value in cells.obsp.items()},
+        varm={key: copy.copy(value) for key, value in counts.varm.items()},
         uns=copy.deepcopy(dict(processed.uns)),
     )
     notes = [
-        str(n)
+        str(note)
         for source in (processed, counts)
-        for n in np.atleast_1d(source.uns.get(keys.NOTES, np.array([], str)))
+        for note in np.atleast_1d(source.uns.get(keys.NOTES, np.array([], str)))
     ]
-    notes.append(f"{found.sum():,} of {len(found):,} cells were found in the file with the counts.")
-    joined.uns[keys.NOTES] = notes
+    notes.append(
+        f"{found.sum():,} of {len(found):,} cells were found in the file with the counts. {report.rule}"
+    )
+    if left_out:
+        notes.append(f"Tables of cells that hold no numbers were left out: {listed(left_out)}.")
+    joined.uns[keys.NOTES] = list(dict.fromkeys(notes))
     return joined
+
+
+def _tables(cells: AnnData) -> tuple[dict[str, Any], list[str]]:
+    """``obsm`` as arrays of numbers, dense or sparse; and the names of those that are none."""
+    tables, left_out = {}, []
+    for key, value in cells.obsm.items():
+        if sparse.issparse(value):
+            tables[key] = value.copy()
+            continue
+        try:
+            tables[key] = np.array(value, dtype=None if isinstance(value, np.ndarray) else float)
+        except (TypeError, ValueError):
+            left_out.append(str(key))
+    return tables, left_out

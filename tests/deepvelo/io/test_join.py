@@ -2,83 +2,17 @@ from __future__ import annotations
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.io import join, read, write_h5ad
-from deepvelo.io.join import match
 
 RNG = np.random.default_rng(0)
 BARCODES = ["".join(RNG.choice(list("ACGT"), 16)) for _ in range(40)]
 A, B, C, D = BARCODES[:4]
-
-
-@pytest.mark.parametrize(
-    ("processed", "counts"),
-    [
-        ("{}-1", "sample1:{}x"),
-        ("{}", "sample1:{}x"),
-        ("{}-1-0", "{}-1"),
-        ("sample1_{}-1", "sample1:{}x"),
-        ("sample1_{}-1-0", "sample1:{}x"),
-        ("{}-1_1", "possorted_genome_bam_ABC12:{}x"),
-        ("10x81_2_{}-", "10X81_2:{}x"),
-        ("{}", "{}"),
-        ("sampleA#{}-1", "{}.1"),
-    ],
-)
-def test_one_sample_in_any_dress(processed, counts):
-    order = RNG.permutation(len(BARCODES))
-    found = match([processed.format(b) for b in BARCODES], [counts.format(BARCODES[i]) for i in order])
-    np.testing.assert_array_equal(order[found], np.arange(len(BARCODES)))
-
-
-@pytest.mark.parametrize(
-    ("processed", "counts", "expected"),
-    [
-        # the sample's name decides
-        ([f"s1_{A}-1", f"s2_{A}-1"], [f"s2:{A}x", f"s1:{A}x"], [1, 0]),
-        ([f"s2_{A}-1-0"], [f"s1:{A}x", f"s2:{A}x"], [1]),
-        # exact names come first
-        ([f"{A}-1", f"{A}-2"], [f"{A}-2", f"{A}-1"], [1, 0]),
-        # nothing tells them apart: no guess
-        ([f"{A}-1"], [f"s1:{A}x", f"s2:{A}x"], [-1]),
-        ([f"{A}-1", f"{A}-2"], [f"s1:{A}x", f"s2:{A}x"], [-1, -1]),
-        ([f"{A}-1", f"{A}-2"], [f"s1:{A}x"], [-1, -1]),
-        ([A], [f"s1:{A}x", f"s2:{A}x"], [-1]),
-        # a cell of another sample with the same barcode is another cell
-        ([f"{A}-2", f"{A}-1"], [f"{A}-3", f"{A}-1"], [-1, 1]),
-        # no barcodes at all
-        (["Cell 1", "cell_2"], ["cell-2", "cell.1"], [1, 0]),
-        (["Cell 1", "cell_1"], ["cell.1"], [-1, -1]),
-        (["neuron"], ["glia"], [-1]),
-        # two barcodes in one name
-        ([f"{A}-{B}-1", f"{A}-{C}-1"], [f"x:{A}-{C}", f"x:{A}-{B}"], [1, 0]),
-    ],
-)
-def test_samples_are_never_mixed_up(processed, counts, expected):
-    assert match(processed, counts).tolist() == expected
-
-
-def test_suffix_learns_which_sample_it_means():
-    """Barcodes that occur once show that -1 is 'old' and -2 is 'young'; that settles the shared one."""
-    young, old, shared = BARCODES[:10], BARCODES[10:20], BARCODES[20]
-    processed = [f"{b}-1" for b in [*old, shared]] + [f"{b}-2" for b in [*young, shared]]
-    counts = [f"young:{b}x" for b in [*young, shared]] + [f"old:{b}x" for b in [*old, shared]]
-    found = match(processed, counts)
-    assert [counts[i] for i in found] == [f"old:{b}x" for b in [*old, shared]] + [
-        f"young:{b}x" for b in [*young, shared]
-    ]
-
-
-def test_chance_meeting_of_two_samples_is_not_a_match():
-    """Of sample 2 only one barcode is in the counts, and there it belongs to sample 1."""
-    processed = [f"{b}-1" for b in BARCODES[:20]] + [f"{BARCODES[30]}-1"]
-    counts = [f"one:{b}x" for b in BARCODES[:20]] + [f"two:{BARCODES[30]}x"]
-    assert match(processed, counts)[-1] == -1
-    assert (match(processed, counts)[:-1] == np.arange(20)).all()
 
 
 def pair(n_cells: int = 6) -> tuple[ad.AnnData, ad.AnnData]:
@@ -115,7 +49,10 @@ def test_joined_object_has_the_best_of_both(tmp_path):
     assert report.unmatched_processed == []
     assert report.unmatched_counts == [f"run1:{b}x" for b in (BARCODES[7], BARCODES[6])]
     write_h5ad(joined, tmp_path / "joined.h5ad")
-    assert "6 of 6 cells were found" in read(tmp_path / "joined.h5ad").uns[keys.NOTES][-1]
+    note = read(tmp_path / "joined.h5ad").uns[keys.NOTES][-1]
+    assert "6 of 6 cells were found" in note
+    assert report.rule in note
+    assert "barcodes in the cell names of both files" in report.rule
 
 
 def test_cells_without_counts_are_left_out_and_named():
@@ -173,3 +110,70 @@ def test_real_counts_meet_a_renamed_processed_object(shared_data):
     joined, report = join(processed, counts)
     assert report.rate == 1
     assert (joined.layers["spliced"] != counts.layers["spliced"][order]).nnz == 0
+
+
+def test_five_pairs_show_what_was_matched():
+    processed, counts = pair()
+    _, report = join(processed, counts)
+    assert len(report.pairs) == 5
+    assert report.pairs[0] == (f"{A}-1", f"run1:{A}x")
+    assert report.pairs[-1] == (f"{BARCODES[5]}-1", f"run1:{BARCODES[5]}x")
+
+
+def test_pairs_show_the_barcode_of_a_cell_without_a_name():
+    processed, counts = pair()
+    processed.obs["barcode"], processed.obs_names = list(processed.obs_names), [str(i) for i in range(6)]
+    joined, report = join(processed, counts)
+    assert report.pairs[0] == (f"0 ({A}-1)", f"run1:{A}x")
+    assert list(joined.obs_names) == [str(i) for i in range(6)]
+
+
+def test_row_numbers_are_refused_with_the_columns_that_look_like_barcodes():
+    processed, counts = pair()
+    processed.obs["CB"], processed.obs_names = list(processed.obs_names), [str(i) for i in range(6)]
+    counts.obs_names = [str(i) for i in range(8)]
+    with pytest.raises(InputError, match=r"row numbers.*'CB'.*counts: none") as error:
+        join(processed, counts)
+    assert "clusters" not in str(error.value)
+
+
+def test_samples_that_nothing_tells_apart_are_refused():
+    names = [f"{b}-{k}" for k in (0, 1) for b in BARCODES]
+    processed = ad.AnnData(obs=pd.DataFrame(index=names))
+    layers = {name: np.ones((80, 3), "float32") for name in ("spliced", "unspliced")}
+    counts = ad.AnnData(obs=pd.DataFrame(index=names), layers=layers)
+    with pytest.raises(
+        InputError, match=r"0 of 80 .*barcodes or names of 80 .*which sample.*column 'sample'"
+    ):
+        join(processed, counts)
+
+
+def test_rate_of_each_sample():
+    processed, counts = pair()
+    processed.obs["sample"] = pd.Categorical(["ctrl", "treat"] * 3)
+    _, report = join(processed, counts[2:7].copy())
+    assert report.by_sample == pytest.approx({"ctrl": 2 / 3, "treat": 1})
+    assert join(*pair())[1].by_sample == {}
+
+
+def test_genes_are_shared_by_any_of_their_names():
+    processed, counts = pair()
+    processed.var["gene_ids"] = ["ENSMUSG00000000001", "ENSMUSG00000000002", "ENSMUSG00000000003"]
+    counts.var_names = [f"ENSMUSG0000000000{i}.4" for i in (2, 1, 8, 9)]
+    assert join(processed, counts)[1].genes_shared == 2
+
+
+def test_tables_of_cells_become_numbers_or_are_noted():
+    processed, counts = pair()
+    xy = processed.obsm["X_umap"]
+    processed.obsm["X_umap"] = pd.DataFrame(xy, index=processed.obs_names, columns=["UMAP_1", "UMAP_2"])
+    processed.obsm["bins"] = sparse.random(6, 5, 0.5, format="csc")
+    processed.obsm["motif"] = pd.DataFrame({"first": list("abcdef")}, index=processed.obs_names)
+    processed.obsp["distances"] = sparse.csr_matrix(np.arange(36.0).reshape(6, 6))
+    joined, _ = join(processed, counts[:7].copy())
+    np.testing.assert_array_equal(joined.obsm["X_umap"], xy[1:] if joined.n_obs == 5 else xy)
+    kept = processed.obs_names.get_indexer(joined.obs_names)
+    assert (joined.obsm["bins"] != processed.obsm["bins"].tocsr()[kept]).nnz == 0
+    assert (joined.obsp["distances"] != processed.obsp["distances"][kept][:, kept]).nnz == 0
+    assert "motif" not in joined.obsm
+    assert "'motif'" in joined.uns[keys.NOTES][-1]

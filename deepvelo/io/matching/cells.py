@@ -1,0 +1,251 @@
+"""Pairs of cells: every way to name the cells is tried over all of them, and those that fit must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from deepvelo.columns import as_text, is_textual
+from deepvelo.errors import InputError
+from deepvelo.io.matching.evidence import verdict
+from deepvelo.io.matching.labels import (
+    Grouping,
+    Labels,
+    groupings,
+    identifiers,
+    is_gapless,
+    words_of,
+)
+
+MIN_RATE = 0.5
+# Two ways of matching that disagree on more of the cells than this cannot both be meant.
+_MAX_DISAGREEMENT = 0.01
+# Of cells that share their barcode with others of their file, so many say that samples have them in common, as plates do;
+# of short barcodes and plain names fewer are enough.
+_MANY_REPEATED, _MANY_REPEATED_OF_FEW = 0.3, 0.05
+# The share of wrong matches that is too high.
+_MAX_WRONG = 0.001
+# Of the values of a text column that both files have; clusters may have been named again.
+_MIN_AGREEMENT = 0.5
+# Of cells that are missing in the counts, so many may be of a sample that is not there.
+_MAX_MISSING = 0.3
+# What two unrelated columns may share by chance.
+_MIN_FOUND = 0.05
+# A barcode that more cells of one file have than this names none of them.
+_MAX_REPEATS = 100
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Which cells of two files are the same.
+
+    Parameters
+    ----------
+    partner
+        For each processed cell its position among the counts, -1 for none; no position occurs twice.
+    found
+        Whether its barcode or name occurs among the counts at all.
+    rule
+        By what they were matched, as a sentence; ``""`` where nothing fits.
+    labels
+        What was compared of the processed and of the counts; None where nothing fits.
+    samples
+        The sample of each processed cell as text, None for unknown; None where nothing tells it.
+    """
+
+    partner: np.ndarray
+    found: np.ndarray
+    rule: str = ""
+    labels: tuple[Labels, Labels] | None = None
+    samples: np.ndarray | None = None
+
+    @property
+    def rate(self) -> float:
+        """The share of the processed cells that have a partner."""
+        return float((self.partner >= 0).mean()) if len(self.partner) else 0.0
+
+
+def match(processed: Sequence[str], counts: Sequence[str]) -> np.ndarray:
+    """For each processed name, the position of the same cell among ``counts``; -1 where none or several fit.
+
+    Returns
+    -------
+    Shape ``(n_processed,)``, int; no position occurs twice. Row numbers are no names, and match nothing.
+    """
+    tables = [pd.DataFrame(index=pd.Index([str(name) for name in names])) for names in (processed, counts)]
+    return match_cells(*tables).partner
+
+
+def match_cells(processed: pd.DataFrame, counts: pd.DataFrame) -> Matching:
+    """Match cells by whatever both tables have in common.
+
+    Parameters
+    ----------
+    processed, counts
+        ``obs`` of the two objects.
+
+    Raises
+    ------
+    InputError
+        Two ways of matching fit, and disagree.
+    """
+    ids = identifiers(processed), identifiers(counts)
+    groups = groupings(processed, ids[0]), groupings(counts, ids[1])
+    ways = [_way(a, b, *groups) for a in ids[0] for b in ids[1]]
+    ways = [way for way in ways if not (_counts_up(way) and _may_be_renumbered(way, ways, processed, counts))]
+    if not ways:
+        return Matching(np.full(len(processed), -1), np.zeros(len(processed), dtype=bool))
+    # Among equals the cell names come first.
+    best = max(ways, key=lambda way: (way.rate >= MIN_RATE, not _counts_up(way), way.rate, way.found.mean()))
+    partner = best.partner.copy()
+    for other in ways:
+        differ = _contradicted(best, other)
+        if _counts_up(other) or other.found.mean() < MIN_RATE:
+            continue
+        if differ.sum() > _MAX_DISAGREEMENT * len(partner):
+            raise InputError(_disagree(best, other, int(differ.sum())))
+        partner[differ] = -1
+    return replace(best, partner=partner)
+
+
+def _counts_up(way: Matching) -> bool:
+    return any(one.kind == "running number" for one in way.labels or ())
+
+
+def _may_be_renumbered(
+    way: Matching, ways: Sequence[Matching], processed: pd.DataFrame, counts: pd.DataFrame
+) -> bool:
+    """Names that count up without a gap may have been made anew.
+
+    Where some of the processed are missing they were kept, unless barcodes or columns of both files say otherwise.
+    """
+    if way.labels is None or is_gapless(list(way.labels[0].texts)):
+        return True
+    if any(
+        _contradicted(way, other).any()
+        for other in ways
+        if not _counts_up(other) and other.found.mean() >= _MIN_FOUND
+    ):
+        return True
+    rows = np.flatnonzero(way.partner >= 0)
+    if not len(rows):
+        return True
+    for column in processed.columns.intersection(counts.columns):
+        if is_textual(processed[column]) and is_textual(counts[column]):
+            left = as_text(processed[column]).to_numpy()[rows]
+            right = as_text(counts[column]).to_numpy()[way.partner[rows]]
+            if (left != right).mean() > 1 - _MIN_AGREEMENT:
+                return True
+    return False
+
+
+def _contradicted(way: Matching, other: Matching) -> np.ndarray:
+    """Processed cells whose partner has another barcode or name, to another way."""
+    wrong = np.zeros(len(way.partner), dtype=bool)
+    if other.labels is not None:
+        a, b = other.labels
+        rows = np.flatnonzero(way.partner >= 0)
+        left, right = a.core[rows], b.core[way.partner[rows]]
+        wrong[rows] = (left != right) & (left != "") & (right != "")
+    return wrong
+
+
+def _way(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grouping]) -> Matching:
+    """Match by one way of naming the cells of each file."""
+    partner, found = np.full(len(a.core), -1), np.isin(a.core, b.core[b.core != ""])
+    if found.mean() < _MIN_FOUND:  # most ways; the rest takes longer
+        return Matching(partner, found, labels=(a, b))
+    pairs = _pairs(a, b)
+    repeated = max(_share_repeated(a), _share_repeated(b))
+    few_barcodes = repeated > (_MANY_REPEATED if a.kind == "barcode" else _MANY_REPEATED_OF_FEW)
+    against, decisive = np.zeros((2, len(pairs)), dtype=bool)
+    told_by: list[tuple[Grouping, Grouping]] = []
+    for left in processed:
+        for right in counts:
+            own_words = left.labels is a and right.labels is b
+            said = verdict(pairs, left, right, own_words=own_words, few_barcodes=few_barcodes)
+            if said is not None:
+                against |= said.against
+                decisive |= said.decisive
+                if said.decisive.any():
+                    told_by.append((left, right))
+    possible = pairs[~against]
+    clear = ~(possible["i"].duplicated(keep=False) | possible["j"].duplicated(keep=False))
+    undecided = ~against & ~decisive & pairs["alone"].to_numpy()
+    several = any(one.called_sample and len(pd.unique(one.values)) > 1 for one in (*processed, *counts))
+    if (not several and _of_one_sample(a, b)) or (
+        not few_barcodes and _expected_wrong(a, pairs[undecided], found, repeated) <= _MAX_WRONG
+    ):
+        decisive = decisive | undecided
+    chosen = possible[clear & decisive[possible.index]]
+    partner[chosen["i"]] = chosen["j"]
+    # A column says what a sample is called, a suffix only which it is.
+    told_by.sort(key=lambda both: sum(one.labels is not None for one in both))
+    named = [left for left, _ in told_by] or [one for one in processed if one.called_sample]
+    samples = named[0].values if named else None
+    return Matching(partner, found, _rule(a, b, told_by[:1]), (a, b), samples)
+
+
+def _share_repeated(labels: Labels) -> float:
+    """The share of the cells whose barcode or name other cells have too."""
+    core = pd.Series(labels.core[labels.core != ""])
+    return float(core.duplicated(keep=False).mean()) if len(core) else 0.0
+
+
+def _of_one_sample(a: Labels, b: Labels) -> bool:
+    """Whether nothing tells that either file holds several samples; plates and names must not be called differently."""
+    if len(set(a.tags)) > 1 or len(set(b.tags)) > 1 or _share_repeated(a) or _share_repeated(b):
+        return False
+    words = [words_of(one.tags[0]) for one in (a, b)]
+    return a.kind == "barcode" or not all(words) or words[0] <= words[1] or words[1] <= words[0]
+
+
+def _expected_wrong(a: Labels, undecided: pd.DataFrame, found: np.ndarray, repeated: float) -> float:
+    """The share of cells that would get the counts of another sample's cell where nothing tells the samples.
+
+    That happens to a cell that is missing among the counts if another sample has its barcode.
+    """
+    concerned = np.isin(a.tags, np.unique(a.tags[undecided["i"]]))
+    n_cells, n_missing = np.count_nonzero(concerned), np.count_nonzero(~found[concerned])
+    if not n_cells:
+        return 0.0
+    if not repeated:
+        return 0.0 if n_missing <= _MAX_MISSING * n_cells else n_missing / n_cells / n_cells
+    # Few cells do not show what is rare: one more may be missing.
+    return float(repeated * max(n_missing, 1) / n_cells)
+
+
+def _pairs(a: Labels, b: Labels) -> pd.DataFrame:
+    """All pairs of cells with one barcode or name; ``alone`` where it occurs once in both files."""
+    left = pd.DataFrame({"core": a.core, "i": np.arange(len(a.core))})
+    right = pd.DataFrame({"core": b.core, "j": np.arange(len(b.core))})
+    for table in (left, right):
+        table["n"] = table.groupby("core")["core"].transform("size")
+    left, right = left[left["n"] <= _MAX_REPEATS], right[right["n"] <= _MAX_REPEATS]
+    pairs = left[left["core"] != ""].merge(right, on="core", suffixes=("_left", "_right"))
+    pairs["alone"] = (pairs["n_left"] == 1) & (pairs["n_right"] == 1)
+    return pairs[["core", "i", "j", "alone"]]
+
+
+def _rule(a: Labels, b: Labels, told_by: Sequence[tuple[Grouping, Grouping]]) -> str:
+    rule = f"Cells were matched by {_both(a.where, b.where)}"
+    for left, right in told_by:
+        rule += f"; samples were told apart by {_both(left.where, right.where)}"
+    return f"{rule}."
+
+
+def _both(processed: str, counts: str) -> str:
+    if processed == counts:
+        return f"{processed} of both files"
+    return f"{processed} of the processed file and {counts} of the counts"
+
+
+def _disagree(best: Matching, other: Matching, n: int) -> str:
+    return (
+        f"Two ways to match the cells fit and disagree on {n:,} of {len(best.partner):,} cells. "
+        f"One: {best.rule} The other: {other.rule} "
+        "Remove the wrong column, or name the cells of both files by sample and barcode."
+    )

@@ -1,0 +1,190 @@
+"""Which sample of one file is which of another, as the barcodes that occur once in each bear witness.
+
+A suffix such as ``-0`` counts files in the order in which they were concatenated, so it means another sample in another
+file. What it means is learnt from *witnesses*: pairs of cells whose barcode occurs once in each file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from deepvelo.io.matching.labels import Grouping, words_of
+
+# Fewer barcodes than this may meet by chance.
+_MIN_WITNESSES, _MIN_WITNESSES_OF_FEW = 5, 10
+# Of the cells of two processed samples in one sample of the counts, the worse found is of another sample when its rate
+# is below this share of the other's: nearly all cells of a processed sample should have counts.
+_MIN_PROCESSED = 0.7
+# The same for samples of the counts. Processing takes cells out, so much less of one may be left than of another.
+_MIN_COUNTS = 0.1
+# Witnesses against a link that leave the link certain enough to tell two cells of the same barcode apart.
+_MAX_AGAINST = 0.01
+# In what tells samples no barcode occurs twice in one; of fewer cells than this that may be chance.
+_MIN_TESTED = 50
+# Columns are many, and most tell no samples: one must agree nearly without exception.
+_MAX_AGAINST_COLUMN = 0.005
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one grouping of each file says about pairs of cells, each shape ``(n_pairs,)``, bool."""
+
+    against: np.ndarray
+    """The two cells are of different samples."""
+    decisive: np.ndarray
+    """They are of one sample, which is told from all others."""
+
+
+def verdict(
+    pairs: pd.DataFrame, processed: Grouping, counts: Grouping, *, own_words: bool, few_barcodes: bool
+) -> Verdict | None:
+    """Compare the samples of two files.
+
+    Parameters
+    ----------
+    pairs
+        Pairs of cells of one barcode: positions ``i`` among the processed and ``j`` among the counts, ``core``, and
+        whether the barcode is ``alone``, in either file.
+    processed, counts
+        What may tell the samples of either file.
+    own_words
+        Whether both are the words around the barcodes that are compared. Anything else may be no sample at all: it
+        counts only if its values correspond one to one.
+    few_barcodes
+        Whether samples have many barcodes in common, as plates have. Then a barcode that occurs once in each file need
+        not be the same cell's, and only samples that correspond one to one without exception are linked.
+
+    Returns
+    -------
+    None where the two groupings do not correspond.
+    """
+    a_of_cell, a_names = pd.factorize(processed.values)
+    b_of_cell, b_names = pd.factorize(counts.values)
+    shape = (len(a_names), len(b_names))
+    if max(shape) < 2 or not min(shape):
+        return None
+    a, b = a_of_cell[pairs["i"]], b_of_cell[pairs["j"]]
+    known = (a >= 0) & (b >= 0)
+    witnesses = _table(a, b, known & pairs["alone"].to_numpy(), shape)
+    linked = _links(witnesses, np.bincount(a_of_cell[a_of_cell >= 0]), np.bincount(b_of_cell[b_of_cell >= 0]))
+    # Only of what is meant to tell samples do names mean something.
+    named = all(one.called_sample or one.labels is not None for one in (processed, counts))
+    alike, unlike = _compare_words(list(a_names), list(b_names)) if named else (np.zeros_like(linked),) * 2
+    if few_barcodes:
+        linked &= ~unlike
+        linked &= _one_to_one(linked) & _sure(witnesses, linked) & (witnesses >= _MIN_WITNESSES_OF_FEW)
+        if linked.sum() < 2:  # nothing that chance would not do
+            linked[:], witnesses[:] = False, 0
+    in_doubt = _holds_too_few(pairs, a, b, linked)
+    linked[:, in_doubt] = False
+    once_a, once_b = _occur_once(pairs, "i", a, shape[0]), _occur_once(pairs, "j", b, shape[1])
+    tested = pairs.loc[known & pairs["core"].duplicated(keep=False), "j"].nunique() >= _MIN_TESTED
+    if own_words or (tested and once_a.all() and once_b.all()):
+        linked |= _by_words(alike, witnesses, linked, in_doubt)
+    single = _one_to_one(linked)
+    said_otherwise = np.where(linked, 0, witnesses).sum()
+    if not own_words and not (
+        linked.any() and (linked == single).all() and said_otherwise <= _MAX_AGAINST_COLUMN * witnesses.sum()
+    ):
+        return None
+
+    elsewhere = linked.any(axis=1, keepdims=True) | linked.any(axis=0, keepdims=True) | in_doubt[None, :]
+    against = ~linked & (elsewhere | (witnesses >= _MIN_WITNESSES))
+    if few_barcodes:
+        against |= unlike
+    sure = _sure(witnesses, linked) | _one_to_one(alike)
+    decisive = single & sure & once_a[:, None] & once_b[None, :]
+    return Verdict(_of_pairs(against, a, b, known), _of_pairs(decisive, a, b, known))
+
+
+def _table(a: np.ndarray, b: np.ndarray, chosen: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """How many of the chosen pairs lie in each pair of samples."""
+    flat = np.bincount(a[chosen] * shape[1] + b[chosen], minlength=shape[0] * shape[1])
+    return flat.reshape(shape)
+
+
+def _of_pairs(table: np.ndarray, a: np.ndarray, b: np.ndarray, known: np.ndarray) -> np.ndarray:
+    found = np.zeros(len(a), dtype=bool)
+    found[known] = table[a[known], b[known]]
+    return found
+
+
+def _links(witnesses: np.ndarray, n_a: np.ndarray, n_b: np.ndarray) -> np.ndarray:
+    """Samples that share too many barcodes for chance, in comparison with the other samples of both files."""
+    enough = np.where(witnesses >= _MIN_WITNESSES, witnesses, 0)
+    of_a, of_b = enough / n_a[:, None], enough / n_b[None, :]
+    best_in_b, best_in_a = of_a.max(axis=0, initial=0), of_b.max(axis=1, initial=0)
+    return (
+        (enough > 0)
+        & (of_a >= _MIN_PROCESSED * best_in_b[None, :])
+        & (of_b >= _MIN_COUNTS * best_in_a[:, None])
+    )
+
+
+def _one_to_one(linked: np.ndarray) -> np.ndarray:
+    """The links of samples that have no other."""
+    return linked & (linked.sum(axis=0) == 1)[None, :] & (linked.sum(axis=1) == 1)[:, None]
+
+
+def _sure(witnesses: np.ndarray, linked: np.ndarray) -> np.ndarray:
+    """Pairs of samples whose witnesses agree with the links, but for a hundredth."""
+    otherwise = np.where(linked, 0, witnesses)
+    of_a = otherwise.sum(axis=1) <= _MAX_AGAINST * witnesses.sum(axis=1)
+    of_b = otherwise.sum(axis=0) <= _MAX_AGAINST * witnesses.sum(axis=0)
+    return of_a[:, None] & of_b[None, :]
+
+
+def _holds_too_few(pairs: pd.DataFrame, a: np.ndarray, b: np.ndarray, linked: np.ndarray) -> np.ndarray:
+    """Samples of the counts that several processed samples seem to be in, though barcodes of both occur there once.
+
+    A barcode occurs once in a sample, so at most one of them can be in it: plates share all their barcodes.
+    """
+    doubted = np.zeros(linked.shape[1], dtype=bool)
+    several = np.flatnonzero(linked.sum(axis=0) > 1)
+    if len(several):
+        table = pd.DataFrame({"core": pairs["core"].to_numpy(), "a": a, "b": b, "j": pairs["j"].to_numpy()})
+        table = table[np.isin(b, several) & (a >= 0)]
+        table = table[linked[table["a"], table["b"]]]
+        per_core = table.groupby(["b", "core"])[["a", "j"]].nunique().reset_index()
+        shared = per_core[per_core["a"] > 1]
+        n_shared = shared.groupby("b").size()
+        n_once = shared[shared["j"] == 1].groupby("b").size().reindex(n_shared.index, fill_value=0)
+        doubted[n_shared.index[(n_once >= 3) & (2 * n_once > n_shared)]] = True
+    return doubted
+
+
+def _occur_once(pairs: pd.DataFrame, cell: str, sample: np.ndarray, n_samples: int) -> np.ndarray:
+    """Whether no barcode occurs twice within a sample; shape ``(n_samples,)``."""
+    table = pd.DataFrame({"core": pairs["core"].to_numpy(), "cell": pairs[cell].to_numpy(), "sample": sample})
+    table = table[sample >= 0].drop_duplicates("cell")
+    once = np.ones(n_samples, dtype=bool)
+    once[table["sample"][table.duplicated(["core", "sample"])]] = False
+    return once
+
+
+def _compare_words(a_names: list[str], b_names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Samples whose names have all words of one in common; and, where some are so, those whose names have none."""
+    a_words, b_words = [words_of(x) for x in a_names], [words_of(x) for x in b_names]
+    telling = _telling(a_words) | _telling(b_words)
+    a_words, b_words = [x & telling for x in a_words], [x & telling for x in b_words]
+    alike = np.array([[bool(x and y) and (x <= y or y <= x) for y in b_words] for x in a_words], dtype=bool)
+    unlike = np.array([[bool(x and y) and not x & y for y in b_words] for x in a_words], dtype=bool)
+    return alike, unlike & alike.any()
+
+
+def _by_words(
+    alike: np.ndarray, witnesses: np.ndarray, linked: np.ndarray, in_doubt: np.ndarray
+) -> np.ndarray:
+    """Samples without links that are called alike, and like no other, unless witnesses say otherwise."""
+    free = ~linked.any(axis=1, keepdims=True) & ~linked.any(axis=0, keepdims=True) & ~in_doubt[None, :]
+    otherwise = witnesses.sum(axis=1)[:, None] + witnesses.sum(axis=0)[None, :] - 2 * witnesses
+    found: np.ndarray = _one_to_one(alike) & free & (otherwise == 0)
+    return found
+
+
+def _telling(words: list[frozenset[str]]) -> frozenset[str]:
+    """Words that some samples of a file have and others lack."""
+    return frozenset().union(*words) - frozenset.intersection(*words) if words else frozenset()
