@@ -37,21 +37,20 @@ def leave_out_unwritable(adata: AnnData) -> list[str]:
     InputError
         The object cannot be written, and nothing was found that could be left out.
     """
-    if not (error := _error(_without_numbers(adata))):
+    light = _without_numbers(adata)
+    if not _error(light):
         return []
     left_out = []
     for name in ("obs", "var"):
         table = getattr(adata, name)
-        bad = [column for column in table if _error(_part(adata, **{name: table[[column]]}))]
-        if bad:
+        if bad := _unwritable(light, name, list(table)):
             setattr(adata, name, table.drop(columns=bad))
-        left_out += [f"column '{column}' of {name}" for column in bad]
+            left_out += [f"column '{column}' of {name}" for column in bad]
     for group in _GROUPS:
-        elements = getattr(adata, group)
-        for key in [key for key, value in elements.items() if _error(_part(adata, **{group: {key: value}}))]:
-            del elements[key]
+        for key in _unwritable(light, group, list(getattr(adata, group))):
+            del getattr(adata, group)[key]
             left_out.append(f"{group}['{key}']")
-    if adata.raw is not None and _error(_part(adata, raw=_raw_without_numbers(adata))):
+    if adata.raw is not None and _error(_part(light, raw=light.raw)):
         adata.raw = None
         left_out.append("raw")
     if error := _error(_without_numbers(adata)):
@@ -109,6 +108,18 @@ def _emptied(value: Any, group: str) -> Any:
         return np.zeros(0, dtype=value.dtype)
     columns = 1 if group in ("obsm", "varm") else value.shape[1]
     return sparse.csr_matrix((value.shape[0], columns), dtype=np.float32)
+
+
+def _unwritable(adata: AnnData, group: str, names: list[Any]) -> list[Any]:
+    """Those of a table or mapping that cannot be written, found by halves: a table may have thousands of columns."""
+    whole = getattr(adata, group)
+    part = whole[names] if isinstance(whole, pd.DataFrame) else {name: whole[name] for name in names}
+    if not names or not _error(_part(adata, **{group: part})):
+        return []
+    if len(names) == 1:
+        return names
+    half = len(names) // 2
+    return _unwritable(adata, group, names[:half]) + _unwritable(adata, group, names[half:])
 
 
 def _error(adata: AnnData) -> str:
