@@ -113,13 +113,16 @@ def _read_sheet(path: Path) -> pd.DataFrame:
         msg = f"There is no sample sheet {path}. Check the path."
         raise InputError(msg)
     try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str, encoding="utf-8-sig")
-    except (ValueError, OSError, pd.errors.ParserError) as error:
+        header = path.read_text(encoding="utf-8-sig").lstrip().partition("\n")[0]
+        separator = next((sign for sign in "\t;," if sign in header), ",")
+        table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig")
+    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
         msg = (
             f"The sample sheet {path.name} could not be read as a table. Save it as CSV or TSV with a header."
         )
         raise InputError(msg) from error
     table = table.rename(columns=lambda name: str(name).strip()).dropna(how="all")
+    table = table.loc[:, ~table.columns.str.startswith("Unnamed")]  # row numbers
     table = table.map(lambda value: value.strip() if isinstance(value, str) else None)
     if table.empty:
         msg = f"The sample sheet {path.name} has no rows. Give a row for each sample, below a header."
