@@ -112,7 +112,9 @@ def summarize(adata: AnnData, *, looked: Looked | None = None) -> Summary:
     fractions = pd.DataFrame() if problems else unspliced_fractions(adata, group_key=None)
     fraction = None if fractions.empty else float(fractions["unspliced"].iloc[0])
     oddities = [] if kind is None else list(find_oddities(adata, kind=kind, fraction=fraction))
-    findings = problems + oddities or [Finding("ok", "Nothing is missing for a fit.", "")]
+    findings = problems + oddities
+    if not any(finding.level in ("error", "warning") for finding in findings):
+        findings.insert(0, Finding("ok", "Nothing is missing for a fit.", ""))
     return Summary(
         n_cells=adata.n_obs,
         n_genes=adata.n_vars,

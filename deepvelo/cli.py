@@ -173,14 +173,14 @@ def run(
     )
     require_writable(output)  # before the fit, not after
     adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
-    if settings.method != "imported":  # which needs no counts, and takes gaps
-        looked = checks.Looked(adata)
-        checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis, looked=looked)
-        _say_findings(checks.summarize(adata, looked=looked), to=Console())
     if settings.method != "deepvelo":
         _say_ignored(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
     elif candidates is not None:
         _say_candidates(settings, n_cells=adata.n_obs)
+    if settings.method != "imported":  # which needs no counts, and takes gaps
+        looked = checks.Looked(adata)
+        checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis, looked=looked)
+        _say_findings(checks.summarize(adata, looked=looked), to=Console())
     from deepvelo.model.checkpoint import Checkpoint  # what is refused above need not wait for torch
 
     checkpoint = Checkpoint(output.with_name(f".{output.name}.training"), on_resume=_say_resumed)

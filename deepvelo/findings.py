@@ -28,7 +28,8 @@ _LARGEST_LOGARITHM = 14.0
 class Finding:
     """One thing noticed in the data: how bad, what, and what to do about it."""
 
-    level: Literal["ok", "warning", "error"]
+    level: Literal["ok", "note", "warning", "error"]
+    """``note``: what was changed or chosen, and is nobody's fault."""
     what: str
     remedy: str
 
@@ -115,7 +116,7 @@ def _layer_errors(name: str, layer: Any) -> Iterator[Finding]:
 def find_oddities(adata: AnnData, *, kind: CountKind, fraction: float | None) -> Iterator[Finding]:
     """What a fit survives, and a reader should know."""
     for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str))):
-        yield Finding("warning", str(note), "Nothing needs to be done.")
+        yield Finding("note", str(note), "")
     for what, names in (("cell", adata.obs_names), ("gene", adata.var_names)):
         if repeated := int(names.duplicated().sum()):
             yield Finding(
@@ -127,9 +128,9 @@ def find_oddities(adata: AnnData, *, kind: CountKind, fraction: float | None) ->
     spliced, unspliced = adata.layers[keys.SPLICED], adata.layers[keys.UNSPLICED]
     if kind == "estimated":
         yield Finding(
-            "warning",
+            "note",
             f"The counts have fractions (largest {_largest(adata):.4g}), as estimated counts have.",
-            "Nothing needs to be done: they are size-normalised like whole counts.",
+            "They are size-normalised like whole counts.",
         )
     elif kind == "normalized":
         yield Finding(
@@ -141,9 +142,9 @@ def find_oddities(adata: AnnData, *, kind: CountKind, fraction: float | None) ->
         )
     elif adata.X is not None and _looks_logged(adata.X):
         yield Finding(
-            "warning",
+            "note",
             f"X looks log-transformed (largest {matrices.largest(adata.X):.3g}) while the layers are counts.",
-            "Nothing needs to be done: the layers are used, not X.",
+            "The layers are used, not X.",
         )
     if matrices.same(spliced, unspliced):
         yield Finding(
@@ -167,7 +168,7 @@ def find_oddities(adata: AnnData, *, kind: CountKind, fraction: float | None) ->
             )
         if absent := int(groups.isna().sum()):
             yield Finding(
-                "warning",
+                "note",
                 f"Grouping '{key}' leaves out {number(absent, 'cell')}.",
                 "They are shown as 'unassigned'.",
             )
@@ -191,7 +192,7 @@ def find_oddities(adata: AnnData, *, kind: CountKind, fraction: float | None) ->
 def _empty(adata: AnnData) -> Iterator[Finding]:
     spliced, unspliced = adata.layers[keys.SPLICED], adata.layers[keys.UNSPLICED]
     if n := int(np.sum(matrices.gene_totals(spliced) + matrices.gene_totals(unspliced) == 0)):
-        yield Finding("warning", f"{number(n, 'gene')} without any count.", "Preparation leaves them out.")
+        yield Finding("note", f"{number(n, 'gene')} without any count.", "Preparation leaves them out.")
     if n := int(np.sum(matrices.cell_totals(spliced) + matrices.cell_totals(unspliced) == 0)):
         yield Finding(
             "warning",

@@ -158,10 +158,6 @@ TOO_SMALL = {
         written(n_cells=20),
         "`preparation.n_neighbors` must be below the number of cells. Got 30 for 20 cells",
     ),
-    "fewer genes than components": Case(
-        written(n_genes=18),
-        "`preparation.n_components` must be below the number of genes and of cells. Got 20 for 18 usable genes",
-    ),
 }
 
 # Said, and no reason to stop.

@@ -43,8 +43,11 @@ def contents(summary: Summary) -> None:
 
 def findings(summary: Summary) -> None:
     """Each finding with its remedy, errors first, one box a level."""
-    for level, draw in {"error": st.error, "warning": st.warning, "ok": st.success}.items():
+    drawn = {"error": st.error, "warning": st.warning, "ok": st.success, "note": st.info}
+    for level, draw in drawn.items():
         lines = [f"{f.what} {f.remedy}".strip() for f in summary.findings if f.level == level]
+        if level == "note":  # notes quote names from the file
+            lines = [escape(line) for line in lines]
         if lines:
             draw("\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0])
 

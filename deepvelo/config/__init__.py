@@ -27,6 +27,7 @@ from deepvelo.config.training import Device, TrainingConfig
 
 __all__ = [
     "AMBIGUOUS",
+    "FITTED",
     "METHOD_LABELS",
     "PRESETS",
     "PUBLISHED",

@@ -62,7 +62,7 @@ def test_check_does_not_blame_a_file_for_the_settings(deepvelo, capfd, tmp_path,
 def test_check_tells_what_is_odd_and_ends_well(deepvelo, capfd, tmp_path, name):
     ODD[name].write(tmp_path / "odd.h5ad")
     assert deepvelo("check", tmp_path / "odd.h5ad") == 0
-    assert f"warning: {ODD[name].words}" in capfd.readouterr().out
+    assert f": {ODD[name].words}" in capfd.readouterr().out
 
 
 @pytest.mark.slow

@@ -223,22 +223,22 @@ def test_nothing_wrong_is_said_too():
     assert messages(cells()) == "ok: Nothing is missing for a fit. "
 
 
-def test_cells_and_genes_without_counts_are_warnings():
+def test_cells_and_genes_without_counts_are_told():
     adata = cells()
     for layer in ("spliced", "unspliced"):
         dense = adata.layers[layer].toarray()
         dense[3], dense[:, 2] = 0, 0
         adata.layers[layer] = sparse.csr_matrix(dense)
     checks.require_fit(adata, SETTINGS)
-    assert "warning: 1 gene without any count. Preparation leaves them out" in messages(adata)
+    assert "note: 1 gene without any count. Preparation leaves them out" in messages(adata)
     assert "warning: 1 cell without any count. They are kept" in messages(adata)
 
 
-def test_logged_x_beside_counts_is_a_warning():
+def test_logged_x_beside_counts_is_noted():
     adata = cells()
     adata.X = adata.X.log1p()
-    assert "warning: X looks log-transformed (largest" in messages(adata)
-    assert "the layers are used, not X" in messages(adata)
+    assert "note: X looks log-transformed (largest" in messages(adata)
+    assert "The layers are used, not X" in messages(adata)
 
 
 def changed(change) -> ad.AnnData:
@@ -257,7 +257,7 @@ def test_normalised_layers_are_a_warning():
 
 def test_counts_with_fractions_are_counts():
     adata = changed(lambda counts: counts * np.random.default_rng(0).uniform(0.7, 1, counts.shape))
-    assert "warning: The counts have fractions" in messages(adata)
+    assert "note: The counts have fractions" in messages(adata)
     assert checks.summarize(adata).count_kind == "estimated"
     assert 0.1 < checks.summarize(adata).unspliced_fraction < 0.3
 
@@ -282,7 +282,7 @@ def test_duplicate_names_are_a_warning():
 def test_what_reading_changed_is_told():
     adata = cells()
     adata.uns[keys.NOTES] = ["Duplicate gene names (1: 'Cpe') were made unique."]
-    assert "warning: Duplicate gene names (1: 'Cpe') were made unique." in messages(adata)
+    assert "note: Duplicate gene names (1: 'Cpe') were made unique." in messages(adata)
 
 
 def test_group_of_one_and_cells_without_group_are_warnings():
@@ -293,6 +293,21 @@ def test_group_of_one_and_cells_without_group_are_warnings():
         in messages(adata)
     )
     assert "Grouping 'stage' leaves out 1 cell. They are shown as 'unassigned'" in messages(adata)
+
+
+def test_more_groups_than_can_be_told_apart_are_said():
+    adata = cells(210, 8)
+    adata.obs["clusters"] = pd.Categorical([f"type {i // 2}" for i in range(210)])
+    assert "warning: 'clusters' has 105 groups, and there may be at most 100" in messages(adata)
+    with pytest.raises(InputError, match=r"'clusters' has 105 groups, .* at most 100\. Merge some"):
+        checks.require_grouping(adata, "clusters")
+
+
+def test_codes_where_names_of_cell_types_should_be_are_a_warning():
+    adata = cells()
+    adata.obs["celltype"] = np.arange(20) % 3
+    assert "warning: Grouping 'celltype' holds numbers" in messages(adata)
+    assert "as text" in messages(adata)
 
 
 def test_swapped_and_identical_layers_are_warnings():
@@ -395,7 +410,7 @@ def test_real_files_are_found_usable(shared_data):
     assert found.has_moments
     assert found.unspliced_fraction == pytest.approx(0.105, abs=0.001)
     assert found.groupings == ["clusters", "age(days)", "clusters_enlarged"]
-    assert {f.level for f in found.findings} == {"warning"}
+    assert {f.level for f in found.findings} == {"warning", "note"}
     checks.require_fit(with_moments, Settings(), cluster_key="clusters", basis="umap")
     raw = read(shared_data / "dentate_gyrus_raw_100.h5ad")
     assert checks.summarize(raw).count_kind == "counts"
