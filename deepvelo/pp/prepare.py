@@ -89,7 +89,9 @@ def prepare(
         See `deepvelo.checks.require_fit`.
     """
     with warnings.catch_warnings(action="ignore"):  # what the user should know is in the notes
-        adata = tidied(shared_copy(adata))
+        adata = shared_copy(adata)
+        adata.layers.pop(keys.VELOCITY, None)  # scaled moments are kept for its sake alone
+        adata = tidied(adata)
         checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
         keeps = checks.keeps_moments(adata, settings)
         out = _fresh_copy(adata, keep_x=keeps)
@@ -217,7 +219,7 @@ def _compute_moments(
     chosen = settings.preparation
     normalize = checks.has_counts(adata)
     if not normalize:
-        notes.append("The layers are not whole numbers and were not size-normalised again.")
+        notes.append("The layers are normalised and were not size-normalised again.")
     counts = {key: matrices.stored_by_cells(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED)}
     sizes = {key: matrices.cell_totals(layer) for key, layer in counts.items()}
     if chosen.size_factors == "cell":

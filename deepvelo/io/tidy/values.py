@@ -40,7 +40,7 @@ def undo_logarithms(adata: AnnData) -> list[str]:
 def drop_unusable_moments(adata: AnnData) -> list[str]:
     """Remove ``Ms`` and ``Mu`` where they are no means of the counts, so that they are computed anew; in place.
 
-    Moments that lie in a file are left alone.
+    Moments that lie in a file are left alone. Scaled ones stay beside velocities, which are in the same units then.
     """
     if not _readable(adata, _COUNTS + _MOMENTS) or min(adata.shape) < 2:
         return []
@@ -70,6 +70,8 @@ def _problem(adata: AnnData) -> str | None:
         return "some are below zero"
     if not (most[everywhere] > 0).any():
         return "they are zero everywhere"
+    if keys.VELOCITY in adata.layers:
+        return None
     if all(_is_scaled(genes, everywhere) for genes in (spliced, unspliced)):
         return "they are scaled to 0..1 in each gene"
     if not _follows(spliced.mean[everywhere], adata.layers[keys.SPLICED], everywhere):

@@ -93,3 +93,11 @@ def test_logarithms_become_the_counts_they_were():
     np.testing.assert_array_equal(adata.layers["spliced"].toarray(), counts["spliced"].toarray())
     np.testing.assert_array_equal(adata.layers["unspliced"], counts["unspliced"])
     assert undo_logarithms(adata) == []
+
+
+def test_scaled_moments_stay_beside_velocities_in_the_same_units():
+    adata = spoiled(lambda m: (m - m.min(0)) / np.ptp(m, axis=0))
+    adata.layers["velocity"] = np.ones(adata.shape)
+    assert drop_unusable_moments(adata) == []
+    del adata.layers["velocity"]
+    assert drop_unusable_moments(adata)
