@@ -36,10 +36,13 @@ def storable(adata: AnnData, *, in_folders: bool) -> AnnData:
             var=_stored(adata.raw.var, in_folders=False),
             varm=_stored(dict(adata.raw.varm), in_folders=False),
         )
-    # AnnData gives the rows of tables in `obsm` the name of those in `obs`, which may be that of a column.
-    for value in (*out.obsm.values(), *out.varm.values()):
-        if isinstance(value, pd.DataFrame):
-            value.index = value.index.rename(None)
+    # AnnData gives the rows of tables in `obsm` the name of those in `obs`, which may be that of a column there.
+    for table, matrices in ((out.obs, out.obsm), (out.var, out.varm)):
+        columns = {
+            str(name).casefold() for m in matrices.values() if isinstance(m, pd.DataFrame) for name in m
+        }
+        if str(table.index.name).casefold() in columns:
+            table.index = table.index.rename(None)
     out.strings_to_categoricals()
     return out
 

@@ -18,9 +18,9 @@ _IN_FILES = {"/": SLASH, "\0": "\N{SYMBOL FOR NULL}"}
 # Zarr takes a backslash for "/"; a folder's name with a line break is legal and a trap.
 _IN_FOLDERS = {chr(code): chr(0x2400 + code) for code in range(32)} | {"\\": "\N{SET MINUS}"} | _IN_FILES
 _TO_FILES, _TO_FOLDERS = str.maketrans(_IN_FILES), str.maketrans(_IN_FOLDERS)
-_BACK = str.maketrans(
-    {looks: is_ for is_, looks in _IN_FOLDERS.items()} | {_DOT: ".", _BLANK: " ", _EMPTY: ""}
-)
+# All come back but NUL, which no text in a file can hold.
+_BACK = str.maketrans({looks: was for was, looks in _IN_FOLDERS.items() if was != "\0"})
+_BACK |= str.maketrans({_DOT: ".", _BLANK: " ", _EMPTY: ""})
 
 
 def stored_names(names: Iterable[Any], *, in_folders: bool, paths: bool = False) -> dict[Any, str]:

@@ -19,6 +19,7 @@ from scipy import sparse
 from deepvelo.errors import InputError
 from deepvelo.io import require_writable, scratch_beside, write, write_h5ad, write_text
 from deepvelo.io.tidy import tidied
+from deepvelo.io.write_zarr import write_by_gene
 from tests.full_disk import FullDisk
 
 
@@ -91,6 +92,18 @@ def test_names_that_hdf5_cannot_hold_are_written(tmp_path):
     pd.testing.assert_frame_equal(found.obs, before)
     assert list(found.obsm) == ["X_a/b"]
     assert found.uns["x/y"] == {"/": 1, "": 2}
+
+
+@pytest.mark.parametrize("column", ["barcode", "Barcode"])
+def test_rows_may_be_named_like_a_column_of_another_table(tmp_path, column):
+    adata = small()
+    adata.obs.index.name = "barcode"
+    adata.obsm["calls"] = pd.DataFrame({column: ["a", "b", "c"]}, index=adata.obs_names)
+    write_h5ad(adata, tmp_path / "out.h5ad")
+    write_by_gene(adata, tmp_path / "run")
+    for found in map(tidied, (ad.read_h5ad(tmp_path / "out.h5ad"), ad.read_zarr(tmp_path / "run"))):
+        assert found.obsm["calls"][column].tolist() == ["a", "b", "c"]
+        assert list(found.obs_names) == list(adata.obs_names)
 
 
 @pytest.mark.slow  # each column is a data set
