@@ -6,7 +6,7 @@ what names a cell in its sample (`labels`). Where samples share it, what the fil
 apart (`evidence`), or the cell stays unmatched.
 """
 
-from deepvelo.io.matching.cells import MIN_RATE, Matching, match, match_cells
+from deepvelo.io.matching.cells import MIN_RATE, Matching, match_cells
 from deepvelo.io.matching.labels import Labels, cell_columns, is_row_numbers
 
 __all__ = [
@@ -15,6 +15,5 @@ __all__ = [
     "Matching",
     "cell_columns",
     "is_row_numbers",
-    "match",
     "match_cells",
 ]

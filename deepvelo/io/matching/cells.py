@@ -68,17 +68,6 @@ class Matching:
         return float((self.partner >= 0).mean()) if len(self.partner) else 0.0
 
 
-def match(processed: Sequence[str], counts: Sequence[str]) -> np.ndarray:
-    """For each processed name, the position of the same cell among ``counts``; -1 where none or several fit.
-
-    Returns
-    -------
-    Shape ``(n_processed,)``, int; no position occurs twice. Row numbers are no names, and match nothing.
-    """
-    tables = [pd.DataFrame(index=pd.Index([str(name) for name in names])) for names in (processed, counts)]
-    return match_cells(*tables).partner
-
-
 def match_cells(processed: pd.DataFrame, counts: pd.DataFrame) -> Matching:
     """Match cells by whatever both tables have in common.
 
@@ -155,7 +144,7 @@ def _contradicted(way: Matching, other: Matching) -> np.ndarray:
 
 def _way(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grouping]) -> Matching:
     """Match by one way of naming the cells of each file."""
-    partner, found = np.full(len(a.core), -1), np.isin(a.core, b.core[b.core != ""])
+    partner, found = np.full(len(a.core), -1), pd.Series(a.core).isin(b.core[b.core != ""]).to_numpy()
     if found.mean() < _MIN_FOUND:  # most ways; the rest takes longer
         return Matching(partner, found, labels=(a, b))
     pairs = _pairs(a, b)
@@ -208,7 +197,7 @@ def _expected_wrong(a: Labels, undecided: pd.DataFrame, found: np.ndarray, repea
 
     That happens to a cell that is missing among the counts if another sample has its barcode.
     """
-    concerned = np.isin(a.tags, np.unique(a.tags[undecided["i"]]))
+    concerned = pd.Series(a.tags).isin(a.tags[undecided["i"]]).to_numpy()
     n_cells, n_missing = np.count_nonzero(concerned), np.count_nonzero(~found[concerned])
     if not n_cells:
         return 0.0
@@ -220,12 +209,13 @@ def _expected_wrong(a: Labels, undecided: pd.DataFrame, found: np.ndarray, repea
 
 def _pairs(a: Labels, b: Labels) -> pd.DataFrame:
     """All pairs of cells with one barcode or name; ``alone`` where it occurs once in both files."""
-    left = pd.DataFrame({"core": a.core, "i": np.arange(len(a.core))})
-    right = pd.DataFrame({"core": b.core, "j": np.arange(len(b.core))})
+    core, _ = pd.factorize(np.concatenate([[""], a.core, b.core]))  # the first, 0, is no barcode
+    left = pd.DataFrame({"core": core[1 : len(a.core) + 1], "i": np.arange(len(a.core))})
+    right = pd.DataFrame({"core": core[len(a.core) + 1 :], "j": np.arange(len(b.core))})
     for table in (left, right):
         table["n"] = table.groupby("core")["core"].transform("size")
     left, right = left[left["n"] <= _MAX_REPEATS], right[right["n"] <= _MAX_REPEATS]
-    pairs = left[left["core"] != ""].merge(right, on="core", suffixes=("_left", "_right"))
+    pairs = left[left["core"] > 0].merge(right, on="core", suffixes=("_left", "_right"))
     pairs["alone"] = (pairs["n_left"] == 1) & (pairs["n_right"] == 1)
     return pairs[["core", "i", "j", "alone"]]
 

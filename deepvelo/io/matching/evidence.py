@@ -78,6 +78,8 @@ def verdict(
         linked &= _one_to_one(linked) & _sure(witnesses, linked) & (witnesses >= _MIN_WITNESSES_OF_FEW)
         if linked.sum() < 2:  # nothing that chance would not do
             linked[:], witnesses[:] = False, 0
+    if not own_words and (not (named or linked.any()) or (linked != _one_to_one(linked)).any()):
+        return None
     in_doubt = _holds_too_few(pairs, a, b, linked)
     linked[:, in_doubt] = False
     once_a, once_b = _occur_once(pairs, "i", a, shape[0]), _occur_once(pairs, "j", b, shape[1])

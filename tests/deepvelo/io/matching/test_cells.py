@@ -8,7 +8,7 @@ import pytest
 from anndata.utils import make_index_unique
 
 from deepvelo.errors import InputError
-from deepvelo.io.matching import Matching, match, match_cells
+from deepvelo.io.matching import Matching, match_cells
 
 RNG = np.random.default_rng(0)
 
@@ -26,6 +26,11 @@ A, B, C = BARCODES[:3]
 
 def obs(names, **columns) -> pd.DataFrame:
     return pd.DataFrame(columns, index=pd.Index([str(name) for name in names]))
+
+
+def match(processed, counts) -> np.ndarray:
+    """Positions of the partners, by names alone."""
+    return match_cells(obs(processed), obs(counts)).partner
 
 
 @pytest.mark.parametrize(
