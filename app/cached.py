@@ -233,7 +233,7 @@ def summary(source: DataSource) -> checks.Summary:
 
 @st.cache_data(max_entries=16, show_spinner="Checking the data")
 def _summary(source: DataSource, stamp: tuple[int, ...]) -> checks.Summary:
-    return checks.summarize(_dataset(source, stamp), looked=_looked(source, stamp))
+    return checks.summarize(_dataset(source, stamp), Settings(), looked=_looked(source, stamp))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from deepvelo import keys, matrices
-from deepvelo.config.preparation import PreparationConfig
+from deepvelo import config, keys, matrices
 from deepvelo.contents import (
     embeddings,
     find_embedding,
@@ -27,7 +26,7 @@ from deepvelo.contents import (
 from deepvelo.count_kinds import CountKind, count_kind
 from deepvelo.errors import InputError
 from deepvelo.findings import Finding, find_errors, find_oddities
-from deepvelo.graphs import compared_in
+from deepvelo.graphs import compared_in, components, lowered_components
 from deepvelo.groups import MAX_GROUPS, count_groups, group_names
 from deepvelo.io.tidy.names import gene_name_columns
 from deepvelo.memory import estimate_memory, require_memory
@@ -105,13 +104,20 @@ class Looked:
         return matrices.shared_counts(self.adata.layers[keys.SPLICED], self.adata.layers[keys.UNSPLICED])
 
 
-def summarize(adata: AnnData, *, looked: Looked | None = None) -> Summary:
-    """What was found, with every problem and its remedy; never raises on bad data and changes nothing."""
-    problems = (looked or Looked(adata)).errors(moments=has_moments(adata))
+def summarize(adata: AnnData, settings: Settings | None = None, *, looked: Looked | None = None) -> Summary:
+    """What was found, with every problem and its remedy; never raises on bad data and changes nothing.
+
+    Parameters
+    ----------
+    settings
+        Of the fit that is planned: those that will be lowered are noted. By default the data alone are looked at.
+    """
+    looked = looked or Looked(adata)
+    problems = looked.errors(moments=has_moments(adata))
     kind = None if problems else count_kind(adata)
     fractions = pd.DataFrame() if problems else unspliced_fractions(adata, group_key=None)
     fraction = None if fractions.empty else float(fractions["unspliced"].iloc[0])
-    oddities = [] if kind is None else list(find_oddities(adata, kind=kind, fraction=fraction))
+    oddities = [] if kind is None else _oddities(adata, settings, looked, kind=kind, fraction=fraction)
     findings = problems + oddities
     if not any(finding.level in ("error", "warning") for finding in findings):
         findings.insert(0, Finding("ok", "Nothing is missing for a fit.", ""))
@@ -124,10 +130,25 @@ def summarize(adata: AnnData, *, looked: Looked | None = None) -> Summary:
         gene_columns=gene_name_columns(adata),
         embeddings=embeddings(adata),
         groupings=groupings(adata),
-        compared_in=compared_in(adata, PreparationConfig()).sentence,
+        compared_in=compared_in(adata, (settings or config.Settings()).preparation).sentence,
         has_moments=has_moments(adata),
         findings=findings,
     )
+
+
+def _oddities(
+    adata: AnnData, settings: Settings | None, looked: Looked, *, kind: CountKind, fraction: float | None
+) -> list[Finding]:
+    found = list(find_oddities(adata, settings or config.Settings(), kind=kind, fraction=fraction))
+    if settings is None:
+        return found
+    try:
+        n_genes = _genes_left(looked, settings, keeps=keeps_moments(adata, settings))
+    except InputError:  # other settings may be meant
+        return found
+    own = components(adata) is None
+    lowered = lowered_components(settings, n_cells=adata.n_obs, n_genes=n_genes, own=own)
+    return [*found, *(Finding("note", sentence, "") for sentence in lowered)]
 
 
 def unspliced_fractions(adata: AnnData, *, group_key: str | None) -> pd.DataFrame:

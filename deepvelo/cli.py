@@ -121,10 +121,13 @@ def run(
     ] = None,
     layer: Annotated[
         str | None,
-        typer.Option(help="Layer with the velocities of an imported result; by default the one whose name says so."),
+        typer.Option(
+            help="Layer with the velocities of an imported result; by default the one whose name says so."
+        ),
     ] = None,
     tool: Annotated[
-        str | None, typer.Option(help="Which tool computed an imported result; by default recognized by its traces.")
+        str | None,
+        typer.Option(help="Which tool computed an imported result; by default recognized by its traces."),
     ] = None,
     preset: Annotated[Preset | None, typer.Option(help="Settings to start from.")] = None,
     config_file: Annotated[
@@ -144,7 +147,8 @@ def run(
     compare_in: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Graph or representation in which cells are compared; auto, graph, own or a name."
+            metavar="NAME",
+            help="Graph or representation in which cells are compared; auto, graph, own or a name.",
         ),
     ] = None,
     cluster_key: Annotated[str | None, typer.Option(help="Column of obs with the cell groups.")] = None,
@@ -180,7 +184,7 @@ def run(
     if settings.method != "imported":  # which needs no counts, and takes gaps
         looked = checks.Looked(adata)
         checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis, looked=looked)
-        _say_findings(checks.summarize(adata, looked=looked), to=Console())
+        _say_findings(checks.summarize(adata, settings, looked=looked), to=Console())
     from deepvelo.model.checkpoint import Checkpoint  # what is refused above need not wait for torch
 
     checkpoint = Checkpoint(output.with_name(f".{output.name}.training"), on_resume=_say_resumed)
@@ -206,7 +210,7 @@ def check(
     from deepvelo import checks
 
     adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
-    summary = checks.summarize(adata)
+    summary = checks.summarize(adata, config.Settings())
     out = Console()
     facts = {
         "cells": f"{summary.n_cells:,}",

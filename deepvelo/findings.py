@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from deepvelo import contents, keys, matrices
-from deepvelo.config.preparation import PreparationConfig
 from deepvelo.count_kinds import CountKind, count_kind
 from deepvelo.graphs import compared_in
 from deepvelo.groups import MAX_GROUPS, coded_cell_types, group_names, too_many_groups
@@ -17,6 +16,8 @@ from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+    from deepvelo.config import Settings
 
 # Droplet data have 10 to 25% unspliced counts, nuclei up to about 60%; far outside, something is mislabelled.
 PLAUSIBLE_UNSPLICED = (0.03, 0.65)
@@ -113,7 +114,9 @@ def _layer_errors(name: str, layer: Any) -> Iterator[Finding]:
         )
 
 
-def find_oddities(adata: AnnData, *, kind: CountKind, fraction: float | None) -> Iterator[Finding]:
+def find_oddities(
+    adata: AnnData, settings: Settings, *, kind: CountKind, fraction: float | None
+) -> Iterator[Finding]:
     """What a fit survives, and a reader should know."""
     for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str))):
         yield Finding("note", str(note), "")
@@ -184,9 +187,11 @@ def find_oddities(adata: AnnData, *, kind: CountKind, fraction: float | None) ->
             f"'{key}' has {n} groups, and there may be at most {MAX_GROUPS}, so that it is not used.",
             "Merge some to group cells by it.",
         )
-    compared = compared_in(adata, PreparationConfig())
+    compared = compared_in(adata, settings.preparation)
     for rejection in compared.rejected:
         yield Finding("warning", rejection, compared.sentence)
+    if not compared.rejected and (compared.graph or compared.representation):
+        yield Finding("note", compared.sentence, "")
 
 
 def _empty(adata: AnnData) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ from deepvelo.wording import listed, number
 if TYPE_CHECKING:
     from anndata import AnnData
 
+    from deepvelo.config import Settings
     from deepvelo.config.preparation import PreparationConfig
 
 AUTO: Final = "auto"
@@ -124,6 +125,30 @@ def compared_in(adata: AnnData, chosen: PreparationConfig) -> Compared:
         return Compared(representation=integrated[0], others=tuple(integrated[1:]), rejected=tuple(rejected))
     pca = None if chosen.recompute_moments else components(adata)
     return Compared(representation=pca, rejected=tuple(rejected))
+
+
+def n_layers(chosen: PreparationConfig) -> int:
+    """In how many layers, spliced first, our own components are computed."""
+    return 2 if chosen.neighbors_from == "both" else 1
+
+
+def lowered_components(settings: Settings, *, n_cells: int, n_genes: int, own: bool) -> list[str]:
+    """Numbers of components that the data are too small for, a sentence each.
+
+    Parameters
+    ----------
+    own
+        Whether components are computed for comparing cells.
+    """
+    asked = {"graph.n_components": (settings.graph.n_components, min(n_cells, n_genes))}
+    if own:
+        most = min(n_cells, n_layers(settings.preparation) * n_genes) - 1
+        asked["preparation.n_components"] = (settings.preparation.n_components, most)
+    return [
+        f"`{name}` is lowered from {n} to {most}: there are {number(n_genes, 'gene')} and {number(n_cells, 'cell')}."
+        for name, (n, most) in asked.items()
+        if n > most
+    ]
 
 
 def options(adata: AnnData) -> list[str]:

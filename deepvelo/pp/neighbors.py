@@ -9,7 +9,6 @@ import numpy as np
 
 from deepvelo import embeddings, graphs, keys
 from deepvelo.pp.counts import LoggedCounts
-from deepvelo.wording import number
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -46,30 +45,18 @@ def find_neighbors(out: AnnData, adata: AnnData, layers: Sequence[Any], settings
         chosen.recompute_moments and compared.representation != keys.X_PCA
     )
     stored = None if own else graphs.components(adata)
-    found = {
-        "graph.n_components": min(out.shape)
-    }  # in which candidates are looked for, when a model is fitted
     if stored is None:
         for mapping, name in ((out.uns, "pca"), (out.varm, "PCs")):
             mapping.pop(name, None)
-        n_layers = 2 if chosen.neighbors_from == "both" else 1
+        n_layers = graphs.n_layers(chosen)
         _principal_components(out, LoggedCounts(list(layers[:n_layers])), settings)
-        found["preparation.n_components"] = out.obsm[keys.X_PCA].shape[1]
     elif stored != keys.X_PCA:
         out.obsm[keys.X_PCA] = np.array(out.obsm[stored])
     if compared.graph is not None:
         graphs.store(out, adata, compared.graph)
     else:
         _neighbors(out, compared.representation or keys.X_PCA, settings)
-    asked = {
-        "preparation.n_components": chosen.n_components,
-        "graph.n_components": settings.graph.n_components,
-    }
-    lowered = [
-        f"`{name}` was lowered from {asked[name]} to {most}: there are {number(out.n_vars, 'gene')} and {number(out.n_obs, 'cell')}."
-        for name, most in found.items()
-        if asked[name] > most
-    ]
+    lowered = graphs.lowered_components(settings, n_cells=out.n_obs, n_genes=out.n_vars, own=stored is None)
     return [*compared.rejected, compared.sentence, *lowered]
 
 

@@ -263,8 +263,9 @@ def says(text: str, *words: str) -> bool:
 
 
 def findings(said: str) -> list[str]:
-    """The warnings that a command printed."""
-    return [line.removeprefix("warning: ") for line in said.splitlines() if line.startswith("warning: ")]
+    """The warnings and notes that a command printed."""
+    lines = [line.partition(": ") for line in said.splitlines()]
+    return [text for level, _, text in lines if level in ("warning", "note")]
 
 
 def noted(notes: list[str], *words: str) -> bool:

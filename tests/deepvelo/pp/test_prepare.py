@@ -356,7 +356,7 @@ def test_few_genes_lower_the_components_and_that_is_said():
     settings = replace(AGAIN, {"preparation": {"n_components": 70}, "graph": {"n_components": 31}})
     out = prepare(counted(), settings)
     assert out.obsm["X_pca"].shape[1] == N_CELLS - 1
-    lowered = [note for note in out.uns[keys.NOTES] if "was lowered" in note]
+    lowered = [note for note in out.uns[keys.NOTES] if "is lowered" in note]
     assert ["70 to 39" in note or "31 to 30" in note for note in lowered] == [True, True]
 
 
