@@ -12,6 +12,7 @@ from anndata import AnnData
 
 from deepvelo import checks, keys
 from deepvelo.errors import InputError
+from deepvelo.groups import UNASSIGNED
 from deepvelo.tl.chosen_ends import LEAST_CELLS, find_ends, with_ends
 from deepvelo.tl.flow_time import connected_parts, flow_time
 from deepvelo.tl.graph import both_signs
@@ -187,11 +188,13 @@ def _large_parts(cosines: sp.csr_matrix) -> list[np.ndarray]:
 
 
 def _root(edges: pd.DataFrame, groups: pd.Series, time: np.ndarray, *, chosen: str | None) -> str:
-    """The group that a part begins with: the chosen one, where the part has cells of it."""
+    """The group that a part begins with: the chosen one, where the part has cells of it; never cells without a group."""
     names = groups.astype(str)
-    times = pd.Series(time).groupby(names.to_numpy()).mean()
-    if chosen is not None and chosen in times.index:
+    if chosen is not None and (names == chosen).any():
         return chosen
+    if (grouped := (names != UNASSIGNED).to_numpy()).any():
+        names, time = names[grouped], time[grouped]
+    times = pd.Series(time).groupby(names.to_numpy()).mean()
     return first_group(edges, time=times, sizes=names.value_counts())
 
 

@@ -233,6 +233,14 @@ def test_cells_without_a_group_are_a_group_and_said(forked):
     assert {("stem", "up"), ("stem", "down")} <= pairs(found)
 
 
+def test_cells_without_a_group_are_no_root(forked):
+    usual = trajectory(forked, cluster_key="clusters")
+    partly = forked.copy()
+    first = np.argsort(usual.latent_time)[:12]  # the earliest cells of all
+    partly.obs.loc[partly.obs_names[first], "clusters"] = np.nan
+    assert trajectory(partly, cluster_key="clusters").root == usual.root == "stem"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("depth", [1200, 133])  # counts of 200 genes: deep, and as 10x gives
 def test_the_true_tree_of_a_simulated_branch(depth):
