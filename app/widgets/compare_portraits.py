@@ -144,7 +144,7 @@ def _panel(name: str, run: Run, gene: str, *, cells: pd.Index, base: Run) -> Pan
         return Panel(title=name, phase=dataclasses.replace(phase, velocity=nothing, velocity_u=None))
     phase = _of_cells(phase_of(run, gene), run.obs.index.get_indexer(cells))
     mode = run.info.settings.method
-    if mode in ("deepvelo", "imported"):
+    if mode == "deepvelo" or mode == "imported":
         return Panel(title=name, phase=phase)
     cached.warm_up().join()
     from deepvelo.tl.model_curves import FIT_TIME, learned_curve, steady_state_line

@@ -65,12 +65,9 @@ def phase_of(run: Run, gene: str) -> Phase:
 def arrows_in_words(run: Run) -> str:
     """What the arrows of this run show, and why they need not fit the drawn point."""
     if is_imported(run.info):
-        words = (
-            _BOTH_WAYS
-            if has_du_dt(run)
-            else f"{_ONE_WAY} The imported result has no du/dt, so none is drawn."
-        )
-        return f"{words} Genes without a velocity in the imported result have no arrows."
+        without = f"{_ONE_WAY} The imported result has no du/dt, so none is drawn."
+        drawn = _BOTH_WAYS if has_du_dt(run) else without
+        return f"{drawn} Genes without a velocity in the imported result have no arrows."
     if not is_ours(run.info):
         return _scvelo_arrows_in_words(run)
     if has_du_dt(run):
