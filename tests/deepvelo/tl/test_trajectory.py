@@ -14,7 +14,7 @@ from scipy import sparse
 from deepvelo import config, keys, workflow
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import InputError
-from deepvelo.tl.trajectory import Trajectory, trajectory
+from deepvelo.tl.trajectory import Trajectory, _root, trajectory
 from tests.on_plane import N, fork, order, path, tissue
 
 TREE = {("Root", "Early A"), ("Root", "Early B"), ("Early A", "Tip A"), ("Early B", "Tip B")}
@@ -233,12 +233,14 @@ def test_cells_without_a_group_are_a_group_and_said(forked):
     assert {("stem", "up"), ("stem", "down")} <= pairs(found)
 
 
-def test_cells_without_a_group_are_no_root(forked):
-    usual = trajectory(forked, cluster_key="clusters")
-    partly = forked.copy()
-    first = np.argsort(usual.latent_time)[:12]  # the earliest cells of all
-    partly.obs.loc[partly.obs_names[first], "clusters"] = np.nan
-    assert trajectory(partly, cluster_key="clusters").root == usual.root == "stem"
+def test_cells_without_a_group_are_no_root():
+    groups = pd.Series(["unassigned"] * 3 + ["early"] * 5 + ["late"] * 5, dtype="category")
+    edges = pd.DataFrame({"source": ["unassigned", "early"], "target": ["early", "late"]})
+    time = np.arange(13.0)
+    assert _root(edges, groups, time, chosen=None) == "early"
+    assert _root(edges, groups, time, chosen="unassigned") == "unassigned"
+    nothing_else = pd.Series(["unassigned"] * 13, dtype="category")
+    assert _root(edges[:0], nothing_else, time, chosen=None) == "unassigned"
 
 
 @pytest.mark.slow
