@@ -99,11 +99,11 @@ def test_an_unknown_run_is_one_sentence_and_a_way_on(app, shared_run):
 
 
 def test_an_unknown_gene_is_one_sentence_with_a_suggestion(app, shared_run):
-    app.query_params.update(run=shared_run, gene="cpe")
+    app.query_params.update(run=shared_run, gene="Cpez")
     app.run()
     app.switch_page("../pages/phase_portraits.py").run()
     assert not app.exception
-    assert "Gene 'cpe'" in app.error[0].value
+    assert "Gene 'Cpez'" in app.error[0].value
     assert "'Cpe'" in app.error[0].value
 
 
