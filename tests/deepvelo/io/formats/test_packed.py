@@ -76,7 +76,7 @@ def pack(path, kind: str, name: str, content: bytes):
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-@pytest.mark.parametrize("name", ["../../evil.h5ad", "/tmp/evil.h5ad", "a/../../evil.h5ad"])
+@pytest.mark.parametrize("name", ["../../evil.h5ad", "/evil.h5ad", "a/../../evil.h5ad"])
 def test_nothing_is_written_outside(tmp_path, kind, name, temporary):
     with pytest.raises(InputError, match="leads out of its folder"):
         read(pack(tmp_path / f"x.{kind}", kind, name, b"x"))
