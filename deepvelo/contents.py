@@ -33,11 +33,9 @@ def embeddings(adata: AnnData) -> list[str]:
 
 
 def pictures(adata: AnnData) -> list[str]:
-    """The embeddings made to be looked at, best first: UMAP, t-SNE, others, places in the tissue."""
-    found = [
-        name for name in embeddings(adata) if is_picture(keys.embedding(name), adata.obsm[f"X_{name}"])
-    ]
-    return sorted(found, key=preference)
+    """The embeddings made to be looked at, best first: UMAP, t-SNE, others, places in the tissue, many dimensions."""
+    found = [name for name in embeddings(adata) if is_picture(keys.embedding(name), adata.obsm[f"X_{name}"])]
+    return sorted(found, key=lambda name: (adata.obsm[f"X_{name}"].shape[1] > 3, preference(name)))
 
 
 def find_embedding(adata: AnnData, name: str) -> str | None:

@@ -19,6 +19,7 @@ _PICTURE = re.compile(
 _SPATIAL = re.compile(r"spatial|centroid|tissue|slide", re.IGNORECASE)
 _NOT_PICTURES = re.compile(r"pca|diffmap|harmony|scvi|lsi|svd|rates", re.IGNORECASE)
 _OF_RATES = {keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP}
+_METHODS = ("umap", "tsne")  # best first
 _SEURAT_ENDING = re.compile(r"[_.]cell[_.]embeddings$")
 
 
@@ -35,9 +36,11 @@ def is_coordinates(values: Any, *, whole: bool = False) -> bool:
 
 
 def is_picture(key: str, values: Any) -> bool:
-    """Whether coordinates were made to be looked at: two or three columns, and no principal components."""
-    if not is_coordinates(values) or values.shape[1] > 3 or key in _OF_RATES:
+    """Whether coordinates were made to be looked at: two or three columns, of UMAP and t-SNE any number, and no PCA."""
+    if not is_coordinates(values) or key in _OF_RATES:
         return False
+    if values.shape[1] > 3:
+        return plain_name(key) in _METHODS
     return is_named_picture(key) or not _NOT_PICTURES.search(key)
 
 
@@ -74,7 +77,7 @@ def preference(name: str) -> int:
     if name.removeprefix("X_") == "umap":
         return 0
     plain = plain_name(name)
-    for i, method in enumerate(("umap", "tsne")):
+    for i, method in enumerate(_METHODS):
         if method in plain:
             return 1 + 2 * i + (plain != method)
     return 5

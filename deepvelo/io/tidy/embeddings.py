@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from deepvelo.embeddings import find, is_coordinates, is_named_picture, is_picture, is_spatial, plain_name
-from deepvelo.wording import number
+from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -19,6 +20,7 @@ _AXIS_LAST = re.compile(r"^(?P<stem>.+?)[ _.:-]*(?P<axis>[0-3xyz])$", re.IGNOREC
 _AXIS_FIRST = re.compile(r"^(?P<axis>[xyz])[ _.:-]+(?P<stem>.+)$", re.IGNORECASE)
 _AXIS_ALONE = re.compile(r"^_?(?P<axis>[XYZ])(?P<stem>)$")
 _AXES: Final = (("1", "2", "3"), ("0", "1", "2"), ("x", "y", "z"))
+_MOST_AXES = 10  # of what is no array of numbers yet
 _UNNAMED: Final = ("", "coord", "coords", "coordinate", "embedding", "embed", "emb")
 _CANONICAL: Final = {"umap": "umap", "tsne": "tsne"} | dict.fromkeys(_UNNAMED, "embedding")
 
@@ -27,13 +29,14 @@ def name_embeddings(adata: AnnData) -> list[str]:
     """Set every picture of the cells as ``obsm["X_<name>"]`` too, in place; what is there stays as it is.
 
     Pictures are entries of ``obsm`` of two or three columns named after a method (``umap_cell_embeddings``, ``UMAP``)
-    or ``spatial``, and such columns of ``obs`` (``UMAP_1`` and ``UMAP_2``; ``_X`` and ``_Y``).
+    or ``spatial``, and such columns of ``obs`` (``UMAP_1`` and ``UMAP_2``; ``_X`` and ``_Y``). Those that are a sparse
+    matrix, text or a table with other columns become arrays of their numbers.
 
     Returns
     -------
     A note for every embedding that was set, and for every picture that lacks some cells.
     """
-    notes = _with_prefix(adata) + _from_columns(adata)
+    notes = _as_numbers(adata) + _with_prefix(adata) + _from_columns(adata)
     for key, values in adata.obsm.items():
         if key.startswith("X_") and is_picture(key, values):
             missing = int((~np.isfinite(np.asarray(values)).all(axis=1)).sum())
@@ -41,6 +44,24 @@ def name_embeddings(adata: AnnData) -> list[str]:
                 notes.append(
                     f"{number(missing, 'cell')} without coordinates in '{key}': not drawn there, and no arrow there."
                 )
+    return notes
+
+
+def _as_numbers(adata: AnnData) -> list[str]:
+    notes = []
+    for key, values in dict(adata.obsm).items():
+        if is_coordinates(values) or not is_named_picture(key) or values.shape[1:] > (_MOST_AXES,):
+            continue
+        table = pd.DataFrame(values.toarray() if sparse.issparse(values) else values)
+        numbers = np.column_stack([_numbers(column) for _, column in table.items()])
+        known = np.isfinite(numbers).any(axis=0)
+        if not is_coordinates(numbers[:, known]):
+            continue
+        adata.obsm[key] = numbers[:, known]
+        left_out = [str(name) for name in table.columns[~known]]
+        notes.append(
+            f"Embedding '{key}' was made an array of numbers{f', without {listed(left_out)}' * bool(left_out)}."
+        )
     return notes
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anndata import AnnData
+from scipy import sparse
 
 from deepvelo import contents
 from deepvelo.io.tidy.embeddings import name_embeddings
@@ -177,3 +178,29 @@ def test_numbers_of_any_kind_are_coordinates(dtype):
     adata = cells(UMAP=np.arange(2 * N_CELLS).reshape(-1, 2).astype(dtype))
     name_embeddings(adata)
     assert adata.obsm["X_UMAP"].dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("stored", "named"),
+    [
+        (sparse.csr_matrix(POINTS), ""),
+        (POINTS.astype(str), ""),
+        (pd.DataFrame(POINTS.astype(str)), ""),
+        (pd.DataFrame(POINTS, columns=["UMAP_1", "UMAP_2"]).assign(label="a"), "label"),
+    ],
+)
+def test_a_picture_that_is_no_array_of_numbers_becomes_one(stored, named):
+    adata = cells()
+    if isinstance(stored, pd.DataFrame):
+        stored.index = adata.obs_names
+    adata.obsm["X_umap"] = stored
+    (note,) = name_embeddings(adata)
+    np.testing.assert_allclose(adata.obsm["X_umap"], POINTS)
+    assert named in note
+    assert name_embeddings(adata) == [], "a second time nothing is to be done"
+
+
+def test_a_umap_of_many_dimensions_is_drawn_on_where_no_other_picture_is():
+    many = RNG.normal(size=(N_CELLS, 10))
+    assert contents.pictures(cells(X_umap=many, X_pca=many, X_umap_neighbors=many)) == ["umap"]
+    assert contents.pictures(cells(X_umap=many, X_phate=POINTS)) == ["phate", "umap"]
