@@ -14,7 +14,7 @@ from app.widgets.text import escape
 from deepvelo.datasets import public
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
-from deepvelo.io.read import SUFFIXES
+from deepvelo.io.formats import LABELS, SUFFIXES
 
 Offer = Callable[[], DataSource] | None  # what the button takes; checked only when it is pressed
 
@@ -44,6 +44,8 @@ def dataset_picker() -> None:
         offer = _OFFERS[kind]()
     with right:
         pressed = st.button("Load", disabled=offer is None, width="stretch", icon=":material/input:")
+    if kind in ("file", "upload", "join"):
+        st.caption(f"Read: {', '.join(LABELS)}.")
     if pressed and offer is not None:
         try:
             session.set_source(offer())

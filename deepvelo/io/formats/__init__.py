@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "LABELS",
     "REFUSED",
     "SUFFIXES",
     "ByGene",
@@ -74,10 +75,13 @@ FORMATS: Final[tuple[Format, ...]] = (
 )  # fmt: skip
 # Recognized to say what is missing or to be done; never read.
 REFUSED: Final[tuple[Format, ...]] = (robject, tenx)
+_READ: Final[tuple[Format, ...]] = (
+    h5ad, loom, zarr, starsolo, kallisto, alevin, mtx_folder, mudata, h5seurat, celldancer, table, packed,
+)  # fmt: skip
+LABELS: Final[tuple[str, ...]] = tuple(format.LABEL for format in _READ)
+"""What people call the formats that are read, the usual ones first."""
 SUFFIXES: Final[tuple[str, ...]] = tuple(
-    dict.fromkeys(
-        suffix for format in (h5ad, loom, zarr, mudata, h5seurat, table, packed) for suffix in format.SUFFIXES
-    )
+    dict.fromkeys(suffix for format in _READ for suffix in format.SUFFIXES)
 )
 """Endings of the files, and of the Zarr folders, that are offered and taken; in lower case."""
 

@@ -24,7 +24,7 @@ from deepvelo.io.formats.reading import Reading, with_notes
 if TYPE_CHECKING:
     from anndata import AnnData
 
-LABEL: Final = "alevin-fry"
+LABEL: Final = "alevin-fry and simpleaf"
 SUFFIXES: Final = ()
 _MATRICES = ("quants_mat.mtx", "quants_mat.gz")  # the second is salmon's binary format
 _SUFFIXES_OF_COPIES = ("-U", "-A", "-I")

@@ -21,7 +21,7 @@ from deepvelo.io.formats.reading import Reading, with_notes
 if TYPE_CHECKING:
     from anndata import AnnData
 
-LABEL: Final = "kb"
+LABEL: Final = "kb (kallisto, bustools)"
 SUFFIXES: Final = ()
 _COUNTS = ("counts_filtered", "counts_unfiltered")
 

@@ -12,7 +12,7 @@ from deepvelo.io.formats.reading import Reading
 if TYPE_CHECKING:
     from anndata import AnnData
 
-LABEL: Final = "folder of matrices"
+LABEL: Final = "folders of matrices"
 SUFFIXES: Final = ()
 
 

@@ -22,7 +22,7 @@ from deepvelo.memory import available_memory
 if TYPE_CHECKING:
     from anndata import AnnData
 
-LABEL: Final = "packed file"
+LABEL: Final = "gzip, zip and tar of these"
 SUFFIXES: Final = (
     ".h5ad.gz", ".loom.gz", ".h5mu.gz", ".csv.gz", ".tsv.gz", ".tar.gz", ".tgz", ".tar", ".zip",
 )  # fmt: skip

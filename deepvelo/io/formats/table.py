@@ -14,7 +14,7 @@ from deepvelo.io.formats.stored import require_fits
 if TYPE_CHECKING:
     from anndata import AnnData
 
-LABEL: Final = "table of cells"
+LABEL: Final = "tables of cells (CSV)"
 SUFFIXES: Final = (".csv", ".tsv")
 _ENDINGS = (*SUFFIXES, ".txt", ".tab")
 _SEPARATORS = ("\t", ",", ";")
