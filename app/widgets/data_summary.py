@@ -53,15 +53,15 @@ def findings(summary: Summary) -> None:
 
 
 def join_report(source: DataSource) -> None:
-    """How the cells of a joined set found their counts, how many did, and five of them."""
+    """How many cells of a joined set found their counts, and five of them; a note among the findings says how."""
     report = cached.join_report(source)
     if report is None:
         return
     rates = ", ".join(f"{escape(name)} {rate:.0%}" for name, rate in report.by_sample.items())
     st.success(
         f"{report.n_matched:,} of {report.n_processed:,} cells ({report.rate:.0%}) found their counts "
-        f"among {report.n_counts:,} barcodes; {report.genes_shared:,} genes are in both files. "
-        f"{escape(report.rule)}" + (f" By sample: {rates}." if rates else "")
+        f"among {report.n_counts:,} barcodes; {report.genes_shared:,} genes are in both files."
+        + (f" By sample: {rates}." if rates else "")
     )
     with st.expander(f"{len(report.pairs)} matched cells"):
         pairs = {"Processed file": [a for a, _ in report.pairs], "Counts": [b for _, b in report.pairs]}

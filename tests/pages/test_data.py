@@ -264,7 +264,7 @@ def test_a_join_shows_its_match_rate(page, server, counts):
     opened(page, "join:processed.h5ad|counts.h5ad")
     assert not page.exception
     assert "40 of 40 cells (100%)" in page.success[0].value
-    assert "matched by the barcodes" in page.success[0].value
+    assert any("matched by the barcodes" in note.value for note in page.info)
     shown = page.dataframe[0].value
     assert len(shown) == 5
     assert list(shown.iloc[0]) == [processed.obs_names[0], counts.obs_names[0]]

@@ -153,12 +153,25 @@ def place_ambiguous(adata: AnnData, ambiguous: Ambiguous = "leave_out") -> list[
     ----------
     ambiguous
         ``"spliced"`` or ``"unspliced"`` adds them and drops the layer; ``"leave_out"`` keeps it unused.
+
+    Raises
+    ------
+    InputError
+        They are counts and the other layers are not, or the reverse: a sum would mean nothing.
     """
     layers = adata.layers
     if not all(layer in layers for layer in (*COUNTS, AMBIGUOUS)) or any(
         is_in_file(layers[layer]) for layer in (*COUNTS, AMBIGUOUS)
     ):
         return []
+    if len({is_whole(_some(layers[layer])) for layer in (*COUNTS, AMBIGUOUS)}) > 1:
+        if ambiguous == "leave_out":
+            return []
+        msg = (
+            f"Ambiguous counts cannot be added to '{ambiguous}': only some of the layers 'spliced', 'unspliced' and "
+            "'ambiguous' are whole counts. Leave them out, or give raw counts."
+        )
+        raise InputError(msg)
     totals = {layer: float(_some(layers[layer]).sum()) for layer in (*COUNTS, AMBIGUOUS)}
     share = totals[AMBIGUOUS] / (sum(totals.values()) or 1)
     if ambiguous != "leave_out":
@@ -168,7 +181,7 @@ def place_ambiguous(adata: AnnData, ambiguous: Ambiguous = "leave_out") -> list[
     if told or share <= _TELLING_SHARE:
         return []
     return [
-        f"{_LEFT_OUT} ({share:.0%}) are left out; choose `ambiguous` to add them to spliced or unspliced."
+        f"{_LEFT_OUT} ({share:.0%}) are left out; 'Ambiguous counts' (--ambiguous) adds them to spliced or unspliced."
     ]
 
 

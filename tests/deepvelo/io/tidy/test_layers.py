@@ -10,6 +10,7 @@ import pytest
 from scipy import sparse
 
 from deepvelo import keys
+from deepvelo.errors import InputError
 from deepvelo.io.tidy import tidied
 from deepvelo.io.tidy.layers import (
     place_ambiguous,
@@ -159,5 +160,14 @@ def test_a_large_share_of_ambiguous_counts_is_said_once_when_left_out():
     (note,) = (note for note in adata.uns[keys.NOTES] if note.startswith("Ambiguous counts ("))
     assert "left out" in note
     few = as_anndata(small_counts())
-    few.layers["ambiguous"] *= 0.01
+    for layer in ("spliced", "unspliced"):
+        few.layers[layer] = few.layers[layer] * 100
     assert place_ambiguous(few) == []
+
+
+def test_ambiguous_counts_are_not_added_to_normalised_layers():
+    adata = as_anndata(small_counts())
+    adata.layers["spliced"] = adata.layers["spliced"] * 0.3
+    assert place_ambiguous(adata) == []
+    with pytest.raises(InputError, match="cannot be added to 'unspliced'"):
+        place_ambiguous(adata, "unspliced")
