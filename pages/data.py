@@ -28,7 +28,7 @@ with stop_on_error():
         st.stop()
     summary = cached.summary(source)
 
-left, right = st.columns([4, 1], vertical_alignment="center")
+left, right = st.columns([2, 1.3], vertical_alignment="center")
 left.subheader(source.label)
 # With an error in the data the next step is to mend it, not to train.
 usable = all(finding.level != "error" for finding in summary.findings)

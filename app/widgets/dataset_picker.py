@@ -39,7 +39,7 @@ def dataset_picker() -> None:
         key="data.kind",
         persist_state="session",
     )
-    left, right = st.columns([6, 1], vertical_alignment="bottom")
+    left, right = st.columns([5, 1.4], vertical_alignment="bottom")
     with left:
         offer = _OFFERS[kind]()
     with right:
