@@ -21,6 +21,10 @@ _GENOME: Final = re.compile(
     r"(?:GRC[a-z]+\d+|(?:hg|mm|rn|dm|ce|danRer|galGal|susScr|sacCer)\d+|CHM13|T2T)(?:\.\w+?)?[_\-:|]+"
 )
 _PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9.]*[_\-:|]+)(?=[A-Za-z])")
+# A symbol with the id that makes it unique: ENSG00000000003_TSPAN6, TSPAN6|ENSG00000000003.15, TSPAN6 (ENSG00000000003).
+_ENSEMBL: Final = r"ENS[A-Z]*G\d{11}(?:\.\d+)?"
+_BETWEEN: Final = r"[\s|_:;,(-]+"
+_WITH_ID: Final = re.compile(rf"{_ENSEMBL}{_BETWEEN}(.+?)|(.+?){_BETWEEN}{_ENSEMBL}\)?")
 _MOST: Final = 0.9  # of all genes: what so many share is no part of a name
 _MANY: Final = 0.05  # of all genes: a species
 # Where whole numbers are ids of genes and not positions or lengths.
@@ -163,27 +167,36 @@ def same_genes(first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
 
 
 def plain_names(names: Iterable[str]) -> Callable[[str], str]:
-    """How names of these data are spelled without the version and the species prefix that most of them have."""
+    """How names of these data are spelled without the version, the species prefix or the id that most of them have."""
     listed = list(names)
     prefixes = Counter(found[1] for name in listed if (found := _PREFIX.match(name)))
     shared = {prefix for prefix, n in prefixes.items() if n >= max(2, _MANY * len(listed))}
     if sum(prefixes[prefix] for prefix in shared) < _MOST * len(listed):
         shared = set()
+    symbols = [found[1] or found[2] for name in listed if (found := _WITH_ID.fullmatch(_plain(name)))]
+    with_id = len(symbols) > _MOST * len(listed) and len(set(symbols)) > _MOSTLY_DISTINCT * len(symbols)
     versioned = sum(1 for name in listed if _ANY_VERSION.fullmatch(name)) > _MOST * len(listed)
 
     def plain(name: str) -> str:
         found = _PREFIX.match(name)
         if found is not None and found[1] in shared:
             name = name[found.end() :]
-        name = _plain(name)
+        name = _beside_id(_plain(name)) if with_id else _plain(name)
         found = _ANY_VERSION.fullmatch(name) if versioned else None
         return name if found is None else found[1]
 
     return plain
 
 
+def _beside_id(name: str) -> str:
+    """The symbol to which an id was added to make it unique."""
+    found = _WITH_ID.fullmatch(name)
+    return name if found is None else found[1] or found[2]
+
+
 def _plain(name: str) -> str:
-    """Without what is a genome or a version in any data."""
+    """Without blanks around it, and what is a genome or a version in any data."""
+    name = name.strip()
     found = _GENOME.match(name)
     if found is not None:
         name = name[found.end() :]

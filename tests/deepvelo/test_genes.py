@@ -19,6 +19,10 @@ from deepvelo.genes import GeneIndex, gene_aliases, same_genes
         (["ENSG00000000003"], ["ENSG00000000003.7"], ["ENSG00000000003"]),
         (["Gene0.3", "Gene1.1"], ["gene1"], ["Gene1.1"]),
         (["Actb"], ["GRCh38_ACTB"], ["Actb"]),
+        ([" Actb", "Xist "], ["Actb", "Xist"], [" Actb", "Xist "]),
+        (["ENSG00000000003_TSPAN6", "ENSG00000000005.6_TNMD"], ["TNMD"], ["ENSG00000000005.6_TNMD"]),
+        (["Gnai3|ENSMUSG00000000001.5"], ["Gnai3"], ["Gnai3|ENSMUSG00000000001.5"]),
+        (["Gnai3 (ENSMUSG00000000001)"], ["GNAI3"], ["Gnai3 (ENSMUSG00000000001)"]),
     ],
 )
 def test_versions_and_species_prefixes_do_not_matter(names, wanted, found):

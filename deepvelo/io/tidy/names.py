@@ -30,10 +30,14 @@ _SYMBOLS: Final = (
 _CELL_NAMES: Final = re.compile(
     r"bar_?codes?$|(?:^|_)cell(?:_?(?:id|name|bc))?s?$|^(?:obs_names|index|_index|cb)$", re.I
 )
-# FlyBase, Ensembl and the like are mostly digits; systematic names of yeast and ids with a colon are not.
-_OTHER_ID: Final = re.compile(r"\d+|[A-Za-z]+:\d+|Y[A-P][LR]\d{3}[WC](?:-[A-Z])?")
+# FlyBase, Ensembl and the like are mostly digits. Others are ids with a colon, and systematic names of yeasts (YAL001C,
+# SPAC1002.09c), worms (C17D12.1) and bacteria (b0001, Rv0001c).
+_OTHER_ID: Final = re.compile(
+    r"\d+|[A-Za-z]+:\d+|Y[A-P][LR]\d{3}[WC](?:-[A-Z])?|\w{3,}\.\d+[a-z]?|[A-Za-z]{1,3}_?\d{4}[a-z]?"
+)
 _MANY_DIGITS, _SHARE_OF_DIGITS = 5, 0.4
 _MOST: Final = 0.9
+_DIFFERENT: Final = 0.1  # of the genes; fewer names are no symbols, and of transcripts several have one
 _MISSING: Final = frozenset(("nan", "None", "NA", "<NA>", "null", "NULL", "-", "."))
 
 
@@ -92,14 +96,17 @@ def name_genes(adata: AnnData, gene_names: str = "auto") -> list[str]:
         )
         raise InputError(msg)
     numbers = is_row_numbers(before)
+    in_a_row = numbers and np.ptp(before.to_numpy(dtype=np.int64)) < len(before)
     others = _column_of_ids(adata.var) if numbers else None
     ids = before if others is None else _filled(adata.var[others], before)
     names = _filled(adata.var[column], ids)
     if make_index_unique(names).equals(before):
         return []
-    kind = "row numbers" if numbers else "ids" if _are_ids(before) else "other names"
+    kind = (
+        "row numbers" if in_a_row else "numbers" if numbers else "ids" if _are_ids(before) else "other names"
+    )
     note = f"Genes were called by {kind} ('{before[0]}', ...); they now have the names in '{column}'"
-    if not numbers:
+    if not in_a_row:  # numbers of the NCBI, or of rows before genes were left out
         note += f", and the {kind} are kept in '{_keep(adata, before)}'"
     without = 0 if column == others else int((names == ids).sum())
     adata.var_names = names
@@ -137,12 +144,16 @@ def _best_column(var: pd.DataFrame, names: pd.Index) -> str | None:
     by_name: dict[str, str] = {}
     for column in var.columns[::-1]:
         if is_textual(var[column]):
-            by_name[re.sub(r"[\W_]", "", str(column)).lower()] = column
+            # A concatenation called it gene_name-0.
+            by_name[re.sub(r"-\d+$|[\W_]", "", str(column)).lower()] = column
     known = [by_name[name] for name in _SYMBOLS if name in by_name]
-    known += [column for name, column in by_name.items() if "symbol" in name and column not in known]
+    for word in ("symbol", "name"):
+        known += [column for name, column in by_name.items() if word in name and column not in known]
     for column in known:
         named = _named(var[column])
-        if len(named) >= len(var) / 2 and not _are_ids(named, most=0.5):
+        telling = len(named) >= len(var) / 2 and named.nunique() > _DIFFERENT * len(named)
+        described = telling and named.str.contains(" ").mean() > _MOST  # full names
+        if telling and not described and not _are_ids(named, most=0.5):
             return column
     return _column_of_ids(var) if is_row_numbers(names) else None
 
@@ -158,7 +169,7 @@ def _column_of_ids(var: pd.DataFrame) -> str | None:
 def _are_ids(names: pd.Index, *, most: float = _MOST) -> bool:
     """Whether most names are numbers or ids of a database, whatever the species."""
     plain = plain_names(names)
-    return sum(map(_is_id, map(plain, names))) > most * len(names)
+    return sum(_is_id(plain(name)) or _is_id(name) for name in names) > most * len(names)
 
 
 def _is_id(name: str) -> bool:

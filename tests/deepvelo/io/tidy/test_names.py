@@ -34,6 +34,10 @@ def made(genes=SYMBOLS, cells=BARCODES, *, var=None, obs=None):
         ([f"AT1G{i + 1010:05d}" for i in range(N)], "mouse.symbol", SYMBOLS),
         ([str(100_000_000 + i) for i in range(N)], "name", SYMBOLS),
         ([f"YAL{i + 1:03d}C" for i in range(N)], "GENE_NAME", SYMBOLS),
+        ([f"SPAC10{i}.{i + 10}c" for i in range(N)], "gene_name-0", SYMBOLS),
+        ([f"C{i + 10}D12.{i % 9}" for i in range(N)], "WB_gene_name", SYMBOLS),
+        ([f"b{i + 1:04d}" for i in range(N)], "symbol", SYMBOLS),
+        ([str(37 * i + 500) for i in range(N)], "gene_symbol", SYMBOLS),  # of the NCBI
     ],
 )
 def test_symbols_take_the_place_of_ids_and_the_ids_are_kept(ids, column, symbols):
@@ -92,6 +96,10 @@ def test_symbols_stay_the_names(var):
 
 def test_ids_stay_the_names_where_nothing_is_better():
     adata = made(IDS, var={"feature_name": IDS, "symbol": [None] * 15 + SYMBOLS[:5]})
+    assert name_genes(adata) == []
+    adata = made(
+        IDS, var={"feature": "Gene Expression", "full_name": [f"protein {name}" for name in SYMBOLS]}
+    )
     assert name_genes(adata) == []
 
 
