@@ -19,7 +19,7 @@ from deepvelo.io.matching import (
     Labels,
     Matching,
     cell_columns,
-    is_row_numbers,
+    count_up,
     match_cells,
 )
 from deepvelo.wording import listed
@@ -138,14 +138,13 @@ def _by_sample(matching: Matching) -> dict[str, float]:
 
 
 def _too_few(processed: AnnData, counts: AnnData, matching: Matching, report: JoinReport) -> str:
-    start = f"Only {report.n_matched:,} of {report.n_processed:,} processed cells ({report.rate:.0%})"
     tables = {"processed file": processed.obs, "file with the counts": counts.obs}
-    numbered = [what for what, obs in tables.items() if is_row_numbers(obs.index)]
+    numbered = [what for what, obs in tables.items() if count_up(obs.index)]
     if numbered and not matching.found.mean() >= MIN_RATE:
         columns = {what: cell_columns(obs) for what, obs in tables.items()}
         found = "; ".join(f"{what}: {listed(names)}" for what, names in columns.items())
         return (
-            f"Cells of the {' and the '.join(numbered)} are called by row numbers, which say nothing about the cell. "
+            f"Cells of the {' and the '.join(numbered)} are called by running numbers (such as row numbers), which say nothing about the cell. "
             f"Columns of obs that look like barcodes or names: {found}. "
             "Name the cells of both files by their barcodes, or add a column with them."
         )
@@ -153,12 +152,14 @@ def _too_few(processed: AnnData, counts: AnnData, matching: Matching, report: Jo
     examples = f"Unmatched processed: {shown[0]}; unmatched counts: {shown[1]}."
     if matching.found.mean() >= MIN_RATE:
         return (
-            f"{start} were matched for certain: the barcodes or names of {matching.found.sum():,} are among the counts, "
+            f"Only {report.n_matched:,} of {report.n_processed:,} processed cells ({report.rate:.0%}) were matched for "
+            f"certain: the barcodes or names of {matching.found.sum():,} are among the counts, "
             f"but nothing tells which sample's cells they are. {examples} Put the name of the sample before each barcode "
             "or into a column 'sample', in both files."
         )
     return (
-        f"{start} were found among the {report.n_counts:,} cells with counts. {examples} "
+        f"Only {matching.found.sum():,} of {report.n_processed:,} processed cells ({matching.found.mean():.0%}) were found "
+        f"among the {report.n_counts:,} cells with counts. {examples} "
         "Check that both files are of the same samples."
     )
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepvelo.columns import as_text, is_textual
 from deepvelo.errors import InputError
-from deepvelo.io.matching.evidence import verdict
+from deepvelo.io.matching.evidence import MIN_RATE, verdict
 from deepvelo.io.matching.labels import (
     Grouping,
     Labels,
@@ -20,7 +20,6 @@ from deepvelo.io.matching.labels import (
     words_of,
 )
 
-MIN_RATE = 0.5
 # Two ways of matching that disagree on more of the cells than this cannot both be meant.
 _MAX_DISAGREEMENT = 0.01
 # Of cells that share their barcode with others of their file, so many say that samples have them in common, as plates do;
@@ -164,6 +163,8 @@ def _way(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grouping]
     possible = pairs[~against]
     clear = ~(possible["i"].duplicated(keep=False) | possible["j"].duplicated(keep=False))
     undecided = ~against & ~decisive & pairs["alone"].to_numpy()
+    # Of a sample that is not among the counts some barcodes are there by chance.
+    undecided &= (pd.Series(found).groupby(a.tags).transform("mean") >= MIN_RATE).to_numpy()[pairs["i"]]
     several = any(one.called_sample and len(pd.unique(one.values)) > 1 for one in (*processed, *counts))
     if (not several and _of_one_sample(a, b)) or (
         not few_barcodes and _expected_wrong(a, pairs[undecided], found, repeated) <= _MAX_WRONG

@@ -18,7 +18,10 @@ _MIN_WITNESSES, _MIN_WITNESSES_OF_FEW = 5, 10
 # Of the cells of two processed samples in one sample of the counts, the worse found is of another sample when its rate
 # is below this share of the other's: nearly all cells of a processed sample should have counts.
 _MIN_PROCESSED = 0.7
-# The same for samples of the counts. Processing takes cells out, so much less of one may be left than of another.
+# Of a processed sample at least so much is found in its counts; less is what other samples have in common with it.
+MIN_RATE = 0.5
+# As `_MIN_PROCESSED`, for samples of the counts. Processing takes cells out, so much less of one may be left than of
+# another.
 _MIN_COUNTS = 0.1
 # Witnesses against a link that leave the link certain enough to tell two cells of the same barcode apart.
 _MAX_AGAINST = 0.01
@@ -69,7 +72,8 @@ def verdict(
     a, b = a_of_cell[pairs["i"]], b_of_cell[pairs["j"]]
     known = (a >= 0) & (b >= 0)
     witnesses = _table(a, b, known & pairs["alone"].to_numpy(), shape)
-    linked = _links(witnesses, np.bincount(a_of_cell[a_of_cell >= 0]), np.bincount(b_of_cell[b_of_cell >= 0]))
+    n_a, n_b = np.bincount(a_of_cell[a_of_cell >= 0]), np.bincount(b_of_cell[b_of_cell >= 0])
+    linked = _links(witnesses, n_a, n_b)
     # Only of what is meant to tell samples do names mean something.
     named = all(one.called_sample or one.labels is not None for one in (processed, counts))
     alike, unlike = _compare_words(list(a_names), list(b_names)) if named else (np.zeros_like(linked),) * 2
@@ -80,6 +84,10 @@ def verdict(
             linked[:], witnesses[:] = False, 0
     if not own_words and (not (named or linked.any()) or (linked != _one_to_one(linked)).any()):
         return None
+    possible = linked | ~linked.any(axis=1, keepdims=True)
+    there = a_of_cell[np.unique(pairs["i"][_of_pairs(possible, a, b, known)])]
+    absent = np.bincount(there, minlength=shape[0]) < MIN_RATE * n_a
+    linked[absent] = False
     in_doubt = _holds_too_few(pairs, a, b, linked)
     linked[:, in_doubt] = False
     once_a, once_b = _occur_once(pairs, "i", a, shape[0]), _occur_once(pairs, "j", b, shape[1])
@@ -87,14 +95,14 @@ def verdict(
     if own_words or (tested and once_a.all() and once_b.all()):
         linked |= _by_words(alike, witnesses, linked, in_doubt)
     single = _one_to_one(linked)
-    said_otherwise = np.where(linked, 0, witnesses).sum()
+    said_otherwise = np.where(linked | absent[:, None], 0, witnesses).sum()
     if not own_words and not (
         linked.any() and (linked == single).all() and said_otherwise <= _MAX_AGAINST_COLUMN * witnesses.sum()
     ):
         return None
 
     elsewhere = linked.any(axis=1, keepdims=True) | linked.any(axis=0, keepdims=True) | in_doubt[None, :]
-    against = ~linked & (elsewhere | (witnesses >= _MIN_WITNESSES))
+    against = ~linked & (elsewhere | absent[:, None] | (witnesses >= _MIN_WITNESSES))
     if few_barcodes:
         against |= unlike
     sure = _sure(witnesses, linked) | _one_to_one(alike)

@@ -22,7 +22,9 @@ _NUMBERED = re.compile(r"(.+)[-._](\d+)")  # as anndata, R's make.unique and Seu
 _SUFFIX = re.compile(r"(.+?)_(\d{1,3})")  # of a normalised name
 _RUNNING = re.compile(r"(.*?)(\d+)")
 _WELL = re.compile(r"(?:.*_)?[a-p]\d{1,2}")
-_ALIGNED_FILE = re.compile(r"[._-]?(Aligned\.sortedByCoord\.out|unsorted|sorted)?\.bam$")
+_ALIGNED_FILE = re.compile(
+    r"([._-]?(Aligned|sortedByCoord|out|(un)?sorted|unique|dedup\w*|rmdup|mark(ed)?dup\w*))*\.bam$"
+)
 
 _MOSTLY, _NEARLY_ALL = 0.5, 0.95
 # A suffix is of anndata's making where so many of its cells have their twin; the others' twins were taken out.
@@ -124,8 +126,8 @@ def groupings(obs: pd.DataFrame, labels: Sequence[Labels]) -> list[Grouping]:
         tags = one.tags if len(set(one.tags)) <= most else np.full(len(obs), "", dtype=object)
         found.append(Grouping(f"the words in {one.where}", tags, one))
     for column, values in obs.items():
-        if values.dtype.kind != "f" and 1 <= _n_different(values) <= most:
-            called_sample = _SAMPLE_COLUMN.fullmatch(str(column)) is not None
+        called_sample = _SAMPLE_COLUMN.fullmatch(str(column)) is not None
+        if (called_sample or values.dtype.kind != "f") and 1 <= _n_different(values) <= most:
             texts = as_text(values).to_numpy(dtype=object)
             found.append(Grouping(f"column '{column}'", texts, called_sample=called_sample))
     return found
@@ -140,6 +142,11 @@ def words_of(value: str | None) -> frozenset[str]:
 def cell_columns(obs: pd.DataFrame) -> list[str]:
     """The columns that hold barcodes or names of cells."""
     return list(dict.fromkeys(str(name) for name, values in obs.items() if _labels_of(str(name), values)))
+
+
+def count_up(names: Sequence[str]) -> bool:
+    """Whether names are numbers, or numbers behind a word, that a program may have given."""
+    return is_row_numbers(names) or _is_running([str(name) for name in names])
 
 
 def is_row_numbers(names: Sequence[str]) -> bool:

@@ -85,6 +85,7 @@ WELLS = [f"{row}{column:02d}" for row in "ABCDEFGH" for column in range(1, 13)]
         ("plate1_{}", "Plate1.{}"),
         ("plate1_{}-0", "plate1_{}"),
         ("plate1_{}", "onefilepercell_A01_unique_and_others_J2CH1:plate1_{}_unsorted.bam"),
+        ("plate1_{}", "plate1_{}.unique.dedup.bam"),
     ],
 )
 def test_names_without_barcodes(processed, counts):
@@ -185,6 +186,28 @@ def test_chance_meeting_of_two_samples_is_not_a_match():
     found = match(processed, counts)
     assert found[-1] == -1
     np.testing.assert_array_equal(found[:-1], np.arange(20))
+
+
+@pytest.mark.parametrize("n_shared", [1, 4, 10, 25])
+@pytest.mark.parametrize("processed", ["{b}-{k}", "{s}_{b}", "{b}"])
+def test_sample_without_counts_meets_no_third_one(n_shared, processed):
+    """The counts have ctrl and another sample, and some of its barcodes occur in treat."""
+    barcodes = codes(240 + n_shared)
+    ctrl, treat, other = barcodes[:80], barcodes[80:160], barcodes[160 - n_shared : 240 - n_shared]
+    both = [("ctrl", 0, b) for b in ctrl] + [("treat", 1, b) for b in treat]
+    table = obs([processed.format(s=s, k=k, b=b) for s, k, b in both], sample=[s for s, _, _ in both])
+    counts = obs([f"other:{b}x" for b in other] + [f"ctrl:{b}x" for b in ctrl])
+    found = match_cells(table, counts).partner
+    assert (found[80:] == -1).all()
+    assert set(found[:80] - np.arange(80, 160)) <= {0} or (found == -1).all()
+
+
+def test_samples_are_told_by_numbers_with_decimals():
+    """R writes numbers of samples as decimals."""
+    old, young = two_samples()
+    processed = obs(old + young, batch=[1.0] * 30 + [2.0] * 30)
+    counts = obs(young + old, batch=[1] * 30 + [2] * 30)
+    np.testing.assert_array_equal(match_cells(processed, counts).partner, np.r_[30:60, 0:30])
 
 
 def test_plates_with_the_same_barcodes_need_the_name_of_the_plate():
