@@ -157,6 +157,7 @@ def run(
     """Fit velocities, with rates for every cell, and write them with their scores to an .h5ad file."""
     from deepvelo import checks
     from deepvelo.io import require_writable, scratch_beside, write_h5ad
+    from deepvelo.io.tidy import stored_notes
 
     if output.suffix != ".h5ad":
         msg = f"The output must be an .h5ad file. Got {output.name!r}. Name it {output.stem}.h5ad."
@@ -194,6 +195,9 @@ def run(
         )
         write_h5ad(result.adata, output)
     checkpoint.remove()
+    if settings.method == "imported":  # of the others the findings say it before the fit
+        for note in stored_notes(result.adata):
+            _say(f"note: {note}", to=Console())
     _print_metrics(result.metrics)
     _say(f"Wrote {output}")
 

@@ -23,8 +23,16 @@ if TYPE_CHECKING:
 
     from deepvelo.layers import Layer
 
-# ds/dt of spliced RNA in lower case, best first: scVelo and most others, dynamo, MultiVelo, Latent Velo and STT.
-_SPLICED_VELOCITY: Final = ("velocity", "velocity_s", "velo_s", "velo", "velocities", "velocity_spliced")
+# ds/dt of spliced RNA in lower case, best first: scVelo and most others, dynamo, MultiVelo, Latent Velo, STT and TFvelo.
+_SPLICED_VELOCITY: Final = (
+    "velocity",
+    "velocity_s",
+    "velo_s",
+    "velo",
+    "velocities",
+    "velocity_spliced",
+    "velo_hat",
+)
 _UNSPLICED_VELOCITY: Final = (keys.VELOCITY_U, "velo_u", "velocity_unspliced")
 # Words in names of layers that are no ds/dt of spliced RNA: of other molecules, spread, arrows, times.
 _NOT_SPLICED: Final = re.compile(
@@ -32,7 +40,7 @@ _NOT_SPLICED: Final = re.compile(
 )
 # var columns, best first: scVelo's, dynamo's, MultiVelo's.
 _GENE_FLAGS: Final = (keys.VELOCITY_GENES, "use_for_dynamics", "velo_s_genes")
-_TRUE: Final = ("true", "t", "yes", "y", "1")
+_TRUE: Final = ("true", "t", "yes", "y", "1", "1.0")
 _MOST: Final = 0.5  # of the cells have a value in a velocity gene
 # By letters in the names of what tools write: most often their own name. The first that is found.
 _TOOLS: Final = {
@@ -44,6 +52,7 @@ _TOOLS: Final = {
     "latentvelo": "LatentVelo",
     "pyro": "Pyro-Velocity",
     "tfvelo": "TFvelo",
+    "velo_hat": "TFvelo",
     "cell2fate": "cell2fate",
     "regvelo": "RegVelo",
     "use_for_dynamics": "dynamo",

@@ -211,13 +211,20 @@ def _same_groups(
     for name in others:
         if name not in by_result:
             warnings.append(f"{name} has no grouping '{key}'; cells have the groups of {first}.")
-        elif n_other := int((_stripped(by_result[name]) != _stripped(groups)).sum()):
+        elif n_other := _n_different(by_result[name], groups):
             msg = (
                 f"'{key}' sorts {number(n_other, 'cell')} of {len(groups):,} into other groups in {name} than in {first}. "
                 "Choose a grouping that all results share, or fit them with the same one."
             )
             raise InputError(msg)
     return groups.cat.remove_unused_categories()
+
+
+def _n_different(groups: pd.Series, others: pd.Series) -> int:
+    """Cells that are in another group, of those that have one in both."""
+    names, other_names = _stripped(groups), _stripped(others)
+    assigned = (names != UNASSIGNED) & (other_names != UNASSIGNED)
+    return int((assigned & (names != other_names)).sum())
 
 
 def _stripped(groups: pd.Series) -> np.ndarray:

@@ -98,6 +98,13 @@ def _take_counts(adata: AnnData) -> list[str]:
     ]
     for counts, moments in missing:
         adata.layers[counts] = adata.layers[moments]
+    if lacking := [counts for counts in _OF_COUNTS if counts not in adata.layers]:
+        msg = (
+            f"The file has velocities, but neither counts nor moments to show them with: {listed(lacking)} missing. "
+            f"Found the layers {listed(sorted(adata.layers))}. Add {listed(list(_OF_COUNTS))}, or "
+            f"{listed(list(_OF_COUNTS.values()))}, from the file that was fitted."
+        )
+        raise InputError(msg)
     if not missing:
         return []
     return [

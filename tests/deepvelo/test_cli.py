@@ -265,6 +265,7 @@ def test_a_result_of_another_tool_becomes_a_run(deepvelo, tmp_path, capfd):
     result.write_h5ad(tmp_path / "result.h5ad")
     run = ["run", tmp_path / "result.h5ad", "--method", "imported", "-o", tmp_path / "out.h5ad"]
     assert deepvelo(*run) == 0
+    assert "note: Layers 'M_s', 'M_u' and 'velocity_S' are used" in capfd.readouterr().out
     out = read(tmp_path / "out.h5ad")
     assert np.allclose(out.layers["velocity"], values - 0.5)
     assert np.isfinite(out.obsm["velocity_umap"]).any()

@@ -69,6 +69,13 @@ def test_another_grouping_is_an_error(fitted):
         match({"a": fitted(), "b": other})
 
 
+def test_a_cell_without_group_is_in_no_other_group(fitted):
+    first, other = fitted(), fitted()
+    groups = first.obs[keys.CLUSTERS].astype(str)
+    other.obs[keys.CLUSTERS] = [None, *groups[1:8], np.nan]
+    assert list(match({"a": first, "b": other}).groups) == list(groups)
+
+
 @pytest.mark.parametrize("column", [[0.0, 1.0, 2.0], ["0", "1 ", "2"], [0, 1, 2]])
 def test_groups_are_the_same_however_they_are_stored(fitted, column):
     first, other = fitted(), fitted()

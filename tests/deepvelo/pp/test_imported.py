@@ -75,3 +75,9 @@ def test_a_result_without_velocities_is_one_sentence(result):
     del result.layers[keys.VELOCITY]
     with pytest.raises(InputError, match=r"no velocities.*'Ms', 'Mu'"):
         pp.prepare_imported(result, IMPORTED)
+
+
+def test_velocities_alone_are_not_enough(result):
+    del result.layers[keys.MS], result.layers[keys.MU]
+    with pytest.raises(InputError, match=r"'spliced', 'unspliced' missing.*'velocity'.*'Ms', 'Mu'"):
+        pp.prepare_imported(result, IMPORTED)
