@@ -27,7 +27,7 @@ from deepvelo.count_kinds import CountKind, count_kind
 from deepvelo.errors import InputError
 from deepvelo.findings import Finding, find_errors, find_oddities
 from deepvelo.graphs import compared_in, components, lowered_components
-from deepvelo.groups import MAX_GROUPS, count_groups, group_names
+from deepvelo.groups import MAX_GROUPS, count_groups, group_names, too_many_groups
 from deepvelo.io.tidy.names import gene_name_columns
 from deepvelo.memory import estimate_memory, require_memory
 from deepvelo.wording import listed, number
@@ -261,7 +261,7 @@ def require_grouping(adata: AnnData, key: str) -> None:
     if len(groups) < 2:
         found = f"one group ('{groups[0]}')" if groups else "no group at all"
         msg = f"Grouping '{key}' has {found}, and two are needed. {others}"
-    elif MAX_GROUPS < count_groups(column) <= len(column) / 2:
+    elif MAX_GROUPS < count_groups(column) <= len(column) / 2 or key in too_many_groups(adata):
         msg = f"'{key}' has {len(groups)} groups, and there may be at most {MAX_GROUPS}. Merge some. {others}"
     else:
         msg = (

@@ -77,9 +77,10 @@ def too_many_groups(adata: AnnData) -> dict[str, int]:
     """The columns that name groups of cells, but more than can be told apart, with how many these are."""
     found = {}
     for name, column in adata.obs.items():
-        if is_textual(column) or str(name).lower() in CLUSTER_NAMES:
+        called_so = str(name).lower() in CLUSTER_NAMES
+        if called_so or is_textual(column):
             n_groups = count_groups(column)
-            if MAX_GROUPS < n_groups <= len(column) / 2:
+            if MAX_GROUPS < n_groups <= (len(column) - 1 if called_so else len(column) / 2):
                 found[str(name)] = n_groups
     return found
 
@@ -109,6 +110,13 @@ def find_group(name: str, groups: Iterable[str]) -> str | None:
         if found:
             return found[0] if len(found) == 1 else None
     return None
+
+
+def plain_group(name: str) -> str:
+    """A name without blanks at its ends, which some programs add, and decimals of a whole number."""
+    plain = name.strip()
+    number = _as_number(plain)
+    return f"{number:.0f}" if isinstance(number, float) and number.is_integer() else plain
 
 
 def split_groups(text: str, groups: Iterable[str]) -> list[str]:
@@ -171,16 +179,16 @@ def colors_by_group(stored: Any, groups: Sequence[str]) -> dict[str, str]:
         pairs = dict(zip(groups, stored, strict=True))
     else:
         return {}
-    plain = {g: c if isinstance(c, str) else tuple(np.ravel(c)) for g, c in pairs.items()}
+    plain = {
+        g: c if isinstance(c, str) else tuple(np.asarray(c, dtype=object).ravel()) for g, c in pairs.items()
+    }
     if not set(groups) <= plain.keys() or not all(is_color_like(c) for c in plain.values()):
         return {}
     return {group: to_hex(plain[group]) for group in groups}
 
 
 def _is_listed(stored: Any) -> bool:
-    return (
-        hasattr(stored, "__len__") and not isinstance(stored, str | bytes | Mapping) and np.ndim(stored) > 0
-    )
+    return isinstance(stored, list | tuple) or (isinstance(stored, np.ndarray) and stored.ndim > 0)
 
 
 def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:

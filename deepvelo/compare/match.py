@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,7 @@ from deepvelo.compare import results as stored
 from deepvelo.compare.reference import chosen_basis, reference_of, stored_arrows
 from deepvelo.compare.shared import shared_rows
 from deepvelo.errors import InputError
-from deepvelo.groups import UNASSIGNED, group_names
+from deepvelo.groups import UNASSIGNED, group_names, plain_group
 from deepvelo.tl.consistency import lengths
 from deepvelo.tl.smoothing import GraphAverage, averaged
 from deepvelo.views import dense, kept, selected
@@ -222,14 +223,12 @@ def _same_groups(
 
 def _n_different(groups: pd.Series, others: pd.Series) -> int:
     """Cells that are in another group, of those that have one in both."""
-    names, other_names = _stripped(groups), _stripped(others)
-    assigned = (names != UNASSIGNED) & (other_names != UNASSIGNED)
-    return int((assigned & (names != other_names)).sum())
-
-
-def _stripped(groups: pd.Series) -> np.ndarray:
-    """Names without blanks at their ends, which some programs add and others cut off."""
-    return groups.astype(str).str.strip().to_numpy()
+    pairs = zip(groups.astype(str), others.astype(str), strict=True)
+    return sum(
+        n
+        for (name, other), n in Counter(pairs).items()
+        if UNASSIGNED not in (name, other) and plain_group(name) != plain_group(other)
+    )
 
 
 def _facts(

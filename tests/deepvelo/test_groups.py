@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from deepvelo.groups import (
     coded_cell_types,
@@ -64,12 +65,13 @@ def test_columns_with_more_groups_than_colours_are_found():
             "subclass": [f"type {i // 2}" for i in range(n)],
             "leiden": np.arange(n) // 2,
             "n_genes": np.arange(n) // 2,
+            "cell_type": [f"type {i % 200}" for i in range(n)],
             "barcode": [f"cell {i}" for i in range(n)],
             "stage": ["early", "late"] * (n // 2),
         },
         index=[str(i) for i in range(n)],
     )
-    assert too_many_groups(ad.AnnData(obs=obs)) == {"subclass": 130, "leiden": 130}
+    assert too_many_groups(ad.AnnData(obs=obs)) == {"subclass": 130, "leiden": 130, "cell_type": 200}
 
 
 @pytest.mark.parametrize(
@@ -151,8 +153,12 @@ def test_every_spelling_of_a_colour_becomes_hexadecimal(stored):
 
 @pytest.mark.parametrize(
     "stored",
-    [None, "red", 3, np.array("red"), [], ["red"], ["red", "nan"], [1.0, 2.0], ["red", "lime", "blue"]],
-)
+    [
+        None, "red", 3, np.array("red"), [], ["red"], ["red", "nan"], [1.0, 2.0], ["red", "lime", "blue"],
+        [None, None], [[1, 0, 0], [0, 1]], [["red", "lime"], {"a": 1}], np.zeros((2, 3, 3)), sparse.eye(2).tocsr(),
+        pd.DataFrame({"group": ["a", "b"], "color": ["red", "lime"]}), {"a": "red", "b": [[1], [1, 2]]},
+    ],
+)  # fmt: skip
 def test_what_gives_no_colour_to_a_group_gives_none(stored):
     assert colors_by_group(stored, ["a", "b"]) == {}
 

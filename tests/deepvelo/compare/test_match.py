@@ -76,7 +76,7 @@ def test_a_cell_without_group_is_in_no_other_group(fitted):
     assert list(match({"a": first, "b": other}).groups) == list(groups)
 
 
-@pytest.mark.parametrize("column", [[0.0, 1.0, 2.0], ["0", "1 ", "2"], [0, 1, 2]])
+@pytest.mark.parametrize("column", [[0.0, 1.0, 2.0], ["0", "1 ", "2"], ["0.0", "1.0", "2.0"], [0, 1, 2]])
 def test_groups_are_the_same_however_they_are_stored(fitted, column):
     first, other = fitted(), fitted()
     first.obs[keys.CLUSTERS] = pd.Categorical(np.repeat(["0", "1", "2"], 3))
