@@ -70,7 +70,7 @@ def _read_matrix(folder: Path) -> AnnData:
         msg = f"{folder.name} lacks {missing}, which names what quants_mat.mtx counts. Copy the whole folder."
         raise InputError(msg)
     head, barcodes, names = header(matrix), read_names(rows), read_names(columns)
-    turned = cells_in_rows(head, len(barcodes), len(names), cells_first=True, matrix=matrix)
+    turned = cells_in_rows(head, barcodes, names, cells_first=True, matrix=matrix)
     n_cells, n_genes = (head.n_rows, head.n_columns) if turned else (head.n_columns, head.n_rows)
     genes = gene_table(names, n_genes)
     if not genes.index.str.endswith(("-U", "-I")).any():

@@ -36,8 +36,15 @@ _MEMORY_AS_KEPT = 8
 _MEMORY_PER_BYTE = 10  # of a list of names
 _MOST_LISTED = 1000  # names of a folder looked at
 _LINES_AT_ONCE = 2_000_000
+_LINES_LOOKED_AT = 20
 _CELL_WORDS = ("barcodes", "barcode", "cells", "cell", "obs", "colnames")
 _GENE_WORDS = ("genes", "gene", "features", "feature", "var", "rownames")
+# What programs call columns of names; R calls them x, V1 or nothing.
+_TITLE = re.compile(
+    r"(?:(?:cell|gene|feature|barcode|ensembl|transcript|sample|obs|var)s?[\s_.]*)*"
+    r"(?:(?:id|name|symbol|barcode|index|type|x|v?\d)s?)?",
+    re.IGNORECASE,
+)
 _TEXT = (".tsv", ".txt", ".csv")
 
 
@@ -64,10 +71,11 @@ class Part:
 
 
 def listed_names(folder: Path) -> list[str]:
-    """Names in a folder, sorted; of a very large one some of them. None where it cannot be read."""
+    """Names in a folder, sorted, without hidden ones; of a very large one some. None where it cannot be read."""
     try:
         with os.scandir(folder) as found:
-            return sorted(entry.name for entry in islice(found, _MOST_LISTED))
+            names = sorted(entry.name for entry in islice(found, _MOST_LISTED))
+            return [name for name in names if not name.startswith((".", "__MACOSX"))]
     except OSError:
         return []
 
@@ -186,8 +194,7 @@ def read_three(path: Path, head: Header) -> list[sparse.coo_matrix]:
 
 
 def read_names(path: Path) -> pd.DataFrame:
-    """The columns of a list of names, as text."""
-    sep = "," if path.name.lower().removesuffix(".gz").endswith(".csv") else "\t"
+    """The columns of a list of names, as text without blanks around it. Blank lines at its end name nothing."""
     try:
         with open_bytes(path) as file:
             size = 0
@@ -195,16 +202,24 @@ def read_names(path: Path) -> pd.DataFrame:
                 size += len(block)
                 require_fits(_MEMORY_PER_BYTE * size, _shown(path))
             file.seek(0)
-            return pd.read_csv(
-                file, sep=sep, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False
-            )
-    except pd.errors.EmptyDataError:
-        return pd.DataFrame({0: []}, dtype=str)
+            start = [line for line in islice(_lines(file), _LINES_LOOKED_AT) if line.strip()]
+            sep = b"\t" if any(b"\t" in line for line in start) else b","
+            n_columns = max((line.count(sep) for line in start), default=0) + 1
+            file.seek(0)
+            table = pd.read_csv(
+                file, sep=sep.decode(), names=range(n_columns), index_col=False, dtype=str, keep_default_na=False,
+                skip_blank_lines=False, encoding="utf-8-sig",
+            ).fillna("")  # fmt: skip
     except (ValueError, OSError, EOFError) as error:
         raise _damaged(path, error) from error
+    table = table.apply(lambda column: column.str.strip())
+    named = np.flatnonzero((table != "").any(axis=1))
+    return table[: named[-1] + 1 if len(named) else 0]
 
 
-def cells_in_rows(head: Header, n_cells: int, n_genes: int, *, cells_first: bool, matrix: Path) -> bool:
+def cells_in_rows(
+    head: Header, cells: pd.DataFrame, genes: pd.DataFrame, *, cells_first: bool, matrix: Path
+) -> bool:
     """Which way round a matrix lies, by the numbers of names; a list of names may have a title line.
 
     Raises
@@ -213,16 +228,21 @@ def cells_in_rows(head: Header, n_cells: int, n_genes: int, *, cells_first: bool
         The numbers fit neither way.
     """
     shape = (head.n_rows, head.n_columns)
-    for title_lines in ((0, 0), (1, 1), (1, 0), (0, 1)):
-        sizes = (n_cells - title_lines[0], n_genes - title_lines[1])
-        for turned in (cells_first, not cells_first):
-            if shape == (sizes if turned else sizes[::-1]):
-                return turned
+    for n_cells in {len(cells), len(cells) - _has_title(cells)}:
+        for n_genes in {len(genes), len(genes) - _has_title(genes)}:
+            for turned in (cells_first, not cells_first):
+                if shape == ((n_cells, n_genes) if turned else (n_genes, n_cells)):
+                    return turned
     msg = (
         f"{_shown(matrix)} is a matrix of {head.n_rows:,} x {head.n_columns:,}, but the files beside it name "
-        f"{n_cells:,} cells and {n_genes:,} genes. Give files of the same run."
+        f"{len(cells):,} cells and {len(genes):,} genes. Give files of the same run."
     )
     raise InputError(msg)
+
+
+def _has_title(names: pd.DataFrame) -> bool:
+    """Whether a list begins with what its columns are called, and not with a name."""
+    return len(names) > 0 and _TITLE.fullmatch(names.iloc[0, 0]) is not None
 
 
 def read_parts(parts: Mapping[str, Part], *, cells_first: bool) -> AnnData:
@@ -245,11 +265,13 @@ def read_parts(parts: Mapping[str, Part], *, cells_first: bool) -> AnnData:
     heads = {layer: header(part.matrix) for layer, part in parts.items()}
     turned = {}
     for layer, part in parts.items():  # all of them before the first is read
-        head, sizes = heads[layer], (len(tables[part.cells]), len(tables[part.genes]))
+        head = heads[layer]
         if head.values_per_line > 1:
             raise _damaged(part.matrix, ValueError(f"its lines have {head.values_per_line} values"))
         require_plausible(part.matrix, head)
-        turned[layer] = cells_in_rows(head, *sizes, cells_first=cells_first, matrix=part.matrix)
+        turned[layer] = cells_in_rows(
+            head, tables[part.cells], tables[part.genes], cells_first=cells_first, matrix=part.matrix
+        )
     entries = [head.n_entries for head in heads.values()]
     folder = parts[next(iter(parts))].matrix.parent
     require_fits(_MEMORY_AS_READ * max(entries) + _MEMORY_AS_KEPT * sum(entries), folder.name)

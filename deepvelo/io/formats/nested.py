@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -37,9 +38,11 @@ def read(path: Path, reading: Reading) -> AnnData:
     found = _data_sets(path)
     places = [child.relative_to(path).as_posix() for child in found]
     if not found:
-        shown = ", ".join(listed_names(path)[:5]) or "nothing"
+        inside = _matrices(path) or listed_names(path)
+        shown = ", ".join(inside[:5]) or "nothing"
         msg = (
-            f"{path.name} holds no data set that can be read. Found {shown}. Give a folder that velocyto, kb, alevin-fry "
+            f"{path.name} holds no data set that can be read: no file, and no matrices of both spliced and unspliced "
+            f"counts. Found {shown}. Give a folder that velocyto, kb, alevin-fry "
             f"or STARsolo wrote, or a file that ends in {', '.join(SUFFIXES)}."
         )
         raise InputError(msg)
@@ -50,6 +53,12 @@ def read(path: Path, reading: Reading) -> AnnData:
         msg = f"{path.name} holds several data sets: {shown}. Give one of them."
         raise InputError(msg)
     return with_notes(find_format(found[0]).read(found[0], reading), [f"'{path.name}/{places[0]}' was read."])
+
+
+def _matrices(path: Path) -> list[str]:
+    """Places of single matrices, as they are left where another is missing."""
+    places = ["*/" * level + "*.mtx*" for level in range(_MOST_LEVELS + 1)]
+    return [found.relative_to(path).as_posix() for place in places for found in islice(path.glob(place), 5)]
 
 
 def _data_sets(path: Path) -> list[Path]:
@@ -74,11 +83,11 @@ def _data_sets(path: Path) -> list[Path]:
         n_folders += len(level)
         if n_folders > _MOST_FOLDERS:
             break
-    return refused or tables
+    return refused or ([] if _matrices(path) else tables)  # beside a matrix they are lists of names
 
 
 def _children(folder: Path) -> Iterator[Path]:
-    return (folder / name for name in listed_names(folder) if not name.startswith((".", "__MACOSX")))
+    return (folder / name for name in listed_names(folder))
 
 
 def _may_be_data(path: Path) -> bool:

@@ -81,7 +81,7 @@ def _read_three_columns(folder: Path) -> AnnData:
         msg = f"{folder.name} lacks {missing}, which names what its matrix counts. Copy the whole folder."
         raise InputError(msg)
     head, barcodes, features = header(matrix), read_names(cells), read_names(genes)
-    turned = cells_in_rows(head, len(barcodes), len(features), cells_first=False, matrix=matrix)
+    turned = cells_in_rows(head, barcodes, features, cells_first=False, matrix=matrix)
     n_cells, n_genes = (head.n_rows, head.n_columns) if turned else (head.n_columns, head.n_rows)
     layers = zip((keys.SPLICED, keys.UNSPLICED, AMBIGUOUS), read_three(matrix, head), strict=True)
     return anndata.AnnData(

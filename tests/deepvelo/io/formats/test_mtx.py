@@ -221,3 +221,52 @@ def test_features_of_one_column_name_the_genes(tmp_path):
     assert list(read(path).var_names) == counts.symbols
     write_text(path / "features.tsv", ["id\tsymbol\ttype", *features(counts)])  # a title line
     assert list(read(path, gene_names="index").var_names) == counts.ids
+
+
+@pytest.mark.parametrize(
+    ("before", "between", "after"),
+    [
+        ("", "\n", "\n\n"),
+        ("\n", "\n", ""),
+        ("", "  \r\n", "\r\n"),
+        ("\ufeff", "\n", "\n"),
+        ("cell_barcodes\n", "\n", "\n\n"),
+        ('"x"\n"', '"\n"', '"\n'),
+    ],
+)
+def test_lines_around_names_move_no_name_to_another_cell(tmp_path, before, between, after):
+    counts = small_counts()
+    path = starsolo(counts, tmp_path) / "Velocyto" / "filtered"
+    (path / "barcodes.tsv").write_bytes((before + between.join(counts.cells) + after).encode())
+    adata = read(path)
+    assert list(adata.obs_names) == counts.cells
+    np.testing.assert_array_equal(adata.layers["spliced"].toarray(), counts.spliced.toarray())
+
+
+def test_one_name_too_many_is_no_title(tmp_path):
+    counts = small_counts()
+    path = starsolo(counts, tmp_path) / "Velocyto" / "filtered"
+    write_text(path / "barcodes.tsv", ["TTTTTTTTTTTTTTTT", *counts.cells])
+    with pytest.raises(InputError, match=f"name {len(counts.cells) + 1} cells"):
+        read(path)
+
+
+def test_names_are_separated_by_tabs_or_else_by_commas(tmp_path):
+    path = tmp_path / "features.tsv"
+    assert mtx.read_names(write_text(path, ["id1,a", "id2,b"])).to_numpy().tolist() == [
+        ["id1", "a"],
+        ["id2", "b"],
+    ]
+    assert mtx.read_names(write_text(path, ["id1\ta,1", "id2"])).to_numpy().tolist() == [
+        ["id1", "a,1"],
+        ["id2", ""],
+    ]
+
+
+def test_a_single_matrix_is_named_and_hidden_files_are_passed_over(tmp_path):
+    path = starsolo(small_counts(), tmp_path) / "Velocyto" / "filtered"
+    (path / "._spliced.mtx").write_bytes(b"\0\5")
+    assert read(tmp_path / "Solo.out").n_obs == len(small_counts().cells)
+    (path / "unspliced.mtx").unlink()
+    with pytest.raises(InputError, match=r"both spliced and unspliced.*Velocyto/filtered/spliced\.mtx"):
+        read(tmp_path / "Solo.out")
