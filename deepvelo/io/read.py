@@ -63,6 +63,9 @@ def read(
     if not os.access(path, os.R_OK):
         msg = f"{path} may not be read: permission denied. Ask for permission, or copy the file."
         raise InputError(msg)
+    if path.is_file() and path.stat().st_size == 0:
+        msg = f"{path.name} is empty: it has 0 bytes. Copy or download it again."
+        raise InputError(msg)
     reading = Reading(
         beyond_memory=beyond_memory, by_gene=by_gene, gene_names=gene_names, ambiguous=ambiguous
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.hdf5 import opened, top_names
+from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.reading import Reading, with_notes
 from deepvelo.io.formats.stored import require_fits
 from deepvelo.io.tidy.layers import AMBIGUOUS, COUNTS, standard_name
@@ -25,7 +25,8 @@ _NA_LOGICAL = 2  # R's missing value of a logical
 
 def recognizes(path: Path) -> bool:
     """An HDF5 file with assays and names of cells, or the ending."""
-    return path.suffix.lower() in SUFFIXES or top_names(path) >= {"assays", "cell.names"}
+    named = path.suffix.lower() in SUFFIXES and not is_anndata(path)
+    return named or top_names(path) >= {"assays", "cell.names"}
 
 
 def read(path: Path, reading: Reading) -> AnnData:

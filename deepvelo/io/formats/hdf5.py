@@ -33,6 +33,12 @@ def top_names(path: Path, group: str = "/") -> set[str]:
         return set()
 
 
+def is_anndata(path: Path) -> bool:
+    """Whether a file is h5ad inside, whatever its ending."""
+    names = top_names(path)
+    return {"obs", "var"} <= names and "mod" not in names
+
+
 @contextmanager
 def opened(path: Path, *, kind: str) -> Iterator[Any]:
     """The open file, an ``h5py.File`` that refers to no other file.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.hdf5 import opened, top_names
+from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.reading import Reading
 from deepvelo.io.formats.stored import require_fits, require_one_shape
 
@@ -40,7 +40,7 @@ _BYTES_PER_VALUE = 24  # row, column and value as they are read, and the matrix 
 
 def recognizes(path: Path) -> bool:
     """By its content, whatever the ending, or by its ending."""
-    return path.suffix.lower() in SUFFIXES or top_names(path) >= _PARTS
+    return top_names(path) >= _PARTS or (path.suffix.lower() in SUFFIXES and not is_anndata(path))
 
 
 def read(path: Path, reading: Reading) -> AnnData:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.hdf5 import opened, top_names
+from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.reading import Reading, with_notes
 from deepvelo.io.formats.stored import read_group
 from deepvelo.io.tidy.layers import COUNTS, standard_layers
@@ -21,7 +21,8 @@ SUFFIXES: Final = (".h5mu",)
 
 def recognizes(path: Path) -> bool:
     """An HDF5 file with modalities, whatever its ending."""
-    return path.suffix.lower() in SUFFIXES or ("mod" in top_names(path) and "X" not in top_names(path))
+    named = path.suffix.lower() in SUFFIXES and not is_anndata(path)
+    return named or ("mod" in top_names(path) and "X" not in top_names(path))
 
 
 def read(path: Path, reading: Reading) -> AnnData:
@@ -53,7 +54,7 @@ def read_one(objects: Any, name: str, reading: Reading) -> AnnData:
         raise InputError(msg)
     left = [one for one in names if one != fitting[0]]
     adata = read_group(objects[fitting[0]], name, reading)
-    return with_notes(adata, [f"Modality '{fitting[0]}' was read; left out: {listed(left)}."])
+    return with_notes(adata, [f"Modality '{fitting[0]}' was read; left out: {listed(left)}."] if left else [])
 
 
 def _has_counts(modality: Any) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from deepvelo.errors import InputError
+from deepvelo.io.formats.hdf5 import is_hdf5
 from deepvelo.io.formats.reading import Reading
 from deepvelo.memory import available_memory
 
@@ -40,7 +41,7 @@ Member = tuple[str, int, IO[bytes]]
 
 def recognizes(path: Path) -> bool:
     """By its first bytes, or the ending of a zip file."""
-    return path.is_file() and (_kind(path) != "" or path.suffix.lower() == ".zip")
+    return path.is_file() and (_kind(path) != "" or (path.suffix.lower() == ".zip" and not is_hdf5(path)))
 
 
 def read(path: Path, reading: Reading) -> AnnData:

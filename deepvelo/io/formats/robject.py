@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from deepvelo.errors import InputError
+from deepvelo.io.formats.hdf5 import is_hdf5
 from deepvelo.io.formats.reading import Reading
 
 LABEL: Final = "R object"
@@ -36,7 +37,7 @@ _SEURAT = (
 
 def recognizes(path: Path) -> bool:
     """By its ending, packed once more or not."""
-    return path.is_file() and _suffix(path) in _LOADERS
+    return path.is_file() and _suffix(path) in _LOADERS and not is_hdf5(path)
 
 
 def read(path: Path, reading: Reading) -> NoReturn:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from deepvelo.errors import InputError
+from deepvelo.io.formats.hdf5 import is_hdf5
 from deepvelo.io.formats.reading import Reading
 from deepvelo.io.formats.stored import require_fits
 
@@ -24,7 +25,7 @@ _MOST_COLUMNS = 500  # a table with more numbers than this is a matrix of counts
 
 def recognizes(path: Path) -> bool:
     """By its ending."""
-    return path.is_file() and path.suffix.lower() in _ENDINGS
+    return path.is_file() and path.suffix.lower() in _ENDINGS and not is_hdf5(path)
 
 
 def read(path: Path, reading: Reading) -> AnnData:

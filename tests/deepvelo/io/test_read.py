@@ -244,6 +244,19 @@ def test_bad_file_gives_one_sentence(tmp_path, name, spoil, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["cells.h5ad", "cells.loom", "cells.zip", "cells.csv", "cells.rds", "cells"])
+def test_an_empty_file_is_called_so(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match=rf"{name} is empty.*again"):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["x.loom", "x.h5mu", "x.h5Seurat", "x.csv", "x.txt", "x.rds", "x.zip", "x"])
+def test_a_file_of_anndata_is_read_under_any_ending(tmp_path, name):
+    small().write_h5ad(tmp_path / name)
+    assert read(tmp_path / name).shape == small().shape
+
+
 def test_unreadable_file_is_named(tmp_path, monkeypatch):
     small().write_h5ad(tmp_path / "cells.h5ad")
     monkeypatch.setattr(os, "access", lambda *_: False)
