@@ -50,7 +50,7 @@ def name_embeddings(adata: AnnData) -> list[str]:
 def _as_numbers(adata: AnnData) -> list[str]:
     notes = []
     for key, values in dict(adata.obsm).items():
-        if is_coordinates(values) or not is_named_picture(key) or values.shape[1:] > (_MOST_AXES,):
+        if is_coordinates(values) or not (is_named_picture(key) and 2 <= values.shape[1] <= _MOST_AXES):
             continue
         table = pd.DataFrame(values.toarray() if sparse.issparse(values) else values)
         numbers = np.column_stack([_numbers(column) for _, column in table.items()])

@@ -195,7 +195,7 @@ def test_no_fit_is_lost_at_writing(adata: AnnData, stored: Callable[[AnnData], A
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, deadline=None, derandomize=True, database=None)
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(objects())
 def test_no_fit_is_lost_in_either_store(adata: AnnData) -> None:
     check(adata, [h5ad, run_store])
