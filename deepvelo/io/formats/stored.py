@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from deepvelo.errors import InputError
 from deepvelo.io.formats.reading import ByGene, Reading, with_notes
-from deepvelo.io.tidy.layers import renaming_note, standard_layers
+from deepvelo.io.tidy.layers import COUNTS, renaming_note, standard_layers
 from deepvelo.matrices import CELLS_AT_ONCE
 from deepvelo.memory import available_memory
 
@@ -19,8 +19,7 @@ _SHARE_IN_MEMORY = 0.5
 _STORED_BY_CELLS = ("csr_matrix", "array")
 _IN_MEMORY = ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
 _OF_RAW = ("X", "var", "varm")
-# What an object cannot do without; anything else of an encoding that is not known is left out.
-_NEEDED = ("X", "layers")
+_MATRICES = ("X", "layers")
 _UNKNOWN = object()
 
 
@@ -33,10 +32,21 @@ def read_group(group: Any, name: str, reading: Reading) -> AnnData:
         return _read_by_gene(group, name, layers=reading.by_gene)
     if inspect(group, name, beyond_memory=reading.beyond_memory):
         return _read_lazily(group)
-    import anndata
-
-    matrices = {part: anndata.io.read_elem(group[part]) for part in _NEEDED if part in group}
-    return _assembled(group, **matrices, with_raw=True)
+    left_out: dict[str, str] = {}
+    layers = {}
+    for layer in group.get("layers", ()):
+        matrix = _known(group["layers"][layer], f"layers['{layer}']", left_out)
+        if matrix is not _UNKNOWN:
+            layers[layer] = matrix
+        elif standard_layers([layer]).get(layer, layer) in COUNTS:
+            _, encoding = left_out.popitem()
+            msg = (
+                f"Layer '{layer}' of {name} cannot be read: its encoding ({encoding}) is of another program or a newer "
+                "anndata. Update anndata, or save the file with an older one."
+            )
+            raise InputError(msg)
+    x = _known(group["X"], "X", left_out) if "X" in group else None
+    return _assembled(group, X=None if x is _UNKNOWN else x, layers=layers, left_out=left_out, with_raw=True)
 
 
 def is_of_today(group: Any) -> bool:
@@ -78,12 +88,17 @@ def _read_by_gene(group: Any, name: str, *, layers: ByGene) -> AnnData:
 
 
 def _assembled(
-    group: Any, *, X: Any = None, layers: dict[str, Any] | None = None, with_raw: bool = False
+    group: Any,
+    *,
+    X: Any = None,
+    layers: dict[str, Any] | None = None,
+    left_out: dict[str, str] | None = None,
+    with_raw: bool = False,
 ) -> AnnData:
     """Matrices with the tables of a group; a note names what could not be read."""
     import anndata
 
-    left_out: dict[str, str] = {}
+    left_out = {} if left_out is None else left_out
     parts = {part: _known(group[part], part, left_out) for part in _IN_MEMORY if part in group}
     parts = {part: element for part, element in parts.items() if element is not _UNKNOWN}
     if with_raw and hasattr(group.get("raw"), "keys"):
@@ -146,7 +161,7 @@ def inspect(group: Any, name: str, *, beyond_memory: bool) -> bool:
     shapes = {layer: _shape(element) for layer, element in found.items()}
     require_one_shape({layer: shape for layer, shape in shapes.items() if shape}, name)
     needed, available = sum(map(_n_bytes, found.values())), available_memory()
-    rest = sum(_n_bytes(group[part]) for part in group if part not in _NEEDED)
+    rest = sum(_n_bytes(group[part]) for part in group if part not in _MATRICES)
     leave = (
         beyond_memory
         and needed + rest > _SHARE_IN_MEMORY * available

@@ -131,8 +131,34 @@ def test_counts_of_an_unknown_encoding_are_never_left_out(tmp_path):
     path = h5ad(small_counts(), tmp_path)
     with h5py.File(path, "r+") as file:
         file["layers/spliced"].attrs.update(UNKNOWN)
-    with pytest.raises(InputError, match="xarray-dataset"):
+    with pytest.raises(InputError, match=r"Layer 'spliced' of .*xarray-dataset.*Update anndata"):
         read(path)
+
+
+def test_matrices_that_a_fit_does_not_need_are_left_out(tmp_path):
+    adata = as_anndata(small_counts())
+    adata.X = adata.layers["other"] = adata.layers["spliced"].copy()
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(tmp_path / "x.h5ad", "r+") as file:
+        file["X"].attrs.update(UNKNOWN)
+        file["layers/other"].attrs.update(UNKNOWN)
+    found = read(tmp_path / "x.h5ad")
+    assert found.X is None
+    assert "other" not in found.layers
+    assert any("layers['other']" in note and "X (" in note for note in found.uns[keys.NOTES])
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [("layers/spliced/indices", 99), ("layers/spliced/indptr", 99), ("X/indices", -1)]
+)
+def test_a_sparse_matrix_that_points_outside_of_itself_is_refused(tmp_path, place, value):
+    adata = as_anndata(small_counts())
+    adata.X = adata.layers["spliced"].copy()
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    with h5py.File(tmp_path / "x.h5ad", "r+") as file:
+        file[place][1] = value
+    with pytest.raises(InputError, match=r"x\.h5ad is damaged: in .*(spliced|X)"):
+        read(tmp_path / "x.h5ad")
 
 
 def test_by_gene_aliased_layers_are_found_under_their_standard_names(tmp_path):
