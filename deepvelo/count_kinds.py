@@ -33,6 +33,7 @@ _FEWEST_WITNESSES = 10
 _MOST = 0.9  # share of the witnesses that must agree
 _SAME_TOTAL = 0.01  # coefficient of variation of cells that were brought to one total
 _SMALLEST_COUNTS = np.arange(1, 13)  # what the smallest value of a cell may have been as a count
+_FEW_COUNTS = 1.5, 5.5
 # Ratios up to this many are told apart from whole numbers in single precision.
 _LARGEST_RATIO, _TOLERANCE = 100.0, 0.01
 
@@ -83,7 +84,11 @@ def logarithm_bases(adata: AnnData) -> dict[str, str]:
         }
         together = len(undone) == 2 and _same_totals(sum(undone.values()))
         for key, counts in undone.items():
-            if key not in found and (together or _are_multiples(counts)[0] or _same_totals(counts)):
+            if key in found:
+                continue
+            # Some take logarithms of logarithms.
+            twice = undo_logarithm(counts, name) if counts.max() <= _LARGEST_LOGARITHM else counts
+            if together or _bears_counts(counts, samples[key]) or _bears_counts(twice, counts):
                 found[key] = name
     return found
 
@@ -110,6 +115,20 @@ def _powers(values: np.ndarray, base: str) -> np.ndarray:
 def _is_normalized(sample: sparse.csr_matrix) -> bool:
     multiples, of_fractions = _are_multiples(sample)
     return (multiples and not of_fractions) or _same_totals(sample)
+
+
+def _bears_counts(undone: sparse.csr_matrix, logarithms: sparse.csr_matrix) -> bool:
+    """Whether values were counts, or normalised ones, before their logarithms were taken."""
+    return _are_multiples(undone)[0] or _same_totals(undone) or _mostly_whole(undone, logarithms)
+
+
+def _mostly_whole(undone: sparse.csr_matrix, logarithms: sparse.csr_matrix) -> bool:
+    """Whether fractions become 2, 3, 4 or 5: estimated counts, or logarithms of few digits."""
+    few = (undone.data > _FEW_COUNTS[0]) & (undone.data < _FEW_COUNTS[1])
+    values = undone.data[few & (logarithms.data != np.rint(logarithms.data))]
+    near = np.abs(values - np.rint(values)) < 2 * _TOLERANCE
+    different = np.unique(np.rint(values[near]))
+    return len(different) >= _FEWEST_VALUES and float(near.mean()) >= 0.5
 
 
 def _looks_logged(sample: sparse.csr_matrix) -> bool:

@@ -12,6 +12,7 @@ from deepvelo import contents, keys, matrices
 from deepvelo.count_kinds import CountKind, count_kind
 from deepvelo.graphs import compared_in
 from deepvelo.groups import MAX_GROUPS, coded_cell_types, group_names, too_many_groups
+from deepvelo.io.tidy.values import unusable_moments
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
@@ -120,6 +121,8 @@ def find_oddities(
     """What a fit survives, and a reader should know."""
     for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str))):
         yield Finding("note", str(note), "")
+    if keys.VELOCITY in adata.layers:  # whose units the moments kept so far
+        yield from (Finding("note", note, "") for note in unusable_moments(adata))
     for what, names in (("cell", adata.obs_names), ("gene", adata.var_names)):
         if repeated := int(names.duplicated().sum()):
             yield Finding(

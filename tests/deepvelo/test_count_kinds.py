@@ -62,6 +62,15 @@ CHANGES: dict[str, tuple[str, Change]] = {
     "logarithms of 10,000 a cell": ("logged", lambda s, u, rng: tuple(map(np.log1p, by_total(s, u, 1e4)))),
     "log2 of TPM": ("logged", lambda s, u, rng: tuple(np.log2(1 + x) for x in tpm(s, u))),
     "logarithms to base 10": ("logged", lambda s, u, rng: (np.log10(1 + s), np.log10(1 + u))),
+    "logarithms of counts by EM": (
+        "logged",
+        lambda s, u, rng: (np.log1p(np.where(rng.random(s.shape) < 0.3, s * rng.random(s.shape), s)), np.log1p(u)),
+    ),
+    "logarithms of two decimals": ("logged", lambda s, u, rng: (np.log1p(s).round(2), np.log1p(u).round(2))),
+    "logarithms in half precision": (
+        "logged",
+        lambda s, u, rng: (np.log2(1 + s).astype(np.float16), np.log2(1 + u).astype(np.float16)),
+    ),
     "0 to 1 in each gene": ("scaled", lambda s, u, rng: (s / s.max(0), u / np.maximum(u.max(0), 1))),
 }  # fmt: skip
 

@@ -20,21 +20,23 @@ _MOMENTS = (keys.MS, keys.MU)
 _FEWEST_CELLS, _FEWEST_GENES = 50, 20  # from which moments and counts can be compared
 _LEAST_TOTAL = 100.0  # counts of a gene whose mean says something
 # Means of moments rise with means of counts, and by the same factor in every gene.
-_LEAST_SLOPE, _LARGEST_SPREAD = 0.75, 0.5
+_LEAST_SLOPE, _LARGEST_SPREAD = 0.85, 0.3
 
 
 def undo_logarithms(adata: AnnData) -> list[str]:
     """Make counts of layers that hold logarithms of counts, in place."""
     if not _readable(adata, _COUNTS):
         return []
-    bases = logarithm_bases(adata)
-    for key, base in bases.items():
-        adata.layers[key] = undo_logarithm(adata.layers[key], base)
-    if not bases:
-        return []
-    return [
-        f"The logarithms (base {next(iter(bases.values()))}) of counts + 1 in {' and '.join(map(repr, bases))} were undone."
-    ]
+    notes = []
+    for times in ("", " once more"):  # logarithms of logarithms are found at times
+        bases = logarithm_bases(adata)
+        if not bases:
+            break
+        for key, base in bases.items():
+            adata.layers[key] = undo_logarithm(adata.layers[key], base)
+        of_layers = f"(base {next(iter(bases.values()))}) of counts + 1 in {' and '.join(map(repr, bases))}"
+        notes.append(f"The logarithms {of_layers} were undone{times}.")
+    return notes
 
 
 def drop_unusable_moments(adata: AnnData) -> list[str]:
@@ -42,19 +44,31 @@ def drop_unusable_moments(adata: AnnData) -> list[str]:
 
     Moments that lie in a file are left alone. Scaled ones stay beside velocities, which are in the same units then.
     """
+    notes = unusable_moments(adata, other_units=keys.VELOCITY not in adata.layers)
+    for key in _MOMENTS if notes else ():
+        del adata.layers[key]
+    return notes
+
+
+def unusable_moments(adata: AnnData, *, other_units: bool = True) -> list[str]:
+    """A note where ``Ms`` and ``Mu`` will not be used for a fit; changes nothing.
+
+    Parameters
+    ----------
+    other_units
+        Whether moments that are scaled, or logarithms, are among them.
+    """
     if not _readable(adata, _COUNTS + _MOMENTS) or min(adata.shape) < 2:
         return []
     if any(matrices.is_lazy(adata.layers[key]) for key in _MOMENTS) or not _can_be_counts(adata):
         return []
-    reason = _problem(adata)
+    reason = _problem(adata, other_units=other_units)
     if reason is None:
         return []
-    for key in _MOMENTS:
-        del adata.layers[key]
     return [f"The moments in the file are not used, since {reason}: they are computed anew from the counts."]
 
 
-def _problem(adata: AnnData) -> str | None:
+def _problem(adata: AnnData, *, other_units: bool) -> str | None:
     """Why the moments cannot be used; None where they can."""
     spliced, unspliced = (_look_at_genes(adata.layers[key]) for key in _MOMENTS)
     anywhere = (spliced.n_finite > 0) & (unspliced.n_finite > 0)
@@ -65,17 +79,17 @@ def _problem(adata: AnnData) -> str | None:
         finite = [np.isfinite(matrices.as_dense(adata.layers[key])[:, anywhere]) for key in _MOMENTS]
         n_cells = int((~(finite[0] & finite[1])).any(axis=1).sum())
         return f"values are missing in {number(n_cells, 'cell')}"
-    least, most = (np.minimum(spliced.least, unspliced.least), np.maximum(spliced.most, unspliced.most))
-    if (least[everywhere] < 0).any():
+    if any((genes.least[everywhere] < 0).any() for genes in (spliced, unspliced)):
         return "some are below zero"
-    if not (most[everywhere] > 0).any():
+    if not all((genes.most[everywhere] > 0).any() for genes in (spliced, unspliced)):
         return "they are zero everywhere"
-    if keys.VELOCITY in adata.layers:
+    if not other_units:
         return None
     if all(_is_scaled(genes, everywhere) for genes in (spliced, unspliced)):
         return "they are scaled to 0..1 in each gene"
-    if not _follows(spliced.mean[everywhere], adata.layers[keys.SPLICED], everywhere):
-        return "they do not follow the spliced counts from gene to gene"
+    for key, genes in zip(_COUNTS, (spliced, unspliced), strict=True):
+        if not _follows(genes.mean[everywhere], adata.layers[key], everywhere):
+            return f"they do not follow the {key} counts from gene to gene"
     return None
 
 
@@ -114,20 +128,23 @@ def _is_scaled(moments: _Genes, genes: np.ndarray) -> bool:
 
 
 def _follows(means: np.ndarray, counts: Any, genes: np.ndarray) -> bool:
-    """Whether the mean of every gene's moments is about one multiple of its mean normalised count."""
+    """Whether the mean of every gene's moments is about one multiple of its mean count, size-normalised or not."""
     totals = matrices.cell_totals(counts)
-    scale = np.where(totals > 0, np.median(totals) / np.maximum(totals, 1e-9), 0)
+    scales = np.column_stack([np.where(totals > 0, 1 / np.maximum(totals, 1e-9), 0), np.ones(len(totals))])
     rows = matrices.stored_by_cells(counts)
-    mean_counts = np.zeros(int(genes.sum()))
+    sums = np.zeros((int(genes.sum()), 2))
     start = 0
     for (cells,) in matrices.by_cells(rows):
         stop = start + cells.shape[0]
-        mean_counts += np.asarray(cells.T @ scale[start:stop]).ravel()[genes]
+        sums += np.asarray(cells.T @ scales[start:stop])[genes]
         start = stop
     enough = (matrices.gene_totals(counts)[genes] >= _LEAST_TOTAL) & (means > 0)
     if len(totals) < _FEWEST_CELLS or enough.sum() < _FEWEST_GENES:
         return True
-    x, y = np.log(mean_counts[enough] / len(totals)), np.log(means[enough])
+    return any(_rise_together(np.log(x), np.log(means[enough])) for x in sums[enough].T)
+
+
+def _rise_together(x: np.ndarray, y: np.ndarray) -> bool:
     spread = np.subtract(*np.percentile(y - x, [75, 25])) / 1.35
     slope = np.polyfit(x, y, 1)[0] if np.std(x) > 0.3 else 1.0
     return bool(spread < _LARGEST_SPREAD and slope > _LEAST_SLOPE)

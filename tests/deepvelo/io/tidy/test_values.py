@@ -7,6 +7,8 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
+from deepvelo.checks import summarize
+from deepvelo.config import Settings
 from deepvelo.io.tidy.values import drop_unusable_moments, undo_logarithms
 
 
@@ -63,6 +65,7 @@ def test_moments_missing_in_some_genes_stay():
         (lambda m: (m - m.min(0)) / np.ptp(m, axis=0), "scaled to 0..1"),
         (lambda m: (m - m.mean(0)) / m.std(0), "below zero"),
         (lambda m: np.log1p(m), "do not follow the spliced counts"),
+        (lambda m: m / m.std(0), "do not follow the spliced counts"),
         (lambda m: np.zeros_like(m), "zero everywhere"),
     ],
 )
@@ -74,6 +77,17 @@ def test_other_moments_are_dropped_with_the_reason(change, words, as_sparse):
     assert "computed anew" in note
     assert not {"Ms", "Mu"} & set(adata.layers)
     assert drop_unusable_moments(adata) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(np.zeros_like, "zero everywhere"), (lambda m: m / m.max(0), "do not follow the unspliced counts")],
+)
+def test_each_layer_of_moments_must_be_usable(change, words):
+    adata = with_moments()
+    adata.layers["Mu"] = change(adata.layers["Mu"])
+    (note,) = drop_unusable_moments(adata)
+    assert words in note
 
 
 def test_moments_stay_where_the_counts_cannot_replace_them():
@@ -95,9 +109,20 @@ def test_logarithms_become_the_counts_they_were():
     assert undo_logarithms(adata) == []
 
 
+def test_logarithms_of_logarithms_become_counts():
+    adata = with_moments()
+    counts = adata.layers["spliced"].toarray()
+    for key in ("spliced", "unspliced"):
+        adata.layers[key] = np.log1p(np.log1p(adata.layers[key]))
+    assert len(undo_logarithms(adata)) == 2
+    np.testing.assert_array_equal(adata.layers["spliced"].toarray(), counts)
+
+
 def test_scaled_moments_stay_beside_velocities_in_the_same_units():
     adata = spoiled(lambda m: (m - m.min(0)) / np.ptp(m, axis=0))
     adata.layers["velocity"] = np.ones(adata.shape)
     assert drop_unusable_moments(adata) == []
+    settings = Settings()
+    assert any("scaled to 0..1" in finding.what for finding in summarize(adata, settings).findings)
     del adata.layers["velocity"]
     assert drop_unusable_moments(adata)
