@@ -117,7 +117,7 @@ def read_gmt(path: Path | str) -> dict[str, tuple[str, ...]]:
 
 
 def read_gene_list(path: Path | str) -> tuple[str, ...]:
-    """Genes of a text file, one a line, or of the first column of a table (CSV, TSV).
+    """Genes of a text file, one a line or all in one line, or of the first column of a table (CSV, TSV).
 
     Blank lines, what follows a ``#``, repeated genes and a header (``gene``, ``symbol`` and the like) are left out.
 
@@ -127,7 +127,9 @@ def read_gene_list(path: Path | str) -> tuple[str, ...]:
         The file cannot be read or holds no gene.
     """
     path = Path(path)
-    cells = [re.split(r"[,;\t]", line, maxsplit=1)[0].strip(" '\"") for line in _entries(path)]
+    lines = [re.split(r"[,;\t]", line) for line in _entries(path)]
+    firsts = lines[0] if len(lines) == 1 else [line[0] for line in lines]
+    cells = [first.strip(" '\"") for first in firsts]
     genes = dict.fromkeys(cell for n, cell in enumerate(cells) if cell and (n or not _HEADER.fullmatch(cell)))
     if not genes:
         msg = f"{path} holds no gene. Give one gene a line, or a table with the genes in its first column."

@@ -15,10 +15,13 @@ from deepvelo.wording import listed, number
 if TYPE_CHECKING:
     from anndata import AnnData
 
-# Columns of coordinates: UMAP_1, tSNE 2, umap_x; X_coord, y.umap; _X (velocyto run10x).
-_AXIS_LAST = re.compile(r"^(?P<stem>.+?)[ _.:-]*(?P<axis>[0-3xyz])$", re.IGNORECASE)
+# Columns of coordinates: UMAP_1, tSNE 2, umap_x; UMAP_1_2D; X_coord, y.umap; _X (velocyto run10x).
+# The y of "harmony" is no axis.
+_AXIS_LAST = re.compile(r"^(?P<stem>.+?)[ _.:-]*(?P<axis>[0-3]|(?<![a-z])[xyz]|(?<![A-Z])[XYZ])$")
+_AXIS_INSIDE = re.compile(r"^(?P<stem>.*[a-z])[ _.:-]*(?P<axis>[1-3])(?P<rest>[ _.:-].+)$", re.IGNORECASE)
 _AXIS_FIRST = re.compile(r"^(?P<axis>[xyz])[ _.:-]+(?P<stem>.+)$", re.IGNORECASE)
 _AXIS_ALONE = re.compile(r"^_?(?P<axis>[XYZ])(?P<stem>)$")
+_AXIS: Final = (_AXIS_ALONE, _AXIS_LAST, _AXIS_FIRST, _AXIS_INSIDE)
 _AXES: Final = (("1", "2", "3"), ("0", "1", "2"), ("x", "y", "z"))
 _MOST_AXES = 10  # of what is no array of numbers yet
 _UNNAMED: Final = ("", "coord", "coords", "coordinate", "embedding", "embed", "emb")
@@ -98,12 +101,11 @@ def _coordinate_columns(columns: list[str]) -> dict[str, list[str]]:
     found: dict[str, dict[str, str]] = {}
     stems: dict[str, str] = {}
     for column in map(str, columns):
-        match = next(
-            (m for m in (p.match(column) for p in (_AXIS_ALONE, _AXIS_LAST, _AXIS_FIRST)) if m), None
-        )
-        if match is None or not _is_of_picture(match["stem"]):
+        match = next((m for m in (pattern.match(column) for pattern in _AXIS) if m), None)
+        name = "" if match is None else match["stem"] + match.groupdict().get("rest", "")
+        if match is None or not _is_of_picture(name):
             continue
-        stem = stems.setdefault(plain_name(match["stem"]), match["stem"].strip(" _.:-").removeprefix("X_"))
+        stem = stems.setdefault(plain_name(name), name.strip(" _.:-").removeprefix("X_"))
         found.setdefault(stem, {}).setdefault(match["axis"].lower(), column)
     pictures = {}
     for stem, by_axis in found.items():

@@ -79,6 +79,7 @@ def test_gene_lists_as_people_save_them(file, text):
 
 
 def test_only_the_first_line_can_be_a_header(file):
+    assert read_gene_list(file("Cpe, 'GENE'; Index\n")) == ("Cpe", "GENE", "Index")
     assert read_gene_list(file("Cpe\nGENE\nIndex\n")) == ("Cpe", "GENE", "Index")
 
 

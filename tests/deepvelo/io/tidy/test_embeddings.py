@@ -70,6 +70,8 @@ def test_what_is_no_picture_gets_no_other_name(key):
         (("t-SNE 1", "t-SNE 2"), "tsne"),
         (("tsne.1", "tsne.2"), "tsne"),
         (("umap_harmony_1", "umap_harmony_2"), "umap_harmony"),
+        (("UMAP1_harmony", "UMAP2_harmony"), "UMAP_harmony"),
+        (("UMAP_1_2D", "UMAP_2_2D"), "UMAP_2D"),
         (("_X", "_Y"), "embedding"),
         (("X", "Y"), "embedding"),
         (("X_coord", "Y_coord"), "embedding"),
