@@ -27,16 +27,22 @@ OWN: Final = "own"
 # Parts of the names under which methods of integration store what they made; the first found is used. Supervised and
 # nonlinear models come first: where several were run, they were most likely run last.
 _INTEGRATED = (
-    "scanvi", "scpoli", "scgen", "totalvi", "multivi", "mrvi", "sysvi", "scvi", "trvae", "harmony", "mnn", "scanorama",
-    "liger", "inmf", "integrated", "rpca", "cca", "combat", "corrected", "wnn", "wsnn", "wknn", "bbknn",
+    "scanvi", "scpoli", "scgen", "totalvi", "multivi", "mrvi", "sysvi", "resolvi", "contrastivevi", "scvi", "vae",
+    "scalex", "desc", "saucie", "scdml", "concord", "harmony", "mnn", "scanorama", "liger", "inmf", "conos", "scmerge",
+    "integrated", "rpca", "cca", "combat", "corrected", "regressed", "mofa", "glue", "latent", "wnn", "wsnn",
+    "wknn", "bbknn",
 )  # fmt: skip
+# What was there before the integration, kept to be compared with it.
+_NOT_INTEGRATED = re.compile(
+    r"un(integrated|corrected)|(?<![a-z])(no|non|not|pre|before|without|raw)(?![a-z])", re.IGNORECASE
+)
 # Graphs and representations of something other than the expression of RNA.
 _NOT_EXPRESSION = re.compile(
     r"spatial|atac|lsi|peak|adt|prot|cnv|diffmap|airr|tcr|bcr|velocity|(^|_)ir(_|$)", re.IGNORECASE
 )
 _PAIR = re.compile(r"^(?P<stem>.*?)[_.-]?(?P<kind>distances|connectivities)$", re.IGNORECASE)
 # Seurat's graphs: RNA_nn, RNA_snn, integrated_snn, wknn, wsnn. The shared one is weighted, so it comes first.
-_SEURAT = (re.compile(r"snn$", re.IGNORECASE), re.compile(r"([_.]|k)nn$", re.IGNORECASE))
+_SEURAT = (re.compile(r"snn$", re.IGNORECASE), re.compile(r"(^|[_.]|k)nn$", re.IGNORECASE))
 # Of the neighbours a graph was made with, the mean share its cells must still have.
 _WHOLE = 0.75
 
@@ -123,8 +129,10 @@ def compared_in(adata: AnnData, chosen: PreparationConfig) -> Compared:
     integrated = _integrated(adata)
     if integrated:
         return Compared(representation=integrated[0], others=tuple(integrated[1:]), rejected=tuple(rejected))
+    rejected += _with_gaps(adata)
     pca = None if chosen.recompute_moments else components(adata)
-    return Compared(representation=pca, rejected=tuple(rejected))
+    others = [key for key in representations(adata) if _may_be_compared_in(adata, key)]
+    return Compared(representation=pca, others=tuple(others), rejected=tuple(rejected))
 
 
 def n_layers(chosen: PreparationConfig) -> int:
@@ -272,7 +280,9 @@ def components(adata: AnnData) -> str | None:
 
 def _named(adata: AnnData, name: str) -> Compared:
     for graph in graphs(adata):
-        if name in (graph.name, graph.distances, graph.connectivities):
+        if name.lower() in {
+            str(known).lower() for known in (graph.name, graph.distances, graph.connectivities)
+        }:
             why = problem(adata, graph)
             if why is not None:
                 msg = f"{_rejection(graph, why)} Set `preparation.compare_in` to one of {listed(options(adata))}."
@@ -294,13 +304,39 @@ def _integrated(adata: AnnData) -> list[str]:
         if params.get("use_rep") is not None and not _NOT_EXPRESSION.search(name)
     ]
     made_in = [key for key in recorded if key is not None and embeddings.plain_name(key) != "pca"]
-    named = [key for key in usable if _rank(key) < len(_INTEGRATED) and not _NOT_EXPRESSION.search(key)]
-    return list(dict.fromkeys([*made_in, *named]))
+    named = [key for key in usable if _is_integrated(key) and not _NOT_EXPRESSION.search(key)]
+    scib = [key for key in usable if key == "X_emb" and _may_be_compared_in(adata, key)]
+    return list(dict.fromkeys([*made_in, *named, *scib]))
+
+
+def _is_integrated(key: str) -> bool:
+    return _rank(key) < len(_INTEGRATED)
+
+
+def _may_be_compared_in(adata: AnnData, key: str) -> bool:
+    """Whether a representation of another name than principal components has more dimensions than a picture."""
+    known = key in (keys.X_RATES_PCA, keys.X_RATES_UMAP) or embeddings.plain_name(key) == "pca"
+    return adata.obsm[key].shape[1] > 3 and not (known or _NOT_EXPRESSION.search(key))
+
+
+def _with_gaps(adata: AnnData) -> list[str]:
+    """A sentence for each integrated representation that some cells lack."""
+    found = []
+    for key, values in adata.obsm.items():
+        if _is_integrated(key) and not _NOT_EXPRESSION.search(key) and embeddings.is_coordinates(values):
+            missing = int((~np.isfinite(np.asarray(values)).all(axis=1)).sum())
+            if missing and not embeddings.is_named_picture(key):
+                found.append(
+                    f"Representation '{key}' of the data is not used: it has no values for {number(missing, 'cell')}."
+                )
+    return found
 
 
 def _rank(name: str) -> int:
-    lower = name.lower()
-    return next((i for i, word in enumerate(_INTEGRATED) if word in lower), len(_INTEGRATED))
+    lower, least = name.lower(), len(_INTEGRATED)
+    if _NOT_INTEGRATED.search(lower):
+        return least + 1
+    return next((i for i, word in enumerate(_INTEGRATED) if word in lower), least)
 
 
 def _rejection(graph: Graph, why: str) -> str:

@@ -71,7 +71,7 @@ def test_a_whole_graph_is_used_wherever_it_is(prefix, uns):
 
 
 @pytest.mark.parametrize(
-    "name", ["RNA_snn", "integrated_snn", "wsnn", "wknn", "SCT_nn", "seurat_connectivities"]
+    "name", ["nn", "RNA_snn", "integrated_snn", "wsnn", "wknn", "SCT_nn", "seurat_connectivities"]
 )
 def test_a_graph_without_distances_gets_them_from_its_weights(name):
     adata = cells()
@@ -168,7 +168,7 @@ def test_a_matrix_of_all_distances_is_no_graph(dense):
     [
         "X_pca_harmony", "X_harmony", "harmony_cell_embeddings", "HARMONY", "X_scVI", "X_scANVI", "X_fastMNN", "X_mnn",
         "X_scanorama", "Scanorama", "X_liger", "X_inmf", "X_totalVI", "X_cca", "X_rpca", "X_combat_pca", "X_corrected",
-        "X_integrated.cca", "integrated_pca", "corrected_latent",
+        "X_integrated.cca", "integrated_pca", "corrected_latent", "X_desc", "X_LDVAE", "X_resolVI", "X_emb",
     ],
 )  # fmt: skip
 def test_an_integrated_representation_comes_before_principal_components(key):
@@ -218,7 +218,30 @@ def test_coordinates_that_some_cells_lack_are_not_compared_in():
     broken = coordinates()
     broken[3] = np.nan
     adata = cells(X_harmony=broken, X_pca=broken)
-    assert compared(adata) == graphs.Compared()
+    found = compared(adata)
+    assert (found.graph, found.representation) == (None, None)
+    (rejected,) = found.rejected  # principal components are computed instead, which corrects nothing
+    assert "'X_harmony'" in rejected
+    assert "1 cell" in rejected
+
+
+@pytest.mark.parametrize(
+    "key", ["X_uncorrected", "Unintegrated", "X_pca_before_harmony", "X_pca_no_integration"]
+)
+def test_what_was_there_before_the_integration_is_not_compared_in(key):
+    assert compared(cells(X_pca=coordinates(), **{key: coordinates()})).representation == "X_pca"
+    adata = cells()
+    adata.obsp["unintegrated_snn"], adata.obsp["integrated_snn"] = (
+        linked(distances(seed=1)),
+        linked(distances()),
+    )
+    assert compared(adata).graph.name == "integrated_snn"
+
+
+def test_a_representation_of_unknown_origin_is_named_beside_principal_components():
+    found = compared(cells(X_pca=coordinates(), X_mine=coordinates(), X_picture=coordinates(2)))
+    assert found.representation == "X_pca"
+    assert found.others == ("X_mine",)
 
 
 def test_moments_computed_anew_do_not_use_the_old_graph_unless_it_is_named():
@@ -226,6 +249,10 @@ def test_moments_computed_anew_do_not_use_the_old_graph_unless_it_is_named():
     assert compared(adata, recompute_moments=True) == graphs.Compared()
     for name in ("graph", "neighbors", "distances"):
         assert compared(adata, recompute_moments=True, compare_in=name).graph is not None
+
+
+def test_the_name_of_a_graph_is_taken_in_any_spelling():
+    assert compared(with_graph(cells(), "wnn_", uns="wnn"), compare_in="WNN").graph.name == "wnn"
 
 
 @pytest.mark.parametrize("name", ["X_harmony", "harmony", "HARMONY", "X_mine", "mine"])

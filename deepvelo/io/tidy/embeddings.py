@@ -24,6 +24,7 @@ _AXIS_ALONE = re.compile(r"^_?(?P<axis>[XYZ])(?P<stem>)$")
 _AXIS: Final = (_AXIS_ALONE, _AXIS_LAST, _AXIS_FIRST, _AXIS_INSIDE)
 _AXES: Final = (("1", "2", "3"), ("0", "1", "2"), ("x", "y", "z"))
 _MOST_AXES = 10  # of what is no array of numbers yet
+_MOST_DIMENSIONS = 200  # of a sparse matrix that may be a representation
 _UNNAMED: Final = ("", "coord", "coords", "coordinate", "embedding", "embed", "emb")
 _CANONICAL: Final = {"umap": "umap", "tsne": "tsne"} | dict.fromkeys(_UNNAMED, "embedding")
 
@@ -53,7 +54,9 @@ def name_embeddings(adata: AnnData) -> list[str]:
 def _as_numbers(adata: AnnData) -> list[str]:
     notes = []
     for key, values in dict(adata.obsm).items():
-        if is_coordinates(values) or not (is_named_picture(key) and 2 <= values.shape[1] <= _MOST_AXES):
+        stored_sparse = sparse.issparse(values) and key.startswith("X_")
+        most = _MOST_DIMENSIONS if stored_sparse else _MOST_AXES * is_named_picture(key)
+        if is_coordinates(values) or not 2 <= values.shape[1] <= most:
             continue
         table = pd.DataFrame(values.toarray() if sparse.issparse(values) else values)
         numbers = np.column_stack([_numbers(column) for _, column in table.items()])

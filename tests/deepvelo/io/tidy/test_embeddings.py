@@ -206,3 +206,12 @@ def test_a_umap_of_many_dimensions_is_drawn_on_where_no_other_picture_is():
     many = RNG.normal(size=(N_CELLS, 10))
     assert contents.pictures(cells(X_umap=many, X_pca=many, X_umap_neighbors=many)) == ["umap"]
     assert contents.pictures(cells(X_umap=many, X_phate=POINTS)) == ["phate", "umap"]
+
+
+def test_a_sparse_representation_becomes_an_array_and_a_matrix_of_counts_does_not():
+    latent, bins = sparse.random(N_CELLS, 20, 0.5, "csr"), sparse.random(N_CELLS, 500, 0.1, "csr")
+    adata = cells(X_scVI=latent, X_bins=bins, motifs=latent)
+    (note,) = name_embeddings(adata)
+    assert "'X_scVI'" in note
+    np.testing.assert_array_equal(adata.obsm["X_scVI"], latent.toarray())
+    assert all(sparse.issparse(adata.obsm[key]) for key in ("X_bins", "motifs"))
