@@ -143,9 +143,10 @@ def _oddities(
     if settings is None:
         return found
     try:
+        _require_neighbors(adata, settings)
         n_genes = _genes_left(looked, settings, keeps=keeps_moments(adata, settings))
-    except InputError:  # other settings may be meant
-        return found
+    except InputError as error:  # other settings may be meant
+        return [*found, Finding("warning", str(error), "")]
     own = components(adata) is None
     lowered = lowered_components(settings, n_cells=adata.n_obs, n_genes=n_genes, own=own)
     return [*found, *(Finding("note", sentence, "") for sentence in lowered)]

@@ -214,7 +214,8 @@ def check(
     from deepvelo import checks
 
     adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
-    summary = checks.summarize(adata, config.Settings())
+    settings, looked = config.Settings(), checks.Looked(adata)
+    summary = checks.summarize(adata, settings, looked=looked)
     out = Console()
     facts = {
         "cells": f"{summary.n_cells:,}",
@@ -235,6 +236,7 @@ def check(
     _say_findings(summary, to=out)
     if any(finding.level == "error" for finding in summary.findings):
         raise typer.Exit(2)
+    checks.require_fit(adata, settings, looked=looked)
 
 
 @cli.command()

@@ -191,6 +191,15 @@ def test_check_of_data_that_cannot_be_fitted_ends_with_2(deepvelo, capsys, tmp_p
     assert "unspliced" in capsys.readouterr().out
 
 
+def test_check_refuses_what_run_refuses(deepvelo, capsys, tmp_path, small):
+    write_h5ad(read(small)[:20].copy(), tmp_path / "few.h5ad")
+    for command in (["check"], ["run", "-o", tmp_path / "out.h5ad"]):
+        assert deepvelo(*command, tmp_path / "few.h5ad") == 2
+        said = capsys.readouterr()
+        assert "Got 30 for 20 cells" in said.out + said.err
+        assert "Nothing is missing" not in said.out
+
+
 def test_simulate_is_the_same_twice(deepvelo, tmp_path):
     files = [tmp_path / f"{name}.h5ad" for name in "ab"]
     for file in files:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from deepvelo.errors import InputError
@@ -18,6 +19,7 @@ _SHARE_IN_MEMORY = 0.5
 # Of a matrix stored by genes (CSC), or as anndata wrote it before 0.7, some cells cannot be read by themselves.
 _STORED_BY_CELLS = ("csr_matrix", "array")
 _IN_MEMORY = ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
+_ALIGNED = ("obsm", "varm", "obsp", "varp")
 _OF_RAW = ("X", "var", "varm")
 _MATRICES = ("X", "layers")
 _UNKNOWN = object()
@@ -34,7 +36,7 @@ def read_group(group: Any, name: str, reading: Reading) -> AnnData:
         return _read_lazily(group)
     left_out: dict[str, str] = {}
     layers = {}
-    for layer in group.get("layers", ()):
+    for layer in _layer_names(group):
         matrix = _known(group["layers"][layer], f"layers['{layer}']", left_out)
         if matrix is not _UNKNOWN:
             layers[layer] = matrix
@@ -61,7 +63,7 @@ def _read_lazily(group: Any) -> AnnData:
     def lazy(element: Any) -> Any:
         return read_elem_lazy(element, chunks=(CELLS_AT_ONCE, -1))
 
-    layers = {name: lazy(group["layers"][name]) for name in group.get("layers", ())}
+    layers = {name: lazy(group["layers"][name]) for name in _layer_names(group)}
     return _assembled(group, X=lazy(group["X"]) if "X" in group else None, layers=layers)
 
 
@@ -69,7 +71,7 @@ def _read_by_gene(group: Any, name: str, *, layers: ByGene) -> AnnData:
     """Some layers, by their standard names too, and everything else but ``raw``; dense matrices stay in the file."""
     import anndata
 
-    stored_layers = list(group.get("layers", ()))
+    stored_layers = _layer_names(group)
     standard = standard_layers(stored_layers)
     wanted = layers(stored_layers) if callable(layers) else layers
     chosen = [layer for layer in stored_layers if layer in wanted or standard.get(layer) in wanted]
@@ -100,7 +102,11 @@ def _assembled(
 
     left_out = {} if left_out is None else left_out
     parts = {part: _known(group[part], part, left_out) for part in _IN_MEMORY if part in group}
-    parts = {part: element for part, element in parts.items() if element is not _UNKNOWN}
+    parts = {
+        part: _flat(element) if part in _ALIGNED else element
+        for part, element in parts.items()
+        if element is not _UNKNOWN
+    }
     if with_raw and hasattr(group.get("raw"), "keys"):
         # Part by part: as a whole it would be an object of its own.
         raw = {
@@ -116,6 +122,31 @@ def _assembled(
     return with_notes(adata, [note] if left_out else [])
 
 
+def _layer_names(group: Any) -> list[str]:
+    """A name with a slash is stored as a group in a group, which has no encoding."""
+
+    def names(stored: Any, above: str) -> Iterator[str]:
+        for key in stored:
+            inner = stored[key]
+            if hasattr(inner, "keys") and not dict(inner.attrs):
+                yield from names(inner, f"{above}{key}/")
+            else:
+                yield f"{above}{key}"
+
+    return list(names(group.get("layers", {}), ""))
+
+
+def _flat(elements: Any) -> dict[str, Any]:
+    """The elements of a mapping, those whose names have slashes too."""
+    found: dict[str, Any] = {}
+    for name, element in dict(elements).items():
+        inner = _flat(element) if isinstance(element, dict) else None
+        found |= (
+            {name: element} if inner is None else {f"{name}/{key}": value for key, value in inner.items()}
+        )
+    return found
+
+
 def _known(element: Any, place: str, left_out: dict[str, str]) -> Any:
     """An element, without what has an unknown encoding; the sentinel if nothing of it can be read."""
     import anndata
@@ -123,7 +154,7 @@ def _known(element: Any, place: str, left_out: dict[str, str]) -> Any:
 
     try:
         return anndata.io.read_elem(element)
-    except IORegistryError:
+    except (IORegistryError, ImportError):  # or of a package that is not installed
         kind = element.attrs.get("encoding-type", "")
         if kind == "dataframe":
             return _known_columns(element, place, left_out)
@@ -156,8 +187,7 @@ def inspect(group: Any, name: str, *, beyond_memory: bool) -> bool:
     Whether X and layers should be left in the file: that is wanted, possible, and they would fill the memory.
     """
     found = {"X": group["X"]} if "X" in group else {}
-    if "layers" in group:
-        found |= {layer: group["layers"][layer] for layer in group["layers"]}
+    found |= {layer: group["layers"][layer] for layer in _layer_names(group)}
     shapes = {layer: _shape(element) for layer, element in found.items()}
     require_one_shape({layer: shape for layer, shape in shapes.items() if shape}, name)
     needed, available = sum(map(_n_bytes, found.values())), available_memory()

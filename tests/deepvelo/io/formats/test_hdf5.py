@@ -127,6 +127,28 @@ def test_what_is_of_an_unknown_encoding_is_left_out_and_named(tmp_path, monkeypa
         assert name in note
 
 
+@pytest.mark.parametrize("how", [{}, {"by_gene": ["spliced", "a/b"]}, {"beyond_memory": True}])
+def test_names_with_slashes_that_anndata_wrote_are_read(tmp_path, monkeypatch, how):
+    monkeypatch.setattr(stored, "_SHARE_IN_MEMORY", 0)
+    adata = as_anndata(small_counts())
+    adata.layers["a/b"], adata.obsm["c/d/e"] = adata.layers["spliced"].copy(), np.ones((7, 2))
+    path = tmp_path / "x.h5ad"
+    adata.write_h5ad(path)
+    found = read(path, **how)
+    assert set(found.layers) >= {"spliced", "a/b"}
+    np.testing.assert_array_equal(found.obsm["c/d/e"], np.ones((7, 2)))
+
+
+def test_what_needs_a_package_that_is_not_installed_is_left_out(tmp_path):
+    path = h5ad(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        airr = file.require_group("obsm").create_group("airr")
+        airr.attrs.update({"encoding-type": "awkward-array", "encoding-version": "0.1.0"})
+    found = read(path)
+    assert "airr" not in found.obsm
+    assert any("airr" in note for note in found.uns[keys.NOTES])
+
+
 def test_counts_of_an_unknown_encoding_are_never_left_out(tmp_path):
     path = h5ad(small_counts(), tmp_path)
     with h5py.File(path, "r+") as file:
