@@ -27,6 +27,7 @@ from deepvelo import checks, graphs, keys
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
+from deepvelo.io.hashing import signature
 from deepvelo.io.join import JoinReport
 from deepvelo.io.runs import Run, RunInfo, RunStore
 from deepvelo.pl import thinning
@@ -315,4 +316,16 @@ def _join_report(source: DataSource, stamp: tuple[int, ...]) -> JoinReport:
 def _stamp(source: DataSource) -> tuple[int, ...]:
     """Times of change: a file that was replaced is read again."""
     paths = [Path(path) for path in source.files]
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+    return tuple(
+        _folder_stamp(path) if path.is_dir() else path.stat().st_mtime_ns if path.exists() else 0
+        for path in paths
+    )
+
+
+@st.cache_data(ttl=5, max_entries=64, show_spinner=False)  # a folder may hold thousands of files
+def _folder_stamp(path: Path) -> int:
+    """The time of a folder does not change with the files in it."""
+    try:
+        return hash(signature(path))
+    except OSError:  # a file is being replaced
+        return 0

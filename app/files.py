@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from deepvelo.config import AMBIGUOUS, Ambiguous
+from deepvelo.config import AMBIGUOUS_CHOICES, Ambiguous
 from deepvelo.datasets import public
 from deepvelo.datasets.source import PUBLIC_CACHE, DataSource
 from deepvelo.errors import InputError
@@ -255,7 +255,7 @@ def _reading(text: str) -> dict[str, Any]:
     return {
         "sheet": given.get("sheet", ""),
         "gene_names": given.get("genes", "auto"),
-        "ambiguous": next((known for known in AMBIGUOUS if known == given.get("ambiguous")), "leave_out"),
+        "ambiguous": next((known for known in AMBIGUOUS_CHOICES if known == given.get("ambiguous")), "leave_out"),
     }
 
 

@@ -41,7 +41,7 @@ _LARGEST_RATIO, _TOLERANCE = 100.0, 0.01
 def count_kind(adata: AnnData) -> CountKind:
     """What kind of numbers the layers ``spliced`` and ``unspliced`` hold.
 
-    Whole numbers are counts. Of other numbers a sample of cells is looked at. In size-normalised data the values of a
+    Whole numbers are counts. Other numbers are judged by a sample of cells. In size-normalised data the values of a
     cell are whole multiples of one number, which differs from cell to cell, or all cells have the same total; in
     logarithms that holds once they are undone, or the least value of a cell is above 1 where the largest are small.
     Everything else are estimated counts.

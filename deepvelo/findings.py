@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from deepvelo import contents, keys, matrices
-from deepvelo.count_kinds import CountKind, count_kind
+from deepvelo.count_kinds import KIND_NAMES, CountKind, count_kind
 from deepvelo.graphs import compared_in
 from deepvelo.groups import MAX_GROUPS, coded_cell_types, group_names, too_many_groups
 from deepvelo.io.tidy.values import unusable_moments
@@ -31,7 +31,7 @@ class Finding:
     """One thing noticed in the data: how bad, what, and what to do about it."""
 
     level: Literal["ok", "note", "warning", "error"]
-    """``note``: what was changed or chosen, and is nobody's fault."""
+    """``note``: what was changed or chosen; ``warning``: what may be wrong; ``error``: what prevents a fit."""
     what: str
     remedy: str
 
@@ -118,7 +118,7 @@ def _layer_errors(name: str, layer: Any) -> Iterator[Finding]:
 def find_oddities(
     adata: AnnData, settings: Settings, *, kind: CountKind, fraction: float | None
 ) -> Iterator[Finding]:
-    """What a fit survives, and a reader should know."""
+    """Problems that do not prevent a fit, and choices that it makes."""
     for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str))):
         yield Finding("note", str(note), "")
     if keys.VELOCITY in adata.layers:  # whose units the moments kept so far
@@ -138,10 +138,10 @@ def find_oddities(
             f"The counts have fractions (largest {_largest(adata):.4g}), as estimated counts have.",
             "They are size-normalised like whole counts.",
         )
-    elif kind == "normalized":
+    elif kind != "counts":
         yield Finding(
             "warning",
-            f"The spliced and unspliced layers are normalised, no raw counts (largest {_largest(adata):.4g}).",
+            f"The spliced and unspliced layers hold {KIND_NAMES[kind]}, no raw counts (largest {_largest(adata):.4g}).",
             "The moments in the file are used."
             if contents.has_moments(adata)
             else "They are not size-normalised again; raw counts are better.",

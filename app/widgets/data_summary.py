@@ -7,7 +7,7 @@ import streamlit as st
 from app import cached
 from app.widgets import charts
 from app.widgets.cells import drawn_in_words, group_names
-from app.widgets.text import escape
+from app.widgets.text import escape, without_markup
 from deepvelo import keys
 from deepvelo.checks import Summary
 from deepvelo.count_kinds import KIND_NAMES
@@ -45,9 +45,8 @@ def findings(summary: Summary) -> None:
     """Each finding with its remedy, errors first, one box a level."""
     drawn = {"error": st.error, "warning": st.warning, "ok": st.success, "note": st.info}
     for level, draw in drawn.items():
-        lines = [f"{f.what} {f.remedy}".strip() for f in summary.findings if f.level == level]
-        if level == "note":  # notes quote names from the file
-            lines = [escape(line) for line in lines]
+        found = [f"{f.what} {f.remedy}".strip() for f in summary.findings if f.level == level]
+        lines = [without_markup(line) for line in found]
         if lines:
             draw("\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0])
 

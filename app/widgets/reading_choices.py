@@ -8,9 +8,9 @@ import streamlit as st
 
 from app import session
 from deepvelo.checks import Summary
-from deepvelo.config import AMBIGUOUS, Ambiguous
+from deepvelo.config import AMBIGUOUS_CHOICES, Ambiguous
 from deepvelo.datasets.source import DataSource
-from deepvelo.io.tidy.layers import AMBIGUOUS as AMBIGUOUS_LAYER
+from deepvelo.io.tidy.layers import AMBIGUOUS
 
 _GENES = {"auto": "symbols, where the file has them", "index": "the file's own names"}
 _AMBIGUOUS: dict[Ambiguous, str] = {
@@ -29,7 +29,7 @@ def reading_choices(source: DataSource, summary: Summary) -> None:
     if source.kind not in ("file", "join"):
         return
     asks_genes = bool(summary.gene_columns) or source.gene_names != "auto"
-    asks_ambiguous = AMBIGUOUS_LAYER in summary.layers or source.ambiguous != "leave_out"
+    asks_ambiguous = AMBIGUOUS in summary.layers or source.ambiguous != "leave_out"
     if not (asks_genes or asks_ambiguous):
         return
     left, right = st.columns(2)
@@ -47,8 +47,8 @@ def reading_choices(source: DataSource, summary: Summary) -> None:
     if asks_ambiguous:
         ambiguous = right.selectbox(
             "Ambiguous counts",
-            AMBIGUOUS,
-            index=AMBIGUOUS.index(ambiguous),
+            AMBIGUOUS_CHOICES,
+            index=AMBIGUOUS_CHOICES.index(ambiguous),
             format_func=_AMBIGUOUS.__getitem__,
             help="Reads that the counter could call neither spliced nor unspliced.",
             key=f"data.ambiguous.{session.source_text()}",

@@ -40,6 +40,11 @@ def _labels() -> dict[str, str]:
     }
 
 
+def without_markup(text: str) -> str:
+    """A sentence that quotes names from a file: none becomes a link, an image or emphasis; settings in backticks stay."""
+    return re.sub(r"([\\*\[\]<>$])", r"\\\1", text)
+
+
 def escape(text: str) -> str:
     """The text as it is: a name like ``my_*best*_run`` or ``a:b`` must not turn into markup."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$:~])", r"\\\1", text)

@@ -8,7 +8,7 @@ from deepvelo.config.graph import GraphConfig
 from deepvelo.config.network import NetworkConfig
 from deepvelo.config.objective import ObjectiveConfig
 from deepvelo.config.preparation import PreparationConfig
-from deepvelo.config.reading import AMBIGUOUS, Ambiguous
+from deepvelo.config.reading import AMBIGUOUS_CHOICES, Ambiguous
 from deepvelo.config.settings import (
     FITTED,
     METHOD_LABELS,
@@ -26,7 +26,7 @@ from deepvelo.config.toml import from_dict, read_toml, replace, to_dict, to_toml
 from deepvelo.config.training import Device, TrainingConfig
 
 __all__ = [
-    "AMBIGUOUS",
+    "AMBIGUOUS_CHOICES",
     "FITTED",
     "METHOD_LABELS",
     "PRESETS",

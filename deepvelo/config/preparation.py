@@ -53,10 +53,9 @@ class PreparationConfig:
             min_length=1,
             title="Cells compared in",
             description=(
-                "Where similar cells are looked for. auto: the neighbour graph that came with the data, else the "
-                "representation they were integrated in (Harmony, scVI, ...), else principal components; graph: that "
-                "graph; own: principal components computed here; or the name of a graph or representation, such as "
-                "X_pca_harmony. Choose the integrated one where batches differ, or cells are averaged within batches only."
+                "Space in which neighbours are found. auto takes the data's own graph, else their integrated "
+                "representation (Harmony, scVI, ...), else principal components; own computes new components. Choose an "
+                "integrated one where batches differ: otherwise cells are averaged within their batch."
             ),
         ),
     ] = "auto"

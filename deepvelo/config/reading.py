@@ -6,4 +6,4 @@ from typing import Final, Literal, get_args
 
 Ambiguous = Literal["leave_out", "spliced", "unspliced"]
 """Where counts go that a counter could not call spliced or unspliced."""
-AMBIGUOUS: Final[tuple[Ambiguous, ...]] = get_args(Ambiguous)
+AMBIGUOUS_CHOICES: Final[tuple[Ambiguous, ...]] = get_args(Ambiguous)

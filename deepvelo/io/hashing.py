@@ -44,13 +44,13 @@ def data_hash(data: Path | str | AnnData) -> str:
         return _hash_adata(data)
     path = Path(data).resolve()
     try:
-        return _hash_files(path, _signature(path))
+        return _hash_files(path, signature(path))
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror or error}. Check the path and its permissions."
         raise InputError(msg) from None
 
 
-def _signature(path: Path) -> Signature:
+def signature(path: Path) -> Signature:
     """Relative name, size and time of change of every file: what tells that a path has changed."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     stats = [(file.relative_to(path).as_posix(), file.stat()) for file in files]

@@ -41,3 +41,14 @@ def test_other_settings_do_not_read_the_data_again(server, monkeypatch):
     others = [{"seed": 7}, {"graph": {"n_neighbors": 12}}, {"preparation": {"min_shared_counts": 25}}]
     for changes in others:
         assert cached.fit_problem(source, config.replace(Settings(), changes), None, None) is None
+
+
+def test_a_file_replaced_in_a_folder_is_noticed(tmp_path):
+    folder = tmp_path / "Solo.out"
+    (folder / "Velocyto").mkdir(parents=True)
+    member = folder / "Velocyto" / "spliced.mtx"
+    member.write_text("1")
+    before = cached._folder_stamp(folder)
+    member.write_text("22")
+    cached._folder_stamp.clear()  # it is looked at again after some seconds
+    assert cached._folder_stamp(folder) != before

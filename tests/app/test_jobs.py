@@ -198,6 +198,7 @@ def test_waiting_jobs_know_their_place_and_cancelling_takes_them_out(
     assert len(store.list()) == len(runs) + 1
 
 
+@pytest.mark.slow
 def test_cancelling_stops_within_two_epochs_and_leaves_no_run(
     jobs: Jobs, source: DataSource, store: RunStore
 ) -> None:

@@ -143,6 +143,7 @@ def test_true_rates_are_found_to_differ_where_they_do():
     assert set(row.cosine_by_lineage) == {"Root", "Branch A", "Branch B"}
 
 
+@pytest.mark.slow
 def test_on_still_tissue_only_confidence_and_consistency_are_scored():
     (row,) = measure(Plan("static", "deep", 0, 150, 60, ("steady_state",)))
     for name in ("cosine_own", "sign_own", "rank_own", "boundary_own", "pseudotime", "confidence"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from deepvelo.errors import InputError
-from deepvelo.matrices import is_lazy
+from deepvelo.matrices import is_in_file, is_lazy
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -20,6 +20,7 @@ _EVERYWHERE = frozenset(
     "actb actg1 gapdh malat1 eef1a1 tmsb4x tmsb10 tuba1b tubb5 hmgb1 ppia b2m ubb ubc fth1 ftl vim hsp90ab1 ptma "
     "rpl3 rpl4 rpl5 rpl7 rpl13 rplp0 rplp1 rps2 rps3 rps4x rps6 rps8 rps19 mt-co1 mt-co2 mt-nd1 mt-nd4 mt-cytb".split()
 )
+_EMBEDDING = re.compile(r"(X_)?(umap|tsne)", re.IGNORECASE)  # of genes it would be called otherwise
 _MOST, _FEW = 0.8, 0.2  # share of the names
 _ENOUGH = 3  # names of such genes
 
@@ -27,8 +28,8 @@ _ENOUGH = 3  # names of such genes
 def oriented(adata: AnnData) -> tuple[AnnData, list[str]]:
     """The object with cells in rows, and a note where it had to be turned.
 
-    Rows and columns are swapped where only the columns are called by barcodes, only the rows by genes, or the
-    embedding belongs to the columns.
+    Rows and columns are swapped where only the columns are called by barcodes, only the rows by genes, or the only
+    embedding is one of the columns.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def oriented(adata: AnnData) -> tuple[AnnData, list[str]]:
     if not _is_transposed(adata):
         return adata, []
     found = f"{adata.n_obs:,} rows ('{adata.obs_names[0]}', ...) and {adata.n_vars:,} columns ('{adata.var_names[0]}', ...)"
-    if any(is_lazy(matrix) for matrix in (adata.X, *adata.layers.values()) if matrix is not None):
+    if any(is_lazy(matrix) or is_in_file(matrix) for matrix in (adata.X, *adata.layers.values())):
         msg = f"Rows and columns are swapped: the {found} are genes and cells. Save `adata.T`."
         raise InputError(msg)
     note = f"Rows and columns were swapped, since the {found} are genes and cells."
@@ -54,11 +55,7 @@ def _is_transposed(adata: AnnData) -> bool:
             return True
     if _n_common_genes(rows) >= _ENOUGH and not _n_common_genes(columns):
         return True
-    return any(map(_is_picture, adata.varm)) and not any(map(_is_picture, adata.obsm))
-
-
-def _is_picture(name: str) -> bool:
-    return any(word in name.lower() for word in ("umap", "tsne"))
+    return not adata.obsm and any(_EMBEDDING.fullmatch(name) for name in adata.varm)
 
 
 def _share_of_barcodes(names: pd.Index) -> float:

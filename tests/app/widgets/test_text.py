@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.widgets.text import with_labels
+from app.widgets.text import with_labels, without_markup
 from deepvelo.config import sections
 
 
@@ -27,3 +27,8 @@ def test_no_two_settings_share_a_label():
     titles = [field.title for group in sections().values() for field in group.__pydantic_fields__.values()]
     assert all(titles)
     assert len(set(titles)) == len(titles)
+
+
+def test_names_in_a_sentence_become_no_markup():
+    said = without_markup("Group '![x](http://a.b)' of `graph.n_neighbors`, 'a_b*c*' and '<b>'")
+    assert said == r"Group '!\[x\](http://a.b)' of `graph.n_neighbors`, 'a_b\*c\*' and '\<b\>'"

@@ -62,3 +62,12 @@ def test_embedding_of_the_columns_tells():
 def test_names_that_tell_nothing_are_left():
     adata = cells(["1", "2", "3"], ["a", "b", "c", "d"])
     assert oriented(adata) == (adata, [])
+
+
+def test_an_embedding_of_the_genes_turns_nothing():
+    adata = cells(["c1", "c2", "c3", "c4"], MADE_UP)
+    adata.varm["gene_umap"] = np.ones((6, 2))
+    adata.obsm["X_pca"] = np.ones((4, 3))
+    assert oriented(adata) == (adata, [])
+    adata.varm["X_umap"] = np.ones((6, 2))
+    assert oriented(adata) == (adata, [])
