@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +16,11 @@ from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.genes import same_genes
 from deepvelo.io.formats import SUFFIXES
+from deepvelo.io.formats.reading import with_notes
+from deepvelo.io.formats.stored import require_fits
+from deepvelo.io.formats.table import MEMORY_PER_BYTE, separator
+from deepvelo.io.notes import stored_notes
 from deepvelo.io.read import read
-from deepvelo.io.tidy import stored_notes
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
@@ -30,18 +34,19 @@ _GENERIC = re.compile(
     r"(af_)?quant(_res)?|alevin|spliced|unspliced|possorted_genome_bam.*|cellsorted.*|.*feature_bc_matrix|aligned.*",
     re.IGNORECASE,
 )
+_FILE_COLUMN = re.compile(
+    r"(file|path|folder|director(y|ies)|dir|counts?)s?([_ .]?(name|path)s?)?", re.IGNORECASE
+)
 _SAMPLE_COLUMN = re.compile(r"samples?([_ .]?(id|names?))?|name|library([_ .]?id)?", re.IGNORECASE)
 
 
-def read_samples(
-    paths: Sequence[Path | str] = (), *, sheet: Path | str | None = None, **reading: Any
-) -> AnnData:
+def read_samples(paths: Sequence[Path | str], *, sheet: Path | str | None = None, **reading: Any) -> AnnData:
     """Read the counts of several samples.
 
     Parameters
     ----------
     paths
-        A file or folder a sample, each as `deepvelo.io.read` takes it. May be empty if the sheet names them.
+        A file or folder a sample, each as `deepvelo.io.read` takes it.
     sheet
         A table (CSV or TSV) with a row a sample. One column tells the file: its path, name or folder, or the name of the
         sample that is part of it. A column ``sample`` gives the samples' names; all others become columns of ``obs``.
@@ -58,10 +63,8 @@ def read_samples(
     InputError
         A file is missing, unreadable, given twice or without counts; rows of the sheet and files do not correspond.
     """
-    files = [Path(path) for path in paths]
+    files = [Path(os.path.abspath(path)) for path in paths]
     table = None if sheet is None else _read_sheet(Path(sheet))
-    if table is not None and not files:
-        files = _files_of(table, Path(sheet or "").parent)
     if not files:
         msg = "No files with counts were given. Give a file or folder for each sample."
         raise InputError(msg)
@@ -112,10 +115,9 @@ def _read_sheet(path: Path) -> pd.DataFrame:
     if not path.is_file():
         msg = f"There is no sample sheet {path}. Check the path."
         raise InputError(msg)
+    require_fits(MEMORY_PER_BYTE * path.stat().st_size, path.name)
     try:
-        header = path.read_text(encoding="utf-8-sig").lstrip().partition("\n")[0]
-        separator = next((sign for sign in "\t;," if sign in header), ",")
-        table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig")
+        table = pd.read_csv(path, sep=separator(path), dtype=str, encoding="utf-8-sig")
     except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
         msg = (
             f"The sample sheet {path.name} could not be read as a table. Save it as CSV or TSV with a header."
@@ -130,24 +132,6 @@ def _read_sheet(path: Path) -> pd.DataFrame:
     return table.reset_index(drop=True)
 
 
-def _files_of(table: pd.DataFrame, folder: Path) -> list[Path]:
-    """The files that the sheet's own column of paths names, from its folder or the current one."""
-    best: list[Path] = []
-    for _, values in table.items():
-        found = [
-            next((p for p in (folder / value, Path(value)) if p.exists()), None) if value else None
-            for value in values
-        ]
-        existing = [path for path in found if path is not None]
-        if len(existing) > len(best):
-            best = existing
-            missing = [str(value) for value, path in zip(values, found, strict=True) if path is None]
-    if best and missing:
-        msg = f"The sample sheet names files that do not exist: {listed(missing)}. Check their paths."
-        raise InputError(msg)
-    return best
-
-
 def _rows_of(table: pd.DataFrame, files: Sequence[Path], names: Sequence[str], sheet: str) -> pd.DataFrame:
     """The row of each file, in the order of the files, without the column that told them."""
     fits = {
@@ -156,8 +140,7 @@ def _rows_of(table: pd.DataFrame, files: Sequence[Path], names: Sequence[str], s
         ]
         for column, values in table.items()
     }
-    # The column in which most rows fit exactly one file, and different ones.
-    column = max(fits, key=lambda key: len({row.index(True) for row in fits[key] if sum(row) == 1}))
+    column = _telling_column(fits, sheet)
     rows = fits[column]
     unfit = [str(table[column][i]) for i, row in enumerate(rows) if sum(row) != 1]
     taken = [row.index(True) for row in rows if sum(row) == 1]
@@ -180,6 +163,35 @@ def _rows_of(table: pd.DataFrame, files: Sequence[Path], names: Sequence[str], s
     return ordered if _SAMPLE_COLUMN.fullmatch(str(column)) else ordered.drop(columns=column)
 
 
+def _telling_column(fits: dict[str, list[list[bool]]], sheet: str) -> str:
+    """The column that tells the file: of those in which each row fits one other file, one that is called like it.
+
+    Raises
+    ------
+    InputError
+        Two such columns give the rows to different files.
+    """
+    one_each = {
+        column: tuple(row.index(True) for row in rows)
+        for column, rows in fits.items()
+        if all(sum(row) == 1 for row in rows)
+        and all(sum(of_file) == 1 for of_file in zip(*rows, strict=True))
+    }
+    if not one_each:  # the one in which most rows fit exactly one file, and different ones
+        return max(fits, key=lambda key: len({row.index(True) for row in fits[key] if sum(row) == 1}))
+    named = [
+        column for column in one_each if _FILE_COLUMN.fullmatch(column) or _SAMPLE_COLUMN.fullmatch(column)
+    ]
+    telling = named or list(one_each)
+    if len({one_each[column] for column in telling}) > 1:
+        msg = (
+            f"Columns {listed(telling)} of the sample sheet {Path(sheet).name} give the rows to different files. "
+            "Give each file one row, with its name in a column 'file'."
+        )
+        raise InputError(msg)
+    return telling[0]
+
+
 def _fits(value: str | None, path: Path, name: str) -> bool:
     """Whether a value of the sheet means the file: the end of its path, a folder in it, or the sample's name."""
     if not value:
@@ -188,7 +200,7 @@ def _fits(value: str | None, path: Path, name: str) -> bool:
     whole = path.resolve().parts
     return (
         whole[-len(parts) :] == parts
-        or value in (name, _without_suffix(path.name))
+        or value.lower() in (name.lower(), _without_suffix(path.name).lower())
         or (len(parts) == 1 and value in whole)
     )
 
@@ -211,6 +223,9 @@ def _require_different(files: Sequence[Path]) -> None:
 
 
 def _with_counts(adata: AnnData, path: Path) -> AnnData:
+    """The parts of a sample that the joined object takes; the others would fill the memory until all are read."""
+    from anndata import AnnData
+
     missing = [layer for layer in (keys.SPLICED, keys.UNSPLICED) if layer not in adata.layers]
     if missing:
         msg = (
@@ -218,7 +233,14 @@ def _with_counts(adata: AnnData, path: Path) -> AnnData:
             "Give the file that velocyto, kb, alevin-fry or STARsolo wrote for this sample."
         )
         raise InputError(msg)
-    return adata
+    embeddings = list(adata.obsm)
+    kept = AnnData(
+        obs=adata.obs,
+        var=adata.var,
+        layers={layer: adata.layers[layer] for layer in (keys.SPLICED, keys.UNSPLICED)},
+    )
+    left = f"Left out, because each sample has its own: the embeddings {listed(embeddings)}."
+    return with_notes(kept, stored_notes(adata) + [left] * bool(embeddings))
 
 
 def _require_different_cells(samples: dict[str, AnnData], files: Sequence[Path]) -> None:
@@ -296,7 +318,12 @@ def _spread(matrix: Any, where: np.ndarray, n_genes: int) -> sparse.csr_matrix:
 def _obs(adata: AnnData, name: str, rows: pd.DataFrame | None, n: int) -> pd.DataFrame:
     """A sample's table of cells, with its name and what the sheet says about it."""
     given = {SAMPLE: name} | ({} if rows is None else {str(key): rows[key][n] for key in rows.columns})
-    obs = adata.obs.rename(columns={column: f"{column}_in_file" for column in given})
+    renamed: dict[str, str] = {}
+    for column in given:
+        renamed[column] = f"{column}_in_file"
+        while renamed[column] in {*adata.obs, *given}:
+            renamed[column] += "_in_file"
+    obs = adata.obs.rename(columns=renamed)
     obs = obs.astype({column: object for column in obs if obs[column].dtype == "category"})
     obs = obs.assign(**given)
     obs.index = pd.Index([f"{name}:{cell}" for cell in adata.obs_names])

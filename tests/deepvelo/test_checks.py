@@ -250,9 +250,19 @@ def changed(change) -> ad.AnnData:
 
 def test_normalised_layers_are_a_warning():
     adata = changed(lambda counts: 1e4 * counts / counts.sum(1, keepdims=True))
-    assert "warning: The spliced and unspliced layers are normalised, no raw counts" in messages(adata)
+    assert "warning: The spliced and unspliced layers hold normalised values, no raw counts" in messages(
+        adata
+    )
     assert checks.summarize(adata).count_kind == "normalized"
     assert checks.summarize(adata).unspliced_fraction is None
+
+
+def test_scaled_layers_beside_moments_are_no_counts():
+    adata = changed(lambda counts: counts / counts.max())
+    adata.X = sparse.csr_matrix(np.log1p(adata.X.toarray()) * 1.1)
+    adata.layers["Ms"], adata.layers["Mu"] = (5 * adata.layers[k].toarray() for k in ("spliced", "unspliced"))
+    assert "warning: The spliced and unspliced layers hold scaled values, no raw counts" in messages(adata)
+    assert "layers are counts" not in messages(adata)
 
 
 def test_counts_with_fractions_are_counts():

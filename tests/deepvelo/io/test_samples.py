@@ -92,10 +92,10 @@ def test_sheet_names_samples_and_adds_columns(files, tmp_path, header):
 
 
 def test_sheet_of_one_column(files, tmp_path):
-    (tmp_path / "sheet.csv").write_text("sample\ntreat\nctrl\n")
+    (tmp_path / "sheet.csv").write_text("sample\nTREAT\nctrl\n")
     assert list(read_samples(files, sheet=tmp_path / "sheet.csv").obs["sample"].cat.categories) == [
+        "TREAT",
         "ctrl",
-        "treat",
     ]
 
 
