@@ -6,10 +6,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from deepvelo import keys
 from deepvelo.config import Ambiguous
+from deepvelo.io.notes import stored_notes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -44,5 +43,5 @@ class Reading:
 def with_notes(adata: AnnData, notes: list[str]) -> AnnData:
     """The object, with notes of what a reader changed or left out added to those it has."""
     if notes:
-        adata.uns[keys.NOTES] = [*map(str, np.atleast_1d(adata.uns.get(keys.NOTES, []))), *notes]
+        adata.uns[keys.NOTES] = [*stored_notes(adata), *notes]
     return adata

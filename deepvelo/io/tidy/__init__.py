@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from deepvelo import keys
 from deepvelo.config import Ambiguous
 from deepvelo.groups import fit_colors
+from deepvelo.io.notes import stored_notes
 from deepvelo.io.tidy.elements import tidy_elements
 from deepvelo.io.tidy.embeddings import name_embeddings
 from deepvelo.io.tidy.layers import (
@@ -69,11 +68,3 @@ def tidied(
     notes += name_embeddings(adata) + fit_colors(adata)
     adata.uns[keys.NOTES] = list(dict.fromkeys(notes))
     return adata
-
-
-def stored_notes(adata: AnnData) -> list[str]:
-    """What reading and joining changed, in words."""
-    stored = adata.uns.get(keys.NOTES)
-    if isinstance(stored, np.ndarray | list | tuple):
-        return [str(note) for note in np.asarray(stored, dtype=object).ravel() if isinstance(note, str)]
-    return [stored] if isinstance(stored, str) else []

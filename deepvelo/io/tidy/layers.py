@@ -12,6 +12,7 @@ from scipy import sparse
 
 from deepvelo import keys
 from deepvelo.errors import InputError
+from deepvelo.io.notes import stored_notes
 from deepvelo.matrices import CELLS_AT_ONCE, is_in_file, is_lazy, is_numeric, is_whole, some_cells
 
 if TYPE_CHECKING:
@@ -106,11 +107,12 @@ def split_genes(adata: AnnData) -> tuple[AnnData, list[str]]:
     place = {key: i for i, key in enumerate(zip(names, nth, strict=True))}
     for unspliced, ambiguous in _COPIES:
         suffixes = [suffix for suffix in (unspliced, ambiguous) if suffix is not None]
-        plain = [i for i, name in enumerate(names) if not name.endswith(tuple(suffixes))]
+        # Not by the ending of the name: genes such as HLA-A and H2-U end like copies.
+        plain = [i for i, name in enumerate(names) if (name + unspliced, nth[i]) in place]
         genes = [names[i] for i in plain]
         copies = {suffix: [place.get((names[i] + suffix, nth[i]), -1) for i in plain] for suffix in suffixes}
         complete = {suffix: found for suffix, found in copies.items() if found and -1 not in found}
-        if unspliced not in complete or len(genes) * (1 + len(complete)) != len(names):
+        if sorted([*plain, *(i for found in complete.values() for i in found)]) != list(range(len(names))):
             continue
         x = adata.X.tocsc() if sparse.issparse(adata.X) else adata.X
         out = adata[:, plain].copy()
@@ -177,7 +179,7 @@ def place_ambiguous(adata: AnnData, ambiguous: Ambiguous = "leave_out") -> list[
     if ambiguous != "leave_out":
         layers[ambiguous] = layers[ambiguous] + layers.pop(AMBIGUOUS)
         return [f"Ambiguous counts ({share:.0%}) were added to {ambiguous}."]
-    told = any(str(note).startswith(_LEFT_OUT) for note in np.atleast_1d(adata.uns.get(keys.NOTES, [])))
+    told = any(note.startswith(_LEFT_OUT) for note in stored_notes(adata))
     if told or share <= _TELLING_SHARE:
         return []
     return [

@@ -105,6 +105,17 @@ def test_genes_are_taken_apart_only_where_all_copies_are_there():
     assert split_genes(counted)[0] is counted
 
 
+@pytest.mark.parametrize("suffixes", [["", "-U", "-A"], ["", ".U", ".A"], ["", "_U"]])
+def test_genes_that_end_like_copies_are_taken_apart_too(suffixes):
+    genes = ["Actb", *(f"{stem}{suffix}" for stem in ("HLA", "H2") for suffix in ("-A", "-U", ".A", "_U"))]
+    names = [f"{gene}{suffix}" for suffix in suffixes for gene in genes]
+    adata = ad.AnnData(np.arange(len(names), dtype="float32")[None], var=pd.DataFrame(index=names))
+    out, _ = split_genes(adata)
+    assert list(out.var_names) == genes
+    for i, layer in enumerate(("spliced", "unspliced", "ambiguous")[: len(suffixes)]):
+        np.testing.assert_array_equal(out.layers[layer][0], np.arange(len(genes)) + i * len(genes))
+
+
 def test_copies_of_genes_that_share_a_name_are_kept_apart():
     names = ["G", "G", "G-U", "G-U"]
     adata = ad.AnnData(np.arange(8, dtype="float32").reshape(2, 4), var=pd.DataFrame(index=names))
