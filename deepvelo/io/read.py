@@ -58,7 +58,7 @@ def read(
         The file is missing, of another kind, truncated, larger than memory or otherwise unreadable; its
         layers differ in shape or do not hold numbers.
     """
-    path = Path(path)
+    path = Path(os.path.abspath(path))  # noqa: PTH100 (folders above are looked at, links keep their names)
     if not path.exists():
         msg = f"There is no file {path}. Check the path."
         raise InputError(msg)

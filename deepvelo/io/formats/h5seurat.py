@@ -11,6 +11,7 @@ from scipy import sparse
 
 from deepvelo.errors import InputError
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
+from deepvelo.io.formats.mtx import reduce_to_shared
 from deepvelo.io.formats.reading import Reading, with_notes
 from deepvelo.io.formats.stored import require_fits
 from deepvelo.io.tidy.layers import AMBIGUOUS, COUNTS, standard_name
@@ -52,9 +53,14 @@ def read(path: Path, reading: Reading) -> AnnData:
         }
         notes: list[str] = []
         if set(COUNTS) <= set(assays):
-            genes, layers, notes = _layers(assays, len(cells), path.name)
+            tables = {layer: pd.DataFrame(index=_text(assay["features"])) for layer, assay in assays.items()}
+            layers = {
+                layer: _counts(assay, (len(cells), len(tables[layer])), path.name)
+                for layer, assay in assays.items()
+            }
+            notes = reduce_to_shared(layers, dict.fromkeys(layers, cells), tables)
             adata = anndata.AnnData(
-                obs=pd.DataFrame(index=cells), var=pd.DataFrame(index=genes), layers=layers
+                obs=pd.DataFrame(index=cells), var=tables[next(iter(layers))], layers=layers
             )
         else:
             active = file.attrs.get("active.assay", next(iter(file["assays"])))
@@ -72,22 +78,6 @@ def read(path: Path, reading: Reading) -> AnnData:
                 if embedding.shape[0] == len(cells):
                     adata.obsm[f"X_{name}"] = np.asarray(embedding, dtype=np.float32)
         return with_notes(adata, notes)
-
-
-def _layers(
-    assays: dict[str, Any], n_cells: int, name: str
-) -> tuple[pd.Index, dict[str, sparse.csr_matrix], list[str]]:
-    features = {layer: pd.Index(_text(assay["features"])) for layer, assay in assays.items()}
-    layers = {layer: _counts(assay, (n_cells, len(features[layer])), name) for layer, assay in assays.items()}
-    first = next(iter(layers))
-    if all(features[first].equals(other) for other in features.values()):
-        return features[first], layers, []
-    genes = features[first]
-    for other in features.values():
-        genes = genes[genes.isin(other)]
-    counts = ", ".join(f"{len(found):,} in {layer}" for layer, found in features.items())
-    layers = {layer: counts_[:, features[layer].get_indexer(genes)] for layer, counts_ in layers.items()}
-    return genes, layers, [f"Only the genes that all assays name were taken: {len(genes):,} ({counts})."]
 
 
 def _counts(assay: Any, shape: tuple[int, int], name: str) -> Any:

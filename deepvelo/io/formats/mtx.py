@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,6 +32,8 @@ UNFILTERED: Final = (
 _GZIP: Final = b"\x1f\x8b"
 _MOST_PACKED = 1032  # deflate cannot make data smaller than by this factor
 _BYTES_PER_ENTRY = 4  # the shortest line of a matrix: "1 1" and the end of the line
+_BYTES_PER_DENSE_ENTRY = 2
+_LONGEST_LINE = 4096
 _MEMORY_AS_READ = 16  # bytes of an entry: row, column and value
 _MEMORY_AS_KEPT = 8
 _MEMORY_PER_BYTE = 10  # of a list of names
@@ -59,6 +62,8 @@ class Header:
     """1, or 3 where STARsolo wrote spliced, unspliced and ambiguous counts beside each other."""
     n_lines: int
     """How many lines come before the entries."""
+    dense: bool = False
+    """Whether the file holds all values, column by column, without their places."""
 
 
 @dataclass(frozen=True)
@@ -116,22 +121,32 @@ def header(path: Path) -> Header:
                     first = line.split()
                     break
                 n_lines += 1
-                if not line.startswith(b"%") and line.strip():
+                if not line.lstrip().startswith(b"%") and line.strip():
+                    if len(line) >= _LONGEST_LINE:
+                        msg = "the line with its sizes is too long"
+                        raise ValueError(msg)
                     sizes = [int(word) for word in line.split()]
     except (OSError, EOFError, ValueError) as error:
         raise _damaged(path, error) from error
-    if len(sizes) == 2:  # a dense matrix: all values, column by column
+    dense = len(sizes) == 2
+    if dense:
         sizes.append(sizes[0] * sizes[1])
         first = [b"", b"", *first]
     if len(sizes) != 3 or min(sizes) < 0:
         msg = f"{_shown(path)} is no MatrixMarket file: the line with its sizes is missing. Copy it again from its source."
         raise InputError(msg)
-    return Header(sizes[0], sizes[1], sizes[2], values_per_line=max(1, len(first) - 2), n_lines=n_lines)
+    return Header(
+        sizes[0], sizes[1], sizes[2], values_per_line=max(1, len(first) - 2), n_lines=n_lines, dense=dense
+    )
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    while line := file.readline(4096):
-        yield line
+    """The lines; of one that is too long only the start."""
+    whole = True
+    while line := file.readline(_LONGEST_LINE):
+        if whole:
+            yield line
+        whole = line.endswith(b"\n")
 
 
 def require_plausible(path: Path, head: Header) -> None:
@@ -139,7 +154,8 @@ def require_plausible(path: Path, head: Header) -> None:
     with path.open("rb") as file:
         packed = file.read(2) == _GZIP
     most = path.stat().st_size * (_MOST_PACKED if packed else 1)
-    if head.n_entries * _BYTES_PER_ENTRY > most + _BYTES_PER_ENTRY:
+    shortest = _BYTES_PER_DENSE_ENTRY if head.dense else _BYTES_PER_ENTRY
+    if head.n_entries * shortest > most + shortest:
         msg = (
             f"{_shown(path)} claims {head.n_entries:,} entries, more than its {path.stat().st_size:,} bytes can hold. "
             "It is truncated or damaged: copy it again."
@@ -162,7 +178,8 @@ def read_matrix(path: Path, head: Header) -> sparse.coo_matrix:
     require_plausible(path, head)
     try:
         with open_bytes(path) as file:
-            return sparse.coo_matrix(mmread(file))
+            # Without `seek`: scipy's reader calls it when it is freed, and on a closed file that aborts the process.
+            return sparse.coo_matrix(mmread(SimpleNamespace(read=file.read)))
     except (ValueError, OverflowError, OSError, EOFError) as error:
         raise _damaged(path, error) from error
 
@@ -283,38 +300,35 @@ def read_parts(parts: Mapping[str, Part], *, cells_first: bool) -> AnnData:
         genes[layer] = gene_table(tables[part.genes], n_genes)
         layers[layer] = by_cells(read_matrix(part.matrix, head), cells_in_rows=turned[layer])
     first = next(iter(parts))
-    same = all(
-        cells[layer].equals(cells[first]) and genes[layer].index.equals(genes[first].index) for layer in parts
-    )
-    notes = []
-    if not same:
-        notes = _share(layers, cells, genes)
+    notes = reduce_to_shared(layers, cells, genes)
     adata = anndata.AnnData(obs=pd.DataFrame(index=cells[first]), var=genes[first], layers=layers)
     return with_notes(adata, notes)
 
 
-def _share(
-    layers: dict[str, sparse.csr_matrix], cells: dict[str, pd.Index], genes: dict[str, pd.DataFrame]
+def reduce_to_shared(
+    layers: dict[str, Any], cells: dict[str, pd.Index], genes: dict[str, pd.DataFrame]
 ) -> list[str]:
-    """Reduce all layers to the cells and genes that every one of them has, in place; returns a note."""
-    first = next(iter(layers))
-    names = {"cells": cells, "genes": {layer: table.index for layer, table in genes.items()}}
-    shared, said = {}, []
-    for what, index in names.items():
+    """Reduce all layers to the cells and genes that every one of them has, in place; returns a note if any differ."""
+    first, said = next(iter(layers)), []
+    for what in ("cells", "genes"):
+        index = cells if what == "cells" else {layer: table.index for layer, table in genes.items()}
+        if all(found.equals(index[first]) for found in index.values()):
+            continue
         if not all(found.is_unique for found in index.values()):
             msg = f"The matrices of the layers have different {what}, and some of their names occur twice. Make them unique."
             raise InputError(msg)
-        shared[what] = index[first]
+        shared = index[first]
         for found in index.values():
-            shared[what] = shared[what][shared[what].isin(found)]
+            shared = shared[shared.isin(found)]
         counts = ", ".join(f"{len(found):,} in {layer}" for layer, found in index.items())
-        said.append(f"{len(shared[what]):,} {what} ({counts})")
-    for layer in layers:
-        rows = cells[layer].get_indexer(shared["cells"])
-        columns = names["genes"][layer].get_indexer(shared["genes"])
-        layers[layer] = layers[layer][rows][:, columns]
-        cells[layer], genes[layer] = shared["cells"], genes[layer].iloc[columns]
-    return [f"Only what all matrices name was taken: {' and '.join(said)}."]
+        said.append(f"{len(shared):,} {what} ({counts})")
+        for layer, found in dict(index).items():
+            places = found.get_indexer(shared)
+            if what == "cells":
+                layers[layer], cells[layer] = layers[layer][places], shared
+            else:
+                layers[layer], genes[layer] = layers[layer][:, places], genes[layer].iloc[places]
+    return [f"Only what all matrices name was taken: {' and '.join(said)}."] if said else []
 
 
 def by_cells(matrix: sparse.coo_matrix, *, cells_in_rows: bool) -> sparse.csr_matrix:

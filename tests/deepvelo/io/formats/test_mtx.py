@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import shutil
 
@@ -270,3 +271,50 @@ def test_a_single_matrix_is_named_and_hidden_files_are_passed_over(tmp_path):
     (path / "unspliced.mtx").unlink()
     with pytest.raises(InputError, match=r"both spliced and unspliced.*Velocyto/filtered/spliced\.mtx"):
         read(tmp_path / "Solo.out")
+
+
+@pytest.mark.parametrize(
+    ("where", "given"),
+    [
+        ("Solo.out/Velocyto", "raw"),
+        ("Solo.out/Velocyto/raw", "."),
+        ("Solo.out/Velocyto", "."),
+        ("Solo.out/Gene", "../Velocyto"),
+    ],
+)
+def test_starsolo_is_known_from_inside_its_folders(tmp_path, monkeypatch, where, given):
+    path = starsolo(small_counts(), tmp_path, inside="raw")
+    (path / "Gene").mkdir()
+    monkeypatch.chdir(tmp_path / where)
+    assert "unfiltered droplets" in notes(read(given))
+
+
+def test_long_comments_are_passed_over(tmp_path):
+    """A line of sizes in a comment says nothing, wherever the comment is cut."""
+    counts = small_counts()
+    path = starsolo(counts, tmp_path) / "Velocyto" / "filtered" / "spliced.mtx"
+    first, _, *rest = path.read_text().splitlines()
+    write_text(path, [first, "%" + " " * 4095 + "1 1 1", "%" + "x" * 20_000, *rest])
+    assert (read(tmp_path / "Solo.out").layers["spliced"] != counts.spliced).nnz == 0
+
+
+def test_a_failed_allocation_ends_in_a_sentence(tmp_path, monkeypatch):
+    """The process would end if scipy's reader outlived the file."""
+    path = starsolo(small_counts(), tmp_path) / "Velocyto" / "filtered" / "spliced.mtx"
+    write_text(path, ["%%MatrixMarket matrix coordinate integer general", f"5 7 {10**15}", "1 1 1"])
+    monkeypatch.setattr(mtx, "require_plausible", lambda *_: None)
+    monkeypatch.setattr(mtx, "require_fits", lambda *_: None)
+    with pytest.raises(InputError, match=r"does not fit into memory"):
+        read(tmp_path / "Solo.out")
+    gc.collect()
+
+
+def test_a_dense_matrix_of_single_digits_is_read(tmp_path):
+    values = np.arange(600) % 10
+    lines = ["%%MatrixMarket matrix array integer general", "20 30", *map(str, values)]
+    path = write_text(tmp_path / "x.mtx", lines)
+    found = mtx.read_matrix(path, mtx.header(path))
+    np.testing.assert_array_equal(found.toarray(), values.reshape(30, 20).T)
+    lines[1] = "20 3000"
+    with pytest.raises(InputError, match="claims 60,000 entries"):
+        mtx.read_matrix(path, mtx.header(write_text(path, lines)))
