@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deepvelo.errors import InputError
+from deepvelo.wording import listed
 
 
 def is_hdf5(path: Path) -> bool:
@@ -41,12 +42,13 @@ def is_anndata(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path, *, kind: str) -> Iterator[Any]:
-    """The open file, an ``h5py.File`` that refers to no other file.
+    """The open file, an ``h5py.File`` that refers to no other file and holds each element in one place.
 
     Raises
     ------
     InputError
-        It is no HDF5 file, its end is missing, or it would make the program open other files.
+        It is no HDF5 file, its end is missing, or it has links: to other files, or to elements of its own, which then take
+        memory more often than they take room in the file.
     """
     import h5py
     import hdf5plugin  # noqa: F401  (importing it registers zstd, blosc, lz4 and other compressions)
@@ -70,14 +72,19 @@ def _require_self_contained(path: Path, file: Any) -> None:
     import h5py
 
     outside: list[str] = []
+    linked = ["/"] if h5py.h5o.get_info(file.id).rc > 1 else []
 
     def look_at_link(name: str, link: Any) -> None:
         if isinstance(link, h5py.ExternalLink):
             outside.append(f"'{name}' (a link to another file)")
+        elif isinstance(link, h5py.SoftLink):
+            linked.append(name)
 
     def look_at(name: str, element: Any) -> None:
         if isinstance(element, h5py.Dataset) and (element.is_virtual or element.external):
             outside.append(f"'{name}' (its values lie in another file)")
+        if isinstance(element, h5py.Dataset | h5py.Group) and h5py.h5o.get_info(element.id).rc > 1:
+            linked.append(name)
 
     file.visititems_links(look_at_link)
     file.visititems(look_at)
@@ -85,5 +92,11 @@ def _require_self_contained(path: Path, file: Any) -> None:
         msg = (
             f"{path.name} refers to other files, which are not opened: {', '.join(outside[:3])}. "
             "Save a copy that holds all of its data."
+        )
+        raise InputError(msg)
+    if linked:
+        msg = (
+            f"{path.name} has links between its own elements, which are not followed: {listed(linked)}. "
+            "Open it in the program that wrote it and save a copy without links."
         )
         raise InputError(msg)

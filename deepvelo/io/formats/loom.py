@@ -11,6 +11,7 @@ from deepvelo.errors import InputError
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.reading import Reading
 from deepvelo.io.formats.stored import require_fits, require_one_shape
+from deepvelo.memory import available_memory
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,8 +34,7 @@ _EMBEDDINGS = {
     "X_umap": (("UMAP1", "UMAP2"), ("UMAP_1", "UMAP_2"), ("_UMAP1", "_UMAP2")),
     "X_tsne": (("TSNE1", "TSNE2"), ("tSNE_1", "tSNE_2"), ("_tSNE1", "_tSNE2")),
 }
-# Rows looked at to tell how many values of a matrix are not zero: h5py reads them as whole chunks.
-_ROWS_SAMPLED = 64
+_VALUES_AT_ONCE = 2**20
 _BYTES_PER_VALUE = 24  # row, column and value as they are read, and the matrix made of them
 
 
@@ -81,20 +81,23 @@ def _names(attributes: Any, candidates: tuple[str, ...]) -> str:
 
 
 def _n_bytes(file: Any, matrices: dict[str, Any]) -> int:
-    """Memory for the matrices without their zeros, and for all attributes."""
-    sizes = [
-        _BYTES_PER_VALUE * stored.size * _share_of_values(stored)
-        for stored in matrices.values()
-        if stored.size
-    ]
+    """Memory for all attributes and for the matrices, whose zeros are told apart only where they matter."""
+    sizes: list[int] = []
     for group in ("row_attrs", "col_attrs", "row_graphs", "col_graphs", "attrs"):
         if group in file:
-            file[group].visititems(lambda _, found: sizes.append(getattr(found, "nbytes", 0)))
-    return int(sum(sizes))
+            file[group].visititems(lambda _, found: sizes.append(int(getattr(found, "nbytes", 0))))
+    n_values = sum(stored.size for stored in matrices.values())
+    if sum(sizes) <= available_memory() < sum(sizes) + _BYTES_PER_VALUE * n_values:
+        n_values = sum(map(_count_values, matrices.values()))
+    return sum(sizes) + _BYTES_PER_VALUE * n_values
 
 
-def _share_of_values(stored: Any) -> float:
-    rows = min(_ROWS_SAMPLED, stored.shape[0])
-    start = (stored.shape[0] - rows) // 2
-    columns = min(stored.shape[1], 2**20 // rows)
-    return float(np.count_nonzero(stored[start : start + rows, :columns]) / max(1, rows * columns))
+def _count_values(stored: Any) -> int:
+    """How many values are not zero."""
+    rows, columns = stored.chunks or (1, stored.shape[1])
+    columns *= max(1, _VALUES_AT_ONCE // (rows * columns))
+    return sum(
+        int(np.count_nonzero(stored[top : top + rows, left : left + columns]))
+        for top in range(0, stored.shape[0], rows)
+        for left in range(0, stored.shape[1], columns)
+    )

@@ -13,7 +13,9 @@ from scipy import sparse
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.io import read
+from deepvelo.io.formats import loom as loom_format
 from deepvelo.io.formats import stored
+from deepvelo.io.formats.hdf5 import opened
 from tests.counters import as_anndata, h5ad, h5seurat, loom, mudata, small_counts
 
 
@@ -211,3 +213,63 @@ def test_raw_and_pairs_are_read_as_before(tmp_path):
     assert set(found.obsp) == {"distances"}
     assert set(found.varp) == {"x"}
     assert set(found.varm) == {"loadings"}
+
+
+def soft(file: h5py.File) -> None:
+    file["obs/again"] = h5py.SoftLink("/obs")
+
+
+def hard(file: h5py.File) -> None:
+    file["obs/again"] = next(
+        found for found in file.values() if isinstance(found, h5py.Group) and found.name != "/obs"
+    )
+
+
+def root(file: h5py.File) -> None:
+    file["obs/again"] = file["/"]
+
+
+@pytest.mark.parametrize("link", [soft, hard, root])
+@pytest.mark.parametrize("write", [h5ad, loom, mudata, h5seurat])
+def test_files_with_elements_in_several_places_are_refused(tmp_path, link, write):
+    """Each place would take memory once more, and a circle without end."""
+    path = write(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        file.require_group("obs")
+        link(file)
+    with pytest.raises(InputError, match=r"has links between its own elements"):
+        read(path)
+
+
+def test_references_and_shared_types_are_no_links(tmp_path):
+    """anndata before 0.8 referred to categories."""
+    path = h5ad(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        file["uns/kind"] = np.dtype("int8")
+        for name in ("a", "b"):
+            file.create_dataset(f"uns/{name}", (7,), dtype=file["uns/kind"]).attrs["of"] = file["obs"].ref
+    with opened(path, kind="an h5ad file") as file:
+        assert "uns" in file
+
+
+@pytest.mark.parametrize("chunks", [None, (3, 2), (40, 30)])
+@pytest.mark.parametrize("where", [slice(0, 8), slice(32, 40)])
+def test_loom_values_count_wherever_they_are(tmp_path, monkeypatch, chunks, where):
+    """Sorted genes: half of the values of a few, and nothing in between."""
+    values = np.zeros((40, 30), "int32")
+    values[where, ::2] = 1
+    path = tmp_path / "cells.loom"
+    with h5py.File(path, "w") as file:
+        for name in ("matrix", "layers/spliced", "layers/unspliced"):
+            file.create_dataset(name, data=values, chunks=chunks)
+        file["row_attrs/Gene"] = [f"G{i}" for i in range(40)]
+        file["col_attrs/CellID"] = [f"C{i}" for i in range(30)]
+    needed = 3 * 8 * 15 * 24
+    for free, fits in ((needed + 2000, True), (needed, False)):
+        for module in (stored, loom_format):
+            monkeypatch.setattr(module, "available_memory", lambda free=free: free)
+        if fits:
+            assert read(path).shape == (30, 40)
+        else:
+            with pytest.raises(InputError, match=r"cells\.loom needs .* GB of memory"):
+                read(path)
