@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Final, NoReturn
@@ -13,12 +14,12 @@ from deepvelo.io.formats.reading import Reading
 LABEL: Final = "R object"
 SUFFIXES: Final = ()
 _LOADERS: Final = {
-    ".rds": 'o <- readRDS("{name}")',
-    ".qs": 'o <- qs::qread("{name}")',
-    ".qs2": 'o <- qs2::qs_read("{name}")',
-    ".rdata": 'o <- get(load("{name}")[1])',
-    ".rda": 'o <- get(load("{name}")[1])',
-    ".robj": 'o <- get(load("{name}")[1])',
+    ".rds": "o <- readRDS({name})",
+    ".qs": "o <- qs::qread({name})",
+    ".qs2": "o <- qs2::qs_read({name})",
+    ".rdata": "o <- get(load({name})[1])",
+    ".rda": "o <- get(load({name})[1])",
+    ".robj": "o <- get(load({name})[1])",
 }
 # dropEst's list of matrices, each with its own genes and cells.
 _DROPEST = (
@@ -50,7 +51,8 @@ def read(path: Path, reading: Reading) -> NoReturn:
     """
     name = re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE)
     lines = _DROPEST if "matrices" in name.lower() else _SEURAT
-    load = _LOADERS[_suffix(path)].format(name=name)
+    # JSON writes quotes and backslashes of a name as R reads them.
+    load = _LOADERS[_suffix(path)].format(name=json.dumps(name, ensure_ascii=False))
     unpack = "" if name == path.name else f"Unpack {path.name} first. "
     msg = (
         f"{path.name} is an object of R, which only R can read. {unpack}Export it in R: "

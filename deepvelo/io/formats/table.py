@@ -19,7 +19,7 @@ LABEL: Final = "tables of cells (CSV)"
 SUFFIXES: Final = (".csv", ".tsv")
 _ENDINGS = (*SUFFIXES, ".txt", ".tab")
 _SEPARATORS = ("\t", ",", ";")
-_MEMORY_PER_BYTE = 5  # of the file: text takes more room in memory
+MEMORY_PER_BYTE: Final = 5  # of the file: text takes more room in memory
 _MOST_COLUMNS = 500  # a table with more numbers than this is a matrix of counts
 
 
@@ -38,10 +38,14 @@ def read(path: Path, reading: Reading) -> AnnData:
     """
     import anndata
 
-    require_fits(_MEMORY_PER_BYTE * path.stat().st_size, path.name)
+    require_fits(MEMORY_PER_BYTE * path.stat().st_size, path.name)
     sep = separator(path)
-    decimal = "," if sep == ";" else "."  # of a language that writes 0,5
-    frame = pd.read_csv(path, sep=sep, decimal=decimal, index_col=0, dtype={0: str}, low_memory=False)
+    frame = _read_csv(path, sep, ".")
+    if sep == ";" and frame.shape[1] > frame.select_dtypes("number").shape[1]:
+        # Where a comma is the decimal sign, a semicolon separates; but many programs write 0.5 all the same.
+        other = _read_csv(path, sep, ",").select_dtypes("number")
+        texts = frame.columns.difference(frame.select_dtypes("number").columns)
+        frame = frame.assign(**{column: other[column] for column in other.columns.intersection(texts)})
     if frame.index.name in (None, "Unnamed: 0", ""):
         frame.index.name = None
     numbers = frame.select_dtypes("number").shape[1]
@@ -62,8 +66,12 @@ def read(path: Path, reading: Reading) -> AnnData:
     return anndata.AnnData(obs=frame)
 
 
+def _read_csv(path: Path, sep: str, decimal: str) -> pd.DataFrame:
+    return pd.read_csv(path, sep=sep, decimal=decimal, index_col=0, dtype={0: str}, low_memory=False)
+
+
 def separator(path: Path) -> str:
-    """What separates the columns: the sign that the title line has most often."""
+    """What separates the columns: the sign that the title line, the first that is not blank, has most often."""
     with path.open(encoding="utf-8", errors="replace") as file:
-        title = file.readline(1 << 20)
+        title = next((line for line in iter(lambda: file.readline(1 << 20), "") if line.strip()), "")
     return max(_SEPARATORS, key=title.count)

@@ -44,6 +44,7 @@ def test_tenx_folder_lacks_unspliced_counts(tmp_path, given):
         ("cells.RData", r'get(load("cells.RData")[1])'),
         ("cells.qs", r'qs::qread("cells.qs")'),
         ("GSM1.rds.gz", r'readRDS("GSM1.rds")'),
+        ('a"); stop("\\.rds', r'readRDS("a\"); stop(\"\\.rds")'),
     ],
 )
 def test_r_objects_are_exported_in_r(tmp_path, name, load):

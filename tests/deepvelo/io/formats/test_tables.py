@@ -10,8 +10,10 @@ import pytest
 import zarr
 
 from deepvelo import keys
+from deepvelo.config import Settings, replace
 from deepvelo.errors import InputError
 from deepvelo.io import read
+from deepvelo.pp import prepare_imported
 from tests.counters import TEXT, as_anndata, h5seurat, loom, mudata, small_counts
 
 
@@ -42,6 +44,14 @@ def test_numbers_with_a_comma_are_numbers(tmp_path):
     adata = read(tmp_path / "umap.csv")
     found = adata.obsm["X_umap"] if "X_umap" in adata.obsm else adata.obs[["UMAP_1", "UMAP_2"]].to_numpy()
     np.testing.assert_array_equal(found, [[0.5, -1.25], [1.5, 2]])
+
+
+def test_numbers_with_a_point_are_numbers_whatever_separates_them(tmp_path):
+    (tmp_path / "meta.csv").write_text("cell;x;y;kind\nAAAC;0.5;0,25;a\nAAAG;1.5;2;b,c\n")
+    obs = read(tmp_path / "meta.csv").obs
+    assert list(obs["x"]) == [0.5, 1.5]
+    assert list(obs["y"]) == [0.25, 2]
+    assert list(obs["kind"]) == ["a", "b,c"]
 
 
 def test_names_that_look_like_numbers_stay_text(tmp_path):
@@ -90,6 +100,18 @@ def test_celldancer_lines_become_cells_by_genes(tmp_path):
     np.testing.assert_array_equal(adata.layers[keys.BETA], [[2, 2], [2, 2], [2, np.nan]])
     assert list(adata.obs["clusters"]) == ["x", "y", "y"]
     np.testing.assert_array_equal(adata.obsm["X_embedding"], [[0, 5], [1, 6], [2, 7]])
+    assert keys.SPLICED not in adata.layers, "gaps are no counts"
+
+
+def test_celldancer_results_can_be_brought_with_gaps_and_without(tmp_path):
+    lines = celldancer_lines()
+    whole = pd.concat([lines, lines.iloc[4:].assign(cellID="c2", clusters="y")])
+    for table in (lines, whole):
+        table.to_csv(tmp_path / "result.csv", index=False)
+        settings = replace(Settings(), {"method": "imported", "preparation": {"n_neighbors": 2}})
+        out = prepare_imported(read(tmp_path / "result.csv"), settings)[["c0", "c1", "c2"], ["A", "B"]]
+        np.testing.assert_array_equal(out.layers["velocity"], [[1, 0], [0, 2], [-1, 2 * (table is whole)]])
+        np.testing.assert_array_equal(out.layers["Ms"], [[2, 8], [4, 10], [6, 9 + (table is whole)]])
 
 
 def test_celldancer_lines_that_repeat_are_refused(tmp_path):
