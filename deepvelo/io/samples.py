@@ -63,7 +63,7 @@ def read_samples(paths: Sequence[Path | str], *, sheet: Path | str | None = None
     InputError
         A file is missing, unreadable, given twice or without counts; rows of the sheet and files do not correspond.
     """
-    files = [Path(os.path.abspath(path)) for path in paths]
+    files = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 (links keep their names)
     table = None if sheet is None else _read_sheet(Path(sheet))
     if not files:
         msg = "No files with counts were given. Give a file or folder for each sample."

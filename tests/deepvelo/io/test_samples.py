@@ -11,6 +11,7 @@ from scipy import sparse
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.io import join
+from deepvelo.io.formats import stored
 from deepvelo.io.samples import read_samples, sample_names
 
 RNG = np.random.default_rng(0)
@@ -81,14 +82,13 @@ def test_sheet_names_samples_and_adds_columns(files, tmp_path, header):
     sheet = tmp_path / "samples.txt"
     sheet.write_text("\n".join([header, *(separator.join(row) for row in rows)]))
     names = ["A", "B"] if header.count(separator) == 2 else ["ctrl", "treat"]
-    for paths in (files, ()):
-        adata = read_samples(paths, sheet=sheet)
-        table = adata.obs.groupby("sample", observed=True)["condition"].agg(["unique", "size"])
-        assert {name: list(found) for name, found in table["unique"].items()} == {
-            names[0]: ["none"],
-            names[1]: ["drug"],
-        }
-        assert table["size"][names[0]] == 30
+    adata = read_samples(files, sheet=sheet)
+    table = adata.obs.groupby("sample", observed=True)["condition"].agg(["unique", "size"])
+    assert {name: list(found) for name, found in table["unique"].items()} == {
+        names[0]: ["none"],
+        names[1]: ["drug"],
+    }
+    assert table["size"][names[0]] == 30
 
 
 def test_sheet_of_one_column(files, tmp_path):
@@ -173,9 +173,53 @@ def test_sheet_that_does_not_fit_the_files(files, tmp_path, rows, said):
         read_samples(files, sheet=tmp_path / "sheet.csv")
 
 
-def test_sheet_names_a_file_that_is_not_there(files, tmp_path):
-    (tmp_path / "sheet.csv").write_text("sample,file\nA,ctrl/adata.h5ad\nB,lost.h5ad\n")
-    with pytest.raises(InputError, match=r"do not exist: 'lost.h5ad'"):
-        read_samples(sheet=tmp_path / "sheet.csv")
+def test_sheet_that_is_not_there(files, tmp_path):
     with pytest.raises(InputError, match=r"no sample sheet"):
         read_samples(files, sheet=tmp_path / "none.csv")
+
+
+def test_sheet_is_read_by_its_column_of_files_and_not_crosswise(files, tmp_path):
+    """Each sample's control is the other one."""
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("control,file,condition\ntreat,ctrl/adata.h5ad,none\nctrl,treat/adata.h5ad,drug\n")
+    adata = read_samples(files, sheet=sheet)
+    assert dict(zip(adata.obs["sample"], adata.obs["condition"], strict=True)) == {
+        "ctrl": "none",
+        "treat": "drug",
+    }
+    assert adata.obs["control"].iloc[0] == "treat"
+
+
+@pytest.mark.parametrize("header", ["control,reference", "sample,file"])
+def test_sheet_with_columns_that_disagree_is_refused(files, tmp_path, header):
+    (tmp_path / "sheet.csv").write_text(f"{header}\ntreat,ctrl\nctrl,treat\n")
+    with pytest.raises(InputError, match=r"'\w+', '\w+'|'\w+' and '\w+'.*different files"):
+        read_samples(files, sheet=tmp_path / "sheet.csv")
+
+
+def test_sheet_larger_than_memory_is_not_read(files, tmp_path, monkeypatch):
+    (tmp_path / "sheet.csv").write_text("sample\ntreat\nctrl\n")
+    monkeypatch.setattr(stored, "available_memory", lambda: 20)
+    monkeypatch.setattr("pandas.read_csv", lambda *_, **__: pytest.fail("it may not be loaded"))
+    with pytest.raises(InputError, match=r"sheet\.csv needs .* of memory"):
+        read_samples(files, sheet=tmp_path / "sheet.csv")
+
+
+def test_columns_of_a_file_keep_names_of_their_own(files):
+    adata = ad.read_h5ad(files[0])
+    adata.obs["sample"], adata.obs["sample_in_file"] = "a", "b"
+    adata.write_h5ad(files[0])
+    obs = read_samples(files).obs
+    first = obs[obs["sample"] == "ctrl"]
+    assert set(first["sample_in_file"]) == {"b"}
+    assert set(first["sample_in_file_in_file"]) == {"a"}
+
+
+def test_embeddings_of_single_samples_are_left_out_with_a_note(files):
+    adata = ad.read_h5ad(files[0])
+    adata.obsm["X_umap"] = RNG.normal(size=(30, 2))
+    adata.write_h5ad(files[0])
+    joined = read_samples(files)
+    assert not joined.obsm
+    (note,) = (note for note in joined.uns[keys.NOTES] if "X_umap" in note)
+    assert note.startswith("ctrl: ")
