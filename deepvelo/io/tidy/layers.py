@@ -112,7 +112,9 @@ def split_genes(adata: AnnData) -> tuple[AnnData, list[str]]:
         genes = [names[i] for i in plain]
         copies = {suffix: [place.get((names[i] + suffix, nth[i]), -1) for i in plain] for suffix in suffixes}
         complete = {suffix: found for suffix, found in copies.items() if found and -1 not in found}
-        if sorted([*plain, *(i for found in complete.values() for i in found)]) != list(range(len(names))):
+        if not plain or sorted([*plain, *(i for found in complete.values() for i in found)]) != list(
+            range(len(names))
+        ):
             continue
         x = adata.X.tocsc() if sparse.issparse(adata.X) else adata.X
         out = adata[:, plain].copy()

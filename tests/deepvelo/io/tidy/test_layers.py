@@ -98,6 +98,8 @@ def test_genes_are_taken_apart_only_where_all_copies_are_there():
     whole, _ = usa(["", "-U", "-A"])
     incomplete = whole[:, whole.var_names != "G3-U"].copy()
     assert split_genes(incomplete)[0] is incomplete
+    empty = whole[:, :0].copy()
+    assert split_genes(empty)[0] is empty
     alone, _ = usa(["-U"])  # genes that happen to end so
     assert split_genes(alone)[0] is alone
     counted = whole.copy()
