@@ -13,13 +13,14 @@ from deepvelo.compare import results as stored
 from deepvelo.errors import InputError
 from deepvelo.layers import gene_blocks
 from deepvelo.tl.block_pca import block_pca
-from deepvelo.wording import listed
+from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
     from deepvelo.layers import Layer
 
+_FEWEST_CELLS = 3
 _N_NEIGHBORS = 30
 
 
@@ -127,6 +128,12 @@ def _neighbors(reference: AnnData, components: np.ndarray | None, *, moments: La
     """Neighbours in the first result's principal components, or in those of its moments."""
     import scanpy as sc
 
+    if reference.n_obs < _FEWEST_CELLS:
+        msg = (
+            f"The results share {number(reference.n_obs, 'cell')}, too few to be compared with their neighbours: "
+            f"at least {_FEWEST_CELLS} are needed. Give results of more cells."
+        )
+        raise InputError(msg)
     if components is None:
         components = block_pca(
             lambda: _centered_logarithms(moments),

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from deepvelo import checks, keys
+from deepvelo.errors import InputError
 from deepvelo.lineages.settings import LineageSettings
 from deepvelo.wording import listed
 
@@ -145,6 +146,12 @@ def _as_fitted(adata: AnnData) -> tuple[AnnData, list[str]]:
     from deepvelo import imported, tl
     from deepvelo.pp.prepare import shared_copy
 
+    if no_graph and keys.MS not in adata.layers:
+        msg = (
+            f"The velocity graph is missing, and so are the moments that it is computed of (layer '{keys.MS}'). "
+            "Run scVelo's `pp.moments` first."
+        )
+        raise InputError(msg)
     found = shared_copy(adata)
     for key in sparse_layers:
         found.layers[key] = adata.layers[key].toarray()

@@ -55,6 +55,11 @@ def test_nothing_shared_is_an_error(fitted):
         match({"a": fitted(), "b": other})
 
 
+def test_one_shared_cell_has_no_neighbours(fitted):
+    with pytest.raises(InputError, match=r"share 1 cell.*at least 3"):
+        match({"a": fitted(), "b": fitted()[:1].copy()})
+
+
 def test_duplicates_are_refused(fitted):
     twice = fitted()
     twice.var_names = ["gene0", "gene1", "gene1", "gene3"]

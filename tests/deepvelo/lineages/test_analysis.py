@@ -188,6 +188,13 @@ def test_a_result_of_another_tool_gets_its_graph():
     assert keys.VELOCITY_GRAPH not in fit.uns
 
 
+def test_a_result_without_graph_and_moments_is_refused():
+    fit = branched()
+    del fit.uns[keys.VELOCITY_GRAPH], fit.uns[keys.VELOCITY_GRAPH_NEG], fit.layers[keys.MS]
+    with pytest.raises(InputError, match=r"moments that it is computed of.*'Ms'"):
+        analyse(fit, SETTINGS)
+
+
 def test_layers_on_disk_give_the_same(tmp_path, monkeypatch):
     monkeypatch.setattr(layers, "MOST_GENES", 7)
     fit = branched()
