@@ -9,7 +9,8 @@ import numpy as np
 from deepvelo import checks, config, imported, keys, matrices
 from deepvelo.errors import InputError
 from deepvelo.io.tidy import stored_notes, tidied
-from deepvelo.pp.prepare import prepare, shared_copy
+from deepvelo.pp.prepare import prepare_tidied, shared_copy
+from deepvelo.views import dense
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ def prepare_imported(
 ) -> AnnData:
     """A new object with an object's own velocities, moments, graph, embedding and groups; what is missing is computed.
 
-    Without moments these are made from the counts of the genes that have a velocity; where there are no counts, the
-    moments stand in for them.
+    Moments stay in the units of the velocities. Missing ones are the mean of their gene. Without moments these are made
+    from the counts of the genes that have a velocity; where there are no counts, the moments stand in for them.
 
     Parameters
     ----------
@@ -44,49 +45,68 @@ def prepare_imported(
     Raises
     ------
     InputError
-        No velocities, in no gene, or neither moments nor counts.
+        No velocities, in no gene, or neither moments nor counts; or more memory needed than there is.
     """
     named = tidied(shared_copy(adata))
     imported.name_velocity(named, asked=settings.layer or None, name="The file")
-    velocity = _in_memory(named.layers[keys.VELOCITY])
-    values = imported.values_of(velocity, imported.velocity_genes(named))
+    velocity, chosen = named.layers[keys.VELOCITY], imported.velocity_genes(named)
+    if matrices.is_lazy(velocity):
+        checks.require_memory(named.n_obs, int(chosen.sum()), settings)
+        velocity = velocity.compute(scheduler="synchronous")
+    values = imported.values_of(dense(velocity), chosen)
     if not values.genes.any():
         msg = (
             f"The layer with the velocities has values in none of the {number(named.n_vars, 'gene')}, or its velocity "
             f"genes have none. Found the layers {listed(sorted(named.layers))}. Choose another layer."
         )
         raise InputError(msg)
-    notes = _missing(values) + _take_counts(named)
+    n_genes = named.n_vars if checks.has_moments(named) else int(values.genes.sum())
+    checks.require_memory(named.n_obs, n_genes, settings)
+    notes = _missing(values) + _fill_moments(named, values.genes) + _take_counts(named)
     kept = {"preparation": {"recompute_moments": False, "recompute_embedding": False}}
-    out = prepare(
-        named,
-        config.replace(settings, kept),
-        cluster_key=cluster_key,
-        basis=basis,
-        genes=None if checks.has_moments(named) else values.genes,
+    out = prepare_tidied(
+        named, config.replace(settings, kept), cluster_key=cluster_key, basis=basis, genes=values.genes
     )
-    cells, genes = named.obs_names.get_indexer(out.obs_names), named.var_names.get_indexer(out.var_names)
+    genes = named.var_names.get_indexer(out.var_names)
     known = values.genes[genes]
-    brought = {
-        keys.VELOCITY: velocity,
-        keys.VELOCITY_U: _layer(named, imported.unspliced_velocity_layer(named.layers)),
-    }
-    brought |= _rates(named, values.genes)
+    brought = {keys.VELOCITY: _dense(velocity, genes)}
+    if (unspliced := imported.unspliced_velocity_layer(named.layers)) is not None:
+        brought[keys.VELOCITY_U] = _dense(named.layers[unspliced], genes)
+    brought |= _rates(named, genes, known)
     for key, layer in brought.items():
-        if layer is not None:
-            out.layers[key] = imported.filled(layer[cells][:, genes], known)[:, :]
+        out.layers[key] = imported.filled(layer, known)[:, :]
     out.var[keys.VELOCITY_GENES] = known
     out.uns[keys.NOTES] = [*stored_notes(out), *notes]
     return out
 
 
-def _rates(adata: AnnData, known: np.ndarray) -> dict[str, np.ndarray | None]:
-    """Rates of every cell, where they are there and differ between cells in any gene with a velocity."""
-    rates = {key: _layer(adata, key) for key in keys.RATES}
-    beta, gamma = rates[keys.BETA], rates[keys.GAMMA]
-    if beta is None or gamma is None:
+def _rates(adata: AnnData, genes: np.ndarray, known: np.ndarray) -> dict[str, np.ndarray]:
+    """Rates of these genes, where they are there and differ between cells in any that is ``known``."""
+    rates = {key: _dense(adata.layers[key], genes) for key in keys.RATES if key in adata.layers}
+    if keys.BETA not in rates or keys.GAMMA not in rates:
         return {}
-    return rates if any(np.nanstd(rate[:, known], axis=0).any() for rate in (beta, gamma)) else {}
+    return rates if any(_differ(rates[key][:, known]) for key in (keys.BETA, keys.GAMMA)) else {}
+
+
+def _differ(values: np.ndarray) -> bool:
+    """Whether cells have different values of any gene; missing ones say nothing."""
+    return bool((np.fmin.reduce(values, axis=0) < np.fmax.reduce(values, axis=0)).any())
+
+
+def _fill_moments(adata: AnnData, genes: np.ndarray) -> list[str]:
+    """Set missing moments of these genes, bool ``(n_genes,)``, to the mean of their gene, in place."""
+    n_missing = 0
+    for key in _OF_COUNTS.values():
+        if key not in adata.layers or not matrices.look_at_values(adata.layers[key]).n_not_finite:
+            continue
+        moments = _dense(adata.layers[key], np.arange(adata.n_vars))
+        for gene in np.flatnonzero(genes):
+            finite = np.isfinite(moments[:, gene])
+            if finite.any() and not finite.all():
+                moments[~finite, gene] = moments[finite, gene].mean()
+                n_missing += int((~finite).sum())
+        adata.layers[key] = moments
+    return [f"{number(n_missing, 'missing moment')} set to the mean of the gene."] if n_missing else []
 
 
 def _take_counts(adata: AnnData) -> list[str]:
@@ -97,7 +117,10 @@ def _take_counts(adata: AnnData) -> list[str]:
         if counts not in adata.layers and moments in adata.layers
     ]
     for counts, moments in missing:
-        adata.layers[counts] = adata.layers[moments]
+        layer = adata.layers[moments]
+        if matrices.look_at_values(layer).n_not_finite:  # in genes that will be left out
+            layer = np.nan_to_num(layer, posinf=0, neginf=0)
+        adata.layers[counts] = layer
     if lacking := [counts for counts in _OF_COUNTS if counts not in adata.layers]:
         msg = (
             f"The file has velocities, but neither counts nor moments to show them with: {listed(lacking)} missing. "
@@ -124,10 +147,11 @@ def _missing(values: imported.Values) -> list[str]:
     return notes
 
 
-def _layer(adata: AnnData, name: str | None) -> np.ndarray | None:
-    return _in_memory(adata.layers[name]) if name in adata.layers else None
-
-
-def _in_memory(matrix: Any) -> np.ndarray:
-    whole = matrix.compute(scheduler="synchronous") if matrices.is_lazy(matrix) else matrix
-    return np.asarray(matrices.as_dense(whole), dtype=np.float32)
+def _dense(matrix: Any, genes: np.ndarray) -> np.ndarray:
+    """Some genes of a matrix by their indices, in memory, float32."""
+    values = np.empty((matrix.shape[0], len(genes)), dtype=np.float32)
+    start = 0
+    for (cells,) in matrices.by_cells(matrix):
+        values[start : start + cells.shape[0]] = matrices.as_dense(cells[:, genes])
+        start += cells.shape[0]
+    return values

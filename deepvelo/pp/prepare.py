@@ -12,7 +12,7 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import checks, contents, keys, matrices
-from deepvelo.groups import CLUSTER_NAMES
+from deepvelo.groups import CLUSTER_NAMES, too_many_groups
 from deepvelo.io.tidy import stored_notes, tidied
 from deepvelo.layers import gene_blocks, new_layer
 from deepvelo.pp.counts import averaged, most_variable, normalized_counts
@@ -46,7 +46,6 @@ def prepare(
     cluster_key: str | None = None,
     basis: str | None = None,
     scratch: Path | None = None,
-    genes: np.ndarray | None = None,
 ) -> AnnData:
     """A new object with everything a fit needs.
 
@@ -73,8 +72,6 @@ def prepare(
         The embedding that arrows will be drawn on, which must be there.
     scratch
         A folder for ``Ms`` and ``Mu``: they are then Zarr arrays in chunks of genes.
-    genes
-        Which genes to use where moments are computed, bool ``(n_genes,)``; by default they are chosen as above.
 
     Returns
     -------
@@ -92,6 +89,26 @@ def prepare(
         adata = shared_copy(adata)
         adata.layers.pop(keys.VELOCITY, None)  # scaled moments are kept for its sake alone
         adata = tidied(adata)
+    return prepare_tidied(adata, settings, cluster_key=cluster_key, basis=basis, scratch=scratch)
+
+
+def prepare_tidied(
+    adata: AnnData,
+    settings: Settings,
+    *,
+    cluster_key: str | None = None,
+    basis: str | None = None,
+    scratch: Path | None = None,
+    genes: np.ndarray | None = None,
+) -> AnnData:
+    """As `prepare`, of an object that `deepvelo.io.tidy.tidied` gave; its moments are kept in the units they have.
+
+    Parameters
+    ----------
+    genes
+        Which genes to use where moments are computed, bool ``(n_genes,)``; by default they are chosen as by `prepare`.
+    """
+    with warnings.catch_warnings(action="ignore"):
         checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
         keeps = checks.keeps_moments(adata, settings)
         out = _fresh_copy(adata, keep_x=keeps)
@@ -104,6 +121,7 @@ def prepare(
             out = _compute_moments(out, adata, settings, notes, scratch=scratch, genes=genes)
         key = chosen_cluster_key(out, cluster_key)
         if key not in checks.groupings(out):
+            notes += _unusable_groups(out, key)
             _cluster(out, settings, key=key)
         if cluster_key is None:
             notes += too_many_in_words(out, key)
@@ -278,6 +296,16 @@ def _scale(sizes: np.ndarray) -> np.ndarray:
     scale = np.ones(len(sizes), dtype=np.float32)  # a cell without counts stays zero
     scale[filled] = np.median(sizes[filled]) / sizes[filled]
     return scale
+
+
+def _unusable_groups(out: AnnData, key: str) -> list[str]:
+    """A note for each column called like groups that is none, where groups are computed; see `too_many_in_words`."""
+    too_many = too_many_groups(out)
+    return [
+        f"Column '{name}' does not sort the cells into groups: new groups are computed, in '{key}'."
+        for name in map(str, out.obs)
+        if name.lower() in CLUSTER_NAMES and name not in too_many
+    ]
 
 
 def _cluster(out: AnnData, settings: Settings, *, key: str) -> None:

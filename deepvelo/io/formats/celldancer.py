@@ -41,8 +41,8 @@ def read(path: Path, reading: Reading) -> AnnData:
 
     Returns
     -------
-    Layers ``Ms``, ``Mu`` (also as ``spliced`` and ``unspliced``: cellDancer keeps no others), ``velocity`` and
-    ``velocity_u`` as the predicted less the present values, and the three rates. Groups in ``obs["clusters"]``, the
+    Layers ``Ms``, ``Mu`` (without gaps also as ``spliced`` and ``unspliced``: cellDancer keeps no others), ``velocity``
+    and ``velocity_u`` as the predicted less the present values, and the three rates. Groups in ``obs["clusters"]``, the
     picture in ``obsm["X_embedding"]``.
     """
     import anndata
@@ -71,12 +71,12 @@ def read(path: Path, reading: Reading) -> AnnData:
     moments = {keys.MS: layer(lines["splice"]), keys.MU: layer(lines["unsplice"])}
     layers = {
         **moments,
-        keys.SPLICED: moments[keys.MS],
-        keys.UNSPLICED: moments[keys.MU],
         keys.VELOCITY: layer(lines["splice_predict"] - lines["splice"]),
         keys.VELOCITY_U: layer(lines["unsplice_predict"] - lines["unsplice"]),
         **{key: layer(lines[name]) for name, key in _RATES.items() if name in lines},
     }
+    if all(np.isfinite(values).all() for values in moments.values()):
+        layers |= {keys.SPLICED: moments[keys.MS], keys.UNSPLICED: moments[keys.MU]}
     once = lines.iloc[np.unique(rows, return_index=True)[1]]
     adata = anndata.AnnData(
         obs=pd.DataFrame(index=pd.Index(cells, name=None)),

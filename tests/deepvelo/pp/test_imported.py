@@ -11,6 +11,13 @@ from deepvelo.errors import InputError
 from deepvelo.io.tidy import stored_notes
 
 IMPORTED = config.replace(config.Settings(), {"method": "imported"})
+SMALL = config.replace(
+    config.Settings(),
+    {
+        "preparation": {"min_shared_counts": 1, "n_neighbors": 3},
+        "graph": {"n_neighbors": 3, "n_candidates": 4},
+    },
+)
 
 
 @pytest.fixture
@@ -80,4 +87,39 @@ def test_a_result_without_velocities_is_one_sentence(result):
 def test_velocities_alone_are_not_enough(result):
     del result.layers[keys.MS], result.layers[keys.MU]
     with pytest.raises(InputError, match=r"'spliced', 'unspliced' missing.*'velocity'.*'Ms', 'Mu'"):
+        pp.prepare_imported(result, IMPORTED)
+
+
+@pytest.fixture
+def scaled(result):
+    """Moments from 0 to 1 in every gene, beside counts that say otherwise, as veloVI leaves them."""
+    rng = np.random.default_rng(0)
+    for counts, moments in ((keys.SPLICED, keys.MS), (keys.UNSPLICED, keys.MU)):
+        result.layers[counts] = sparse.csr_matrix(rng.poisson(20, result.shape).astype(np.float32))
+        values = result.layers[counts].toarray()
+        result.layers[moments] = (values - values.min(0)) / np.ptp(values, axis=0)
+    return result
+
+
+def test_scaled_moments_stay_in_the_units_of_the_velocities(scaled):
+    out = pp.prepare_imported(scaled, IMPORTED)
+    assert np.array_equal(out.layers[keys.MS], scaled.layers[keys.MS])
+    assert pp.prepare(scaled, SMALL).layers[keys.MS].max() > 2
+
+
+def test_missing_moments_are_the_mean_of_their_gene(result):
+    for key in (keys.MS, keys.MU, keys.VELOCITY):
+        result.layers[key][2, 0] = np.nan
+        result.layers[key][1:, 3] = np.nan
+    out = pp.prepare_imported(result, IMPORTED)
+    assert list(out.var_names) == ["gene0", "gene1", "gene2"]
+    assert out.layers[keys.MS][2, 0] == pytest.approx(np.nanmean(result.layers[keys.MS][:, 0]))
+    assert out.layers[keys.VELOCITY][2, 0] == 0
+    assert any("2 missing moments" in note for note in stored_notes(out))
+
+
+def test_memory_is_asked_for_before_matrices_are_made_dense(result, monkeypatch):
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 0)
+    monkeypatch.setattr("deepvelo.pp.imported._dense", None)
+    with pytest.raises(InputError, match="9 cells and 4 genes needs about"):
         pp.prepare_imported(result, IMPORTED)

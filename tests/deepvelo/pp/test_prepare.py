@@ -442,6 +442,14 @@ def test_the_grouping_is_the_one_named_like_cell_types(columns, given, expected)
     assert chosen_cluster_key(adata, given) == expected
 
 
+def test_a_column_called_like_groups_that_is_none_stays_and_that_is_said():
+    adata = counted()
+    adata.obs = pd.DataFrame({"leiden": np.linspace(0, 1, N_CELLS)}, index=adata.obs_names)
+    out = prepare(adata, SETTINGS)
+    assert out.obs["leiden"].dtype.kind == "f"
+    assert any("'leiden'" in note and "'deepvelo_leiden'" in note for note in out.uns[keys.NOTES])
+
+
 @pytest.mark.parametrize(
     ("found", "given", "expected"),
     [
