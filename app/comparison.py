@@ -148,9 +148,9 @@ def _shares_cells(folder: Path, a: str, b: str) -> float:
 
     try:
         first, other = (cached.open_run(run_id).obs for run_id in (a, b))
-    except InputError:  # deleted by now
+        n_shared = int((same_cells(first, other) >= 0).sum())
+    except InputError:  # deleted by now, or cells that can be matched in two ways
         return 0.0
-    n_shared = int((same_cells(first, other) >= 0).sum())
     return n_shared / len(first) if n_shared >= LEAST_SHARE * min(len(first), len(other)) else 0.0
 
 

@@ -31,7 +31,7 @@ def shared_rows(
 ) -> tuple[Shared, list[str]]:
     """Match cells and genes of results with the first.
 
-    Cells are matched by name; where a result has fewer than half of its own so, as `deepvelo.io.join` does. Genes are
+    Cells are matched by name, unless barcodes and samples match them otherwise, as for `deepvelo.io.join`. Genes are
     matched by any of their names, see `deepvelo.genes.same_genes`.
 
     Parameters
@@ -46,7 +46,8 @@ def shared_rows(
     Raises
     ------
     InputError
-        Names that occur twice, or less than half of the smallest result's cells or genes shared.
+        Names that occur twice, less than half of the smallest result's cells or genes shared, or two ways to match
+        the cells that disagree.
     """
     notes: list[str] = []
     for name, adata in results.items():
@@ -81,15 +82,31 @@ def shared_rows(
 def same_cells(first: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
     """Row in ``other`` of each cell of the first, -1 where it is not there; of their ``obs``.
 
-    Row numbers count as names only where nothing else names the cells, and both have as many.
+    Equal names are taken unless barcodes or samples tell that they are of other cells. Row numbers count as names only
+    where both have as many.
+
+    Raises
+    ------
+    InputError
+        Two ways of matching fit, and disagree; see `deepvelo.io.matching.match_cells`.
     """
     rows: np.ndarray = other.index.get_indexer(first.index)
-    numbered = is_row_numbers(first.index)
-    if not numbered and (rows >= 0).sum() >= LEAST_SHARE * min(len(rows), len(other)):
+    if _tell_the_same(first, other, rows):
         return rows
     partners = match_cells(first, other).partner
-    by_name = (rows >= 0).sum() if not numbered or len(first) == len(other) else 0
-    return rows if by_name > (partners >= 0).sum() else partners
+    by_name, matched = rows >= 0, partners >= 0
+    if len(first) != len(other) and is_row_numbers(first.index):
+        return partners
+    contradicted = (by_name & matched & (rows != partners)).any()
+    return partners if contradicted or by_name.sum() < matched.sum() else rows
+
+
+def _tell_the_same(first: pd.DataFrame, other: pd.DataFrame, rows: np.ndarray) -> bool:
+    """Whether all names are equal, and all columns but measurements: nothing is left to contradict the names."""
+    if len(first) != len(other) or (rows < 0).any():
+        return False
+    a, b = (table.select_dtypes(exclude="floating") for table in (first, other))
+    return set(a.columns) == set(b.columns) and a.equals(b[a.columns].iloc[rows])
 
 
 def _renamed(what: str, name: str, rows: np.ndarray, first: pd.Index, other: pd.Index) -> list[str]:

@@ -72,3 +72,32 @@ def test_genes_are_matched_by_any_of_their_names(fitted, names, column):
     matched = match({"a": fitted(), "b": other})
     assert list(matched.reference.var_names) == [f"gene{i}" for i in range(4)]
     assert any("4 genes of b matched under another name" in warning for warning in matched.warnings)
+
+
+def plates(*names):
+    """Cells of two plates, 60 of each, with the same barcodes: ``names`` are the samples of -0 and -1."""
+    codes = barcodes(60)
+    index = [f"{code}-{i}" for i in range(2) for code in codes]
+    return pd.DataFrame({"sample": np.repeat(names, 60)}, index=index)
+
+
+def test_equal_names_of_other_samples_are_never_taken_for_the_same():
+    found = same_cells(plates("a", "b"), plates("b", "a"))
+    assert np.array_equal(found, np.roll(np.arange(120), 60))
+
+
+@pytest.mark.parametrize("drop", [[], ["sample"]])
+def test_equal_names_are_matched_in_any_order_where_nothing_says_otherwise(drop):
+    cells = plates("a", "b")
+    assert np.array_equal(same_cells(cells, cells[::-1].drop(columns=drop)), np.arange(120)[::-1])
+
+
+def test_names_that_count_up_are_taken_where_both_files_have_them():
+    cells = pd.DataFrame({"kind": list("aabb") * 5}, index=[f"cell{i}" for i in range(20)])
+    assert np.array_equal(same_cells(cells, cells[5:].assign(more=1)), [*[-1] * 5, *range(15)])
+
+
+def test_tables_that_tell_the_same_are_not_searched(monkeypatch):
+    monkeypatch.setattr("deepvelo.compare.shared.match_cells", None)
+    cells = plates("a", "b")
+    assert np.array_equal(same_cells(cells, cells[::-1].assign(score=0.5)), np.arange(120)[::-1])
