@@ -14,6 +14,7 @@ from scipy import sparse
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.genes import same_genes
+from deepvelo.groups import group_colors, group_names
 from deepvelo.io.matching import (
     MIN_RATE,
     Labels,
@@ -22,6 +23,7 @@ from deepvelo.io.matching import (
     count_up,
     match_cells,
 )
+from deepvelo.io.tidy import stored_notes
 from deepvelo.wording import listed
 
 _N_PAIRS = 5
@@ -176,13 +178,9 @@ def _joined(processed: AnnData, counts: AnnData, partner: np.ndarray, report: Jo
         obsm=tables,
         obsp={key: value.copy() for key, value in cells.obsp.items()},
         varm={key: copy.copy(value) for key, value in counts.varm.items()},
-        uns=copy.deepcopy(dict(processed.uns)),
+        uns=copy.deepcopy(dict(processed.uns)) | _colors(processed, cells),
     )
-    notes = [
-        str(note)
-        for source in (processed, counts)
-        for note in np.atleast_1d(source.uns.get(keys.NOTES, np.array([], str)))
-    ]
+    notes = [*stored_notes(processed), *stored_notes(counts)]
     notes.append(
         f"{found.sum():,} of {len(found):,} cells were found in the file with the counts. {report.rule}"
     )
@@ -190,6 +188,17 @@ def _joined(processed: AnnData, counts: AnnData, partner: np.ndarray, report: Jo
         notes.append(f"Tables of cells that hold no numbers were left out: {listed(left_out)}.")
     joined.uns[keys.NOTES] = list(dict.fromkeys(notes))
     return joined
+
+
+def _colors(processed: AnnData, cells: AnnData) -> dict[str, np.ndarray]:
+    """Entries of ``uns`` with the colours of the groups that still have cells."""
+    colors = {}
+    for key in cells.obs:
+        of_group = group_colors(processed, key)
+        if of_group:
+            groups = group_names(cells.obs[key]).cat.categories
+            colors[keys.colors(key)] = np.array([of_group[group] for group in groups], dtype=object)
+    return colors
 
 
 def _tables(cells: AnnData) -> tuple[dict[str, Any], list[str]]:

@@ -177,3 +177,21 @@ def test_tables_of_cells_become_numbers_or_are_noted():
     assert (joined.obsp["distances"] != processed.obsp["distances"][kept][:, kept]).nnz == 0
     assert "motif" not in joined.obsm
     assert "'motif'" in joined.uns[keys.NOTES][-1]
+
+
+@pytest.mark.parametrize("dtype", [object, "category"])
+def test_groups_that_keep_cells_keep_their_colours(dtype):
+    processed, counts = pair()
+    processed.obs["clusters"] = pd.Series(list("aabbcc"), index=processed.obs_names, dtype=dtype)
+    processed.uns["clusters_colors"] = np.array(["red", "lime", "blue"])
+    kept = counts[counts.obs_names.isin([f"run1:{b}x" for b in BARCODES[2:6]])].copy()
+    joined, _ = join(processed, kept)
+    assert set(joined.obs["clusters"]) == {"b", "c"}
+    assert list(joined.uns["clusters_colors"]) == ["#00ff00", "#0000ff"]
+    assert len(processed.uns["clusters_colors"]) == 3
+
+
+def test_notes_of_both_files_are_kept_however_they_are_stored():
+    processed, counts = pair()
+    processed.uns[keys.NOTES], counts.uns[keys.NOTES] = np.array([["one"]], dtype=object), "two"
+    assert join(processed, counts)[0].uns[keys.NOTES][:2] == ["one", "two"]
