@@ -170,7 +170,8 @@ def graphs(adata: AnnData) -> list[Graph]:
     found: dict[str, Graph] = {}
     for name, params in _recorded(adata).items():
         distances, connectivities = (
-            adata.uns[name].get(f"{kind}_key", kind) for kind in (keys.DISTANCES, keys.CONNECTIVITIES)
+            str(_single(adata.uns[name].get(f"{kind}_key", kind)))
+            for kind in (keys.DISTANCES, keys.CONNECTIVITIES)
         )
         graph = _graph(adata, name, distances, connectivities, params=params)
         if graph is not None:
@@ -196,6 +197,8 @@ def graphs(adata: AnnData) -> list[Graph]:
 
 def problem(adata: AnnData, graph: Graph) -> str | None:
     """Why a graph cannot be used, as the end of a sentence; None if it can."""
+    if not adata.n_obs:
+        return "it has no cells"
     for key in (graph.distances, graph.connectivities):
         if key is None:
             continue
@@ -229,7 +232,7 @@ def is_whole(adata: AnnData) -> bool:
         name=keys.NEIGHBORS,
         distances=keys.DISTANCES,
         connectivities=keys.CONNECTIVITIES,
-        params=stored["params"],
+        params=_recorded(adata)[keys.NEIGHBORS],
     )
     return problem(adata, graph) is None
 
@@ -345,14 +348,19 @@ def _rejection(graph: Graph, why: str) -> str:
 
 def _recorded(adata: AnnData) -> dict[str, Mapping[str, Any]]:
     """Parameters of the graphs that ``uns`` tells of, also of those that are not there."""
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for name, entry in adata.uns.items():
         if isinstance(entry, Mapping) and (
             name == keys.NEIGHBORS or "connectivities_key" in entry or "distances_key" in entry
         ):
             params = entry.get("params")
-            found[name] = params if isinstance(params, Mapping) else {}
+            found[name] = {k: _single(v) for k, v in params.items()} if isinstance(params, Mapping) else {}
     return found
+
+
+def _single(value: Any) -> Any:
+    """The value in an array of one, as converters from R store each."""
+    return np.ravel(value)[0] if isinstance(value, np.ndarray | list) and np.size(value) == 1 else value
 
 
 def _graph(
@@ -367,7 +375,7 @@ def _graph(
         key if key in adata.obsp and _is_sparse_enough(adata.obsp[key]) else None
         for key in (distances, connectivities)
     ]
-    if pair[0] is not None and _rows(adata.obsp[pair[0]]).diagonal().min() > 0:
+    if pair[0] is not None and _rows(adata.obsp[pair[0]]).diagonal().min(initial=np.inf) > 0:
         # No cell is at a distance from itself: these are similarities, as SeuratDisk stores them.
         pair = [None, pair[1] or pair[0]]
     if pair == [None, None]:

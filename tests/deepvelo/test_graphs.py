@@ -4,7 +4,7 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.neighbors import kneighbors_graph
 
-from deepvelo import graphs, keys
+from deepvelo import checks, graphs, keys
 from deepvelo.config.preparation import PreparationConfig
 from deepvelo.errors import InputError
 
@@ -280,3 +280,22 @@ def test_everything_to_choose_from_is_listed():
     assert graphs.options(cells()) == ["auto", "own"]
     for name in graphs.options(adata):
         compared(adata, compare_in=name)
+
+
+def test_settings_that_a_converter_stored_as_arrays_of_one_are_read():
+    adata = with_graph(cells(X_mine=coordinates()), "wnn_", use_rep="X_mine")
+    entry = adata.uns["neighbors"]
+    entry["params"] = {name: np.array([value]) for name, value in entry["params"].items()}
+    for kind in ("distances", "connectivities"):
+        entry[f"{kind}_key"] = np.array([f"wnn_{kind}"], dtype=object)
+    graph = compared(adata).graph
+    assert (graph.distances, graph.connectivities) == ("wnn_distances", "wnn_connectivities")
+    assert graph.n_neighbors == N_NEIGHBORS + 1
+    assert compared(adata[::3].copy()).representation == "X_mine"
+
+
+def test_a_graph_of_no_cells_is_not_used():
+    adata = with_graph(cells(X_pca=coordinates()))[:0].copy()
+    assert compared(adata).graph is None
+    assert not graphs.is_whole(adata)
+    assert checks.summarize(adata).n_cells == 0
