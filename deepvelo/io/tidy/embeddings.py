@@ -38,12 +38,16 @@ def name_embeddings(adata: AnnData) -> list[str]:
 
     Returns
     -------
-    A note for every embedding that was set, and for every picture that lacks some cells.
+    A note for every embedding that was set, and for every picture that lacks some cells or has all at one point.
     """
     notes = _as_numbers(adata) + _with_prefix(adata) + _from_columns(adata)
     for key, values in adata.obsm.items():
         if key.startswith("X_") and is_picture(key, values):
-            missing = int((~np.isfinite(np.asarray(values)).all(axis=1)).sum())
+            known = np.isfinite(np.asarray(values)).all(axis=1)
+            places = np.asarray(values)[known]
+            if len(places) > 1 and (places == places[0]).all():
+                notes.append(f"All cells lie at one point in '{key}': no arrow is drawn there.")
+            missing = int((~known).sum())
             if missing:
                 notes.append(
                     f"{number(missing, 'cell')} without coordinates in '{key}': not drawn there, and no arrow there."
@@ -56,7 +60,8 @@ def _as_numbers(adata: AnnData) -> list[str]:
     for key, values in dict(adata.obsm).items():
         stored_sparse = sparse.issparse(values) and key.startswith("X_")
         most = _MOST_DIMENSIONS if stored_sparse else _MOST_AXES * is_named_picture(key)
-        if is_coordinates(values) or not 2 <= values.shape[1] <= most:
+        shape: tuple[int, ...] = getattr(values, "shape", ())
+        if is_coordinates(values) or len(shape) != 2 or not 2 <= shape[1] <= most:
             continue
         table = pd.DataFrame(values.toarray() if sparse.issparse(values) else values)
         numbers = np.column_stack([_numbers(column) for _, column in table.items()])

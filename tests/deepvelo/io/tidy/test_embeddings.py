@@ -215,3 +215,15 @@ def test_a_sparse_representation_becomes_an_array_and_a_matrix_of_counts_does_no
     assert "'X_scVI'" in note
     np.testing.assert_array_equal(adata.obsm["X_scVI"], latent.toarray())
     assert all(sparse.issparse(adata.obsm[key]) for key in ("X_bins", "motifs"))
+
+
+def test_an_array_of_three_dimensions_is_left_alone():
+    adata = cells(umap=np.zeros((N_CELLS, 2, 3)))
+    assert name_embeddings(adata) == []
+    assert set(adata.obsm) == {"umap"}
+
+
+def test_a_picture_with_all_cells_at_one_point_is_noted():
+    flat = np.zeros((N_CELLS, 2))
+    (note,) = name_embeddings(cells(X_umap=flat, X_tsne=POINTS))
+    assert "one point in 'X_umap'" in note
