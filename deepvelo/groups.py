@@ -24,6 +24,7 @@ CLUSTER_NAMES: Final = (
 )  # fmt: skip
 _CELL_TYPES: Final = re.compile(r"cell[^a-z]?(?:type|class|label|identity)|annot", re.IGNORECASE)
 _OF_NUMBERS: Final = re.compile(r"(?:id|code|num|number|idx|index|int|cluster|clusters)s?$", re.IGNORECASE)
+_WHOLE_NUMBER: Final = re.compile(r"(-?\d+)(?:\.0*)?")
 _COLORS: Final = keys.colors("")
 UNASSIGNED: Final = "unassigned"
 UNASSIGNED_COLOR: Final = "#c8c8c8"
@@ -116,7 +117,7 @@ def plain_group(name: str) -> str:
     """A name without blanks at its ends, which some programs add, and decimals of a whole number."""
     plain = name.strip()
     number = _as_number(plain)
-    return f"{number:.0f}" if isinstance(number, float) and number.is_integer() else plain
+    return plain if isinstance(number, str) else str(number)
 
 
 def split_groups(text: str, groups: Iterable[str]) -> list[str]:
@@ -224,8 +225,7 @@ def _split(parts: list[str], groups: list[str]) -> list[str]:
     return []
 
 
-def _as_number(name: str) -> float | str:
-    try:
-        return float(name)
-    except ValueError:
-        return name
+def _as_number(name: str) -> int | str:
+    """A whole number; other text stays as it is. ``1_0`` is a part of group 1, though `int` takes it for 10."""
+    whole = _WHOLE_NUMBER.fullmatch(name.strip())
+    return int(whole[1]) if whole else name

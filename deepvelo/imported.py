@@ -42,7 +42,7 @@ _NOT_SPLICED: Final = re.compile(
 _GENE_FLAGS: Final = (keys.VELOCITY_GENES, "use_for_dynamics", "velo_s_genes")
 _TRUE: Final = ("true", "t", "yes", "y", "1", "1.0")
 _MOST: Final = 0.5  # of the cells have a value in a velocity gene
-# By letters in the names of what tools write: most often their own name. The first that is found.
+# By whole words in the names of what tools write: most often their own name. The first that is found.
 _TOOLS: Final = {
     "celldancer": "cellDancer",
     "velovi": "veloVI",
@@ -209,10 +209,11 @@ def tool_of(adata: AnnData) -> str:
     """The tool that most likely computed the velocities, by what it leaves in the object; empty if nothing tells."""
     if keys.DEEPVELO in adata.uns:
         return "DeepVelo"
-    parts = (adata.layers, adata.var, adata.obs, adata.uns, stored_notes(adata))
+    # Not columns of obs: scores of gene sets are called like anything.
+    parts = (adata.layers, adata.var, adata.uns, stored_notes(adata))
     written = " ".join(str(name) for part in parts for name in part).lower()
-    for letters, tool in _TOOLS.items():
-        if letters in written:
+    for word, tool in _TOOLS.items():
+        if re.search(rf"(?<![a-z]){word}(?![a-z])", written):
             return tool
     if "fit_t" in adata.layers and "fit_alpha" not in adata.var:
         return "UniTVelo"

@@ -16,7 +16,8 @@ from deepvelo.wording import listed, number
 GeneSets: TypeAlias = Mapping[str, Sequence[str]]
 
 # "Stat1,0.83": some of Enrichr's libraries weigh their genes.
-_WEIGHT = re.compile(r"\s*,\s*[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?$")
+_NUMBER = re.compile(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?")
+_WEIGHT = re.compile(rf"\s*,\s*{_NUMBER.pattern}$")
 # What tables call their first column; no gene bears such a name.
 _HEADER = re.compile(r"(?:gene|symbol|name|index)s?|gene[ _.-]?(?:symbol|name|id)s?", re.IGNORECASE)
 _SHOWN = 3  # genes that a message quotes
@@ -119,7 +120,8 @@ def read_gmt(path: Path | str) -> dict[str, tuple[str, ...]]:
 def read_gene_list(path: Path | str) -> tuple[str, ...]:
     """Genes of a text file, one a line or all in one line, or of the first column of a table (CSV, TSV).
 
-    Blank lines, what follows a ``#``, repeated genes and a header (``gene``, ``symbol`` and the like) are left out.
+    Blank lines, what follows a ``#``, repeated genes, a header (``gene``, ``symbol`` and the like) and numbers beside
+    genes are left out.
 
     Raises
     ------
@@ -130,6 +132,8 @@ def read_gene_list(path: Path | str) -> tuple[str, ...]:
     lines = [re.split(r"[,;\t]", line) for line in _entries(path)]
     firsts = lines[0] if len(lines) == 1 else [line[0] for line in lines]
     cells = [first.strip(" '\"") for first in firsts]
+    if len(lines) == 1:  # scores beside a gene are no genes; Entrez ids alone are
+        cells = [cell for cell in cells if not _NUMBER.fullmatch(cell)] or cells
     genes = dict.fromkeys(cell for n, cell in enumerate(cells) if cell and (n or not _HEADER.fullmatch(cell)))
     if not genes:
         msg = f"{path} holds no gene. Give one gene a line, or a table with the genes in its first column."

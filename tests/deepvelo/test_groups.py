@@ -119,10 +119,12 @@ def test_colours_that_fit_stay_as_they_are_and_others_go_or_are_mended():
         ("late", " late"),
         ("1.0", "1"),
         ("2", None),
+        ("1_0", None),
+        ("1e0", None),
     ],
 )
 def test_blanks_and_decimals_do_not_matter_unless_several_groups_fit(name, found):
-    assert find_group(name, ["mature ", "mature", " late", "1"]) == found
+    assert find_group(name, ["mature ", "mature", " late", "1", "10"]) == found
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,9 @@ def test_other_velocities_take_the_place_of_those_called_so_with_their_arrows():
         ("uns", "velocity_params", "scVelo"),
         ("uns", "celldancer", "cellDancer"),
         ("obs", "age", ""),
+        ("obs", "pyro", ""),
+        ("var", "pyroptosis", ""),
+        ("layers", "velocity_pyro", "Pyro-Velocity"),
     ],
 )
 def test_a_tool_is_recognized_by_what_it_leaves(part, name, tool):

@@ -132,3 +132,8 @@ def test_a_list_with_no_match_shows_both_kinds_of_name():
     ):
         match_genes(ids, ["Cpe", "Actb"], what="the list of factors")
     assert math.isnan(GeneIndex(["Cpe"]).match([]).share)
+
+
+def test_numbers_beside_genes_are_no_genes_and_entrez_ids_are(file):
+    assert read_gene_list(file("Sox2,0.5,-1.2e-05")) == ("Sox2",)
+    assert read_gene_list(file("6657,4609")) == ("6657", "4609")
