@@ -236,7 +236,7 @@ def check(
     _say_findings(summary, to=out)
     if any(finding.level == "error" for finding in summary.findings):
         raise typer.Exit(2)
-    checks.require_fit(adata, settings, looked=looked)
+    checks.require_fit(adata, settings, here=False, looked=looked)
 
 
 @cli.command()

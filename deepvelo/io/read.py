@@ -58,10 +58,10 @@ def read(
         The file is missing, of another kind, truncated, larger than memory or otherwise unreadable; its
         layers differ in shape or do not hold numbers.
     """
-    path = Path(os.path.abspath(path))  # noqa: PTH100 (folders above are looked at, links keep their names)
-    if not path.exists():
+    if not Path(path).exists():
         msg = f"There is no file {path}. Check the path."
         raise InputError(msg)
+    path = Path(os.path.abspath(path))  # noqa: PTH100 (folders above are looked at, links keep their names)
     if not os.access(path, os.R_OK):
         msg = f"{path} may not be read: permission denied. Ask for permission, or copy the file."
         raise InputError(msg)

@@ -52,10 +52,10 @@ def test_check_names_what_makes_a_file_unusable(deepvelo, capfd, tmp_path, name)
 
 
 @pytest.mark.parametrize("name", TOO_SMALL)
-def test_check_does_not_blame_a_file_for_the_settings(deepvelo, capfd, tmp_path, name):
+def test_check_refuses_what_a_run_with_the_default_settings_refuses(deepvelo, capfd, tmp_path, name):
     TOO_SMALL[name].write(tmp_path / "bad.h5ad")
-    assert deepvelo("check", tmp_path / "bad.h5ad") == 0
-    assert "ok: Nothing is missing for a fit." in capfd.readouterr().out
+    assert deepvelo("check", tmp_path / "bad.h5ad") == 2
+    assert TOO_SMALL[name].words in one_sentence(capfd.readouterr().err)
 
 
 @pytest.mark.parametrize("name", ODD)
