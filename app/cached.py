@@ -23,8 +23,9 @@ from anndata import AnnData
 from app.files import data_folder as data_folder
 from app.files import runs_folder as runs_folder
 from app.jobs import Jobs
-from deepvelo import checks, graphs, keys
+from deepvelo import checks, keys
 from deepvelo.config import Settings
+from deepvelo.contents import graphs
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.hashing import signature

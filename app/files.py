@@ -255,7 +255,9 @@ def _reading(text: str) -> dict[str, Any]:
     return {
         "sheet": given.get("sheet", ""),
         "gene_names": given.get("genes", "auto"),
-        "ambiguous": next((known for known in AMBIGUOUS_CHOICES if known == given.get("ambiguous")), "leave_out"),
+        "ambiguous": next(
+            (known for known in AMBIGUOUS_CHOICES if known == given.get("ambiguous")), "leave_out"
+        ),
     }
 
 

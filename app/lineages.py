@@ -16,9 +16,9 @@ import streamlit as st
 from app import cached, comparison
 from app.job_status import JobStatus
 from deepvelo import keys
+from deepvelo.contents.groups import group_names
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
-from deepvelo.groups import group_names
 from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages, LineageSettings
 

@@ -23,11 +23,11 @@ from deepvelo.contents import (
     keeps_moments,
     pictures,
 )
-from deepvelo.count_kinds import CountKind, count_kind
+from deepvelo.contents.count_kinds import CountKind, count_kind
+from deepvelo.contents.graphs import compared_in, components, lowered_components
+from deepvelo.contents.groups import MAX_GROUPS, count_groups, group_names, too_many_groups
 from deepvelo.errors import InputError
 from deepvelo.findings import Finding, find_errors, find_oddities
-from deepvelo.graphs import compared_in, components, lowered_components
-from deepvelo.groups import MAX_GROUPS, count_groups, group_names, too_many_groups
 from deepvelo.io.tidy.names import gene_name_columns
 from deepvelo.memory import estimate_memory, require_memory
 from deepvelo.wording import listed, number

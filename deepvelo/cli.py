@@ -24,7 +24,7 @@ from deepvelo import config, keys
 from deepvelo.commands.evaluate import evaluate
 from deepvelo.commands.lineages import lineages
 from deepvelo.config import Ambiguous, Device, Method, Preset
-from deepvelo.count_kinds import KIND_NAMES
+from deepvelo.contents.count_kinds import KIND_NAMES
 from deepvelo.datasets.tissue import Kind
 from deepvelo.errors import InputError
 from deepvelo.result import STEP_NAMES, step_in_words

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from deepvelo import contents, keys, matrices
-from deepvelo.count_kinds import KIND_NAMES, CountKind, count_kind
-from deepvelo.graphs import compared_in
-from deepvelo.groups import MAX_GROUPS, coded_cell_types, group_names, too_many_groups
+from deepvelo.contents.count_kinds import KIND_NAMES, CountKind, count_kind
+from deepvelo.contents.graphs import compared_in
+from deepvelo.contents.groups import MAX_GROUPS, coded_cell_types, group_names, too_many_groups
 from deepvelo.io.tidy.values import unusable_moments
 from deepvelo.wording import listed, number
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deepvelo import config, keys
+from deepvelo.contents.imported import tool_of
 from deepvelo.errors import InputError
-from deepvelo.imported import tool_of
 from deepvelo.memory import MemoryMeter, trains_from_disk
 from deepvelo.result import OnProgress, Progress, Result
 

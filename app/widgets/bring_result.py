@@ -10,9 +10,9 @@ from app.widgets.empty import error_in_words, say_error
 from app.widgets.live_jobs import live_jobs
 from app.widgets.text import escape
 from deepvelo.config import Settings, replace
+from deepvelo.contents.imported import tool_of, velocity_layers
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
-from deepvelo.imported import tool_of, velocity_layers
 from deepvelo.io.read import SUFFIXES
 from deepvelo.matrices import is_numeric
 from deepvelo.memory import estimate_memory

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from app import cached
-from deepvelo import groups
+from deepvelo.contents import groups
 from deepvelo.io.runs import Run
 
 

@@ -10,7 +10,7 @@ from app import cached, session
 from app.widgets.alpha import NO_ALPHA, has_alpha
 from app.widgets.methods import is_ours, no_rates
 from deepvelo import keys
-from deepvelo.groups import MAX_GROUPS
+from deepvelo.contents.groups import MAX_GROUPS
 from deepvelo.io.runs import Run
 
 _ALPHA = "gene_alpha"

@@ -10,9 +10,9 @@ from app.widgets.cells import drawn_in_words, group_names
 from app.widgets.text import escape, without_markup
 from deepvelo import keys
 from deepvelo.checks import Summary
-from deepvelo.count_kinds import KIND_NAMES
+from deepvelo.contents.count_kinds import KIND_NAMES
+from deepvelo.contents.groups import group_colors
 from deepvelo.datasets.source import DataSource
-from deepvelo.groups import group_colors
 from deepvelo.pl.embedding import scatter
 from deepvelo.pl.proportions import proportions
 

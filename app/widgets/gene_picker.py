@@ -7,8 +7,8 @@ import streamlit as st
 from app import session
 from app.widgets.empty import say_error
 from deepvelo import checks, keys
+from deepvelo.contents.genes import GeneIndex, gene_aliases
 from deepvelo.errors import InputError
-from deepvelo.genes import GeneIndex, gene_aliases
 from deepvelo.io.runs import Run
 
 

@@ -12,8 +12,8 @@ import streamlit as st
 
 from app import lineages
 from app.widgets.empty import error_in_words, say_error
+from deepvelo.contents.genes import GeneIndex, gene_aliases
 from deepvelo.errors import InputError
-from deepvelo.genes import GeneIndex, gene_aliases
 from deepvelo.io.runs import Run
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from app import session
 from deepvelo.config import PRESETS, Preset, Settings, from_dict, sections, to_dict
+from deepvelo.contents.graphs import AUTO
 from deepvelo.errors import InputError
-from deepvelo.graphs import AUTO
 
 TITLES = {
     "preparation": "Preparation",
@@ -58,7 +58,7 @@ class Form:
 def settings_form(*, compare_in: Sequence[str]) -> Form:
     """Draw the form and check what is in it.
 
-    ``compare_in`` are the graphs and representations to choose from, `deepvelo.graphs.options` of the data.
+    ``compare_in`` are the graphs and representations to choose from, `deepvelo.contents.graphs.options` of the data.
     """
     session.fill_missing(_flat(Settings()))
     if session.widget_value(_COMPARE_IN) not in compare_in:

@@ -67,7 +67,7 @@ def lineages(
     from deepvelo import lineages as analysis
     from deepvelo import pp, tl
     from deepvelo.compare.results import stored_value
-    from deepvelo.groups import find_group, group_names, split_groups
+    from deepvelo.contents.groups import find_group, group_names, split_groups
     from deepvelo.io import read
 
     adata = read(file, by_gene=analysis.LAYERS)
@@ -147,7 +147,7 @@ class _Known:
         InputError
             A list has none of the data's genes: better known before the analysis than after.
         """
-        from deepvelo.genes import GeneIndex, gene_aliases
+        from deepvelo.contents.genes import GeneIndex, gene_aliases
         from deepvelo.tl.gene_sets import spelled
 
         index = GeneIndex(var.index, aliases=gene_aliases(var))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from deepvelo.contents.groups import find_group
 from deepvelo.errors import InputError
-from deepvelo.groups import find_group
 from deepvelo.wording import listed
 
 Edge = tuple[str, str]
@@ -34,7 +34,7 @@ def parse_edges(texts: Iterable[str], *, groups: Sequence[str]) -> list[Edge]:
     """Edges from text: ``A > B``, several separated by commas.
 
     Names of groups may hold ``>`` and commas themselves: a text is taken apart where both sides are groups. Blanks
-    around names do not matter, see `deepvelo.groups.find_group`.
+    around names do not matter, see `deepvelo.contents.groups.find_group`.
 
     Raises
     ------

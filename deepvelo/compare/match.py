@@ -16,8 +16,8 @@ from deepvelo import checks, keys, pp
 from deepvelo.compare import results as stored
 from deepvelo.compare.reference import chosen_basis, reference_of, stored_arrows
 from deepvelo.compare.shared import shared_rows
+from deepvelo.contents.groups import UNASSIGNED, group_names, plain_group
 from deepvelo.errors import InputError
-from deepvelo.groups import UNASSIGNED, group_names, plain_group
 from deepvelo.tl.consistency import lengths
 from deepvelo.tl.smoothing import GraphAverage, averaged
 from deepvelo.views import dense, kept, selected

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from deepvelo import imported, keys
+from deepvelo import keys
+from deepvelo.contents import imported
 from deepvelo.io.tidy.layers import standard_layers
 from deepvelo.matrices import is_numeric
 from deepvelo.views import Genes, View, columns, dense

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from deepvelo.contents.genes import same_genes
 from deepvelo.errors import InputError
-from deepvelo.genes import same_genes
 from deepvelo.io.matching import is_row_numbers, match_cells
 from deepvelo.wording import number
 
@@ -32,7 +32,7 @@ def shared_rows(
     """Match cells and genes of results with the first.
 
     Cells are matched by name, unless barcodes and samples match them otherwise, as for `deepvelo.io.join`. Genes are
-    matched by any of their names, see `deepvelo.genes.same_genes`.
+    matched by any of their names, see `deepvelo.contents.genes.same_genes`.
 
     Parameters
     ----------

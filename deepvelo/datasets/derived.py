@@ -8,8 +8,9 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from deepvelo import checks, graphs, keys, matrices
-from deepvelo.count_kinds import count_kind
+from deepvelo import checks, keys, matrices
+from deepvelo.contents import graphs
+from deepvelo.contents.count_kinds import count_kind
 from deepvelo.errors import InputError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import kruskal
 
 from deepvelo import checks, keys, matrices
-from deepvelo.count_kinds import KIND_NAMES, count_kind
+from deepvelo.contents.count_kinds import KIND_NAMES, count_kind
 from deepvelo.findings import PLAUSIBLE_UNSPLICED
 from deepvelo.gate.finding import GateFinding, Level, graded
 from deepvelo.layers import known_genes

@@ -12,9 +12,9 @@ from anndata import AnnData
 from scipy import sparse
 
 from deepvelo import keys
+from deepvelo.contents.genes import same_genes
+from deepvelo.contents.groups import group_colors, group_names
 from deepvelo.errors import InputError
-from deepvelo.genes import same_genes
-from deepvelo.groups import group_colors, group_names
 from deepvelo.io.matching import (
     MIN_RATE,
     Labels,

@@ -18,8 +18,8 @@ from scipy import sparse
 from deepvelo import keys
 from deepvelo.checks import require_gene
 from deepvelo.config import Settings
+from deepvelo.contents.groups import colors_by_group
 from deepvelo.errors import InputError
-from deepvelo.groups import colors_by_group
 from deepvelo.io.stored_names import restored, restored_names
 
 if TYPE_CHECKING:

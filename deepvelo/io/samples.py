@@ -13,8 +13,8 @@ import pandas as pd
 from scipy import sparse
 
 from deepvelo import keys
+from deepvelo.contents.genes import same_genes
 from deepvelo.errors import InputError
-from deepvelo.genes import same_genes
 from deepvelo.io.formats import SUFFIXES
 from deepvelo.io.formats.reading import with_notes
 from deepvelo.io.formats.stored import require_fits

@@ -143,7 +143,8 @@ def _as_fitted(adata: AnnData) -> tuple[AnnData, list[str]]:
     )
     if not sparse_layers and not no_graph:
         return adata, []
-    from deepvelo import imported, tl
+    from deepvelo import tl
+    from deepvelo.contents import imported
     from deepvelo.pp.prepare import shared_copy
 
     if no_graph and keys.MS not in adata.layers:

@@ -12,7 +12,7 @@ from natsort import natsorted, ns
 from plotly.colors import sample_colorscale
 
 from deepvelo.config import Method
-from deepvelo.groups import UNASSIGNED, UNASSIGNED_COLOR
+from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR
 
 # Okabe and Ito's colours first. The others were picked one by one, each as far as possible (CIELAB) from
 # those before it in normal sight, deuteranopia and protanopia (Machado et al. 2009), with a lightness

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepvelo import keys
-from deepvelo.groups import (
+from deepvelo.contents.groups import (
     CLUSTER_NAMES,
     MAX_GROUPS,
     UNASSIGNED,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepvelo import checks, config, imported, keys, matrices
+from deepvelo import checks, config, keys, matrices
+from deepvelo.contents import imported
 from deepvelo.errors import InputError
 from deepvelo.io.tidy import stored_notes, tidied
 from deepvelo.pp.prepare import prepare_tidied, shared_copy
@@ -32,7 +33,7 @@ def prepare_imported(
     Parameters
     ----------
     adata
-        Cells x genes with velocities (``settings.layer``, else see `deepvelo.imported.chosen_layer`) and moments or
+        Cells x genes with velocities (``settings.layer``, else see `deepvelo.contents.imported.chosen_layer`) and moments or
         counts; not changed.
     cluster_key, basis
         As for `deepvelo.pp.prepare`.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from deepvelo import embeddings, graphs, keys
+from deepvelo import keys
+from deepvelo.contents import coordinates, graphs
 from deepvelo.pp.counts import LoggedCounts
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _neighbors(out: AnnData, representation: str, settings: Settings) -> None:
 
     out.obsm[representation] = np.asarray(out.obsm[representation])  # scanpy takes no tables
     n_columns = out.obsm[representation].shape[1]
-    is_pca = embeddings.plain_name(representation) == "pca"
+    is_pca = coordinates.plain_name(representation) == "pca"
     sc.pp.neighbors(
         out,
         n_neighbors=settings.preparation.n_neighbors,

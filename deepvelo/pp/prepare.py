@@ -12,7 +12,7 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import checks, contents, keys, matrices
-from deepvelo.groups import CLUSTER_NAMES, too_many_groups
+from deepvelo.contents.groups import CLUSTER_NAMES, too_many_groups
 from deepvelo.io.tidy import stored_notes, tidied
 from deepvelo.layers import gene_blocks, new_layer
 from deepvelo.pp.counts import averaged, most_variable, normalized_counts
@@ -54,7 +54,7 @@ def prepare(
     are size-normalised to the median cell by the size factors that ``settings.preparation`` names, the most
     variable genes are chosen by the dispersion of log-normalised spliced counts, and moments are means over
     the neighbours, as in scVelo. Neighbours are those of the graph or representation that
-    ``settings.preparation.compare_in`` names (`deepvelo.graphs.compared_in`); principal components are computed
+    ``settings.preparation.compare_in`` names (`deepvelo.contents.graphs.compared_in`); principal components are computed
     of the log-normalised layers that ``settings.preparation.neighbors_from`` names. Embeddings and groups that
     come with the object are kept; missing ones are computed.
 

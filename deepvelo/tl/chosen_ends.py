@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from deepvelo.contents.groups import find_group
 from deepvelo.errors import InputError
-from deepvelo.groups import find_group
 from deepvelo.wording import listed, number
 
 LEAST_CELLS = 3  # of an end: fewer have no fate of their own
@@ -18,7 +18,7 @@ LEAST_CELLS = 3  # of an end: fewer have no fate of their own
 def find_ends(
     groups: pd.Series, *, root: str | None, terminal: Sequence[str] | None
 ) -> tuple[str | None, list[str] | None]:
-    """The chosen root and ends in the spelling of the data, see `deepvelo.groups.find_group`.
+    """The chosen root and ends in the spelling of the data, see `deepvelo.contents.groups.find_group`.
 
     Raises
     ------

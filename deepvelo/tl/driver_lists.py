@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from deepvelo.contents.genes import GeneIndex
 from deepvelo.errors import InputError
-from deepvelo.genes import GeneIndex
 from deepvelo.wording import listed
 
 TOP: Final = 100  # how many of a lineage's genes are called its drivers, as in Table 1 of Cui et al. 2022

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from deepvelo.contents.genes import GeneIndex
 from deepvelo.errors import InputError
-from deepvelo.genes import GeneIndex
 from deepvelo.tl.gene_sets import GeneSets, require_match
 from deepvelo.wording import listed, number
 

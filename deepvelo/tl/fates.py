@@ -12,8 +12,8 @@ import pandas as pd
 from anndata import AnnData
 
 from deepvelo import checks
+from deepvelo.contents.groups import group_names
 from deepvelo.errors import InputError
-from deepvelo.groups import group_names
 from deepvelo.tl.absorption import absorption
 from deepvelo.tl.chosen_ends import find_ends
 from deepvelo.tl.flow_time import connected_parts

@@ -8,8 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TypeAlias, overload
 
+from deepvelo.contents.genes import GeneIndex, GeneMatch
 from deepvelo.errors import InputError
-from deepvelo.genes import GeneIndex, GeneMatch
 from deepvelo.wording import listed, number
 
 # Genes by the name of their set: a pathway, a term, a cell type.
@@ -30,7 +30,7 @@ def match_genes(
     what: str = "the gene list",
     aliases: Mapping[str, str] | None = None,
 ) -> GeneMatch:
-    """Which genes of a list the data have, by any of their names; see `deepvelo.genes.GeneIndex`.
+    """Which genes of a list the data have, by any of their names; see `deepvelo.contents.genes.GeneIndex`.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def match_genes(
     tested
         The genes of the data.
     aliases
-        Further names of these genes, such as their ids; see `deepvelo.genes.gene_aliases`.
+        Further names of these genes, such as their ids; see `deepvelo.contents.genes.gene_aliases`.
     what
         What the list is, for the message.
 

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys
+from deepvelo.contents.graphs import n_neighbors
 from deepvelo.errors import InputError
-from deepvelo.graphs import n_neighbors
 from deepvelo.layers import gene_blocks
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import warnings
 from typing import TYPE_CHECKING, Final
 
 from deepvelo import checks, keys, matrices
+from deepvelo.contents.groups import group_names
 from deepvelo.errors import InputError
-from deepvelo.groups import group_names
 from deepvelo.wording import listed
 
 if TYPE_CHECKING:

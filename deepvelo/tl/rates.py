@@ -38,7 +38,11 @@ def rates_embedding(adata: AnnData, *, n_neighbors: int, seed: int) -> None:
     obsm ``X_rates_pca``, ``X_rates_umap``, ``X_alpha_umap``, ``X_beta_umap``, ``X_gamma_umap``;
     obs ``rates_leiden`` (Leiden clusters of all three).
     """
-    estimated = {key: rate for key in keys.RATES if key in adata.layers and (rate := _Standardized(adata.layers[key])).has_values}
+    estimated = {
+        key: rate
+        for key in keys.RATES
+        if key in adata.layers and (rate := _Standardized(adata.layers[key])).has_values
+    }
     options = {"n_neighbors": n_neighbors, "seed": seed}
     together = _space(list(estimated.values()), **options)
     sc.tl.leiden(together, random_state=seed, flavor="igraph", n_iterations=2, directed=False)

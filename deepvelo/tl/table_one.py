@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
+from deepvelo.contents.groups import find_group
 from deepvelo.errors import InputError
-from deepvelo.groups import find_group
 from deepvelo.tl.enrichment import require_relevant
 from deepvelo.tl.gene_sets import GeneSets
 from deepvelo.tl.table_one_columns import Top, add_overlaps, add_relevance, pathways_of, top_of

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from deepvelo.contents.genes import GeneIndex
 from deepvelo.errors import InputError
-from deepvelo.genes import GeneIndex
 from deepvelo.tl.driver_lists import top_drivers
 from deepvelo.tl.enrichment import is_relevant, over_representation, share_in_sets
 from deepvelo.tl.gene_sets import GeneSets, require_match

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import checks, keys
+from deepvelo.contents.groups import UNASSIGNED
 from deepvelo.errors import InputError
-from deepvelo.groups import UNASSIGNED
 from deepvelo.tl.chosen_ends import LEAST_CELLS, find_ends, with_ends
 from deepvelo.tl.flow_time import connected_parts, flow_time
 from deepvelo.tl.graph import both_signs

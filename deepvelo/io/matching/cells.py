@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from deepvelo.columns import as_text, is_textual
+from deepvelo.contents.columns import as_text, is_textual
 from deepvelo.errors import InputError
 from deepvelo.io.matching.evidence import MIN_RATE, verdict
 from deepvelo.io.matching.labels import (

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from deepvelo.columns import as_text, is_textual
+from deepvelo.contents.columns import as_text, is_textual
 
 Kind = Literal["barcode", "short barcode", "name", "running number"]
 

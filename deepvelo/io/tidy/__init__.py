@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from deepvelo import keys
 from deepvelo.config import Ambiguous
-from deepvelo.groups import fit_colors
+from deepvelo.contents.groups import fit_colors
 from deepvelo.io.notes import stored_notes
 from deepvelo.io.tidy.elements import tidy_elements
 from deepvelo.io.tidy.embeddings import name_embeddings

@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from deepvelo.embeddings import find, is_coordinates, is_named_picture, is_picture, is_spatial, plain_name
+from deepvelo.contents.coordinates import (
+    find,
+    is_coordinates,
+    is_named_picture,
+    is_picture,
+    is_spatial,
+    plain_name,
+)
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import pandas as pd
 from anndata.utils import make_index_unique
 
 from deepvelo import keys
-from deepvelo.columns import as_text, is_textual
+from deepvelo.contents.columns import as_text, is_textual
+from deepvelo.contents.genes import name_columns, plain_names
 from deepvelo.errors import InputError
-from deepvelo.genes import name_columns, plain_names
 from deepvelo.io.matching.labels import identifiers, is_row_numbers
 from deepvelo.wording import listed, number
 

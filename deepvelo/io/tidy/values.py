@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from deepvelo import keys, matrices
-from deepvelo.count_kinds import logarithm_bases, undo_logarithm
+from deepvelo.contents.count_kinds import logarithm_bases, undo_logarithm
 from deepvelo.layers import gene_blocks
 from deepvelo.views import dense
 from deepvelo.wording import number

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.groups import UNASSIGNED
+from deepvelo.contents.groups import UNASSIGNED
 from deepvelo.pp import chosen_cluster_key
 from deepvelo.pp.groups import tidy_groups
 

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from deepvelo.contents.genes import GeneIndex
 from deepvelo.errors import InputError
-from deepvelo.genes import GeneIndex
 from deepvelo.tl.gene_sets import match_genes, read_gene_list, read_gmt, read_terms, spelled
 
 

@@ -4,8 +4,9 @@ from anndata import AnnData
 from scipy import sparse
 from sklearn.neighbors import kneighbors_graph
 
-from deepvelo import checks, graphs, keys
+from deepvelo import checks, keys
 from deepvelo.config.preparation import PreparationConfig
+from deepvelo.contents import graphs
 from deepvelo.errors import InputError
 
 N_CELLS, N_NEIGHBORS = 60, 8

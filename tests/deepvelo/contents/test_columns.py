@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.columns import as_text, is_textual
+from deepvelo.contents.columns import as_text, is_textual
 
 
 @pytest.mark.parametrize(

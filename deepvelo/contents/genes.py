@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from deepvelo.columns import as_text, is_textual
+from deepvelo.contents.columns import as_text, is_textual
 
 # Ids of Ensembl and RefSeq with their version; a clone's name (AC245140.2) is another gene without its last number.
 _VERSION: Final = re.compile(r"([A-Za-z]{2,}\d{7,}|[NX][MR]_\d+)\.\d+")

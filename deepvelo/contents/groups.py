@@ -11,7 +11,7 @@ import pandas as pd
 from natsort import natsorted
 
 from deepvelo import keys
-from deepvelo.columns import is_textual, value_texts
+from deepvelo.contents.columns import is_textual, value_texts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,7 +33,7 @@ UNASSIGNED_COLOR: Final = "#c8c8c8"
 def group_names(column: pd.Series, *, missing: str | None = None) -> pd.Series:
     """Group of each cell as text, the same for every way of storing it.
 
-    Groups ``0``, ``0.0`` and ``"0"`` are one; see `deepvelo.columns.as_text`.
+    Groups ``0``, ``0.0`` and ``"0"`` are one; see `deepvelo.contents.columns.as_text`.
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""What an AnnData object brings: counts, moments, neighbours, groups, embeddings."""
+"""What an AnnData object brings: counts, moments, neighbours, groups, embeddings; one subject a module.
+
+This package looks and names; `deepvelo.io.tidy` and `deepvelo.pp` change objects.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from deepvelo import keys
-from deepvelo.count_kinds import count_kind
-from deepvelo.embeddings import find, is_coordinates, is_picture, preference
-from deepvelo.graphs import is_whole
-from deepvelo.groups import MAX_GROUPS, count_groups
+from deepvelo.contents.coordinates import find, is_coordinates, is_picture, preference
+from deepvelo.contents.count_kinds import count_kind
+from deepvelo.contents.graphs import is_whole
+from deepvelo.contents.groups import MAX_GROUPS, count_groups
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from anndata import AnnData
 
-from deepvelo import imported, keys
+from deepvelo import keys
+from deepvelo.contents import imported
 from deepvelo.errors import InputError
 
 

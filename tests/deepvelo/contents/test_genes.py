@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.genes import GeneIndex, gene_aliases, same_genes
+from deepvelo.contents.genes import GeneIndex, gene_aliases, same_genes
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from scipy import sparse
 
-from deepvelo import embeddings, keys
+from deepvelo import keys
+from deepvelo.contents import coordinates
 from deepvelo.errors import InputError
 from deepvelo.wording import listed, number
 
@@ -268,16 +269,16 @@ def representations(adata: AnnData) -> list[str]:
     found = [
         key
         for key, values in adata.obsm.items()
-        if not embeddings.is_named_picture(key)
-        and not embeddings.is_spatial(key)
-        and embeddings.is_coordinates(values, whole=True)
+        if not coordinates.is_named_picture(key)
+        and not coordinates.is_spatial(key)
+        and coordinates.is_coordinates(values, whole=True)
     ]
     return sorted(found, key=_rank)
 
 
 def components(adata: AnnData) -> str | None:
     """The ``obsm`` key of the object's principal components, in any spelling, known in every cell."""
-    found = [key for key in representations(adata) if embeddings.plain_name(key) == "pca"]
+    found = [key for key in representations(adata) if coordinates.plain_name(key) == "pca"]
     return keys.X_PCA if keys.X_PCA in found else next(iter(found), None)
 
 
@@ -291,7 +292,7 @@ def _named(adata: AnnData, name: str) -> Compared:
                 msg = f"{_rejection(graph, why)} Set `preparation.compare_in` to one of {listed(options(adata))}."
                 raise InputError(msg)
             return Compared(graph=graph)
-    key = embeddings.find(name, representations(adata))
+    key = coordinates.find(name, representations(adata))
     if key is None:
         msg = f"There is nothing called '{name}' to compare cells in. Choose one of {listed(options(adata))}."
         raise InputError(msg)
@@ -302,11 +303,11 @@ def _integrated(adata: AnnData) -> list[str]:
     """Representations the object was integrated in: those its graphs were made in, then those named after a method."""
     usable = representations(adata)
     recorded = [
-        embeddings.find(str(params["use_rep"]), usable)
+        coordinates.find(str(params["use_rep"]), usable)
         for name, params in _recorded(adata).items()
         if params.get("use_rep") is not None and not _NOT_EXPRESSION.search(name)
     ]
-    made_in = [key for key in recorded if key is not None and embeddings.plain_name(key) != "pca"]
+    made_in = [key for key in recorded if key is not None and coordinates.plain_name(key) != "pca"]
     named = [key for key in usable if _is_integrated(key) and not _NOT_EXPRESSION.search(key)]
     scib = [key for key in usable if key == "X_emb" and _may_be_compared_in(adata, key)]
     return list(dict.fromkeys([*made_in, *named, *scib]))
@@ -318,7 +319,7 @@ def _is_integrated(key: str) -> bool:
 
 def _may_be_compared_in(adata: AnnData, key: str) -> bool:
     """Whether a representation of another name than principal components has more dimensions than a picture."""
-    known = key in (keys.X_RATES_PCA, keys.X_RATES_UMAP) or embeddings.plain_name(key) == "pca"
+    known = key in (keys.X_RATES_PCA, keys.X_RATES_UMAP) or coordinates.plain_name(key) == "pca"
     return adata.obsm[key].shape[1] > 3 and not (known or _NOT_EXPRESSION.search(key))
 
 
@@ -326,9 +327,9 @@ def _with_gaps(adata: AnnData) -> list[str]:
     """A sentence for each integrated representation that some cells lack."""
     found = []
     for key, values in adata.obsm.items():
-        if _is_integrated(key) and not _NOT_EXPRESSION.search(key) and embeddings.is_coordinates(values):
+        if _is_integrated(key) and not _NOT_EXPRESSION.search(key) and coordinates.is_coordinates(values):
             missing = int((~np.isfinite(np.asarray(values)).all(axis=1)).sum())
-            if missing and not embeddings.is_named_picture(key):
+            if missing and not coordinates.is_named_picture(key):
                 found.append(
                     f"Representation '{key}' of the data is not used: it has no values for {number(missing, 'cell')}."
                 )

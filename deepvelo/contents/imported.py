@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from deepvelo import keys
-from deepvelo.columns import as_text
+from deepvelo.contents.columns import as_text
 from deepvelo.errors import InputError
 from deepvelo.io.tidy import stored_notes
 from deepvelo.io.tidy.layers import standard_layers

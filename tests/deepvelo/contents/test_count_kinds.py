@@ -10,7 +10,7 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from deepvelo.count_kinds import count_kind, logarithm_bases, undo_logarithm
+from deepvelo.contents.count_kinds import count_kind, logarithm_bases, undo_logarithm
 
 Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 LENGTHS = np.linspace(0.5, 4, 60)

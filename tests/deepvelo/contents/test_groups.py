@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from deepvelo.groups import (
+from deepvelo.contents.groups import (
     coded_cell_types,
     colors_by_group,
     count_groups,
