@@ -602,6 +602,7 @@ def test_story_of_a_job_whose_worker_died() -> None:
     assert anew.message == "Going on after epoch 3."
 
 
+@pytest.mark.slow
 def test_genes_are_told_without_a_curve() -> None:
     job = Job(
         job_id="j", name="", source=DataSource(kind="sample"), cluster_key=None, basis=None, store_folder=Path(),

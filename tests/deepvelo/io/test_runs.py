@@ -493,6 +493,7 @@ def test_copies_need_space_where_links_cost_none(
     assert len(list(store.folder.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_at_any_moment_leaves_no_half_run(
     store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:

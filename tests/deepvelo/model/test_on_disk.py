@@ -166,6 +166,7 @@ def test_components_are_those_of_the_values_in_memory(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="the system does not tell what a process holds"
 )
+@pytest.mark.slow
 def test_what_was_read_is_no_longer_held(tmp_path: Path) -> None:
     """Files of 128 MB, read through by columns and by cells, leave the process as large as before."""
     program = f"""

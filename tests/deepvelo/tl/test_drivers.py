@@ -158,6 +158,7 @@ def test_what_does_not_fit_is_refused(tissue, found):
         drivers(tissue, dataclasses.replace(found, probabilities=found.probabilities[:10]))
 
 
+@pytest.mark.slow
 def test_memory_stays_far_below_one_layer(tmp_path, monkeypatch):
     n_cells, n_genes = 4000, 1000
     monkeypatch.setattr(layers, "MOST_GENES", 16)

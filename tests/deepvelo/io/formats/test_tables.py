@@ -103,6 +103,7 @@ def test_celldancer_lines_become_cells_by_genes(tmp_path):
     assert keys.SPLICED not in adata.layers, "gaps are no counts"
 
 
+@pytest.mark.slow
 def test_celldancer_results_can_be_brought_with_gaps_and_without(tmp_path):
     lines = celldancer_lines()
     whole = pd.concat([lines, lines.iloc[4:].assign(cellID="c2", clusters="y")])
