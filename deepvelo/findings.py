@@ -12,6 +12,7 @@ from deepvelo import contents, keys, matrices
 from deepvelo.contents.count_kinds import KIND_NAMES, CountKind, count_kind
 from deepvelo.contents.graphs import compared_in
 from deepvelo.contents.groups import MAX_GROUPS, coded_cell_types, group_names, too_many_groups
+from deepvelo.io.notes import stored_notes
 from deepvelo.io.tidy.values import unusable_moments
 from deepvelo.wording import listed, number
 
@@ -119,8 +120,8 @@ def find_oddities(
     adata: AnnData, settings: Settings, *, kind: CountKind, fraction: float | None
 ) -> Iterator[Finding]:
     """Problems that do not prevent a fit, and choices that it makes."""
-    for note in np.atleast_1d(adata.uns.get(keys.NOTES, np.array([], dtype=str))):
-        yield Finding("note", str(note), "")
+    for note in stored_notes(adata):
+        yield Finding("note", note, "")
     if keys.VELOCITY in adata.layers:  # whose units the moments kept so far
         yield from (Finding("note", note, "") for note in unusable_moments(adata))
     for what, names in (("cell", adata.obs_names), ("gene", adata.var_names)):
