@@ -12,7 +12,7 @@ from deepvelo import contents, keys, matrices
 from deepvelo.contents.count_kinds import KIND_NAMES, CountKind, count_kind
 from deepvelo.contents.graphs import compared_in
 from deepvelo.contents.groups import MAX_GROUPS, coded_cell_types, group_names, too_many_groups
-from deepvelo.io.notes import stored_notes
+from deepvelo.contents.notes import stored_notes
 from deepvelo.io.tidy.values import unusable_moments
 from deepvelo.wording import listed, number
 

@@ -77,8 +77,8 @@ def run(
         ``scratch`` cannot be written to, most likely because the disk is full.
     """
     # Seconds to import, as below.
+    from deepvelo.contents.notes import stored_notes
     from deepvelo.io.dry_write import leave_out_unwritable
-    from deepvelo.io.tidy import stored_notes
 
     if settings.method != "deepvelo":
         scratch = None  # scVelo's modes take counts and moments whole, and imported velocities are read whole

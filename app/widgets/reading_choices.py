@@ -9,8 +9,8 @@ import streamlit as st
 from app import session
 from deepvelo.checks import Summary
 from deepvelo.config import AMBIGUOUS_CHOICES, Ambiguous
+from deepvelo.contents.layer_names import AMBIGUOUS
 from deepvelo.datasets.source import DataSource
-from deepvelo.io.tidy.layers import AMBIGUOUS
 
 _GENES = {"auto": "symbols, where the file has them", "index": "the file's own names"}
 _AMBIGUOUS: dict[Ambiguous, str] = {

@@ -12,7 +12,7 @@ import numpy as np
 
 from deepvelo import keys
 from deepvelo.contents import imported
-from deepvelo.io.tidy.layers import standard_layers
+from deepvelo.contents.layer_names import standard_layers
 from deepvelo.matrices import is_numeric
 from deepvelo.views import Genes, View, columns, dense
 

@@ -11,9 +11,9 @@ import pandas as pd
 
 from deepvelo import keys
 from deepvelo.contents.columns import as_text
+from deepvelo.contents.layer_names import standard_layers
+from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
-from deepvelo.io.tidy import stored_notes
-from deepvelo.io.tidy.layers import standard_layers
 from deepvelo.layers import gene_blocks
 from deepvelo.views import Genes, View, columns
 from deepvelo.wording import listed

@@ -14,6 +14,7 @@ from scipy import sparse
 from deepvelo import keys
 from deepvelo.contents.genes import same_genes
 from deepvelo.contents.groups import group_colors, group_names
+from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
 from deepvelo.io.matching import (
     MIN_RATE,
@@ -23,7 +24,6 @@ from deepvelo.io.matching import (
     count_up,
     match_cells,
 )
-from deepvelo.io.tidy import stored_notes
 from deepvelo.wording import listed
 
 _N_PAIRS = 5

@@ -68,9 +68,7 @@ def read(
     if path.is_file() and path.stat().st_size == 0:
         msg = f"{path.name} is empty: it has 0 bytes. Copy or download it again."
         raise InputError(msg)
-    reading = Reading(
-        beyond_memory=beyond_memory, by_gene=by_gene, gene_names=gene_names, ambiguous=ambiguous
-    )
+    reading = Reading(beyond_memory=beyond_memory, by_gene=by_gene)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # duplicate names and old spellings: told in the notes

@@ -14,12 +14,12 @@ from scipy import sparse
 
 from deepvelo import keys
 from deepvelo.contents.genes import same_genes
+from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
 from deepvelo.io.formats import SUFFIXES
 from deepvelo.io.formats.reading import with_notes
 from deepvelo.io.formats.stored import require_fits
 from deepvelo.io.formats.table import MEMORY_PER_BYTE, separator
-from deepvelo.io.notes import stored_notes
 from deepvelo.io.read import read
 from deepvelo.wording import listed, number
 

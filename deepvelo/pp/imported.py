@@ -8,8 +8,9 @@ import numpy as np
 
 from deepvelo import checks, config, keys, matrices
 from deepvelo.contents import imported
+from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
-from deepvelo.io.tidy import stored_notes, tidied
+from deepvelo.io.tidy import tidied
 from deepvelo.pp.prepare import prepare_tidied, shared_copy
 from deepvelo.views import dense
 from deepvelo.wording import listed, number

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deepvelo.contents.layer_names import COUNTS, standard_layers
 from deepvelo.io.formats.hdf5 import top_names
-from deepvelo.io.tidy.layers import COUNTS, standard_layers
 
 
 def with_both_layers(folder: Path, names: tuple[str, ...]) -> Path | None:

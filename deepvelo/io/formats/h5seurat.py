@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from deepvelo.contents.layer_names import AMBIGUOUS, COUNTS, standard_name
 from deepvelo.errors import InputError
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.mtx import reduce_to_shared
 from deepvelo.io.formats.reading import Reading, with_notes
 from deepvelo.io.formats.stored import require_fits
-from deepvelo.io.tidy.layers import AMBIGUOUS, COUNTS, standard_name
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -30,10 +30,6 @@ _GENE_NAMES = (
     "GeneName", "target_name", "feature_name", "features", "Accession", "gene_id", "gene_ids", "gene_accession",
     "ensembl_id", "_index", "index",
 )  # fmt: skip
-_EMBEDDINGS = {
-    "X_umap": (("UMAP1", "UMAP2"), ("UMAP_1", "UMAP_2"), ("_UMAP1", "_UMAP2")),
-    "X_tsne": (("TSNE1", "TSNE2"), ("tSNE_1", "tSNE_2"), ("_tSNE1", "_tSNE2")),
-}
 _VALUES_AT_ONCE = 2**20
 _BYTES_PER_VALUE = 24  # row, column and value as they are read, and the matrix made of them
 
@@ -55,15 +51,11 @@ def read(path: Path, reading: Reading) -> AnnData:
         require_one_shape({name: stored.shape[::-1] for name, stored in matrices.items()}, path.name)
         require_fits(_n_bytes(file, matrices), path.name)
         cells, genes = file["col_attrs"], file["row_attrs"]
-        obsm = {
-            key: list(pair) for key, pairs in _EMBEDDINGS.items() for pair in pairs if set(cells) >= set(pair)
-        }
         names = {"obs_names": _names(cells, _CELL_NAMES), "var_names": _names(genes, _GENE_NAMES)}
     return anndata.io.read_loom(
         path,
         sparse=True,
         X_name="",
-        obsm_mapping=obsm,
         validate=False,  # old files, and velocyto's, are readable but not to the letter of the format
         **names,
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from deepvelo.contents.layer_names import COUNTS, standard_layers
 from deepvelo.errors import InputError
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.reading import Reading, with_notes
 from deepvelo.io.formats.stored import read_group
-from deepvelo.io.tidy.layers import COUNTS, standard_layers
 from deepvelo.wording import listed
 
 if TYPE_CHECKING:

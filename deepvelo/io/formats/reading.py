@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from deepvelo import keys
-from deepvelo.config import Ambiguous
-from deepvelo.io.notes import stored_notes
+from deepvelo.contents.notes import stored_notes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -28,16 +27,10 @@ class Reading:
     by_gene
         Read no layers but these, and leave dense ones in the file, to be read in blocks of genes; a function chooses
         them among the names of all layers.
-    gene_names
-        ``"auto"``, ``"index"`` or a column of ``var`` that becomes the gene names.
-    ambiguous
-        Where ambiguous counts go.
     """
 
     beyond_memory: bool = False
     by_gene: ByGene | None = None
-    gene_names: str = "auto"
-    ambiguous: Ambiguous = "leave_out"
 
 
 def with_notes(adata: AnnData, notes: list[str]) -> AnnData:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from deepvelo import keys
+from deepvelo.contents.layer_names import AMBIGUOUS
 from deepvelo.errors import InputError
 from deepvelo.io.formats.mtx import (
     UNFILTERED,
@@ -25,7 +26,6 @@ from deepvelo.io.formats.mtx import (
     without_empty_cells,
 )
 from deepvelo.io.formats.reading import Reading, with_notes
-from deepvelo.io.tidy.layers import AMBIGUOUS
 
 if TYPE_CHECKING:
     from anndata import AnnData

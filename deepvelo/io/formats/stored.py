@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from deepvelo.contents.layer_names import COUNTS, standard_layers
 from deepvelo.errors import InputError
 from deepvelo.io.formats.reading import ByGene, Reading, with_notes
-from deepvelo.io.tidy.layers import COUNTS, renaming_note, standard_layers
+from deepvelo.io.tidy.layers import renaming_note
 from deepvelo.matrices import CELLS_AT_ONCE
 from deepvelo.memory import available_memory
 

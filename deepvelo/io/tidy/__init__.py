@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from deepvelo import keys
 from deepvelo.config import Ambiguous
 from deepvelo.contents.groups import fit_colors
-from deepvelo.io.notes import stored_notes
+from deepvelo.contents.notes import stored_notes
 from deepvelo.io.tidy.elements import tidy_elements
 from deepvelo.io.tidy.embeddings import name_embeddings
 from deepvelo.io.tidy.layers import (
@@ -25,7 +25,7 @@ from deepvelo.io.tidy.values import drop_unusable_moments, undo_logarithms
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["stored_notes", "tidied"]
+__all__ = ["tidied"]
 
 
 def tidied(

@@ -7,8 +7,8 @@ import pytest
 from scipy import sparse
 
 from deepvelo import config, keys, pp
+from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
-from deepvelo.io.tidy import stored_notes
 
 IMPORTED = config.replace(config.Settings(), {"method": "imported"})
 SMALL = config.replace(

@@ -13,8 +13,9 @@ import torch
 from scipy import sparse
 
 from deepvelo import keys
+from deepvelo.contents.notes import stored_notes
 from deepvelo.io.dry_write import leave_out_unwritable
-from deepvelo.io.tidy import stored_notes, tidied
+from deepvelo.io.tidy import tidied
 from deepvelo.io.tidy.elements import tidy_elements
 
 

@@ -10,12 +10,12 @@ import pytest
 from scipy import sparse
 
 from deepvelo import keys
+from deepvelo.contents.layer_names import standard_layers
 from deepvelo.errors import InputError
 from deepvelo.io.tidy import tidied
 from deepvelo.io.tidy.layers import (
     place_ambiguous,
     split_genes,
-    standard_layers,
     take_main_as_spliced,
 )
 from tests.counters import as_anndata, small_counts
