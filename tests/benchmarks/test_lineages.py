@@ -19,6 +19,8 @@ from deepvelo.io import read
 from deepvelo.lineages import Lineages
 from tests.branched import analysed, branched
 
+pytestmark = pytest.mark.slow  # whole analyses
+
 BRANCH = TISSUES["branch"]
 PATHS = {"Tip A": ["Root", "Branch A"], "Tip B": ["Root", "Branch B"]}
 NAMED = {"kind": "branch", "depth": "deep", "seed": 0, "method": "stochastic"}
