@@ -28,7 +28,7 @@ PSEUDOTIME: Final = "velocity_pseudotime"
 SELF_TRANSITION: Final = "velocity_self_transition"
 LATENT_TIME: Final = "latent_time"
 LEIDEN: Final = "leiden"
-LEIDEN_ANEW: Final = "deepvelo_leiden"  # where the data have an unusable "leiden"
+LEIDEN_OWN: Final = "deepvelo_leiden"  # where the data have an unusable "leiden"
 RATES_LEIDEN: Final = "rates_leiden"
 
 # obsm

@@ -20,7 +20,7 @@ MAX_GROUPS: Final = 100  # a colour for each, and a name that can be read
 # Columns under which people store groups of cells, best first.
 CLUSTER_NAMES: Final = (
     "clusters", "cell_type", "celltype", "cell_types", "celltypes", "cell type", "cluster",
-    "clustername", "annotation", "leiden", "louvain", "seurat_clusters", keys.LEIDEN_ANEW,
+    "clustername", "annotation", "leiden", "louvain", "seurat_clusters", keys.LEIDEN_OWN,
 )  # fmt: skip
 _CELL_TYPES: Final = re.compile(r"cell[^a-z]?(?:type|class|label|identity)|annot", re.IGNORECASE)
 _OF_NUMBERS: Final = re.compile(r"(?:id|code|num|number|idx|index|int|cluster|clusters)s?$", re.IGNORECASE)

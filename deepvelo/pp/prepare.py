@@ -172,7 +172,7 @@ def chosen_cluster_key(adata: AnnData, cluster_key: str | None) -> str:
     if cluster_key is not None:
         checks.require_grouping(adata, cluster_key)
         return cluster_key
-    new = keys.LEIDEN_ANEW if keys.LEIDEN in adata.obs else keys.LEIDEN
+    new = keys.LEIDEN_OWN if keys.LEIDEN in adata.obs else keys.LEIDEN
     by_name = {name.lower(): name for name in reversed(checks.groupings(adata))}
     return next((by_name[name] for name in CLUSTER_NAMES if name in by_name), new)
 

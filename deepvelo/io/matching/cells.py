@@ -106,7 +106,7 @@ def _counts_up(way: Matching) -> bool:
 def _may_be_renumbered(
     way: Matching, ways: Sequence[Matching], processed: pd.DataFrame, counts: pd.DataFrame
 ) -> bool:
-    """Names that count up without a gap may have been made anew.
+    """Names that count up without a gap may have been renumbered.
 
     Where some of the processed are missing they were kept, unless barcodes or columns of both files say otherwise.
     """

@@ -40,7 +40,7 @@ def undo_logarithms(adata: AnnData) -> list[str]:
 
 
 def drop_unusable_moments(adata: AnnData) -> list[str]:
-    """Remove ``Ms`` and ``Mu`` where they are no means of the counts, so that they are computed anew; in place.
+    """Remove ``Ms`` and ``Mu`` where they are no means of the counts, so that preparation recomputes them; in place.
 
     Moments that lie in a file are left alone. Scaled ones stay beside velocities, which are in the same units then.
     """
@@ -65,7 +65,7 @@ def unusable_moments(adata: AnnData, *, other_units: bool = True) -> list[str]:
     reason = _problem(adata, other_units=other_units)
     if reason is None:
         return []
-    return [f"The moments in the file are not used, since {reason}: they are computed anew from the counts."]
+    return [f"The moments in the file are not used, since {reason}; they are recomputed from the counts."]
 
 
 def _problem(adata: AnnData, *, other_units: bool) -> str | None:
@@ -151,7 +151,7 @@ def _rise_together(x: np.ndarray, y: np.ndarray) -> bool:
 
 
 def _can_be_counts(adata: AnnData) -> bool:
-    """Whether moments can be computed anew from them: finite, not negative, and not all zero."""
+    """Whether moments can be recomputed from them: finite, not negative, and not all zero."""
     looked = [matrices.look_at_values(adata.layers[key]) for key in _COUNTS]
     return not any(values.n_not_finite or values.n_negative or not values.largest > 0 for values in looked)
 
