@@ -28,6 +28,7 @@ from deepvelo.config import Settings
 from deepvelo.contents import graphs
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
+from deepvelo.inspection import inspect
 from deepvelo.io.hashing import signature
 from deepvelo.io.join import JoinReport
 from deepvelo.io.runs import Run, RunInfo, RunStore
@@ -205,13 +206,36 @@ def _velocity_on(folder: Path, run_id: str, basis: str) -> np.ndarray:
 
 
 def dataset(source: DataSource) -> AnnData:
-    """The data of a source, in memory; shared, so read only."""
+    """The data of a source, in memory; shared, so read only.
+
+    Raises
+    ------
+    InputError
+        As `DataSource.load`; or the process that inspects visitors' data first died or met a limit.
+    """
     return _dataset(source, _stamp(source))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Reading the data")
 def _dataset(source: DataSource, stamp: tuple[int, ...]) -> AnnData:
+    _require_inspected(source, stamp)
     return source.load()
+
+
+def _require_inspected(source: DataSource, stamp: tuple[int, ...]) -> None:
+    """Read what visitors bring in a process of its own first, so that it cannot end this one."""
+    if source.kind in ("file", "join") and (problem := _problem(source, stamp)):
+        raise InputError(problem)
+
+
+# Problems too, or every click would read a bad file again; not for long: free memory changes.
+@st.cache_data(max_entries=64, ttl=60, show_spinner="Reading the data")
+def _problem(source: DataSource, stamp: tuple[int, ...]) -> str:
+    try:
+        inspect(source)
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def drawn_cells_of_data(source: DataSource, basis: str, group_key: str | None) -> np.ndarray | None:
@@ -311,6 +335,7 @@ def join_report(source: DataSource) -> JoinReport | None:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _join_report(source: DataSource, stamp: tuple[int, ...]) -> JoinReport:
+    _require_inspected(source, stamp)
     return source.joined()[1]
 
 

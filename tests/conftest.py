@@ -113,6 +113,8 @@ def serving(folder: Path) -> Iterator[Path]:
             (folder / name).mkdir()
             patch.setenv(f"DEEPVELO_{name.upper()}", str(folder / name))
         patch.delenv("DEEPVELO_SCHEDULER", raising=False)
+        # a process for each file that a page opens takes a second; tests of inspection start it
+        patch.setattr(cached, "inspect", lambda source: None)
         yield folder
         cached.jobs().close()
 

@@ -13,6 +13,7 @@ from app import cached
 from deepvelo import config, matrices
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,3 +53,28 @@ def test_a_file_replaced_in_a_folder_is_noticed(tmp_path):
     member.write_text("22")
     cached._folder_stamp.clear()  # it is looked at again after some seconds
     assert cached._folder_stamp(folder) != before
+
+
+def test_data_that_end_their_reader_end_nothing_else_and_are_read_once(tmp_path, monkeypatch):
+    inspected = []
+
+    def die(source):
+        inspected.append(source)
+        raise InputError("ended the process that read it")
+
+    monkeypatch.setattr(cached, "inspect", die)
+    monkeypatch.setattr(DataSource, "load", lambda self: pytest.fail("read in the server"))
+    source = DataSource(kind="file", path=str(tmp_path / "hostile.h5ad"))
+    for look in (cached.dataset, cached.summary, cached.pictures):
+        with pytest.raises(InputError, match="ended the process"):
+            look(source)
+    join = DataSource(kind="join", path=source.path, counts_path=source.path)
+    with pytest.raises(InputError, match="ended the process"):
+        cached.join_report(join)
+    assert inspected == [source, join]
+
+
+def test_the_sample_needs_no_inspection(monkeypatch):
+    monkeypatch.setattr(cached, "inspect", lambda source: pytest.fail("inspected"))
+    cached._dataset.clear()
+    assert cached.dataset(DataSource(kind="sample")).n_obs

@@ -22,6 +22,7 @@ from anndata import AnnData
 from scipy import sparse
 from streamlit.testing.v1 import AppTest
 
+from app import cached
 from deepvelo import config, keys
 from deepvelo.io import read
 from deepvelo.io.join import JoinReport
@@ -212,6 +213,7 @@ class Bench:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("DEEPVELO_DATA", str(self.folder))
             patch.setenv("DEEPVELO_RUNS", str(self.runs))
+            patch.setattr(cached, "inspect", lambda source: None)  # it takes a second a file
             app = AppTest.from_file(str(PAGE), default_timeout=120)
             app.query_params["data"] = address
             app.run()

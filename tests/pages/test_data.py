@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from anndata import AnnData
 from scipy import sparse
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
+
+from app import cached
+from deepvelo import inspection
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "data.py"
 N_CELLS, N_GENES = 40, 10
@@ -286,3 +290,15 @@ def test_data_without_groups_and_embedding_still_open(page, server, counts):
     assert not page.exception
     assert not page.error
     assert any("a UMAP will be computed" in caption.value for caption in page.caption)
+
+
+def test_a_file_that_ends_the_process_that_reads_it_is_one_sentence(page, server, counts, monkeypatch):
+    counts.write_h5ad(server / "data" / "hostile.h5ad")
+    dying = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    monkeypatch.setattr(inspection, "_COMMAND", (sys.executable, "-c", dying))
+    monkeypatch.setattr(cached, "inspect", inspection.inspect)
+    opened(page, "file:hostile.h5ad")
+    assert not page.exception
+    assert "hostile.h5ad" in page.error[0].value
+    assert "SIGSEGV" in page.error[0].value
+    assert not AppTest.from_file(str(PAGE), default_timeout=60).run().error

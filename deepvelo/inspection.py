@@ -1,0 +1,167 @@
+"""Read and check data in a process of its own first: what ends that process, or fills its memory, ends nothing else.
+
+The app reads what visitors bring in the process that serves all of them. Compiled libraries can end a process on a
+damaged or hostile file, and no exception tells of it. So `inspect` reads the data once in a child process with
+limits, and only what passes there is read in the server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Final
+
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.wording import number
+
+__all__ = ["inspect"]
+
+logger = logging.getLogger(__name__)
+
+SECONDS: Final = 600
+"""An inspection that takes longer is ended."""
+_ROOT = Path(__file__).resolve().parents[1]
+# numerical libraries reserve address space for each thread, and the limit counts it
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_COMMAND = (sys.executable, "-m", "deepvelo.inspection")
+# One at a time: each may take all the memory that is free when it starts.
+_one_at_a_time = threading.Lock()
+
+
+def inspect(source: DataSource, *, seconds: float = SECONDS) -> None:
+    """Read data and summarize them in a child process, and let go of them.
+
+    Parameters
+    ----------
+    source
+        What to read.
+    seconds
+        The child process, and the wait for those before it, may take so long each.
+
+    Raises
+    ------
+    InputError
+        As `DataSource.load` and `deepvelo.checks.summarize`. Or the child process died, or met a limit: all of the
+        memory that was free when it started, or the time.
+
+    Examples
+    --------
+    >>> inspect(DataSource(kind="file", path="cells.h5ad"))
+    """
+    if not _one_at_a_time.acquire(timeout=seconds):
+        msg = f"{source.label} was not read: other data sets were still being read after {_minutes(seconds)}. Try again."
+        raise InputError(msg)
+    try:
+        status, answer = _run_child(json.dumps(dataclasses.asdict(source)), seconds=seconds)
+    finally:
+        _one_at_a_time.release()
+    if status is None:
+        msg = f"{source.label} was not read within {_minutes(seconds)}. Take fewer cells, or save it as h5ad."
+        raise InputError(msg)
+    if status != 0:
+        raise InputError(_cause_of_death(source.label, status))
+    if answer:
+        raise InputError(json.loads(answer)["problem"])
+
+
+def _run_child(request: str, *, seconds: float) -> tuple[int | None, str]:
+    """Exit status of the child, None when the time was up, and what it wrote."""
+    with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as log:
+        child = subprocess.Popen(
+            _COMMAND,
+            cwd=_ROOT,
+            env=os.environ | _ENVIRONMENT,
+            stdin=subprocess.PIPE,
+            stdout=answer,
+            stderr=log,
+        )
+        with child:
+            try:
+                assert child.stdin is not None
+                child.stdin.write(f"{request}\n".encode())
+                child.stdin.flush()
+                status = child.wait(seconds)
+            except subprocess.TimeoutExpired:
+                status = None
+            except BrokenPipeError:  # it died before it read the request
+                status = child.wait()
+            finally:
+                child.kill()
+        for file in (answer, log):
+            file.seek(0)
+        if status != 0:
+            logger.warning(
+                "inspection ended with %s: %s", status, log.read().decode(errors="replace")[-2000:]
+            )
+        return status, answer.read().decode()
+
+
+def _cause_of_death(label: str, status: int) -> str:
+    if -status == signal.SIGKILL:  # by the kernel, which was short of memory
+        return f"{label} was not read: its reading took more memory than is free. Take fewer cells or layers."
+    name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    return (
+        f"{label} was not read: it ended the process that read it ({name}), so it is damaged. "
+        "Copy it again, or save it again from its source."
+    )
+
+
+def _minutes(seconds: float) -> str:
+    return number(round(seconds / 60), "minute") if seconds >= 60 else number(round(seconds), "second")
+
+
+def main() -> None:
+    """Inspect what the first line of the standard input names; write the problem as JSON, nothing if there is none."""
+    from deepvelo import checks
+    from deepvelo.config import Settings
+
+    request = json.loads(sys.stdin.buffer.readline())
+    # The parent keeps the pipe open: its end is the parent's end.
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _limit_memory()
+    source = DataSource(**{**request, "more": tuple(request["more"])})
+    try:
+        checks.summarize(source.load(), Settings())
+    except InputError as error:
+        problem = str(error)
+    except MemoryError:
+        problem = f"{source.label} needs more memory than is free. Take fewer cells or layers."
+    else:
+        return
+    sys.stdout.write(json.dumps({"problem": problem}))
+    sys.stdout.flush()
+
+
+def _end_with_parent() -> None:
+    os.read(sys.stdin.fileno(), 1)
+    os._exit(1)
+
+
+def _limit_memory() -> None:
+    """Take no more than the memory that is free now, and be the first to go when the machine has none left."""
+    import psutil
+
+    from deepvelo.memory import available_memory
+
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    most = psutil.Process().memory_info().vms + available_memory()
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the data
+    if sys.platform == "linux":
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+if __name__ == "__main__":
+    main()
