@@ -15,6 +15,7 @@ from app.widgets.data_summary import (
 from app.widgets.dataset_picker import dataset_picker
 from app.widgets.empty import stop_on_error
 from app.widgets.reading_choices import reading_choices
+from app.widgets.text import box_labels, escape
 
 st.header("Data")
 dataset_picker()
@@ -29,7 +30,7 @@ with stop_on_error():
     summary = cached.summary(source)
 
 left, right = st.columns([2, 1.3], vertical_alignment="center")
-left.subheader(source.label)
+left.subheader(escape(source.label), anchor=False)
 # With an error in the data the next step is to mend it, not to train.
 usable = all(finding.level != "error" for finding in summary.findings)
 if right.button(
@@ -50,7 +51,10 @@ else:  # one sentence needs no half of the page
     left, right = st.container(), st.container()
 group = None
 if summary.groupings:
-    group = left.selectbox("Cell groups", summary.groupings, key="data.group", persist_state="session")
+    labels = box_labels(summary.groupings)
+    group = left.selectbox(
+        "Cell groups", summary.groupings, format_func=labels.__getitem__, key="data.group", persist_state="session"
+    )
 with left:
     proportions_chart(source, group)
 with right:

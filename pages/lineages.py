@@ -11,7 +11,7 @@ from app.widgets.lineages_settings import choose_settings, offer
 from app.widgets.lineages_trajectory import by_time_switch, trajectory_view
 from app.widgets.live_jobs import live_jobs
 from app.widgets.run_picker import require_run
-from app.widgets.text import escape
+from app.widgets.text import box_labels, escape, with_labels
 
 OF_LINEAGE = {"Fates": fates_view, "Drivers": drivers_view, "Meaning": meaning_view}
 
@@ -27,7 +27,7 @@ with stop_on_error():
         offer(run, settings)
         st.stop()
     if analysis.warnings:
-        st.warning("  \n".join(map(escape, analysis.warnings)), icon=":material/warning:")
+        st.warning("  \n".join(map(with_labels, analysis.warnings)), icon=":material/warning:")
     view_box, lineage_box = st.columns([1.4, 2], vertical_alignment="bottom")
     view = view_box.segmented_control(
         "View", ["Trajectory", *OF_LINEAGE], default="Trajectory", required=True, key="lineages.view",
@@ -38,8 +38,9 @@ with stop_on_error():
             by_time = by_time_switch()
         trajectory_view(run, analysis, by_time=by_time)
     else:
+        labels = {name: escape(label) for name, label in box_labels(analysis.lineages).items()}
         lineage = lineage_box.segmented_control(
-            "Lineage", analysis.lineages, default=analysis.lineages[0], required=True,
+            "Lineage", analysis.lineages, format_func=labels.__getitem__, default=analysis.lineages[0], required=True,
             key=f"lineages.lineage.{'.'.join(analysis.lineages)}", persist_state="session",
         )  # fmt: skip
         OF_LINEAGE[str(view)](run, analysis, str(lineage))

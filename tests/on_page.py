@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from streamlit.testing.v1 import AppTest
 
 
@@ -14,7 +16,12 @@ def fine(page: AppTest) -> AppTest:
 
 def words(page: AppTest) -> str:
     """All text and captions, without the marks that keep user text from being markup."""
-    return " ".join(text.value for text in [*page.markdown, *page.caption]).replace("\\", "")
+    return plain(" ".join(text.value for text in [*page.markdown, *page.caption]))
+
+
+def plain(markdown: str) -> str:
+    """What `app.widgets.text.escape` was given, of names without backslashes."""
+    return re.sub(r":color\[(\\?.)\]", r"\1", markdown).replace("\\", "")
 
 
 def labels(page: AppTest) -> list[str]:

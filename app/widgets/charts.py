@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import get_args
+from typing import Any, Final, get_args
 
 import plotly.graph_objects as go
 import streamlit as st
 
 from app import session
 from deepvelo.pl import theme
+from deepvelo.wording import in_one_line
 
 FORMAT_KEY = "pictures.format"
+_MOST_OF_ALT: Final = 300  # characters
+_MOST_OF_A_FILE_NAME: Final = 100
 
 
 def is_dark() -> bool:
@@ -21,11 +24,20 @@ def is_dark() -> bool:
 
 def show(figure: go.Figure, *, key: str, alt: str) -> None:
     """Draw a figure; ``alt`` says in words what it shows, and names the file its camera saves."""
-    config = theme.figure_config(
-        file_name=re.sub(r"\W+", "-", alt).strip("-"),
-        picture_format=session.widget_value(FORMAT_KEY) or "svg",
+    alt = in_one_line(alt, most=_MOST_OF_ALT)
+    st.plotly_chart(figure, key=key, config=config(alt), alt=alt)
+
+
+def config(name: str) -> dict[str, Any]:
+    """Plotly's configuration of a figure whose camera saves a file called like this."""
+    return theme.figure_config(
+        file_name=file_name(name), picture_format=session.widget_value(FORMAT_KEY) or "svg"
     )
-    st.plotly_chart(figure, key=key, config=config, alt=alt)
+
+
+def file_name(text: str) -> str:
+    """Text as the name of a file without its ending: letters and digits, and hyphens between them."""
+    return re.sub(r"\W+", "-", text)[:_MOST_OF_A_FILE_NAME].strip("-")
 
 
 def picture_format() -> None:

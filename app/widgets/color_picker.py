@@ -8,7 +8,9 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from app import cached, session
 from app.widgets.alpha import NO_ALPHA, has_alpha
+from app.widgets.empty import say_error
 from app.widgets.methods import is_ours, no_rates
+from app.widgets.text import box_labels
 from deepvelo import keys
 from deepvelo.contents.groups import MAX_GROUPS
 from deepvelo.io.runs import Run
@@ -45,9 +47,10 @@ def color_picker(run: Run, *, label: str = "Colour by") -> str:
     elif chosen == _ALPHA and chosen not in options:
         st.info(NO_ALPHA)
     elif chosen is not None and chosen not in options:
-        st.error(f"This run has no cell column {chosen!r}. Choose a colour from the list.")
+        say_error(f"This run has no cell column {chosen!r}. Choose a colour from the list.")
     shown = chosen if chosen in options else options[0]
-    st.selectbox(label, options, format_func=color_label, **session.linked("color", shown))
+    labels = box_labels(options, color_label)
+    st.selectbox(label, options, format_func=labels.__getitem__, **session.linked("color", shown))
     return shown
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import controls
 from app.widgets.control_fits import offer
-from app.widgets.text import escape
+from app.widgets.text import with_labels
 from deepvelo.io.runs import Run
 from deepvelo.wording import decimal
 
@@ -50,7 +50,7 @@ def at_rest_part(base: Run) -> None:
         st.caption(AT_REST_NOTE)
     with words:
         for sentence in beyond_rest(table):
-            st.markdown(escape(sentence))
+            st.markdown(with_labels(sentence))
 
 
 def _shown(table: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from app.widgets.cells import drawn, drawn_in_words
 from app.widgets.gene_picker import gene_picker
 from app.widgets.methods import has_du_dt
 from app.widgets.phase_charts import groups_and_colors, phase_of
-from app.widgets.text import escape
+from app.widgets.text import box_labels, escape
 from app.widgets.velocity_chart import basis_label
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -43,12 +43,13 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     gene_box, types_box, zoom_box = st.columns([1, 2.4, 1.6], vertical_alignment="bottom")
     with gene_box:
         gene = gene_picker(base, first=first)
+    labels = box_labels(colors)
     shown = types_box.multiselect(
-        "Cell types", list(colors), default=preset_groups(list(colors)), placeholder="All cell types",
+        "Cell types", list(colors), format_func=labels.__getitem__, default=preset_groups(list(colors)), placeholder="All cell types",
         key="compare.types", persist_state="session", help="Cells of other types turn grey and get no arrows.",
     )  # fmt: skip
     window = zoom_box.multiselect(
-        "Zoom window on", shown or list(colors), placeholder="No zoom window",
+        "Zoom window on", shown or list(colors), format_func=labels.__getitem__, placeholder="No zoom window",
         key="compare.window", persist_state="session", help="A second row of panels, around these cell types alone.",
     )  # fmt: skip
     matched = comparison.matched(run_ids, None)
@@ -61,7 +62,7 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     rows = [("", shown or None), *([("zoom", window)] if window else [])]
     for part, in_color in rows:
         if part:
-            st.caption(f"Zoom window on {escape(', '.join(window))}")
+            st.caption(f"Zoom window on {', '.join(map(escape, window))}")
         figures = side_by_side(
             panels, groups, colors=colors, shown=in_color, drawn=shared, dark=charts.is_dark()
         )
@@ -73,7 +74,7 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     if matched.basis is None:
         return
     st.markdown(
-        f"**Where the arrows of each cell type lead, on {basis_label(matched.basis)}, all genes together**"
+        f"**Where the arrows of each cell type lead, on {escape(basis_label(matched.basis))}, all genes together**"
     )
     table = heading_table(run_ids, sources=tuple(shown or colors))
     st.dataframe(table, alt="Group towards which each group's arrows point, by method")
@@ -182,11 +183,11 @@ def _in_words(panels: Sequence[Panel], runs: dict[str, Run], gene: str) -> str:
     ]
     flat = [name for name, run in runs.items() if not has_du_dt(run)]
     if flat:
-        words.append(f"No du/dt, so arrows run along spliced alone: {escape(', '.join(flat))}.")
+        words.append(f"No du/dt, so arrows run along spliced alone: {', '.join(map(escape, flat))}.")
     without = [panel.title for panel in panels if not np.isfinite(panel.phase.velocity).any()]
     if without:
         words.append(
-            f"{escape(gene)} has no velocity, and no part in any arrow: {escape(', '.join(without))}."
+            f"{escape(gene)} has no velocity, and no part in any arrow: {', '.join(map(escape, without))}."
         )
     if any(panel.line for panel in panels):
         words.append(

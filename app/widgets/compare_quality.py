@@ -9,7 +9,7 @@ import streamlit as st
 from app import controls, session
 from app.widgets.compare_controls import PART_KEY
 from app.widgets.empty import error_in_words
-from app.widgets.text import escape
+from app.widgets.text import box_labels, with_labels
 from deepvelo import keys
 from deepvelo.contents import groups_cells
 from deepvelo.io.runs import Run
@@ -74,7 +74,7 @@ def _batch_box(base: Run) -> str | None:
         and name != base.info.cluster_key
     ]
     return st.selectbox(
-        "Batch column", columns, index=None, placeholder="None named" if columns else "No column with few values",
+        "Batch column", columns, format_func=box_labels(columns).__getitem__, index=None, placeholder="None named" if columns else "No column with few values",
         key=batch_box(base), persist_state="session", disabled=not columns,
         help="The column that says in which sample or run a cell was measured.",
     )  # fmt: skip
@@ -84,8 +84,8 @@ def _row(finding: GateFinding) -> None:
     with st.container(border=True):
         badge, text, action = st.columns([0.9, 6.4, 1.2], vertical_alignment="center")
         badge.markdown(BADGES[finding.level])
-        text.markdown(f"**{finding.title}.** {escape(finding.evidence)}")
-        text.caption(f"Threshold: {escape(finding.threshold)}. {escape(finding.why)}")
+        text.markdown(f"**{finding.title}.** {with_labels(finding.evidence)}")
+        text.caption(f"Threshold: {with_labels(finding.threshold)}. {with_labels(finding.why)}")
         if finding.level == "not checked" and finding.title in _settled_by():
             view, part = _settled_by()[finding.title]
             action.button(f"To {view}", key=f"settle.{finding.title}", on_click=_show, args=(view, part))

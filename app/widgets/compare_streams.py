@@ -9,7 +9,7 @@ from app.comparison import RunIds
 from app.widgets import charts
 from app.widgets.cells import run_in_words
 from app.widgets.gene_picker import ranked_genes
-from app.widgets.text import escape
+from app.widgets.text import escape, with_labels
 from app.widgets.velocity_chart import NOT_SPEED, View, velocity_figure
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -34,7 +34,7 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
                 st.markdown(f"**{escape(name)}**")
                 run = cached.open_run(run_id)
                 if keys.embedding(basis) not in run.obsm or base.info.cluster_key not in run.obs:
-                    st.info(f"This run has no embedding {basis} or no groups {base.info.cluster_key}.")
+                    st.info(with_labels(f"This run has no embedding '{basis}' or no groups '{base.info.cluster_key}'."))
                     continue
                 figure = velocity_figure(run, view).update_layout(height=HEIGHT, showlegend=False)
                 charts.show(figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}")

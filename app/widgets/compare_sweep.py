@@ -12,7 +12,7 @@ from app import controls
 from app.widgets import charts
 from app.widgets.control_fits import offer
 from app.widgets.empty import error_in_words
-from app.widgets.text import escape
+from app.widgets.text import with_labels
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.pl.sensitivity_map import sensitivity_map
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 TITLES = {
     "consistency": "Consistency",
     "consistency_celltype": "Within type",
-    "agreement": "Agreement<br>with base run",
-    "turned": "Cells<br>turned round",
+    "agreement": "Agreement\nwith base run",
+    "turned": "Cells\nturned round",
 }
 
 
@@ -60,14 +60,14 @@ def sweep_part(base: Run) -> None:
         return
     edges = controls.boundaries(base)
     table = controls.sweep_table(base.info.run_id, done, edges)
-    st.markdown("\n".join(f"- {escape(sentence)}" for sentence in conclusions(table)))
-    wrapped = {column: str(column).replace(" > ", " ><br>") for column in table}
+    st.markdown("\n".join(f"- {with_labels(sentence)}" for sentence in conclusions(table)))
+    wrapped = {column: " ".join(str(column).split()).replace(" > ", " >\n") for column in table}
     charts.show(
         sensitivity_map(table, titles=wrapped | TITLES, shares=(TURNED,)), key="compare.sweep_map",
         alt="Scores of the runs with other settings",
     )  # fmt: skip
     with st.expander("Definitions, and the table"):
-        words = [f"- **{TITLES[column].replace('<br>', ' ')}**: {text}." for column, text in COLUMNS.items()]
+        words = [f"- **{' '.join(TITLES[column].split())}**: {text}." for column, text in COLUMNS.items()]
         words.append(f"- **A > B**: {BOUNDARY_DEFINITION}, mean over the source's cells.")
         st.markdown("\n".join(words))
         st.dataframe(table.round(3), alt="Scores of the runs with other settings")

@@ -7,7 +7,7 @@ import streamlit as st
 from app import cached
 from app.widgets import charts
 from app.widgets.cells import drawn_in_words, group_names
-from app.widgets.text import escape, without_markup
+from app.widgets.text import escape, with_labels
 from deepvelo import keys
 from deepvelo.checks import Summary
 from deepvelo.contents.count_kinds import KIND_NAMES
@@ -33,12 +33,12 @@ def numbers(summary: Summary) -> None:
 def contents(summary: Summary) -> None:
     """Names of layers, groupings and embeddings."""
     lines = {
-        "Layers": ", ".join(f"{name} ({kind})" for name, kind in summary.layers.items()) or "none",
-        "Groupings": ", ".join(summary.groupings) or "none; Leiden clusters will be computed",
-        "Embeddings": ", ".join(summary.embeddings) or "none; a UMAP will be computed",
-        "Neighbours": summary.compared_in,
+        "Layers": ", ".join(f"{escape(name)} ({kind})" for name, kind in summary.layers.items()) or "none",
+        "Groupings": ", ".join(map(escape, summary.groupings)) or "none; Leiden clusters will be computed",
+        "Embeddings": ", ".join(map(escape, summary.embeddings)) or "none; a UMAP will be computed",
+        "Neighbours": escape(summary.compared_in),
     }
-    st.markdown("\n".join(f"- {what}: {escape(found)}" for what, found in lines.items()))
+    st.markdown("\n".join(f"- {what}: {found}" for what, found in lines.items()))
 
 
 def findings(summary: Summary) -> None:
@@ -46,7 +46,7 @@ def findings(summary: Summary) -> None:
     drawn = {"error": st.error, "warning": st.warning, "ok": st.success, "note": st.info}
     for level, draw in drawn.items():
         found = [f"{f.what} {f.remedy}".strip() for f in summary.findings if f.level == level]
-        lines = [without_markup(line) for line in found]
+        lines = [with_labels(line) for line in found]
         if lines:
             draw("\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0])
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app import session
 from app.widgets.empty import say_error
+from app.widgets.text import box_labels
 from deepvelo import checks, keys
 from deepvelo.contents.genes import GeneIndex, gene_aliases
 from deepvelo.errors import InputError
@@ -28,7 +29,10 @@ def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> s
             say_error(error)
             chosen = None
     shown = chosen or first or genes[0]
-    st.selectbox(label, genes, **session.linked("gene", shown), placeholder="Search by name")
+    st.selectbox(
+        label, genes, format_func=box_labels(genes).__getitem__, **session.linked("gene", shown),
+        placeholder="Search by name",
+    )  # fmt: skip
     return shown
 
 

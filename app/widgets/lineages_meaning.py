@@ -13,7 +13,7 @@ from app.widgets import charts
 from app.widgets.lineages_one_group import say_one_group
 from app.widgets.lineages_questions import OWN_MARKERS, ask
 from app.widgets.lineages_settings import offer_other_methods
-from app.widgets.text import escape
+from app.widgets.text import escape, with_labels
 from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages, to_json
 from deepvelo.pl.enrichment_bars import enrichment_bars, in_short
@@ -111,7 +111,7 @@ def _table_one(analysis: Lineages, table: TableOne) -> None:
         alt="Overlap of the drivers with what is known, by lineage and method",
     )
     own_markers = session.widget_value("lineages.markers") == OWN_MARKERS
-    st.caption("  \n".join(escape(note) for note in notes(table, own_markers=own_markers)))
+    st.caption("  \n".join(with_labels(note) for note in notes(table, own_markers=own_markers)))
     with st.container(horizontal=True):
         st.download_button(
             "Table 1 as CSV", table.rows.to_csv(index=False), file_name="table_one.csv", mime="text/csv",

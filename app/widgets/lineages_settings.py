@@ -9,6 +9,7 @@ import streamlit as st
 from app import cached, comparison, lineages, session
 from app.widgets.empty import error_in_words
 from app.widgets.methods import method_label
+from app.widgets.text import box_labels, escape
 from deepvelo.io.runs import Run
 from deepvelo.lineages import LineageSettings
 from deepvelo.wording import number
@@ -33,12 +34,13 @@ def choose_settings(run: Run) -> LineageSettings:
     root_box, ends_box, weight_box, states_box, stability_box = st.columns(
         [1.3, 2.2, 1.2, 1, 0.9], vertical_alignment="bottom"
     )
+    labels = box_labels([FOUND, *groups])
     root = root_box.selectbox(
-        "Root", [FOUND, *groups], key=f"{key}.root", persist_state="session",
+        "Root", [FOUND, *groups], format_func=labels.__getitem__, key=f"{key}.root", persist_state="session",
         help="The group where the trajectory begins. A group that biology names is better than one the arrows find.",
     )  # fmt: skip
     terminal = ends_box.multiselect(
-        "Ends", groups, key=f"{key}.terminal", persist_state="session", placeholder=FOUND,
+        "Ends", groups, format_func=labels.__getitem__, key=f"{key}.terminal", persist_state="session", placeholder=FOUND,
         help="The groups where lineages end, all of them; no arrow between groups leaves one. Without any, those that hold "
         "the cells which come there, see Stability.",
     )  # fmt: skip
@@ -93,7 +95,7 @@ def offer(run: Run, settings: LineageSettings) -> None:
             st.caption(WHAT_COMES)
         if pressed:
             with error_in_words():
-                session.watch_jobs([lineages.submit(run, settings)])
+                lineages.submit(run, settings)
                 st.rerun()
     offer_earlier(run)
 
@@ -108,7 +110,7 @@ def offer_earlier(run: Run) -> None:
     key = f"{_key(run)}.earlier"
     box, _ = st.columns([1.3, 1])
     box.selectbox(
-        "Earlier analyses", list(known), index=None, key=key,
+        "Earlier analyses", list(known), format_func=box_labels(known).__getitem__, index=None, key=key,
         on_change=lambda: _return_to(run, known, key), placeholder="Return to one of this run",
     )  # fmt: skip
 
@@ -146,10 +148,11 @@ def offer_other_methods(run: Run, settings: LineageSettings) -> None:
     ]
     if not missing:
         return
-    names = ", ".join(method_label(other.info) for other in missing)
+    names = ", ".join(escape(method_label(other.info)) for other in missing)
     if st.button(
         "Analyse the other methods too", icon=":material/play_arrow:", key="lineages.others", help=names
     ):
         with error_in_words():
-            session.watch_jobs([lineages.submit(other, settings) for other in missing])
+            for other in missing:
+                lineages.submit(other, settings)
             st.rerun()

@@ -94,7 +94,7 @@ def _title(analysis: Lineages, *, by_time: bool) -> str:
     if not by_time:
         return "fate"
     apart = analysis.cells["part"].nunique() > 1
-    return "third of latent time" + ("<br>within each separate<br>part of the data" if apart else "")
+    return "third of latent time" + ("\nwithin each separate\npart of the data" if apart else "")
 
 
 def table_height(n_rows: int) -> int | Literal["content"]:

@@ -7,6 +7,7 @@ import dataclasses
 import streamlit as st
 
 from app import session
+from app.widgets.text import box_labels
 from deepvelo.checks import Summary
 from deepvelo.config import AMBIGUOUS_CHOICES, Ambiguous
 from deepvelo.contents.layer_names import AMBIGUOUS
@@ -40,7 +41,7 @@ def reading_choices(source: DataSource, summary: Summary) -> None:
             "Gene names from",
             options,
             index=options.index(genes),
-            format_func=_genes_in_words,
+            format_func=box_labels(options, _genes_in_words).__getitem__,
             help="The column of the genes' table that names them. Ids are kept, and gene lists find either.",
             key=f"data.genes.{session.source_text()}",
         )

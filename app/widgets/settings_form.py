@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
 from app import session
+from app.widgets.text import box_labels
 from deepvelo.config import PRESETS, Preset, Settings, from_dict, sections, to_dict
 from deepvelo.contents.graphs import AUTO
 from deepvelo.errors import InputError
@@ -132,7 +133,11 @@ def _widget(key: str, field: FieldInfo) -> Any:
 
 
 def _choice(key: str, field: FieldInfo, options: Sequence[str]) -> str:
-    return st.selectbox(field.title or key, options, key=key, help=field.description, persist_state="session")
+    labels = box_labels(options)
+    return st.selectbox(
+        field.title or key, options, format_func=labels.__getitem__, key=key, help=field.description,
+        persist_state="session",
+    )  # fmt: skip
 
 
 def _number(label: str, key: str, field: FieldInfo) -> float | None:

@@ -9,7 +9,7 @@ import streamlit as st
 from app import cached, controls, session
 from app.widgets.compare_quality import BADGES, VIEW_KEY, batch_box
 from app.widgets.empty import error_in_words
-from app.widgets.text import escape
+from app.widgets.text import with_labels
 from deepvelo.io.runs import Run
 from deepvelo.pl.selection import mark_selected
 from deepvelo.wording import number
@@ -72,9 +72,9 @@ def _in_words(run: Run) -> str:
     elif level == "not checked":
         words.append("Nothing was checked that tells of the arrows.")
     else:
-        words.append(f"**{of_level[0].title}.** {escape(of_level[0].evidence)}")
+        words.append(f"**{of_level[0].title}.** {with_labels(of_level[0].evidence)}")
         words += [f"And {len(of_level) - 1} more."] * (len(of_level) > 1)
     of_signal = next(finding for finding in findings if finding.title == CONTROL)
     if level == "green" or of_level[0] != of_signal:
-        words.append(escape(of_signal.evidence))
+        words.append(with_labels(of_signal.evidence))
     return " ".join(words)

@@ -14,6 +14,7 @@ from app.widgets.cells import drawn, group_names, run_in_words
 from app.widgets.charts import is_dark
 from app.widgets.color_picker import LABELS, color_values
 from app.widgets.methods import is_ours
+from app.widgets.text import escape
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -160,7 +161,7 @@ def in_words(run: Run, view: View) -> str:
     if view.color == keys.CONSISTENCY and not is_ours(run.info):
         color = _SCVELO_CONSISTENCY
     if view.color == "gene_velocity" and not run.var.loc[view.gene, keys.VELOCITY_GENES]:
-        color = f"{view.gene} has no velocity in this run and no part in the arrows."
+        color = f"{escape(view.gene)} has no velocity in this run and no part in the arrows."
     parts = [KIND_WORDS[view.kind], color, run_in_words(run)]
     if view.kind != "No arrows":
         parts.insert(1, NOT_SPEED)

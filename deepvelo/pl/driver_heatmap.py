@@ -40,7 +40,7 @@ def driver_heatmap(table: pd.DataFrame, *, time_title: str = "pseudotime") -> go
     # Many drivers peak at the very end: of these the first to be half up comes first.
     order = np.lexsort([np.argmax(filled >= 0.5, axis=1), np.argmax(filled, axis=1)])
     genes = [str(gene) for gene in known.index[order]]
-    rows = np.arange(len(genes))
+    rows, shown = np.arange(len(genes)), [theme.plain(gene) for gene in genes]
     fig = go.Figure(
         go.Heatmap(
             z=scaled[order].astype(np.float32), x=times, y=rows, colorscale=theme.SEQUENTIAL, zmin=0, zmax=1,
@@ -59,17 +59,19 @@ def driver_heatmap(table: pd.DataFrame, *, time_title: str = "pseudotime") -> go
             y=np.repeat(rows, len(times)).astype(np.float32),
             customdata=np.repeat(genes, len(times)),
             text=values[order].ravel().astype(np.float32),
+            hovertext=np.repeat(shown, len(times)),
             mode="markers",
             marker={"opacity": 0, "size": ROW_HEIGHT, "color": theme.GREY},
             selected=hidden,
             unselected=hidden,
-            hovertemplate="<b>%{customdata}</b><br>" + time_title + " %{x:.2f}: %{text:.3g}<extra></extra>",
+            hovertemplate=f"<b>%{{hovertext}}</b><br>{theme.plain(time_title)}"
+            " %{x:.2f}: %{text:.3g}<extra></extra>",
             showlegend=False,
         )
     )
     theme.style(fig, height=ROW_HEIGHT * len(genes) + 90)
     fig.update_xaxes(
-        title=time_title,
+        title=theme.plain(time_title),
         range=[times[0], times[-1]],
         showgrid=False,
         zeroline=False,
@@ -77,7 +79,7 @@ def driver_heatmap(table: pd.DataFrame, *, time_title: str = "pseudotime") -> go
         automargin=True,
     )
     fig.update_yaxes(
-        tickvals=rows, ticktext=genes, tickfont={"size": theme.FONT_SIZE - 2}, range=[len(genes) - 0.5, -0.5],
+        tickvals=rows, ticktext=shown, tickfont={"size": theme.FONT_SIZE - 2}, range=[len(genes) - 0.5, -0.5],
         showgrid=False, zeroline=False, automargin=True, fixedrange=True,
     )  # fmt: skip
     return fig.update_layout(dragmode=False, hovermode="closest")

@@ -98,7 +98,7 @@ def panels(
     columns = min(columns, len(values))
     rows = -(-len(values) // columns)
     fig = make_subplots(
-        rows=rows, cols=columns, subplot_titles=list(values),
+        rows=rows, cols=columns, subplot_titles=[theme.plain(title) for title in values],
         horizontal_spacing=0.09, vertical_spacing=0.06 if rows > 1 else 0,
     )  # fmt: skip
     for i, (title, cell_values) in enumerate(values.items()):
@@ -127,7 +127,7 @@ def panels(
 def quiet_axes(fig: go.Figure, *, axis_name: str) -> None:
     """Equal aspect, no ticks or grid: the coordinates of an embedding mean nothing by themselves."""
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": "", "showline": False}
-    small = {"size": theme.FONT_SIZE - 1}
+    small, axis_name = {"size": theme.FONT_SIZE - 1}, theme.plain(axis_name)
     fig.update_xaxes(
         **hidden, title={"text": f"{axis_name} 1" if axis_name else "", "font": small, "standoff": 4}
     )
@@ -141,6 +141,7 @@ def quiet_axes(fig: go.Figure, *, axis_name: str) -> None:
 def _points(
     points: np.ndarray, rows: np.ndarray, *, n_drawn: int, color: str, name: str = ""
 ) -> go.Scattergl:
+    name = theme.plain(name)
     return go.Scattergl(
         x=points[rows, 0].astype(np.float32),
         y=points[rows, 1].astype(np.float32),
@@ -216,7 +217,11 @@ def _add_values(
                 "opacity": 0.9,
                 "showscale": True,
                 "colorbar": {
-                    "title": {"text": title, "side": "right", "font": {"size": theme.FONT_SIZE}},
+                    "title": {
+                        "text": theme.plain(title, most=theme.MOST_OF_A_TITLE),
+                        "side": "right",
+                        "font": {"size": theme.FONT_SIZE},
+                    },
                     "tickfont": {"size": theme.FONT_SIZE - 2},
                     "thickness": 14,
                     "len": 0.7,
@@ -247,7 +252,7 @@ def _add_labels(
     glow = ",".join([f"0 0 3px {'#111' if dark else '#fff'}"] * 5)
     font = {"size": theme.LABEL_SIZE, "color": theme.ink(dark=dark), "weight": 600, "shadow": glow}
     labels = [
-        {"x": float(x), "y": float(y), "text": text, "showarrow": False, "font": font}
+        {"x": float(x), "y": float(y), "text": theme.plain(text), "showarrow": False, "font": font}
         for text, (x, y) in zip(texts, _spread(medians, texts, pixel=pixel), strict=True)
     ]
     # at once: one by one, Plotly checks those that are there again with each
@@ -257,7 +262,9 @@ def _add_labels(
 def _spread(places: np.ndarray, texts: Sequence[str], *, pixel: float) -> np.ndarray:
     """Push labels that would cover each other apart, up and down; ``pixel`` is one in data units."""
     places, height = places.astype(float), 1.25 * theme.LABEL_SIZE * pixel
-    widths = np.array([len(text) for text in texts]) * 0.55 * theme.LABEL_SIZE * pixel
+    widths = (
+        np.array([min(len(text), theme.MOST_OF_A_NAME) for text in texts]) * 0.55 * theme.LABEL_SIZE * pixel
+    )
     for _ in range(60):
         moved = False
         for i in range(len(places)):

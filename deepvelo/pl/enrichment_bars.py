@@ -15,6 +15,7 @@ RELEVANT, OTHER = "#D55E00", "#7A8CA3"
 SIGNIFICANT = 0.05
 _LEAST_Q = 1e-300  # near the least that a float holds; smaller ones come out as 0
 _LETTERS = 46
+_MOST = 300  # of a set's name that hovering shows
 _ROW_HEIGHT = 26
 
 
@@ -66,7 +67,7 @@ def enrichment_bars(
     )  # fmt: skip
     # Rows by number: two long names may be the same once shortened.
     fig.update_yaxes(
-        tickvals=list(rows.index), ticktext=[_short(str(term)) for term in rows["term"]],
+        tickvals=list(rows.index), ticktext=[theme.plain(_short(str(term))) for term in rows["term"]],
         range=[len(rows) - 0.4, -0.6], showgrid=False, zeroline=False, automargin=True,
         tickfont={"size": theme.FONT_SIZE - 1},
     )  # fmt: skip
@@ -95,7 +96,9 @@ def _bars(rows: pd.DataFrame, *, name: str, color: str) -> go.Bar:
         textposition="outside",
         cliponaxis=False,
         textfont={"size": theme.FONT_SIZE - 2},
-        customdata=np.stack([rows["term"].astype(str), counts, q, genes], axis=1),
+        customdata=np.stack(
+            [[theme.plain(term, most=_MOST) for term in rows["term"]], counts, q, genes], axis=1
+        ),
         hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} genes, q %{customdata[2]}<br>"
         "%{customdata[3]}<extra></extra>",
     )
@@ -116,4 +119,4 @@ def _short(term: str) -> str:
 
 def _wrapped(genes: str) -> str:
     """At most four lines of a hover."""
-    return "<br>".join(textwrap.wrap(genes, 70, max_lines=4, placeholder=" …"))
+    return theme.lines("\n".join(textwrap.wrap(genes, 70, max_lines=4, placeholder=" …")))

@@ -46,7 +46,7 @@ def fate_map(
         points, groups, values=probability, axis_name=axis_name, drawn=drawn, dark=dark, height=height
     )
     bar = {
-        "title": {"text": f"probability of becoming {lineage}", "side": "top"},
+        "title": {"text": f"probability of becoming {theme.plain(lineage)}", "side": "top"},
         "orientation": "h",
         "y": 1.01,
         "yanchor": "bottom",

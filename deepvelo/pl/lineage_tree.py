@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from deepvelo.pl import nodes, theme
 from deepvelo.pl.lanes import RADIUS, Names, bend_after, bend_before, tree_places
+from deepvelo.wording import in_one_line
 
 AGAINST = "#D55E00"  # arrows to a group that is no later
 _LETTER = 0.58 * theme.LABEL_SIZE
@@ -50,9 +51,9 @@ def lineage_tree(
     shares = shares.set_axis(shares.index.astype(str)).loc[present]
     times = times.set_axis(times.index.astype(str)).reindex(present)
     colors = theme.group_colors(present, colors)
-    texts = {name: "<br>".join(textwrap.wrap(name, _LINE, break_long_words=False)) for name in present}
+    texts = {name: _wrapped(name) for name in present}
     names = Names(
-        widths={name: max(map(len, text.split("<br>"))) * _LETTER for name, text in texts.items()},
+        widths={name: max(map(len, text.split("\n"))) * _LETTER for name, text in texts.items()},
         at_right=frozenset(present) - set(edges["source"].astype(str)),
     )
     places = tree_places(edges, times, names=names)
@@ -86,7 +87,7 @@ def lineage_tree(
         x, y = at[name] + np.array([1.6 * RADIUS, 0] if beside else [0, -1.35 * RADIUS])
         labels.append(
             nodes.label(
-                texts[name],
+                theme.lines(texts[name]),
                 (float(x), float(y)),
                 note=nodes.note(name, root=root, ends=ends),
                 xanchor="left" if beside else "center",
@@ -108,6 +109,13 @@ def lineage_tree(
         dark=dark,
     )  # fmt: skip
     return fig
+
+
+def _wrapped(name: str) -> str:
+    """A name in lines, as it is shown."""
+    return "\n".join(
+        textwrap.wrap(in_one_line(name, most=theme.MOST_OF_A_NAME), _LINE, break_long_words=False)
+    )
 
 
 def _forward(source: str, target: str, places: pd.DataFrame, *, names: Names) -> np.ndarray:

@@ -140,7 +140,7 @@ def label(
     yanchor: str = "middle",
     dark: bool,
 ) -> dict[str, Any]:
-    """A node's name, and what it is in a line of its own, as a Plotly annotation."""
+    """A node's name, as `theme.plain` gives it, and what it is in a line of its own, as a Plotly annotation."""
     glow = ",".join([f"0 0 3px {'#111' if dark else '#fff'}"] * 5)
     small = f"<br><span style='font-size:{theme.FONT_SIZE - 2}px;font-weight:400'>{note}</span>"
     return {
@@ -179,8 +179,8 @@ def add_targets(
     """
     texts = []
     for group, of_group in shares.iterrows():
-        known = [f"{part}: {share:.0%}" for part, share in of_group.dropna().items()]
-        texts.append("<br>".join([f"<b>{group}</b>", more[str(group)], *(known or [NO_SHARE])]))
+        known = [f"{theme.plain(part)}: {share:.0%}" for part, share in of_group.dropna().items()]
+        texts.append("<br>".join([f"<b>{theme.plain(group)}</b>", more[str(group)], *(known or [NO_SHARE])]))
     fig.add_trace(
         go.Scatter(
             x=places[:, 0],
@@ -205,7 +205,7 @@ def touches_few(edges: pd.DataFrame, least_cells: int) -> np.ndarray:
 def add_arrow_targets(fig: go.Figure, middles: Sequence[np.ndarray], edges: pd.DataFrame) -> None:
     """Hover in the middle of arrows: from where to where, how strong, and how many cells stand behind it."""
     texts = [
-        f"{edge.source} → {edge.target}<br>strength {edge.confidence:.2f}<br>"
+        f"{theme.plain(edge.source)} → {theme.plain(edge.target)}<br>strength {edge.confidence:.2f}<br>"
         f"{edge.source_cells:,} → {edge.target_cells:,} cells"
         for edge in edges.itertuples()
     ]
@@ -233,7 +233,9 @@ def add_legend(
     parts = dict(colors) | ({NO_SHARE: theme.GREY} if unknown else {})
     for i, (name, color) in enumerate(parts.items()):
         marker = {"color": color, "size": 11}
-        _add_entry(fig, name, group=title, first=i == 0, mode="markers", marker=marker)
+        _add_entry(
+            fig, theme.plain(name), group=theme.lines(title), first=i == 0, mode="markers", marker=marker
+        )
     lines = {} if highest is None else {f"widest: {highest:.2f}": {"color": theme.ink(dark=dark), "width": 8}}
     if against is not None:
         lines["against time"] = {"color": against, "width": 8}

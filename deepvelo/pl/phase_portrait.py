@@ -78,13 +78,15 @@ def phase_portrait(
         rows = in_front[codes[in_front] == names.index(name)] if name in names else in_front[:0]
         if len(rows):
             trace = _points(phase, rows, n_drawn=len(in_front))
-            trace.update(name=name, marker_color=color, hovertemplate=f"{name}<br>{_HOVER}")
+            trace.update(
+                name=theme.plain(name), marker_color=color, hovertemplate=f"{theme.plain(name)}<br>{_HOVER}"
+            )
             fig.add_trace(trace, row=1, col=1)
     _finish_panel(fig, phase, front, zoom=zoom, boxes=(26, 20), aspect=1.3, dark=dark)
     theme.style(fig, height=height)
     fig.update_xaxes(title=SPLICED_TITLE)
     fig.update_yaxes(title=UNSPLICED_TITLE)
-    fig.update_layout(title={"text": phase.gene, "x": 0.02, "font": {"size": 20}}, margin_t=44)
+    fig.update_layout(title={"text": theme.plain(phase.gene), "x": 0.02, "font": {"size": 20}}, margin_t=44)
     theme.legend_below(fig, height=height)
     return fig
 
@@ -108,7 +110,7 @@ def phase_grid(
     columns = min(columns, len(phases))
     rows = -(-len(phases) // columns)
     fig = make_subplots(
-        rows=rows, cols=columns, subplot_titles=[phase.gene for phase in phases],
+        rows=rows, cols=columns, subplot_titles=[theme.plain(phase.gene) for phase in phases],
         horizontal_spacing=0.045, vertical_spacing=0.32 / rows if rows > 1 else 0,
     )  # fmt: skip
     place = {name: i for i, name in enumerate(colors)}
@@ -132,7 +134,7 @@ def phase_grid(
     present = {names[code] for code in np.unique(codes[front])}
     for name in (name for name in colors if name in present):
         marker = {"color": colors[name], "size": 8}
-        fig.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=name, marker=marker))
+        fig.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=theme.plain(name), marker=marker))
     height = GRID_HEIGHT * rows + 110
     theme.style(fig, height=height)
     theme.legend_below(fig, height=height - 110)

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from deepvelo.pl import theme
+from deepvelo.wording import number
 
 SPLICED_COLOR = "#0072B2"
 UNSPLICED_COLOR = "#E69F00"
@@ -21,7 +22,8 @@ def proportions(fractions: pd.DataFrame) -> go.Figure:
         `deepvelo.checks.unspliced_fractions` returns them.
     """
     table = fractions.loc[theme.group_order(fractions.index.astype(str))[::-1]]
-    labels = [f"{group} ({n:,} cell{'' if n == 1 else 's'})" for group, n in table["n_cells"].items()]
+    names = theme.plain_names(table.index)
+    labels = [f"{name} ({number(int(n), 'cell')})" for name, n in zip(names, table["n_cells"], strict=True)]
     fig = go.Figure()
     for part, color, ink in (
         ("unspliced", UNSPLICED_COLOR, "#1A1A1A"),

@@ -40,10 +40,11 @@ def rate_violins(
     """
     codes, names = theme.group_codes(groups)
     cells_of = {name: np.flatnonzero(codes == i) for i, name in enumerate(names)}
+    shown = theme.plain_names(colors)
     fig = make_subplots(rows=len(rates), cols=1, shared_xaxes=True, vertical_spacing=0.04)
     for row, (rate, values) in enumerate(rates.items(), start=1):
-        for name, color in colors.items():
-            known = values[cells_of.get(name, [])].astype(np.float32)
+        for (group, color), name in zip(colors.items(), shown, strict=True):
+            known = values[cells_of.get(group, [])].astype(np.float32)
             known = _quantiles(known[np.isfinite(known)])
             few = len(known) < _FEW
             fig.add_trace(

@@ -46,11 +46,12 @@ def score_histogram(
         counts, _ = np.histogram(np.clip(values, edges[0], 1), edges)
         share = counts / values.size
         top = max(top, share.max())
-        fig.add_trace(_outline(edges, share, name=f"{name}, median {medians[name]:.3f}", color=colors[name]))
+        shown = f"{theme.plain(name)}, median {medians[name]:.3f}"
+        fig.add_trace(_outline(edges, share, name=shown, color=colors[name]))
     for name in known:
-        fig.add_trace(_median(medians[name], top, name=name, color=colors[name]))
+        fig.add_trace(_median(medians[name], top, name=theme.plain(name), color=colors[name]))
     theme.style(fig, height=height)
-    longest = max((len(trace.name) for trace in fig.data), default=0)
+    longest = max((len(f"{name}, median 0.000") for name in known), default=0)
     fig.update_layout(
         hovermode="closest",
         legend={
@@ -58,7 +59,12 @@ def score_histogram(
             "entrywidthmode": "fraction", "entrywidth": 0.5 if longest <= _HALF_A_LINE else 1,
         },
     )  # fmt: skip
-    fig.update_xaxes(title=title, range=[edges[0], 1], showgrid=False, zeroline=False)
+    fig.update_xaxes(
+        title=theme.plain(title, most=theme.MOST_OF_A_TITLE),
+        range=[edges[0], 1],
+        showgrid=False,
+        zeroline=False,
+    )
     fig.update_yaxes(
         title="share of cells", tickformat=".0%", range=[0, 1.05 * top or 1], nticks=5,
         gridcolor="rgba(128,128,128,0.2)", zeroline=False,

@@ -23,7 +23,7 @@ def sensitivity_map(
     table
         One row a run; cosines, -1 to 1, NaN where there is none. As `deepvelo.controls.sensitivity_table` gives it.
     titles
-        What columns are called; others keep their name.
+        What columns are called, with a line break where the text has one; others keep their name.
     shares
         Columns with a share of cells, 0 to 1, that is bad when high: 0 is coloured as a cosine of 1.
 
@@ -36,10 +36,10 @@ def sensitivity_map(
     for column in shares:
         text[column] = [_percent(value) for value in shade[column]]
         shade[column] = 1 - 2 * shade[column]
-    names = [titles.get(str(column), str(column)) for column in table]
+    names = [theme.lines(titles.get(str(column), str(column))) for column in table]
     fig = go.Figure(
         go.Heatmap(
-            z=shade.to_numpy(), x=names, y=[str(run) for run in table.index], text=text.to_numpy(),
+            z=shade.to_numpy(), x=names, y=theme.plain_names(table.index), text=text.to_numpy(),
             texttemplate="%{text}", hovertemplate="%{y}<br>%{x}: %{text}<extra></extra>", hoverongaps=False,
             zmin=-1, zmax=1, colorscale=theme.DIVERGING[::-1], xgap=2, ygap=2, showscale=False,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -13,6 +15,7 @@ from plotly.colors import sample_colorscale
 
 from deepvelo.config import Method
 from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR
+from deepvelo.wording import in_one_line
 
 # Okabe and Ito's colours first. The others were picked one by one, each as far as possible (CIELAB) from
 # those before it in normal sight, deuteranopia and protanopia (Machado et al. 2009), with a lightness
@@ -45,6 +48,11 @@ FONT_SIZE: Final = 14
 LABEL_SIZE: Final = 15
 HEIGHT: Final = 720  # fits a 900 pixel window with the page's title and controls
 
+MOST_OF_A_NAME: Final = 60  # characters
+MOST_OF_A_TITLE: Final = 120
+# What Plotly reads as tags, entities, formulas and the fields of a hover text, and the entities that it shows instead.
+_MARKUP: Final = re.compile(r"[&<$]|(?<=%)\{")
+
 PictureFormat = Literal["svg", "png"]
 _PNG_SCALE = 3  # about 300 dots an inch on paper
 
@@ -66,6 +74,29 @@ def figure_config(*, file_name: str = "deepvelo", picture_format: PictureFormat 
         "displaylogo": False,
         "toImageButtonOptions": {"format": picture_format, "filename": file_name, "scale": scale},
     }
+
+
+def plain(text: object, *, most: int = MOST_OF_A_NAME) -> str:
+    """A name as figures show it, as it is: ``<a href=...>``, ``<b>`` or ``$x$`` is text, no link, letters or formula.
+
+    Every text that a caller gives passes here on its way into a figure, but for ``customdata`` that no hover shows.
+    A name that is too long is shortened, see `deepvelo.wording.in_one_line`.
+    """
+    return _MARKUP.sub(lambda sign: f"&#{ord(sign[0])};", in_one_line(text, most=most))
+
+
+def plain_names(names: Iterable[object]) -> list[str]:
+    """Names as the places of an axis, which Plotly tells apart by what they show: each another, with a number if need be."""
+    shown, seen = [], Counter[str]()
+    for name in map(plain, names):
+        seen[name] += 1
+        shown.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return shown
+
+
+def lines(text: str) -> str:
+    """A title as `plain` shows it, with a line break where the text has one."""
+    return "<br>".join(plain(line, most=MOST_OF_A_TITLE) for line in text.split("\n"))
 
 
 def ink(*, dark: bool) -> str:
@@ -209,6 +240,6 @@ def style(fig: go.Figure, *, height: int = HEIGHT) -> go.Figure:
         },
         dragmode="zoom",
         modebar={"bgcolor": "rgba(0,0,0,0)"},
-        hoverlabel={"font": {"size": FONT_SIZE}},
+        hoverlabel={"font": {"size": FONT_SIZE}, "namelength": -1},  # cut, an entity would show as such
     )
     return fig

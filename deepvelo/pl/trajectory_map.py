@@ -167,7 +167,7 @@ def _labels(
     labels = []
     for name, middle in at.items():
         note = nodes.note(name, root=root, ends=ends)
-        letters = max(len(name), len(note))
+        letters = max(min(len(name), theme.MOST_OF_A_NAME), len(note))
         extent = np.array([_LETTER * letters, 1.25 * (2 if note else 1)]) * theme.LABEL_SIZE * pixel
         reach = 1.25 * size[name] + _ROOM * pixel
         sides = {
@@ -191,7 +191,14 @@ def _labels(
         taken.append(boxes[side])
         x, y = middle + sides[side]
         labels.append(
-            nodes.label(name, (float(x), float(y)), note=note, xanchor=side[0], yanchor=side[1], dark=dark)
+            nodes.label(
+                theme.plain(name),
+                (float(x), float(y)),
+                note=note,
+                xanchor=side[0],
+                yanchor=side[1],
+                dark=dark,
+            )
         )
     return labels
 

@@ -41,7 +41,7 @@ def trend_grid(
     genes = list(curves)
     color = theme.legible(color, dark=dark)
     fig = make_subplots(
-        rows=len(rows), cols=len(genes), shared_xaxes=True, column_titles=[f"<b>{gene}</b>" for gene in genes],
+        rows=len(rows), cols=len(genes), shared_xaxes=True, column_titles=[f"<b>{theme.plain(gene)}</b>" for gene in genes],
         horizontal_spacing=min(0.055, 0.3 / len(genes)), vertical_spacing=0.12 / len(rows),
     )  # fmt: skip
     times = [curve["time"] for of_gene in curves.values() for curve in of_gene.values() if len(curve)]
@@ -62,7 +62,7 @@ def trend_grid(
     line = {"showline": True, "linecolor": theme.GREY, "zeroline": False}
     fig.update_xaxes(**line, showgrid=False, range=window, nticks=5)
     fig.update_yaxes(**line, gridcolor="rgba(128,128,128,0.2)", nticks=4, rangemode="tozero")
-    fig.update_xaxes(title={"text": time_title, "standoff": 6, "font": small}, row=len(rows))
+    fig.update_xaxes(title={"text": theme.plain(time_title), "standoff": 6, "font": small}, row=len(rows))
     for row, name in enumerate(rows, start=1):
         fig.update_yaxes(title={"text": QUANTITY_TITLES[name], "standoff": 8, "font": small}, row=row, col=1)
     return fig.update_layout(
