@@ -15,6 +15,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from deepvelo import config, keys
+from deepvelo.io import recorded
 from deepvelo.io.run import INFO
 from deepvelo.io.runs import RunStore
 from deepvelo.workflow import Result
@@ -27,6 +28,7 @@ def copy_run(run: Path, folder: Path, **info: object) -> str:
     file = folder / run_id / INFO
     values = json.loads(file.read_text()) | {"created": datetime.now(UTC).isoformat()}
     file.write_text(json.dumps(values | info))
+    recorded.record(folder / run_id)
     return run_id
 
 

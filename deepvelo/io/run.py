@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,22 +17,21 @@ from scipy import sparse
 
 from deepvelo import keys
 from deepvelo.checks import require_gene
-from deepvelo.config import Settings
 from deepvelo.contents.groups import colors_by_group
 from deepvelo.errors import InputError
+from deepvelo.io import recorded
+from deepvelo.io.run_info import INFO, DamagedRunError, Purpose, RunInfo
 from deepvelo.io.stored_names import restored, restored_names
 
 if TYPE_CHECKING:
     import torch
     from anndata import AnnData
 
-INFO = "info.json"
+__all__ = ["HISTORY", "INFO", "RESULT", "WEIGHTS", "Purpose", "Run", "RunInfo"]
+
 HISTORY = "history.csv"
 WEIGHTS = "weights.safetensors"
 RESULT = "result.zarr"
-
-# fit: what a visitor asked for, scVelo's modes among them; the others belong to a fit and are shown with it.
-Purpose = Literal["fit", "control", "at_rest", "seed", "sweep"]
 
 # What fits write, ours and scVelo's; `pp.prepare` leaves the like of it out of a user's file.
 _FITTED = {
@@ -46,26 +45,6 @@ _PREPARED = {
     "obsp": {keys.CONNECTIVITIES, keys.DISTANCES},
     "varp": set(),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunInfo:
-    """What is known of a run without opening its result."""
-
-    run_id: str
-    name: str
-    data_name: str
-    data_hash: str
-    created: str
-    """Time of saving, ISO 8601, UTC."""
-    settings: Settings
-    metrics: dict[str, float | int | str]
-    versions: dict[str, str]
-    cluster_key: str
-    basis: str
-    purpose: Purpose = "fit"
-    base: str = ""
-    """Id of the run that a control, another seed or a sweep belongs to; for a fit, whose data it took, if any."""
 
 
 class Run:
@@ -82,8 +61,23 @@ class Run:
 
     @cached_property
     def _root(self) -> Any:  # a zarr.Group; its types cannot tell the groups in it from arrays
+        names = {
+            name.removeprefix(f"{RESULT}/"): checksum
+            for name, checksum in self._recorded.items()
+            if name.startswith(f"{RESULT}/")
+        }
+        store = recorded.RecordedStore(
+            self.folder / RESULT, names=names, on_damage=lambda what: self._damaged(f"{RESULT}/{what}")
+        )
         with self._reading():
-            return zarr.open_group(self.folder / RESULT, mode="r")
+            return zarr.open_group(store, mode="r")
+
+    @cached_property
+    def _recorded(self) -> recorded.Recorded:
+        try:
+            return recorded.recorded(self.folder)
+        except InputError as error:
+            raise self._damaged(str(error)) from None
 
     @cached_property
     def obs(self) -> pd.DataFrame:
@@ -170,14 +164,20 @@ class Run:
     def history(self) -> pd.DataFrame:
         """Loss terms, one row an epoch."""
         with self._reading():
-            return pd.read_csv(self.folder / HISTORY, float_precision="round_trip")
+            return pd.read_csv(BytesIO(self._file(HISTORY)), float_precision="round_trip")
 
     def weights(self) -> dict[str, torch.Tensor]:
         """Parameters of the trained network by name, on the CPU."""
-        from safetensors.torch import load_file
+        from safetensors.torch import load
 
         with self._reading():
-            return load_file(self.folder / WEIGHTS)
+            return load(self._file(WEIGHTS))
+
+    def _file(self, name: str) -> bytes:
+        try:
+            return recorded.checked(self.folder, name, self._recorded)
+        except InputError as error:
+            raise self._damaged(str(error)) from None
 
     def to_adata(self) -> AnnData:
         """The whole result in memory, a new object each time."""
@@ -248,21 +248,46 @@ class Run:
             msg = "This run was deleted. Choose another."
             raise InputError(msg)
 
+    def require_whole(self) -> None:
+        """Check that all files are there, and that the result is the one that `info` tells of; reads no layer.
+
+        Raises
+        ------
+        InputError
+            A file is gone or damaged, or the run was deleted.
+        """
+        if gone := recorded.missing(self.folder, self._recorded):
+            what = f"{recorded.in_brief(gone)} gone"
+            raise self._damaged(what)
+        told = self.info
+        n_told = (told.metrics.get("n_cells"), told.metrics.get("n_genes"))
+        n_there = (len(self.obs), len(self.var))
+        if n_there != n_told:
+            what = f"{INFO} tells of %s cells and %s genes, and its result has %s and %s"
+            raise self._damaged(what % (n_told + n_there))
+        if told.cluster_key not in self.obs or keys.embedding(told.basis) not in self.obsm:
+            what = f"its result lacks the groups or the embedding that {INFO} names"
+            raise self._damaged(what)
+
+    def _damaged(self, what: str) -> InputError:
+        """The error for a file that cannot be read: the run may have been deleted."""
+        try:
+            self.require_stored()
+        except InputError as error:
+            return error
+        return DamagedRunError(
+            f"The result of run {self.info.run_id} cannot be read: {what}. Delete the run and fit again."
+        )
+
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Turn what a damaged file makes readers stumble over into one sentence.
-
-        Zarr gives zeros, no error, for files that are gone: what was read counts if the run outlived it.
-        """
+        """Turn what readers stumble over into one sentence."""
         try:
             yield
-        except InputError:
-            raise
-        except (OSError, ValueError, KeyError, RuntimeError) as error:  # RuntimeError: Blosc's
-            self.require_stored()
-            reason = str(error).partition("\n")[0].rstrip(".")
-            msg = f"The result of run {self.info.run_id} cannot be read: {reason}. Delete the run and fit again."
-            raise InputError(msg) from error
+        except InputError as error:  # to whose words AnnData adds where it was
+            raise type(error)(str(error).partition("\n")[0]) from None
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:  # RuntimeError: Blosc's
+            raise self._damaged(str(error).partition("\n")[0].rstrip(".")) from error
         self.require_stored()
 
     def _layer(self, layer: str) -> zarr.Array | _ColumnsOnDisk:

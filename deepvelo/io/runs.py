@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import re
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +21,17 @@ from typing import TYPE_CHECKING, Any
 from deepvelo import config, keys
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
+from deepvelo.io import journal, recorded
 from deepvelo.io.hashing import data_hash
-from deepvelo.io.run import HISTORY, INFO, RESULT, WEIGHTS, Purpose, Run, RunInfo
-from deepvelo.io.write import FULL, is_about, remove_leftovers, removed_afterwards
+from deepvelo.io.run import HISTORY, RESULT, WEIGHTS, Run
+from deepvelo.io.run_info import INFO, DamagedRunError, Purpose, RunInfo, damage, info_text, read_info
+from deepvelo.io.write import FULL, is_about, new_folder, remove_leftovers, token
 from deepvelo.io.write_zarr import bytes_to_write, write_by_gene
 
 if TYPE_CHECKING:
     from deepvelo.result import Result
 
-__all__ = ["Purpose", "Run", "RunInfo", "RunStore", "data_hash"]
+__all__ = ["DamagedRun", "Purpose", "Run", "RunInfo", "RunStore", "data_hash"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +39,20 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # ids come from URLs: no
 ASIDE = ".saving-"
 DELETED = ".deleted-"
 TRAINING = ".training-"
+METADATA = ".zmetadata"
+ANALYSES = "lineages"  # folder in a run with analyses of it, each with checksums of its own
 SPARE = 50 * 2**20  # bytes that must stay free beside the run
+# Nanoseconds. A file that changed so lately may change again without any of its times showing it.
+_CLOCK_TICK = 2 * 10**9
+
+
+@dataclass(frozen=True, kw_only=True)
+class DamagedRun:
+    """A folder of the store that is a run and cannot be shown."""
+
+    run_id: str
+    problem: str
+    """A sentence: what is wrong, and what to do."""
 
 
 class RunStore:
@@ -47,7 +66,8 @@ class RunStore:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self._known: dict[str, tuple[int, RunInfo | None]] = {}
+        self._path = str(folder)  # joining paths takes longer than asking the disk
+        self._known: dict[str, tuple[tuple[int, ...], RunInfo | DamagedRun | None]] = {}
 
     def save(
         self,
@@ -58,8 +78,11 @@ class RunStore:
         name: str | None = None,
         purpose: Purpose = "fit",
         base: str = "",
+        job: str = "",
+        owner: str = "",
+        owner_name: str = "",
     ) -> str:
-        """Store a fit; nothing of it is left when that fails.
+        """Store a fit with checksums of its files; nothing of it is left when that fails.
 
         Parameters
         ----------
@@ -69,7 +92,7 @@ class RunStore:
             How people call the data, and `data_hash` of them.
         name
             How people call this run; made from the data and `deepvelo.config.fit_label` when not given.
-        purpose, base
+        purpose, base, job, owner, owner_name
             See `RunInfo`.
 
         Returns
@@ -87,33 +110,34 @@ class RunStore:
         made = datetime.now(UTC)
         run_id = f"{made:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         fit: dict[str, Any] = dict(result.adata.uns.get(keys.DEEPVELO, {}))
-        info = {
-            "name": name or f"{data_name}, {config.fit_label(settings)}",
-            "data_name": data_name,
-            "data_hash": data_hash,
-            "created": made.isoformat(timespec="seconds"),
-            "settings": config.to_dict(settings),
-            "metrics": result.metrics,
-            "versions": json.loads(fit.get("versions", "{}")),
-            "cluster_key": str(fit.get("cluster_key", "")),
-            "basis": str(fit.get("basis", "")),
-            "purpose": purpose,
-            "base": base,
-        }
+        info = RunInfo(
+            run_id=run_id,
+            name=name or f"{data_name}, {config.fit_label(settings)}",
+            data_name=data_name,
+            data_hash=data_hash,
+            created=made.isoformat(timespec="seconds"),
+            settings=settings,
+            metrics={"n_cells": result.adata.n_obs, "n_genes": result.adata.n_vars} | result.metrics,
+            versions=json.loads(fit.get("versions", "{}")),
+            cluster_key=str(fit.get("cluster_key", "")),
+            basis=str(fit.get("basis", "")),
+            purpose=purpose,
+            base=base,
+            job=job,
+            owner=owner,
+            owner_name=owner_name,
+        )
         self.require_writable(bytes_to_write(result.adata, self.folder))
-        aside = self.folder / f"{ASIDE}{run_id}"
+        aside = self.folder / f"{ASIDE}{run_id}-{token()}"
         try:
-            remove_leftovers(
-                path for path in self.folder.iterdir() if path.name.startswith((ASIDE, DELETED, TRAINING))
-            )
-            aside.mkdir()
-            with removed_afterwards(aside):  # has its final name by then when the run is whole
+            self._sweep()
+            with new_folder(aside):  # has its final name by then when the run is whole
                 self._write(aside, result, info)
                 self._require_base(purpose, base)  # once more: writing takes a while
                 aside.rename(self.folder / run_id)
         except OSError as error:
             raise InputError(self._sentence(error)) from error
-        logger.info("saved run %s (%s)", run_id, info["name"])
+        logger.info("saved run %s (%s)", run_id, info.name)
         return run_id
 
     @contextmanager
@@ -128,10 +152,10 @@ class RunStore:
             The disk fills up, or the folder cannot be written to.
         """
         self.require_writable()
-        folder = self.folder / f"{ASIDE}{secrets.token_hex(6)}"
+        folder = self.folder / f"{ASIDE}{token()}"
         try:
-            folder.mkdir()
-            with removed_afterwards(folder):
+            self._sweep()
+            with new_folder(folder):
                 yield folder
         except OSError as error:
             if is_about(error, folder):
@@ -141,7 +165,8 @@ class RunStore:
     def checkpoint(self, fit: str) -> Path:
         """Where the training of a fit may write how it stands; ``fit`` is all that decides it, as a hash.
 
-        What is written there and not removed stays for a day after it was last written.
+        What is written there and not removed stays while a job may go on from it, and for a day after it was last
+        written.
         """
         return self.folder / f"{TRAINING}{fit}"
 
@@ -167,23 +192,77 @@ class RunStore:
             raise InputError(msg)
 
     def list(self) -> list[RunInfo]:
-        """All whole runs of every purpose, newest first; a folder that cannot be read is logged and left out."""
-        try:
-            folders = [path for path in self.folder.iterdir() if RUN_ID.fullmatch(path.name)]
-        except OSError:  # not made yet, or not readable: nothing to show
-            return []
-        found = [info for path in folders if (info := self._info(path)) is not None]
+        """All whole runs of every purpose, newest first; never raises."""
+        found = [info for info in self._scan() if isinstance(info, RunInfo)]
         return sorted(found, key=lambda info: (info.created, info.run_id), reverse=True)
 
-    def open(self, run_id: str) -> Run:
+    def damaged(self) -> tuple[DamagedRun, ...]:
+        """Runs that cannot be shown, by name; never raises.
+
+        Looks at what a run says of itself and at the folders of its result, not at every file: `open` does that, and
+        `verify` reads all of them.
+        """
+        found = [run for run in self._scan() if isinstance(run, DamagedRun)]
+        return tuple(sorted(found, key=lambda run: run.run_id))
+
+    def problem(self) -> str | None:
+        """Why the store cannot be read, in a sentence; None if it can, or is still to be made."""
+        try:
+            next(self.folder.iterdir(), None)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            reason = error.strerror or error
+            return f"The run store {self.folder} cannot be read ({reason}). Allow reading it, or connect its disk."
+        return None
+
+    def exists(self, run_id: str) -> bool:
+        """Whether there is a run of that name, damaged or not."""
+        return self._lookup(run_id) is not None
+
+    def open(self, run_id: str, *, whole: bool = False) -> Run:
         """A run for reading.
+
+        Parameters
+        ----------
+        whole
+            Check that all its files are there. A run that lacks some is listed as damaged from then on.
 
         Raises
         ------
         InputError
-            There is no such run.
+            There is no such run, or it is damaged, or was saved by a newer version.
         """
-        return Run(self.folder / run_id, self._require(run_id))
+        run = Run(self.folder / run_id, self._require(run_id))
+        if whole:
+            try:
+                run.require_whole()
+            except DamagedRunError as error:
+                self._known[run_id] = (self._state(run_id), DamagedRun(run_id=run_id, problem=str(error)))
+                raise
+        return run
+
+    def verify(self, run_id: str) -> str | None:
+        """Read every file of a run and of its analyses and compare its checksum.
+
+        Returns
+        -------
+        What is wrong, in a sentence; None for a run that is as it was saved.
+        """
+        folder = self.folder / run_id
+        try:
+            self._require(run_id)
+            analyses = [path for path in (folder / ANALYSES).glob("[!.]*") if path.is_dir()]
+            bad = [
+                (part / name).relative_to(folder).as_posix()
+                for part in (folder, *sorted(analyses))
+                for name in recorded.damaged(part)
+            ]
+        except InputError as error:
+            return str(error) if run_id in str(error) else str(damage(run_id, str(error)))
+        if not bad:
+            return None
+        return str(damage(run_id, f"{recorded.in_brief(bad)} gone or not what was saved"))
 
     def find(
         self,
@@ -213,58 +292,113 @@ class RunStore:
                 return info
         return None
 
+    def made_by(self, job: str) -> RunInfo | None:
+        """The run that a job has stored."""
+        return next((info for info in self.list() if info.job == job), None)
+
     def delete(self, run_id: str) -> None:
-        """Remove a run for good, and the controls, seeds and sweeps that belong to it.
+        """Remove a run for good, damaged or not, and the controls, seeds and sweeps that belong to it.
 
         Raises
         ------
         InputError
             There is no such run, or it may not be removed.
         """
-        self._require(run_id)
+        if not self.exists(run_id):
+            raise self._no_run(run_id)
         belonging = [info.run_id for info in self.list() if info.base == run_id and info.purpose != "fit"]
-        for removed in (run_id, *belonging):  # the run first: if it must stay, so must they
-            self._remove(removed)
+        self._remove(run_id)  # first: if it must stay, so must the others
+        for other in belonging:
+            with suppress(FileNotFoundError):  # deleted by someone else meanwhile
+                self._remove(other)
 
     def _remove(self, run_id: str) -> None:
+        folder = self.folder / run_id
         aside = self.folder / f"{DELETED}{run_id}-{secrets.token_hex(3)}"
         try:
-            (self.folder / run_id).rename(aside)  # so that half a run is never listed
+            if not os.access(folder, os.W_OK | os.X_OK) and folder.exists():
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            folder.rename(aside)  # so that half a run is never listed
+        except FileNotFoundError:
+            raise self._no_run(run_id) from None
         except OSError as error:
             raise InputError(self._sentence(error)) from error
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove_tree(aside)
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left in the store, but for checkpoints that a job may go on from."""
+        for path in self.folder.glob(f"{DELETED}*"):
+            _remove_tree(path)
+        remove_leftovers(self.folder.glob(f"{ASIDE}*"))
+        under_way = {self.checkpoint(fit) for fit in journal.fits_under_way(self.folder)}
+        remove_leftovers(path for path in self.folder.glob(f"{TRAINING}*") if path not in under_way)
 
     def _require(self, run_id: str) -> RunInfo:
-        info = self._lookup(run_id)
-        if info is None:
-            msg = f"There is no run {run_id[:100]!r} in {self.folder}. Choose one from the list of runs."
-            raise InputError(msg)
-        return info
+        found = self._lookup(run_id)
+        if isinstance(found, DamagedRun):
+            raise InputError(found.problem)
+        if found is None:
+            raise self._no_run(run_id)
+        return found
+
+    def _no_run(self, run_id: str) -> InputError:
+        return InputError(
+            f"There is no run {run_id[:100]!r} in {self.folder}. Choose one from the list of runs."
+        )
 
     def _require_base(self, purpose: Purpose, base: str) -> None:
         """Controls, seeds and sweeps are shown with the run they belong to, and deleted with it."""
-        if purpose != "fit" and self._lookup(base) is None:
+        if purpose != "fit" and not isinstance(self._lookup(base), RunInfo):
             msg = (
                 "This fit belongs to another run and is not saved without it. There is no run "
                 f"{base[:100]!r} in {self.folder} any more. Choose a run that is there and start the fit from it."
             )
             raise InputError(msg)
 
-    def _lookup(self, run_id: str) -> RunInfo | None:
-        return self._info(self.folder / run_id) if RUN_ID.fullmatch(run_id) else None
-
-    def _info(self, folder: Path) -> RunInfo | None:
-        """Read ``info.json``, or remember that it cannot be read: pages ask again and again."""
+    def _scan(self) -> Iterator[RunInfo | DamagedRun]:
         try:
-            changed = (folder / INFO).stat().st_mtime_ns
-        except OSError:
-            changed = 0
-        known = self._known.get(folder.name)
-        if known is None or known[0] != changed:
-            known = self._known[folder.name] = (changed, _read_info(folder))
-        return known[1]
+            names = os.listdir(self._path)  # noqa: PTH208
+        except OSError:  # not made yet, or not readable: see `problem`
+            return
+        for name in filter(RUN_ID.fullmatch, names):
+            if (found := self._look(name)) is not None:
+                yield found
 
-    def _write(self, folder: Path, result: Result, info: dict[str, Any]) -> None:
+    def _lookup(self, run_id: str) -> RunInfo | DamagedRun | None:
+        """As `_look`, for a name from anywhere; disks may hold one folder under names in upper and lower case."""
+        if not RUN_ID.fullmatch(run_id):
+            return None
+        found = self._look(run_id)
+        if found is not None and run_id not in os.listdir(self._path):  # noqa: PTH208
+            return None
+        return found
+
+    def _look(self, run_id: str) -> RunInfo | DamagedRun | None:
+        """What a folder of the store is, None for what is no run; known until it changes, since pages ask again and again."""
+        state = self._state(run_id)
+        known = self._known.get(run_id)
+        if known is not None and known[0] == state:
+            return known[1]
+        found = _look_into(self.folder / run_id)
+        if isinstance(found, DamagedRun) and (known is None or known[1] != found):
+            logger.warning("%s", found.problem)
+        settled = time.time_ns() - max(state) > _CLOCK_TICK
+        self._known[run_id] = (state if settled else (), found)
+        return found
+
+    def _state(self, run_id: str) -> tuple[int, ...]:
+        """What changes with the folder, the times of change among it."""
+        state: tuple[int, ...] = ()
+        for name in (INFO, RESULT):
+            try:
+                found = os.lstat(f"{self._path}/{run_id}/{name}")
+            except OSError as error:
+                state += (error.errno or 0,)
+            else:
+                state += (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return state
+
+    def _write(self, folder: Path, result: Result, info: RunInfo) -> None:
         from safetensors.torch import save
 
         write_by_gene(result.adata, folder / RESULT)
@@ -272,8 +406,8 @@ class RunStore:
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in result.weights.items()}
         # not by `save_file`, whose error for a full disk is no OSError
         (folder / WEIGHTS).write_bytes(save(weights))
-        text = json.dumps(info, indent=2, ensure_ascii=False, default=lambda number: number.item())
-        (folder / INFO).write_text(text, encoding="utf-8")
+        (folder / INFO).write_text(info_text(info), encoding="utf-8")
+        recorded.record(folder)
 
     def _sentence(self, error: OSError) -> str:
         if error.errno in FULL:
@@ -288,14 +422,28 @@ class RunStore:
         )
 
 
-def _read_info(folder: Path) -> RunInfo | None:
+def _look_into(folder: Path) -> RunInfo | DamagedRun | None:
+    """What a folder is, without a look at every file: a cut text, a group of the result that is gone."""
     try:
-        values = json.loads((folder / INFO).read_text(encoding="utf-8"))
-        values["settings"] = config.from_dict(values["settings"])
-        if not (folder / RESULT).is_dir():
-            msg = f"{RESULT} is missing"
-            raise InputError(msg)
-        return RunInfo(run_id=folder.name, **values)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        logger.warning("%s is not a readable run and is not listed: %s", folder, error)
-        return None
+        info = read_info(folder)
+        names = recorded.recorded(folder)
+        metadata = f"{RESULT}/{METADATA}"
+        parts = {RESULT, *("/".join(name.split("/")[:2]) for name in [*names, metadata])}
+        if gone := sorted(part for part in parts if not os.path.exists(f"{folder}/{part}")):  # noqa: PTH110
+            raise damage(folder.name, f"{recorded.in_brief(gone)} gone")
+        recorded.checked(folder, metadata, names)
+    except InputError as error:
+        if not folder.is_dir() or (
+            os.access(folder, os.X_OK) and not any(os.path.lexists(folder / name) for name in (INFO, RESULT))
+        ):
+            return None  # some other folder
+        problem = str(error) if isinstance(error, DamagedRunError) else str(damage(folder.name, str(error)))
+        return DamagedRun(run_id=folder.name, problem=problem)
+    return info
+
+
+def _remove_tree(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)

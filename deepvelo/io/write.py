@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import logging
 import os
 import shutil
@@ -11,7 +12,8 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 logger = logging.getLogger(__name__)
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 # Seconds. Nothing is written for a day; a training, which may take longer, touches its folder in every epoch.
@@ -59,8 +66,9 @@ def write_text(text: str, path: Path) -> None:
 def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
     partial = _aside(path)
     try:
-        write(partial)
-        partial.replace(path)
+        with _made(partial, lambda: partial.touch(exist_ok=False)):
+            write(partial)
+            partial.replace(path)
     except OSError as error:
         raise _refusal(path, error) from error
     finally:
@@ -154,21 +162,17 @@ class _UntilItFails:
 def scratch_beside(path: Path) -> Iterator[Path]:
     """A hidden folder for large layers of an object that will be written as a file; gone afterwards.
 
-    What a killed process left beside it more than a day ago is removed.
+    What killed processes left beside it is removed, see `remove_leftovers`.
 
     Raises
     ------
     InputError
         It cannot be made or written to: the folder is missing or may not be written, or the disk is full.
     """
+    remove_leftovers(path.parent.glob(f".*{_ASIDE}*"))
     folder = _aside(path)
     try:
-        folder.mkdir(mode=0o700)
-    except OSError as error:
-        raise _refusal(path, error) from error
-    remove_leftovers(path.parent.glob(f".*{_ASIDE}*"))
-    try:
-        with removed_afterwards(folder):
+        with new_folder(folder, mode=0o700):
             yield folder
     except OSError as error:
         if is_about(error, folder):
@@ -176,25 +180,116 @@ def scratch_beside(path: Path) -> Iterator[Path]:
         raise
 
 
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}{_ASIDE}{uuid.uuid4().hex[:8]}")
+@contextmanager
+def new_folder(folder: Path, *, mode: int = 0o777) -> Iterator[None]:
+    """Make a folder and remove it in the end; while this process lives, `remove_leftovers` leaves it alone.
+
+    Parameters
+    ----------
+    folder
+        With a name that ends as `token` does.
+    """
+    with _made(folder, lambda: folder.mkdir(mode=mode)), removed_afterwards(folder):
+        yield
+
+
+def token() -> str:
+    """The end of the name of a file or folder that is not whole yet: some chance, and which machine is at work on it."""
+    return f"{uuid.uuid4().hex[:8]}-{_machine()}"
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove those files and folders that have not changed for a day: who made them was killed."""
+    """Remove what killed processes left behind.
+
+    A process holds a lock on what it makes, and the system drops the lock when the process dies. Another machine's
+    locks are not seen on every network disk: what was made there is removed when it has not changed for a day.
+    """
     for path in paths:
         try:
-            if time.time() - path.stat().st_mtime <= LEFTOVER_AGE:
-                continue
-            logger.info("removing the leftover %s", path)
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink()
+            with _unused(path) as unused:
+                if not unused:
+                    continue
+                logger.info("removing the leftover %s", path)
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
         except FileNotFoundError:  # another process was faster
             continue
         except OSError as error:  # somebody else's, perhaps: no reason to lose what is to be written now
             logger.warning("the leftover %s could not be removed: %s", path, error)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_ASIDE}{token()}")
+
+
+@cache
+def _machine() -> str:
+    """Tells running systems apart, as containers and hosts that share a disk may be."""
+    try:
+        running = Path("/proc/sys/kernel/random/boot_id").read_text()
+    except OSError:  # not Linux
+        running = str(uuid.getnode())
+    return hashlib.blake2b(running.encode(), digest_size=4).hexdigest()
+
+
+@contextmanager
+def _made(path: Path, make: Callable[[], object]) -> Iterator[None]:
+    """Make a file or folder and hold a lock on it."""
+    file = -1
+    try:
+        while True:
+            make()
+            if fcntl is None:
+                break
+            file = _opened(path)
+            with suppress(OSError):  # a disk without locks: what is left there goes by age
+                fcntl.flock(file, fcntl.LOCK_SH)
+            if os.path.lexists(path):  # else another process took it for a leftover before it was locked
+                break
+            os.close(file)
+            file = -1
+        yield
+    finally:
+        if file >= 0:
+            os.close(file)
+
+
+def _opened(path: Path) -> int:
+    """A file or folder, to be locked; no link, and a pipe without waiting."""
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+@contextmanager
+def _unused(path: Path) -> Iterator[bool]:
+    """Whether who made a file or folder is dead; nobody else can take it up meanwhile."""
+    if fcntl is None or not path.name.endswith(f"-{_machine()}"):
+        yield _is_old(path)
+        return
+    file = _opened(path)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            unused = False
+        except OSError:  # a disk without locks
+            unused = _is_old(path)
+        else:
+            unused = True
+        yield unused
+    finally:
+        os.close(file)
+
+
+def _is_old(path: Path) -> bool:
+    """Whether it has not changed for a day by the clock of the disk, which need not be this machine's."""
+    try:
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            now = os.fstat(probe.fileno()).st_mtime
+    except OSError:
+        now = time.time()
+    return now - path.stat().st_mtime > LEFTOVER_AGE
 
 
 def is_about(error: OSError, folder: Path) -> bool:

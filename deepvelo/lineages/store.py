@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import errno
 import json
-import secrets
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
+from pydantic import AwareDatetime, TypeAdapter
 
 from deepvelo.errors import InputError
-from deepvelo.io.write import remove_leftovers
+from deepvelo.io import recorded
+from deepvelo.io.runs import ANALYSES as FOLDER
+from deepvelo.io.write import new_folder, remove_leftovers, token
 from deepvelo.lineages.analysis import Lineages
-from deepvelo.lineages.settings import LineageSettings, from_dict, key_of, to_dict
+from deepvelo.lineages.settings import LineageSettings, key_of, to_dict
 
-FOLDER = "lineages"
 _INFO = "info.json"
 # Each with columns it cannot do without: an analysis of an earlier version may lack them, and is then none.
 _TABLES: dict[str, list[str]] = {
@@ -26,8 +29,21 @@ _TABLES: dict[str, list[str]] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Info:
+    settings: LineageSettings
+    root: str
+    last_groups: tuple[str, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+    created: AwareDatetime
+
+
+_SCHEMA: TypeAdapter[_Info] = TypeAdapter(_Info)
+
+
 def save(lineages: Lineages, run_folder: Path) -> None:
-    """Write an analysis into its run's folder; one with the same settings is replaced.
+    """Write an analysis with its checksums into its run's folder; one with the same settings is replaced.
 
     Raises
     ------
@@ -35,7 +51,7 @@ def save(lineages: Lineages, run_folder: Path) -> None:
         The run is gone, or its folder cannot be written to.
     """
     place = run_folder / FOLDER / key_of(lineages.settings)
-    aside = run_folder / FOLDER / f".{place.name}-{secrets.token_hex(3)}"
+    aside = run_folder / FOLDER / f".{place.name}-{token()}"
     info = {
         "settings": to_dict(lineages.settings),
         "root": lineages.root,
@@ -47,11 +63,12 @@ def save(lineages: Lineages, run_folder: Path) -> None:
     try:
         (run_folder / FOLDER).mkdir(exist_ok=True)  # without parents: a run that was deleted must stay so
         remove_leftovers((run_folder / FOLDER).glob(".*"))
-        aside.mkdir()
-        for name in _TABLES:
-            getattr(lineages, name).to_parquet(aside / f"{name}.parquet")
-        (aside / _INFO).write_text(json.dumps(info, indent=2, ensure_ascii=False), encoding="utf-8")
-        _put(aside, place)
+        with new_folder(aside):  # has its final name by then when the analysis is whole
+            for name in _TABLES:
+                getattr(lineages, name).to_parquet(aside / f"{name}.parquet")
+            (aside / _INFO).write_text(json.dumps(info, indent=2, ensure_ascii=False), encoding="utf-8")
+            recorded.record(aside)
+            _put(aside, place)
     except FileNotFoundError:  # deleted while the analysis went on
         msg = f"There is no run {run_folder.name!r} any more, so its lineages are not saved. Choose another run."
         raise InputError(msg) from None
@@ -61,8 +78,6 @@ def save(lineages: Lineages, run_folder: Path) -> None:
             "Make room there, or allow writing."
         )
         raise InputError(msg) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _put(aside: Path, place: Path) -> None:
@@ -82,23 +97,19 @@ def _put(aside: Path, place: Path) -> None:
 
 
 def load(run_folder: Path, settings: LineageSettings) -> Lineages | None:
-    """The analysis of a run with just these settings; None where there is none, or it cannot be read."""
-    place = run_folder / FOLDER / key_of(settings)
+    """The analysis of a run with just these settings; None where there is none, or it is damaged."""
     try:
-        info = json.loads((place / _INFO).read_text(encoding="utf-8"))
-        tables = {name: pd.read_parquet(place / f"{name}.parquet") for name in _TABLES}
-        for name, columns in _TABLES.items():
-            tables[name][columns]
-        return Lineages(
-            settings=from_dict(info["settings"]),
-            root=info["root"],
-            last_groups=tuple(info["last_groups"]),
-            warnings=tuple(info["warnings"]),
-            seconds=float(info["seconds"]),
-            **tables,
-        )
-    except (OSError, ValueError, KeyError, TypeError):  # also what pyarrow says of a damaged file
+        info, tables = _read(run_folder / FOLDER / key_of(settings))
+    except _NO_ANALYSIS:
         return None
+    return Lineages(
+        settings=info.settings,
+        root=info.root,
+        last_groups=info.last_groups,
+        warnings=info.warnings,
+        seconds=info.seconds,
+        **tables,
+    )
 
 
 def stored(run_folder: Path) -> list[LineageSettings]:
@@ -106,12 +117,31 @@ def stored(run_folder: Path) -> list[LineageSettings]:
     found = []
     for place in (run_folder / FOLDER).glob("[0-9a-f]*"):
         try:
-            info = json.loads((place / _INFO).read_text(encoding="utf-8"))
-            settings = from_dict(info["settings"])
-            for name, columns in _TABLES.items():
-                pd.read_parquet(place / f"{name}.parquet", columns=columns)  # fails for what was cut short
-            if key_of(settings) == place.name:  # not so where a later version added a setting
-                found.append((str(info["created"]), settings))
-        except (OSError, ValueError, KeyError, TypeError):
+            info, _ = _read(place)
+        except _NO_ANALYSIS:
             continue
+        if key_of(info.settings) == place.name:  # not so where a later version added a setting
+            found.append((info.created, info.settings))
     return [settings for _, settings in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+# Of a damaged file, or one of an earlier version; also what pyarrow says of them.
+_NO_ANALYSIS = (OSError, ValueError, KeyError, TypeError)
+
+
+def _read(place: Path) -> tuple[_Info, dict[str, pd.DataFrame]]:
+    """What an analysis says of itself, and its tables.
+
+    Raises
+    ------
+    InputError
+        A file is not what was saved.
+    """
+    names = recorded.recorded(place)
+    info = _SCHEMA.validate_json(recorded.checked(place, _INFO, names))
+    tables = {
+        name: pd.read_parquet(BytesIO(recorded.checked(place, f"{name}.parquet", names))) for name in _TABLES
+    }
+    for name, columns in _TABLES.items():
+        tables[name][columns]
+    return info, tables

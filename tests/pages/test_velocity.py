@@ -9,6 +9,7 @@ import pytest
 import zarr
 from streamlit.testing.v1 import AppTest
 
+from deepvelo.io import recorded
 from deepvelo.io.run import RESULT
 from deepvelo.pl.arrows import LINE_WIDTH
 
@@ -113,6 +114,7 @@ def test_cells_without_coordinates_are_not_drawn_and_the_others_have_arrows(serv
     stored = zarr.open_group(server / "runs" / saved_run / RESULT)["obsm"]
     for key in ("X_umap", "velocity_umap"):
         stored[key][:3] = np.nan
+    recorded.record(server / "runs" / saved_run)
     app = AppTest.from_file(str(PAGE), default_timeout=60)
     app.query_params["run"] = saved_run
     choose(app.run(), "Show", kind)

@@ -1,0 +1,250 @@
+"""Checksums of a folder's files: written when it is saved, checked whenever one of them is read.
+
+The format is that of ``b2sum``: ``b2sum --check checksums.b2`` in the folder checks it without this program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from zarr.core.buffer import default_buffer_prototype
+from zarr.storage import LocalStore
+
+from deepvelo.errors import InputError
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+CHECKSUMS = "checksums.b2"
+_MOST_BYTES = 2**28  # of checksums: of two million files, far more than a run has
+_BLOCK = 2**20
+_THREADS = min(8, os.cpu_count() or 1)  # hashing lets other threads run
+_HEADER = f"# {{}} files, BLAKE2b: b2sum --check {CHECKSUMS}"
+_N_FILES = re.compile(r"# (\d{1,9}) files,")
+# No file has a line break in its name: see `stored_names`.
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+
+Recorded = Mapping[str, str]
+"""Checksum of every file by its path in the folder."""
+_State = tuple[int, ...]
+
+
+def record(folder: Path) -> None:
+    """Write the checksums of all files in a folder into it.
+
+    Raises
+    ------
+    OSError
+        A file cannot be read, or the checksums cannot be written.
+    """
+    names = sorted(_files(folder))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        digests = pool.map(lambda name: _digest(folder / name), names)
+        lines = [f"{digest}  {name}" for name, digest in zip(names, digests, strict=True)]
+    content = "\n".join([_HEADER.format(len(names)), *lines, ""])
+    (folder / CHECKSUMS).write_bytes(content.encode(errors="surrogateescape"))
+
+
+def recorded(folder: Path) -> Recorded:
+    """The checksums of a folder.
+
+    Raises
+    ------
+    InputError
+        They are missing, cut short, or no such file.
+    """
+    try:
+        content = read_regular(folder / CHECKSUMS, most=_MOST_BYTES)
+    except FileNotFoundError:
+        msg = f"{CHECKSUMS} is missing"
+        raise InputError(msg) from None
+    except OSError as error:
+        msg = f"{CHECKSUMS} cannot be read ({error.strerror or error})"
+        raise InputError(msg) from None
+    header, *lines = content.decode(errors="surrogateescape").split("\n")
+    n_files, found = _N_FILES.match(header), [_LINE.fullmatch(line) for line in lines[:-1]]
+    names = {line[2]: line[1] for line in found if line is not None}
+    if n_files is None or int(n_files[1]) != len(names) or len(names) != len(found) or lines[-1]:
+        msg = f"{CHECKSUMS} is damaged"
+        raise InputError(msg)
+    return names
+
+
+def missing(folder: Path, names: Recorded) -> list[str]:
+    """Recorded files that are not there; looks at folders alone, not at what the files hold."""
+    there = set(_files(folder))
+    return [name for name in names if name not in there]
+
+
+def damaged(folder: Path) -> list[str]:
+    """Recorded files that are gone, or hold something else than when they were saved.
+
+    Raises
+    ------
+    InputError
+        As `recorded`.
+    """
+    names = recorded(folder)
+
+    def is_whole(name: str) -> bool:
+        try:
+            return _digest(folder / name) == names[name]
+        except OSError:
+            return False
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return [name for name, whole in zip(names, pool.map(is_whole, names), strict=True) if not whole]
+
+
+def in_brief(names: list[str]) -> str:
+    """The first of some files, and how many more there are, with the verb that goes on."""
+    return f"{names[0]} is" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more files are"
+
+
+def checked(folder: Path, name: str, names: Recorded) -> bytes:
+    """The content of a recorded file.
+
+    Raises
+    ------
+    InputError
+        It is not there, or is not what was saved.
+    """
+    return _checked(folder, name, names, seen=None)[0]
+
+
+def read_regular(path: Path, *, most: int) -> bytes:
+    """The content of a regular file; no link is followed, and no pipe waited for.
+
+    Raises
+    ------
+    OSError
+        It is no such file, or has more bytes than ``most``.
+    """
+    with _regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"more than {most} bytes")
+    return content
+
+
+class RecordedStore(LocalStore):
+    """A Zarr folder as it was saved: reading a file that is gone or changed is an error, where Zarr gives zeros.
+
+    Parameters
+    ----------
+    root
+        The Zarr folder.
+    names
+        Checksum of each file by its path in it; other files count as not there.
+    on_damage
+        Makes the error to raise from what is wrong with a file.
+    """
+
+    def __init__(self, root: Path, *, names: Recorded, on_damage: Callable[[str], InputError]) -> None:
+        super().__init__(root, read_only=True)
+        self._names, self._on_damage = names, on_damage
+        self._seen: dict[str, _State] = {}
+
+    def get_sync(
+        self,
+        key: str,
+        *,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """As `LocalStore.get_sync`."""
+        if key not in self._names:
+            return None
+        try:
+            content, state = _checked(self.root, key, self._names, seen=self._seen.get(key))
+        except InputError as error:
+            raise self._on_damage(str(error)) from None
+        self._seen[key] = state
+        if byte_range is not None:  # of sharded arrays alone, which runs do not have
+            return super().get_sync(key, prototype=prototype, byte_range=byte_range)
+        return (prototype or default_buffer_prototype()).buffer.from_bytes(content)
+
+    async def get(
+        self,
+        key: str,
+        prototype: BufferPrototype | None = None,
+        byte_range: ByteRequest | None = None,
+    ) -> Buffer | None:
+        """As `LocalStore.get`."""
+        return await asyncio.to_thread(self.get_sync, key, prototype=prototype, byte_range=byte_range)
+
+    def with_read_only(self, read_only: bool = False) -> Self:  # noqa: FBT001, FBT002  (Zarr's signature)
+        """The store itself: it is never written to."""
+        return self
+
+
+def _checked(folder: Path, name: str, names: Recorded, *, seen: _State | None) -> tuple[bytes, _State]:
+    """Content and state of a file; not hashed again while it is in the state in which it was ``seen``."""
+    try:
+        with _regular(folder / name) as file:
+            content = file.read()
+            found = os.fstat(file.fileno())
+    except (FileNotFoundError, NotADirectoryError):
+        msg = f"{name} is gone"
+        raise InputError(msg) from None
+    except OSError as error:
+        msg = f"{name} cannot be read ({error.strerror or error})"
+        raise InputError(msg) from None
+    state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if state != seen and _new_hash(content).hexdigest() != names[name]:
+        msg = f"{name} is not what was saved"
+        raise InputError(msg)
+    return content, state
+
+
+@contextmanager
+def _regular(path: Path) -> Iterator[BinaryIO]:
+    """A regular file for reading; opening a link fails, and opening a pipe does not wait for a writer."""
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no regular file")
+        yield file
+
+
+def _digest(path: Path) -> str:
+    digest = _new_hash()
+    with _regular(path) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _new_hash(content: bytes = b"") -> hashlib.blake2b:
+    return hashlib.blake2b(content, digest_size=32)
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Paths of the files below a folder, but for its checksums and for folders that have checksums of their own."""
+    waiting = [""]
+    while waiting:
+        inside = waiting.pop()
+        try:
+            entries = list(os.scandir(os.path.join(folder, inside)))  # noqa: PTH118  (thousands of them)
+        except OSError:  # gone meanwhile
+            continue
+        if inside and any(entry.name == CHECKSUMS for entry in entries):
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(f"{inside}{entry.name}/")
+            elif entry.name != CHECKSUMS:
+                yield f"{inside}{entry.name}"

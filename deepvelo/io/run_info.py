@@ -1,0 +1,160 @@
+"""What a run's ``info.json`` says: written from, and read strictly into, one schema."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from deepvelo import config
+from deepvelo.config import Settings
+from deepvelo.config.strict import STRICT
+from deepvelo.errors import InputError
+from deepvelo.io.recorded import read_regular
+
+INFO = "info.json"
+FORMAT = 1
+"""Of the run's folder; a version that changes what lies there, so that earlier ones cannot read it, raises it."""
+PROGRAM = "deepvelo-explorer"  # its name among the versions
+MOST_BYTES = 2**20
+_MOST_LETTERS = 1000
+_MOST = 2**53  # the largest number that JSON, floats and browsers agree on
+_UNKNOWN = {
+    "extra_forbidden",
+    "unexpected_keyword_argument",
+}  # pydantic's names for fields of a newer version
+
+# fit: what a visitor asked for, scVelo's modes among them; the others belong to a fit and are shown with it.
+Purpose = Literal["fit", "control", "at_rest", "seed", "sweep"]
+
+
+def _when(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        msg = "no time zone"
+        raise ValueError(msg)
+    return text
+
+
+def _sized(metrics: dict[str, float | int]) -> dict[str, float | int]:
+    """Pages and estimates count on these two."""
+    for name in ("n_cells", "n_genes"):
+        n = metrics.get(name)
+        if not isinstance(n, int) or not 0 < n < 2**31:
+            msg = f"no {name}"
+            raise ValueError(msg)
+    return metrics
+
+
+_Text = Annotated[str, Field(max_length=_MOST_LETTERS)]
+_Number = (
+    Annotated[int, Field(strict=True, ge=-_MOST, le=_MOST)]
+    | Annotated[float, Field(strict=True, allow_inf_nan=False)]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """What is known of a run without opening its result."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    run_id: str
+    name: _Text
+    data_name: _Text
+    data_hash: _Text
+    created: Annotated[_Text, AfterValidator(_when)]
+    """Time of saving, ISO 8601, UTC."""
+    settings: Settings
+    metrics: Annotated[dict[_Text, _Number], AfterValidator(_sized)]
+    """Scores, times in seconds, and ``n_cells`` and ``n_genes``; finite, without those that could not be computed."""
+    versions: dict[_Text, _Text]
+    cluster_key: _Text
+    basis: _Text
+    purpose: Purpose = "fit"
+    base: _Text = ""
+    """Id of the run that a control, another seed or a sweep belongs to; for a fit, whose data it took, if any."""
+    job: _Text = ""
+    """Id of the job that made it."""
+    owner: _Text = ""
+    """Key of the visitor who asked for it; empty for a run that nobody in a browser asked for."""
+    owner_name: _Text = ""
+    """What others are shown for the owner."""
+
+
+_SCHEMA: TypeAdapter[RunInfo] = TypeAdapter(RunInfo)
+
+
+class DamagedRunError(InputError):
+    """A run that is there and cannot be shown."""
+
+
+def read_info(folder: Path) -> RunInfo:
+    """Read ``info.json`` of a run's folder.
+
+    Raises
+    ------
+    DamagedRunError
+        It is missing, unreadable, too large, no JSON, not what a run says, or of a newer version.
+    """
+    try:
+        values = from_json(read_regular(folder / INFO, most=MOST_BYTES), allow_inf_nan=False)
+    except OSError as error:
+        raise damage(folder.name, f"{INFO} cannot be read ({error.strerror or error})") from None
+    except ValueError:
+        raise damage(folder.name, f"{INFO} is no JSON") from None
+    if not isinstance(values, dict):
+        raise damage(folder.name, f"{INFO} does not describe a run")
+    if (stored := values.pop("format", FORMAT)) != FORMAT:
+        what = f"format {stored}" if isinstance(stored, int) else "its format"
+        raise _other_version(folder.name, values, what=what)
+    try:
+        return _SCHEMA.validate_python(values | {"run_id": folder.name})
+    except ValidationError as error:
+        errors = error.errors(include_input=False, include_url=False)
+        first = next((found for found in errors if found["type"] in _UNKNOWN), errors[0])
+        field = ".".join(str(part) for part in first["loc"])[:100]
+        if first["type"] in _UNKNOWN or _version_of(values) not in (version(PROGRAM), "unknown"):
+            raise _other_version(folder.name, values, what=f"`{field}`") from None
+        reason = first["msg"].removeprefix("Value error, ").partition("\n")[0]
+        raise damage(folder.name, f"{INFO} is damaged at `{field}`: {reason}") from None
+
+
+def info_text(info: RunInfo) -> str:
+    """The text of ``info.json``: what could not be computed is left out of the metrics, and long texts are cut."""
+    values = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
+    texts = {name: value[:_MOST_LETTERS] for name, value in values.items() if isinstance(value, str)}
+    numbers = {
+        name: getattr(value, "item", lambda value=value: value)() for name, value in info.metrics.items()
+    }
+    values |= texts | {
+        "settings": config.to_dict(info.settings),
+        "metrics": {name: value for name, value in numbers.items() if math.isfinite(value)},
+    }
+    del values["run_id"]  # the folder's name
+    return json.dumps({"format": FORMAT} | values, indent=2, ensure_ascii=False)
+
+
+def damage(run_id: str, what: str) -> DamagedRunError:
+    """The error to raise for a run that is damaged."""
+    return DamagedRunError(f"Run {run_id} is damaged: {what}. Delete it and fit again.")
+
+
+def _other_version(run_id: str, values: dict[str, Any], *, what: str) -> DamagedRunError:
+    return DamagedRunError(
+        f"Run {run_id} was saved by version {_version_of(values)} of DeepVelo Explorer. This is version "
+        f"{version(PROGRAM)}, which does not know {what}. Update DeepVelo Explorer to open the run."
+    )
+
+
+def _version_of(values: dict[str, Any]) -> str:
+    versions = values.get("versions")
+    found = versions.get(PROGRAM) if isinstance(versions, dict) else None
+    return found[:40] if isinstance(found, str) and found else "unknown"
