@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from deepvelo.config import Ambiguous
 from deepvelo.errors import InputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from deepvelo.config import Ambiguous, Settings
+    from deepvelo.config import Settings
     from deepvelo.io import JoinReport
     from deepvelo.io.runs import Run
 
 Kind = Literal["sample", "file", "join", "public", "run", "shuffled", "at_rest"]
+_TRIES = 2  # a file may be replaced once; one that changes again is being written to
 PUBLIC_CACHE = Path("~/.cache/deepvelo")
 _NEEDED: dict[Kind, tuple[str, ...]] = {
     "sample": (),
@@ -136,6 +138,23 @@ class DataSource:
                 return self.joined()[0]
             case "run" | "shuffled" | "at_rest":
                 return self._load_run()
+
+    def load_with_hash(self) -> tuple[AnnData, str]:
+        """The data and the `hash` of just these.
+
+        Raises
+        ------
+        InputError
+            As `load`; or a file is being written to.
+        """
+        before = self.hash()
+        for _ in range(_TRIES):
+            adata, after = self.load(), self.hash()
+            if after == before:
+                return adata, after
+            before = after
+        msg = f"{self.label} changed while it was read. Wait until whoever writes to it is done, then start again."
+        raise InputError(msg)
 
     def joined(self) -> tuple[AnnData, JoinReport]:
         """The processed object of a join with its counts, and how well their cells met.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BLOCK = 2**20  # bytes read at a time
-Signature = tuple[tuple[str, int, int], ...]
+Signature = tuple[tuple[str, int, int, int, int], ...]
 
 
 def data_hash(data: Path | str | AnnData) -> str:
@@ -32,8 +32,8 @@ def data_hash(data: Path | str | AnnData) -> str:
 
     Returns
     -------
-    The same for the same content, wherever the file lies. Asked again for a file whose size and
-    time of change are the same, the answer comes from memory.
+    The same for the same content, wherever the file lies. Asked again for a file with the same `signature`, the
+    answer comes from memory.
 
     Raises
     ------
@@ -51,16 +51,21 @@ def data_hash(data: Path | str | AnnData) -> str:
 
 
 def signature(path: Path) -> Signature:
-    """Relative name, size and time of change of every file: what tells that a path has changed."""
+    """Relative name, size, times of change and number on the disk of every file: what tells that a path has changed.
+
+    The time of change that programs set, as those do that copy or unpack files, does not tell it alone.
+    """
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     stats = [(file.relative_to(path).as_posix(), file.stat()) for file in files]
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+    return tuple(
+        (name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino) for name, stat in stats
+    )
 
 
 @lru_cache(maxsize=256)
 def _hash_files(path: Path, signature: Signature) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for name, size, _ in signature:
+    for name, size, *_ in signature:
         if path.is_dir():
             digest.update(f"{name}:{size};".encode())
         with (path / name).open("rb") as file:

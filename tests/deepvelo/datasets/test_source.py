@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pickle
 from dataclasses import asdict
 from pathlib import Path
@@ -114,3 +115,45 @@ def test_missing_file_is_one_sentence(tmp_path: Path) -> None:
     for ask in (source.load, source.hash):
         with pytest.raises(InputError, match=r"gone\.h5ad"):
             ask()
+
+
+def test_data_replaced_while_they_are_read_are_read_again(
+    counts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hash is that of the data which were read, also where size and time of the file are the same."""
+    source, load = DataSource("file", str(counts)), DataSource.load
+    old, other = anndata.read_h5ad(counts), anndata.read_h5ad(counts)
+    other.layers["spliced"] = other.layers["spliced"] + 1
+    replaced = []
+
+    def load_and_replace(source: DataSource) -> anndata.AnnData:
+        adata = load(source)
+        if not replaced:
+            replaced.append(source.hash())
+            other.write_h5ad(counts)
+        return adata
+
+    monkeypatch.setattr(DataSource, "load", load_and_replace)
+    adata, data_hash = source.load_with_hash()
+    assert data_hash == source.hash() != replaced[0]
+    assert adata.layers["spliced"].sum() == other.layers["spliced"].sum() != old.layers["spliced"].sum()
+
+
+def test_data_that_never_stand_still_are_one_sentence(counts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = iter("abcdefgh")
+    monkeypatch.setattr(DataSource, "hash", lambda _: next(hashes))
+    monkeypatch.setattr(DataSource, "load", lambda _: None)
+    with pytest.raises(InputError, match=r"counts\.h5ad changed while it was read.*Wait"):
+        DataSource("file", str(counts)).load_with_hash()
+
+
+def test_a_file_of_other_content_and_the_same_size_and_time_has_another_hash(tmp_path: Path) -> None:
+    file = tmp_path / "a.h5ad"
+    file.write_bytes(b"before")
+    times = file.stat()
+    source = DataSource("file", str(file))
+    before = source.hash()
+    (tmp_path / "b").write_bytes(b"after!")
+    os.utime(tmp_path / "b", ns=(times.st_atime_ns, times.st_mtime_ns))
+    (tmp_path / "b").replace(file)
+    assert source.hash() != before
