@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import controls
 from app.widgets.control_fits import offer
+from app.widgets.tables import show_table
 from app.widgets.text import with_labels
 from deepvelo.io.runs import Run
 from deepvelo.wording import decimal
@@ -36,7 +37,7 @@ def at_rest_part(base: Run) -> None:
     table = controls.at_rest(base, [run_id for _, run_id in done])
     scores, words = st.columns([2.2, 1], gap="medium")
     with scores:
-        st.dataframe(
+        show_table(
             _shown(table),
             column_config={
                 "Score": st.column_config.TextColumn(width=262),

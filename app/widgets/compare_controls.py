@@ -15,6 +15,7 @@ from app.widgets.compare_table import COLUMNS, marked
 from app.widgets.control_fits import offer
 from app.widgets.empty import error_in_words
 from app.widgets.phase_charts import groups_and_colors
+from app.widgets.tables import show_table
 from app.widgets.velocity_chart import basis_label
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -91,7 +92,7 @@ def _control_table(table: pd.DataFrame) -> None:
         + [f"{edge.partition(': ')[2]}, {_SPACES[edge.partition(':')[0]]}" for edge in edges],
         name="Score",
     )
-    st.dataframe(
+    show_table(
         shown,
         column_config={name: st.column_config.TextColumn(width=130, alignment="right") for name in shown},
         alt="Scores of the run and of its shuffled control",
@@ -156,7 +157,7 @@ def _lowest_groups(values: np.ndarray, groups: np.ndarray) -> None:
     table = cells.groupby("Cell type")["agreement"].agg(
         Mean="mean", Below=lambda part: 100 * (part < controls.LOW_AGREEMENT).mean(), Cells="size"
     )
-    st.dataframe(
+    show_table(
         table.sort_values("Mean"),
         height=260,
         column_config={

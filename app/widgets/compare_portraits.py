@@ -17,6 +17,7 @@ from app.widgets.cells import drawn, drawn_in_words
 from app.widgets.gene_picker import gene_picker
 from app.widgets.methods import has_du_dt
 from app.widgets.phase_charts import groups_and_colors, phase_of
+from app.widgets.tables import show_table
 from app.widgets.text import box_labels, escape
 from app.widgets.velocity_chart import basis_label
 from deepvelo import keys
@@ -77,7 +78,7 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
         f"**Where the arrows of each cell type lead, on {escape(basis_label(matched.basis))}, all genes together**"
     )
     table = heading_table(run_ids, sources=tuple(shown or colors))
-    st.dataframe(table, alt="Group towards which each group's arrows point, by method")
+    show_table(table, alt="Group towards which each group's arrows point, by method")
     st.caption(_heading_words())
 
 

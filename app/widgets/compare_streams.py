@@ -34,7 +34,11 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
                 st.markdown(f"**{escape(name)}**")
                 run = cached.open_run(run_id)
                 if keys.embedding(basis) not in run.obsm or base.info.cluster_key not in run.obs:
-                    st.info(with_labels(f"This run has no embedding '{basis}' or no groups '{base.info.cluster_key}'."))
+                    st.info(
+                        with_labels(
+                            f"This run has no embedding '{basis}' or no groups '{base.info.cluster_key}'."
+                        )
+                    )
                     continue
                 figure = velocity_figure(run, view).update_layout(height=HEIGHT, showlegend=False)
                 charts.show(figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}")

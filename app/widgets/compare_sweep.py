@@ -12,6 +12,7 @@ from app import controls
 from app.widgets import charts
 from app.widgets.control_fits import offer
 from app.widgets.empty import error_in_words
+from app.widgets.tables import show_table
 from app.widgets.text import with_labels
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
@@ -70,7 +71,7 @@ def sweep_part(base: Run) -> None:
         words = [f"- **{' '.join(TITLES[column].split())}**: {text}." for column, text in COLUMNS.items()]
         words.append(f"- **A > B**: {BOUNDARY_DEFINITION}, mean over the source's cells.")
         st.markdown("\n".join(words))
-        st.dataframe(table.round(3), alt="Scores of the runs with other settings")
+        show_table(table.round(3), alt="Scores of the runs with other settings")
 
 
 def _values(base: Run) -> SweepValues:

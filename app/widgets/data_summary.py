@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from app import cached
 from app.widgets import charts
 from app.widgets.cells import drawn_in_words, group_names
+from app.widgets.tables import show_table
 from app.widgets.text import escape, with_labels
 from deepvelo import keys
 from deepvelo.checks import Summary
@@ -64,7 +66,7 @@ def join_report(source: DataSource) -> None:
     )
     with st.expander(f"{len(report.pairs)} matched cells"):
         pairs = {"Processed file": [a for a, _ in report.pairs], "Counts": [b for _, b in report.pairs]}
-        st.dataframe(pairs, hide_index=True)
+        show_table(pd.DataFrame(pairs), hide_index=True)
 
 
 def proportions_chart(source: DataSource, group: str | None) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from app import session
 from app.widgets.gene_picker import ranked_genes
 from app.widgets.phase_charts import gene_scores
+from app.widgets.tables import show_table
 from deepvelo.io.runs import Run
 
 KEY = "genes.table"
@@ -24,7 +25,7 @@ def gene_table(run: Run, *, shown: str, height: int) -> None:
     table = gene_scores(run, genes)
     scored = "Score" in table
     session.fill({KEY: {"selection": {"rows": [genes.index(shown)], "columns": [], "cells": []}}})
-    st.dataframe(
+    show_table(
         table,
         hide_index=True,
         height=height - LEGEND_HEIGHT * scored,

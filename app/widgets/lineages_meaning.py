@@ -13,8 +13,10 @@ from app.widgets import charts
 from app.widgets.lineages_one_group import say_one_group
 from app.widgets.lineages_questions import OWN_MARKERS, ask
 from app.widgets.lineages_settings import offer_other_methods
+from app.widgets.tables import download, show_table
 from app.widgets.text import escape, with_labels
 from deepvelo.io.runs import Run
+from deepvelo.io.spreadsheet import to_csv
 from deepvelo.lineages import Lineages, to_json
 from deepvelo.pl.enrichment_bars import enrichment_bars, in_short
 
@@ -105,7 +107,7 @@ def _table_one(analysis: Lineages, table: TableOne) -> None:
     st.markdown(
         f"**Table 1**: what the {table.top} best drivers of each lineage have to do with what is known"
     )
-    st.dataframe(
+    show_table(
         rows_in_words(table),
         hide_index=True,
         alt="Overlap of the drivers with what is known, by lineage and method",
@@ -113,20 +115,13 @@ def _table_one(analysis: Lineages, table: TableOne) -> None:
     own_markers = session.widget_value("lineages.markers") == OWN_MARKERS
     st.caption("  \n".join(with_labels(note) for note in notes(table, own_markers=own_markers)))
     with st.container(horizontal=True):
-        st.download_button(
-            "Table 1 as CSV", table.rows.to_csv(index=False), file_name="table_one.csv", mime="text/csv",
-            on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
-        st.download_button(
-            "Analysis as JSON", to_json(analysis, table_one=table), file_name="lineages.json",
-            mime="application/json", on_click="ignore", icon=":material/download:",
+        download("Table 1 as CSV", to_csv(table.rows), name="table_one.csv")
+        download(
+            "Analysis as JSON", to_json(analysis, table_one=table), name="lineages.json",
             help="Choices, edges, warnings, Table 1, and the words that made a gene set relevant.",
         )  # fmt: skip
         if table.pathways is not None:
-            st.download_button(
-                "Enriched sets as CSV", table.pathways.to_csv(index=False), file_name="enrichment.csv",
-                mime="text/csv", on_click="ignore", icon=":material/download:",
-            )  # fmt: skip
+            download("Enriched sets as CSV", to_csv(table.pathways), name="enrichment.csv")
 
 
 def _enriched(pathways: pd.DataFrame, run: str, lineage: str) -> None:
@@ -138,7 +133,7 @@ def _enriched(pathways: pd.DataFrame, run: str, lineage: str) -> None:
     st.markdown(f"**Gene sets among the drivers of {escape(lineage)}**, {escape(run)}")
     figure = enrichment_bars(own, relevant=relevant, top=N_BARS)
     charts.show(figure, key="lineages.enrichment", alt=f"Gene sets enriched among the drivers of {lineage}")
-    st.dataframe(
+    show_table(
         own.drop(columns=["run", "lineage"]).assign(genes=own["genes"].str.replace(";", ", ")),
         hide_index=True,
         column_config={

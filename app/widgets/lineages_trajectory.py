@@ -10,6 +10,7 @@ import streamlit as st
 from app.widgets import charts
 from app.widgets.cells import drawn, run_in_words
 from app.widgets.phase_charts import groups_and_colors
+from app.widgets.tables import show_table
 from app.widgets.velocity_chart import basis_label
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -105,7 +106,7 @@ def table_height(n_rows: int) -> int | Literal["content"]:
 def _table(analysis: Lineages) -> None:
     edges = analysis.edges
     sizes = zip(edges["source_cells"], edges["target_cells"], strict=True)
-    st.dataframe(
+    show_table(
         edges[["source", "target", "confidence"]].assign(
             agreement=100 * edges["agreement"], cells=[f"{source:,} → {target:,}" for source, target in sizes]
         ),

@@ -11,6 +11,7 @@ import pandas as pd
 
 from deepvelo.compare.edges import edge_name
 from deepvelo.compare.scores import EFFECT_NOTE, SCORES, SMOOTHING_NOTE, Comparison
+from deepvelo.io import spreadsheet
 
 
 def to_json(comparison: Comparison, *, runs: Mapping[str, Mapping[str, str]] | None = None) -> str:
@@ -42,7 +43,7 @@ def to_json(comparison: Comparison, *, runs: Mapping[str, Mapping[str, str]] | N
 
 def to_csv(comparison: Comparison) -> str:
     """The table: one row a method, one column a score; empty where a score is not defined."""
-    return str(comparison.table.to_csv())
+    return spreadsheet.to_csv(comparison.table, index=True)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from deepvelo.io.spreadsheet import to_csv
 from deepvelo.io.write import write_text
 from deepvelo.lineages.analysis import Lineages
 from deepvelo.lineages.settings import to_dict
@@ -32,14 +33,14 @@ def write_tables(found: Lineages, folder: Path, *, table_one: TableOne | None = 
         The folder is missing or may not be written, or the disk is full.
     """
     texts = {
-        "cells.csv": found.cells.rename_axis("cell").to_csv(),
-        "edges.csv": found.edges.to_csv(index=False),
-        "drivers.csv": found.drivers.to_csv(index=False),
+        "cells.csv": to_csv(found.cells.rename_axis("cell"), index=True),
+        "edges.csv": to_csv(found.edges),
+        "drivers.csv": to_csv(found.drivers),
     }
     if table_one is not None:
-        texts["table_one.csv"] = table_one.rows.to_csv(index=False)
+        texts["table_one.csv"] = to_csv(table_one.rows)
         if table_one.pathways is not None:
-            texts["enrichment.csv"] = table_one.pathways.to_csv(index=False)
+            texts["enrichment.csv"] = to_csv(table_one.pathways)
     texts["lineages.json"] = to_json(found, table_one=table_one)
     for name, text in texts.items():
         write_text(text, folder / name)

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from deepvelo.pl import theme
+from deepvelo.pl.assembly import Part
 
 LINE_WIDTH = 1.5
 HALO_WIDTH = 4.0
@@ -60,42 +61,32 @@ def shafts_and_barbs(tails: np.ndarray, vectors: np.ndarray, *, head: float) -> 
     return lines.reshape(-1, 2).astype(np.float32)
 
 
-def add_lines(
-    fig: go.Figure,
-    lines: np.ndarray,
-    *,
-    dark: bool,
-    filled: bool = False,
-    row: int | None = None,
-    col: int | None = None,
-) -> None:
-    """Draw NaN-separated lines over the cells, ink on a halo; ``filled`` closes them to shapes."""
-    for color, width in ((theme.halo(dark=dark), HALO_WIDTH), (theme.ink(dark=dark), LINE_WIDTH)):
-        trace = go.Scattergl(
-            x=lines[:, 0],
-            y=lines[:, 1],
-            mode="lines",
-            line={"color": color, "width": width},
-            hoverinfo="skip",
-            showlegend=False,
-        )
-        if filled:
-            trace.update(fill="toself", fillcolor=color)
-        fig.add_trace(trace, row=row, col=col)
+def line_traces(lines: np.ndarray, *, dark: bool, filled: bool = False) -> list[Part]:
+    """Traces of NaN-separated lines over the cells, ink on a halo; ``filled`` closes them to shapes."""
+    return [
+        {
+            "type": "scattergl",
+            "x": lines[:, 0],
+            "y": lines[:, 1],
+            "mode": "lines",
+            "line": {"color": color, "width": width},
+            "hoverinfo": "skip",
+            "showlegend": False,
+            **({"fill": "toself", "fillcolor": color} if filled else {}),
+        }
+        for color, width in ((theme.halo(dark=dark), HALO_WIDTH), (theme.ink(dark=dark), LINE_WIDTH))
+    ]
 
 
-def add_arrows(
-    fig: go.Figure,
+def arrow_traces(
     tails: np.ndarray,
     vectors: np.ndarray,
     *,
     longest: float,
     dark: bool = False,
     unit: np.ndarray | None = None,
-    row: int | None = None,
-    col: int | None = None,
-) -> None:
-    """Draw arrows whose lengths are relative.
+) -> list[Part]:
+    """Traces of arrows whose lengths are relative.
 
     Parameters
     ----------
@@ -110,4 +101,17 @@ def add_arrows(
     scale = np.ones(2) if unit is None else unit
     vectors = drawn_lengths(vectors / scale, longest=longest)
     lines = shafts_and_barbs(tails / scale, vectors, head=0.35 * longest) * scale.astype(np.float32)
-    add_lines(fig, lines, dark=dark, row=row, col=col)
+    return line_traces(lines, dark=dark)
+
+
+def add_arrows(
+    fig: go.Figure,
+    tails: np.ndarray,
+    vectors: np.ndarray,
+    *,
+    longest: float,
+    dark: bool = False,
+    unit: np.ndarray | None = None,
+) -> None:
+    """Draw arrows over a figure; arguments as in `arrow_traces`."""
+    fig.add_traces(arrow_traces(tails, vectors, longest=longest, dark=dark, unit=unit))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from deepvelo.pl import theme
+from deepvelo.pl.assembly import Grid, Part, assembled
 
 _PICTURE_PIXELS = 400  # about how large an embedding is drawn; only labels that nearly touch depend on it
 
@@ -49,27 +50,27 @@ def scatter(
     -------
     Every point carries its row number in ``customdata``.
     """
-    fig = go.Figure()
     rows = np.arange(len(points)) if drawn is None else drawn
     codes, names = (None, []) if groups is None else theme.group_codes(groups)
+    written: list[Part] = []
     if values is not None:
-        _add_values(fig, points, values, rows, title=value_title, diverging=diverging)
+        traces, written = _valued(points, values, rows, title=value_title, diverging=diverging)
     elif codes is not None:
         own = theme.group_colors(names, colors)
         of_group = [rows[codes[rows] == i] for i in range(len(names))]
-        fig.add_traces(
-            [
-                _points(points, cells, n_drawn=len(rows), color=own[name], name=name)
-                for name, cells in zip(names, of_group, strict=True)
-            ]
-        )
+        traces = [
+            _points(points, cells, n_drawn=len(rows), color=own[name], name=name)
+            for name, cells in zip(names, of_group, strict=True)
+        ]
     else:
-        fig.add_trace(_points(points, rows, n_drawn=len(rows), color=theme.PALETTE[0]))
+        traces = [_points(points, rows, n_drawn=len(rows), color=theme.PALETTE[0])]
     if labels and codes is not None:
-        _add_labels(fig, points, codes, names, dark=dark)
-    theme.style(fig, height=height)
-    quiet_axes(fig, axis_name=axis_name)
-    return fig
+        written += _labels(points, codes, names, dark=dark)
+    x, y = _quiet_axes(axis_name)
+    layout = theme.layout(height=height) | {"xaxis": x, "yaxis": y | {"scaleanchor": "x"}}
+    if written:
+        layout["annotations"] = written
+    return assembled(traces, **layout)
 
 
 def panels(
@@ -97,16 +98,13 @@ def panels(
     cells = np.arange(len(points)) if drawn is None else drawn
     columns = min(columns, len(values))
     rows = -(-len(values) // columns)
-    fig = make_subplots(
-        rows=rows, cols=columns, subplot_titles=[theme.plain(title) for title in values],
-        horizontal_spacing=0.09, vertical_spacing=0.06 if rows > 1 else 0,
-    )  # fmt: skip
-    for i, (title, cell_values) in enumerate(values.items()):
-        row, col = i // columns + 1, i % columns + 1
-        _add_values(
-            fig, points, cell_values, cells, title="", diverging=title in diverging, row=row, col=col, size=0.6,
-        )  # fmt: skip
-        x, y = (fig.get_subplot(row, col).xaxis.domain, fig.get_subplot(row, col).yaxis.domain)
+    grid = Grid(rows, columns, horizontal_spacing=0.09, vertical_spacing=0.06 if rows > 1 else 0)
+    traces: list[Part] = []
+    written = [
+        grid.title(panel, theme.plain(title), size=theme.FONT_SIZE) for panel, title in enumerate(values)
+    ]
+    for panel, (title, cell_values) in enumerate(values.items()):
+        x, y = (axis["domain"] for axis in grid.axes[panel])
         bar = {
             "x": x[1] + 0.003,
             "y": sum(y) / 2,
@@ -115,43 +113,56 @@ def panels(
             "nticks": 4,
             "tickfont": {"size": theme.FONT_SIZE - 3},
         }
-        fig.update_traces(selector={"marker.showscale": True}, row=row, col=col, marker_colorbar=bar)
-    theme.style(fig, height=height)
-    quiet_axes(fig, axis_name="")
-    fig.update_layout(margin_r=44)  # the last column's colour bars
-    fig.update_annotations(selector={"yref": "paper"}, font_size=theme.FONT_SIZE)
-    fig.update_layout(showlegend=False)
-    return fig
+        own, missing = _valued(points, cell_values, cells, diverging=title in diverging, size=0.6, bar=bar)
+        traces += [grid.inside(panel, trace) for trace in own]
+        written += [grid.noted(panel, note) for note in missing]
+    hidden = _quiet_axes("")
+    for axes in grid.axes:
+        for axis, properties in zip(axes, hidden, strict=True):
+            axis.update(properties)
+        axes[1]["scaleanchor"] = axes[1]["anchor"]
+    layout = theme.layout(height=height) | {"annotations": written, "showlegend": False}
+    layout["margin"]["r"] = 44  # the last column's colour bars
+    return grid.assembled(traces, **layout)
 
 
-def quiet_axes(fig: go.Figure, *, axis_name: str) -> None:
-    """Equal aspect, no ticks or grid: the coordinates of an embedding mean nothing by themselves."""
+def _quiet_axes(name: str) -> tuple[Part, Part]:
+    """No ticks or grid: the coordinates of an embedding mean nothing by themselves."""
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": "", "showline": False}
-    small, axis_name = {"size": theme.FONT_SIZE - 1}, theme.plain(axis_name)
-    fig.update_xaxes(
-        **hidden, title={"text": f"{axis_name} 1" if axis_name else "", "font": small, "standoff": 4}
-    )
-    fig.update_yaxes(
-        **hidden, title={"text": f"{axis_name} 2" if axis_name else "", "font": small, "standoff": 4}
-    )
-    for axis in fig.select_yaxes():
-        axis.scaleanchor = axis.anchor or "x"
-
-
-def _points(
-    points: np.ndarray, rows: np.ndarray, *, n_drawn: int, color: str, name: str = ""
-) -> go.Scattergl:
     name = theme.plain(name)
-    return go.Scattergl(
-        x=points[rows, 0].astype(np.float32),
-        y=points[rows, 1].astype(np.float32),
-        customdata=rows.astype(np.int32),
-        mode="markers",
+    x, y = (
+        {
+            **hidden,
+            "title": {
+                "text": f"{name} {number}" if name else "", "font": {"size": theme.FONT_SIZE - 1}, "standoff": 4,
+            },
+        }
+        for number in (1, 2)
+    )  # fmt: skip
+    return x, y
+
+
+def _cells(points: np.ndarray, rows: np.ndarray, **properties: Any) -> Part:
+    return {
+        "type": "scattergl",
+        "x": points[rows, 0].astype(np.float32),
+        "y": points[rows, 1].astype(np.float32),
+        "customdata": rows.astype(np.int32),
+        "mode": "markers",
+        **properties,
+    }
+
+
+def _points(points: np.ndarray, rows: np.ndarray, *, n_drawn: int, color: str, name: str = "") -> Part:
+    name = theme.plain(name)
+    hover = {"hovertemplate": f"{name}<extra></extra>"} if name else {"hoverinfo": "skip"}
+    return _cells(
+        points,
+        rows,
         name=name,
         legendgroup=name,
         showlegend=bool(name),
-        hovertemplate=f"{name}<extra></extra>" if name else None,
-        hoverinfo=None if name else "skip",
+        **hover,
         marker={
             "size": theme.marker_size(n_drawn),
             "color": color,
@@ -161,86 +172,60 @@ def _points(
     )
 
 
-def _add_values(
-    fig: go.Figure,
+def _valued(
     points: np.ndarray,
     values: np.ndarray,
     rows: np.ndarray,
     *,
-    title: str,
     diverging: bool,
-    row: int | None = None,
-    col: int | None = None,
+    title: str = "",
     size: float = 1.0,
-) -> None:
+    bar: Part | None = None,
+) -> tuple[list[Part], list[Part]]:
+    """Traces of the cells without and with a value, and a note where no cell has one."""
     low, high = theme.color_range(values, diverging=diverging)
     known = np.isfinite(values[rows])
     missing, order = rows[~known], rows[known]
     diameter = size * theme.marker_size(len(rows))
     # Cells far from 0 are drawn last: a few expressing cells must not hide under many silent ones.
     order = order[np.argsort(np.abs(values[order]), kind="stable")]
+    grey = {"size": diameter, "color": theme.GREY, "opacity": theme.GREY_OPACITY}
+    traces = []
     if len(missing):
-        fig.add_trace(
-            go.Scattergl(
-                x=points[missing, 0].astype(np.float32),
-                y=points[missing, 1].astype(np.float32),
-                customdata=missing.astype(np.int32),
-                mode="markers",
-                showlegend=False,
-                hovertemplate="no value<extra></extra>",
-                marker={"size": diameter, "color": theme.GREY, "opacity": theme.GREY_OPACITY},
-            ),
-            row=row,
-            col=col,
-        )
+        template = "no value<extra></extra>"
+        traces.append(_cells(points, missing, showlegend=False, hovertemplate=template, marker=grey))
     if not len(order):
         low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
-        fig.add_annotation(
-            x=(low[0] + high[0]) / 2, y=high[1], yanchor="bottom", text="no value for this gene",
-            showarrow=False, **({} if row is None else {"row": row, "col": col}),
-        )  # fmt: skip
-        return
-    fig.add_trace(
-        go.Scattergl(
-            x=points[order, 0].astype(np.float32),
-            y=points[order, 1].astype(np.float32),
-            customdata=order.astype(np.int32),
-            mode="markers",
-            showlegend=False,
-            hovertemplate="%{marker.color:.3g}<extra></extra>",
-            marker={
-                "size": diameter,
-                "color": values[order].astype(np.float32),
-                "colorscale": theme.DIVERGING if diverging else theme.SEQUENTIAL,
-                "cmin": low,
-                "cmax": high,
-                "opacity": 0.9,
-                "showscale": True,
-                "colorbar": {
-                    "title": {
-                        "text": theme.plain(title, most=theme.MOST_OF_A_TITLE),
-                        "side": "right",
-                        "font": {"size": theme.FONT_SIZE},
-                    },
-                    "tickfont": {"size": theme.FONT_SIZE - 2},
-                    "thickness": 14,
-                    "len": 0.7,
-                    "outlinewidth": 0,
-                    "nticks": 5,
-                },
-            },
-        ),
-        row=row,
-        col=col,
-    )
+        at = {"x": (low[0] + high[0]) / 2, "y": high[1], "yanchor": "bottom"}
+        return traces, [at | {"text": "no value for this gene", "showarrow": False}]
+    title = theme.plain(title, most=theme.MOST_OF_A_TITLE)
+    marker = {
+        "size": diameter,
+        "color": values[order].astype(np.float32),
+        "colorscale": theme.DIVERGING if diverging else theme.SEQUENTIAL,
+        "cmin": low,
+        "cmax": high,
+        "opacity": 0.9,
+        "showscale": True,
+        "colorbar": {
+            "title": {"text": title, "side": "right", "font": {"size": theme.FONT_SIZE}},
+            "tickfont": {"size": theme.FONT_SIZE - 2},
+            "thickness": 14,
+            "len": 0.7,
+            "outlinewidth": 0,
+            "nticks": 5,
+            **(bar or {}),
+        },
+    }
+    template = "%{marker.color:.3g}<extra></extra>"
+    return [*traces, _cells(points, order, showlegend=False, hovertemplate=template, marker=marker)], []
 
 
-def _add_labels(
-    fig: go.Figure, points: np.ndarray, codes: np.ndarray, names: Sequence[str], *, dark: bool
-) -> None:
+def _labels(points: np.ndarray, codes: np.ndarray, names: Sequence[str], *, dark: bool) -> list[Part]:
+    """Names of the groups at their medians."""
     known = np.isfinite(points).all(axis=1)
     if not known.any():
-        return
+        return []
     at, codes = points[known], codes[known]
     texts = [name for i, name in enumerate(names) if (codes == i).any()]
     of_group = [at[codes == names.index(text)] for text in texts]
@@ -251,12 +236,10 @@ def _add_labels(
     medians[small, 1] = tops[small] + theme.LABEL_SIZE * pixel  # a name must not cover the cells it names
     glow = ",".join([f"0 0 3px {'#111' if dark else '#fff'}"] * 5)
     font = {"size": theme.LABEL_SIZE, "color": theme.ink(dark=dark), "weight": 600, "shadow": glow}
-    labels = [
+    return [
         {"x": float(x), "y": float(y), "text": theme.plain(text), "showarrow": False, "font": font}
         for text, (x, y) in zip(texts, _spread(medians, texts, pixel=pixel), strict=True)
     ]
-    # at once: one by one, Plotly checks those that are there again with each
-    fig.update_layout(annotations=[*fig.layout.annotations, *labels])
 
 
 def _spread(places: np.ndarray, texts: Sequence[str], *, pixel: float) -> np.ndarray:

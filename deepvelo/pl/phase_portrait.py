@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from deepvelo.pl import theme
-from deepvelo.pl.arrows import add_arrows, thin
+from deepvelo.pl.arrows import arrow_traces, thin
+from deepvelo.pl.assembly import Grid, Part
 
 SPLICED_TITLE = "spliced, normalised counts (smoothed)"
 UNSPLICED_TITLE = "unspliced, normalised counts (smoothed)"
@@ -71,24 +71,30 @@ def phase_portrait(
     codes, names = theme.group_codes(groups)
     front = _front(codes, names, shown)
     cells = np.arange(len(front)) if drawn is None else drawn
-    fig = make_subplots(rows=1, cols=1)
-    _add_background(fig, phase, front, cells)
+    grid = Grid(1, 1)
+    traces = _background(phase, front, cells)
     in_front = cells[front[cells]]
     for name, color in colors.items():
         rows = in_front[codes[in_front] == names.index(name)] if name in names else in_front[:0]
         if len(rows):
             trace = _points(phase, rows, n_drawn=len(in_front))
-            trace.update(
-                name=theme.plain(name), marker_color=color, hovertemplate=f"{theme.plain(name)}<br>{_HOVER}"
-            )
-            fig.add_trace(trace, row=1, col=1)
-    _finish_panel(fig, phase, front, zoom=zoom, boxes=(26, 20), aspect=1.3, dark=dark)
-    theme.style(fig, height=height)
-    fig.update_xaxes(title=SPLICED_TITLE)
-    fig.update_yaxes(title=UNSPLICED_TITLE)
-    fig.update_layout(title={"text": theme.plain(phase.gene), "x": 0.02, "font": {"size": 20}}, margin_t=44)
-    theme.legend_below(fig, height=height)
-    return fig
+            shown_name = theme.plain(name)
+            trace["marker"]["color"] = color
+            traces.append(trace | {"name": shown_name, "hovertemplate": f"{shown_name}<br>{_HOVER}"})
+    notes = _finish_panel(
+        grid.axes[0], traces, phase, front, zoom=zoom, boxes=(26, 20), aspect=1.3, dark=dark
+    )  # fmt: skip
+    x, y = grid.axes[0]
+    x["title"], y["title"] = {"text": SPLICED_TITLE}, {"text": UNSPLICED_TITLE}
+    layout = theme.layout(height=height)
+    layout["legend"] |= theme.legend_below(height=height)
+    layout["margin"]["t"] = 44
+    title = {"text": theme.plain(phase.gene), "x": 0.02, "font": {"size": 20}}
+    if notes:
+        layout["annotations"] = [grid.noted(0, note) for note in notes]
+    return grid.assembled(
+        [grid.inside(0, trace) for trace in traces], **layout, title=title, showlegend=True
+    )  # fmt: skip
 
 
 def phase_grid(
@@ -109,39 +115,44 @@ def phase_grid(
     in_front = cells[front[cells]]
     columns = min(columns, len(phases))
     rows = -(-len(phases) // columns)
-    fig = make_subplots(
-        rows=rows, cols=columns, subplot_titles=[theme.plain(phase.gene) for phase in phases],
-        horizontal_spacing=0.045, vertical_spacing=0.32 / rows if rows > 1 else 0,
+    grid = Grid(
+        rows, columns, horizontal_spacing=0.045, vertical_spacing=0.32 / rows if rows > 1 else 0
     )  # fmt: skip
     place = {name: i for i, name in enumerate(colors)}
     color_of = np.array([place[name] for name in names], dtype=np.float32)[codes]
-    for i, phase in enumerate(phases):
-        row, col = i // columns + 1, i % columns + 1
-        _add_background(fig, phase, front, cells, row=row, col=col)
+    scale = {"colorscale": _steps(list(colors.values())), "cmin": -0.5, "cmax": len(colors) - 0.5}
+    traces: list[Part] = []
+    written = [grid.title(panel, theme.plain(phase.gene)) for panel, phase in enumerate(phases)]
+    for panel, phase in enumerate(phases):
+        own = _background(phase, front, cells)
         trace = _points(phase, in_front, n_drawn=3 * len(in_front))
-        trace.update(
-            showlegend=False,
-            marker={
-                "color": color_of[in_front],
-                "colorscale": _steps(list(colors.values())),
-                "cmin": -0.5,
-                "cmax": len(colors) - 0.5,
-            },
-            hovertemplate=_HOVER,
-        )
-        fig.add_trace(trace, row=row, col=col)
-        _finish_panel(fig, phase, front, zoom=zoom, boxes=(14, 11), aspect=1.3, dark=dark, row=row, col=col)
+        trace["marker"] |= {"color": color_of[in_front], **scale}
+        own.append(trace | {"showlegend": False, "hovertemplate": _HOVER})
+        notes = _finish_panel(
+            grid.axes[panel], own, phase, front, zoom=zoom, boxes=(14, 11), aspect=1.3, dark=dark
+        )  # fmt: skip
+        traces += [grid.inside(panel, trace) for trace in own]
+        written += [grid.noted(panel, note) for note in notes]
+    for panel, (x, y) in enumerate(grid.axes):
+        x["title"] = {"text": "spliced", "standoff": 2}
+        if panel % columns == 0:
+            y["title"] = {"text": "unspliced", "standoff": 2}
     present = {names[code] for code in np.unique(codes[front])}
-    for name in (name for name in colors if name in present):
-        marker = {"color": colors[name], "size": 8}
-        fig.add_trace(go.Scatter(x=[None], y=[None], mode="markers", name=theme.plain(name), marker=marker))
+    traces += [
+        {
+            "type": "scatter", "x": [None], "y": [None], "mode": "markers", "name": theme.plain(name),
+            "marker": {"color": color, "size": 8},
+        }
+        for name, color in colors.items()
+        if name in present
+    ]  # fmt: skip
     height = GRID_HEIGHT * rows + 110
-    theme.style(fig, height=height)
-    theme.legend_below(fig, height=height - 110)
-    fig.update_layout(legend={"itemclick": False, "itemdoubleclick": False})
-    fig.update_xaxes(title={"text": "spliced", "standoff": 2})
-    fig.update_yaxes(title={"text": "unspliced", "standoff": 2}, col=1)
-    return fig
+    layout = theme.layout(height=height) | {"annotations": written, "showlegend": True}
+    layout["legend"] |= theme.legend_below(height=height - 110) | {
+        "itemclick": False,
+        "itemdoubleclick": False,
+    }
+    return grid.assembled(traces, **layout)
 
 
 _HOVER = "spliced %{x:.3g}<br>unspliced %{y:.3g}<extra></extra>"
@@ -153,29 +164,32 @@ def _front(codes: np.ndarray, names: Sequence[str], shown: Collection[str] | Non
     return np.isin(codes, [i for i, name in enumerate(names) if name in shown])
 
 
-def _points(phase: Phase, rows: np.ndarray, *, n_drawn: int) -> go.Scattergl:
-    return go.Scattergl(
-        x=phase.spliced[rows].astype(np.float32),
-        y=phase.unspliced[rows].astype(np.float32),
-        customdata=rows.astype(np.int32),
-        mode="markers",
-        marker={"size": theme.marker_size(n_drawn), "opacity": 0.85, "line": theme.marker_outline(n_drawn)},
-    )
+def _points(phase: Phase, rows: np.ndarray, *, n_drawn: int) -> Part:
+    return {
+        "type": "scattergl",
+        "x": phase.spliced[rows].astype(np.float32),
+        "y": phase.unspliced[rows].astype(np.float32),
+        "customdata": rows.astype(np.int32),
+        "mode": "markers",
+        "marker": {
+            "size": theme.marker_size(n_drawn),
+            "opacity": 0.85,
+            "line": theme.marker_outline(n_drawn),
+        },
+    }
 
 
-def _add_background(
-    fig: go.Figure, phase: Phase, front: np.ndarray, cells: np.ndarray, *, row: int = 1, col: int = 1
-) -> None:
+def _background(phase: Phase, front: np.ndarray, cells: np.ndarray) -> list[Part]:
     if front.all():
-        return
+        return []
     trace = _points(phase, cells[~front[cells]], n_drawn=len(cells))
-    trace.update(name="other cells", showlegend=False, hoverinfo="skip")
-    trace.marker.update(color=theme.GREY, opacity=theme.GREY_OPACITY)
-    fig.add_trace(trace, row=row, col=col)
+    trace["marker"] |= {"color": theme.GREY, "opacity": theme.GREY_OPACITY}
+    return [trace | {"name": "other cells", "showlegend": False, "hoverinfo": "skip"}]
 
 
 def _finish_panel(
-    fig: go.Figure,
+    axes: tuple[Part, Part],
+    traces: list[Part],
     phase: Phase,
     front: np.ndarray,
     *,
@@ -183,28 +197,24 @@ def _finish_panel(
     boxes: tuple[int, int],
     aspect: float,
     dark: bool,
-    row: int = 1,
-    col: int = 1,
-) -> None:
-    """Window, arrows, and a word where there are none."""
+) -> list[Part]:
+    """Add window and arrows; returns a word where there are none."""
     low, high = _window(phase, front if zoom and front.any() else np.ones_like(front))
     line = {"showline": True, "linecolor": theme.GREY, "linewidth": 1, "zeroline": False}
-    grid = {"gridcolor": "rgba(128,128,128,0.15)", "nticks": 6, "ticks": "outside", "tickcolor": theme.GREY}
-    fig.update_xaxes(range=[low[0], high[0]], **line, **grid, row=row, col=col)
-    fig.update_yaxes(range=[low[1], high[1]], **line, **grid, row=row, col=col)
+    ticks = {"gridcolor": "rgba(128,128,128,0.15)", "nticks": 6, "ticks": "outside", "tickcolor": theme.GREY}
+    for i, axis in enumerate(axes):
+        axis.update({"range": [low[i], high[i]], **line, **ticks})
     moving = np.isfinite(phase.vectors).all(axis=1)
     if not moving.any():
-        fig.add_annotation(
-            x=(low[0] + high[0]) / 2, y=high[1], yanchor="top", showarrow=False, row=row, col=col,
-            text="no velocity for this gene", font={"color": theme.ink(dark=dark)},
-        )  # fmt: skip
-        return
+        at = {"x": (low[0] + high[0]) / 2, "y": high[1], "yanchor": "top", "showarrow": False}
+        return [at | {"text": "no velocity for this gene", "font": {"color": theme.ink(dark=dark)}}]
     moving &= front
     at, vectors = np.stack([phase.spliced, phase.unspliced], axis=1)[moving], phase.vectors[moving]
     chosen = thin(at, boxes=boxes)
     # Panels are wider than high: equal on screen is more of the y range than of the x range.
     unit = (high - low) * np.array([1.0, aspect])
-    add_arrows(fig, at[chosen], vectors[chosen], longest=_LONGEST, unit=unit, dark=dark, row=row, col=col)
+    traces += arrow_traces(at[chosen], vectors[chosen], longest=_LONGEST, unit=unit, dark=dark)
+    return []
 
 
 def _window(phase: Phase, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from deepvelo.pl import theme
+from deepvelo.pl.assembly import Grid, Part
 
 RATE_TITLES = {
     "alpha": "α, transcription<br>(normalised counts / time)",
@@ -41,41 +41,43 @@ def rate_violins(
     codes, names = theme.group_codes(groups)
     cells_of = {name: np.flatnonzero(codes == i) for i, name in enumerate(names)}
     shown = theme.plain_names(colors)
-    fig = make_subplots(rows=len(rates), cols=1, shared_xaxes=True, vertical_spacing=0.04)
-    for row, (rate, values) in enumerate(rates.items(), start=1):
+    grid = Grid(len(rates), 1, shared_xaxes=True, vertical_spacing=0.04)
+    traces: list[Part] = []
+    for panel, (rate, values) in enumerate(rates.items()):
         for (group, color), name in zip(colors.items(), shown, strict=True):
             known = values[cells_of.get(group, [])].astype(np.float32)
-            known = _quantiles(known[np.isfinite(known)])
-            few = len(known) < _FEW
-            fig.add_trace(
-                go.Violin(
-                    x0=name,
-                    y=known,
-                    name=name,
-                    legendgroup=name,
-                    scalegroup=rate,
-                    scalemode="width",
-                    spanmode="hard",  # a density must not reach below the smallest rate, say 0
-                    points="all" if few else False,
-                    pointpos=0,
-                    jitter=0.4,
-                    marker={"color": color, "size": 6},
-                    line={"color": color, "width": 0 if few else 1.2},
-                    fillcolor="rgba(0,0,0,0)" if few else None,
-                    box={"visible": not few, "width": 0.25},
-                    width=0.85,
-                    hoverinfo="y+name",
-                    hoveron="points" if few else "violins",
-                ),
-                row=row,
-                col=1,
-            )
-        fig.update_yaxes(title={"text": RATE_TITLES[rate], "standoff": 22}, row=row, col=1)
-    theme.style(fig, height=height)
-    fig.update_layout(showlegend=False, violinmode="overlay")
-    fig.update_yaxes(gridcolor="rgba(128,128,128,0.2)", zerolinecolor="rgba(128,128,128,0.4)", nticks=5)
-    fig.update_xaxes(showgrid=False, tickangle=-35, automargin=True, row=len(rates), col=1)
-    return fig
+            trace = _violin(_quantiles(known[np.isfinite(known)]), name=name, color=color)
+            traces.append(grid.inside(panel, trace | {"scalegroup": rate}))
+        grid.axes[panel][1].update(
+            title={"text": RATE_TITLES[rate], "standoff": 22}, gridcolor="rgba(128,128,128,0.2)",
+            zerolinecolor="rgba(128,128,128,0.4)", nticks=5,
+        )  # fmt: skip
+    grid.axes[-1][0].update(showgrid=False, tickangle=-35, automargin=True)
+    layout = theme.layout(height=height) | {"showlegend": False, "violinmode": "overlay"}
+    return grid.assembled(traces, **layout)
+
+
+def _violin(values: np.ndarray, *, name: str, color: str) -> Part:
+    few = len(values) < _FEW
+    return {
+        "type": "violin",
+        "x0": name,
+        "y": values,
+        "name": name,
+        "legendgroup": name,
+        "scalemode": "width",
+        "spanmode": "hard",  # a density must not reach below the smallest rate, say 0
+        "points": "all" if few else False,
+        "pointpos": 0,
+        "jitter": 0.4,
+        "marker": {"color": color, "size": 6},
+        "line": {"color": color, "width": 0 if few else 1.2},
+        **({"fillcolor": "rgba(0,0,0,0)"} if few else {}),
+        "box": {"visible": not few, "width": 0.25},
+        "width": 0.85,
+        "hoverinfo": "y+name",
+        "hoveron": "points" if few else "violins",
+    }
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from deepvelo.pl.arrows import add_lines
+from deepvelo.pl.arrows import line_traces
 
 HEAD = 0.013  # length of an arrowhead, as a share of the picture
 
@@ -35,9 +35,9 @@ def add_stream(
         return
     gap = np.full((1, 2), np.nan)
     path = np.concatenate([part for line in lines for part in (line, gap)]).astype(np.float32)
-    add_lines(fig, path, dark=dark)
     size = HEAD * float(np.nanmax(np.nanmax(path, axis=0) - np.nanmin(path, axis=0)))
-    add_lines(fig, _triangles(arrow_xy, arrow_direction, size=size), dark=dark, filled=True)
+    heads = line_traces(_triangles(arrow_xy, arrow_direction, size=size), dark=dark, filled=True)
+    fig.add_traces([*line_traces(path, dark=dark), *heads])
 
 
 def _triangles(middles: np.ndarray, directions: np.ndarray, *, size: float) -> np.ndarray:

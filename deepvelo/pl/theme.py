@@ -208,29 +208,32 @@ def color_range(values: np.ndarray, *, diverging: bool) -> tuple[float, float]:
     return low, high
 
 
-def legend_below(fig: go.Figure, *, height: int, entry_width: int = 118) -> None:
-    """Move the legend under the axes of a figure that is ``height`` pixels high, in columns."""
-    fig.update_layout(
-        showlegend=True,
-        legend={
-            "orientation": "h",
-            "x": 0,
-            "y": -80 / height,
-            "entrywidth": entry_width,
-            "font": {"size": FONT_SIZE - 2},
-        },
-    )
+def legend_below(*, height: int, entry_width: int = 118) -> dict[str, Any]:
+    """Properties of a legend under the axes of a figure that is ``height`` pixels high, in columns."""
+    return {
+        "orientation": "h",
+        "x": 0,
+        "y": -80 / height,
+        "entrywidth": entry_width,
+        "font": {"size": FONT_SIZE - 2},
+    }
 
 
 def style(fig: go.Figure, *, height: int = HEIGHT) -> go.Figure:
-    """Background, fonts, legend and margins of every figure; changes ``fig`` and returns it."""
-    fig.update_layout(
-        height=height,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"size": FONT_SIZE},
-        margin={"l": 10, "r": 10, "t": 30, "b": 10},
-        legend={
+    """Give a figure the `layout` of all; changes ``fig`` and returns it."""
+    fig.update_layout(layout(height=height))
+    return fig
+
+
+def layout(*, height: int = HEIGHT) -> dict[str, Any]:
+    """Background, fonts, legend and margins of every figure, a new dictionary each time."""
+    return {
+        "height": height,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"size": FONT_SIZE},
+        "margin": {"l": 10, "r": 10, "t": 30, "b": 10},
+        "legend": {
             "itemsizing": "constant",
             "font": {"size": FONT_SIZE},
             "tracegroupgap": 0,
@@ -238,8 +241,10 @@ def style(fig: go.Figure, *, height: int = HEIGHT) -> go.Figure:
             "y": 1,
             "yanchor": "top",
         },
-        dragmode="zoom",
-        modebar={"bgcolor": "rgba(0,0,0,0)"},
-        hoverlabel={"font": {"size": FONT_SIZE}, "namelength": -1},  # cut, an entity would show as such
-    )
-    return fig
+        "dragmode": "zoom",
+        "modebar": {"bgcolor": "rgba(0,0,0,0)"},
+        "hoverlabel": {
+            "font": {"size": FONT_SIZE},
+            "namelength": -1,  # cut, an entity would show as such
+        },
+    }
