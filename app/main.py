@@ -11,12 +11,11 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from app import cached, session  # noqa: E402
+from app import cached, ended_visits, session  # noqa: E402
 from app.widgets.charts import picture_format  # noqa: E402
-from app.widgets.empty import say_error  # noqa: E402
 from app.widgets.live_jobs import jobs_in_brief  # noqa: E402
 from app.widgets.run_picker import choose_first_run, run_picker  # noqa: E402
-from deepvelo.errors import InputError  # noqa: E402
+from app.widgets.shown_run import gone_in_words  # noqa: E402
 
 GROUPS: dict[str, list[tuple[str, str, str]]] = {
     "Data": [
@@ -44,6 +43,7 @@ st.set_page_config(
     layout="wide",
     initial_sidebar_state=280,
 )
+ended_visits.let_go()
 cached.warm_up()
 session.sync_url()
 pages = {
@@ -51,12 +51,10 @@ pages = {
     for group, entries in GROUPS.items()
 }
 page = st.navigation({"": [st.Page(home, title="Home", default=True, visibility="hidden")], **pages})
-try:
+with gone_in_words():
     choose_first_run()
     with st.sidebar:
         run_picker()
         jobs_in_brief()
         picture_format()
     page.run()
-except InputError as error:
-    say_error(error)
