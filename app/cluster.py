@@ -1,36 +1,44 @@
 """A Dask scheduler in this process and its workers in others, on this machine only.
 
-Dask runs whatever code reaches the scheduler. It listens on the loopback address, so no other machine gets
-there, but every user of this one does: on a machine shared with people you do not trust, do not run the app.
+Dask runs whatever code reaches a scheduler, nanny or worker. These listen on the loopback address, which every user of
+this machine reaches, so they take only connections that show a certificate made for this start of the server (TLS in
+both directions). Its key never leaves the memory of these processes.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 import dask
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from dask.system import CPU_COUNT
-from distributed import LocalCluster
+from distributed import Scheduler, SpecCluster
+from distributed.security import Security
 from distributed.system import MEMORY_LIMIT
 
 from app.resources import GPU, MEMORY
+from app.workers import WithoutHTTP, security
 
 logger = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[1]
-STOP_SECONDS = 10
+STOP_SECONDS = 8
 
 SCHEDULER_CONFIG = {
     # Dask blames every job that waits on a worker for that worker's death, and gives up on it after
     # this many. Whether the job that ran goes on, `deepvelo.task.run_job` decides.
     "distributed.scheduler.allowed-failures": 1000,
+    # A machine that sleeps, or whose clock is set, sends no heartbeats; a dead process closes its connection.
+    "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.work-stealing": True,
 }
 WORKER_ENVIRONMENT = {
@@ -44,6 +52,10 @@ WORKER_ENVIRONMENT = {
     "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE": "0.95",
 }
+
+
+class QuietScheduler(WithoutHTTP, Scheduler):
+    """A scheduler that listens to TLS alone."""
 
 
 class LocalWorkers:
@@ -60,14 +72,19 @@ class LocalWorkers:
 
     def __init__(self, n_workers: int) -> None:
         self._n_workers = n_workers
-        self._cluster: LocalCluster | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._folder = ""
+        self._cluster: SpecCluster | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._certificate, self._key = "", ""
 
     @property
     def started(self) -> bool:
         """Whether there is a scheduler already."""
         return self._cluster is not None
+
+    @property
+    def security(self) -> Security:
+        """What a client needs to connect; only once there is a scheduler."""
+        return security(self._certificate, self._key)
 
     @property
     def resources(self) -> list[dict[str, float]]:
@@ -79,41 +96,55 @@ class LocalWorkers:
     def start(self) -> str:
         """Start what is not running and return the scheduler's address; workers join within seconds."""
         if self._cluster is None:
+            self._certificate, self._key = _certificate()
+            options = {
+                "host": "127.0.0.1",
+                "port": 0,
+                "protocol": "tls://",
+                "security": self.security,
+                "dashboard": False,
+            }
             with dask.config.set(SCHEDULER_CONFIG):
-                self._cluster = LocalCluster(
-                    n_workers=0, host="127.0.0.1", dashboard_address=None, silence_logs=logging.ERROR
+                self._cluster = SpecCluster(
+                    scheduler={"cls": QuietScheduler, "options": options},
+                    security=self.security,
+                    silence_logs=logging.ERROR,
                 )
         address: str = self._cluster.scheduler_address
         if self._process is None or self._process.poll() is not None:
             self._process = self._start_workers(address)
         return address
 
-    def _start_workers(self, address: str) -> subprocess.Popen[bytes]:
-        self._folder = self._folder or tempfile.mkdtemp(prefix="deepvelo-worker-")
-        options = {
-            "--nworkers": self._n_workers,
-            "--nthreads": 1,
-            "--host": "127.0.0.1",
-            "--dashboard-address": "127.0.0.1:0",  # there is none, but what answers for its health is then at this address
-            "--memory-limit": MEMORY_LIMIT // self._n_workers,
-            "--resources": " ".join(f"{name}={amount:.0f}" for name, amount in self.resources[0].items()),
-            "--local-directory": self._folder,
-            "--death-timeout": 30,  # seconds without a scheduler, should this process be killed
+    def _start_workers(self, address: str) -> subprocess.Popen[str]:
+        told = {
+            "scheduler": address,
+            "certificate": self._certificate,
+            "key": self._key,
+            "n_workers": self._n_workers,
+            "options": {
+                "nthreads": 1,
+                "memory_limit": MEMORY_LIMIT // self._n_workers,
+                "resources": self.resources[0],
+            },
         }
-        words = [str(word) for option in options.items() for word in option]
         # Dask would give numerical libraries one thread unless the environment says more
         threads = {"OMP_NUM_THREADS": str(CPU_COUNT), "MKL_NUM_THREADS": str(CPU_COUNT)}
-        return subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard", *words],
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.workers"],
             cwd=ROOT,
             env=threads | dict(os.environ) | WORKER_ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            text=True,
         )
+        assert process.stdin is not None
+        process.stdin.write(f"{json.dumps(told)}\n")
+        process.stdin.flush()
+        return process
 
     def close(self) -> None:
         """End workers and scheduler; a job that is running ends with them."""
-        if self._process is not None:
-            self._process.terminate()
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()  # the sign to end
         if self._cluster is not None:
             self._cluster.close(timeout=STOP_SECONDS)
         if self._process is not None:
@@ -122,9 +153,27 @@ class LocalWorkers:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        self._cluster, self._process, self._folder = None, None, ""
+        self._cluster, self._process = None, None
+
+
+def _certificate() -> tuple[str, str]:
+    """A certificate and its key, as `Security.temporary` makes them, but valid whatever the clock says.
+
+    Dask's own is valid from now on for a year: a clock set back would cut the server off from its workers.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "deepvelo")])
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime(1970, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(9999, 12, 31, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return certificate.public_bytes(serialization.Encoding.PEM).decode(), secret.decode()
 
 
 @cache

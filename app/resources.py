@@ -34,6 +34,16 @@ class Place:
         """As `problem` tells it."""
         return problem(self.asks, self.workers)
 
+    @property
+    def warning(self) -> str:
+        """What others can do through this scheduler; empty where connections are encrypted and show a certificate."""
+        if self.scheduler.startswith("tls://"):
+            return ""
+        return (
+            f"Whoever reaches {self.scheduler} can run programs as you: its connections are not encrypted. "
+            "Use a scheduler with TLS (tls://), or a firewall that lets in your machines alone."
+        )
+
     def in_words(self) -> str:
         """One sentence or two for the page."""
         if not self.workers:

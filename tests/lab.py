@@ -8,15 +8,18 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import anndata
+import dask
 import numpy as np
 import pandas as pd
 import torch
+from distributed.security import Security
 
+from app.jobs import Jobs
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.result import Progress, Result
@@ -26,13 +29,22 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Lab:
-    """Starts and ends processes; whatever is left ends with the ``with`` block."""
+    """Starts and ends processes; whatever is left ends with the ``with`` block.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    folder
+        For logs and files of workers.
+    tls
+        Options of Dask's commands that name certificate and key; without them nothing is encrypted.
+    """
+
+    def __init__(self, folder: Path, *, tls: Sequence[str] = ()) -> None:
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
-            self.address = f"tcp://127.0.0.1:{found.getsockname()[1]}"
+            self.address = f"{'tls' if tls else 'tcp'}://127.0.0.1:{found.getsockname()[1]}"
         self._folder = folder
+        self._tls = tls
         self._scheduler: subprocess.Popen[bytes] | None = None
         self._workers: list[subprocess.Popen[bytes]] = []
 
@@ -45,10 +57,9 @@ class Lab:
 
     def start_scheduler(self, words: list[str] | None = None) -> None:
         """With the words of a command, or without a dashboard; returns once it listens."""
-        host, port = self.address.removeprefix("tcp://").split(":")
-        self._scheduler = self._start(
-            words or ["scheduler", "--host", host, "--port", port, "--no-dashboard"], "scheduler.log"
-        )
+        protocol, host, port = self.address.replace("://", ":").split(":")
+        usual = ["scheduler", "--protocol", protocol, "--host", host, "--port", port, "--no-dashboard"]
+        self._scheduler = self._start(words or [*usual, *self._tls], "scheduler.log")
         end = time.monotonic() + 120
         while time.monotonic() < end:
             try:
@@ -61,7 +72,7 @@ class Lab:
 
     def start_worker(self, *options: str) -> None:
         """Returns at once: it joins when it can."""
-        words = ["worker", self.address, "--no-dashboard", "--host", "127.0.0.1", *options]
+        words = ["worker", self.address, "--no-dashboard", "--host", "127.0.0.1", *self._tls, *options]
         folder = self._folder / f"worker-{len(self._workers)}"
         self._workers.append(self._start([*words, "--local-directory", str(folder)], f"{folder.name}.log"))
 
@@ -92,6 +103,24 @@ class Lab:
                 stdout=told,
                 start_new_session=True,
             )
+
+
+def keys_of(jobs: Jobs) -> dask.config.set:
+    """Let other clients of this process connect to a server's own scheduler, within a ``with`` block."""
+    assert jobs._local is not None
+    return dask.config.set(tls_settings(jobs._local.security))
+
+
+def tls_settings(security: Security) -> dict[str, str | bool | None]:
+    """Dask's settings that make every client, scheduler and worker use this certificate."""
+    settings: dict[str, str | bool | None] = {
+        "distributed.comm.require-encryption": True,
+        "distributed.comm.tls.ca-file": security.tls_ca_file,
+    }
+    for role in ("client", "scheduler", "worker"):
+        settings[f"distributed.comm.tls.{role}.cert"] = getattr(security, f"tls_{role}_cert")
+        settings[f"distributed.comm.tls.{role}.key"] = getattr(security, f"tls_{role}_key")
+    return settings
 
 
 def tiny(folder: Path) -> DataSource:
