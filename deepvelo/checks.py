@@ -30,7 +30,7 @@ from deepvelo.errors import InputError
 from deepvelo.findings import Finding, find_errors, find_oddities
 from deepvelo.io.tidy.names import gene_name_columns
 from deepvelo.memory import estimate_memory, require_memory
-from deepvelo.wording import listed, number
+from deepvelo.wording import in_code, listed, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -57,6 +57,8 @@ __all__ = [
     "summarize",
     "unspliced_fractions",
 ]
+
+_LONGEST_COMPARED = 30  # characters of a name to which near ones are looked for: longer ones take seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,16 +238,17 @@ def require_gene(names: Iterable[str], gene: str) -> str:
     if gene in known:
         return gene
     by_lower = {name.lower(): name for name in known}
-    near = [by_lower[name] for name in difflib.get_close_matches(gene.lower(), by_lower, n=3, cutoff=0.6)]
-    remedy = f"Did you mean {' or '.join(repr(name) for name in near)}?" if near else "Check its spelling."
-    msg = f"Gene {gene!r} is not among the {len(known)} genes of these data. {remedy}"
+    asked = gene.lower() if len(gene) <= _LONGEST_COMPARED else ""
+    near = [by_lower[name] for name in difflib.get_close_matches(asked, by_lower, n=3, cutoff=0.6)]
+    remedy = f"Did you mean {' or '.join(map(in_code, near))}?" if near else "Check its spelling."
+    msg = f"Gene {in_code(gene)} is not among the {len(known)} genes of these data. {remedy}"
     raise InputError(msg)
 
 
 def require_column(adata: AnnData, key: str) -> None:
     """Raise an `InputError` naming the groupings there are, if ``obs`` has no such column."""
     if key not in adata.obs:
-        msg = f"There is no grouping '{key}'. Found {listed(groupings(adata))}. Choose one of them or none."
+        msg = f"There is no grouping {listed([key])}. Found {listed(groupings(adata))}. Choose one of them or none."
         raise InputError(msg)
 
 
@@ -260,7 +263,7 @@ def require_grouping(adata: AnnData, key: str) -> None:
     if names := [name for name in groupings(adata) if name != key]:
         others = f"Choose another of {listed(names)}, or none."
     if len(groups) < 2:
-        found = f"one group ('{groups[0]}')" if groups else "no group at all"
+        found = f"one group ({listed(groups)})" if groups else "no group at all"
         msg = f"Grouping '{key}' has {found}, and two are needed. {others}"
     elif MAX_GROUPS < count_groups(column) <= len(column) / 2 or key in too_many_groups(adata):
         msg = f"'{key}' has {len(groups)} groups, and there may be at most {MAX_GROUPS}. Merge some. {others}"
@@ -278,7 +281,7 @@ def _require_basis(adata: AnnData, settings: Settings, basis: str) -> None:
     name = basis.removeprefix("X_")
     if find_embedding(adata, basis) is None and not (made and name == "umap"):
         available = found + ["umap"] * (made and "umap" not in found)
-        msg = f"There is no embedding '{name}'. Found {listed(available)}. Choose one of them."
+        msg = f"There is no embedding {listed([name])}. Found {listed(available)}. Choose one of them."
         raise InputError(msg)
 
 

@@ -6,7 +6,9 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Any, Final
 
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs"})  # Unicode's controls, formats (turn text round, zero width), surrogates
+_HIDDEN: Final = frozenset(
+    {"Cc", "Cf", "Cs"}
+)  # Unicode's controls, formats (turn text round, zero width), surrogates
 _JOINERS: Final = "\u200c\u200d"  # formats too, but letters of some scripts and emoji need them
 _REPLACEMENT: Final = "\ufffd"
 _LONGEST, _MOST = 100, 100  # characters of a name, and names, that a sentence quotes

@@ -15,6 +15,7 @@ from app.widgets.empty import error_in_words, say_error
 from deepvelo.contents.genes import GeneIndex, gene_aliases
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
+from deepvelo.wording import in_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 OWN_MARKERS, NO_MARKERS, GIVEN = "The data's own cell types", "None", "A file"
 _KEPT: Final = "session"
+_MOST_BYTES: Final = 30_000_000  # all sets of MSigDB; the page compares them anew whenever it is drawn
 
 
 def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
@@ -41,7 +43,7 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
     with fourth:
         typed = st.text_area(
             "Words that make a gene set relevant", key="lineages.keywords", persist_state=_KEPT,
-            placeholder="neuron\nsynap", height=100,
+            placeholder="neuron\nsynap", height=100, max_chars=10_000,
         )  # fmt: skip
         top = st.number_input("Drivers a lineage", 5, 1000, 100, key="lineages.top", persist_state=_KEPT)
     tested = GeneIndex(
@@ -84,6 +86,9 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
                 found = lineages.library(library)
             if found is not None:
                 found = tl.spelled(found, tested, what=library if gmt is None else gmt.name)
+                # Others count nowhere, and each takes time when the page is drawn again.
+                those = frozenset(tested.genes)
+                found = {name: tuple(filter(those.__contains__, genes)) for name, genes in found.items()}
             sets = found  # only where some of the genes are the data's: one message is enough
     keywords = tuple(line.strip() for line in typed.splitlines() if line.strip())
     if sets is not None and keywords:
@@ -101,6 +106,12 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
 
 def _read(upload: UploadedFile, reader: Callable[[Path], Any]) -> Any:
     """Read an uploaded text with its own name in the messages; nothing of it is kept."""
+    if upload.size > _MOST_BYTES:
+        msg = (
+            f"{upload.name} is larger than {in_bytes(_MOST_BYTES)}. Leave out what does not matter here, or use "
+            "`deepvelo lineages`, which takes larger files."
+        )
+        raise InputError(msg)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"upload{Path(upload.name[-20:]).suffix}"  # a name from outside makes no path
         path.write_bytes(upload.getvalue())

@@ -36,6 +36,7 @@ FIRST: tuple[tuple[str, str], ...] = (
 )
 PRESET_KEY = "settings.preset"
 _LARGEST_EXACT = 2**53  # whole numbers beyond it are not told apart by the browser
+_MOST_DIGITS = 9  # of a whole number in a list; what has more is refused as it was typed
 SEED_KEY = "settings.seed"
 _COMPARE_IN = "settings.preparation.compare_in"
 _PRESET_HELP = (
@@ -129,7 +130,8 @@ def _widget(key: str, field: FieldInfo) -> Any:
     if kind in (int, float):
         return _number(label, key, field)
     text = st.text_input(label, key=key, help=f"{help_text} Numbers with commas.", persist_state="session")
-    return [int(part) if part.isdecimal() else part for part in re.split(r"[\s,;]+", text.strip()) if part]
+    parts = [part for part in re.split(r"[\s,;]+", text.strip()) if part]
+    return [int(part) if part.isdecimal() and len(part) <= _MOST_DIGITS else part for part in parts]
 
 
 def _choice(key: str, field: FieldInfo, options: Sequence[str]) -> str:
@@ -151,7 +153,7 @@ def _number(label: str, key: str, field: FieldInfo) -> float | None:
     value = st.number_input(
         label, value=None, step=step, format="%g", key=key, help=field.description, persist_state="session"
     )
-    if value is None or abs(value) >= _LARGEST_EXACT or value != int(value):
+    if value is None or not abs(value) < _LARGEST_EXACT or value != int(value):  # NaN is below nothing
         return value
     return int(value)
 

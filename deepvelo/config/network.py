@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, WrapValidator, model_validator
 from pydantic.dataclasses import dataclass
 
 from deepvelo.config.strict import STRICT
+from deepvelo.wording import in_code
 
 MOST_LAYERS, WIDEST_LAYER = 6, 2048
 
@@ -18,7 +19,7 @@ def _all_sizes(value: Any, check: Callable[[Any], tuple[int, ...]]) -> tuple[int
     try:
         return check(value)
     except ValidationError:
-        found = ", ".join(map(repr, value)) if isinstance(value, list | tuple) else repr(value)
+        found = in_code(list(value))[1:-1] if isinstance(value, list | tuple) else in_code(value)
         msg = (
             f"Setting `network.hidden_sizes` should be 1 to {MOST_LAYERS} whole numbers, each from 1 to "
             f"{WIDEST_LAYER:,}, for example 64, 64. Got {found or 'none'}. Change it."

@@ -12,7 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 from deepvelo.config.settings import PRESETS, Settings
 from deepvelo.config.strict import sentence
 from deepvelo.errors import InputError
+from deepvelo.plain_text import read_text
+from deepvelo.wording import in_code, in_one_line
 
+# The whole of docs/settings.toml has 1 kB; the time that Python's parser takes rises with the square of a key's dots.
+_LONGEST = 20_000
 _SETTINGS: TypeAdapter[Settings] = TypeAdapter(Settings)
 
 
@@ -32,7 +36,7 @@ def from_dict(values: dict[str, Any]) -> Settings:
     """
     preset = values.get("preset", "default")
     if not isinstance(preset, str) or preset not in PRESETS:
-        msg = f"`preset` must be one of {sorted(PRESETS)}. Got {preset!r}. Choose one of them."
+        msg = f"`preset` must be one of {sorted(PRESETS)}. Got {in_code(preset)}. Choose one of them."
         raise InputError(msg)
     merged = to_dict(PRESETS[preset])
     for name, value in values.items():
@@ -58,14 +62,22 @@ def replace(settings: Settings, changes: dict[str, dict[str, Any] | Any]) -> Set
 
 
 def read_toml(path: Path) -> Settings:
-    """Settings from a TOML file; what the file leaves out comes from the preset it names."""
+    """Settings from a TOML file; what the file leaves out comes from the preset it names.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is no TOML, or holds an unknown name or a value out of range.
+    """
+    text = read_text(path, most=_LONGEST)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        msg = f"There is no settings file {path}. Check the path."
+        values = tomllib.loads(text)
+    except RecursionError:
+        msg = f"{path} is not a readable TOML file: values lie too deep in each other. Compare it with docs/settings.toml."
         raise InputError(msg) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path} is not a readable TOML file: {error}. Compare it with docs/settings.toml."
+    except ValueError as error:  # TOML's own errors, and Python's for whole numbers of thousands of digits
+        why = in_one_line(str(error).partition(";")[0].rstrip("."), most=200)
+        msg = f"{path} is not a readable TOML file: {why}. Compare it with docs/settings.toml."
         raise InputError(msg) from None
     return from_dict(values)
 

@@ -23,8 +23,11 @@ _GENOME: Final = re.compile(
 _PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9.]*[_\-:|]+)(?=[A-Za-z])")
 # A symbol with the id that makes it unique: ENSG00000000003_TSPAN6, TSPAN6|ENSG00000000003.15, TSPAN6 (ENSG00000000003).
 _ENSEMBL: Final = r"ENS[A-Z]*G\d{11}(?:\.\d+)?"
-_BETWEEN: Final = r"[\s|_:;,(-]+"
-_WITH_ID: Final = re.compile(rf"{_ENSEMBL}{_BETWEEN}(.+?)|(.+?){_BETWEEN}{_ENSEMBL}\)?")
+_BETWEEN: Final = r"[\s|_:;,(-]"
+# Possessive, and tried at the first sign of several between: names may be long.
+_WITH_ID: Final = re.compile(
+    rf"{_ENSEMBL}{_BETWEEN}++(.+)|(.+?)(?<!{_BETWEEN}){_BETWEEN}++{_ENSEMBL}\)?", re.DOTALL
+)
 _MOST: Final = 0.9  # of all genes: what so many share is no part of a name
 _MANY: Final = 0.05  # of all genes: a species
 # Where whole numbers are ids of genes and not positions or lengths.
@@ -71,12 +74,18 @@ class GeneIndex:
         self._exact = dict(names)
         for name, gene in names.items():
             self._exact.setdefault(plain(name), gene)
+        self._found: dict[str, str | None] = {}  # lists repeat their genes
         self._folded: dict[str, str] = {}
         for name, gene in self._exact.items():
             self._folded.setdefault(name.casefold(), gene)
 
     def find(self, gene: str) -> str | None:
         """The gene's name in the data; None where they do not have it."""
+        if gene not in self._found:
+            self._found[gene] = self._looked_up(gene)
+        return self._found[gene]
+
+    def _looked_up(self, gene: str) -> str | None:
         plain = _plain(gene)
         for names, name in (
             (self._exact, gene),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,7 +24,8 @@ CLUSTER_NAMES: Final = (
 )  # fmt: skip
 _CELL_TYPES: Final = re.compile(r"cell[^a-z]?(?:type|class|label|identity)|annot", re.IGNORECASE)
 _OF_NUMBERS: Final = re.compile(r"(?:id|code|num|number|idx|index|int|cluster|clusters)s?$", re.IGNORECASE)
-_WHOLE_NUMBER: Final = re.compile(r"(-?\d+)(?:\.0*)?")
+_WHOLE_NUMBER: Final = re.compile(r"(-?+)([0-9]++)(?:\.0*+)?+")
+_MOST_PARTS: Final = 1000  # separated by commas in what a user writes
 _COLORS: Final = keys.colors("")
 UNASSIGNED: Final = "unassigned"
 UNASSIGNED_COLOR: Final = "#c8c8c8"
@@ -103,27 +104,17 @@ def find_group(name: str, groups: Iterable[str]) -> str | None:
 
     The very spelling goes first. Otherwise blanks at its ends do not matter, nor decimals of a whole number.
     """
-    known = list(groups)
-    if name in known:
-        return name
-    for plain in (str.strip, _as_number):
-        found = [group for group in known if plain(group) == plain(name)]
-        if found:
-            return found[0] if len(found) == 1 else None
-    return None
+    return _finder(groups)(name)
 
 
 def plain_group(name: str) -> str:
     """A name without blanks at its ends, which some programs add, and decimals of a whole number."""
-    plain = name.strip()
-    number = _as_number(plain)
-    return plain if isinstance(number, str) else str(number)
+    return _as_number(name.strip())
 
 
 def split_groups(text: str, groups: Iterable[str]) -> list[str]:
     """Groups separated by commas, which their names may hold too; what is no group stays as it is written."""
-    known = list(groups)
-    return _split(text.split(","), known) or [part.strip() for part in text.split(",") if part.strip()]
+    return _split(text.split(","), list(groups)) or [part.strip() for part in text.split(",") if part.strip()]
 
 
 def group_colors(adata: AnnData, key: str) -> dict[str, str]:
@@ -216,16 +207,43 @@ def _colors_of_cells(colors: np.ndarray, codes: np.ndarray, names: list[str]) ->
 
 def _split(parts: list[str], groups: list[str]) -> list[str]:
     """Parts joined again until all are groups, the longest names first; empty where that is not possible."""
-    for n in range(len(parts), 0, -1):
-        first = find_group(",".join(parts[:n]), groups)
-        if first is not None:
-            rest = _split(parts[n:], groups)
-            if rest or n == len(parts):
-                return [first, *rest]
-    return []
+    if len(parts) > _MOST_PARTS:
+        return []
+    find = _finder(groups)
+    most = 1 + max((group.count(",") for group in groups), default=0)
+    names: list[list[str] | None] = [None] * len(parts) + [[]]  # of the parts from there to the end
+    for start in reversed(range(len(parts))):
+        for stop in range(min(start + most, len(parts)), start, -1):
+            rest = names[stop]
+            group = None if rest is None else find(",".join(parts[start:stop]))
+            if rest is not None and group is not None:
+                names[start] = [group, *rest]
+                break
+    return names[0] or []
 
 
-def _as_number(name: str) -> int | str:
-    """A whole number; other text stays as it is. ``1_0`` is a part of group 1, though `int` takes it for 10."""
+def _finder(groups: Iterable[str]) -> Callable[[str], str | None]:
+    """`find_group` for several names."""
+    known = list(groups)
+    by_name: list[dict[str, list[str]]] = []
+    for plain in (str, str.strip, _as_number):
+        by_name.append({})
+        for group in known:
+            by_name[-1].setdefault(plain(group), []).append(group)
+
+    def find(name: str) -> str | None:
+        if name in by_name[0]:
+            return name
+        found = by_name[1].get(name.strip()) or by_name[2].get(_as_number(name)) or []
+        return found[0] if len(found) == 1 else None
+
+    return find
+
+
+def _as_number(name: str) -> str:
+    """A whole number without decimals and without zeros before it; other text stays as it is."""
     whole = _WHOLE_NUMBER.fullmatch(name.strip())
-    return int(whole[1]) if whole else name
+    if whole is None:
+        return name
+    digits = whole[2].lstrip("0")
+    return f"{whole[1]}{digits}" if digits else "0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +19,16 @@ from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
 from deepvelo.io.formats import SUFFIXES
 from deepvelo.io.formats.reading import with_notes
-from deepvelo.io.formats.stored import require_fits
-from deepvelo.io.formats.table import MEMORY_PER_BYTE, separator
+from deepvelo.io.formats.table import separator
 from deepvelo.io.read import read
+from deepvelo.plain_text import read_text
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 SAMPLE = "sample"
+_LONGEST_SHEET, _LARGEST_SHEET = 1_000_000, 1000  # characters; rows and columns
 
 # What counters call their files and folders, whatever the sample.
 _GENERIC = re.compile(
@@ -115,10 +117,14 @@ def _read_sheet(path: Path) -> pd.DataFrame:
     if not path.is_file():
         msg = f"There is no sample sheet {path}. Check the path."
         raise InputError(msg)
-    require_fits(MEMORY_PER_BYTE * path.stat().st_size, path.name)
+    text = read_text(path, most=_LONGEST_SHEET)
+    header, _, rows = text.partition("\n")
+    if max(len(header.split(separator(path))), rows.count("\n")) > _LARGEST_SHEET:
+        msg = f"The sample sheet {path.name} has more than {_LARGEST_SHEET:,} rows or columns. Give a row for each sample."
+        raise InputError(msg)
     try:
-        table = pd.read_csv(path, sep=separator(path), dtype=str, encoding="utf-8-sig")
-    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
+        table = pd.read_csv(StringIO(text), sep=separator(path), dtype=str)
+    except ValueError as error:  # pandas' own errors are ValueErrors
         msg = (
             f"The sample sheet {path.name} could not be read as a table. Save it as CSV or TSV with a header."
         )

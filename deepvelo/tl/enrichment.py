@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -123,11 +124,20 @@ def is_relevant(terms: Iterable[str], *, keywords: Sequence[str]) -> np.ndarray:
     InputError
         No keyword has a letter or digit.
     """
-    wanted = [words for keyword in keywords if (words := _words(keyword)).strip()]
+    wanted: list[str] = []
+    for words in sorted(filter(str.strip, map(_words, keywords))):
+        if not wanted or not words.startswith(wanted[-1]):  # what another keyword begins with adds nothing
+            wanted.append(words)
     if not wanted:
         msg = f"There is no keyword among {listed(keywords)}. Give words that relevant terms contain."
         raise InputError(msg)
-    return np.array([any(words in term for words in wanted) for term in map(_words, terms)], dtype=bool)
+
+    def bears_one(term: str) -> bool:
+        rests = (term[n:] for n, sign in enumerate(term) if sign == " ")
+        # Only the last that sorts before a text can begin it.
+        return any(rest.startswith(wanted[bisect_right(wanted, rest) - 1]) for rest in rests)
+
+    return np.array([bears_one(term) for term in map(_words, terms)], dtype=bool)
 
 
 def require_relevant(sets: GeneSets, *, keywords: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deepvelo.errors import InputError
 from deepvelo.tl.gene_sets import GeneSets, read_gmt
-from deepvelo.wording import listed
+from deepvelo.wording import in_code, listed
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def library(name: str, *, folder: Path | None = None) -> dict[str, tuple[str, ..
         There is no library of that name, it could not be downloaded, or ``folder`` may not be written.
     """
     if not re.fullmatch(r"\w[\w .+()-]{0,99}", name):
-        msg = f"{name!r} is not the name of a library. Give one of Enrichr's, or read a file with `read_gmt`."
+        msg = f"{in_code(name)} is not the name of a library. Give one of Enrichr's, or read a file with `read_gmt`."
         raise InputError(msg)
     kept = (folder or Path.home() / ".cache" / "deepvelo" / "gene_sets") / f"{name}.gmt"
     if not kept.exists():

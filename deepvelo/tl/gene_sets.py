@@ -10,17 +10,23 @@ from typing import TypeAlias, overload
 
 from deepvelo.contents.genes import GeneIndex, GeneMatch
 from deepvelo.errors import InputError
-from deepvelo.wording import listed, number
+from deepvelo.plain_text import read_lines
+from deepvelo.wording import in_one_line, listed, number
 
 # Genes by the name of their set: a pathway, a term, a cell type.
 GeneSets: TypeAlias = Mapping[str, Sequence[str]]
 
-# "Stat1,0.83": some of Enrichr's libraries weigh their genes.
-_NUMBER = re.compile(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?")
-_WEIGHT = re.compile(rf"\s*,\s*{_NUMBER.pattern}$")
+# Possessive: what does not match is found out in one pass.
+_NUMBER = re.compile(r"[-+]?+(?:\d++(?:\.\d++)?+|\.\d++)(?:[eE][-+]?+\d++)?+")
 # What tables call their first column; no gene bears such a name.
 _HEADER = re.compile(r"(?:gene|symbol|name|index)s?|gene[ _.-]?(?:symbol|name|id)s?", re.IGNORECASE)
+_CELLS = re.compile(r"[,;\t]")
+_BETWEEN = re.compile(r"[,;\s]+")
 _SHOWN = 3  # genes that a message quotes
+# MSigDB, the largest collection, has 35,000 sets in 30 MB. Sets of these limits take 0.6 GB of memory.
+_LONGEST_GMT, _LONGEST_LIST, _LONGEST_LINE = 200_000_000, 20_000_000, 4_000_000
+_LONGEST_NAME, _LONGEST_GENE = 1000, 200
+_MOST_SETS, _MOST_GENES, _MOST_DIFFERENT = 200_000, 20_000_000, 500_000
 
 
 def match_genes(
@@ -66,7 +72,7 @@ def spelled(known: GeneSets | Sequence[str], tested: GeneIndex, *, what: str) ->
     InputError
         The data have none of the genes.
     """
-    genes = list(chain(*known.values())) if isinstance(known, Mapping) else known
+    genes = dict.fromkeys(chain(*known.values())) if isinstance(known, Mapping) else known
     require_match(tested.match(genes), tested, what=what)
     if isinstance(known, Mapping):
         return {name: tested.spelled(of_set) for name, of_set in known.items()}
@@ -89,7 +95,8 @@ def read_gmt(path: Path | str) -> dict[str, tuple[str, ...]]:
     """Gene sets of a GMT file: on each line a name, a description and genes, separated by tabs.
 
     Weights after a gene (``Stat1,0.83``), as in some of Enrichr's libraries, are left out; a gene that a set repeats
-    counts once. Blank lines are skipped.
+    counts once. Blank lines are skipped. The file may have 200 MB in lines of 4 MB each, and 200,000 sets with 20 million
+    genes, 500,000 of them different.
 
     Returns
     -------
@@ -98,19 +105,32 @@ def read_gmt(path: Path | str) -> dict[str, tuple[str, ...]]:
     Raises
     ------
     InputError
-        The file cannot be read or holds no set, or a line is no gene set; the message says which line and why.
+        The file cannot be read, is too large or holds no set, or a line is no gene set; the message says which line and why.
     """
     path = Path(path)
     sets: dict[str, tuple[str, ...]] = {}
     first_line: dict[str, int] = {}
-    for n, line in _lines(path):
+    known: dict[str, str] = {}  # every gene once: sets share their genes
+    n_genes = 0
+    for n, line in read_lines(path, most=_LONGEST_GMT, longest=_LONGEST_LINE):
         name, genes = _gene_set(path, n, line)
         if name in sets:
             raise _malformed(
-                path, n, f"the set '{name}' is on line {first_line[name]} already. Give it another name."
+                path,
+                n,
+                f"the set '{in_one_line(name, most=100)}' is on line {first_line[name]} already. Give it another name.",
             )
-        sets[name] = genes
+        sets[name] = tuple(map(known.setdefault, genes, genes))
         first_line[name] = n
+        n_genes += len(genes)
+        for what, found, most in (
+            ("gene sets", len(sets), _MOST_SETS),
+            ("genes", n_genes, _MOST_GENES),
+            ("different genes", len(known), _MOST_DIFFERENT),
+        ):
+            if found > most:
+                msg = f"{path} holds more than {most:,} {what}. Leave sets out."
+                raise InputError(msg)
     if not sets:
         msg = f"{path} holds no gene set. Give a GMT file: on each line a name, a description and genes, separated by tabs."
         raise InputError(msg)
@@ -129,15 +149,20 @@ def read_gene_list(path: Path | str) -> tuple[str, ...]:
         The file cannot be read or holds no gene.
     """
     path = Path(path)
-    lines = [re.split(r"[,;\t]", line) for line in _entries(path)]
-    firsts = lines[0] if len(lines) == 1 else [line[0] for line in lines]
+    lines = list(_entries(path))
+    alone = len(lines) == 1
+    firsts = _CELLS.split(lines[0]) if alone else [_CELLS.split(line, maxsplit=1)[0] for line in lines]
     cells = [first.strip(" '\"") for first in firsts]
-    if len(lines) == 1:  # scores beside a gene are no genes; Entrez ids alone are
+    if alone:  # scores beside a gene are no genes; Entrez ids alone are
         cells = [cell for cell in cells if not _NUMBER.fullmatch(cell)] or cells
     genes = dict.fromkeys(cell for n, cell in enumerate(cells) if cell and (n or not _HEADER.fullmatch(cell)))
     if not genes:
         msg = f"{path} holds no gene. Give one gene a line, or a table with the genes in its first column."
         raise InputError(msg)
+    for gene in genes:
+        if len(gene) > _LONGEST_GENE:
+            msg = f"{path} is no list of genes: {_too_long(gene)}. Give one gene a line."
+            raise InputError(msg)
     return tuple(genes)
 
 
@@ -151,6 +176,10 @@ def read_terms(path: Path | str) -> tuple[str, ...]:
     """
     path = Path(path)
     terms = tuple(dict.fromkeys(_entries(path)))
+    for term in terms:
+        if len(term) > _LONGEST_NAME:
+            msg = f"{path} is no list of terms: {_too_long(term)}. Give one term or keyword a line."
+            raise InputError(msg)
     if not terms:
         msg = f"{path} holds no term. Give one term or keyword a line."
         raise InputError(msg)
@@ -163,19 +192,35 @@ def _gene_set(path: Path, n: int, line: str) -> tuple[str, tuple[str, ...]]:
         raise _malformed(
             path, n, "it has no tab. Separate the name, the description and the genes by tabs, as GMT does."
         )
-    name, _, *cells = (cell.strip() for cell in line.split("\t"))
-    genes = [cell for cell in cells if cell]
+    name, _, *cells = line.split("\t")
+    name, genes = name.strip(), list(filter(None, map(str.strip, cells)))
     if not name:
         raise _malformed(path, n, "its first column is empty. Name the set there.")
+    if len(name) > _LONGEST_NAME:
+        raise _malformed(path, n, f"{_too_long(name)}. Give the set a shorter name.")
     if not genes:
         raise _malformed(
-            path, n, f"the set '{name}' has no gene after its description. Add genes or remove the line."
+            path,
+            n,
+            f"the set '{in_one_line(name, most=100)}' has no gene after its description. Add genes or remove the line.",
         )
-    if len(genes) == 1 and len(re.split(r"[,;\s]+", genes[0])) > 2:
+    if len(genes) == 1 and len(_BETWEEN.split(genes[0][:_LONGEST_NAME], maxsplit=2)) > 2:
         raise _malformed(
             path, n, f"the genes '{genes[0][:50]}' are not separated by tabs. Put a tab between them."
         )
-    return name, tuple(dict.fromkeys(_WEIGHT.sub("", gene) for gene in genes))
+    if max(map(len, genes)) > _LONGEST_GENE:
+        raise _malformed(path, n, f"{_too_long(max(genes, key=len))}. Put a tab between genes.")
+    return name, tuple(dict.fromkeys(map(_without_weight, genes) if "," in line else genes))
+
+
+def _without_weight(gene: str) -> str:
+    """``Stat1`` of ``Stat1,0.83``: some of Enrichr's libraries weigh their genes."""
+    name, comma, weight = gene.rpartition(",")
+    return name.rstrip() if comma and _NUMBER.fullmatch(weight.strip()) else gene
+
+
+def _too_long(name: str) -> str:
+    return f"'{in_one_line(name, most=50)}' has {len(name):,} characters"
 
 
 def _malformed(path: Path, n: int, why: str) -> InputError:
@@ -184,24 +229,10 @@ def _malformed(path: Path, n: int, why: str) -> InputError:
 
 def _entries(path: Path) -> Iterator[str]:
     """Lines with something on them, without comments; an empty first column stays."""
-    for _, line in _lines(path):
+    for _, line in read_lines(path, most=_LONGEST_LIST, longest=_LONGEST_LINE):
         entry = line.partition("#")[0].strip(" \r")
         if entry.strip():
             yield entry
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not blank, with their numbers from 1."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # Excel begins its text files with a mark of UTF-8
-    except UnicodeDecodeError as error:
-        msg = f"{path} is not plain text in UTF-8. Unpack it or save it as text."
-        raise InputError(msg) from error
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror or error}. Check the path."
-        raise InputError(msg) from error
-    # not `splitlines`, which also breaks at characters that a name may hold
-    return ((n, line) for n, line in enumerate(text.split("\n"), start=1) if line.strip())
 
 
 def _quoted(genes: Sequence[str]) -> str:

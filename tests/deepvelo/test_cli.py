@@ -122,7 +122,7 @@ def test_a_settings_file_and_options_on_top(deepvelo, tmp_path, small):
         (["run", "{small}", "-o", "out.h5ad", "--neighbors", "-1"], "`graph.n_neighbors`"),
         (["run", "{small}", "-o", "out.h5ad", "--cluster-key", "celltype"], "no grouping 'celltype'"),
         (["run", "{small}", "-o", "out.h5ad", "--basis", "tsne"], "tsne"),
-        (["run", "{small}", "-o", "out.h5ad", "--config", "no.toml"], "no settings file"),
+        (["run", "{small}", "-o", "out.h5ad", "--config", "no.toml"], "No such file"),
         (["run", "{text}", "-o", "out.h5ad"], "notes.h5ad"),
         (["run", "{small}", "-o", "{folder}/nowhere/out.h5ad", "--epochs", "1"], "nowhere"),
         (["check", "{text}"], "notes.h5ad"),

@@ -20,11 +20,14 @@ _SHORT_WORD = re.compile(r"([ACGT]{6,11})x?", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
 _NUMBERED = re.compile(r"(.+)[-._](\d+)")  # as anndata, R's make.unique and Seurat tell repeated names apart
 _SUFFIX = re.compile(r"(.+?)_(\d{1,3})")  # of a normalised name
-_RUNNING = re.compile(r"(.*?)(\d+)")
+_RUNNING = re.compile(r"(.*?)(?<!\d)(\d++)", re.DOTALL)
 _WELL = re.compile(r"(?:.*_)?[a-p]\d{1,2}")
+# Possessive, and of the end of a name alone: names may be long.
 _ALIGNED_FILE = re.compile(
-    r"([._-]?(Aligned|sortedByCoord|out|(un)?sorted|unique|dedup\w*|rmdup|mark(ed)?dup\w*))*\.bam$"
+    r"(?:[._-]?+(?:Aligned|sortedByCoord|out|(?:un)?+sorted|unique|dedup\w*+|rmdup|mark(?:ed)?+dup\w*+))*+\.bam$"
 )
+_END = 100  # characters in which such words are looked for
+_MOST_DIGITS = 18  # of a number that counts something
 
 _MOSTLY, _NEARLY_ALL = 0.5, 0.95
 # A suffix is of anndata's making where so many of its cells have their twin; the others' twins were taken out.
@@ -151,7 +154,7 @@ def count_up(names: Sequence[str]) -> bool:
 
 def is_row_numbers(names: Sequence[str]) -> bool:
     """Whether names are numbers hardly larger than there are rows: they say nothing about the cell."""
-    if not len(names) or not all(str(name).isdecimal() for name in names):
+    if not len(names) or not all(str(name).isdecimal() and len(str(name)) <= _MOST_DIGITS for name in names):
         return False
     return max(int(name) for name in names) < _MAX_OVER_ROWS * len(names)
 
@@ -189,7 +192,7 @@ def _labels(column: str | None, given_texts: Sequence[str]) -> list[Labels]:
     if n_short >= max(1, _NEARLY_ALL * len(given)):
         parsed = [_codes(text, _SHORT_WORD) for text in texts]
         return [_made("short barcode", column, texts, parsed)]
-    bare = [_ALIGNED_FILE.sub("", text) for text in texts]
+    bare = [text[:-_END] + _ALIGNED_FILE.sub("", text[-_END:]) for text in texts]
     kind: Kind = "running number" if _is_running(bare) else "name"
     parsed = [(_normal(x), _normal(x).rstrip("0123456789").strip("_")) for x in bare]
     found = [_made(kind, column, texts, _names(bare) if kind == "name" else parsed)]
@@ -281,9 +284,10 @@ def _is_running(texts: Sequence[str]) -> bool:
 def _spans(texts: Sequence[str]) -> pd.DataFrame | None:
     """By the word before the number: the least and the largest number, and how many; None where a name has none."""
     parts = [_RUNNING.fullmatch(text) for text in texts]
-    if not all(parts):
+    numbered = [(found[1], int(found[2])) for found in parts if found and len(found[2]) <= _MOST_DIGITS]
+    if len(numbered) < len(texts):
         return None
-    table = pd.DataFrame([(found[1], int(found[2])) for found in parts if found], columns=["word", "number"])
+    table = pd.DataFrame(numbered, columns=["word", "number"])
     return table.groupby("word")["number"].agg(["min", "max", "size"])
 
 

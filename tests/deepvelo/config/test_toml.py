@@ -65,14 +65,51 @@ def test_bad_values_are_one_sentence(values, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("preset = ", "not a readable TOML"), (None, "no settings file")]
+    ("text", "message"),
+    [
+        ("preset = ", "not a readable TOML"),
+        ("a = " + "[" * 5000 + "]" * 5000, "too deep in each other"),
+        ("a = " + "{a=" * 2000 + "1" + "}" * 2000, "too deep in each other"),
+        ("a = " + "[" * 20_000 + "]" * 20_000, "larger than 20 kB"),
+        ("seed = " + "1" * 5000, "not a readable TOML.*4300 digits"),
+        ("seed = 0x" + "f" * 5000, "`seed` should be .* too large to be shown"),
+        ("seed = " + "9" * 4000, r"`seed` should be .* Got 9{20,}…9+\. Change it"),
+        ("[objective]\nlambda_u = 1e999", "`objective.lambda_u` .* Got inf"),
+        ("[objective]\nlambda_u = nan", "`objective.lambda_u` .* Got nan"),
+        ("[graph]\nn_neighbors = 1e30", "`graph.n_neighbors` should be a whole number"),
+        (f"[network]\nhidden_sizes = [{'1, ' * 2000}]", "`network.hidden_sizes` .* Change it"),
+        ("seed = 2020-01-01", "`seed` should be a whole number"),
+        ("graph = [1, 2]", "`graph` should be"),
+        ("seed = 1\nseed = 2", "not a readable TOML.*overwrite"),
+        ("seed = 1\0", "not plain text"),
+        ("seed = 1".encode("utf-16"), "not plain text"),
+        (b"tool = '\xe9'", "not plain text"),
+        ("a" * 10_000 + " = 1", "There is no setting `a+…a+`"),
+    ],
 )
-def test_bad_files_are_one_sentence(tmp_path, text, message):
+def test_bad_files_are_one_short_sentence(tmp_path, text, message):
     file = tmp_path / "settings.toml"
-    if text is not None:
-        file.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=message):
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(InputError, match=message) as error:
         config.read_toml(file)
+    assert len(str(error.value)) < 500 + len(str(file))
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", ".", "nowhere.toml", "a\0b", "a" * 300])
+def test_what_is_no_settings_file_is_one_sentence(path):
+    with pytest.raises(InputError, match=r"cannot be read|not plain text"):
+        config.read_toml(Path(path))
+
+
+def test_a_mark_of_utf8_before_the_text_does_not_matter(tmp_path):
+    file = tmp_path / "settings.toml"
+    file.write_text("\ufeffseed = 3\n", encoding="utf-8")
+    assert config.read_toml(file).seed == 3
+
+
+def test_numbers_that_python_cannot_write_are_named_by_their_size():
+    with pytest.raises(InputError, match=r"`seed` should be .* too large to be shown"):
+        config.from_dict({"seed": 10**5000})
 
 
 def test_replace_checks_like_construction():

@@ -128,6 +128,20 @@ def test_blanks_and_decimals_do_not_matter_unless_several_groups_fit(name, found
 
 
 @pytest.mark.parametrize(
+    ("name", "found"),
+    [("1" * 5000, "1" * 5000), ("0" * 5000 + "7.0", "7"), ("-0", "0"), ("-" + "9" * 5000, None)],
+)
+def test_groups_may_be_called_by_numbers_of_any_length(name, found):
+    assert find_group(name, ["1" * 5000, "1" * 5001, "7", "0"]) == found
+
+
+def test_splitting_takes_no_power_of_the_number_of_commas():
+    groups = ["a", "a,a", "a,a,a", "b"]
+    assert split_groups("a," * 30 + "c", groups) == ["a"] * 30 + ["c"]
+    assert split_groups("a,a,b", groups) == ["a,a", "b"]
+
+
+@pytest.mark.parametrize(
     ("text", "found"),
     [
         ("a,b", ["a", "b"]),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import pytest
 
 from deepvelo.contents.genes import GeneIndex
 from deepvelo.errors import InputError
+from deepvelo.tl import gene_sets
 from deepvelo.tl.gene_sets import match_genes, read_gene_list, read_gmt, read_terms, spelled
 
 
@@ -137,3 +139,65 @@ def test_a_list_with_no_match_shows_both_kinds_of_name():
 def test_numbers_beside_genes_are_no_genes_and_entrez_ids_are(file):
     assert read_gene_list(file("Sox2,0.5,-1.2e-05")) == ("Sox2",)
     assert read_gene_list(file("6657,4609")) == ("6657", "4609")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("A\t\t" + "1" * 20_000, r"line 1 is no gene set: '1+…1+' has 20,000 characters"),
+        ("A\t\tX\t" + "a" * 500 + "\n", r"line 1 is no gene set: 'a+…a+' has 500 characters"),
+        ("a" * 2000 + "\t\tCpe\n", r"line 1 is no gene set: 'a+…a+' has 2,000 characters"),
+        ("A\t\tCpe\nB\t\t" + "Cpe\t" * 1_100_000, r"line 2 is longer than 4 MB"),
+        ("A\t\tC\0pe\n", r"not plain text"),
+        ("A\t\tCpe\n".encode("utf-16"), r"not plain text"),
+    ],
+)
+def test_gmt_with_long_names_and_lines_is_refused_in_a_short_sentence(file, text, message):
+    with pytest.raises(InputError, match=message) as error:
+        read_gmt(file(text))
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        ("_LONGEST_GMT", "larger than 0.01 kB"),
+        ("_MOST_SETS", "more than 10 gene sets"),
+        ("_MOST_GENES", "more than 10 genes"),
+        ("_MOST_DIFFERENT", "more than 10 different genes"),
+    ],
+)
+def test_gmt_beyond_the_limits_is_refused(file, monkeypatch, limit, message):
+    path = file("".join(f"S{n}\t\tG{n}\tG{n + 1}\n" for n in range(11)))
+    assert len(read_gmt(path)) == 11
+    monkeypatch.setattr(gene_sets, limit, 10)
+    with pytest.raises(InputError, match=message):
+        read_gmt(path)
+
+
+@pytest.mark.parametrize("read", [read_gmt, read_gene_list, read_terms])
+def test_a_file_without_end_is_refused(read):
+    with pytest.raises(InputError, match="not plain text"):
+        read("/dev/zero")
+
+
+def test_lists_with_long_names_are_refused(file):
+    with pytest.raises(InputError, match=r"no list of genes: 'a+…a+' has 3,000 characters"):
+        read_gene_list(file("Cpe\n" + "a" * 3000))
+    with pytest.raises(InputError, match=r"no list of terms: 'a+…a+' has 3,000 characters"):
+        read_terms(file("a" * 3000))
+
+
+@pytest.mark.slow
+def test_a_gmt_takes_as_much_memory_as_its_sets_not_its_names(file):
+    line = "\t".join(["", "", *(f"GENE{n}" for n in range(10_000))])
+    path = file("".join(f"SET{n}{line}\n" for n in range(220)))
+    assert path.stat().st_size > 19e6
+    tracemalloc.start()
+    try:
+        sets = read_gmt(path)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(sets) == 220
+    assert peak < 30e6
