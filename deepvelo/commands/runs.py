@@ -1,0 +1,67 @@
+"""``deepvelo runs``: the finished runs of a store, and whether their files are as they were saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deepvelo.errors import InputError
+from deepvelo.wording import number
+
+if TYPE_CHECKING:
+    from deepvelo.io.runs import RunStore
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def runs(
+    folder: Annotated[
+        Path | None, typer.Option("--runs", metavar="DIR", help="Folder of finished runs; that of the app.")
+    ] = None,
+    verify: Annotated[  # noqa: FBT002  (typer's way to have an option)
+        bool,
+        typer.Option("--verify", help="Read every file of every run and compare it with its checksum."),
+    ] = False,
+) -> None:
+    """List the finished runs, a line each; damaged ones last, with what is wrong. Exit code 2 if any is damaged."""
+    from deepvelo.io.runs import RunStore  # seconds to import
+
+    store = RunStore(folder or ROOT / "runs")
+    if problem := store.problem():
+        raise InputError(problem)
+    if not store.folder.is_dir():
+        msg = f"There is no run store {store.folder}. Give the folder of the runs as --runs DIR."
+        raise InputError(msg)
+    n_damaged = 0
+    for line, is_damaged in _checked(store) if verify else _listed(store):
+        typer.echo(line)
+        n_damaged += is_damaged
+    if n_damaged:
+        typer.echo(f"{number(n_damaged, 'run')} damaged.", err=True)
+        raise typer.Exit(2)
+
+
+def _listed(store: RunStore) -> Iterator[tuple[str, bool]]:
+    for info in store.list():
+        belongs = "" if info.purpose == "fit" else f"{info.purpose} of {info.base}"
+        yield _line(info.run_id, info.created[:16], info.name, belongs), False
+    for run in store.damaged():
+        yield _line(run.run_id, run.problem), True
+
+
+def _checked(store: RunStore) -> Iterator[tuple[str, bool]]:
+    """One line a run; those deleted meanwhile are left out."""
+    for run_id in [run.run_id for run in (*store.list(), *store.damaged())]:
+        problem = store.verify(run_id)
+        if problem is None:
+            yield _line(run_id, "ok"), False
+        elif store.exists(run_id):
+            yield _line(run_id, problem), True
+
+
+def _line(*parts: str) -> str:
+    """Columns between tabs; a name from a file may hold what a terminal would obey."""
+    return "\t".join("".join(c if c.isprintable() else " " for c in part) for part in parts if part)
