@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
 import sys
 import warnings
 from collections.abc import Iterable
@@ -20,9 +19,11 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from deepvelo import config, keys
+from deepvelo import config, keys, open_files
+from deepvelo.commands.app import THIS_MACHINE, require_free, require_scheduler_address, serve, who_reaches
 from deepvelo.commands.evaluate import evaluate
 from deepvelo.commands.lineages import lineages
+from deepvelo.commands.runs import runs as list_runs
 from deepvelo.config import Ambiguous, Device, Method, Preset
 from deepvelo.contents.count_kinds import KIND_NAMES
 from deepvelo.datasets.tissue import Kind
@@ -258,17 +259,26 @@ def simulate(
 
 cli.command()(evaluate)
 cli.command()(lineages)
+cli.command("runs")(list_runs)
 
 
 @cli.command()
 def app(
-    port: Annotated[int, typer.Option(help="Port on this machine.")] = 8501,
+    port: Annotated[int, typer.Option(help="Port on this machine.", min=0, max=65535)] = 8501,
+    host: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Address to listen at: this machine alone by default, 0.0.0.0 for everyone on the network.",
+        ),
+    ] = THIS_MACHINE,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder whose files the app may read.")
     ] = None,
     runs: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for finished runs.")] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler of your own.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A Dask scheduler of your own, tls://HOST:PORT."),
     ] = None,
 ) -> None:
     """Open the app in the browser; the first start fits the simulated sample, so there is something to see."""
@@ -279,32 +289,43 @@ def app(
     if data is not None and not data.is_dir():
         msg = f"There is no folder {data} for data. Make it, or leave --data out to use {ROOT / 'data'}."
         raise InputError(msg)
+    if scheduler:
+        require_scheduler_address(scheduler)
+    require_free(host, port)
     data, runs = (data or ROOT / "data").resolve(), (runs or ROOT / "runs").resolve()
+    if note := open_files.raise_limit():
+        _say(note)
     _fit_sample_once(runs)
+    _say(who_reaches(host, port))
     environment = os.environ | {
         "DEEPVELO_DATA": str(data),
         "DEEPVELO_RUNS": str(runs),
         "DEEPVELO_SCHEDULER": scheduler or "",
     }
-    command = [sys.executable, "-m", "streamlit", "run", str(entry), "--server.port", str(port)]
-    raise typer.Exit(subprocess.call(command, cwd=ROOT, env=environment))
+    serve(host, port, environment)
 
 
 def _fit_sample_once(folder: Path) -> None:
+    """Give an empty store a run to look at; the app starts without one where that fails."""
     from deepvelo.datasets.source import DataSource
     from deepvelo.io.runs import RunStore
 
-    store = RunStore(folder)
-    if store.list():
-        return
-    store.require_writable()
-    _say("First start: fitting the simulated sample, about two minutes.")
-    sample = DataSource(kind="sample")
-    with store.scratch() as scratch:
-        result = _run(
-            sample.load(), config.Settings(), cluster_key=keys.CLUSTERS, basis=None, scratch=scratch
-        )
-        store.save(result, data_name=sample.label, data_hash=sample.hash())
+    try:
+        store = RunStore(folder)
+        if store.list():
+            return
+        store.require_writable()
+        _say("First start: fitting the simulated sample, about two minutes.")
+        sample = DataSource(kind="sample")
+        with store.scratch() as scratch:
+            result = _run(
+                sample.load(), config.Settings(), cluster_key=keys.CLUSTERS, basis=None, scratch=scratch
+            )
+            store.save(result, data_name=sample.label, data_hash=sample.hash())
+    except InputError as error:
+        _say(f"There is no run of the sample to look at. {error}")
+    except Exception as error:  # noqa: BLE001  whatever it is, the app works without this run
+        _say(f"There is no run of the sample to look at: its fit failed ({type(error).__name__}: {error}).")
 
 
 def _settings(file: Path | None, preset: Preset | None, options: dict[str, Any]) -> config.Settings:

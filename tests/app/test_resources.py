@@ -58,3 +58,11 @@ def test_the_place_in_words():
     assert place.problem == ""
     assert "declare no such resources" in Place(scheduler="s", workers=[{}], asks={}).in_words()
     assert "No worker is connected" in Place(scheduler="s", workers=[], asks={}).in_words()
+
+
+def test_a_scheduler_without_tls_is_warned_of():
+    for address in ("tcp://lab:8786", "tcp://127.0.0.1:8786", "ws://lab:8786"):
+        warning = Place(scheduler=address, workers=[], asks={}).warning
+        assert f"Whoever reaches {address} can run programs as you" in warning
+        assert "tls://" in warning
+    assert Place(scheduler="tls://lab:8786", workers=[], asks={}).warning == ""
