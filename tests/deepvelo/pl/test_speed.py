@@ -1,4 +1,4 @@
-"""Any view of 3,000 or 100,000 cells is built and sent in under a second, a change of gene of 3,000 in under half of one."""
+"""Any view of 3,000 or 100,000 cells is built and sent in under a second, a change of gene of 3,000 in an eighth of one."""
 
 import time
 
@@ -50,7 +50,7 @@ def test_views_of_all_cells(points, phase):
     change_of_gene = seconds(lambda: phase_portrait(phase, GROUPS, colors=COLORS)) + seconds(
         lambda: panels(points, values)
     )
-    assert change_of_gene < 0.5
+    assert change_of_gene < 0.12  # twenty visitors share one processor
 
 
 @pytest.mark.slow
