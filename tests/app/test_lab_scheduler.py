@@ -10,19 +10,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cloudpickle
+import dask
 import pytest
 from distributed import Client
 
 import tests.lab
+from app import cluster
 from app.job_status import AGAIN
-from app.jobs import NO_WORKER, TOO_OFTEN, Jobs, JobStatus
+from app.jobs import NO_WORKER, Jobs, JobStatus
 from app.resources import GPU, MEMORY
+from app.workers import security
 from deepvelo import config
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import RunStore
-from deepvelo.task import state_topic
+from deepvelo.task import TOO_OFTEN, state_topic
 from tests.lab import Lab, quick, tiny
 
 cloudpickle.register_pickle_by_value(sys.modules[tests.lab.__name__])  # workers need no tests
@@ -121,7 +124,7 @@ def test_nobody_needs_to_look(lab, server, source):
 
 
 def test_a_job_that_comes_back_too_often_is_given_up(lab, server, source, monkeypatch):
-    monkeypatch.setattr("app.jobs.MOST_RESTARTS", 1)
+    monkeypatch.setattr("deepvelo.task.MOST_RESTARTS", 1)
     first = server()
     job_id = first.submit(source, SHORT)
     for message in (f"{AGAIN} {NO_WORKER}", TOO_OFTEN):
@@ -225,6 +228,29 @@ def test_the_documented_commands_make_a_cluster_that_fits(lab, server, source, t
     done = wait(jobs, jobs.submit(source, ON_GPU, memory=GB), ended)
     assert (done.state, done.asks) == ("finished", {MEMORY: GB, GPU: 1.0})
     assert RunStore(tmp_path / "runs").list()[0].run_id == done.run_id
+
+
+def test_a_scheduler_with_tls_takes_jobs_from_those_with_its_certificate(tmp_path, source):
+    certificate, key = cluster._certificate()
+    for name, text in (("lab.pem", certificate), ("lab.key", key)):
+        (tmp_path / name).write_text(text)
+    pem = str(tmp_path / "lab.pem")
+    tls = ("--tls-ca-file", pem, "--tls-cert", pem, "--tls-key", str(tmp_path / "lab.key"))
+    settings = tests.lab.tls_settings(security(pem, str(tmp_path / "lab.key")))
+    with Lab(tmp_path, tls=tls) as lab:
+        lab.start_worker("--nthreads", "1")
+        stranger = Jobs(lab.address, tmp_path / "runs", runner=quick)
+        with pytest.raises(InputError, match=f"The Dask scheduler {lab.address} cannot be reached"):
+            stranger.list()
+        stranger.close()
+        with dask.config.set(settings):
+            jobs = Jobs(lab.address, tmp_path / "runs", runner=quick)
+            assert jobs.place(SHORT, memory=GB).warning == ""
+            # its worker asks the scheduler for the job's story, as a client
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("app.jobs.RETRY_SECONDS", 0.2)
+                assert wait(jobs, jobs.submit(source, SHORT), ended).state == "finished"
+            jobs.close()
 
 
 def test_tls_without_a_certificate_is_one_sentence(tmp_path):
