@@ -31,7 +31,7 @@ from deepvelo.errors import InputError
 from deepvelo.inspection import inspect
 from deepvelo.io.hashing import signature
 from deepvelo.io.join import JoinReport
-from deepvelo.io.runs import Run, RunInfo, RunStore
+from deepvelo.io.runs import DamagedRun, Run, RunInfo, RunStore
 from deepvelo.pl import thinning
 from deepvelo.pp.prepare import chosen_cluster_key
 
@@ -87,13 +87,18 @@ def runs() -> list[RunInfo]:
     return store().list()
 
 
+def damaged_runs() -> tuple[DamagedRun, ...]:
+    """Runs of this server that cannot be shown."""
+    return store().damaged()
+
+
 def open_run(run_id: str) -> Run:
     """A finished run by its name in the store.
 
     Raises
     ------
     InputError
-        There is no such run; the name may come from anyone's URL. Or it was deleted by now.
+        There is no such run; the name may come from anyone's URL. Or it is damaged, or was deleted by now.
     """
     run = _open_run(runs_folder(), run_id)
     run.require_stored()
@@ -103,10 +108,10 @@ def open_run(run_id: str) -> Run:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _open_run(folder: Path, run_id: str) -> Run:
     run_store = _store(folder)
-    if run_id not in {info.run_id for info in run_store.list()}:
-        msg = f"There is no run {run_id!r} on this server. Choose another run in the sidebar."
+    if not run_store.exists(run_id):
+        msg = f"There is no run {run_id[:100]!r} on this server. Choose another run in the sidebar."
         raise InputError(msg)
-    return run_store.open(run_id)
+    return run_store.open(run_id, whole=True)
 
 
 def delete_run(run_id: str) -> None:
@@ -342,16 +347,17 @@ def _join_report(source: DataSource, stamp: tuple[int, ...]) -> JoinReport:
 def _stamp(source: DataSource) -> tuple[int, ...]:
     """Times of change: a file that was replaced is read again."""
     paths = [Path(path) for path in source.files]
-    return tuple(
-        _folder_stamp(path) if path.is_dir() else path.stat().st_mtime_ns if path.exists() else 0
-        for path in paths
-    )
+    return tuple(_folder_stamp(path) if path.is_dir() else _stamp_of(path) for path in paths)
 
 
 @st.cache_data(ttl=5, max_entries=64, show_spinner=False)  # a folder may hold thousands of files
 def _folder_stamp(path: Path) -> int:
     """The time of a folder does not change with the files in it."""
+    return _stamp_of(path)
+
+
+def _stamp_of(path: Path) -> int:
     try:
         return hash(signature(path))
-    except OSError:  # a file is being replaced
+    except OSError:  # gone, or being replaced
         return 0

@@ -317,11 +317,10 @@ def _fit_sample_once(folder: Path) -> None:
         store.require_writable()
         _say("First start: fitting the simulated sample, about two minutes.")
         sample = DataSource(kind="sample")
+        adata, data_hash = sample.load_with_hash()
         with store.scratch() as scratch:
-            result = _run(
-                sample.load(), config.Settings(), cluster_key=keys.CLUSTERS, basis=None, scratch=scratch
-            )
-            store.save(result, data_name=sample.label, data_hash=sample.hash())
+            result = _run(adata, config.Settings(), cluster_key=keys.CLUSTERS, basis=None, scratch=scratch)
+            store.save(result, data_name=sample.label, data_hash=data_hash)
     except InputError as error:
         _say(f"There is no run of the sample to look at. {error}")
     except Exception as error:  # noqa: BLE001  whatever it is, the app works without this run

@@ -13,6 +13,7 @@ from app.widgets.methods import has_rates, is_ours, no_rates
 from app.widgets.phase_charts import groups_and_colors
 from app.widgets.rates_charts import SPACES, gene_rates, match_scores, rates_figure, warn_of_negative_rates
 from app.widgets.run_picker import fits, require_run
+from app.widgets.shown_run import run_fragment
 from app.widgets.text import escape
 from deepvelo.io.runs import Run, RunInfo
 from deepvelo.pl.rates import rate_violins
@@ -20,7 +21,7 @@ from deepvelo.pl.rates import rate_violins
 HEIGHT = 560
 
 
-@st.fragment
+@run_fragment
 def explorer(run: Run) -> None:
     """A change of rate, colour or gene redraws only this."""
     groups, colors = groups_and_colors(run)
@@ -76,7 +77,8 @@ def offer_rates(info: RunInfo) -> None:
 
 st.header("Kinetic rates")
 run = require_run()
-if not has_rates(run):
-    offer_rates(run.info)
+with stop_on_error():
+    if not has_rates(run):
+        offer_rates(run.info)
 warn_of_negative_rates(run)
 explorer(run)

@@ -7,7 +7,7 @@ import streamlit as st
 from app import cached, session
 from app.widgets.empty import empty_state, say_error
 from app.widgets.methods import is_imported, is_ours, method_label
-from app.widgets.text import escape
+from app.widgets.text import box_labels, escape
 from deepvelo.config import preset_label
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
@@ -30,7 +30,7 @@ def run_details(info: RunInfo) -> str:
     if not is_ours(info):
         n_genes = number(int(info.metrics["n_genes"]), "gene")
         return (
-            f"{escape(info.data_name)}. {escape(method_label(info))}{'' if is_imported(info) else ' mode'}; {info.metrics['n_velocity_genes']:,} of "
+            f"{escape(info.data_name)}. {escape(method_label(info))}{'' if is_imported(info) else ' mode'}; {info.metrics.get('n_velocity_genes', 0):,} of "
             f"{n_genes} have a velocity. {made}"
         )
     epochs = number(int(info.metrics.get("n_epochs", s.training.n_epochs)), "epoch")
@@ -59,9 +59,9 @@ def run_picker() -> None:
     """Select box of all fits, and of what else was chosen by its address, for the sidebar."""
     chosen = session.run_id()
     runs = {info.run_id: info for info in cached.runs() if info.purpose == "fit" or info.run_id == chosen}
-    labels = {run_id: run_label(info) for run_id, info in runs.items()}
+    labels = box_labels(runs, lambda run_id: run_label(runs[run_id]))
     if not labels:
-        st.caption("No runs yet.")
+        st.caption(escape(cached.store().problem() or "No runs yet."))
         return
     st.selectbox(
         "Run",
@@ -111,4 +111,5 @@ def require_run() -> Run:
 
 
 def _choose_newest() -> None:
-    session.set_run(fits()[0].run_id)
+    if runs := fits():  # the last of them may have been deleted since the button was drawn
+        session.set_run(runs[0].run_id)

@@ -7,13 +7,15 @@ import streamlit as st
 
 from app import cached, session
 from app.estimate import in_words
+from app.visitors import whose
 from app.widgets.empty import say_error
 from app.widgets.methods import is_ours, method_label
 from app.widgets.run_picker import fits
+from app.widgets.tables import show_table
 from app.widgets.text import escape
 from deepvelo.config import preset_label
 from deepvelo.errors import InputError
-from deepvelo.io.runs import RunInfo
+from deepvelo.io.runs import DamagedRun, RunInfo
 
 SCORES = {
     "consistency": "Consistency",
@@ -21,6 +23,7 @@ SCORES = {
     "silhouette_rates": "Silhouette",
     "ari_rates": "ARI",
 }
+_MOST_DAMAGED = 10  # lines
 _SCORES_NOTE = (
     "Consistency is the mean cosine of a cell's velocity with its neighbours', or with all cells of its type. "
     "DeepVelo's velocities are averaged over these same neighbours, as often as Smoothing says, and the graph "
@@ -30,12 +33,20 @@ _SCORES_NOTE = (
 
 
 def run_table() -> None:
-    """All fits of this server, newest first."""
-    runs = fits()
-    if not runs:
-        st.caption("No finished runs yet.")
-        return
-    chosen = st.dataframe(
+    """All fits of this server, newest first; below them, in grey, the runs that are damaged."""
+    runs, damaged = fits(), cached.damaged_runs()
+    if runs:
+        _fits(runs)
+    elif not damaged:
+        st.caption(escape(cached.store().problem() or "No finished runs yet."))
+    for run in damaged[:_MOST_DAMAGED]:
+        _damaged(run)
+    if len(damaged) > _MOST_DAMAGED:
+        st.caption(f"{len(damaged) - _MOST_DAMAGED} more runs are damaged: `deepvelo runs` lists them all.")
+
+
+def _fits(runs: list[RunInfo]) -> None:
+    chosen = show_table(
         pd.DataFrame([_row(info) for info in runs]),
         hide_index=True,
         key="train.runs",
@@ -55,8 +66,22 @@ def run_table() -> None:
             session.set_run(info.run_id)
             session.go("velocity")
         with st.popover("Delete", icon=":material/delete:"):
-            st.markdown(f"Delete **{escape(info.name)}**, with its controls, seeds and sweeps, for good?")
+            what = f"Delete **{escape(info.name)}**, with its controls, seeds and sweeps, for good?"
+            st.markdown(f"{what} {escape(whose(info.owner, info.owner_name))}".strip())
             st.button("Delete the run", on_click=_delete, args=(info.run_id,))
+
+
+def _damaged(run: DamagedRun) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f":material/warning: {escape(run.problem)}")
+        with st.popover("Delete", icon=":material/delete:", key=f"train.damaged.{run.run_id}"):
+            st.markdown(f"Delete **{escape(run.run_id)}** for good?")
+            st.button(
+                "Delete the run",
+                on_click=_delete,
+                args=(run.run_id,),
+                key=f"train.damaged.delete.{run.run_id}",
+            )
 
 
 def _row(info: RunInfo) -> dict[str, object]:
@@ -87,7 +112,9 @@ def _delete(run_id: str) -> None:
     try:
         cached.delete_run(run_id)
     except InputError as error:
-        say_error(error)
-        return
+        if cached.store().exists(run_id):
+            say_error(error)
+            return
+        st.toast("This run was deleted already.")
     if session.run_id() == run_id:
         session.set_run(None)

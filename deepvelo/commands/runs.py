@@ -54,7 +54,8 @@ def _listed(store: RunStore) -> Iterator[tuple[str, bool]]:
 
 def _checked(store: RunStore) -> Iterator[tuple[str, bool]]:
     """One line a run; those deleted meanwhile are left out."""
-    for run_id in [run.run_id for run in (*store.list(), *store.damaged())]:
+    run_ids = [info.run_id for info in store.list()] + [run.run_id for run in store.damaged()]
+    for run_id in run_ids:
         problem = store.verify(run_id)
         if problem is None:
             yield _line(run_id, "ok"), False
