@@ -53,7 +53,11 @@ group = None
 if summary.groupings:
     labels = box_labels(summary.groupings)
     group = left.selectbox(
-        "Cell groups", summary.groupings, format_func=labels.__getitem__, key="data.group", persist_state="session"
+        "Cell groups",
+        summary.groupings,
+        format_func=labels.__getitem__,
+        key="data.group",
+        persist_state="session",
     )
 with left:
     proportions_chart(source, group)

@@ -12,6 +12,8 @@ from app.widgets.gene_table import gene_table
 from app.widgets.phase_charts import Options, arrows_in_words, gene_panels, groups_and_colors, phase_of
 from app.widgets.rates_charts import warn_of_negative_rates
 from app.widgets.run_picker import require_run
+from app.widgets.shown_run import run_fragment
+from app.widgets.text import box_labels
 from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import phase_grid, phase_portrait
 
@@ -21,7 +23,7 @@ GENES_KEY = "phase.genes"
 FIRST_KEY = "phase.first"  # the chosen gene when it was last put first among several, "" for none chosen
 
 
-@st.fragment
+@run_fragment
 def explorer(run: Run) -> None:
     """A change of gene or cell types redraws only this."""
     groups, colors = groups_and_colors(run)
@@ -31,7 +33,8 @@ def explorer(run: Run) -> None:
         key="phase.mode", persist_state="session", label_visibility="collapsed",
     )  # fmt: skip
     shown = types_box.multiselect(
-        "Cell types", list(colors), placeholder="All cell types", key="phase.types", persist_state="session",
+        "Cell types", list(colors), format_func=box_labels(colors).__getitem__, placeholder="All cell types",
+        key="phase.types", persist_state="session",
         help="Cells of other types turn grey and get no arrows.",
     )  # fmt: skip
     zoom = zoom_box.toggle(
@@ -68,7 +71,10 @@ def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:
     """One portrait a gene, in one figure."""
     ranked = ranked_genes(run)
     session.fill({GENES_KEY: genes_to_show(ranked)})
-    genes = st.multiselect("Genes", ranked, max_selections=MAX_GENES, key=GENES_KEY, persist_state="session")
+    genes = st.multiselect(
+        "Genes", ranked, format_func=box_labels(ranked).__getitem__, max_selections=MAX_GENES, key=GENES_KEY,
+        persist_state="session",
+    )  # fmt: skip
     if not genes:
         st.info(f"Choose up to {MAX_GENES} genes.")
         return

@@ -8,19 +8,25 @@ from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import gene_picker, ranked_genes
 from app.widgets.rates_charts import RATE_COLORS, warn_of_negative_rates
 from app.widgets.run_picker import require_run
+from app.widgets.shown_run import run_fragment
 from app.widgets.signal import fade_toggle, fade_unsure, quality_line
+from app.widgets.text import box_labels
 from app.widgets.velocity_chart import KINDS, View, bases, basis_label, in_words, velocity_figure
 from deepvelo.io.runs import Run
 
 
-@st.fragment
+@run_fragment
 def explorer(run: Run) -> None:
     """Picture left, controls right; a change redraws only these."""
     picture, controls = st.columns([4.2, 1], gap="medium")
     with controls:
         names = bases(run)
         basis = st.selectbox(
-            "Embedding", names, format_func=basis_label, key="velocity.basis", persist_state="session"
+            "Embedding",
+            names,
+            format_func=box_labels(names, basis_label).__getitem__,
+            key="velocity.basis",
+            persist_state="session",
         )
         kind = st.selectbox("Show", KINDS, key="velocity.kind", persist_state="session")
         color = color_picker(run)

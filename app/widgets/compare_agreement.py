@@ -16,7 +16,9 @@ from app.widgets.cells import drawn, run_in_words
 from app.widgets.compare_portraits import portraits_view
 from app.widgets.empty import error_in_words
 from app.widgets.phase_charts import groups_and_colors
-from app.widgets.text import escape
+from app.widgets.shown_run import run_fragment
+from app.widgets.tables import show_table
+from app.widgets.text import box_labels, escape
 from app.widgets.velocity_chart import basis_label
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -47,7 +49,7 @@ _MAP_WORDS = (
 )
 
 
-@st.fragment
+@run_fragment
 def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
     """Agreement map, the genes behind it, and their portraits method by method.
 
@@ -143,10 +145,9 @@ def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:
         )
         figure.update_layout(showlegend=False)  # names are written on the cells
     figure.update_layout(dragmode="lasso")
-    picture_format: theme.PictureFormat = session.widget_value(charts.FORMAT_KEY) or "svg"
     st.plotly_chart(
         mark_selected(figure, region), key=MAP_KEY, alt=f"Embedding by {color.lower()}", on_select=lambda: _take(points, groups),
-        config=theme.figure_config(file_name=f"agreement-{color.lower()}", picture_format=picture_format),
+        config=charts.config(f"agreement {color.lower()}"),
     )  # fmt: skip
 
 
@@ -169,8 +170,9 @@ def _region_controls(groups: np.ndarray, region: np.ndarray) -> None:
     whole = of_region.pop() if len(of_region) == 1 else None
     session.fill({GROUP_KEY: whole if np.count_nonzero(groups == whole) == len(region) else None})
     box, button = st.columns([3, 1], vertical_alignment="bottom")
+    names = theme.group_order(groups)
     box.selectbox(
-        "Region", theme.group_order(groups), key=GROUP_KEY,
+        "Region", names, format_func=box_labels(names).__getitem__, key=GROUP_KEY,
         placeholder=f"{number(len(region), 'cell')} chosen on the map" if len(region) else "All cells",
         on_change=lambda: _take_group(groups, session.widget_value(GROUP_KEY)),
         help="Draw around cells on the map with the lasso or the box, or take a whole cell type here; with the map's pan tool "
@@ -198,7 +200,7 @@ def _gene_table(
     beside = f" (in all cells {agreement.mean():.2f})" if len(region) else ""
     words = f"{where}: mean agreement **{decimal(mean)}**{beside}."
     if len(pairs) > 1:
-        words += f" Least alike: {escape(' and '.join(pairs.index[0]))}, {decimal(pairs.iloc[0])}."
+        words += f" Least alike: {' and '.join(map(escape, pairs.index[0]))}, {decimal(pairs.iloc[0])}."
     st.markdown(words)
     genes = [str(gene) for gene in shares.index]
     table = shares.assign(share=100 * shares["share"]).rename_axis("Gene").reset_index()
@@ -213,9 +215,12 @@ def _gene_table(
     }  # fmt: skip
     for name in table.columns[2:]:
         columns[name] = st.column_config.NumberColumn(
-            name.removeprefix("scVelo "), width=72, format="%+.2f", help=_PART_WORDS.format(method=name)
+            name.removeprefix("scVelo "),
+            width=72,
+            format="%+.2f",
+            help=_PART_WORDS.format(method=escape(name)),
         )
-    st.dataframe(
+    show_table(
         table, hide_index=True, height=HEIGHT - 150, key=GENES_KEY, on_select=lambda: _pick(genes),
         selection_mode="single-row", column_config=columns, alt="Genes by their share of the disagreement",
     )  # fmt: skip

@@ -13,8 +13,10 @@ from app.comparison import RunIds
 from app.widgets import charts
 from app.widgets.compare_table import COLUMNS, better_in_words, marked, meaning
 from app.widgets.empty import error_in_words, stop_on_error
+from app.widgets.shown_run import run_fragment
 from app.widgets.signal import quality_line
-from app.widgets.text import escape
+from app.widgets.tables import download, show_table
+from app.widgets.text import box_labels, one_line, with_labels
 from deepvelo.io.runs import Run
 from deepvelo.pl.score_histograms import score_histogram
 from deepvelo.wording import decimal
@@ -37,7 +39,7 @@ _AXES = {
 }
 
 
-@st.fragment
+@run_fragment
 def scores_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
     """Everything in numbers; a change of boundaries or of the tested score redraws only this."""
     with stop_on_error():
@@ -62,12 +64,25 @@ def _edges(base: Run, groups: list[str]) -> list[Edge]:
     key = controls.boundary_key(base)
     pairs = {f"{a} > {b}": (a, b) for a, b in itertools.permutations(groups, 2)}
     known = [f"{a} > {b}" for a, b in default_edges(groups)]
+    labels = box_labels(groups)
     chips, source, target, add = st.columns([4, 1.2, 1.2, 0.6], vertical_alignment="bottom")
     start = source.selectbox(
-        "From", groups, index=None, placeholder="Source group", key=f"{key}.from", persist_state="session"
+        "From",
+        groups,
+        format_func=labels.__getitem__,
+        index=None,
+        placeholder="Source group",
+        key=f"{key}.from",
+        persist_state="session",
     )
     end = target.selectbox(
-        "To", groups, index=None, placeholder="Target group", key=f"{key}.to", persist_state="session"
+        "To",
+        groups,
+        format_func=labels.__getitem__,
+        index=None,
+        placeholder="Target group",
+        key=f"{key}.to",
+        persist_state="session",
     )
     picked = f"{start} > {end}"
     add.button("Add", on_click=_add_edge, args=(key, picked), disabled=picked not in pairs, width="stretch")
@@ -75,6 +90,7 @@ def _edges(base: Run, groups: list[str]) -> list[Edge]:
     chosen = chips.multiselect(
         "Boundaries to score: cells of the first group become cells of the second",
         list(dict.fromkeys([*known, *session.widget_value(key)])),
+        format_func=one_line,
         accept_new_options=True,
         placeholder="Pick two groups on the right and add them, or type: first group > second group",
         key=key,
@@ -99,7 +115,7 @@ def _table(found: Comparison) -> None:
     columns = {column: shown for column, shown in COLUMNS.items() if column in found.table}
     table = found.table[list(columns)]
     unranked = [] if found.equally_smooth else [f"{score}_median" for score in SMOOTHNESS]
-    st.dataframe(
+    show_table(
         marked(table, unranked=unranked),
         column_config={
             "method": st.column_config.TextColumn("Method", width=135),
@@ -117,7 +133,7 @@ def _table(found: Comparison) -> None:
     )
     st.markdown(better_in_words(table, unranked=unranked))
     if found.warnings:
-        st.warning("  \n".join(map(escape, found.warnings)), icon=":material/warning:")
+        st.warning("  \n".join(map(with_labels, found.warnings)), icon=":material/warning:")
     with st.expander("What the scores mean"):
         st.markdown("\n".join(f"- **{shown.title}**: {meaning(column)}" for column, shown in columns.items()))
 
@@ -158,16 +174,17 @@ def _tests(found: Comparison) -> None:
     )  # fmt: skip
     table, note = st.columns([2, 1], gap="medium")
     tests = found.tests[found.tests["score"] == score]
-    table.dataframe(
-        pd.DataFrame([_test_in_words(row) for row in tests.to_dict("records")]),
-        hide_index=True,
-        column_config={
-            "How often": st.column_config.TextColumn(width="large"),
-            "Medians": st.column_config.TextColumn(width=110, alignment="right"),
-            "p": st.column_config.TextColumn(width="small", alignment="right"),
-        },
-        alt=f"Tests of {TITLES[score]}",
-    )
+    with table:
+        show_table(
+            pd.DataFrame([_test_in_words(row) for row in tests.to_dict("records")]),
+            hide_index=True,
+            column_config={
+                "How often": st.column_config.TextColumn(width="large"),
+                "Medians": st.column_config.TextColumn(width=110, alignment="right"),
+                "p": st.column_config.TextColumn(width="small", alignment="right"),
+            },
+            alt=f"Tests of {TITLES[score]}",
+        )
     note.caption(
         f"{EFFECT_NOTE} Cells of one tissue are not independent, which p ignores. Boundaries are pooled here cell by "
         "cell; the table above is the mean of the boundaries, each counting the same."
@@ -203,7 +220,7 @@ def _boundaries(found: Comparison) -> None:
         [f"{column.partition(': ')[2]}, {spaces[column.partition(':')[0]]}" for column in columns],
         name="Boundary",
     )
-    st.dataframe(
+    show_table(
         table,
         column_config={
             "Boundary": st.column_config.TextColumn(width=330),
@@ -226,10 +243,5 @@ def _downloads(found: Comparison, run_ids: RunIds) -> None:
     }
     name = "comparison_as_fitted" if found.smooth is None else f"comparison_averaged_{found.smooth}"
     with st.container(horizontal=True):
-        for title, text, file, mime in (
-            ("Comparison as JSON", to_json(found, runs=runs), f"{name}.json", "application/json"),
-            ("Table as CSV", to_csv(found), f"{name}.csv", "text/csv"),
-        ):
-            st.download_button(
-                title, text, file_name=file, mime=mime, on_click="ignore", icon=":material/download:"
-            )
+        download("Comparison as JSON", to_json(found, runs=runs), name=f"{name}.json")
+        download("Table as CSV", to_csv(found), name=f"{name}.csv")

@@ -12,8 +12,11 @@ from app.widgets.empty import stop_on_error
 from app.widgets.lineages_one_group import say_one_group
 from app.widgets.lineages_settings import offer_other_methods
 from app.widgets.phase_charts import groups_and_colors, phase_of
+from app.widgets.shown_run import run_fragment
+from app.widgets.tables import download, show_table
 from app.widgets.text import escape
 from deepvelo.io.runs import Run
+from deepvelo.io.spreadsheet import to_csv
 from deepvelo.lineages import Lineages
 from deepvelo.pl.driver_heatmap import driver_heatmap
 from deepvelo.pl.phase_portrait import phase_portrait
@@ -74,7 +77,7 @@ def driver_table(analysis: Lineages, lineage: str, *, methods: dict[str, Lineage
     return shown.dropna(axis="columns", how="all").reset_index(drop=True)
 
 
-@st.fragment
+@run_fragment
 def _portrait(run: Run, genes: list[str], lineage: str) -> None:
     """The phase portrait of the gene that was chosen in this lineage's table."""
     gene = session.widget_value(_chosen_key(run, lineage))
@@ -115,7 +118,7 @@ def _heatmap(run: Run, analysis: Lineages, lineage: str, *, genes: list[str]) ->
 def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
     key = f"lineages.drivers.{run.info.run_id}.{lineage}"  # a row chosen elsewhere is not chosen here
     near = (table["Measure"] == NEARNESS).all()
-    st.dataframe(
+    show_table(
         table.assign(q=table["q"].clip(lower=LEAST_Q)),
         hide_index=True,
         height=430,
@@ -159,10 +162,7 @@ def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
         alt=f"Driver genes of {lineage}",
     )  # fmt: skip
     st.caption(_LEGEND)
-    st.download_button(
-        "Drivers as CSV", table.to_csv(index=False), file_name=f"drivers_{lineage.replace(' ', '_')}.csv",
-        mime="text/csv", on_click="ignore", icon=":material/download:",
-    )  # fmt: skip
+    download("Drivers as CSV", to_csv(table), name=f"drivers_{lineage.replace(' ', '_')}.csv")
 
 
 def _interval_in_words(end: str) -> str:

@@ -10,6 +10,8 @@ from app.widgets.cells import drawn, run_in_words
 from app.widgets.empty import stop_on_error
 from app.widgets.gene_picker import ranked_genes
 from app.widgets.phase_charts import groups_and_colors
+from app.widgets.shown_run import run_fragment
+from app.widgets.text import box_labels
 from app.widgets.velocity_chart import basis_label
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -49,14 +51,15 @@ def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
     _trends(run, analysis, lineage)
 
 
-@st.fragment
+@run_fragment
 def _trends(run: Run, analysis: Lineages, lineage: str) -> None:
     of_lineage = analysis.drivers[analysis.drivers["lineage"] == lineage].sort_values("rank")
     key = f"lineages.genes.{run.info.run_id}.{lineage}"
     session.fill_first(key, list(of_lineage["gene"].head(3)))
+    ranked = ranked_genes(run)
     genes = st.multiselect(
-        "Genes along the lineage", ranked_genes(run), max_selections=MAX_GENES, key=key, persist_state="session",
-        placeholder="Choose genes",
+        "Genes along the lineage", ranked, format_func=box_labels(ranked).__getitem__, max_selections=MAX_GENES,
+        key=key, persist_state="session", placeholder="Choose genes",
     )  # fmt: skip
     if not genes:
         return

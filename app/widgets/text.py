@@ -44,7 +44,12 @@ def escape(text: object) -> str:
     radio buttons and segmented controls, help, captions and messages. Select boxes, tables and fields show text as it is
     by themselves, see `box_labels`. A name that is too long is shortened, as `deepvelo.wording.in_one_line` does.
     """
-    return _as_it_is(in_one_line(text, most=MOST_OF_A_NAME).strip())
+    return _as_it_is(one_line(text).strip())
+
+
+def one_line(name: object) -> str:
+    """A name in a select box that takes new ones; those of others are `box_labels`."""
+    return in_one_line(name, most=MOST_OF_A_NAME)
 
 
 def box_labels(values: Iterable[T], name: Callable[[T], str] = str) -> dict[T, str]:
@@ -55,7 +60,7 @@ def box_labels(values: Iterable[T], name: Callable[[T], str] = str) -> dict[T, s
     labels: dict[T, str] = {}
     seen: Counter[str] = Counter()
     for value in values:
-        label = in_one_line(name(value), most=MOST_OF_A_NAME)
+        label = one_line(name(value))
         seen[label] += 1
         labels[value] = label if seen[label] == 1 else f"{label} ({seen[label]})"
     return labels

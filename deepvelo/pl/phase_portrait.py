@@ -87,7 +87,7 @@ def phase_portrait(
     x, y = grid.axes[0]
     x["title"], y["title"] = {"text": SPLICED_TITLE}, {"text": UNSPLICED_TITLE}
     layout = theme.layout(height=height)
-    layout["legend"] |= theme.legend_below(height=height)
+    layout["legend"] |= theme.legend_below(colors, height=height)
     layout["margin"]["t"] = 44
     title = {"text": theme.plain(phase.gene), "x": 0.02, "font": {"size": 20}}
     if notes:
@@ -148,7 +148,7 @@ def phase_grid(
     ]  # fmt: skip
     height = GRID_HEIGHT * rows + 110
     layout = theme.layout(height=height) | {"annotations": written, "showlegend": True}
-    layout["legend"] |= theme.legend_below(height=height - 110) | {
+    layout["legend"] |= theme.legend_below(colors, height=height - 110) | {
         "itemclick": False,
         "itemdoubleclick": False,
     }

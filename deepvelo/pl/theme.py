@@ -46,6 +46,7 @@ GREY_OPACITY: Final = 0.35
 
 FONT_SIZE: Final = 14
 LABEL_SIZE: Final = 15
+_LETTER_WIDTH, _ENTRY_WIDTH = 6.5, 118  # pixels, in a legend
 HEIGHT: Final = 720  # fits a 900 pixel window with the page's title and controls
 
 MOST_OF_A_NAME: Final = 60  # characters
@@ -208,13 +209,14 @@ def color_range(values: np.ndarray, *, diverging: bool) -> tuple[float, float]:
     return low, high
 
 
-def legend_below(*, height: int, entry_width: int = 118) -> dict[str, Any]:
-    """Properties of a legend under the axes of a figure that is ``height`` pixels high, in columns."""
+def legend_below(names: Iterable[str], *, height: int) -> dict[str, Any]:
+    """Properties of a legend under the axes of a figure that is ``height`` pixels high, in columns that hold its names."""
+    longest = min(max(map(len, names), default=0), MOST_OF_A_NAME)
     return {
         "orientation": "h",
         "x": 0,
         "y": -80 / height,
-        "entrywidth": entry_width,
+        "entrywidth": max(_ENTRY_WIDTH, _LETTER_WIDTH * longest),
         "font": {"size": FONT_SIZE - 2},
     }
 
