@@ -90,8 +90,19 @@ def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
 
 
 def available_memory() -> int:
-    """Bytes this process may still take: of the machine, or of its container or batch job where that is less."""
-    return min([int(psutil.virtual_memory().available), *_left_in_groups()])
+    """Bytes this process may still take: of the machine, or of its container, batch job or own limit where that is less."""
+    return min([int(psutil.virtual_memory().available), *_left_in_groups(), *_left_of_limit()])
+
+
+def _left_of_limit() -> Iterator[int]:
+    """Of the address space that this process may take, where it is limited."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        yield max(0, limit - int(psutil.Process().memory_info().vms))
 
 
 def _left_in_groups() -> Iterator[int]:

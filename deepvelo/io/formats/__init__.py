@@ -29,6 +29,7 @@ from deepvelo.io.formats import (
     tenx,
     zarr,
 )
+from deepvelo.io.formats.inside import require_inside
 from deepvelo.io.formats.reading import ByGene, Reading
 
 if TYPE_CHECKING:
@@ -92,10 +93,12 @@ def find_format(path: Path) -> Format:
     Raises
     ------
     InputError
-        None recognizes it.
+        None recognizes it, or a link in the folder leads out of it.
     """
     format = format_of(path)
     if format is not None:
+        if path.is_dir() and format is not zarr:  # which looks at its files itself
+            require_inside(path)
         return format
     if path.is_dir():
         return nested

@@ -9,6 +9,7 @@ import pandas as pd
 
 from deepvelo.errors import InputError
 from deepvelo.io.formats.complete import with_both_layers
+from deepvelo.io.formats.inside import is_inside
 from deepvelo.io.formats.mtx import (
     by_cells,
     cell_names,
@@ -46,7 +47,7 @@ def read(path: Path, reading: Reading) -> AnnData:
     folder = _folder(path)
     assert folder is not None  # as `recognizes` found
     for around in _around(folder):
-        made = with_both_layers(around, ("quants.h5ad",))
+        made = with_both_layers(around, ("quants.h5ad",), within=around)
         if made is not None:
             from deepvelo.io.formats import find_format
 
@@ -106,7 +107,7 @@ def _symbols(folder: Path) -> dict[str, str]:
     """Symbols by gene id, from the table that simpleaf puts beside the counts."""
     for around in _around(folder):
         path = in_folder(around, "gene_id_to_name.tsv")
-        if path is not None:
+        if path is not None and is_inside(path, around):
             table = read_names(path)
             return dict(zip(table[0], table[1], strict=True)) if table.shape[1] > 1 else {}
     return {}

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from deepvelo.contents.layer_names import AMBIGUOUS, COUNTS, standard_name
 from deepvelo.errors import InputError
+from deepvelo.io.formats.claims import arrays, held, largest_chunk, require_fits, require_meant
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.mtx import reduce_to_shared
 from deepvelo.io.formats.reading import Reading, with_notes
-from deepvelo.io.formats.stored import require_fits
+from deepvelo.io.formats.sound import csr_of_parts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -42,9 +42,10 @@ def read(path: Path, reading: Reading) -> AnnData:
         if not set(file) >= {"assays", "cell.names"}:
             msg = f"{path.name} is not an h5Seurat file: it holds {sorted(file)}. Save the object with SaveH5Seurat."
             raise InputError(msg)
-        sizes: list[int] = []
-        file.visititems(lambda _, found: sizes.append(int(getattr(found, "nbytes", 0))))
-        require_fits(sum(sizes), path.name)
+        stored = arrays(file)
+        needed = held(stored, least=4) + largest_chunk(stored)
+        require_fits(needed, path.name)
+        require_meant(needed, path.name, given=reading.of(path.stat().st_size).given)
         cells = pd.Index(_text(file["cell.names"]))
         assays = {
             layer: file["assays"][name]
@@ -89,13 +90,11 @@ def _counts(assay: Any, shape: tuple[int, int], name: str) -> Any:
     if not hasattr(stored, "keys"):
         dense = stored[()]
         return dense if dense.shape == shape else dense.T
-    parts = (stored["data"][()], stored["indices"][()], stored["indptr"][()])
-    if len(parts[2]) != shape[0] + 1:
-        msg = f"Assay {assay.name} of {name} has {len(parts[2]) - 1:,} cells, the file names {shape[0]:,}. Save it again."
+    data, indices, indptr = (stored[part][()] for part in ("data", "indices", "indptr"))
+    if len(indptr) != shape[0] + 1:
+        msg = f"Assay {assay.name} of {name} has {len(indptr) - 1:,} cells, the file names {shape[0]:,}. Save it again."
         raise InputError(msg)
-    counts = sparse.csr_matrix(parts, shape=shape)
-    counts.check_format(full_check=True)
-    return counts
+    return csr_of_parts(data, indices, indptr, shape=shape, what=f"{name} is damaged: in '{assay.name}'")
 
 
 def _columns(frame: Any, n: int) -> dict[str, Any]:

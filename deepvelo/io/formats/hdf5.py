@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from deepvelo.errors import InputError
-from deepvelo.wording import listed
+from deepvelo.io.formats.chunks import HDF5_FILTERS, exceeds, is_suspect
+from deepvelo.io.formats.claims import chunk_bytes
+
+_MOST_ELEMENTS: Final = 20_000
+_DEEPEST: Final = 100
+_LARGEST_ATTRIBUTE: Final = 2**24
+_CHECKSUM = 3  # the one filter that may follow one that packs
 
 
 def is_hdf5(path: Path) -> bool:
@@ -28,9 +35,10 @@ def top_names(path: Path, group: str = "/") -> set[str]:
         with h5py.File(path, "r") as file:
             if group == "/":
                 return set(file)
-            here = group in file and isinstance(file.get(group, getlink=True), h5py.HardLink)
+            # `in` would follow a link to another file.
+            here = isinstance(_link(file, group), h5py.HardLink)
             return set(file[group]) if here and isinstance(file[group], h5py.Group) else set()
-    except OSError:
+    except (OSError, RuntimeError, KeyError):
         return set()
 
 
@@ -44,6 +52,8 @@ def is_anndata(path: Path) -> bool:
 def opened(path: Path, *, kind: str) -> Iterator[Any]:
     """The open file, an ``h5py.File`` that refers to no other file and holds each element in one place.
 
+    Its arrays are packed by known filters, and no chunk of them unpacks to more than the array declares.
+
     Raises
     ------
     InputError
@@ -51,8 +61,8 @@ def opened(path: Path, *, kind: str) -> Iterator[Any]:
         memory more often than they take room in the file.
     """
     import h5py
-    import hdf5plugin  # noqa: F401  (importing it registers zstd, blosc, lz4 and other compressions)
 
+    _use_known_filters()
     if not is_hdf5(path):
         msg = f"{path.name} is not {kind}: it does not begin as one. Check that the right file was chosen."
         raise InputError(msg)
@@ -64,39 +74,145 @@ def opened(path: Path, *, kind: str) -> Iterator[Any]:
         msg = f"{path.name} is truncated: its end is missing. Copy or download it again."
         raise InputError(msg) from error
     with file:
-        _require_self_contained(path, file)
+        for place, element in _elements(path, file):
+            if isinstance(element, h5py.Dataset):
+                _require_own_values(path, place, element)
+                _require_known_packing(path, place, element)
         yield file
 
 
-def _require_self_contained(path: Path, file: Any) -> None:
+@lru_cache(maxsize=1)
+def _use_known_filters() -> None:
+    """Those of h5py and hdf5plugin; a file cannot make HDF5 load others from the folders for plugins."""
+    import hdf5plugin  # noqa: F401  (importing it registers zstd, blosc, lz4 and other compressions)
+    from h5py import h5pl
+
+    for _ in range(h5pl.size()):
+        h5pl.remove(0)
+
+
+def _elements(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
+    """Every element of a file and its place; refuses links as it goes."""
     import h5py
 
-    outside: list[str] = []
-    linked = ["/"] if h5py.h5o.get_info(file.id).rc > 1 else []
+    waiting, n_found = [("", file)], 0
+    _require_one_place(path, "/", file)
+    while waiting:
+        above, group = waiting.pop()
+        n_found += len(group)
+        if n_found > _MOST_ELEMENTS or above.count("/") > _DEEPEST:
+            msg = (
+                f"{path.name} holds more than {_MOST_ELEMENTS:,} elements, or groups within more than {_DEEPEST} others. "
+                "Save the object again without what is not needed."
+            )
+            raise InputError(msg)
+        for name in group:
+            place = f"{above}/{name}"
+            link = _link(group, name)
+            if isinstance(link, h5py.SoftLink):
+                raise _linked(path, place)
+            if not isinstance(link, h5py.HardLink):
+                raise _elsewhere(path, place, "a link to another file")
+            element = group[name]
+            _require_one_place(path, place, element)
+            yield place, element
+            if isinstance(element, h5py.Group):
+                waiting.append((place, element))
 
-    def look_at_link(name: str, link: Any) -> None:
-        if isinstance(link, h5py.ExternalLink):
-            outside.append(f"'{name}' (a link to another file)")
-        elif isinstance(link, h5py.SoftLink):
-            linked.append(name)
 
-    def look_at(name: str, element: Any) -> None:
-        if isinstance(element, h5py.Dataset) and (element.is_virtual or element.external):
-            outside.append(f"'{name}' (its values lie in another file)")
-        if isinstance(element, h5py.Dataset | h5py.Group) and h5py.h5o.get_info(element.id).rc > 1:
-            linked.append(name)
+def _link(group: Any, name: str) -> Any:
+    """How a group holds an element, without opening it; None where it does so in a way of its own, or not at all."""
+    try:
+        return group.get(name, getlink=True)
+    except TypeError:
+        return None
 
-    file.visititems_links(look_at_link)
-    file.visititems(look_at)
-    if outside:
+
+def _require_one_place(path: Path, place: str, element: Any) -> None:
+    """Check that nothing else in the file leads to an element, and the sizes of its attributes."""
+    from h5py import Datatype, h5a, h5o
+
+    if h5o.get_info(element.id).rc > 1 and not isinstance(element, Datatype):
+        raise _linked(path, place)
+    for i in range(h5a.get_num_attrs(element.id)):
+        attribute = h5a.open(element.id, index=i)
+        n_bytes = attribute.get_space().get_simple_extent_npoints() * attribute.get_type().get_size()
+        if n_bytes > _LARGEST_ATTRIBUTE:
+            msg = (
+                f"{path.name} has an attribute of {n_bytes:,} bytes at '{place.lstrip('/')}'. "
+                "Save the object again with anndata or the program that wrote it."
+            )
+            raise InputError(msg)
+
+
+def _require_own_values(path: Path, place: str, array: Any) -> None:
+    if array.is_virtual or array.external:
+        raise _elsewhere(path, place, "its values lie in another file")
+
+
+def _require_known_packing(path: Path, place: str, array: Any) -> None:
+    """Check the filters of an array, and what its chunks unpack to."""
+    if array.chunks is None:
+        return
+    listed = array.id.get_create_plist()
+    filters = [listed.get_filter(i) for i in range(listed.get_nfilters())]
+    unknown = [number for number, *_ in filters if number not in HDF5_FILTERS]
+    methods = [HDF5_FILTERS[number] for number, *_ in filters if number not in unknown]
+    packing = [i for i, method in enumerate(methods) if method]
+    after = [number for number, *_ in filters[packing[0] + 1 :]] if packing else []
+    if unknown or set(after) - {_CHECKSUM}:
+        found = ", ".join(str(number) for number, *_ in filters)
         msg = (
-            f"{path.name} refers to other files, which are not opened: {', '.join(outside[:3])}. "
-            "Save a copy that holds all of its data."
+            f"{path.name} is packed in a way that is not read: '{place.lstrip('/')}' by the HDF5 filters {found}. "
+            "Save it again with gzip, or without compression."
         )
         raise InputError(msg)
-    if linked:
-        msg = (
-            f"{path.name} has links between its own elements, which are not followed: {listed(linked)}. "
-            "Open it in the program that wrote it and save a copy without links."
-        )
-        raise InputError(msg)
+    if not packing:
+        return
+    method, values = methods[packing[0]], filters[packing[0]][2]
+    most = chunk_bytes(array)
+    if method in ("nbit", "scaleoffset"):  # how many values there are, and their bytes
+        if len(values) < 5 or values[2] * values[4] > most:
+            raise _unpacks_to_more(path, place, most)
+        return
+    if method == "bitshuffle" and (len(values) < 5 or not values[4]):  # it only reorders
+        return
+    if not is_suspect(array.id.get_storage_size(), method):  # all of its chunks together
+        return
+    suspect: list[tuple[tuple[int, ...], int]] = []
+
+    def collect(chunk: Any) -> None:
+        if is_suspect(chunk.size, method):
+            suspect.append((chunk.chunk_offset, chunk.size))
+
+    array.id.chunk_iter(collect)
+    for offset, size in suspect:
+        packed = partial(_packed_chunk, array, offset)
+        if exceeds(packed, size, method, most=most):
+            raise _unpacks_to_more(path, place, most)
+
+
+def _packed_chunk(array: Any, offset: tuple[int, ...], _: int) -> bytes:
+    """A chunk as it lies in the file; never only a part of it."""
+    return bytes(array.id.read_direct_chunk(offset)[1])
+
+
+def _elsewhere(path: Path, place: str, how: str) -> InputError:
+    return InputError(
+        f"{path.name} refers to other files, which are not opened: '{place.lstrip('/')}' ({how}). "
+        "Save a copy that holds all of its data."
+    )
+
+
+def _linked(path: Path, place: str) -> InputError:
+    return InputError(
+        f"{path.name} has links between its own elements, which are not followed: '{place.lstrip('/') or '/'}'. "
+        "Open it in the program that wrote it and save a copy without links."
+    )
+
+
+def _unpacks_to_more(path: Path, place: str, most: int) -> InputError:
+    return InputError(
+        f"{path.name} is damaged: a chunk of '{place.lstrip('/')}' unpacks to more than its {most:,} bytes. "
+        "Copy or download it again."
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deepvelo.io.formats.complete import with_both_layers
+from deepvelo.io.formats.inside import is_inside
 from deepvelo.io.formats.mtx import (
     UNFILTERED,
     find_matrices,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 LABEL: Final = "kb (kallisto, bustools)"
 SUFFIXES: Final = ()
 _COUNTS = ("counts_filtered", "counts_unfiltered")
+_MADE = ("adata.h5ad", "adata.loom")
 
 
 def recognizes(path: Path) -> bool:
@@ -35,7 +37,7 @@ def read(path: Path, reading: Reading) -> AnnData:
     """The filtered cells where kb called cells, else the droplets; kb's own h5ad or loom file where it made one."""
     folders = _folders(path)
     folder = folders[0]
-    made = with_both_layers(folder, ("adata.h5ad", "adata.loom"))
+    made = with_both_layers(folder, _MADE, within=path)
     if made is not None:
         from deepvelo.io.formats import find_format
 
@@ -62,7 +64,8 @@ def _folders(path: Path) -> list[Path]:
     return [
         folder
         for folder in candidates
-        if find_matrices(folder) or with_both_layers(folder, ("adata.h5ad", "adata.loom")) is not None
+        if is_inside(folder, path)
+        and (find_matrices(folder) or with_both_layers(folder, _MADE, within=path) is not None)
     ]
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pandas as pd
+from scipy import sparse
 
 from deepvelo.errors import InputError
+from deepvelo.io.formats.claims import arrays, held, largest_chunk, require_fits, require_meant
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.reading import Reading
-from deepvelo.io.formats.stored import require_fits, require_one_shape
-from deepvelo.memory import available_memory
+from deepvelo.io.formats.stored import require_one_shape
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -30,8 +33,12 @@ _GENE_NAMES = (
     "GeneName", "target_name", "feature_name", "features", "Accession", "gene_id", "gene_ids", "gene_accession",
     "ensembl_id", "_index", "index",
 )  # fmt: skip
+_NAMES = {"col_attrs": _CELL_NAMES, "row_attrs": _GENE_NAMES}
 _VALUES_AT_ONCE = 2**20
-_BYTES_PER_VALUE = 24  # row, column and value as they are read, and the matrix made of them
+_BYTES_PER_VALUE = 20  # once they are read: put together, and the matrix made of them
+# Dense values that are read from a file of any size, and how many times its size: of droplets nearly all are zero.
+_ALWAYS_READ = 2**31
+_MOST_TIMES_DENSE = 500
 
 
 def recognizes(path: Path) -> bool:
@@ -40,56 +47,94 @@ def recognizes(path: Path) -> bool:
 
 
 def read(path: Path, reading: Reading) -> AnnData:
-    """The whole file; every attribute of cells and genes as a column, their names as the index."""
+    """The whole file; every attribute of cells and genes as a column, their names as the index.
+
+    Values that are stored dense are read in blocks and kept sparse.
+    """
     import anndata
 
+    given = reading.of(path.stat().st_size).given
     with opened(path, kind="a loom file") as file:
         if not set(file) >= _PARTS:
             msg = f"{path.name} is not a loom file: it holds {sorted(file)}. Make it again with velocyto or loompy."
             raise InputError(msg)
         matrices = {"matrix": file["matrix"], **file.get("layers", {})}
         require_one_shape({name: stored.shape[::-1] for name, stored in matrices.items()}, path.name)
-        require_fits(_n_bytes(file, matrices), path.name)
-        cells, genes = file["col_attrs"], file["row_attrs"]
-        names = {"obs_names": _names(cells, _CELL_NAMES), "var_names": _names(genes, _GENE_NAMES)}
-    return anndata.io.read_loom(
-        path,
-        sparse=True,
-        X_name="",
-        validate=False,  # old files, and velocyto's, are readable but not to the letter of the format
-        **names,
-    )
+        _require_size(file, matrices, path.name, given=given)
+        found = {name: _by_cells(stored, path.name) for name, stored in matrices.items()}
+        axes = {axis: _attributes(file[axis], names) for axis, names in _NAMES.items()}
+    (obs, obsm), (var, varm) = axes["col_attrs"], axes["row_attrs"]
+    return anndata.AnnData(found.pop("matrix"), obs=obs, var=var, layers=found, obsm=obsm, varm=varm)
 
 
-def _names(attributes: Any, candidates: tuple[str, ...]) -> str:
+def _attributes(group: Any, candidates: tuple[str, ...]) -> tuple[pd.DataFrame | None, dict[str, np.ndarray]]:
+    """Columns, if any, with the names as the index, and attributes of several values for each cell or gene."""
+    values = {name: _values(stored) for name, stored in group.items() if hasattr(stored, "shape")}
+    several = {name: found for name, found in values.items() if found.ndim > 1 and found.shape[1] > 1}
+    columns = {name: found.ravel() for name, found in values.items() if name not in several}
+    table = pd.DataFrame(columns) if columns else None
+    named = _names(columns, candidates)
+    return table if named is None or table is None else table.set_index(named), several
+
+
+def _values(stored: Any) -> np.ndarray:
+    """Numbers as they are, texts as Python's; loompy writes what is no ASCII as HTML does."""
+    values = np.asarray(stored[()])
+    if values.dtype.kind not in "SO":
+        return values.astype(object) if values.dtype.kind == "U" else values
+    flat = [_text(value) for value in values.ravel().tolist()]
+    return np.array(flat, dtype=object).reshape(values.shape)
+
+
+def _text(value: Any) -> str:
+    return html.unescape(value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value))
+
+
+def _names(columns: dict[str, np.ndarray], candidates: tuple[str, ...]) -> str | None:
     """The attribute with the names: one that is called so, else the first that is text without repeats."""
-    known = next((name for name in candidates if name in attributes), None)
+    known = next((name for name in candidates if name in columns), None)
     if known is not None:
         return known
-    for name, stored in attributes.items():
-        if stored.ndim == 1 and stored.dtype.kind in "SO" and len(set(stored[:].tolist())) == stored.size:
-            return str(name)
-    return candidates[0]
+    texts = (name for name, found in columns.items() if found.dtype == object)
+    return next((name for name in texts if len(set(columns[name])) == len(columns[name])), None)
 
 
-def _n_bytes(file: Any, matrices: dict[str, Any]) -> int:
-    """Memory for all attributes and for the matrices, whose zeros are told apart only where they matter."""
-    sizes: list[int] = []
-    for group in ("row_attrs", "col_attrs", "row_graphs", "col_graphs", "attrs"):
-        if group in file:
-            file[group].visititems(lambda _, found: sizes.append(int(getattr(found, "nbytes", 0))))
-    n_values = sum(stored.size for stored in matrices.values())
-    if sum(sizes) <= available_memory() < sum(sizes) + _BYTES_PER_VALUE * n_values:
-        n_values = sum(map(_count_values, matrices.values()))
-    return sum(sizes) + _BYTES_PER_VALUE * n_values
+def _require_size(file: Any, matrices: dict[str, Any], name: str, *, given: int) -> None:
+    """Check attributes against the memory, and what the matrices claim against the size of the file."""
+    groups = [file[group] for group in ("row_attrs", "col_attrs")]
+    attributes = [array for group in groups for array in arrays(group)]
+    dense = [array for stored in matrices.values() for array in arrays(stored)]
+    needed = held(attributes) + largest_chunk([*attributes, *dense])
+    require_fits(needed, name)
+    require_meant(needed, name, given=given)
+    # Dense matrices pass by in blocks: what they declare takes time only.
+    if held(dense) > max(_ALWAYS_READ, _MOST_TIMES_DENSE * given):
+        require_meant(held(dense), name, given=given)
 
 
-def _count_values(stored: Any) -> int:
-    """How many values are not zero."""
+def _by_cells(stored: Any, name: str) -> sparse.csr_matrix:
+    """A matrix of genes x cells as CSR of cells x genes, float32."""
+    if (
+        stored.dtype.kind not in "biuf"
+        or len(stored.shape) != 2
+        or max(stored.shape) > np.iinfo(np.int32).max
+    ):
+        msg = (
+            f"'{stored.name}' of {name} is no matrix of numbers. Make the file again with velocyto or loompy."
+        )
+        raise InputError(msg)
     rows, columns = stored.chunks or (1, stored.shape[1])
     columns *= max(1, _VALUES_AT_ONCE // (rows * columns))
-    return sum(
-        int(np.count_nonzero(stored[top : top + rows, left : left + columns]))
-        for top in range(0, stored.shape[0], rows)
-        for left in range(0, stored.shape[1], columns)
-    )
+    rows *= max(1, _VALUES_AT_ONCE // (rows * max(1, min(columns, stored.shape[1]))))
+    genes, cells, values, n_values = [], [], [], 0
+    for top in range(0, stored.shape[0], rows):
+        for left in range(0, stored.shape[1], columns):
+            block = stored[top : top + rows, left : left + columns]
+            of_genes, of_cells = np.nonzero(block)
+            n_values += len(of_genes)
+            require_fits(_BYTES_PER_VALUE * n_values, name)
+            values.append(block[of_genes, of_cells].astype(np.float32))
+            genes.append((of_genes + top).astype(np.int32))
+            cells.append((of_cells + left).astype(np.int32))
+    joined = [np.concatenate(parts) if parts else np.empty(0, np.int32) for parts in (values, cells, genes)]
+    return sparse.csr_matrix((joined[0], (joined[1], joined[2])), shape=stored.shape[::-1])

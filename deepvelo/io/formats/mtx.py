@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -18,8 +19,8 @@ from scipy import sparse
 
 from deepvelo.contents.layer_names import AMBIGUOUS, COUNTS, standard_name
 from deepvelo.errors import InputError
+from deepvelo.io.formats.claims import require_fits
 from deepvelo.io.formats.reading import with_notes
-from deepvelo.io.formats.stored import require_fits
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -31,12 +32,17 @@ UNFILTERED: Final = (
 )
 _GZIP: Final = b"\x1f\x8b"
 _MOST_PACKED = 1032  # deflate cannot make data smaller than by this factor
+# Lists of names and of entries are packed by 3 to 10.
+_MOST_TIMES_PACKED = 50
+_ALWAYS_UNPACKED = 2**28
+_AT_ONCE = 2**20
 _BYTES_PER_ENTRY = 4  # the shortest line of a matrix: "1 1" and the end of the line
 _BYTES_PER_DENSE_ENTRY = 2
 _LONGEST_LINE = 4096
 _MEMORY_AS_READ = 16  # bytes of an entry: row, column and value
 _MEMORY_AS_KEPT = 8
 _MEMORY_PER_BYTE = 10  # of a list of names
+_MOST_COLUMNS = 100  # of a list of names
 _MOST_LISTED = 1000  # names of a folder looked at
 _LINES_AT_ONCE = 2_000_000
 _LINES_LOOKED_AT = 20
@@ -92,10 +98,41 @@ def in_folder(folder: Path, *names: str) -> Path | None:
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """A file, unpacked as it is read where its first bytes are those of gzip."""
+    """A file, unpacked as it is read where its first bytes are those of gzip.
+
+    Reading on raises a ``ValueError`` where it unpacks to more than text of its size does.
+    """
+    if not _is_packed(path):
+        return path.open("rb")
+    return io.BufferedReader(_Unpacked(path), buffer_size=_AT_ONCE)
+
+
+class _Unpacked(io.RawIOBase):
+    """A file packed with gzip, up to as many bytes as text is packed into."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = gzip.open(path, "rb")
+        self._left = max(_ALWAYS_UNPACKED, _MOST_TIMES_PACKED * path.stat().st_size)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        n = self._file.readinto(buffer)
+        self._left -= n
+        if self._left < 0:
+            msg = "it unpacks to far more than text of its size does"
+            raise ValueError(msg)
+        return n
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _is_packed(path: Path) -> bool:
     with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
-    return gzip.open(path, "rb") if packed else path.open("rb")  # type: ignore[return-value]
+        return file.read(2) == _GZIP
 
 
 def is_matrix(path: Path) -> bool:
@@ -151,9 +188,7 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 def require_plausible(path: Path, head: Header) -> None:
     """Check that a file can hold what its header claims, and the memory too, before anything is allocated."""
-    with path.open("rb") as file:
-        packed = file.read(2) == _GZIP
-    most = path.stat().st_size * (_MOST_PACKED if packed else 1)
+    most = path.stat().st_size * (_MOST_PACKED if _is_packed(path) else 1)
     shortest = _BYTES_PER_DENSE_ENTRY if head.dense else _BYTES_PER_ENTRY
     if head.n_entries * shortest > most + shortest:
         msg = (
@@ -215,14 +250,20 @@ def read_names(path: Path) -> pd.DataFrame:
     try:
         with open_bytes(path) as file:
             size = 0
-            while block := file.read(1 << 20):  # of a packed list only this tells how long it is
+            while block := file.read(_AT_ONCE):  # of a packed list only this tells how long it is
                 size += len(block)
                 require_fits(_MEMORY_PER_BYTE * size, _shown(path))
-            file.seek(0)
+                if b"\n" not in block and b"\r" not in block and len(block) == _AT_ONCE:
+                    msg = f"it has a line of more than {_AT_ONCE:,} bytes"
+                    raise ValueError(msg)
+        with open_bytes(path) as file:
             start = [line for line in islice(_lines(file), _LINES_LOOKED_AT) if line.strip()]
             sep = b"\t" if any(b"\t" in line for line in start) else b","
             n_columns = max((line.count(sep) for line in start), default=0) + 1
-            file.seek(0)
+            if n_columns > _MOST_COLUMNS:
+                msg = f"it has {n_columns:,} columns, a list of names a few"
+                raise ValueError(msg)
+        with open_bytes(path) as file:
             table = pd.read_csv(
                 file, sep=sep.decode(), names=range(n_columns), index_col=False, dtype=str, keep_default_na=False,
                 skip_blank_lines=False, encoding="utf-8-sig",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deepvelo.errors import InputError
+from deepvelo.io.formats.inside import require_inside
 from deepvelo.io.formats.mtx import find_matrices, find_parts, is_matrix, read_parts
 from deepvelo.io.formats.reading import Reading
 
@@ -35,6 +36,7 @@ def _read_folder_of(matrix: Path, reading: Reading) -> AnnData:
     folder = matrix.resolve().parent
     format = format_of(folder)
     if format is not None:
+        require_inside(folder)
         return format.read(folder, reading)
     msg = (
         f"{matrix.name} is a single matrix, and no matrices of spliced and unspliced counts lie in its folder "

@@ -35,6 +35,7 @@ def read(path: Path, reading: Reading) -> AnnData:
     """
     import h5py
 
+    reading = reading.of(path.stat().st_size)
     with opened(path, kind="an h5mu file") as file:
         # By gene another handle, which lives as long as the arrays that are read through it.
         source = file if reading.by_gene is None else h5py.File(path, "r")

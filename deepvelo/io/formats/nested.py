@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deepvelo.errors import InputError
+from deepvelo.io.formats.inside import is_inside
 from deepvelo.io.formats.mtx import listed_names
 from deepvelo.io.formats.reading import Reading, with_notes
 
@@ -36,6 +37,13 @@ def read(path: Path, reading: Reading) -> AnnData:
     from deepvelo.io.formats import SUFFIXES, find_format
 
     found = _data_sets(path)
+    link = None if len(found) == 1 and not _is_table(found[0]) else _link_out(path)
+    if link is not None:
+        msg = (
+            f"{path.name} is no data set as far as it is opened: '{link.relative_to(path).as_posix()}' is a link out of it. "
+            "Give what the link points to, or copy the folder with it, as `cp -rL` does."
+        )
+        raise InputError(msg)
     places = [child.relative_to(path).as_posix() for child in found]
     if not found:
         inside = _matrices(path) or listed_names(path)
@@ -55,10 +63,23 @@ def read(path: Path, reading: Reading) -> AnnData:
     return with_notes(find_format(found[0]).read(found[0], reading), [f"'{path.name}/{places[0]}' was read."])
 
 
+def _link_out(path: Path) -> Path | None:
+    """A link on the levels that are looked at that leads out of the folder."""
+    level = [path]
+    for _ in range(_MOST_LEVELS + 1):
+        children = [child for folder in level[:_MOST_FOLDERS] for child in _children(folder)]
+        for child in children:
+            if child.is_symlink() and not is_inside(child, path):
+                return child
+        level = [child for child in children if child.is_dir() and not child.is_symlink()]
+    return None
+
+
 def _matrices(path: Path) -> list[str]:
     """Places of single matrices, as they are left where another is missing."""
     places = ["*/" * level + "*.mtx*" for level in range(_MOST_LEVELS + 1)]
-    return [found.relative_to(path).as_posix() for place in places for found in islice(path.glob(place), 5)]
+    found = (child for place in places for child in islice(path.glob(place), 5))
+    return [child.relative_to(path).as_posix() for child in found if is_inside(child, path)]
 
 
 def _data_sets(path: Path) -> list[Path]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import posixpath
 import shutil
+import stat
 import tarfile
 import tempfile
 import zipfile
@@ -15,10 +17,12 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from deepvelo import memory
 from deepvelo.errors import InputError
+from deepvelo.io.formats.claims import MOST_TIMES, most_unpacked
 from deepvelo.io.formats.hdf5 import is_hdf5
 from deepvelo.io.formats.reading import Reading
-from deepvelo.memory import available_memory
+from deepvelo.io.formats.zips import MOST_MEMBERS, require_short_list
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -32,7 +36,9 @@ _OPENERS: Final[dict[str, Callable[..., Any]]] = {"gzip": gzip.open, "bzip2": bz
 _TAR = b"ustar"
 _TAR_PLACE = 257
 _BLOCK = 1 << 20
-_MOST_MEMBERS = 100_000  # a Zarr folder has one for each chunk
+_MOST_TIMES_PACKED = 3  # an archive of packed files is, packed again, in this many
+_LONGEST_TARGET = 4096
+_LARGEST_HEAD = 2**22  # bytes that `tarfile` reads at once to describe a member
 _ENDINGS = {"gzip": (".gz", ".tgz", ".gzip"), "bzip2": (".bz2", ".tbz2"), "xz": (".xz", ".txz")}
 
 Member = tuple[str, int, IO[bytes]]
@@ -50,7 +56,8 @@ def read(path: Path, reading: Reading) -> AnnData:
     Raises
     ------
     InputError
-        It is damaged, larger unpacked than the free disk or memory, leads out of the folder, or holds no data set.
+        It is damaged, larger unpacked than the free disk or memory or than data of its size, packed too often, leads out of
+        the folder, or holds no data set.
     """
     from deepvelo.io.formats import find_format
 
@@ -58,10 +65,14 @@ def read(path: Path, reading: Reading) -> AnnData:
     if kind in _ENDINGS and not name.lower().endswith(_ENDINGS[kind]):
         msg = f"{name} is packed with {kind}, though its name does not say so. Unpack it, or call it {name}{_ENDINGS[kind][0]}."
         raise InputError(msg)
+    reading = replace(reading.of(path.stat().st_size), n_unpacked=reading.n_unpacked + 1)
+    if reading.n_unpacked > _MOST_TIMES_PACKED:
+        msg = f"{name} is packed more than {_MOST_TIMES_PACKED} times, archive in archive. Unpack it and give what is inside."
+        raise InputError(msg)
     with tempfile.TemporaryDirectory(prefix="deepvelo-") as temporary:
         folder = Path(temporary)
         try:
-            found = _unpack(path, folder, kind)
+            found = _unpack(path, folder, kind, given=reading.given)
         except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError) as error:
             msg = f"{name} is not a {kind or 'zip'} file, or its end is missing. Copy it or pack it again."
             raise InputError(msg) from error
@@ -77,53 +88,110 @@ def _kind(path: Path) -> str:
     return next((kind for kind, signs in _STARTS.items() if start.startswith(signs)), "")
 
 
-def _unpack(path: Path, folder: Path, kind: str) -> Path:
+def _unpack(path: Path, folder: Path, kind: str, *, given: int) -> Path:
     """Everything into a folder; returns the file or folder to read."""
     if kind in _OPENERS:
         # What was packed has the name of the whole: `sample.h5ad.gz`, `sample.tgz`.
         inner = path.stem + (".tar" if path.suffix.lower().startswith(".t") else "")
-        with _OPENERS[kind](path, "rb") as file:
-            _write([(inner, 0, file)], folder)
+        with path.open("rb") as plain, _OPENERS[kind](plain, "rb") as file:
+            _write([(inner, 0, file)], folder, given=given, n_read=plain.tell)
         return folder / inner
     inner_folder = folder / path.stem
     inner_folder.mkdir()
-    _write(_zip_members(path) if kind != "tar" else _tar_members(path), inner_folder)
+    _write(_zip_members(path) if kind != "tar" else _tar_members(path), inner_folder, given=given)
     return inner_folder
 
 
 def _zip_members(path: Path) -> Iterator[Member]:
+    require_short_list(path)
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            if not member.is_dir() and not (member.external_attr >> 16) & 0o170000 == 0o120000:  # no links
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if stat.S_ISLNK(kind):
+                target = archive.open(member).read(_LONGEST_TARGET).decode(errors="replace")
+                _require_link_inside(member.filename, target)
+            elif not member.is_dir() and kind in (0, stat.S_IFREG):  # no devices
                 with archive.open(member) as file:
                     yield member.filename, member.file_size, file
 
 
 def _tar_members(path: Path) -> Iterator[Member]:
-    with tarfile.open(path, "r:") as archive:
-        for member in archive:
+    with path.open("rb") as plain, tarfile.open(fileobj=_InPieces(plain), mode="r:") as archive:  # type: ignore[call-overload]
+        for n, member in enumerate(archive):
+            if n >= MOST_MEMBERS:
+                msg = (
+                    f"{path.name} holds more than {MOST_MEMBERS:,} files and links. Pack the data set alone."
+                )
+                raise InputError(msg)
+            if member.issym():
+                _require_link_inside(member.name, member.linkname)
+            elif member.islnk():  # by its place in the archive
+                _require_link_inside("", member.linkname)
             file = archive.extractfile(member) if member.isreg() else None  # no links, no devices
             if file is not None:
                 yield member.name, member.size, file
 
 
-def _write(members: Iterable[Member], folder: Path) -> None:
-    """Copy members below a folder, as long as disk and memory have room for them."""
+class _InPieces:
+    """A file of which no more is read at once than data are: `tarfile` reads the description of a member whole."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, n: int = -1) -> bytes:
+        if not 0 <= n <= _LARGEST_HEAD:
+            msg = "a description in it is too long"
+            raise tarfile.ReadError(msg)
+        return self._file.read(n)
+
+
+def _require_link_inside(name: str, target: str) -> None:
+    """Refuse a link that leads out of the archive; others are left out."""
+    if _leads_out(posixpath.normpath(posixpath.join(posixpath.dirname(name), target))):
+        msg = f"An archive must not hold the link '{name or target}': it leads out of its folder. Pack the data set alone."
+        raise InputError(msg)
+
+
+def _leads_out(place: str) -> bool:
+    inside = PurePosixPath(place.replace("\\", "/"))
+    return inside.is_absolute() or ".." in inside.parts or any(":" in part for part in inside.parts[:1])
+
+
+def _write(
+    members: Iterable[Member], folder: Path, *, given: int, n_read: Callable[[], int] | None = None
+) -> None:
+    """Copy members below a folder, as long as disk and memory have room for them and data pack so well.
+
+    ``n_read`` tells how far the packed file was read: one that is made to fill the disk is known before it has.
+    """
     # In memory too: a temporary folder may lie there, and what is unpacked is read as a whole.
-    left = min(shutil.disk_usage(folder).free, available_memory())
+    free = min(shutil.disk_usage(folder).free, memory.available_memory())
+    unpacked = 0
     for n, (name, size, file) in enumerate(members):
         inside = PurePosixPath(name.replace("\\", "/"))
         if "__MACOSX" in inside.parts or inside.name.startswith("._") or inside.name == ".DS_Store":
             continue
-        if inside.is_absolute() or ".." in inside.parts or ":" in inside.parts[0] or n >= _MOST_MEMBERS:
+        if _leads_out(name) or n >= MOST_MEMBERS:
             msg = f"An archive must not hold '{name}': it leads out of its folder, or there are too many files. Pack the data set alone."
             raise InputError(msg)
+        _require_room(name, unpacked + size, free=free, given=given)
         target = folder / inside
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as out:
             while block := file.read(_BLOCK):
-                left -= len(block)
-                if left < 0 or size > left + len(block):
-                    msg = f"{name} is larger unpacked than the free disk or memory. Free some, or use a larger machine."
-                    raise InputError(msg)
+                unpacked += len(block)
+                _require_room(name, unpacked, free=free, given=given if n_read is None else 2 * n_read())
                 out.write(block)
+
+
+def _require_room(name: str, n_bytes: int, *, free: int, given: int) -> None:
+    if n_bytes > free:
+        msg = f"{name} is larger unpacked than the free disk or memory. Free some, or use a larger machine."
+        raise InputError(msg)
+    if n_bytes > most_unpacked(given):
+        msg = (
+            f"{name} is unpacked more than {MOST_TIMES} times larger than packed, which data are not: it is damaged or made "
+            "to fill the disk. Pack the data set again."
+        )
+        raise InputError(msg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from deepvelo import keys
@@ -27,10 +27,20 @@ class Reading:
     by_gene
         Read no layers but these, and leave dense ones in the file, to be read in blocks of genes; a function chooses
         them among the names of all layers.
+    given
+        Bytes of what the user gave, packed as it was: what these may hold is limited. 0 where nobody looked yet.
+    n_unpacked
+        How many archives it was unpacked from, one in the other.
     """
 
     beyond_memory: bool = False
     by_gene: ByGene | None = None
+    given: int = 0
+    n_unpacked: int = 0
+
+    def of(self, n_bytes: int) -> Reading:
+        """The same for a file of so many bytes, unless it was unpacked from another."""
+        return self if self.given else replace(self, given=n_bytes)
 
 
 def with_notes(adata: AnnData, notes: list[str]) -> AnnData:

@@ -10,6 +10,7 @@ import pandas as pd
 from deepvelo import keys
 from deepvelo.contents.layer_names import AMBIGUOUS
 from deepvelo.errors import InputError
+from deepvelo.io.formats.inside import is_inside
 from deepvelo.io.formats.mtx import (
     UNFILTERED,
     by_cells,
@@ -61,13 +62,18 @@ def _folders(path: Path) -> list[Path]:
     return [
         folder
         for folder in found
-        if "velocyto" in {folder.name.lower(), folder.parent.name.lower()} and _has_matrices(folder)
+        if "velocyto" in {folder.name.lower(), folder.parent.name.lower()}
+        and _has_matrices(folder, within=path)
     ]
 
 
-def _has_matrices(folder: Path) -> bool:
+def _has_matrices(folder: Path, *, within: Path) -> bool:
+    if not is_inside(folder, within):
+        return False
     matrix = in_folder(folder, "matrix.mtx")
-    return bool(find_matrices(folder)) or (matrix is not None and header(matrix).values_per_line == 3)
+    return bool(find_matrices(folder)) or (
+        matrix is not None and is_inside(matrix, within) and header(matrix).values_per_line == 3
+    )
 
 
 def _read_three_columns(folder: Path) -> AnnData:
@@ -96,7 +102,7 @@ def _called_cells(adata: AnnData, folder: Path) -> AnnData:
     for features in ("GeneFull_Ex50pAS", "GeneFull", "Gene"):
         beside = folder.parent.parent / features / "filtered"
         path = in_folder(beside, "barcodes.tsv")
-        if path is not None:
+        if path is not None and is_inside(path, folder.parent.parent):
             names = read_names(path)[0]
             called = adata.obs_names.isin(names)
             note = f"{int(called.sum()):,} of {adata.n_obs:,} droplets were taken: the cells of {features}/filtered."

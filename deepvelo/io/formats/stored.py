@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from deepvelo import memory
 from deepvelo.contents.layer_names import COUNTS, standard_layers
 from deepvelo.errors import InputError
+from deepvelo.io.formats.claims import arrays, held, largest_chunk, require_fits, require_meant
 from deepvelo.io.formats.reading import ByGene, Reading, with_notes
+from deepvelo.io.formats.sound import declared_shape, read_element, read_lazily
 from deepvelo.io.tidy.layers import renaming_note
 from deepvelo.matrices import CELLS_AT_ONCE
-from deepvelo.memory import available_memory
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -23,6 +28,7 @@ _IN_MEMORY = ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
 _ALIGNED = ("obsm", "varm", "obsp", "varp")
 _OF_RAW = ("X", "var", "varm")
 _MATRICES = ("X", "layers")
+_BYTES_OF_FLOAT = 4
 _UNKNOWN = object()
 
 
@@ -32,13 +38,13 @@ def read_group(group: Any, name: str, reading: Reading) -> AnnData:
     What has an encoding that the installed anndata does not know is left out, with a note.
     """
     if reading.by_gene is not None:
-        return _read_by_gene(group, name, layers=reading.by_gene)
-    if inspect(group, name, beyond_memory=reading.beyond_memory):
-        return _read_lazily(group)
+        return _read_by_gene(group, name, reading, layers=reading.by_gene)
+    if inspect(group, name, reading):
+        return _read_lazily(group, name)
     left_out: dict[str, str] = {}
     layers = {}
     for layer in _layer_names(group):
-        matrix = _known(group["layers"][layer], f"layers['{layer}']", left_out)
+        matrix = _known(group["layers"][layer], f"layers['{layer}']", left_out, name)
         if matrix is not _UNKNOWN:
             layers[layer] = matrix
         elif standard_layers([layer]).get(layer, layer) in COUNTS:
@@ -48,8 +54,10 @@ def read_group(group: Any, name: str, reading: Reading) -> AnnData:
                 "anndata. Update anndata, or save the file with an older one."
             )
             raise InputError(msg)
-    x = _known(group["X"], "X", left_out) if "X" in group else None
-    return _assembled(group, X=None if x is _UNKNOWN else x, layers=layers, left_out=left_out, with_raw=True)
+    x = _known(group["X"], "X", left_out, name) if "X" in group else None
+    return _assembled(
+        group, name, X=None if x is _UNKNOWN else x, layers=layers, left_out=left_out, with_raw=True
+    )
 
 
 def is_of_today(group: Any) -> bool:
@@ -57,21 +65,18 @@ def is_of_today(group: Any) -> bool:
     return bool(group.attrs.get("encoding-type") == "anndata")
 
 
-def _read_lazily(group: Any) -> AnnData:
+def _read_lazily(group: Any, name: str) -> AnnData:
     """Everything but ``X``, layers and ``raw`` in memory; ``raw`` is left out."""
-    from anndata.experimental import read_elem_lazy
 
     def lazy(element: Any) -> Any:
-        return read_elem_lazy(element, chunks=(CELLS_AT_ONCE, -1))
+        return read_lazily(element, name, cells=CELLS_AT_ONCE)
 
-    layers = {name: lazy(group["layers"][name]) for name in _layer_names(group)}
-    return _assembled(group, X=lazy(group["X"]) if "X" in group else None, layers=layers)
+    layers = {layer: lazy(group["layers"][layer]) for layer in _layer_names(group)}
+    return _assembled(group, name, X=lazy(group["X"]) if "X" in group else None, layers=layers)
 
 
-def _read_by_gene(group: Any, name: str, *, layers: ByGene) -> AnnData:
+def _read_by_gene(group: Any, name: str, reading: Reading, *, layers: ByGene) -> AnnData:
     """Some layers, by their standard names too, and everything else but ``raw``; dense matrices stay in the file."""
-    import anndata
-
     stored_layers = _layer_names(group)
     standard = standard_layers(stored_layers)
     wanted = layers(stored_layers) if callable(layers) else layers
@@ -80,29 +85,36 @@ def _read_by_gene(group: Any, name: str, *, layers: ByGene) -> AnnData:
 
     found = {"X": group["X"]} if "X" in group else {}
     found |= {layer: group["layers"][layer] for layer in chosen}
-    require_one_shape({layer: shape for layer, stored in found.items() if (shape := _shape(stored))}, name)
+    require_one_shape(_shapes(found), name)
     dense = {layer for layer, stored in found.items() if stored.attrs.get("encoding-type") == "array"}
+    read = {layer: arrays(stored) for layer, stored in found.items() if layer not in dense}
+    rest = _other_arrays(group, _IN_MEMORY)
+    chunk = largest_chunk([*rest, *chain.from_iterable(map(arrays, found.values()))])
+    needed = sum(held(parts, least=_BYTES_OF_FLOAT) for parts in read.values()) + held(rest) + chunk
+    require_fits(needed, name)
+    require_meant(needed, name, given=reading.given)
     matrices = {
-        renamed.get(layer, layer): stored if layer in dense else anndata.io.read_elem(stored)
+        renamed.get(layer, layer): stored if layer in dense else read_element(stored, name)
         for layer, stored in found.items()
     }
-    adata = _assembled(group, X=matrices.pop("X", None), layers=matrices)
+    adata = _assembled(group, name, X=matrices.pop("X", None), layers=matrices)
     return with_notes(adata, [renaming_note(renamed)] if renamed else [])
 
 
 def _assembled(
     group: Any,
+    name: str,
     *,
     X: Any = None,
     layers: dict[str, Any] | None = None,
     left_out: dict[str, str] | None = None,
     with_raw: bool = False,
 ) -> AnnData:
-    """Matrices with the tables of a group; a note names what could not be read."""
+    """Matrices with the tables of a group of the file ``name``; a note names what could not be read."""
     import anndata
 
     left_out = {} if left_out is None else left_out
-    parts = {part: _known(group[part], part, left_out) for part in _IN_MEMORY if part in group}
+    parts = {part: _known(group[part], part, left_out, name) for part in _IN_MEMORY if part in group}
     parts = {
         part: _flat(element) if part in _ALIGNED else element
         for part, element in parts.items()
@@ -111,7 +123,7 @@ def _assembled(
     if with_raw and hasattr(group.get("raw"), "keys"):
         # Part by part: as a whole it would be an object of its own.
         raw = {
-            part: _known(group["raw"][part], f"raw.{part}", left_out)
+            part: _known(group["raw"][part], f"raw.{part}", left_out, name)
             for part in _OF_RAW
             if part in group["raw"]
         }
@@ -124,10 +136,10 @@ def _assembled(
 
 
 def _layer_names(group: Any) -> list[str]:
-    """A name with a slash is stored as a group in a group, which has no encoding."""
+    """In order; a name with a slash is stored as a group in a group, which has no encoding."""
 
     def names(stored: Any, above: str) -> Iterator[str]:
-        for key in stored:
+        for key in sorted(stored):  # a Zarr folder has the order of its file system
             inner = stored[key]
             if hasattr(inner, "keys") and not dict(inner.attrs):
                 yield from names(inner, f"{above}{key}/")
@@ -138,9 +150,9 @@ def _layer_names(group: Any) -> list[str]:
 
 
 def _flat(elements: Any) -> dict[str, Any]:
-    """The elements of a mapping, those whose names have slashes too."""
+    """The elements of a mapping in order, those whose names have slashes too."""
     found: dict[str, Any] = {}
-    for name, element in dict(elements).items():
+    for name, element in sorted(dict(elements).items()):
         inner = _flat(element) if isinstance(element, dict) else None
         found |= (
             {name: element} if inner is None else {f"{name}/{key}": value for key, value in inner.items()}
@@ -148,31 +160,29 @@ def _flat(elements: Any) -> dict[str, Any]:
     return found
 
 
-def _known(element: Any, place: str, left_out: dict[str, str]) -> Any:
+def _known(element: Any, place: str, left_out: dict[str, str], name: str) -> Any:
     """An element, without what has an unknown encoding; the sentinel if nothing of it can be read."""
-    import anndata
     from anndata._io.specs.registry import IORegistryError
 
     try:
-        return anndata.io.read_elem(element)
+        return read_element(element, name)
     except (IORegistryError, ImportError):  # or of a package that is not installed
         kind = element.attrs.get("encoding-type", "")
         if kind == "dataframe":
-            return _known_columns(element, place, left_out)
+            return _known_columns(element, place, left_out, name)
         if kind in ("", "dict") and hasattr(element, "keys"):
-            parts = {key: _known(element[key], f"{place}['{key}']", left_out) for key in element}
+            parts = {key: _known(element[key], f"{place}['{key}']", left_out, name) for key in element}
             return {key: part for key, part in parts.items() if part is not _UNKNOWN}
         left_out[place] = f"'{kind}' {element.attrs.get('encoding-version', '')}".strip()
         return _UNKNOWN
 
 
-def _known_columns(frame: Any, place: str, left_out: dict[str, str]) -> Any:
-    import anndata
+def _known_columns(frame: Any, place: str, left_out: dict[str, str], name: str) -> Any:
     import pandas as pd
 
-    index = anndata.io.read_elem(frame[frame.attrs["_index"]])
+    index = read_element(frame[frame.attrs["_index"]], name)
     columns = {
-        str(column): _known(frame[column], f"{place}['{column}']", left_out)
+        str(column): _known(frame[column], f"{place}['{column}']", left_out, name)
         for column in frame.attrs["column-order"]
     }
     return pd.DataFrame(
@@ -180,7 +190,7 @@ def _known_columns(frame: Any, place: str, left_out: dict[str, str]) -> Any:
     )
 
 
-def inspect(group: Any, name: str, *, beyond_memory: bool) -> bool:
+def inspect(group: Any, name: str, reading: Reading) -> bool:
     """Compare the shapes of X and of all layers, and the size of everything, before anything is loaded.
 
     Returns
@@ -189,50 +199,47 @@ def inspect(group: Any, name: str, *, beyond_memory: bool) -> bool:
     """
     found = {"X": group["X"]} if "X" in group else {}
     found |= {layer: group["layers"][layer] for layer in _layer_names(group)}
-    shapes = {layer: _shape(element) for layer, element in found.items()}
-    require_one_shape({layer: shape for layer, shape in shapes.items() if shape}, name)
-    needed, available = sum(map(_n_bytes, found.values())), available_memory()
-    rest = sum(_n_bytes(group[part]) for part in group if part not in _MATRICES)
+    shapes = _shapes(found)
+    require_one_shape(shapes, name)
+    parts = {layer: arrays(element) for layer, element in found.items()}
+    rest = _other_arrays(group, [*_IN_MEMORY, "raw"] if is_of_today(group) else [*group])
+    chunk = largest_chunk([*rest, *chain.from_iterable(parts.values())])
+    needed = sum(held(of_layer, least=_BYTES_OF_FLOAT) for of_layer in parts.values())
+    # Converted one after the other.
+    needed += max((_n_copied(element, parts[layer]) for layer, element in found.items()), default=0)
+    others = held(rest) + chunk
     leave = (
-        beyond_memory
-        and needed + rest > _SHARE_IN_MEMORY * available
+        reading.beyond_memory
+        and needed + others > _SHARE_IN_MEMORY * memory.available_memory()
         and all(element.attrs.get("encoding-type") in _STORED_BY_CELLS for element in found.values())
     )
+    in_memory = needed
     if leave:
-        most_cells = max((shape[0] for shape in shapes.values() if shape), default=1)
-        needed = int(needed * min(1, CELLS_AT_ONCE / max(1, most_cells)))
-        rest -= _n_bytes(group["raw"]) if "raw" in group else 0
-    require_fits(needed + rest, name)
+        most_cells = max((shape[0] for shape in shapes.values()), default=1)
+        in_memory = int(needed * min(1, CELLS_AT_ONCE / max(1, most_cells)))
+        in_memory -= held(arrays(group["raw"])) if "raw" in group else 0
+    require_fits(in_memory + others, name)
+    require_meant(needed + others, name, given=reading.given)
     return leave
 
 
-def require_fits(n_bytes: int, name: str) -> None:
-    """Raise an `InputError` if a file would take more memory than is free."""
-    available = available_memory()
-    if n_bytes > available:
-        msg = (
-            f"{name} needs {n_bytes / 2**30:.1f} GB of memory. Found {available / 2**30:.1f} GB free. "
-            "Leave out layers or cells, or use a larger machine."
-        )
-        raise InputError(msg)
+def _other_arrays(group: Any, parts: Iterable[str]) -> list[Any]:
+    """Arrays of all that is no matrix of cells x genes."""
+    return [
+        array for part in parts if part in group and part not in _MATRICES for array in arrays(group[part])
+    ]
 
 
-def _n_bytes(element: Any) -> int:
-    """Size in memory of a dense array, or of the arrays that a group is made of."""
-    if hasattr(element, "shape"):
-        return int(element.nbytes)
-    if hasattr(element, "visititems"):  # each element of an HDF5 file once, even where links make a circle
-        sizes: list[int] = []
-        element.visititems(lambda _, found: sizes.append(int(getattr(found, "nbytes", 0))))
-        return sum(sizes)
-    return sum(_n_bytes(element[key]) for key in element)
-
-
-def _shape(element: Any) -> tuple[int, ...]:
-    stored = getattr(element, "shape", None) or element.attrs.get(
-        "shape", element.attrs.get("h5sparse_shape")
+def _n_copied(element: Any, parts: list[Any]) -> int:
+    """Bytes of the copy that becomes float32, by cells; none where the file holds it so."""
+    as_stored = element.attrs.get("encoding-type") in _STORED_BY_CELLS and any(
+        array.dtype == np.float32 for array in parts
     )
-    return tuple(int(n) for n in stored) if stored is not None else ()
+    return 0 if as_stored else held(parts, least=_BYTES_OF_FLOAT)
+
+
+def _shapes(found: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {layer: shape for layer, element in found.items() if (shape := declared_shape(element))}
 
 
 def require_one_shape(shapes: dict[str, tuple[int, ...]], name: str) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from deepvelo.errors import InputError
+from deepvelo.io.formats.claims import require_fits
 from deepvelo.io.formats.hdf5 import is_hdf5
 from deepvelo.io.formats.reading import Reading
-from deepvelo.io.formats.stored import require_fits
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -19,7 +19,9 @@ LABEL: Final = "tables of cells (CSV)"
 SUFFIXES: Final = (".csv", ".tsv")
 _ENDINGS = (*SUFFIXES, ".txt", ".tab")
 _SEPARATORS = ("\t", ",", ";")
-MEMORY_PER_BYTE: Final = 5  # of the file: text takes more room in memory
+_MEMORY_PER_BYTE = 8  # of the file: text takes more room in memory
+_LONGEST_LINE = 2**20
+_MOST_TITLES = 20_000  # more columns take pandas minutes
 _MOST_COLUMNS = 500  # a table with more numbers than this is a matrix of counts
 
 
@@ -38,8 +40,9 @@ def read(path: Path, reading: Reading) -> AnnData:
     """
     import anndata
 
-    require_fits(MEMORY_PER_BYTE * path.stat().st_size, path.name)
+    require_fits(_MEMORY_PER_BYTE * path.stat().st_size, path.name)
     sep = separator(path)
+    _require_lines(path, sep)
     frame = _read_csv(path, sep, ".")
     if sep == ";" and frame.shape[1] > frame.select_dtypes("number").shape[1]:
         # Where a comma is the decimal sign, a semicolon separates; but many programs write 0.5 all the same.
@@ -68,6 +71,25 @@ def read(path: Path, reading: Reading) -> AnnData:
 
 def _read_csv(path: Path, sep: str, decimal: str) -> pd.DataFrame:
     return pd.read_csv(path, sep=sep, decimal=decimal, index_col=0, dtype={0: str}, low_memory=False)
+
+
+def _require_lines(path: Path, sep: str) -> None:
+    """Refuse what is no table of cells before it is read: lines without end, or a column for every gene."""
+    with path.open("rb") as file:
+        title = file.readline(_LONGEST_LINE)
+        n_columns = title.count(sep.encode())
+        block = title
+        while block and (b"\n" in block or b"\r" in block or len(block) < _LONGEST_LINE):
+            block = file.read(_LONGEST_LINE)
+    if block:
+        msg = f"{path.name} is no table of cells: it has a line of more than {_LONGEST_LINE:,} characters. Give a table with a line a cell."
+        raise InputError(msg)
+    if n_columns > _MOST_TITLES:
+        msg = (
+            f"{path.name} is a table of {n_columns:,} columns, one for each gene, without unspliced counts. Give what velocyto, "
+            "kb, alevin-fry or STARsolo wrote."
+        )
+        raise InputError(msg)
 
 
 def separator(path: Path) -> str:

@@ -7,6 +7,7 @@ from typing import Final, NoReturn
 
 from deepvelo.errors import InputError
 from deepvelo.io.formats.hdf5 import top_names
+from deepvelo.io.formats.inside import is_inside
 from deepvelo.io.formats.mtx import header, in_folder
 from deepvelo.io.formats.reading import Reading
 
@@ -18,7 +19,7 @@ def recognizes(path: Path) -> bool:
     """Cell Ranger's or CellBender's HDF5 file, whatever its ending, or a folder with one matrix of one kind of counts."""
     if path.is_dir():
         matrix = in_folder(path, "matrix.mtx")
-        return matrix is not None and header(matrix).values_per_line == 1
+        return matrix is not None and is_inside(matrix, path) and header(matrix).values_per_line == 1
     parts = {"barcodes", "data", "indices", "indptr"}
     # Cell Ranger 2 had a group for each genome.
     return any(parts <= top_names(path, group) for group in _groups(path))

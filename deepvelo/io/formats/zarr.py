@@ -1,14 +1,24 @@
-"""Zarr folders as anndata writes them, and zipped ones; numcodecs refuses arrays whose codec is pickle."""
+"""Zarr folders as anndata writes them, and zipped ones; nothing outside of them, and no codec that runs code."""
 
 from __future__ import annotations
 
+import math
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+from deepvelo.errors import InputError
+from deepvelo.io.formats.chunks import ZARR_CODECS, exceeds, is_suspect, n_texts
+from deepvelo.io.formats.claims import chunk_bytes, most_unpacked
+from deepvelo.io.formats.inside import require_inside
 from deepvelo.io.formats.mudata import read_one
 from deepvelo.io.formats.reading import Reading
+from deepvelo.io.formats.sound import require_sound_parts
 from deepvelo.io.formats.stored import inspect, is_of_today, read_group
+from deepvelo.io.formats.zips import members
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -16,6 +26,14 @@ if TYPE_CHECKING:
 LABEL: Final = "Zarr"
 SUFFIXES: Final = (".zarr",)
 METADATA: Final = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")
+_LARGEST_METADATA: Final = 2**25
+_MOST_NODES: Final = 20_000
+_DEEPEST: Final = 50
+_MOST_IN_SHARD: Final = 10**6
+_SLACK: Final = 2**16  # bytes by which a chunk that does not shrink may grow
+
+Read = Callable[[str, int], bytes]
+"""The first bytes of a file of the folder or archive."""
 
 
 def recognizes(path: Path) -> bool:
@@ -26,33 +44,152 @@ def recognizes(path: Path) -> bool:
 
 
 def read(path: Path, reading: Reading) -> AnnData:
-    """The folder, or what is zipped: of that nothing is left in the file."""
+    """The folder, or what is zipped: of that nothing is left in the file.
+
+    Raises
+    ------
+    InputError
+        A link leads out of the folder, or an array is packed in an unknown way or claims more than data of its size hold.
+    """
     import zarr
 
     if path.is_dir():
-        return _read(zarr.open_group(path, mode="r"), path.name, reading)
-    top = _top_in_zip(path)
-    with zarr.storage.ZipStore(path, mode="r") as store:  # the file is closed when this ends
-        return _read(zarr.open_group(store, mode="r", path=top), path.name, Reading())
+        # HDF5 files are held to the same: what lies in several places takes memory more often than room.
+        sizes = require_inside(path, links=False)
+
+        def read_file(place: str, n_bytes: int) -> bytes:
+            with (path / place).open("rb") as file:
+                return file.read(n_bytes)
+
+        reading = reading.of(sum(sizes.values()))
+        _require_plain_metadata(sizes, path.name)
+        group = zarr.open_group(path, mode="r", use_consolidated=False)
+        return _read(group, path.name, reading, sizes=sizes, read_file=read_file)
+    top = _top_in_zip(path) or ""
+    reading = replace(reading.of(path.stat().st_size), beyond_memory=False, by_gene=None)
+    with zarr.storage.ZipStore(path, mode="r") as store, zipfile.ZipFile(path) as archive:
+        above = f"{top}/" if top else ""
+        sizes = {
+            info.filename.removeprefix(above): info.file_size
+            for info in archive.infolist()
+            if info.filename.startswith(above) and not info.is_dir()
+        }
+
+        def read_member(place: str, n_bytes: int) -> bytes:
+            with archive.open(above + place) as file:
+                return file.read(n_bytes)
+
+        _require_plain_metadata(sizes, path.name)
+        group = zarr.open_group(store, mode="r", path=top, use_consolidated=False)
+        return _read(group, path.name, reading, sizes=sizes, read_file=read_member)
 
 
-def _read(group: Any, name: str, reading: Reading) -> AnnData:
+def _read(group: Any, name: str, reading: Reading, *, sizes: dict[str, int], read_file: Read) -> AnnData:
     import anndata
 
+    _require_known_packing(group, name, reading, sizes=sizes, read_file=read_file)
     for several in ("mod", "tables"):  # of MuData and of SpatialData
         if several in group and "X" not in group and "obs" not in group.get(several, ()):
             return read_one(group[several], name, reading)
     if is_of_today(group):
         return read_group(group, name, reading)
-    inspect(group, name, beyond_memory=False)
+    inspect(group, name, replace(reading, beyond_memory=False))
+    require_sound_parts(group, name)
     return anndata.io.read_zarr(group)
 
 
 def _top_in_zip(path: Path) -> str | None:
     """Where in a zip file the Zarr folder lies; None where the file is no zip file or holds none."""
-    if not zipfile.is_zipfile(path):
+    if not path.is_file() or not zipfile.is_zipfile(path):
         return None
-    with zipfile.ZipFile(path) as archive:
-        names = [name for name in archive.namelist() if PurePosixPath(name).name in METADATA]
+    names = [name for name in members(path) if PurePosixPath(name).name in METADATA]
     names = [name for name in names if "__MACOSX" not in name]
     return min(names, key=lambda name: name.count("/")).rpartition("/")[0] if names else None
+
+
+def _require_plain_metadata(sizes: dict[str, int], name: str) -> None:
+    """Check how many groups and arrays there are, how deep they lie, and how long what describes them is."""
+    described = {place: size for place, size in sizes.items() if PurePosixPath(place).name in METADATA[:3]}
+    found = {
+        place: size for place, size in sizes.items() if place.rpartition("/")[2] in (*METADATA, ".zattrs")
+    }
+    if (
+        len(described) > _MOST_NODES
+        or any(place.count("/") > _DEEPEST for place in described)
+        or max(found.values(), default=0) > _LARGEST_METADATA
+    ):
+        msg = (
+            f"{name} holds more than {_MOST_NODES:,} groups and arrays, some of them within more than {_DEEPEST} others, or "
+            f"descriptions of more than {_LARGEST_METADATA / 2**20:.0f} MB. Save the object again without what is not needed."
+        )
+        raise InputError(msg)
+
+
+def _require_known_packing(
+    group: Any, name: str, reading: Reading, *, sizes: dict[str, int], read_file: Read
+) -> None:
+    """Check the codecs of every array, and what its chunks unpack to."""
+    found = {place: array for place, array in group.members(max_depth=None) if hasattr(array, "shape")}
+    codecs = {place: _codecs(array) for place, array in found.items()}
+    methods = {place: _method(array, codecs[place], place, name) for place, array in found.items()}
+    for file, size in sizes.items():
+        place = file
+        while place and place not in found:
+            place = place.rpartition("/")[0]
+        if not place or PurePosixPath(file).name in (*METADATA, ".zattrs"):
+            continue
+        array = found[place]
+        is_text = array.dtype.kind in "OT"
+        most = most_unpacked(reading.given) if is_text else chunk_bytes(array)
+        method = "" if array.shards else methods[place]
+        # What does not shrink grows a little; more than that belongs to no chunk of this array.
+        too_large = size > most + most // 8 + _SLACK + 16 * _MOST_IN_SHARD * bool(array.shards)
+        if not too_large and is_suspect(size, method):
+            too_large = exceeds(partial(read_file, file), size, method, most=most)
+        if not too_large and is_text and not array.shards:
+            too_large = n_texts(read_file(file, size), codecs[place]) > math.prod(array.chunks)
+        if too_large:
+            msg = (
+                f"{name} is damaged: the chunk '{file}' unpacks to more than the array declares. "
+                "Copy or download it again."
+            )
+            raise InputError(msg)
+
+
+def _method(array: Any, codecs: list[str], place: str, name: str) -> str:
+    """How the chunks of an array are packed, nothing where they are not.
+
+    Raises
+    ------
+    InputError
+        By a codec that is not known, or by several.
+    """
+    in_shard = math.prod(
+        -(-whole // part) for whole, part in zip(array.shards or (), array.chunks, strict=False)
+    )
+    methods = [method for codec in codecs if (method := ZARR_CODECS.get(codec, "unknown"))]
+    transformed = getattr(array.metadata, "storage_transformers", ())
+    if "unknown" in methods or len(methods) > 1 or transformed or in_shard > _MOST_IN_SHARD:
+        found = ", ".join([*codecs, *("a storage transformer" for _ in transformed)])
+        msg = (
+            f"{name} is packed in a way that is not read: '{place}' by {found}. "
+            "Save it again with anndata's own compression; nothing that runs code is unpacked."
+        )
+        raise InputError(msg)
+    return methods[0] if methods else ""
+
+
+def _codecs(array: Any) -> list[str]:
+    """Names of all codecs, also of those within shards."""
+    metadata = array.metadata
+    if metadata.zarr_format == 2:
+        return [
+            codec.codec_id for codec in (*(metadata.filters or ()), metadata.compressor) if codec is not None
+        ]
+    names, waiting = [], [codec.to_dict() for codec in metadata.codecs]
+    while waiting:
+        codec = waiting.pop(0)
+        names.append(str(codec["name"]).removeprefix("numcodecs."))
+        inner = codec.get("configuration", {})
+        waiting += [*inner.get("codecs", ()), *inner.get("index_codecs", ())]
+    return names

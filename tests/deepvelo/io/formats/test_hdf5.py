@@ -255,7 +255,7 @@ def test_references_and_shared_types_are_no_links(tmp_path):
 @pytest.mark.parametrize("chunks", [None, (3, 2), (40, 30)])
 @pytest.mark.parametrize("where", [slice(0, 8), slice(192, 200)])
 def test_loom_values_count_wherever_they_are(tmp_path, monkeypatch, chunks, where):
-    """Sorted genes: half of the values of a few, and nothing in between."""
+    """Sorted genes: half of the values of a few, and nothing in between. Zeros take no memory."""
     values = np.zeros((200, 30), "int32")
     values[where, ::2] = 1
     path = tmp_path / "cells.loom"
@@ -264,12 +264,16 @@ def test_loom_values_count_wherever_they_are(tmp_path, monkeypatch, chunks, wher
             file.create_dataset(name, data=values, chunks=chunks)
         file["row_attrs/Gene"] = [f"G{i}" for i in range(200)]
         file["col_attrs/CellID"] = [f"C{i}" for i in range(30)]
-    needed = 3 * 8 * 15 * 24
-    for free, fits in ((needed + 4000, True), (needed, False)):
-        for module in (stored, loom_format):
-            monkeypatch.setattr(module, "available_memory", lambda free=free: free)
-        if fits:
-            assert read(path).shape == (30, 200)
-        else:
-            with pytest.raises(InputError, match=r"cells\.loom needs .* GB of memory"):
-                read(path)
+    asked: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(loom_format, "require_fits", lambda n_bytes, _: asked.append(n_bytes))
+        adata = read(path)
+    np.testing.assert_array_equal(adata.layers["spliced"].toarray(), values.T)
+    attributes, *matrices = asked
+    assert max(matrices) == 8 * 15 * 20
+    monkeypatch.setattr(loom_format, "_VALUES_AT_ONCE", 60)
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: max(asked))
+    np.testing.assert_array_equal(read(path).layers["spliced"].toarray(), values.T)
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: attributes - 1)
+    with pytest.raises(InputError, match=r"cells\.loom needs .* GB of memory"):
+        read(path)

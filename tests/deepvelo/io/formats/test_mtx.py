@@ -12,7 +12,7 @@ import pytest
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.io import read
-from deepvelo.io.formats import mtx, stored
+from deepvelo.io.formats import mtx
 from tests.counters import (
     dnbelab,
     features,
@@ -144,7 +144,7 @@ def test_a_matrix_that_claims_more_than_it_holds_is_refused_before_it_is_read(tm
 
 def test_a_matrix_larger_than_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
     starsolo(small_counts(), tmp_path)
-    monkeypatch.setattr(stored, "available_memory", lambda: 1300)
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 1300)
     monkeypatch.setattr("scipy.io.mmread", lambda *_: pytest.fail("nothing may be allocated"))
     with pytest.raises(InputError, match=r"filtered.* needs .* GB of memory"):
         read(tmp_path / "Solo.out")

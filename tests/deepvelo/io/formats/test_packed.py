@@ -16,7 +16,7 @@ import pytest
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.io import read
-from deepvelo.io.formats import packed
+from deepvelo.io.formats import claims, packed, zips
 from tests.counters import h5ad, h5ad_packed, loom, small_counts, starsolo, zipped
 
 
@@ -86,7 +86,7 @@ def test_nothing_is_written_outside(tmp_path, kind, name, temporary):
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "gz"])
 def test_bombs_stop_where_memory_ends(tmp_path, monkeypatch, kind, temporary):
-    monkeypatch.setattr(packed, "available_memory", lambda: 10_000)
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 10_000)
     path = tmp_path / f"x.h5ad.{kind}"
     if kind == "gz":
         path.write_bytes(gzip.compress(b"0" * 5_000_000))
@@ -97,19 +97,90 @@ def test_bombs_stop_where_memory_ends(tmp_path, monkeypatch, kind, temporary):
     assert list(temporary.iterdir()) == []
 
 
-def test_links_are_not_unpacked(tmp_path):
-    secret = h5ad(small_counts(), tmp_path)
-    with tarfile.open(tmp_path / "x.tar", "w") as archive:
-        link = tarfile.TarInfo("x.h5ad")
-        link.type, link.linkname = tarfile.SYMTYPE, str(secret)
-        archive.addfile(link)
+def linked(path, target: str, *, hard: bool = False):
+    """An archive with a link and nothing else."""
+    if path.suffix == ".tar":
+        with tarfile.open(path, "w") as archive:
+            link = tarfile.TarInfo("a/x.h5ad")
+            link.type, link.linkname = tarfile.LNKTYPE if hard else tarfile.SYMTYPE, target
+            archive.addfile(link)
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            member = zipfile.ZipInfo("a/x.h5ad")
+            member.external_attr = 0o120777 << 16
+            archive.writestr(member, target)
+    return path
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../x.h5ad", "b/../../../x"])
+@pytest.mark.parametrize("name", ["x.tar", "x.zip"])
+def test_links_out_of_an_archive_are_refused(tmp_path, name, target, hard):
+    with pytest.raises(InputError, match=r"must not hold the link '.+'.*leads out"):
+        read(linked(tmp_path / name, target, hard=hard))
+
+
+@pytest.mark.parametrize("name", ["x.tar", "x.zip"])
+def test_links_within_an_archive_are_left_out(tmp_path, name):
     with pytest.raises(InputError, match="holds no data set"):
+        read(linked(tmp_path / name, "../other.h5ad"))
+
+
+def test_an_archive_of_itself_ends(tmp_path):
+    """Each archive of it holds one more."""
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.h5ad", b"x")
+    for n in range(6):
+        content = path.read_bytes()
+        path = tmp_path / f"x{n}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("inner.zip", content)
+    with pytest.raises(InputError, match="packed more than 3 times"):
+        read(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz", "gz"])
+def test_what_unpacks_to_far_more_than_data_do_is_refused(tmp_path, monkeypatch, kind, temporary):
+    """Whatever memory is free, and though archives lie in each other."""
+    monkeypatch.setattr(claims, "ALWAYS", 2**20)
+    path, zeros = tmp_path / f"x.h5ad.{kind}", b"\0" * 2**22
+    if kind == "zip":
+        pack(path, kind, "x.h5ad", zeros)
+    elif kind == "gz":
+        path.write_bytes(gzip.compress(zeros))
+    else:
+        path = tmp_path / "x.tar.gz"
+        path.write_bytes(gzip.compress(pack(tmp_path / "x.tar", "tar", "x.h5ad", zeros).read_bytes()))
+    with pytest.raises(InputError, match=r"unpacked more than 200 times larger than packed"):
+        read(path)
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_fits_into_the_free_memory_is_unpacked(tmp_path, monkeypatch):
+    content = h5ad(small_counts(), tmp_path).read_bytes()
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: len(content) + 2**17)
+    monkeypatch.setattr(packed, "_BLOCK", 1000)
+    for kind in ("zip", "tar"):
+        assert read(pack(tmp_path / f"x.{kind}", kind, "x.h5ad", content)).shape == (7, 5)
+
+
+def test_a_long_description_in_an_archive_is_refused(tmp_path):
+    """`tarfile` would read it as a whole."""
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("x.h5ad")
+        member.pax_headers = {"comment": "x" * 2**23}
+        archive.addfile(member)
+    with pytest.raises(InputError, match=r"x\.tar is not a tar file"):
         read(tmp_path / "x.tar")
+
+
+def test_a_long_list_of_members_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(zips, "_LARGEST_LIST", 1000)
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
-        linked = zipfile.ZipInfo("x.h5ad")
-        linked.external_attr = 0o120777 << 16
-        archive.writestr(linked, str(secret))
-    with pytest.raises(InputError, match="holds no data set"):
+        for n in range(50):
+            archive.writestr(f"{n}.h5ad", b"")
+    with pytest.raises(InputError, match=r"x\.zip lists more files"):
         read(tmp_path / "x.zip")
 
 

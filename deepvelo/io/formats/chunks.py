@@ -1,0 +1,103 @@
+"""How chunks of HDF5 and Zarr are packed: by known methods alone, and never to more than the array declares."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from collections.abc import Callable
+from typing import Any, Final
+
+_UNSEEN = 2**26  # bytes that a chunk may unpack to without a look at it
+# By how much each method shrinks data at most.
+_MOST_TIMES: Final = {
+    "deflate": 1032, "bz2": 2**21, "lzma": 2**13, "zstd": 2**15, "blosc": 2**15, "lz4": 255, "lz4-hdf5": 255,
+    "bitshuffle": 2**15,
+}  # fmt: skip
+_HEAD = 32  # bytes
+_AT_ONCE = 2**22
+_UNPACKERS: Final[dict[str, Callable[[], Any]]] = {
+    "deflate": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 32),  # with either head, zlib's or gzip's
+    "bz2": bz2.BZ2Decompressor,
+    "lzma": lzma.LZMADecompressor,
+}
+
+HDF5_FILTERS: Final = {
+    1: "deflate", 2: "", 3: "", 4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bz2", 32000: "lzf", 32001: "blosc",
+    32004: "lz4-hdf5", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32017: "sz", 32018: "fcidecomp", 32024: "sz3",
+    32026: "blosc", 32028: "sperr", 32033: "htj2k",
+}  # fmt: skip
+"""Filters that h5py and hdf5plugin bring along, by number: how they pack, or nothing for those that only reorder."""
+ZARR_CODECS: Final = {
+    "bytes": "", "transpose": "", "crc32c": "", "crc32": "", "adler32": "", "fletcher32": "", "shuffle": "", "delta": "",
+    "vlen-utf8": "", "vlen-bytes": "", "sharding_indexed": "", "gzip": "deflate", "zlib": "deflate", "bz2": "bz2",
+    "lzma": "lzma", "zstd": "zstd", "blosc": "blosc", "lz4": "lz4",
+}  # fmt: skip
+"""Codecs of Zarr 2 and 3 that store numbers and texts; none of them runs anything that a file brings along."""
+
+
+def is_suspect(n_stored: int, method: str) -> bool:
+    """Whether a chunk of so many bytes in the file may unpack to so much that it has to be looked at."""
+    return n_stored * _MOST_TIMES.get(method, 0) > _UNSEEN
+
+
+def exceeds(read: Callable[[int], bytes], n_stored: int, method: str, *, most: int) -> bool:
+    """Whether a chunk unpacks to more than so many bytes; unpacks no more than those to tell.
+
+    Parameters
+    ----------
+    read
+        Gives at least so many of its first bytes.
+    """
+    if method in _UNPACKERS:
+        return _unpacks_to_more(read(n_stored), method, most)
+    return _CLAIMED[method](read(_HEAD)) > most
+
+
+def n_texts(packed: bytes, codecs: list[str]) -> int:
+    """How many texts a chunk of them says it holds: numcodecs makes room for so many before it looks for them."""
+    import numcodecs
+
+    for codec in reversed(codecs):
+        if codec == "crc32c":
+            packed = packed[:-4]
+        elif ZARR_CODECS[codec]:
+            packed = bytes(numcodecs.get_codec({"id": codec}).decode(packed))
+    return int.from_bytes(packed[:4], "little")
+
+
+def _unpacks_to_more(packed: bytes, method: str, most: int) -> bool:
+    unpack, left = _UNPACKERS[method](), most + 1
+    try:
+        while left > 0 and (packed or not unpack.eof):
+            if unpack.eof:  # another member follows
+                unpack = _UNPACKERS[method]()
+            found = unpack.decompress(packed, min(left, _AT_ONCE))
+            left -= len(found)
+            packed = unpack.unused_data or getattr(unpack, "unconsumed_tail", b"")
+            if not found and not packed:
+                break
+    except (zlib.error, OSError, EOFError, lzma.LZMAError):
+        pass  # reading it says that it is damaged
+    return left <= 0
+
+
+def _of_zstd(head: bytes) -> int:
+    """Content size of a frame (RFC 8878, 3.1.1); one that does not tell may hold anything."""
+    if len(head) < 14 or head[:4] != b"\x28\xb5\x2f\xfd":
+        return 2**64
+    flags = head[4]
+    single = bool(flags & 0b100000)
+    start = 5 + (not single) + (0, 1, 2, 4)[flags & 0b11]
+    length = (int(single), 2, 4, 8)[flags >> 6]
+    size = int.from_bytes(head[start : start + length], "little")
+    return size + 256 * (length == 2) if length else 2**64
+
+
+_CLAIMED: Final[dict[str, Callable[[bytes], int]]] = {
+    "zstd": _of_zstd,
+    "blosc": lambda head: int.from_bytes(head[4:8], "little"),
+    "lz4": lambda head: int.from_bytes(head[:4], "little"),
+    "lz4-hdf5": lambda head: int.from_bytes(head[:8], "big"),
+    "bitshuffle": lambda head: int.from_bytes(head[:8], "big"),
+}

@@ -1,0 +1,96 @@
+"""What a file will take in memory, by what it declares, and whether so few bytes can hold so much."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import numpy as np
+
+from deepvelo import memory
+from deepvelo.errors import InputError
+
+# Deflate packs zeros by a factor of 1032 and counts, 99 % of them zero, by 100; nested packing multiplies.
+MOST_TIMES: Final = 200
+ALWAYS: Final = 2**28
+"""Bytes that a file of any size may unpack to."""
+_TEXT = 80  # bytes of a short text as a Python object, and of the reference to it
+_SHOWN_AS = {"O": _TEXT, "T": _TEXT}
+
+
+def arrays(element: Any) -> list[Any]:
+    """Every array of an HDF5 or Zarr group, or the array itself."""
+    if hasattr(element, "shape"):
+        return [element]
+    if hasattr(element, "members"):  # all of a Zarr group together: one by one takes milliseconds each
+        return [found for _, found in element.members(max_depth=None) if hasattr(found, "shape")]
+    return [array for key in getattr(element, "keys", tuple)() for array in arrays(element[key])]
+
+
+def held(arrays: Iterable[Any], *, least: int = 1) -> int:
+    """Bytes that arrays take in memory.
+
+    Parameters
+    ----------
+    least
+        Bytes that a number takes at least: 4 where all become float32.
+    """
+    return sum(_size(array) * _bytes_per_value(array.dtype, least) for array in arrays)
+
+
+def largest_chunk(arrays: Iterable[Any]) -> int:
+    """Bytes of the largest chunk, unpacked."""
+    return max(map(chunk_bytes, arrays), default=0)
+
+
+def chunk_bytes(array: Any) -> int:
+    """Bytes of a chunk, unpacked: HDF5 and Zarr read it as a whole."""
+    chunks = getattr(array, "shards", None) or array.chunks or ()
+    return int(np.prod(chunks, dtype=object)) * int(array.dtype.itemsize) if chunks else 0
+
+
+def require_fits(n_bytes: int, name: str) -> None:
+    """Raise an `InputError` if a file would take more memory than is free."""
+    available = memory.available_memory()
+    if n_bytes > available:
+        msg = (
+            f"{name} needs {n_bytes / 2**30:.1f} GB of memory. Found {available / 2**30:.1f} GB free. "
+            "Leave out layers or cells, or use a larger machine."
+        )
+        raise InputError(msg)
+
+
+def most_unpacked(given: int) -> int:
+    """Bytes that a file of ``given`` bytes may unpack to."""
+    return max(ALWAYS, MOST_TIMES * given)
+
+
+def require_meant(n_bytes: int, name: str, *, given: int) -> None:
+    """Raise an `InputError` if a file claims to hold far more than data of its size do.
+
+    Parameters
+    ----------
+    given
+        Bytes of the file, packed as the user gave it.
+    """
+    if n_bytes > most_unpacked(given):
+        msg = (
+            f"{name} has {given / 2**20:,.1f} MB and claims to hold {n_bytes / 2**30:.1f} GB. Data are packed at most "
+            f"{MOST_TIMES} times smaller, so it is damaged or made to fill the memory. Save the data again, matrices sparse."
+        )
+        raise InputError(msg)
+
+
+def _size(array: Any) -> int:
+    # Of an HDF5 dataset without any value, `shape` is None.
+    return int(np.prod(array.shape, dtype=object)) if array.shape else int(array.shape is not None)
+
+
+def _bytes_per_value(dtype: np.dtype, least: int) -> int:
+    if dtype.kind in _SHOWN_AS:
+        return _SHOWN_AS[dtype.kind]
+    if dtype.kind == "S":  # unpacked, decoded, and as a Python object
+        return 5 * dtype.itemsize + _TEXT
+    if dtype.kind == "U":
+        return 2 * dtype.itemsize + _TEXT
+    return max(int(dtype.itemsize), least)

@@ -1,0 +1,179 @@
+"""Sparse matrices and tables of a file, checked before anything computes with them.
+
+A sparse matrix whose places lie outside of it makes compiled code read and write foreign memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from deepvelo.errors import InputError
+
+_SPARSE = {"csr_matrix": 0, "csc_matrix": 1, "csr": 0, "csc": 1}  # and which dimension is that of `indptr`
+
+
+def read_element(element: Any, name: str) -> Any:
+    """An element of an h5ad file or Zarr folder as anndata reads it, with all sparse matrices and tables in it checked.
+
+    Raises
+    ------
+    InputError
+        A sparse matrix or a table is not sound.
+    """
+    from anndata.experimental import read_dispatched
+
+    def checked(read: Any, place: str, part: Any, iospec: Any) -> Any:
+        if iospec.encoding_type == "dataframe":
+            require_plain_columns(part, name)
+        if sparse_axis(part) is None:
+            return read(part)
+        _require_declared(part, name)
+        matrix = read(part)
+        require_sound(matrix, f"{name} is damaged: in {_shown(part)}")
+        matrix.indices, matrix.indptr = map(_signed, (matrix.indices, matrix.indptr))
+        return matrix
+
+    return read_dispatched(element, checked)
+
+
+def read_lazily(element: Any, name: str, *, cells: int) -> Any:
+    """A matrix as a Dask array of blocks of cells, each of them checked when it is read."""
+    from anndata.experimental import read_elem_lazy
+
+    lazy = read_elem_lazy(element, chunks=(cells, -1))
+    if sparse_axis(element) is None:
+        return lazy
+    _require_declared(element, name)
+    what = f"{name} is damaged: in {_shown(element)}"
+    _require_pointers(element["indptr"][...], element["indices"].shape[0], what)
+    return lazy.map_blocks(partial(_sound, what=what), dtype=lazy.dtype, meta=lazy._meta)
+
+
+def require_sound_parts(group: Any, name: str) -> None:
+    """Check all sparse matrices and tables below a group in the file: what reads them itself does not."""
+    for part in _groups(group):
+        if "column-order" in part.attrs:
+            require_plain_columns(part, name)
+        if sparse_axis(part) is not None:
+            _require_declared(part, name)
+            axis, shape = sparse_axis(part), declared_shape(part)
+            assert axis is not None  # as just looked at
+            what = f"{name} is damaged: in {_shown(part)}"
+            _require_pointers(part["indptr"][...], part["indices"].shape[0], what)
+            _require_places(part["indices"][...], shape[1 - axis], what)
+
+
+def require_sound(matrix: Any, what: str) -> None:
+    """Check a CSR or CSC matrix; ``what`` begins the message.
+
+    Raises
+    ------
+    InputError
+        Its pointers or places do not fit its shape.
+    """
+    major, minor = matrix.shape if matrix.format == "csr" else matrix.shape[::-1]
+    if len(matrix.data) != len(matrix.indices) or len(matrix.indptr) != major + 1:
+        raise _damaged(what, "the lengths of its parts differ")
+    _require_pointers(matrix.indptr, len(matrix.indices), what)
+    _require_places(matrix.indices, minor, what)
+
+
+def csr_of_parts(
+    data: Any, indices: Any, indptr: Any, *, shape: tuple[int, int], what: str
+) -> sparse.csr_matrix:
+    """A CSR matrix of its parts, checked before it is made."""
+    if data.ndim != 1 or len(data) != len(indices) or len(indptr) != shape[0] + 1:
+        raise _damaged(what, "the lengths of its parts differ")
+    _require_pointers(indptr, len(indices), what)
+    _require_places(indices, shape[1], what)
+    return sparse.csr_matrix((data, indices, indptr), shape=shape)
+
+
+def require_plain_columns(frame: Any, name: str) -> None:
+    """Check that a table names each of its own columns once, and no element elsewhere."""
+    columns = [str(column) for column in np.ravel(frame.attrs["column-order"])]
+    index = str(frame.attrs.get("_index", "_index"))
+    elsewhere = any({"", ".", ".."} & set(column.split("/")) for column in (*columns, index))
+    if len(set(columns)) < len(columns) or elsewhere:
+        msg = (
+            f"{name} is damaged: the table {_shown(frame)} names a column twice or one that lies elsewhere. "
+            "Save it again with anndata."
+        )
+        raise InputError(msg)
+
+
+def sparse_axis(element: Any) -> int | None:
+    """0 for a matrix stored by rows (CSR), 1 by columns, None for anything else."""
+    if not hasattr(element, "keys"):
+        return None
+    kind = element.attrs.get("encoding-type", element.attrs.get("h5sparse_format", ""))
+    return _SPARSE.get(kind) if isinstance(kind, str) else None
+
+
+def declared_shape(element: Any) -> tuple[int, ...]:
+    """The shape of an array, or the one that a sparse matrix declares; empty where there is none."""
+    stored = getattr(element, "shape", None) or element.attrs.get(
+        "shape", element.attrs.get("h5sparse_shape")
+    )
+    return tuple(int(n) for n in stored) if stored is not None else ()
+
+
+def _require_declared(element: Any, name: str) -> None:
+    """Check shapes and types of the parts before any of them is read."""
+    what = f"{name} is damaged: in {_shown(element)}"
+    parts = [element.get(part) for part in ("data", "indices", "indptr")]
+    shape, axis = declared_shape(element), sparse_axis(element)
+    if axis is None or len(shape) != 2 or min(shape) < 0 or max(shape) > np.iinfo(np.int64).max:
+        raise _damaged(what, f"its shape is {shape}")
+    if any(part is None or len(getattr(part, "shape", None) or ()) != 1 for part in parts):
+        raise _damaged(what, "a part is missing")
+    data, indices, indptr = parts
+    if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
+        raise _damaged(what, "its places are no whole numbers")
+    if data.shape != indices.shape or indptr.shape[0] != shape[axis] + 1:
+        raise _damaged(what, "the lengths of its parts differ")
+
+
+def _require_pointers(indptr: np.ndarray, n_values: int, what: str) -> None:
+    if (
+        indptr.dtype.kind not in "iu"
+        or indptr[0] != 0
+        or indptr[-1] != n_values
+        or (indptr[1:] < indptr[:-1]).any()
+    ):
+        raise _damaged(what, f"'indptr' does not rise from 0 to {n_values:,}")
+
+
+def _require_places(indices: np.ndarray, n: int, what: str) -> None:
+    if indices.dtype.kind not in "iu" or (len(indices) and (indices.min() < 0 or indices.max() >= n)):
+        raise _damaged(what, f"'indices' are not all between 0 and {n - 1:,}")
+
+
+def _signed(places: np.ndarray) -> np.ndarray:
+    """As scipy's compiled code takes them."""
+    return places if places.dtype in (np.int32, np.int64) else places.astype(np.int64)
+
+
+def _sound(block: Any, *, what: str) -> Any:
+    require_sound(block, what)
+    return block
+
+
+def _groups(element: Any) -> Iterator[Any]:
+    if hasattr(element, "keys"):
+        yield element
+        for key in element:
+            yield from _groups(element[key])
+
+
+def _shown(element: Any) -> str:
+    return f"'{element.name.strip('/')}'"
+
+
+def _damaged(what: str, reason: str) -> InputError:
+    return InputError(f"{what}, {reason}. Copy or download it again.")

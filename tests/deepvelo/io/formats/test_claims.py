@@ -1,0 +1,323 @@
+"""What a few bytes claim to hold is not believed: it is refused in time, and before memory is taken for it."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import os
+import zlib
+
+import anndata as ad
+import h5py
+import hdf5plugin
+import numcodecs
+import numpy as np
+import pytest
+import zarr
+from h5py import h5d, h5p, h5s, h5t, h5z
+
+from deepvelo.errors import InputError
+from deepvelo.io import read
+from deepvelo.io.formats import chunks, claims, hdf5
+from tests.counters import as_anndata, h5ad, loom, small_counts, starsolo, write_text, zipped
+
+ARRAY = {"encoding-type": "array", "encoding-version": "0.2.0"}
+GIGABYTE = 2**30
+
+
+def declare(file, place: str, shape: tuple[int, ...], dtype: str = "float64", **how) -> h5py.Dataset:
+    """An array of zeros that takes no room in the file."""
+    array = file.create_dataset(place, shape, dtype, **{"chunks": True, "compression": "gzip", **how})
+    array.attrs.update(ARRAY)
+    return array
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """So much memory that nothing is refused for the want of it."""
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 2**50)
+
+
+@pytest.mark.parametrize("place", ["uns/huge", "obsm/huge", "obs/huge", "obsp/huge", "varm/huge", "raw/X"])
+def test_a_small_file_that_claims_much_is_refused(tmp_path, free, place):
+    path = h5ad(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        declare(file, place, (7, 5, GIGABYTE // 35))
+        if place == "obs/huge":
+            file["obs"].attrs["column-order"] = ["huge"]
+        if place == "raw/X":
+            file["raw"].attrs.update({"encoding-type": "raw", "encoding-version": "0.1.0"})
+    with pytest.raises(InputError, match=r"cells\.h5ad has 0\.0 MB and claims to hold .* GB"):
+        read(path)
+
+
+def test_narrow_numbers_count_as_wide_as_they_become(tmp_path, monkeypatch, free):
+    """Layers of uint8 become float32."""
+    monkeypatch.setattr(claims, "ALWAYS", 2**20)
+    path = tmp_path / "cells.h5ad"
+    ad.AnnData(shape=(3000, 3000)).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        for name in ("spliced", "unspliced"):
+            declare(file, f"layers/{name}", (3000, 3000), "uint8")
+    assert 2 * 3000 * 3000 < claims.most_unpacked(path.stat().st_size) < 2 * 4 * 3000 * 3000
+    with pytest.raises(InputError, match=r"claims to hold"):
+        read(path)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("in_zip", [False, True])
+def test_a_small_zarr_that_claims_much_is_refused(tmp_path, free, version, in_zip):
+    path = tmp_path / "cells.zarr"
+    with ad.settings.override(zarr_write_format=version):
+        as_anndata(small_counts()).write_zarr(path)
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    group["uns"].create_array("huge", shape=(GIGABYTE,), dtype="int8", chunks=(2**20,)).attrs.update(ARRAY)
+    with pytest.raises(InputError, match=r"has 0\.\d MB and claims to hold 1\.0 GB"):
+        read(zipped(path) if in_zip else path)
+
+
+def test_a_summary_of_a_zarr_folder_that_lies_is_not_used(tmp_path):
+    """Consolidated metadata may tell of arrays that are not there, or of other shapes."""
+    path = tmp_path / "cells.zarr"
+    with ad.settings.override(zarr_write_format=2):
+        as_anndata(small_counts()).write_zarr(path)
+    summary = json.loads((path / ".zmetadata").read_text())
+    summary["metadata"]["layers/spliced/data/.zarray"]["shape"] = [10**9]
+    (path / ".zmetadata").write_text(json.dumps(summary))
+    assert (read(path).layers["spliced"] != small_counts().spliced).nnz == 0
+
+
+@pytest.mark.parametrize("shape", [(10**8, 10**5), (30_000, 100_000)])
+def test_a_loom_file_that_claims_much_is_refused_at_once(tmp_path, free, shape):
+    with h5py.File(tmp_path / "cells.loom", "w") as file:
+        for name in ("matrix", "layers/spliced", "layers/unspliced"):
+            declare(file, name, shape, "float32", chunks=(64, 64))
+        file["row_attrs/Gene"], file["col_attrs/CellID"] = ["G"], ["C"]
+    with pytest.raises(InputError, match=r"cells\.loom has .* MB and claims to hold"):
+        read(tmp_path / "cells.loom")
+
+
+def test_attributes_of_loom_are_counted(tmp_path, free):
+    path = loom(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        declare(file, "col_attrs/TSNE1", (GIGABYTE,))
+    with pytest.raises(InputError, match=r"cells\.loom has 0\.0 MB and claims to hold 8\.0 GB"):
+        read(path)
+
+
+def test_most_cells_and_genes_without_counts_are_honest(tmp_path):
+    """Dense zeros pack well: 99 % of them, with gzip, are read."""
+    path, rng = tmp_path / "cells.h5ad", np.random.default_rng(0)
+    adata = ad.AnnData(shape=(2000, 1000))
+    for name in ("spliced", "unspliced"):
+        adata.layers[name] = (rng.random((2000, 1000)) < 0.01).astype("float32")
+    adata.write_h5ad(path, compression="gzip")
+    n_bytes = sum(layer.nbytes for layer in adata.layers.values())
+    assert n_bytes < claims.MOST_TIMES * path.stat().st_size
+    assert n_bytes > claims.MOST_TIMES * path.stat().st_size / 4
+
+
+PACKED = {
+    "gzip": ({"compression": "gzip"}, zlib.compress),
+    "zstd": (hdf5plugin.Zstd(), numcodecs.Zstd().encode),
+    "blosc": (hdf5plugin.Blosc(cname="lz4"), numcodecs.Blosc("zstd").encode),
+    "bzip2": (hdf5plugin.BZip2(), bz2.compress),
+    "lz4": (hdf5plugin.LZ4(), lambda content: len(content).to_bytes(8, "big") + os.urandom(2**12)),
+}
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_chunk_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(chunks, "_UNSEEN", 2**14)
+    how, pack = PACKED[name]
+    path = h5ad(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        array = declare(file, "uns/bomb", (1000,), **{"chunks": (1000,), **how})
+        array.id.write_direct_chunk((0,), bytes(pack(bytes(2**20))))
+    with pytest.raises(
+        InputError, match=r"damaged: a chunk of 'uns/bomb' unpacks to more than its 8,000 bytes"
+    ):
+        read(path)
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_large_chunks_are_read(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(chunks, "_UNSEEN", 2**14)
+    how, _ = PACKED[name]
+    path, values = h5ad(small_counts(), tmp_path), np.random.default_rng(0).random(2**14)
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("uns/large", data=values, chunks=values.shape, **how).attrs.update(ARRAY)
+    np.testing.assert_array_equal(read(path).uns["large"], values)
+
+
+CODECS = {
+    "gzip": (numcodecs.GZip(), gzip.compress),
+    "zlib": (numcodecs.Zlib(), zlib.compress),
+    "bz2": (numcodecs.BZ2(), bz2.compress),
+    "lzma": (numcodecs.LZMA(), lambda content: bytes(numcodecs.LZMA(preset=0).encode(content))),
+    "zstd": (numcodecs.Zstd(), numcodecs.Zstd().encode),
+    "blosc": (numcodecs.Blosc(), numcodecs.Blosc("zstd").encode),
+}
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_a_chunk_of_zarr_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(chunks, "_UNSEEN", 2**14)
+    codec, pack = CODECS[name]
+    path = tmp_path / "cells.zarr"
+    with ad.settings.override(zarr_write_format=2):
+        as_anndata(small_counts()).write_zarr(path)
+    group = zarr.open_group(path, mode="r+", use_consolidated=False)
+    array = group["uns"].create_array("bomb", shape=(10**3,), dtype="f8", chunks=(10**3,), compressors=codec)
+    array.attrs.update(ARRAY)
+    array[:] = np.arange(1000)
+    np.testing.assert_array_equal(read(path).uns["bomb"], np.arange(1000))
+    (path / "uns" / "bomb" / "0").write_bytes(bytes(pack(bytes(2**20))))
+    with pytest.raises(InputError, match=r"damaged: the chunk 'uns/bomb/0' unpacks to more"):
+        read(path)
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_chunk_of_texts_holds_no_more_than_its_array_declares(tmp_path, version):
+    """numcodecs makes room for as many texts as the first bytes say."""
+    path = tmp_path / "cells.zarr"
+    with ad.settings.override(zarr_write_format=version):
+        as_anndata(small_counts()).write_zarr(path)
+    chunk = path / "obs" / "_index" / ("0" if version == 2 else "c/0")
+    (codec,) = (
+        name
+        for name in ("zstd", "blosc")
+        if name in "".join(p.read_text() for p in (path / "obs/_index").glob("*z*"))
+    )
+    packing = numcodecs.get_codec({"id": codec})
+    chunk.write_bytes(
+        packing.encode((2**31 - 1).to_bytes(4, "little") + bytes(packing.decode(chunk.read_bytes()))[4:])
+    )
+    with pytest.raises(InputError, match=r"damaged: the chunk 'obs/_index/.*0' unpacks to more"):
+        read(path)
+
+
+def filtered(file, *add) -> None:
+    """An array that passes through filters as HDF5 numbers them."""
+    listed = h5p.create(h5p.DATASET_CREATE)
+    listed.set_chunk((1000,))
+    for number, values in add:
+        listed.set_filter(number, h5z.FLAG_OPTIONAL, values)
+    array = h5d.create(file["uns"].id, b"odd", h5t.IEEE_F64LE, h5s.create_simple((1000,)), listed)
+    h5py.Dataset(array).attrs.update(ARRAY)
+
+
+@pytest.mark.parametrize("filters", [[(32099, ())], [(1, (4,)), (1, (4,))], [(1, (4,)), (2, (8,))]])
+def test_unknown_filters_and_packing_twice_are_refused(tmp_path, filters):
+    path = h5ad(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        filtered(file, *filters)
+    numbers = ", ".join(str(number) for number, _ in filters)
+    with pytest.raises(
+        InputError, match=rf"packed in a way that is not read: 'uns/odd' by the HDF5 filters {numbers}"
+    ):
+        read(path)
+
+
+def test_a_file_loads_no_plugins(tmp_path):
+    from h5py import h5pl
+
+    read(h5ad(small_counts(), tmp_path))
+    assert h5pl.size() == 0
+
+
+@pytest.mark.parametrize(
+    "codecs",
+    [
+        [{"name": "bytes"}, {"name": "numcodecs.pcodec", "configuration": {}}],
+        [
+            {"name": "bytes"},
+            {"name": "zstd", "configuration": {}},
+            {"name": "gzip", "configuration": {"level": 5}},
+        ],
+    ],
+)
+def test_unknown_codecs_are_refused(tmp_path, codecs):
+    path = tmp_path / "cells.zarr"
+    with ad.settings.override(zarr_write_format=3):
+        as_anndata(small_counts()).write_zarr(path)
+    described = path / "layers" / "spliced" / "data" / "zarr.json"
+    metadata = json.loads(described.read_text())
+    described.write_text(json.dumps(metadata | {"codecs": codecs}))
+    with pytest.raises(InputError, match=r"packed in a way that is not read|could not be read"):
+        read(path)
+
+
+def test_storage_transformers_are_refused(tmp_path):
+    path = tmp_path / "cells.zarr"
+    with ad.settings.override(zarr_write_format=3):
+        as_anndata(small_counts()).write_zarr(path)
+    described = path / "layers" / "spliced" / "data" / "zarr.json"
+    metadata = json.loads(described.read_text())
+    described.write_text(
+        json.dumps(metadata | {"storage_transformers": [{"name": "x", "configuration": {}}]})
+    )
+    with pytest.raises(InputError, match=r"storage transformer|could not be read"):
+        read(path)
+
+
+@pytest.mark.parametrize("spoil", ["many", "deep", "attribute"])
+def test_more_elements_than_data_have_are_refused(tmp_path, monkeypatch, spoil):
+    monkeypatch.setattr(hdf5, "_MOST_ELEMENTS", 200)
+    path = h5ad(small_counts(), tmp_path)
+    with h5py.File(path, "r+", libver="latest") as file:
+        group = file["uns"]
+        for n in range(300 if spoil == "many" else 150 if spoil == "deep" else 0):
+            group = file["uns"].create_group(f"g{n}") if spoil == "many" else group.create_group("g")
+        if spoil == "attribute":
+            file["uns"].create_group("g").attrs["long"] = np.zeros(2**22, "float64")
+    with pytest.raises(InputError, match=r"more than 200 elements|an attribute of 33,554,432 bytes"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("spliced.mtx", b"%%MatrixMarket matrix coordinate integer general\n%" + b" " * 2**23),
+        ("barcodes.tsv", b"AAAC\n" * 2**21),
+    ],
+)
+def test_text_that_unpacks_to_far_more_than_text_does_is_refused(tmp_path, monkeypatch, name, content):
+    monkeypatch.setattr("deepvelo.io.formats.mtx._ALWAYS_UNPACKED", 2**20)
+    folder = starsolo(small_counts(), tmp_path) / "Velocyto" / "filtered"
+    (folder / name).unlink()
+    (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+    with pytest.raises(InputError, match=rf"{name}\.gz is damaged.*unpacks to far more than text"):
+        read(folder)
+
+
+@pytest.mark.parametrize("lines", [["A" * 2**21], ["A" + "\t" * 200]])
+def test_a_list_of_names_has_lines_and_few_columns(tmp_path, lines):
+    folder = starsolo(small_counts(), tmp_path) / "Velocyto" / "filtered"
+    write_text(folder / "barcodes.tsv", lines)
+    with pytest.raises(InputError, match=r"barcodes\.tsv is damaged.*(line of more than|columns)"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["cell,x", "a" * 2**22], r"cells\.csv is no table of cells: it has a line"),
+        (["a" * 2**22], r"cells\.csv is no table of cells: it has a line"),
+        (
+            ["cell," + ",".join(f"g{n}" for n in range(30_000)), "a" + ",1" * 30_000],
+            r"a table of 30,000 columns",
+        ),
+    ],
+)
+def test_a_table_has_lines_and_few_columns(tmp_path, lines, message):
+    with pytest.raises(InputError, match=message):
+        read(write_text(tmp_path / "cells.csv", lines))
+
+
+def test_cells_and_genes_that_never_meet_are_no_result(tmp_path, free):
+    lines = ["cellID,gene_name,unsplice,splice,unsplice_predict,splice_predict"]
+    lines += [f"c{n},g{n},1,1,1,1" for n in range(5000)]
+    with pytest.raises(InputError, match=r"cells\.csv has 0\.1 MB|claims to hold"):
+        read(write_text(tmp_path / "cells.csv", lines))
