@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -75,6 +77,7 @@ class LocalWorkers:
         self._cluster: SpecCluster | None = None
         self._process: subprocess.Popen[str] | None = None
         self._certificate, self._key = "", ""
+        self._folder = ""
 
     @property
     def started(self) -> bool:
@@ -116,6 +119,8 @@ class LocalWorkers:
         return address
 
     def _start_workers(self, address: str) -> subprocess.Popen[str]:
+        self._remove_folder()
+        self._folder = tempfile.mkdtemp(prefix="deepvelo-worker-")
         told = {
             "scheduler": address,
             "certificate": self._certificate,
@@ -125,6 +130,7 @@ class LocalWorkers:
                 "nthreads": 1,
                 "memory_limit": MEMORY_LIMIT // self._n_workers,
                 "resources": self.resources[0],
+                "local_directory": self._folder,
             },
         }
         # Dask would give numerical libraries one thread unless the environment says more
@@ -153,7 +159,13 @@ class LocalWorkers:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        self._remove_folder()
         self._cluster, self._process = None, None
+
+    def _remove_folder(self) -> None:
+        """Remove what workers leave that were killed with the process that started them."""
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _certificate() -> tuple[str, str]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
-import tempfile
 import threading
 from contextlib import suppress
 from typing import Any
@@ -46,7 +46,7 @@ def security(certificate: str, key: str) -> Security:
     )
 
 
-async def _serve(told: dict[str, Any], folder: str) -> None:
+async def _serve(told: dict[str, Any]) -> None:
     ended = asyncio.Event()
     _watch(ended)
     nannies = [
@@ -56,7 +56,6 @@ async def _serve(told: dict[str, Any], folder: str) -> None:
             worker_class=QuietWorker,
             host="127.0.0.1",
             dashboard=False,
-            local_directory=folder,
             **told["options"],
         )
         for _ in range(told["n_workers"])
@@ -96,8 +95,10 @@ def main() -> None:
     # Ctrl-C reaches every process of the terminal: the server ends, and then this
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     told = json.loads(sys.stdin.readline())
-    with tempfile.TemporaryDirectory(prefix="deepvelo-worker-", ignore_cleanup_errors=True) as folder:
-        asyncio.run(_serve(told, folder))
+    try:
+        asyncio.run(_serve(told))
+    finally:
+        shutil.rmtree(told["options"]["local_directory"], ignore_errors=True)
 
 
 if __name__ == "__main__":

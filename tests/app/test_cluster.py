@@ -153,6 +153,20 @@ def wait_for(done, *, seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
+def test_workers_that_are_killed_leave_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    running = Running()
+    for process in running.processes:
+        process.kill()
+    psutil.wait_procs(running.processes, 10)
+    running.client.close()
+    running.workers.start()
+    assert len(list(tmp_path.glob("deepvelo-worker-*"))) == 1
+    running.workers.close()
+    assert list(tmp_path.glob("deepvelo-worker-*")) == []
+
+
 PAGE = """
 import os, sys, time
 sys.path.insert(0, {root!r})
