@@ -1,0 +1,286 @@
+"""The journal of jobs: what was asked for and what became of it, kept in the run store while no one has read the end.
+
+A job is one file of JSON lines below ``.jobs``: the request, then one line for each thing that happened. The file appears
+whole and its lines are synced to the disk, so a killed server or a power cut loses at most the line being written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Required
+
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from deepvelo.errors import CancelledError, InputError
+
+logger = logging.getLogger(__name__)
+
+FOLDER = ".jobs"
+ENDINGS = ("finished", "failed", "cancelled")
+MOST_BYTES = 2**20  # of one entry; real ones have a few thousand
+WAIT_SECONDS = 20  # for another server that writes to the same journal
+LOOK_SECONDS = 1.0  # how often a worker looks whether another has ended
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+class Event(TypedDict, total=False):
+    """One thing that happened to a job."""
+
+    event: Required[str]
+    time: Required[float]
+    """Seconds since 1970."""
+    worker: str
+    stage: str
+    epoch: int
+    fit: str
+    """Hash of all that decides the training, which its checkpoint is named by."""
+    run_id: str | None
+    message: str
+    server: str
+
+
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One job of the journal."""
+
+    job_id: str
+    path: Path
+    request: dict[str, Any] | None
+    """As given to `Journal.add`; None where the file is damaged."""
+    events: list[Event]
+    server: str
+    """Who looks after the job."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether its end is known."""
+        return any(event["event"] in ENDINGS for event in self.events)
+
+
+class Journal:
+    """The journal of one run store, as one server or worker sees it.
+
+    Parameters
+    ----------
+    store_folder
+        The run store.
+    scheduler
+        Address of a scheduler that several servers share: they look after its jobs together. None for a server with
+        workers of its own: it alone looks after its jobs while it lives, and after those of dead servers.
+    """
+
+    def __init__(self, store_folder: Path, scheduler: str | None = None) -> None:
+        self._store_folder, self._folder = store_folder, store_folder / FOLDER
+        shared = hashlib.blake2b((scheduler or "").encode(), digest_size=8).hexdigest()
+        self._server = f"shared-{shared}" if scheduler else f"own-{secrets.token_hex(8)}"
+        self._alone = FileLock(self._folder / ".lock")
+        self._alive: FileLock | None = None
+
+    def add(self, job_id: str, request: dict[str, Any]) -> None:
+        """Write down a job before it is sent.
+
+        Raises
+        ------
+        InputError
+            The run store cannot be written to, or its disk is full.
+        """
+        partial = self._folder / f".{job_id}.part"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._come_alive()
+            line = json.dumps({"server": self._server, "request": request})
+            try:
+                with partial.open("wb") as file:
+                    file.write(line.encode() + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                partial.replace(self._path(job_id))
+            finally:
+                partial.unlink(missing_ok=True)
+            _sync_folder(self._folder)
+        except OSError as error:
+            msg = (
+                f"The job was not started: it cannot be written down in the run store {self._store_folder} "
+                f"({error.strerror or error}). Free some space there or allow writing, and start it again."
+            )
+            raise InputError(msg) from error
+
+    def tell(self, job_id: str, **event: Any) -> None:
+        """Write down what happened to a job; nothing where it was let go. A full disk is logged and stops no job."""
+        line = json.dumps({"time": time.time(), **event})
+        try:
+            # the file is never made here: a job that was let go does not come back
+            descriptor = os.open(self._path(job_id), os.O_WRONLY | os.O_APPEND)
+            try:
+                # begins a line of its own: what a killed writer has left of its last one is then one bad line
+                os.write(descriptor, f"\n{line}\n".encode())
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            logger.warning("the journal of jobs in %s cannot be written: %s", self._folder, error)
+
+    def entry(self, job_id: str) -> Entry | None:
+        """One job, whoever looks after it; None where there is no such job."""
+        path = self._path(job_id)
+        return _read(path) if path.exists() else None
+
+    def entries(self) -> list[Entry]:
+        """The jobs this server looks after, and those whose files are damaged, in the order they were asked for."""
+        return [
+            entry
+            for entry in _entries(self._folder)
+            if entry.server == self._server or (entry.request is None and not entry.server)
+        ]
+
+    def remove(self, job_id: str) -> None:
+        """Let go of a job whose end was read."""
+        for path in (self._path(job_id), self._lock_path(job_id)):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                logger.warning("%s cannot be removed: %s", path, error)
+
+    def take_over(self) -> None:
+        """Look after the jobs of servers that have died."""
+        if not self._folder.is_dir():
+            return
+        with self.alone():
+            self._come_alive()
+            for lock_path in self._folder.glob(".own-*.lock"):
+                mine = lock_path == self._lock_path(self._server)
+                if not mine and os.access(lock_path, os.W_OK) and _acquired(lock := FileLock(lock_path)):
+                    with suppress(OSError):
+                        lock_path.unlink(missing_ok=True)
+                    lock.release()
+            for entry in _entries(self._folder):
+                if entry.server.startswith("own-") and not self._lock_path(entry.server).exists():
+                    self.tell(entry.job_id, event="taken over", server=self._server)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let no other thread or server ask for jobs meanwhile."""
+        with suppress(OSError):  # `add` says what is wrong
+            self._folder.mkdir(parents=True, exist_ok=True)
+        if not _acquired(self._alone, seconds=WAIT_SECONDS):
+            logger.warning("another server holds the journal of jobs in %s", self._folder)
+        try:
+            yield
+        finally:
+            self._alone.release()
+
+    @contextmanager
+    def at_work(self, job_id: str, *, cancelled: Callable[[], bool]) -> Iterator[None]:
+        """Let no two workers do the same job: one that was given up for dead may live on, or still be storing.
+
+        Raises
+        ------
+        CancelledError
+            Someone asked for the end of the job while the other worker was at it.
+        """
+        lock = FileLock(self._lock_path(job_id))
+        while self._path(job_id).exists() and not _acquired(lock, seconds=LOOK_SECONDS):
+            if cancelled():
+                raise CancelledError
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def close(self) -> None:
+        """Leave the jobs to the next server."""
+        if self._alive is not None:
+            self._alive.release()
+            self._alive = None
+
+    def _come_alive(self) -> None:
+        """Hold the lock that tells other servers of this one; it goes with the process."""
+        if self._alive is None and self._server.startswith("own-"):
+            self._alive = FileLock(self._lock_path(self._server), thread_local=False)
+            _acquired(self._alive)
+
+    def _path(self, job_id: str) -> Path:
+        return self._folder / f"{job_id}.jsonl"
+
+    def _lock_path(self, name: str) -> Path:
+        return self._folder / f".{name}.lock"
+
+
+def fits_under_way(store_folder: Path) -> set[str]:
+    """Fits of the jobs that have not ended, as `deepvelo.io.runs.RunStore.checkpoint` takes them."""
+    entries = [entry for entry in _entries(store_folder / FOLDER) if not entry.ended]
+    return {event["fit"] for entry in entries for event in entry.events if "fit" in event}
+
+
+def _entries(folder: Path) -> list[Entry]:
+    try:
+        paths = sorted(
+            path for path in folder.iterdir() if path.suffix == ".jsonl" and _ID.fullmatch(path.stem)
+        )
+    except OSError:  # not made yet
+        return []
+    return [entry for path in paths if (entry := _read(path)) is not None]
+
+
+def _read(path: Path) -> Entry | None:
+    """A job from its file; None if the file has gone."""
+    request, server, events = None, "", []
+    try:
+        if not path.is_file():  # nothing of ours, and a pipe would block
+            return None
+        with path.open("rb") as file:
+            first, *lines = file.read(MOST_BYTES).split(b"\n")
+        values = json.loads(first)
+        request, server = dict(values["request"]), str(values["server"])
+        if not server.startswith(("own-", "shared-")):
+            msg = f"nobody is called {server[:100]!r}"
+            raise ValueError(msg)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        logger.warning("%s is damaged: %s", path, error)
+        return Entry(job_id=path.stem, path=path, request=None, events=[], server="")
+    for line in filter(None, lines):
+        try:
+            events.append(_EVENT.validate_python(json.loads(line)))
+        except (ValidationError, ValueError, RecursionError):
+            logger.warning("%s has a damaged line, which is skipped", path)
+    server = next((event["server"] for event in reversed(events) if "server" in event), server)
+    return Entry(job_id=path.stem, path=path, request=request, events=events, server=server)
+
+
+def _acquired(lock: FileLock, *, seconds: float = 0) -> bool:
+    """Whether nobody else holds a lock; where files cannot be locked nobody is known to."""
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        return False
+    except (OSError, NotImplementedError) as error:
+        logger.warning("%s cannot be locked: %s", lock.lock_file, error)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    with suppress(OSError):  # Windows cannot, and needs it not
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
