@@ -11,10 +11,10 @@ from deepvelo.datasets.source import DataSource
 from deepvelo.io.run import Purpose
 from deepvelo.lineages import LineageSettings
 from deepvelo.result import Progress
-from deepvelo.task import Job, goes_on
+from deepvelo.task import Job, why_given_up
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
-AGAIN = "The scheduler was restarted; this job was started again."
+AGAIN = "The server or its scheduler was restarted; this job was sent again."
 Events = Sequence[tuple[float, dict[str, Any]]]  # when the scheduler heard it, and what
 
 
@@ -36,8 +36,8 @@ class JobStatus:
     """Seconds since 1970."""
     worker: str | None = None
     """Address of the worker that does it."""
-    goes_on: bool = False
-    """Whether another does it should that one die; see `deepvelo.task.goes_on`."""
+    given_up: str = ""
+    """Why no other worker does it should that one die; empty if one does, see `deepvelo.task.why_given_up`."""
     seconds_left: float | None = None
     """Of training, from the pace of the epochs so far; None outside training."""
     message: str = ""
@@ -52,9 +52,10 @@ class JobStatus:
     base: str = ""
     """Both as in `deepvelo.io.runs.RunInfo`."""
     lineages: LineageSettings | None = None
-    """As in `deepvelo.task.Job`."""
+    owner: str = ""
+    owner_name: str = ""
     asks: dict[str, float] = field(default_factory=dict)
-    """As in `deepvelo.task.Job`."""
+    """All four as in `deepvelo.task.Job`."""
     ended: float | None = None
     """Seconds since 1970."""
 
@@ -72,14 +73,17 @@ class JobStatus:
 def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
     """Read a job's story, its starts and ends and its progress; the first ending counts."""
     state: State = "queued"
-    started, ended, worker, run_id, message, cancelling = None, None, None, None, "", False
+    started, ended, worker, run_id, message = None, None, None, None, ""
+    cancelling, again = False, False
     for when, event in states:
         match event["event"]:
             case "started":
                 message = "The worker died; going on." if state == "running" else ""
-                state, started, worker = "running", started or when, event["worker"]
+                state, started, worker = "running", started or when, event.get("worker")
             case "resumed":
-                message = f"{message.rstrip('.') or 'Going on'} after epoch {event['epoch']}."
+                message = f"{message.rstrip('.') or 'Going on'} after epoch {event.get('epoch')}."
+            case "restarted":
+                state, worker, message, again = "queued", None, "", True
             case "cancelling":
                 cancelling = True
             case "finished" | "failed" | "cancelled" as ending:
@@ -98,7 +102,7 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
             terms=last["terms"],
             unit=last["unit"],
         )
-    if job.restarts and state in ("queued", "running"):
+    if again and state in ("queued", "running"):
         message = f"{AGAIN} {message}".strip()
     training = state == "running" and latest is not None and latest.step == "train"
     return JobStatus(
@@ -111,7 +115,7 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
         history=_history(epochs),
         started=started,
         worker=worker,
-        goes_on=state == "running" and goes_on([event for _, event in states]),
+        given_up=why_given_up([event for _, event in states]) if state == "running" else "",
         seconds_left=_seconds_left(epochs) if training else None,
         message=message,
         cancelling=cancelling,
@@ -121,6 +125,8 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
         purpose=job.purpose,
         base=job.base,
         lineages=job.lineages,
+        owner=job.owner,
+        owner_name=job.owner_name,
         asks=job.asks,
         ended=ended,
     )

@@ -12,21 +12,25 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from deepvelo import config
+from deepvelo.config import Settings
+from deepvelo.datasets.source import DataSource
 from deepvelo.errors import CancelledError, InputError
+from deepvelo.io.journal import ENDINGS, Journal
+from deepvelo.io.run import Purpose
 from deepvelo.io.runs import RunStore
+from deepvelo.lineages import LineageSettings
 from deepvelo.result import Progress
 
 if TYPE_CHECKING:
-    from deepvelo.config import Settings
-    from deepvelo.datasets.source import DataSource
-    from deepvelo.io.run import Purpose
-    from deepvelo.lineages import LineageSettings, Stage
+    from deepvelo.lineages import Stage
     from deepvelo.result import Result
 
 logger = logging.getLogger(__name__)
@@ -35,10 +39,15 @@ Runner = Callable[..., "Result"]
 
 SECONDS_BETWEEN_REPORTS = 0.1
 MAX_TRAINING_REPORTS = 300  # of one job, several epochs in each if need be: the whole curve must be kept
-TERMINAL = ("finished", "failed", "cancelled")
+MOST_RESTARTS = 3
 DIED = (
-    "The worker process died in the middle of this job, most likely because memory ran out or because "
-    "someone ended it. Choose fewer variable genes or cells, close other programs, and start it again."
+    "The worker process died twice during this job and got no further the second time, most likely because memory ran "
+    "out. "
+    "Choose fewer variable genes or cells, close other programs, and start it again."
+)
+TOO_OFTEN = (
+    f"The server or its scheduler was restarted more than {MOST_RESTARTS} times while this job got no further. "
+    "Find out why, and start it again."
 )
 
 
@@ -58,10 +67,33 @@ class Job:
     """Both as in `deepvelo.io.runs.RunInfo`."""
     asks: dict[str, float] = field(default_factory=dict)
     """Dask worker resources that the worker must have."""
-    restarts: int = 0
-    """How often it was sent again because the scheduler was restarted and had lost it."""
     lineages: LineageSettings | None = None
     """Instead of fitting, find the lineages of run ``base`` and store them beside it."""
+    owner: str = ""
+    """Who asked for it, as a hash; empty where nobody knows."""
+    owner_name: str = ""
+    """What others are shown of who asked; empty for a visitor without a name."""
+
+
+_JOB: TypeAdapter[Job] = TypeAdapter(Job)
+
+
+def to_request(job: Job) -> dict[str, Any]:
+    """A job as JSON holds it, for the journal."""
+    values: dict[str, Any] = _JOB.dump_python(job, mode="json")
+    del values["store_folder"]  # where the journal lies
+    return values
+
+
+def from_request(values: dict[str, Any], *, store_folder: Path) -> Job | None:
+    """A job from the journal of a run store; None where it is damaged or of another version."""
+    try:
+        return _JOB.validate_python(values | {"store_folder": store_folder})
+    except (ValidationError, InputError) as error:
+        logger.warning(
+            "a job in the journal of %s cannot be read: %s", store_folder, str(error).partition("\n")[0]
+        )
+        return None
 
 
 def state_topic(job_id: str) -> str:
@@ -69,16 +101,36 @@ def state_topic(job_id: str) -> str:
     return f"{job_id}-state"
 
 
-def goes_on(states: Sequence[dict[str, Any]]) -> bool:
-    """Whether another worker does a job whose worker died, by its starts so far and the first checkpoint of each.
+def why_given_up(states: Sequence[Mapping[str, Any]]) -> str:
+    """Why a job whose worker is gone does not start again, in a sentence; empty if it does, from its checkpoint if any.
 
-    It does if the last start got further than all before: a job that kills every worker at the same place, as one
-    that outgrows the memory may, is given up.
+    The rule: a job is given up when two starts in a row ended without a word and the second got no further than one
+    before it, by stages and checkpoints. A start that ended with the server or the scheduler counts apart: only
+    `MOST_RESTARTS` of these may get no further.
+
+    Parameters
+    ----------
+    states
+        What happened so far; of the checkpoints of a start the first is told.
     """
-    names = [event["event"] for event in states]
-    latest_start = len(names) - names[::-1].index("started") if "started" in names else 0
-    written = [event["epoch"] for event in states if event["event"] == "checkpoint"]
-    return "checkpoint" in names[latest_start:] and written[-1] > max(written[:-1], default=0)
+    reached: list[tuple[int, int]] = []  # by each start: how many stages, and the epoch of its checkpoint
+    with_server: list[bool] = []
+    for event in states:
+        match event["event"]:
+            case "started":
+                reached.append((0, 0))
+                with_server.append(False)
+            case "stage" if reached:
+                reached[-1] = (reached[-1][0] + 1, 0)
+            case "checkpoint" if reached:
+                reached[-1] = (reached[-1][0], event.get("epoch", 0))
+            case "restarted" if reached:
+                with_server[-1] = True
+    furthest = reached.index(max(reached)) if reached else 0
+    since = with_server[furthest:]
+    if since.count(False) > 1:
+        return DIED
+    return TOO_OFTEN if since.count(True) > MOST_RESTARTS else ""
 
 
 def run_job(job: Job, runner: Runner | None = None) -> None:
@@ -93,28 +145,58 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
     """
     from distributed import Event, get_client, get_worker
 
-    worker = get_worker()
+    worker, journal = get_worker(), Journal(job.store_folder)
+    stage = ""
 
     def tell(**event: Any) -> None:
-        topic = job.job_id if event["event"] == "progress" else state_topic(job.job_id)
-        worker.log_event(topic, event)
+        nonlocal stage
+        if event["event"] != "progress":
+            worker.log_event(state_topic(job.job_id), event)
+            journal.tell(job.job_id, **event)
+            return
+        for record in event["records"]:
+            if record["step"] != stage:
+                stage = record["step"]
+                tell(event="stage", stage=stage)
+        worker.log_event(job.job_id, event)
 
-    # Dask gives the task of a dead worker to the next one.
-    past = [event for _, event in get_client().get_events(state_topic(job.job_id))]
-    if any(event["event"] in TERMINAL for event in past):
-        return
-    if any(event["event"] == "started" for event in past) and not goes_on(past):
-        tell(event="failed", message=DIED)
-        return
-    tell(event="started", worker=worker.address)
-    report = Reporter(tell, cancelled=Event(job.job_id).is_set)
+    def cancelled() -> bool:
+        try:
+            return bool(Event(job.job_id).is_set())
+        except OSError:  # a scheduler that is asleep or away: no reason to lose what was done
+            return False
+
+    try:
+        with journal.at_work(job.job_id, cancelled=cancelled):
+            # Dask gives the task of a dead worker to the next one; an end may be known to the journal alone.
+            entry = journal.entry(job.job_id)
+            heard = [event for _, event in get_client().get_events(state_topic(job.job_id))]
+            past = entry.events if entry is not None and entry.request is not None else heard
+            if any(event["event"] in ENDINGS for event in heard):
+                return
+            if ending := next((event for event in past if event["event"] in ENDINGS), None):
+                worker.log_event(state_topic(job.job_id), ending)
+            elif stored := RunStore(job.store_folder).made_by(job.job_id):
+                tell(event="finished", run_id=stored.run_id)
+            elif why := why_given_up(past):
+                tell(event="failed", message=why)
+            else:
+                tell(event="started", worker=worker.address)
+                _do(job, runner, tell=tell, cancelled=cancelled)
+    except CancelledError:
+        tell(event="cancelled")
+
+
+def _do(job: Job, runner: Runner | None, *, tell: Callable[..., None], cancelled: Callable[[], bool]) -> None:
+    """Do the job and tell how it ended; only a `CancelledError` is passed on."""
+    report = Reporter(tell, cancelled=cancelled)
     try:
         if job.lineages is None:
             run_id = _fit(job, runner, report, tell=tell)
         else:
             run_id = _find_lineages(job, job.lineages, report)
     except CancelledError:
-        tell(event="cancelled")
+        raise
     except InputError as error:
         tell(event="failed", message=str(error))
     except MemoryError:
@@ -146,7 +228,7 @@ def _fit(job: Job, runner: Runner | None, report: Reporter, *, tell: Callable[..
     report.stop_if_cancelled()
     source = job.source
     source.require_preparation(job.settings)
-    adata, data_hash = source.load(), source.hash()
+    adata, data_hash = source.load_with_hash()
     run = runner or workflow.run
 
     written = False
@@ -157,8 +239,10 @@ def _fit(job: Job, runner: Runner | None, report: Reporter, *, tell: Callable[..
             tell(event="checkpoint", epoch=epoch)
         written = True
 
+    fit = _fit_hash(job, data_hash)
+    tell(event="fit", fit=fit)  # its checkpoint is kept until the job has ended
     checkpoint = Checkpoint(
-        store.checkpoint(_fit_hash(job, data_hash)),
+        store.checkpoint(fit),
         on_resume=lambda epoch, _: tell(event="resumed", epoch=epoch),
         on_save=on_save,
     )
@@ -183,6 +267,9 @@ def _fit(job: Job, runner: Runner | None, report: Reporter, *, tell: Callable[..
                 name=job.name or None,
                 purpose=job.purpose,
                 base=job.base,
+                job=job.job_id,
+                owner=job.owner,
+                owner_name=job.owner_name,
             )
     except CancelledError:
         checkpoint.remove()
@@ -235,7 +322,7 @@ class Reporter:
         self.stop_if_cancelled()
         record = dataclasses.asdict(progress)
         record["terms"] = {name: float(value) for name, value in progress.terms.items()}
-        self._waiting.append(record | {"time": time.time()})
+        self._waiting.append(record | {"time": time.monotonic()})  # the clock may be set meanwhile
         if self._epoch_told and progress.step == "train":
             enough = (progress.epoch - self._epoch_told) * MAX_TRAINING_REPORTS >= progress.n_epochs
             if not enough or time.monotonic() - self._last_told < SECONDS_BETWEEN_REPORTS:

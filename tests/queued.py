@@ -44,11 +44,13 @@ class Queue:
         base: str = "",
         lineages: LineageSettings | None = None,
         memory: int = 0,
+        owner: str = "",
+        owner_name: str = "",
     ) -> str:
         job = JobStatus(
             job_id=f"job-{len(self.submitted)}", name=name or source.label, source=source, settings=settings,
             cluster_key=cluster_key, basis=basis, purpose=purpose, base=base, lineages=lineages,
-            asks={MEMORY: memory},
+            owner=owner, owner_name=owner_name, asks={MEMORY: memory},
         )  # fmt: skip
         self.submitted.append(job)
         self.jobs[job.job_id] = job

@@ -30,8 +30,14 @@ def job(**more: object) -> Job:
     ],
 )
 def test_a_job_that_was_sent_again_says_so_until_it_ends(states, message):
-    assert from_events(job(restarts=1), states, []).message == message
+    sent_again = [(0.5, {"event": "restarted"}), *states]
+    assert from_events(job(), sent_again, []).message == message
     assert from_events(job(), states, []).message == message.replace(AGAIN, "")
+
+
+def test_a_job_sent_again_waits_anew():
+    status = from_events(job(), [STARTED, (2.0, {"event": "restarted"})], [])
+    assert (status.state, status.worker, status.started) == ("queued", None, 1.0)
 
 
 def test_a_job_asked_to_end_is_known_as_such_while_it_goes_on():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import inspect
 import json
 import os
@@ -8,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anndata
@@ -21,20 +24,23 @@ import torch
 from distributed import Client
 
 from app.job_status import from_events
-from app.jobs import TO_GO_ON, Jobs, JobStatus
+from app.jobs import PREFIX, TO_RESUME, Jobs, JobStatus
 from deepvelo import config, keys, task
 from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
+from deepvelo.io.journal import Journal
 from deepvelo.io.runs import RunStore
 from deepvelo.model.checkpoint import Checkpoint
 from deepvelo.result import Progress, Result
-from deepvelo.task import Job
+from deepvelo.task import Job, to_request
+from tests.lab import keys_of
 from tests.queued import Queue
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test file
 
+DAY = 24 * 3600
 TERMS = {"continuity_future": 2.0, "pearson_u": 0.5}
 EVERY_EPOCH = 1600  # this many epochs are quick, and each would be told if it could
 LONG = config.replace(Settings(), {"training": {"n_epochs": 2000}})
@@ -99,7 +105,9 @@ def source(folder: Path) -> DataSource:
 @pytest.fixture(scope="module")
 def jobs(folder: Path) -> Iterator[Jobs]:
     jobs = Jobs(None, folder / "runs", runner=stand_in)
-    yield jobs
+    jobs._connected()
+    with keys_of(jobs):  # for other servers of its scheduler
+        yield jobs
     jobs.close()
 
 
@@ -206,7 +214,7 @@ def test_cancelling_stops_within_two_epochs_and_leaves_no_run(
     job_id = jobs.submit(source, LONG)
     wait(jobs, job_id, trains)
     jobs.cancel(job_id)
-    asked = time.time()
+    asked = time.monotonic()
     assert wait(jobs, job_id, ended).state == "cancelled"
     told = [record for _, event in jobs._connected().get_events(job_id) for record in event["records"]]
     assert len(told) > 3
@@ -215,6 +223,85 @@ def test_cancelling_stops_within_two_epochs_and_leaves_no_run(
     assert [path.name for path in store.folder.iterdir() if path.name.startswith(".")] == []
     jobs.cancel(job_id)  # once more changes nothing
     assert jobs.status(job_id).state == "cancelled"
+
+
+def test_how_jobs_ended_is_known_after_a_restart_without_starting_processes(tmp_path: Path) -> None:
+    job = Job(
+        job_id=f"{PREFIX}{5:013d}-x", name="mine", source=DataSource("sample"), settings=SHORT, cluster_key=None,
+        basis=None, store_folder=tmp_path, owner="anna",
+    )  # fmt: skip
+    dead = Journal(tmp_path)
+    dead.add(job.job_id, to_request(job))
+    dead.tell(job.job_id, event="failed", message="Memory ran out.")
+    dead.add(f"{PREFIX}{6:013d}-y", {"settings": "?"})
+    (tmp_path / ".jobs" / "broken.jsonl").write_text("[" * 100_000)
+    dead.close()
+    jobs = Jobs(None, tmp_path)
+    failed = {status.job_id: (status.state, status.name, status.owner) for status in jobs.list()}
+    assert failed[job.job_id] == ("failed", "mine", "anna")
+    assert len(failed) == 3
+    assert {state for state, *_ in failed.values()} == {"failed"}
+    assert "broken.jsonl" in jobs.status("broken").message
+    for job_id in failed:
+        jobs.forget(job_id)
+    assert jobs.list() == []
+    assert not jobs._local.started
+    jobs.close()
+
+
+@pytest.mark.parametrize("seconds", [-2 * DAY, 2 * DAY])
+def test_a_clock_that_jumps_changes_neither_the_order_nor_what_is_told(
+    jobs: Jobs, source: DataSource, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    failed = jobs.submit(source, SHORT, cluster_key="unknown", name=f"before {seconds}")
+    wait(jobs, failed, ended)
+    at_work = jobs.submit(source, LONG)
+    wait(jobs, at_work, trains)
+    jumped = SimpleNamespace(time=lambda: time.time() + seconds, monotonic=time.monotonic)
+    for name in ("app.jobs.time", "deepvelo.io.journal.time"):
+        monkeypatch.setattr(name, jumped)
+    monkeypatch.setattr("distributed.scheduler.time", jumped.time)
+    later = jobs.submit(source, SHORT)
+    found = jobs.list()
+    assert [status.job_id for status in found][-3:] == [failed, at_work, later]
+    assert [status.state for status in found][-3:] == ["failed", "running", "queued"]
+    assert found[-2].seconds_left > 0
+    assert jobs._local._cluster.scheduler.worker_ttl is None  # a sleeping worker is not dead
+    for job_id in (later, at_work):
+        jobs.cancel(job_id)
+    assert wait(jobs, at_work, ended).state == "cancelled"
+    jobs.forget(failed)
+
+
+def test_who_presses_at_once_starts_one_job(jobs: Jobs, source: DataSource) -> None:
+    with ThreadPoolExecutor(4) as visitors:
+        asked = [
+            visitors.submit(jobs.submit, source, LONG, name=f"of {owner}", owner=owner)
+            for owner in ("anna", "ben", "anna", "eve")
+        ]
+        ids = {each.result() for each in asked}
+    assert len(ids) == 1
+    job_id = ids.pop()
+    assert [status.job_id for status in jobs.list() if status.active] == [job_id]
+    status = jobs.status(job_id)
+    assert status.name == f"of {status.owner}"
+    with ThreadPoolExecutor(2) as clicks:
+        list(clicks.map(jobs.cancel, [job_id, job_id]))
+    assert wait(jobs, job_id, ended).state == "cancelled"
+
+
+def test_a_store_that_cannot_be_written_is_a_sentence_and_starts_nothing(
+    jobs: Jobs, source: DataSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {status.job_id for status in jobs.list()}
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"was not started.*No space left"):
+        jobs.submit(source, LONG)
+    assert {status.job_id for status in jobs.list()} == before
 
 
 def test_what_a_user_can_mend_is_shown_as_it_is(jobs: Jobs, source: DataSource) -> None:
@@ -267,10 +354,7 @@ def test_the_story_of_very_many_epochs_is_whole(jobs: Jobs, source: DataSource) 
     assert [record["epoch"] for record in done.history] == list(range(1, EVERY_EPOCH + 1))
     client = jobs._connected()
     assert 200 < len(client.get_events(job_id)) < 320
-    assert [event["event"] for _, event in client.get_events(task.state_topic(job_id))] == [
-        "started",
-        "finished",
-    ]
+    assert states(jobs, job_id) == ["started", "finished"]
 
 
 def test_a_failure_is_known_to_a_later_server_until_it_is_read(
@@ -299,8 +383,10 @@ def test_ended_jobs_are_let_go_after_a_day_and_others_stay(
     at_work = jobs.submit(source, LONG)
     wait(jobs, at_work, trains)
     jobs.forget(at_work)  # it has not ended
+    assert old in {status.job_id for status in jobs.list()}
     monkeypatch.setattr("app.jobs.KEPT_SECONDS", 0)
     assert [status.job_id for status in jobs.list()] == [at_work]
+    assert [path.stem for path in (jobs._store_folder / ".jobs").glob("*.jsonl")] == [at_work]
     assert [name for name in jobs._connected().list_datasets() if old in name] == []
     monkeypatch.undo()
     jobs.cancel(at_work)
@@ -308,13 +394,18 @@ def test_ended_jobs_are_let_go_after_a_day_and_others_stay(
 
 
 @pytest.mark.slow
-def test_death_of_the_worker_is_a_failure_and_the_queue_goes_on(
+def test_a_job_starts_again_after_the_death_of_its_worker_and_is_given_up_after_a_second(
     jobs: Jobs, source: DataSource, folder: Path, store: RunStore
 ) -> None:
     before = len(store.list())
     killed = jobs.submit(source, LONG, cluster_key=str(folder / "pid"))
     queued = jobs.submit(source, SHORT)
     wait(jobs, killed, trains)
+    os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
+    again = wait(jobs, killed, lambda status: status.message == "The worker died; going on.")
+    assert again.active
+    wait(jobs, killed, lambda status: states(jobs, killed).count("started") == 2 and trains(status))
+    wait(jobs, killed, lambda status: (folder / "pid").stat().st_mtime > again.started + 1)
     os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
     status = wait(jobs, killed, ended)
     assert status.state == "failed"
@@ -326,16 +417,16 @@ def test_death_of_the_worker_is_a_failure_and_the_queue_goes_on(
     assert len(store.list()) == before + 1
 
 
-def test_a_job_that_can_go_on_waits_for_another_worker_and_can_be_cancelled(
+def test_a_job_whose_worker_died_waits_for_another_and_can_be_cancelled(
     jobs: Jobs, source: DataSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = jobs.submit(source, LONG)
     wait(jobs, job_id, trains)
     jobs._connected().log_event(task.state_topic(job_id), {"event": "checkpoint", "epoch": 3})
-    assert wait(jobs, job_id, lambda status: status.goes_on).state == "running"
+    assert jobs.status(job_id).state == "running"
     monkeypatch.setattr(Client, "nthreads", lambda self: {})
     left = jobs.status(job_id)
-    assert (left.state, left.queue_position, left.message) == ("queued", 1, TO_GO_ON)
+    assert (left.state, left.queue_position, left.message) == ("queued", 1, TO_RESUME)
     assert jobs.same(source, LONG).job_id == job_id
     jobs.cancel(job_id)
     assert jobs.status(job_id).state == "cancelled"
@@ -389,6 +480,7 @@ class Killed:
 def states(jobs: Jobs, job_id: str) -> list[str]:
     """What happened to a job, in a word or two each."""
     events = jobs._connected().get_events(task.state_topic(job_id))
+    events = [told for told in events if told[1]["event"] not in ("fit", "stage")]
     return [" ".join(str(event[key]) for key in ("event", "epoch") if key in event) for _, event in events]
 
 
@@ -584,9 +676,9 @@ def test_story_of_a_job_whose_worker_died() -> None:
     second = [(20.0, {"event": "started", "worker": "b"}), (21.0, {"event": "resumed", "epoch": 3})]
     progress = [told(2.0, 0, 1, 2, 3, 4, 5)]
     status = from_events(job, first, progress)
-    assert (status.worker, status.goes_on, status.message) == ("a", True, "")
+    assert (status.worker, status.given_up, status.message) == ("a", "", "")
     status = from_events(job, [*first, second[0]], progress)
-    assert (status.worker, status.goes_on, status.message) == ("b", False, "The worker died; going on.")
+    assert (status.worker, status.given_up, status.message) == ("b", task.DIED, "The worker died; going on.")
     progress.append(told(100.0, 0, 4, 5, 6))
     status = from_events(job, [*first, *second], progress)
     assert (status.state, status.started) == ("running", 1.0)

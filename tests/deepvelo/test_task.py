@@ -1,15 +1,29 @@
-"""Progress reports: few enough for a scheduler to keep, and not one epoch lost."""
+"""Jobs: when they are given up, how the journal holds them, and reports few enough for a scheduler to keep."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deepvelo import task
+from deepvelo import config, task
+from deepvelo.config import Settings
+from deepvelo.datasets.source import DataSource
 from deepvelo.errors import CancelledError
+from deepvelo.lineages import LineageSettings
 from deepvelo.result import Progress
-from deepvelo.task import MAX_TRAINING_REPORTS, Reporter, goes_on
+from deepvelo.task import (
+    DIED,
+    MAX_TRAINING_REPORTS,
+    TOO_OFTEN,
+    Job,
+    Reporter,
+    from_request,
+    to_request,
+    why_given_up,
+)
 
 
 @pytest.fixture
@@ -28,19 +42,68 @@ def train(report: Reporter, n_epochs: int) -> None:
 @pytest.mark.parametrize(
     ("story", "expected"),
     [
-        ([], False),
-        (["started"], False),
-        (["started", 3], True),
-        (["started", 3, "started"], False),
-        (["started", 3, "started", "resumed"], False),
-        (["started", 3, "started", "resumed", 5], True),
-        (["started", 3, "started", 3], False),  # the file could not be read: from the start, and no further
-        (["started", 3, "started", 5, "started", 4], False),
+        ("", ""),
+        ("start", ""),  # killed once, at any stage: once more
+        ("start prepare", ""),
+        ("start prepare start prepare", DIED),
+        ("start prepare start prepare train", ""),
+        ("start prepare train start prepare", DIED),
+        ("start prepare train 3", ""),
+        ("start prepare train 3 start prepare train", DIED),
+        ("start prepare train 3 start prepare train 5", ""),
+        ("start prepare train 3 start prepare train 3", DIED),  # the file could not be read
+        ("start prepare train 3 start prepare train 5 start prepare train 4", DIED),
+        ("start prepare train 3 start prepare train 5 graph start prepare train 7 graph", DIED),
+        ("start prepare train start prepare train start prepare train graph", ""),
+        ("restarted restarted restarted restarted restarted", ""),  # it was never at work
+        ("start restarted start", ""),  # one death of its own
+        ("start restarted start start", DIED),
+        ("start restarted start restarted start restarted start", ""),
+        ("start restarted start restarted start restarted start restarted", TOO_OFTEN),
+        ("start restarted start restarted start restarted start prepare restarted", ""),
     ],
 )
-def test_a_job_goes_on_while_every_start_gets_further(story: list[str | int], expected: bool) -> None:
-    events = [{"event": x} if isinstance(x, str) else {"event": "checkpoint", "epoch": x} for x in story]
-    assert goes_on(events) is expected
+def test_a_job_is_given_up_when_it_gets_no_further(story: str, expected: str) -> None:
+    def event(word: str) -> dict[str, Any]:
+        if word.isdigit():
+            return {"event": "checkpoint", "epoch": int(word)}
+        if word in ("start", "restarted"):
+            return {"event": "started" if word == "start" else word}
+        return {"event": "stage", "stage": word}
+
+    assert why_given_up([event(word) for word in story.split()]) == expected
+
+
+def test_a_job_comes_back_from_the_journal_as_it_was(tmp_path: Path) -> None:
+    job = Job(
+        job_id="j",
+        name="näme",
+        source=DataSource("file", path="a\udcff.h5ad", more=("b.h5ad",)),
+        settings=config.replace(Settings(), {"method": "dynamical"}),
+        cluster_key="clusters",
+        basis=None,
+        store_folder=tmp_path,
+        asks={"MEMORY": 5.0},
+        lineages=LineageSettings(cluster_key="clusters", terminal=("a", "b")),
+        owner="1234",
+    )
+    text = json.dumps(to_request(job))
+    assert from_request(json.loads(text), store_folder=tmp_path) == job
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"job_id": 5}, {"source": None}, {"source": {"kind": "file"}}, {"source": {"kind": "file", "path": 5}},
+     {"settings": {"graph": "x"}}, {"settings": {"unknown": 1}}, {"purpose": "x"}, {"lineages": {}}, {"asks": {"a": "b"}}],
+)  # fmt: skip
+def test_a_damaged_request_is_no_job(tmp_path: Path, damage: dict[str, Any]) -> None:
+    job = Job(
+        job_id="j", name="", source=DataSource("sample"), settings=Settings(), cluster_key=None, basis=None,
+        store_folder=tmp_path,
+    )  # fmt: skip
+    assert from_request(to_request(job), store_folder=tmp_path) == job
+    assert from_request(to_request(job) | damage, store_folder=tmp_path) is None
+    assert from_request(damage, store_folder=tmp_path) is None
 
 
 @pytest.mark.parametrize("n_epochs", [1, 20, 299, 301, 1500, 20_000])
