@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import cached, comparison
+from app import cached, comparison, visitors
 from app.job_status import JobStatus
 from deepvelo import keys
 from deepvelo.contents.groups import group_names
@@ -86,6 +86,7 @@ def submit(run: Run, settings: LineageSettings) -> str:
         name=f"{run.info.name}, lineages",
         base=run.info.run_id,
         lineages=settings,
+        **visitors.visitor(),
     )
 
 

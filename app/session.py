@@ -8,6 +8,7 @@ browser's address bar is never undone by the older address.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -24,7 +25,7 @@ Name = Literal["data", "run", "gene", "color"]
 NAMES: tuple[Name, ...] = ("data", "run", "gene", "color")
 GENE_COLOR = "gene"  # colour value that means: the chosen gene's expression
 _SELECTED = "selected_cells"
-_WATCHED = "watched_jobs"
+_VISIT = "visit"
 _UPLOADS = "n_uploads"
 
 
@@ -167,19 +168,9 @@ def set_selected_cells(cells: list[int] | tuple[int, ...]) -> None:
     st.session_state[_SELECTED] = tuple(int(cell) for cell in cells)
 
 
-def watched_jobs() -> list[str]:
-    """Jobs whose end this visitor should hear of."""
-    return list(st.session_state.get(_WATCHED, []))
-
-
-def watch_jobs(job_ids: list[str]) -> None:
-    """Add jobs, seen running or just started, to those whose end is told here."""
-    st.session_state[_WATCHED] = list(dict.fromkeys([*watched_jobs(), *job_ids]))
-
-
-def unwatch_job(job_id: str) -> None:
-    """The visitor has read how this job ended."""
-    st.session_state[_WATCHED] = [job for job in watched_jobs() if job != job_id]
+def visit() -> str:
+    """A random name of this visit, for a browser that keeps no cookies."""
+    return str(st.session_state.setdefault(_VISIT, secrets.token_hex(16)))
 
 
 def upload_key(place: str = "data") -> str:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import cached, comparison, session
+from app import cached, comparison, visitors
 from app.comparison import RunIds
 from app.estimate import estimate_seconds, in_words
 from app.widgets.empty import say_error
 from app.widgets.methods import is_imported, method_label
 from app.widgets.run_picker import fits
-from app.widgets.text import escape
+from app.widgets.text import box_labels, escape
 from deepvelo.config import FITTED, METHOD_LABELS, Method, Settings, replace
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
@@ -29,7 +29,8 @@ def choose_runs(base: Run) -> RunIds:
     others = _of_same_data(base.info)
     newest = comparison.newest_of_other_methods(base.info)
     first = comparison.beside(base.info)[: MAX_RUNS - 1]
-    labels = {info.run_id: _label(base.info, info) for info in others}
+    names = {info.run_id: _label(base.info, info) for info in others}
+    labels = box_labels(names, names.__getitem__)
     beside = st.multiselect(
         f"Compare **{escape(_label(base.info, base.info))}**, the run chosen in the sidebar, with",
         list(labels),
@@ -130,7 +131,7 @@ def _submit(base: Run, wanted: list[Settings]) -> None:
     info = base.info
     try:
         cached.store().require_writable()  # said here, not by a job that fails later
-        jobs = [
+        for settings in wanted:
             cached.jobs().submit(
                 _source(base),
                 settings,
@@ -138,11 +139,9 @@ def _submit(base: Run, wanted: list[Settings]) -> None:
                 basis=info.basis,
                 base=comparison.root(info),
                 memory=estimate_memory(int(info.metrics["n_cells"]), int(info.metrics["n_genes"]), settings),
+                **visitors.visitor(),
             )
-            for settings in wanted
-        ]
     except InputError as error:
         say_error(error)
         return
-    session.watch_jobs(jobs)
     st.rerun()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import cached, session
+from app import cached, visitors
 from app.estimate import estimate_seconds, in_words
 from app.job_status import JobStatus
 from app.widgets.empty import say_error
@@ -84,16 +84,13 @@ def _submit(base: Run, missing: Sequence[PlannedFit]) -> None:
     try:
         cached.store().require_writable()  # said here, not by a job that fails later
         queue = cached.jobs()
-        job_ids = [
+        for planned in missing:
             queue.submit(
                 planned.source, planned.settings, cluster_key=planned.cluster_key, basis=planned.basis,
                 name=planned.name, purpose=planned.purpose, base=planned.base,
-                memory=estimate_memory(*_size(base, planned), planned.settings),
-            )
-            for planned in missing
-        ]  # fmt: skip
+                memory=estimate_memory(*_size(base, planned), planned.settings), **visitors.visitor(),
+            )  # fmt: skip
     except InputError as error:
         say_error(error)
         return
-    session.watch_jobs(job_ids)
     st.rerun()

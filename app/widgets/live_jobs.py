@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pandas as pd
 import streamlit as st
 
-from app import cached, comparison, session
+from app import cached, comparison, session, visitors
 from app.estimate import in_words
 from app.job_status import JobStatus
 from app.widgets import charts
@@ -30,24 +31,22 @@ def jobs_in_brief() -> None:
     try:
         jobs = cached.jobs().list()
     except InputError as error:  # the pictures of finished runs need no scheduler
-        st.caption(f":material/warning: {error}")
+        st.caption(f":material/warning: {with_labels(str(error))}")
         return
     active = [job.job_id for job in jobs if job.active]
-    session.watch_jobs(active)
-    for job in _endings(jobs):
+    for job in _endings(jobs)[-MAX_LINES:]:
         st.caption(f"{_ENDED[job.state]} {_name(job)}: {job.state}")
     if active:
         st.fragment(_lines, run_every=BRIEF_SECONDS)(active)
 
 
 def _endings(jobs: list[JobStatus]) -> list[JobStatus]:
-    """Ended jobs to tell of: those this visit saw at work, and failures, which leave no run to find later."""
-    watched = session.watched_jobs()
+    """Ended jobs to tell this visitor of: those the visitor asked for, until the end is acknowledged."""
     return [
         job
         for job in jobs
         if not job.active
-        and (job.state == "failed" or job.job_id in watched)
+        and visitors.is_mine(job.owner)
         and not any(_overtakes(other, job) for other in jobs)
     ]
 
@@ -59,7 +58,7 @@ def _overtakes(later: JobStatus, earlier: JobStatus) -> bool:
         and later.lineages is not None
         and earlier.lineages is not None
         and later.base == earlier.base
-        and (later.ended or 0) >= (earlier.ended or 0)
+        and later.job_id > earlier.job_id
     )
 
 
@@ -67,17 +66,17 @@ def _lines(job_ids: list[str]) -> None:
     try:
         jobs = _still_active(job_ids)
     except InputError as error:
-        st.caption(f":material/warning: {error}")
+        st.caption(f":material/warning: {with_labels(str(error))}")
         return
     for job in jobs[:MAX_LINES]:
         st.caption(f":material/progress_activity: {_name(job)}: {_where(job)}")
 
 
 def live_jobs(which: Callable[[JobStatus], bool] = lambda _: True) -> None:
-    """Jobs of this server that run or wait, by default all, refreshed each second, and how the watched ones ended.
+    """Jobs of this server that run or wait, by default all, refreshed each second, and how the visitor's own ended.
 
-    The list comes from the server, so a reload, or another browser, finds the same jobs still going, and
-    failures until someone dismisses them.
+    The list comes from the server, so a reload, or another browser, finds the same jobs still going. Of failures of
+    other visitors it shows the names alone.
     """
     try:
         jobs = [job for job in cached.jobs().list() if which(job)]
@@ -92,8 +91,10 @@ def live_jobs(which: Callable[[JobStatus], bool] = lambda _: True) -> None:
             _acknowledge(job.job_id)  # what is done and what is not is told with the run it belongs to
         else:
             _outcome(job)
+    for job in jobs:
+        if job.state == "failed" and not visitors.is_mine(job.owner):
+            st.caption(f"{_ENDED['failed']} {_name(job)}: failed")
     active = [job.job_id for job in jobs if job.active]
-    session.watch_jobs(active)
     if active:
         st.fragment(_panels, run_every=1)(active)
 
@@ -121,9 +122,9 @@ def _panels(job_ids: list[str]) -> None:
         _group_panel([job for job in jobs if _kind(job) == kind])
 
 
-def _kind(job: JobStatus) -> tuple[str, str, bool]:
-    """Of what run a job is a check, and which; those alike share a panel."""
-    return job.base, job.purpose, job.lineages is not None
+def _kind(job: JobStatus) -> tuple[str, str, bool, str]:
+    """Of what run a job is a check, which, and whose; those alike share a panel."""
+    return job.base, job.purpose, job.lineages is not None, job.owner
 
 
 def _still_active(job_ids: list[str]) -> list[JobStatus]:
@@ -141,14 +142,8 @@ def _group_panel(jobs: list[JobStatus]) -> None:
         left, right = st.columns([6, 1], vertical_alignment="center")
         more = f"; {len(jobs) - 1} more to come" if len(jobs) > 1 else ""
         left.markdown(f"**{_name(first)}** · {_where(first).rstrip('.')}{more}")
-        ids = [job.job_id for job in jobs]
-        right.button(
-            "Cancel all" if more else "Cancel",
-            key=f"cancel.{ids[0]}",
-            on_click=_cancel,
-            args=ids,
-            width="stretch",
-        )
+        with right:
+            _cancel_button(jobs)
         progress = first.progress
         if progress is not None and progress.n_epochs:
             st.progress(progress.epoch / progress.n_epochs)
@@ -158,9 +153,8 @@ def _panel(job: JobStatus) -> None:
     with st.container(border=True):
         left, right = st.columns([6, 1], vertical_alignment="center")
         left.markdown(f"**{_name(job)}** · {_where(job)}")
-        right.button(
-            "Cancel", key=f"cancel.{job.job_id}", on_click=_cancel, args=(job.job_id,), width="stretch"
-        )
+        with right:
+            _cancel_button([job])
         progress = job.progress
         if progress is not None and progress.n_epochs:
             st.progress(progress.epoch / progress.n_epochs)
@@ -172,6 +166,19 @@ def _panel(job: JobStatus) -> None:
                 key=f"curve.{job.job_id}",
                 alt="Terms of the loss by epoch",
             )
+
+
+def _cancel_button(jobs: list[JobStatus]) -> None:
+    """A button that cancels jobs of one visitor; of another visitor only after a confirmation that names them."""
+    ids = [job.job_id for job in jobs]
+    label = "Cancel all" if len(jobs) > 1 else "Cancel"
+    whose = visitors.whose(jobs[0].owner, jobs[0].owner_name)
+    place = st.popover(label, width="stretch") if whose else nullcontext()
+    with place:
+        if whose:
+            st.markdown(f"{escape(whose)} Cancel it?")
+            label = "Cancel it all the same"
+        st.button(label, key=f"cancel.{ids[0]}", on_click=_cancel, args=ids, width="stretch")
 
 
 def _outcome(job: JobStatus) -> None:
@@ -205,7 +212,6 @@ def _outcome(job: JobStatus) -> None:
 
 def _acknowledge(job_id: str) -> None:
     """Its end was read: nobody needs it any more."""
-    session.unwatch_job(job_id)
     try:
         cached.jobs().forget(job_id)
     except InputError as error:
@@ -219,20 +225,22 @@ def _cancel(*job_ids: str) -> None:
     except InputError as error:
         say_error(error)
         return
-    st.toast("It stops after the present step, epoch or block of genes.")
+    st.toast("Cancelling after the current step, epoch or block of genes.")
 
 
 def _name(job: JobStatus) -> str:
-    """What people call the job, and the method where it is not ours; user text, so without markup."""
+    """What people call the job, the method where it is not ours, and who asked; user text, so without markup."""
     name, method = job.name, method_label(job.settings)
-    return escape(name if job.settings.method == "deepvelo" or method in name else f"{name}, {method}")
+    by = visitors.by_whom(job.owner, job.owner_name)
+    words = [name, *[method] * (job.settings.method != "deepvelo" and method not in name), *[by] * bool(by)]
+    return escape(", ".join(words))
 
 
 def _where(job: JobStatus) -> str:
     if job.state == "queued":
-        return f"waiting, number {job.queue_position} in the queue. {job.message}".rstrip()
+        return f"waiting, number {job.queue_position} in the queue. {with_labels(job.message)}".rstrip()
     if job.progress is None:
         return "starting"
     left = "" if job.seconds_left is None else f", about {in_words(job.seconds_left)} left"
-    message = f". {job.message}" if job.message else ""
+    message = f". {with_labels(job.message)}" if job.message else ""
     return step_in_words(job.progress) + left + message

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cached, session
+from app import cached, session, visitors
 from app.estimate import estimate_seconds, in_words
 from app.job_status import JobStatus
 from app.resources import Place
 from app.widgets.empty import say_error
 from app.widgets.settings_form import Form
-from app.widgets.text import NEGATIVE_RATES, escape
+from app.widgets.text import NEGATIVE_RATES, box_labels, escape, with_labels
 from deepvelo.checks import Summary
 from deepvelo.config import FITTED, METHOD_LABELS, Settings, replace
 from deepvelo.datasets.source import DataSource
@@ -41,7 +41,9 @@ def start_panel(source: DataSource, form: Form) -> None:
     memory = _costs(summary, settings)
     place = _place(settings, memory=memory)
     if place is not None:
-        st.caption(escape(place.in_words()))
+        st.caption(with_labels(place.in_words()))
+        if place.warning:
+            st.warning(escape(place.warning))
     problem = cached.fit_problem(source, settings, cluster_key, basis, here=cached.jobs().here)
     if problem is None and place is not None:
         problem = place.problem or None
@@ -112,13 +114,18 @@ def _start(
 ) -> None:
     try:
         cached.store().require_writable()  # said here, not by a job that fails later
-        job_id = cached.jobs().submit(
-            source, settings, cluster_key=cluster_key, basis=basis, name=name, memory=memory
+        cached.jobs().submit(
+            source,
+            settings,
+            cluster_key=cluster_key,
+            basis=basis,
+            name=name,
+            memory=memory,
+            **visitors.visitor(),
         )
     except InputError as error:
         say_error(error)
         return
-    session.watch_jobs([job_id])
     st.rerun()
 
 
@@ -141,7 +148,7 @@ def _grouping(source: DataSource, summary: Summary) -> str | None:
         return None
     usual = cached.cluster_key(source)
     labels: dict[str | None, str] = {} if usual in summary.groupings else {None: "Leiden clusters, computed"}
-    labels.update((key, key) for key in summary.groupings)
+    labels.update(box_labels(summary.groupings))
     options = list(labels)
     return st.selectbox(
         "Cell groups",
@@ -162,6 +169,7 @@ def _basis(source: DataSource, settings: Settings | None) -> str | None:
     return st.selectbox(
         "Embedding",
         pictures,
+        format_func=box_labels(pictures).__getitem__,
         help="Where arrows are drawn; yours is kept as it is.",
         key="train.basis",
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
+from streamlit.web.server.starlette.starlette_app_utils import generate_xsrf_token_string
 
 from app import cached
 from deepvelo.io.runs import Run, RunStore
@@ -39,6 +43,18 @@ def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
     queue = Queue()
     monkeypatch.setattr(cached, "jobs", lambda: queue)
     return queue
+
+
+@pytest.fixture
+def browser(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let pages be opened from this browser: ``browser("anna's")``."""
+
+    def use(name: str) -> None:
+        token = hashlib.blake2b(name.encode(), digest_size=16).digest()
+        cookies = {"_streamlit_xsrf": generate_xsrf_token_string(token)}
+        monkeypatch.setattr(st, "context", SimpleNamespace(cookies=cookies))
+
+    return use
 
 
 @pytest.fixture(scope="session")

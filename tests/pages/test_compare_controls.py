@@ -178,7 +178,6 @@ def test_only_checks_that_failed_are_told_of_when_they_end(opened, run, queue):
     queue.put("a", name="seed 1", state="finished", **seed)
     queue.put("b", name="seed 2", state="cancelled", **seed)
     queue.put("c", name="seed 3", state="failed", message="Memory ran out.", **seed)
-    page.session_state["watched_jobs"] = ["a", "b", "c"]
     page.run()
     assert not page.exception
     assert [error.value for error in page.error] == ["**seed 3** failed. Memory ran out."]

@@ -171,7 +171,6 @@ def test_a_failure_goes_when_lineages_were_found_after_it(opened, run, settings,
     assert [error.value for error in page.error] == ["**first** failed. No end was found."]
     lineages.save(made_up(run, settings), run.folder)
     queue.put("second", state="finished", ended=2.0, **known)
-    page.session_state["watched_jobs"] = ["second"]
     fine(page.run())
     assert queue.forgotten == ["first", "second"]
     queue.put("third", state="failed", message="No end was found.", ended=3.0, **known)

@@ -17,7 +17,7 @@ from deepvelo.config import PRESETS, Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.workflow import Progress
-from tests.on_page import fine, labels, press, words
+from tests.on_page import fine, labels, plain, press, words
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = DataSource(kind="sample")
@@ -263,7 +263,7 @@ def test_progress_is_shown_and_can_be_cancelled(page, queue):
     assert any("was cancelled" in info.value for info in page.info)
 
 
-def test_the_end_of_a_watched_job_is_told(page, queue):
+def test_the_end_of_a_job_is_told_to_its_owner(page, queue):
     queue.put("mine", state="running")
     page.run()
     queue.put("mine", state="finished", run_id="r")
@@ -283,12 +283,13 @@ def test_a_failure_is_a_message(page, queue):
     assert "Memory ran out. Lower **Variable genes** (`preparation.n_top_genes`)." in page.error[0].value
 
 
-def test_a_failure_is_told_to_a_new_session_until_it_is_dismissed(page, queue):
+def test_a_failure_is_told_to_a_new_session_until_it_is_dismissed(page, queue, browser):
+    browser("mine")
     page.run()
     press(page, "Start training")
     job_id = queue.submitted[0].job_id
     queue.put(job_id, name="mine", state="failed", message="Memory ran out.")
-    for _ in range(2):  # a reload is a new session
+    for _ in range(2):  # a reload is a new session of the same browser
         later = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
         later.query_params["data"] = "sample"
         later.run()
@@ -299,12 +300,50 @@ def test_a_failure_is_told_to_a_new_session_until_it_is_dismissed(page, queue):
     assert not page.run().error
 
 
-def test_others_endings_are_not_told(page, queue):
-    queue.put("done", state="finished", run_id="r")
-    queue.put("gone", state="cancelled")
+def test_of_others_endings_failures_are_named(page, queue):
+    queue.put("done", state="finished", run_id="r", owner="x")
+    queue.put("gone", state="cancelled", owner="x")
+    queue.put("broken", state="failed", message="Memory ran out.", owner="x", owner_name="anna@lab")
     page.run()
     assert not page.success
+    assert not page.error
     assert not any("cancelled" in info.value for info in page.info)
+    told = [caption.value for caption in page.caption if "failed" in caption.value]
+    assert len(told) == 1
+    assert "broken, by anna@lab: failed" in plain(told[0])
+    assert "dismiss.broken" not in {button.key for button in page.button}
+
+
+def test_a_job_of_another_visitor_is_cancelled_only_after_a_confirmation(queue, server, browser):
+    def job_page(visitor):
+        browser(visitor)
+        page = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
+        page.query_params["data"] = "sample"
+        return page.run()
+
+    page = job_page("anna")
+    press(page, "Start training")
+    job = queue.submitted[0]
+    assert job.owner
+    assert "anna" not in job.owner
+    for visitor, whose in [("anna", ""), ("ben", "Started by another visitor."), ("anna", "")]:
+        page = job_page(visitor)
+        shown = words(page)
+        assert (whose in shown) if whose else ("another visitor" not in shown)
+        labels_of = {button.key: button.label for button in page.button}
+        assert labels_of[f"cancel.{job.job_id}"] == ("Cancel it all the same" if whose else "Cancel")
+    assert queue.cancelled == []
+
+
+def test_two_visitors_who_press_start_at_once_start_one_job(page, queue, browser):
+    """Both pages were drawn before either was pressed; the queue itself is asked in `tests/app/test_jobs.py`."""
+    page.run()
+    other = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
+    other.query_params["data"] = "sample"
+    other.run()
+    press(page, "Start training")
+    press(other, "Start training")
+    assert len(queue.submitted) == 1
 
 
 def test_what_is_trained_now_is_not_started_again(page, queue):
@@ -348,18 +387,14 @@ def test_a_scheduler_that_goes_away_and_comes_back_is_one_sentence_meanwhile(pag
         away.setattr(queue, "list", refuse)
         page.run()
         assert not page.exception
-        assert [error.value for error in page.error] == ["The Dask scheduler tcp://x cannot be reached."]
-        assert watched(page) == ["mine"]
+        assert [plain(error.value) for error in page.error] == [
+            "The Dask scheduler tcp://x cannot be reached."
+        ]
     fine(page.run())
     assert f"mine · Training, epoch 3 of 9. {AGAIN}" in words(page).replace("**", "")
-    queue.put("mine", state="finished")  # it is told to the one who saw it start
+    queue.put("mine", state="finished")
     page.run()
     assert any("mine** is done" in message.value for message in page.success)
-
-
-def watched(page: AppTest) -> list[str]:
-    """Jobs whose end this visit waits for."""
-    return page.session_state["watched_jobs"]
 
 
 def test_where_a_job_would_run_and_what_it_asks_for(page, queue, monkeypatch):
