@@ -106,6 +106,9 @@ def read_info(folder: Path) -> RunInfo:
     """
     try:
         values = from_json(read_regular(folder / INFO, most=MOST_BYTES), allow_inf_nan=False)
+    except PermissionError:
+        msg = f"Run {folder.name} may not be read by this program. Allow reading it, or take it out of the store."
+        raise DamagedRunError(msg) from None
     except OSError as error:
         raise damage(folder.name, f"{INFO} cannot be read ({error.strerror or error})") from None
     except ValueError:

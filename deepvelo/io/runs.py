@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -317,7 +316,8 @@ class RunStore:
         aside = self.folder / f"{DELETED}{run_id}-{secrets.token_hex(3)}"
         try:
             if not os.access(folder, os.W_OK | os.X_OK) and folder.exists():
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                msg = f"Run {run_id} may not be deleted by this program. Allow writing to {folder}."
+                raise InputError(msg)
             folder.rename(aside)  # so that half a run is never listed
         except FileNotFoundError:
             raise self._no_run(run_id) from None

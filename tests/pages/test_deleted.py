@@ -71,7 +71,9 @@ def require_said(app: AppTest) -> None:
     assert any("deleted" in text or "no run" in text.lower() or "cannot be read" in text for text in shown)
 
 
-@pytest.mark.parametrize("delete", DELETIONS)
+@pytest.mark.parametrize(
+    "delete", [by_hand, *(pytest.param(other, marks=pytest.mark.slow) for other in DELETIONS[1:])]
+)
 @pytest.mark.parametrize("page", EXPLORING)
 def test_a_page_that_is_drawn_again_says_it(open_page, run, page, delete):
     app = open_page(page)
