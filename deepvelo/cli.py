@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from deepvelo import config, keys, open_files
 from deepvelo.commands.app import THIS_MACHINE, require_free, require_scheduler_address, serve, who_reaches
@@ -30,6 +30,7 @@ from deepvelo.datasets.tissue import Kind
 from deepvelo.errors import InputError
 from deepvelo.result import STEP_NAMES, step_in_words
 from deepvelo.result import Progress as RunProgress
+from deepvelo.wording import for_terminal
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -101,8 +102,8 @@ def main() -> None:
 
 
 def _say(text: str, *, to: Console = console, style: str = "") -> None:
-    # File names and data may hold square brackets, which rich would read as its own markup.
-    to.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    # Names of files and groups may hold what rich would read as its own markup and emoji.
+    to.print(for_terminal(text), style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 @cli.command()
@@ -439,5 +440,5 @@ def _print_metrics(metrics: dict[str, float | int | str]) -> None:
 def _print_table(rows: Iterable[tuple[str, str]], *, to: Console | None = None) -> None:
     table = Table(show_header=False, box=None)
     for name, value in rows:
-        table.add_row(escape(name), escape(value))
+        table.add_row(Text(for_terminal(name)), Text(for_terminal(value)))
     (to or Console()).print(table)

@@ -60,5 +60,10 @@ def in_one_line(text: object, *, most: int) -> str:
     return "".join(" " if sign.isspace() else _REPLACEMENT if _is_hidden(sign) else sign for sign in text)
 
 
+def for_terminal(text: str) -> str:
+    """Lines without what a terminal would obey, as ``ESC [31m`` in the name of a group."""
+    return "\n".join(in_one_line(line, most=len(line)) for line in text.split("\n"))
+
+
 def _is_hidden(sign: str) -> bool:
     return unicodedata.category(sign) in _HIDDEN and sign not in _JOINERS

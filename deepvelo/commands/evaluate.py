@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepvelo.errors import InputError
-from deepvelo.wording import number
+from deepvelo.wording import for_terminal, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,7 @@ def as_text(comparison: Comparison) -> str:
         )
     parts.append(compare.SMOOTHING_NOTE)
     parts += [f"Warning: {warning}" for warning in comparison.warnings]
-    return "\n\n".join(parts)
+    return for_terminal("\n\n".join(parts))
 
 
 def _transposed(table: pd.DataFrame) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepvelo.errors import InputError
-from deepvelo.wording import listed, number
+from deepvelo.wording import for_terminal, listed, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +122,7 @@ def as_text(found: Lineages, table: TableOne | None) -> str:
         shown = table.rows[[name for name in table.rows if not name.endswith("_genes")]]
         parts.append("Table 1:\n" + shown.to_string(index=False, float_format="{:.3g}".format, na_rep="–"))
     parts += [f"Warning: {warning}" for warning in found.warnings]
-    return "\n\n".join(parts)
+    return for_terminal("\n\n".join(parts))
 
 
 @dataclass(frozen=True, kw_only=True)

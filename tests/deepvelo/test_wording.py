@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepvelo.wording import decimal, listed, number
+from deepvelo.wording import decimal, for_terminal, in_one_line, listed, number
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,18 @@ def test_what_rounds_to_nothing_has_no_sign(value):
 )
 def test_only_one_is_singular(n, expected):
     assert number(n, "cell") == expected
+
+
+def test_names_are_shown_in_one_line_without_what_cannot_be_seen():
+    assert in_one_line("HLA-DRB1*01 <CD3>", most=50) == "HLA-DRB1*01 <CD3>"
+    assert in_one_line("a\tb\nc\u2028d\xa0e", most=50) == "a b c d e"
+    assert (
+        in_one_line("a\u202eb\x1b[31m\u200bc\ud800\x00", most=50) == "a\ufffdb\ufffd[31m\ufffdc\ufffd\ufffd"
+    )
+    assert in_one_line("\U0001f469\u200d\U0001f52c", most=50) == "\U0001f469\u200d\U0001f52c"
+    assert in_one_line("abcdefghij", most=7) == "abcd…ij"
+    assert in_one_line(12, most=7) == "12"
+
+
+def test_a_terminal_obeys_no_name():
+    assert for_terminal("  a  b\n\x1b]0;title\x07c\x1b[31m") == "  a  b\n\ufffd]0;title\ufffdc\ufffd[31m"
