@@ -125,7 +125,8 @@ class Jobs:
     ) -> str:
         """Queue a fit and return its id; ``purpose``, ``base`` and ``lineages`` as in `deepvelo.task.Job`.
 
-        One that waits or runs already is not queued again: its id is returned, whoever asked for it.
+        The same job, by the same name, that waits or runs already is not queued again: its id is returned, whoever
+        asked for it.
 
         Parameters
         ----------
@@ -521,8 +522,10 @@ def _new_id(known: Sequence[JobStatus]) -> str:
 
 
 def _work(job: Job | JobStatus) -> tuple[object, ...]:
-    """What is done, however it is called and whoever asked."""
-    return job.source, job.settings, job.cluster_key, job.basis, job.purpose, job.base, job.lineages
+    """All that was asked for, whoever asked."""
+    name = job.name or job.source.label
+    data = (job.source, job.settings, job.cluster_key, job.basis, job.purpose, job.base, job.lineages)
+    return name, job.asks, *data
 
 
 def _left(client: Client, status: JobStatus) -> bool:
