@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import re
 import secrets
@@ -22,9 +23,11 @@ from deepvelo.datasets import public
 from deepvelo.datasets.source import PUBLIC_CACHE, DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.formats import SUFFIXES, is_data_folder, known_ending
+from deepvelo.io.formats.inside import is_inside
 
 ROOT = Path(__file__).resolve().parents[1]
 UPLOADS = "uploads"
+OWNERS = ".owners"  # of uploads
 MAX_UPLOAD_MB = 500
 MAX_LISTED = 500
 MAX_SEEN = 20_000  # files and folders looked at: every redraw of the page lists the folder
@@ -52,7 +55,8 @@ def inside(name: str) -> Path:
     folder = data_folder()
     try:
         path = (folder / name).resolve()
-        found = path.is_relative_to(folder) and path != folder and path.exists()
+        # No pipe or device, which may never end.
+        found = path.is_relative_to(folder) and path != folder and (path.is_file() or path.is_dir())
     except (OSError, ValueError, RuntimeError):  # a null byte, a loop of links, a name too long
         found = False
     if not found:
@@ -65,13 +69,13 @@ def listing() -> list[str]:
     """Names of the readable data in the data folder, relative to it; uploads come last.
 
     Files by their ending, and folders that are one data set, such as a counter writes. At most `MAX_LISTED` names,
-    found among the first `MAX_SEEN` entries, those of upper folders first.
+    found among the first `MAX_SEEN` entries, those of upper folders first. Links out of the folder are left out.
     """
     folder = data_folder()
     names = [
         entry.relative_to(folder).as_posix()
         for entry, is_data in itertools.islice(_walk(folder), MAX_SEEN)
-        if is_data and entry.resolve().is_relative_to(folder)
+        if is_data and is_inside(entry, folder)
     ]
     return sorted(names[:MAX_LISTED], key=lambda name: (name.startswith(f"{UPLOADS}/"), name))
 
@@ -96,10 +100,11 @@ def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
                     waiting.append(path)
 
 
-def save_upload(stream: BinaryIO, filename: str) -> str:
+def save_upload(stream: BinaryIO, filename: str, *, owner: str = "", owner_name: str = "") -> str:
     """Keep an uploaded file under the data folder, for jobs read by path; returns its name there.
 
-    The name holds a hash of the content: the same file uploaded again is the one already there.
+    The name holds a hash of the content: the same file uploaded again is the one already there, and belongs to who
+    brought it first. ``owner`` and ``owner_name`` are as in `deepvelo.task.Job`.
 
     Raises
     ------
@@ -120,6 +125,8 @@ def save_upload(stream: BinaryIO, filename: str) -> str:
             kept = next(folder.glob(f"*-{digest}{suffix}"), None)
             if kept is None:
                 kept = aside.rename(folder / f"{stem}-{digest}{suffix}")
+                _owner_path(kept).parent.mkdir(exist_ok=True)
+                _owner_path(kept).write_text(json.dumps([owner, owner_name]), encoding="utf-8")
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
@@ -157,6 +164,24 @@ def uploads() -> list[str]:
     return [f"{UPLOADS}/{name}" for name in names if known_ending(name)]
 
 
+def upload_owner(name: str) -> tuple[str, str]:
+    """Who brought an upload, and what others are shown of that visitor; empty where nobody knows."""
+    try:
+        owner, owner_name = json.loads(_owner_path(inside(name)).read_text(encoding="utf-8"))
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        RecursionError,
+    ):  # InputError, a ValueError, where the upload is gone
+        return "", ""
+    return str(owner), str(owner_name)
+
+
+def _owner_path(upload: Path) -> Path:
+    return data_folder() / OWNERS / f"{upload.name}.owner"
+
+
 def remove_upload(name: str) -> None:
     """Delete an upload for good.
 
@@ -171,6 +196,7 @@ def remove_upload(name: str) -> None:
         raise InputError(msg)
     try:
         path.unlink()
+        _owner_path(path).unlink(missing_ok=True)
     except OSError as error:
         msg = f"{name!r} cannot be removed: {error.strerror}. Allow writing in {path.parent}."
         raise InputError(msg) from None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import cached, files, session
+from app import cached, files, session, visitors
 from app.job_status import JobStatus
 from app.widgets.empty import error_in_words, say_error
 from app.widgets.live_jobs import live_jobs
-from app.widgets.text import escape
+from app.widgets.text import box_labels, escape
 from deepvelo.config import Settings, replace
 from deepvelo.contents.imported import tool_of, velocity_layers
 from deepvelo.datasets.source import DataSource
@@ -41,10 +41,12 @@ def _is_import(job: JobStatus) -> bool:
 
 def _file() -> str | None:
     left, right = st.columns(2)
+    names = files.listing()
     name = left.selectbox(
         "File with the result",
-        files.listing(),
+        names,
         index=None,
+        format_func=box_labels(names).__getitem__,
         placeholder="Choose a file of the server folder",
         key=FILE_KEY,
         persist_state="session",
@@ -63,7 +65,7 @@ def _keep_upload() -> None:
     if upload is None:
         return
     try:
-        name = files.save_upload(upload, upload.name)
+        name = files.save_upload(upload, upload.name, **visitors.visitor())
     except InputError as error:
         say_error(error)
         return
@@ -80,6 +82,7 @@ def _form(source: DataSource) -> None:
         "Layer with the velocities",
         layers,
         index=layers.index(likely[0]) if likely else None,
+        format_func=box_labels(layers).__getitem__,
         placeholder="Choose a layer",
         help="ds/dt of spliced RNA, cells by genes.",
         key=f"bring.layer.{source.path}",
@@ -97,6 +100,7 @@ def _form(source: DataSource) -> None:
         "Cell groups",
         groups,
         index=groups.index(usual) if usual in groups else None,
+        format_func=box_labels(groups).__getitem__,
         placeholder="Leiden clusters, computed",
         key=f"bring.groups.{source.path}",
     )
@@ -116,5 +120,5 @@ def _start(source: DataSource, settings: Settings, *, cluster_key: str | None, m
         st.info(f"**{escape(same.name)}** is being brought now.")
         return
     cached.store().require_writable()  # said here, not by a job that fails later
-    session.watch_jobs([cached.jobs().submit(source, settings, cluster_key=cluster_key, memory=memory)])
+    cached.jobs().submit(source, settings, cluster_key=cluster_key, memory=memory, **visitors.visitor())
     st.rerun()

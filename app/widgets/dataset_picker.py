@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from app import cached, files, session
+from app import cached, files, session, visitors
 from app.widgets.empty import say_error
-from app.widgets.text import escape
+from app.widgets.text import box_labels, escape
 from deepvelo.datasets import public
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
@@ -79,7 +80,12 @@ def _file() -> Offer:
         st.markdown(_NO_FILES)
         return None
     name = st.selectbox(
-        "File", names, index=_chosen_names(names)[0], key="data.file", persist_state="session"
+        "File",
+        names,
+        index=_chosen_names(names)[0],
+        format_func=box_labels(names).__getitem__,
+        key="data.file",
+        persist_state="session",
     )
     more, sheet = _samples(names, "file")
     return partial(files.file_source, name, *more, sheet=sheet)
@@ -97,7 +103,7 @@ def _upload() -> Offer:
 
 
 def _keep(upload: UploadedFile) -> DataSource:
-    source = files.file_source(files.save_upload(upload, upload.name))
+    source = files.file_source(files.save_upload(upload, upload.name, **visitors.visitor()))
     session.drop_upload(upload)
     return source
 
@@ -107,15 +113,22 @@ def _remove_uploads() -> None:
     if not names:
         return
     with st.popover("Remove uploads", icon=":material/delete:"):
-        chosen = st.multiselect("Uploads", names, key="data.uploads")
+        chosen = st.multiselect(
+            "Uploads", names, format_func=box_labels(names).__getitem__, key="data.uploads"
+        )
         st.caption("Finished runs keep what they need; unfinished ones do not.")
+        for name in chosen:
+            if by := visitors.by_whom(*files.upload_owner(name)):
+                st.caption(f":material/warning: {escape(Path(name).name)} was brought {escape(by)}.")
         st.button("Remove for good", disabled=not chosen, on_click=_remove, args=(chosen,))
 
 
 def _remove(names: list[str]) -> None:
     try:
-        used = _used_by_jobs()
+        used, there = _used_by_jobs(), files.uploads()
         for name in names:
+            if name not in there:  # another click was first
+                continue
             if str(files.inside(name)) in used:
                 msg = f"{name} is being trained on. Wait for the end or cancel the training."
                 raise InputError(msg)
@@ -123,7 +136,7 @@ def _remove(names: list[str]) -> None:
                 session.set_source(None)
             files.remove_upload(name)
     except InputError as error:
-        st.error(escape(str(error)))
+        say_error(error)
 
 
 def _used_by_jobs() -> set[str]:
@@ -155,11 +168,13 @@ def _join() -> Offer:
     if not names:
         st.markdown(_NO_FILES)
         return None
+    labels = box_labels(names)
     left, right = st.columns(2)
     processed = left.selectbox(
         "Processed object",
         names,
         index=_chosen_names(names)[0],
+        format_func=labels.__getitem__,
         help="With the cell groups and the embedding, but without spliced and unspliced counts.",
         key="data.processed",
         persist_state="session",
@@ -168,6 +183,7 @@ def _join() -> Offer:
         "Counts",
         names,
         index=_chosen_names(names)[1],
+        format_func=labels.__getitem__,
         help="A loom or h5ad file with spliced and unspliced counts; barcodes are matched by themselves.",
         key="data.counts",
         persist_state="session",
@@ -179,10 +195,12 @@ def _join() -> Offer:
 def _samples(names: list[str], kind: str) -> tuple[list[str], str]:
     """Counts of further samples, and the table that tells of them."""
     tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".txt"))]
+    labels = box_labels(names)
     with st.popover("Several samples", icon=":material/library_add:"):
         more = st.multiselect(
             "Counts of further samples",
             [name for name in names if name not in tables],
+            format_func=labels.__getitem__,
             help="A file or folder a sample; cells are named sample:barcode, and obs gets the column sample.",
             key=f"data.more.{kind}",
             persist_state="session",
@@ -191,6 +209,7 @@ def _samples(names: list[str], kind: str) -> tuple[list[str], str]:
             "Sample sheet",
             tables,
             index=None,
+            format_func=labels.__getitem__,
             placeholder="none",
             help="A row a sample: its name, its file, and columns to keep, such as condition.",
             key=f"data.sheet.{kind}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 
@@ -47,6 +48,32 @@ def test_an_absolute_path_outside_is_refused(folder):
 
 
 def test_listing_names_data_only_and_no_way_out(folder):
+    assert files.listing() == ["counts.loom", "mouse/brain.h5ad"]
+
+
+def test_pipes_and_devices_are_not_listed_and_not_found(folder):
+    os.mkfifo(folder / "pipe.h5ad")
+    (folder / "device.h5ad").symlink_to("/dev/zero")
+    (folder / "loop.h5ad").symlink_to(folder / "loop.h5ad")
+    assert files.listing() == ["counts.loom", "mouse/brain.h5ad"]
+    for name in ("pipe.h5ad", "device.h5ad", "loop.h5ad"):
+        with pytest.raises(InputError, match="in the data folder"):
+            files.inside(name)
+
+
+def test_a_data_folder_that_is_a_link_is_listed(folder, monkeypatch):
+    (folder.parent / "lab").symlink_to(folder)
+    monkeypatch.setenv("DEEPVELO_DATA", str(folder.parent / "lab"))
+    assert files.listing() == ["counts.loom", "mouse/brain.h5ad"]
+    assert files.inside("mouse/brain.h5ad") == folder / "mouse" / "brain.h5ad"
+
+
+def test_looking_through_the_folder_opens_nothing_outside(folder):
+    """A counter's folder whose matrix is a link out, or whose h5ad file is."""
+    starsolo(small_counts(), folder.parent)
+    (folder / "Velocyto").symlink_to(folder.parent / "Solo.out" / "Velocyto")
+    (folder / "counts_filtered").mkdir()
+    (folder / "counts_filtered" / "adata.h5ad").symlink_to(folder.parent / "secret.h5ad")
     assert files.listing() == ["counts.loom", "mouse/brain.h5ad"]
 
 
