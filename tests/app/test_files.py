@@ -238,3 +238,15 @@ def test_a_packed_upload_keeps_its_whole_ending(folder):
     assert name.endswith(".h5ad.gz")
     with pytest.raises(InputError, match=r"reads\.fastq\.gz.*\.h5ad"):
         files.save_upload(io.BytesIO(b"reads"), "reads.fastq.gz")
+
+
+def test_an_upload_belongs_to_who_brought_it_first(folder: Path) -> None:
+    name = files.save_upload(io.BytesIO(b"cells"), "a.h5ad", owner="1", owner_name="anna@lab")
+    assert files.save_upload(io.BytesIO(b"cells"), "b.h5ad", owner="2") == name
+    assert files.upload_owner(name) == ("1", "anna@lab")
+    for damage in (b"", b"{}", b"[1]", b"\xff", b"[" * 100_000):
+        next((folder / files.OWNERS).iterdir()).write_bytes(damage)
+        assert files.upload_owner(name) == ("", "")
+    files.remove_upload(name)
+    assert files.upload_owner(name) == ("", "")
+    assert list((folder / files.OWNERS).iterdir()) == []
