@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepvelo import keys
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import require_fits, require_meant
+from deepvelo.io.formats.claims import ALWAYS, require_fits
 from deepvelo.io.formats.reading import Reading, with_notes
 from deepvelo.io.formats.table import separator
 
@@ -24,7 +24,7 @@ _NUMBERS = ("unsplice", "splice", "unsplice_predict", "splice_predict")
 _RATES = {"alpha": keys.ALPHA, "beta": keys.BETA, "gamma": keys.GAMMA}
 _EMBEDDING = ("embedding1", "embedding2")
 _N_LAYERS = 9
-_LEAST_SHARE_OF_LINES = 10
+_MOST_TIMES_LINES = 20
 _BYTES_PER_LINE = 200  # a line in memory: two texts and nine numbers
 
 
@@ -62,7 +62,12 @@ def read(path: Path, reading: Reading) -> AnnData:
     dense = 4 * _N_LAYERS * shape[0] * shape[1]
     require_fits(dense, path.name)
     # Few cells lack a line for a gene: cells and genes that never meet are no result.
-    require_meant(dense, path.name, given=reading.of(path.stat().st_size).given // _LEAST_SHARE_OF_LINES)
+    if dense > max(ALWAYS, _MOST_TIMES_LINES * path.stat().st_size):
+        msg = (
+            f"{path.name} is not cellDancer's result: of {shape[0]:,} cells and {shape[1]:,} genes only {len(lines):,} pairs "
+            "have a line. Give the whole table."
+        )
+        raise InputError(msg)
     if pd.Series(rows.astype(np.int64) * shape[1] + columns).duplicated().any():
         msg = f"{path.name} has several lines for the same cell and gene. Keep one of them."
         raise InputError(msg)

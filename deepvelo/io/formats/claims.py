@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -14,6 +15,8 @@ from deepvelo.errors import InputError
 MOST_TIMES: Final = 200
 ALWAYS: Final = 2**28
 """Bytes that a file of any size may unpack to."""
+_ALWAYS_CHUNKS = 20_000
+_BYTES_OF_CHUNK = 256
 _TEXT = 80  # bytes of a short text as a Python object, and of the reference to it
 _SHOWN_AS = {"O": _TEXT, "T": _TEXT}
 
@@ -46,7 +49,7 @@ def largest_chunk(arrays: Iterable[Any]) -> int:
 def chunk_bytes(array: Any) -> int:
     """Bytes of a chunk, unpacked: HDF5 and Zarr read it as a whole."""
     chunks = getattr(array, "shards", None) or array.chunks or ()
-    return int(np.prod(chunks, dtype=object)) * int(array.dtype.itemsize) if chunks else 0
+    return math.prod(map(int, chunks)) * int(array.dtype.itemsize) if chunks else 0
 
 
 def require_fits(n_bytes: int, name: str) -> None:
@@ -81,9 +84,32 @@ def require_meant(n_bytes: int, name: str, *, given: int) -> None:
         raise InputError(msg)
 
 
+def require_few_chunks(arrays: Iterable[Any], name: str, *, given: int, each: int = _BYTES_OF_CHUNK) -> None:
+    """Raise an `InputError` if arrays have far more chunks than a file of ``given`` bytes can hold: each takes time.
+
+    Parameters
+    ----------
+    each
+        Bytes of the file that a chunk takes at least, on average.
+    """
+    most = _ALWAYS_CHUNKS + given // each
+    n_chunks = sum(_n_chunks(array) for array in arrays)
+    if n_chunks > most:
+        msg = (
+            f"{name} claims to hold its values in {n_chunks:,} pieces, more than its {given / 2**20:,.1f} MB have room for. "
+            "Save the data again, in larger chunks."
+        )
+        raise InputError(msg)
+
+
+def _n_chunks(array: Any) -> int:
+    chunks = getattr(array, "shards", None) or array.chunks or ()
+    return math.prod(-(-n // max(1, width)) for n, width in zip(array.shape or (), chunks, strict=False))
+
+
 def _size(array: Any) -> int:
     # Of an HDF5 dataset without any value, `shape` is None.
-    return int(np.prod(array.shape, dtype=object)) if array.shape else int(array.shape is not None)
+    return math.prod(map(int, array.shape)) if array.shape is not None else 0
 
 
 def _bytes_per_value(dtype: np.dtype, least: int) -> int:

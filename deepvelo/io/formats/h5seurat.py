@@ -10,7 +10,14 @@ import pandas as pd
 
 from deepvelo.contents.layer_names import AMBIGUOUS, COUNTS, standard_name
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import arrays, held, largest_chunk, require_fits, require_meant
+from deepvelo.io.formats.claims import (
+    arrays,
+    held,
+    largest_chunk,
+    require_few_chunks,
+    require_fits,
+    require_meant,
+)
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.mtx import reduce_to_shared
 from deepvelo.io.formats.reading import Reading, with_notes
@@ -44,8 +51,10 @@ def read(path: Path, reading: Reading) -> AnnData:
             raise InputError(msg)
         stored = arrays(file)
         needed = held(stored, least=4) + largest_chunk(stored)
+        given = reading.of(path.stat().st_size).given
         require_fits(needed, path.name)
-        require_meant(needed, path.name, given=reading.of(path.stat().st_size).given)
+        require_meant(needed, path.name, given=given)
+        require_few_chunks(stored, path.name, given=given)
         cells = pd.Index(_text(file["cell.names"]))
         assays = {
             layer: file["assays"][name]

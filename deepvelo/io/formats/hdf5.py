@@ -11,6 +11,7 @@ from typing import Any, Final
 from deepvelo.errors import InputError
 from deepvelo.io.formats.chunks import HDF5_FILTERS, exceeds, is_suspect
 from deepvelo.io.formats.claims import chunk_bytes
+from deepvelo.io.formats.texts import require_own_texts
 
 _MOST_ELEMENTS: Final = 20_000
 _DEEPEST: Final = 100
@@ -74,10 +75,13 @@ def opened(path: Path, *, kind: str) -> Iterator[Any]:
         msg = f"{path.name} is truncated: its end is missing. Copy or download it again."
         raise InputError(msg) from error
     with file:
+        arrays = []
         for place, element in _elements(path, file):
             if isinstance(element, h5py.Dataset):
                 _require_own_values(path, place, element)
                 _require_known_packing(path, place, element)
+                arrays.append(element)
+        require_own_texts(path, arrays)
         yield file
 
 

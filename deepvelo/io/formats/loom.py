@@ -11,7 +11,14 @@ import pandas as pd
 from scipy import sparse
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import arrays, held, largest_chunk, require_fits, require_meant
+from deepvelo.io.formats.claims import (
+    arrays,
+    held,
+    largest_chunk,
+    require_few_chunks,
+    require_fits,
+    require_meant,
+)
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.reading import Reading
 from deepvelo.io.formats.stored import require_one_shape
@@ -37,6 +44,7 @@ _NAMES = {"col_attrs": _CELL_NAMES, "row_attrs": _GENE_NAMES}
 _VALUES_AT_ONCE = 2**20
 _BYTES_PER_VALUE = 20  # once they are read: put together, and the matrix made of them
 # Dense values that are read from a file of any size, and how many times its size: of droplets nearly all are zero.
+_BYTES_OF_CHUNK = 64  # of 64 x 64 zeros
 _ALWAYS_READ = 2**31
 _MOST_TIMES_DENSE = 500
 
@@ -110,6 +118,7 @@ def _require_size(file: Any, matrices: dict[str, Any], name: str, *, given: int)
     # Dense matrices pass by in blocks: what they declare takes time only.
     if held(dense) > max(_ALWAYS_READ, _MOST_TIMES_DENSE * given):
         require_meant(held(dense), name, given=given)
+    require_few_chunks([*attributes, *dense], name, given=given, each=_BYTES_OF_CHUNK)
 
 
 def _by_cells(stored: Any, name: str) -> sparse.csr_matrix:

@@ -128,7 +128,7 @@ def _require_declared(element: Any, name: str) -> None:
     what = f"{name} is damaged: in {_shown(element)}"
     parts = [element.get(part) for part in ("data", "indices", "indptr")]
     shape, axis = declared_shape(element), sparse_axis(element)
-    if axis is None or len(shape) != 2 or min(shape) < 0 or max(shape) > np.iinfo(np.int64).max:
+    if axis is None or len(shape) != 2 or min(shape) < 0 or max(shape) > np.iinfo(np.int32).max:
         raise _damaged(what, f"its shape is {shape}")
     if any(part is None or len(getattr(part, "shape", None) or ()) != 1 for part in parts):
         raise _damaged(what, "a part is missing")

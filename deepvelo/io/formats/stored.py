@@ -11,7 +11,14 @@ import numpy as np
 from deepvelo import memory
 from deepvelo.contents.layer_names import COUNTS, standard_layers
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import arrays, held, largest_chunk, require_fits, require_meant
+from deepvelo.io.formats.claims import (
+    arrays,
+    held,
+    largest_chunk,
+    require_few_chunks,
+    require_fits,
+    require_meant,
+)
 from deepvelo.io.formats.reading import ByGene, Reading, with_notes
 from deepvelo.io.formats.sound import declared_shape, read_element, read_lazily
 from deepvelo.io.tidy.layers import renaming_note
@@ -89,10 +96,12 @@ def _read_by_gene(group: Any, name: str, reading: Reading, *, layers: ByGene) ->
     dense = {layer for layer, stored in found.items() if stored.attrs.get("encoding-type") == "array"}
     read = {layer: arrays(stored) for layer, stored in found.items() if layer not in dense}
     rest = _other_arrays(group, _IN_MEMORY)
-    chunk = largest_chunk([*rest, *chain.from_iterable(map(arrays, found.values()))])
+    every = [*rest, *chain.from_iterable(map(arrays, found.values()))]
+    chunk = largest_chunk(every)
     needed = sum(held(parts, least=_BYTES_OF_FLOAT) for parts in read.values()) + held(rest) + chunk
     require_fits(needed, name)
     require_meant(needed, name, given=reading.given)
+    require_few_chunks(every, name, given=reading.given)
     matrices = {
         renamed.get(layer, layer): stored if layer in dense else read_element(stored, name)
         for layer, stored in found.items()
@@ -203,7 +212,8 @@ def inspect(group: Any, name: str, reading: Reading) -> bool:
     require_one_shape(shapes, name)
     parts = {layer: arrays(element) for layer, element in found.items()}
     rest = _other_arrays(group, [*_IN_MEMORY, "raw"] if is_of_today(group) else [*group])
-    chunk = largest_chunk([*rest, *chain.from_iterable(parts.values())])
+    every = [*rest, *chain.from_iterable(parts.values())]
+    chunk = largest_chunk(every)
     needed = sum(held(of_layer, least=_BYTES_OF_FLOAT) for of_layer in parts.values())
     # Converted one after the other.
     needed += max((_n_copied(element, parts[layer]) for layer, element in found.items()), default=0)
@@ -220,6 +230,7 @@ def inspect(group: Any, name: str, reading: Reading) -> bool:
         in_memory -= held(arrays(group["raw"])) if "raw" in group else 0
     require_fits(in_memory + others, name)
     require_meant(needed + others, name, given=reading.given)
+    require_few_chunks(every, name, given=reading.given)
     return leave
 
 

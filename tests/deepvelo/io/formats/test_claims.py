@@ -19,7 +19,7 @@ from h5py import h5d, h5p, h5s, h5t, h5z
 
 from deepvelo.errors import InputError
 from deepvelo.io import read
-from deepvelo.io.formats import chunks, claims, hdf5
+from deepvelo.io.formats import chunks, claims, hdf5, texts
 from tests.counters import as_anndata, h5ad, loom, small_counts, starsolo, write_text, zipped
 
 ARRAY = {"encoding-type": "array", "encoding-version": "0.2.0"}
@@ -319,5 +319,40 @@ def test_a_table_has_lines_and_few_columns(tmp_path, lines, message):
 def test_cells_and_genes_that_never_meet_are_no_result(tmp_path, free):
     lines = ["cellID,gene_name,unsplice,splice,unsplice_predict,splice_predict"]
     lines += [f"c{n},g{n},1,1,1,1" for n in range(5000)]
-    with pytest.raises(InputError, match=r"cells\.csv has 0\.1 MB|claims to hold"):
+    with pytest.raises(InputError, match=r"only 5,000 pairs have a line"):
         read(write_text(tmp_path / "cells.csv", lines))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_text_is_not_taken_many_times(tmp_path, monkeypatch, packed):
+    """Arrays of HDF5 refer to texts, and any number of references may name the same one."""
+    monkeypatch.setattr(texts, "ALWAYS", 2**16)
+    path, n = h5ad(small_counts(), tmp_path), 200
+    honest = ["x" * 10_000, *(f"text {i}" for i in range(n - 1))]
+    with h5py.File(path, "r+") as file:
+        how = {"compression": "gzip", "shuffle": True, "chunks": (n,)} if packed else {}
+        array = file["uns"].create_dataset("texts", data=honest, dtype=h5py.string_dtype(), **how)
+        array.attrs.update({"encoding-type": "string-array", "encoding-version": "0.2.0"})
+    assert list(read(path).uns["texts"]) == honest
+    with h5py.File(path, "r+") as file:
+        array = file["uns/texts"]
+        start = array.id.get_offset()
+        mask, content = array.id.read_direct_chunk((0,)) if packed else (0, path.read_bytes()[start:])
+        first = (zlib.decompress(content) if packed else content)[:16]
+        if packed:
+            array.id.write_direct_chunk((0,), zlib.compress(first * n), mask)
+    if not packed:
+        content = path.read_bytes()
+        path.write_bytes(content[:start] + first * n + content[start + 16 * n :])
+    with pytest.raises(InputError, match=r"refers to the same text so often"):
+        read(path)
+
+
+@pytest.mark.parametrize("write", [h5ad, loom])
+def test_values_in_pieces_without_number_are_refused(tmp_path, free, write):
+    path = write(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        place = "uns/pieces" if "uns" in file else "col_attrs/pieces"
+        declare(file, place, (100_000,), chunks=(1,), compression=None)
+    with pytest.raises(InputError, match=r"in 100,\d+ pieces"):
+        read(path)

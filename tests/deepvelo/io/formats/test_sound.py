@@ -45,6 +45,10 @@ def shape_is_enormous(file):
     file["uns/deep/er/matrix"].attrs["shape"] = [3, 2**40]
 
 
+def shape_is_enormous_across(file):
+    file["uns/deep/er/matrix"].attrs["shape"] = [2**40, 3]
+
+
 def values_are_missing(file):
     del file["layers/spliced/data"]
 
@@ -57,6 +61,7 @@ SPOILT = [
     places_are_floats,
     shape_is_negative,
     shape_is_enormous,
+    shape_is_enormous_across,
     values_are_missing,
 ]  # fmt: skip
 
