@@ -13,7 +13,7 @@ import logging
 import time
 
 import streamlit as st
-from streamlit.runtime import get_instance
+from streamlit import runtime
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.session_manager import SessionInfo, SessionStorage
 
@@ -32,8 +32,8 @@ def let_go() -> None:
     open_files.raise_limit()  # `deepvelo app` has done it, and says where it cannot
     for name in ("asyncio", "uvicorn.error"):
         logging.getLogger(name).addFilter(_BRIEFLY)
-    manager = getattr(get_instance(), "_session_mgr", None)
-    if manager is not None:  # there is none where a test runs a page without a server
+    manager = getattr(runtime.get_instance(), "_session_mgr", None) if runtime.exists() else None
+    if manager is not None:  # there is none where a page runs without a server
         manager._session_storage = _Storage(manager._session_storage)
 
 
