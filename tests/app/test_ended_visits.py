@@ -89,7 +89,7 @@ def test_a_crowd_that_takes_all_files_ends_nothing_for_those_who_come_later(port
     for visitor in crowd:
         visitor.close()
     visit(port)
-    soon(port, at_most=before)
+    soon(port, at_most=before + 5)  # the server opens some of its own; the crowd opened hundreds
     assert 1 <= log.read_text(errors="replace").count(ended_visits.FULL) <= 2
 
 
