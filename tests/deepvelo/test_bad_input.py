@@ -120,9 +120,8 @@ def test_not_enough_memory_for_the_fit(deepvelo, capfd, tmp_path, good, monkeypa
 
 
 def test_not_enough_memory_for_the_file(deepvelo, capfd, tmp_path, good, monkeypatch):
-    from deepvelo.io.formats import stored
 
-    monkeypatch.setattr(stored, "available_memory", lambda: 0)
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 0)
     for command in (["run", good, "-o", tmp_path / "out.h5ad"], ["check", good]):
         assert deepvelo(*command) == 2
         assert "good.h5ad needs 0.0 GB of memory. Found 0.0 GB free." in one_sentence(capfd.readouterr().err)

@@ -87,9 +87,8 @@ def test_not_enough_memory_for_the_fit_is_said_before_the_start(good, monkeypatc
 
 @pytest.mark.parametrize("name", ["data", "train"])
 def test_not_enough_memory_for_the_file(good, monkeypatch, name):
-    from deepvelo.io.formats import stored
 
-    monkeypatch.setattr(stored, "available_memory", lambda: 0)
+    monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 0)
     (error,) = opened(name, data=good).error
     assert "good.h5ad needs 0.0 GB of memory. Found 0.0 GB free." in error.value
 

@@ -212,6 +212,8 @@ def inspect(group: Any, name: str, reading: Reading) -> bool:
     require_one_shape(shapes, name)
     parts = {layer: arrays(element) for layer, element in found.items()}
     rest = _other_arrays(group, [*_IN_MEMORY, "raw"] if is_of_today(group) else [*group])
+    if not is_of_today(group):
+        rest += _categories(rest)
     every = [*rest, *chain.from_iterable(parts.values())]
     chunk = largest_chunk(every)
     needed = sum(held(of_layer, least=_BYTES_OF_FLOAT) for of_layer in parts.values())
@@ -239,6 +241,15 @@ def _other_arrays(group: Any, parts: Iterable[str]) -> list[Any]:
     return [
         array for part in parts if part in group and part not in _MATRICES for array in arrays(group[part])
     ]
+
+
+def _categories(columns: list[Any]) -> list[Any]:
+    """What columns of anndata before 0.8 refer to as their categories: read once for each of them."""
+    import h5py
+
+    found = ((column, column.attrs.get("categories")) for column in columns)
+    named = [column.file[place] for column, place in found if isinstance(place, h5py.Reference)]
+    return [array for array in named if hasattr(array, "shape")]
 
 
 def _n_copied(element: Any, parts: list[Any]) -> int:

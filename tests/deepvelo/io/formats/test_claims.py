@@ -356,3 +356,23 @@ def test_values_in_pieces_without_number_are_refused(tmp_path, free, write):
         declare(file, place, (100_000,), chunks=(1,), compression=None)
     with pytest.raises(InputError, match=r"in 100,\d+ pieces"):
         read(path)
+
+
+def test_categories_count_once_for_every_column_that_refers_to_them(tmp_path, monkeypatch, free):
+    """As anndata before 0.8 wrote them."""
+    path = h5ad(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        file.attrs.clear()
+        categories = file["obs"].create_dataset("__categories/kind", data=[f"kind {i}" for i in range(1000)])
+        for n in range(100):
+            file["obs"].create_dataset(f"column{n}", data=np.zeros(7, "int8")).attrs["categories"] = (
+                categories.ref
+            )
+        file["obs"].attrs["column-order"] = [f"column{n}" for n in range(100)]
+        file["obs"].attrs["encoding-version"] = "0.1.0"
+    monkeypatch.setattr(claims, "ALWAYS", 2**20)
+    monkeypatch.setattr(claims, "MOST_TIMES", 20)
+    with pytest.raises(InputError, match=r"cells\.h5ad has .* and claims to hold"):
+        read(path)
+    monkeypatch.undo()
+    assert read(path).obs["column99"].cat.categories.size == 1000
