@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,15 +34,17 @@ class Server:
         self.jobs: Standing = []
 
     def wait(self, until: Callable[[Standing], bool], *, seconds: float = 120) -> Standing:
-        """Read on until the jobs stand so."""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            line = self._process.stdout.readline()
-            assert line, f"the server has ended; its jobs stood so: {self.jobs}"
-            self.jobs = json.loads(line)
-            if until(self.jobs):
-                return self.jobs
-        msg = f"the jobs still stand so: {self.jobs}"
+        """Read on until the jobs stand so; a server in which they never do is killed."""
+        limit = threading.Timer(seconds, self._process.kill)
+        limit.start()
+        try:
+            for line in self._process.stdout:
+                self.jobs = json.loads(line)
+                if until(self.jobs):
+                    return self.jobs
+        finally:
+            limit.cancel()
+        msg = f"the server has ended, and its jobs stand so: {self.jobs}"
         raise TimeoutError(msg)
 
     def processes(self) -> dict[str, psutil.Process]:
