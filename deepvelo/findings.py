@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 # Droplet data have 10 to 25% unspliced counts, nuclei up to about 60%; far outside, something is mislabelled.
 PLAUSIBLE_UNSPLICED = (0.03, 0.65)
+FEWEST_CELLS, FEWEST_GENES = 4, 2
+# A cell has some hundred thousand molecules. Beyond this, sums and squares in single precision overflow in a fit.
+_LARGEST_COUNT = 1e9
 # log1p of a count beyond this would be a count above a million.
 _LARGEST_LOGARITHM = 14.0
 
@@ -49,10 +52,11 @@ def find_errors(adata: AnnData, *, moments: bool) -> Iterator[Finding]:
             "Join the loom or h5ad file that has the spliced and unspliced counts.",
         )
         return
-    if adata.n_obs < 2 or adata.n_vars < 2:
+    if adata.n_obs < FEWEST_CELLS or adata.n_vars < FEWEST_GENES:
         yield Finding(
             "error",
-            f"Velocity needs many cells and genes. Found {number(adata.n_obs, 'cell')} and {number(adata.n_vars, 'gene')}.",
+            f"Velocity needs many cells and genes, at least {FEWEST_CELLS} and {FEWEST_GENES}. "
+            f"Found {number(adata.n_obs, 'cell')} and {number(adata.n_vars, 'gene')}.",
             "Choose a file with the whole experiment.",
         )
         return
@@ -107,6 +111,15 @@ def _layer_errors(name: str, layer: Any) -> Iterator[Finding]:
             "error",
             f"Layer '{name}' has {number(values.n_negative, 'negative value')}; counts cannot be below zero.",
             "Use raw counts, not scaled or batch-corrected values.",
+        )
+    elif values.largest > _LARGEST_COUNT and not values.n_not_finite:  # genes with such moments are left out
+        remedy = "Take the counts from the original file, or set these to zero."
+        if name not in (keys.SPLICED, keys.UNSPLICED):
+            remedy = "Remove it, or switch 'Recompute moments' on."
+        yield Finding(
+            "error",
+            f"Layer '{name}' has values up to {values.largest:.3g}: no cell has counts above {_LARGEST_COUNT:.0e}.",
+            remedy,
         )
     elif not values.largest > 0:
         yield Finding(

@@ -29,6 +29,7 @@ SELF_TRANSITION: Final = "velocity_self_transition"
 LATENT_TIME: Final = "latent_time"
 LEIDEN: Final = "leiden"
 LEIDEN_OWN: Final = "deepvelo_leiden"  # where the data have an unusable "leiden"
+OWN_GROUPS: Final = "deepvelo_groups"  # in uns: the column with groups that preparation computed
 RATES_LEIDEN: Final = "rates_leiden"
 
 # obsm

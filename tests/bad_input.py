@@ -69,6 +69,26 @@ def valued(layer: str, value: float) -> Callable[[AnnData], None]:
     return spoil
 
 
+def counted_in_64_bits(adata: AnnData) -> None:
+    counts = adata.layers["spliced"].toarray().astype(np.int64)
+    counts[3, 0] = 2**62
+    adata.layers["spliced"] = counts
+
+
+def double(adata: AnnData) -> None:
+    counts = adata.layers["spliced"].toarray().astype(np.float64)
+    counts[3, 0] = 1e300
+    adata.layers["spliced"] = counts
+
+
+def at_one_point(adata: AnnData) -> None:
+    adata.obsm["X_umap"] = np.ones((adata.n_obs, 2))
+
+
+def nowhere(adata: AnnData) -> None:
+    adata.obsm["X_tsne"] = np.full((adata.n_obs, 2), np.nan)
+
+
 def zeroed(layer: str) -> Callable[[AnnData], None]:
     def spoil(adata: AnnData) -> None:
         adata.layers[layer] = sparse.csr_matrix(adata.shape, dtype=np.float32)
@@ -128,7 +148,9 @@ def one_group(adata: AnnData) -> None:
 
 
 def everything_odd(adata: AnnData) -> None:
-    for spoil in (same_gene_names, same_cell_names, silent_gene, silent_cell, logged, group_of_one):
+    for spoil in (
+        same_gene_names, same_cell_names, silent_gene, silent_cell, logged, group_of_one, at_one_point, nowhere,
+    ):  # fmt: skip
         spoil(adata)
 
 
@@ -146,10 +168,19 @@ UNUSABLE = {
     "negative": Case(written(valued("spliced", -1)), "Layer 'spliced' has 2 negative values"),
     "NaN": Case(written(valued("unspliced", np.nan)), "Layer 'unspliced' has 2 values that are NaN or infinite"),
     "infinity": Case(written(valued("spliced", np.inf)), "Layer 'spliced' has 2 values that are NaN or infinite"),
+    "a count of 1e30": Case(written(valued("spliced", 1e30)), "Layer 'spliced' has values up to 1e+30: no cell has"),
+    "a count of 1e20": Case(written(valued("unspliced", 1e20)), "Layer 'unspliced' has values up to 1e+20"),
+    "a count of 2^62": Case(written(counted_in_64_bits), "Layer 'spliced' has values up to 4.61e+18"),
+    "a count beyond single precision": Case(
+        written(double), "Layer 'spliced' has 1 value that are NaN or infinite"
+    ),
     "all zero": Case(written(zeroed("unspliced")), "Layer 'unspliced' is zero everywhere"),
     "non-numeric": Case(written(in_words), "Layer 'spliced' of bad.h5ad does not hold numbers"),
     "no cell": Case(written(n_cells=0), "Found 0 cells and 40 genes."),
     "one cell": Case(written(n_cells=1), "Found 1 cell and 40 genes."),
+    "three cells": Case(written(n_cells=3), "Found 3 cells and 40 genes."),
+    "no gene": Case(written(n_genes=0), "Found 40 cells and 0 genes."),
+    "one gene": Case(written(n_genes=1), "Found 40 cells and 1 gene."),
 }  # fmt: skip
 
 # Good files that the default settings ask too much of.
@@ -167,5 +198,7 @@ ODD = {
     "a gene without counts": Case(written(silent_gene), "1 gene without any count."),
     "a cell without counts": Case(written(silent_cell), "1 cell without any count."),
     "X log-transformed": Case(written(logged), "X looks log-transformed (largest "),
+    "all cells at one point": Case(written(at_one_point), "All cells lie at one point in 'X_umap': no arrow is"),
+    "coordinates of no cell": Case(written(nowhere), "Embedding 'X_tsne' has coordinates of no cell"),
     "a group of one cell": Case(written(group_of_one), "Grouping 'clusters' has 1 group of a single cell: 'OPC'."),
 }  # fmt: skip

@@ -163,6 +163,12 @@ def in_words(run: Run, view: View) -> str:
     if view.color == "gene_velocity" and not run.var.loc[view.gene, keys.VELOCITY_GENES]:
         color = f"{escape(view.gene)} has no velocity in this run and no part in the arrows."
     parts = [KIND_WORDS[view.kind], color, run_in_words(run)]
-    if view.kind != "No arrows":
+    points = run.obsm[keys.embedding(view.basis)][:, :2]
+    points = points[np.isfinite(points).all(axis=1)]
+    if (points == points[:1]).all():
+        parts[0] = (
+            "All cells lie at one point in this embedding, so no arrow is drawn. Choose another embedding."
+        )
+    elif view.kind != "No arrows":
         parts.insert(1, NOT_SPEED)
     return " ".join(part for part in parts if part)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from deepvelo.config import Settings
 
+_REPRESENTATION = "X_compared"
+
 
 def find_neighbors(out: AnnData, adata: AnnData, layers: Sequence[Any], settings: Settings) -> list[str]:
     """Set neighbours and principal components where scanpy, scVelo and CellRank look for them, in place.
@@ -91,15 +93,22 @@ def _principal_components(out: AnnData, logged: LoggedCounts, settings: Settings
 
 def _neighbors(out: AnnData, representation: str, settings: Settings) -> None:
     import scanpy as sc
+    from anndata import AnnData
 
     out.obsm[representation] = np.asarray(out.obsm[representation])  # scanpy takes no tables
     n_columns = out.obsm[representation].shape[1]
     is_pca = coordinates.plain_name(representation) == "pca"
+    # Alone: scanpy would look for the eigenvalues of a diffusion map beside it, which data may lack.
+    found = AnnData(obs=out.obs[[]], obsm={_REPRESENTATION: out.obsm[representation]})
     sc.pp.neighbors(
-        out,
+        found,
         n_neighbors=settings.preparation.n_neighbors,
         n_pcs=min(settings.preparation.n_components, n_columns) if is_pca else n_columns,
-        use_rep=representation,
+        use_rep=_REPRESENTATION,
         transformer=neighbor_search(out.n_obs),
         random_state=settings.seed,
     )
+    for key in (keys.DISTANCES, keys.CONNECTIVITIES):
+        out.obsp[key] = found.obsp[key]
+    out.uns[keys.NEIGHBORS] = found.uns[keys.NEIGHBORS]
+    out.uns[keys.NEIGHBORS]["params"]["use_rep"] = representation

@@ -124,6 +124,7 @@ def prepare_tidied(
         if key not in checks.groupings(out):
             notes += _unusable_groups(out, key)
             _cluster(out, settings, key=key)
+            out.uns[keys.OWN_GROUPS] = key
         if cluster_key is None:
             notes += too_many_in_words(out, key)
         notes += tidy_groups(out, key)
@@ -172,9 +173,11 @@ def chosen_cluster_key(adata: AnnData, cluster_key: str | None) -> str:
     if cluster_key is not None:
         checks.require_grouping(adata, cluster_key)
         return cluster_key
-    new = keys.LEIDEN_OWN if keys.LEIDEN in adata.obs else keys.LEIDEN
     by_name = {name.lower(): name for name in reversed(checks.groupings(adata))}
-    return next((by_name[name] for name in CLUSTER_NAMES if name in by_name), new)
+    new = keys.LEIDEN_OWN if keys.LEIDEN in adata.obs else keys.LEIDEN
+    made = adata.uns.get(keys.OWN_GROUPS)  # one group of all cells, or very many, are no grouping to choose
+    made = made if isinstance(made, str) and made in adata.obs else new
+    return next((by_name[name] for name in CLUSTER_NAMES if name in by_name), made)
 
 
 def chosen_basis(adata: AnnData, basis: str | None) -> str:

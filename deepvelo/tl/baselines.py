@@ -93,7 +93,7 @@ def scvelo_errors(mode: ScveloMode, step: str) -> Iterator[None]:
     except (InputError, CancelledError, MemoryError):
         raise
     except Exception as error:
-        logger.warning("scVelo's %s mode failed at %s", mode, step, exc_info=True)
+        logger.info("scVelo's %s mode failed at %s", mode, step, exc_info=True)
         what = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0].rstrip(". ")
         msg = (
             f"scVelo's {mode} mode failed at {step} ({what}). Choose another method, or other genes or cells."

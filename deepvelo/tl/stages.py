@@ -100,6 +100,8 @@ def pseudotimes(
     for cells, start in zip(parts, starts, strict=True):
         # scVelo takes the whole graph for that of the cells given, so the part gets a graph of its own.
         own = adata[cells].copy()
+        # Scanpy would take it for the diffusion map of this graph, and fail where its eigenvalues are not there.
+        own.obsm.pop("X_diffmap", None)
         arrows = cosines[cells][:, cells]
         if len(cells) > MANY_CELLS:
             arrows = arrows.multiply(own.obsp[keys.CONNECTIVITIES] != 0)

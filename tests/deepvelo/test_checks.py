@@ -112,8 +112,8 @@ def test_bad_values_are_counted_in_either_storage(value, message, as_sparse):
         (with_layer("unspliced", np.zeros((20, 8))), "Layer 'unspliced' is zero everywhere.*kept apart"),
         (with_layer("spliced", sparse.csr_matrix((20, 8))), "Layer 'spliced' is zero everywhere.*kept apart"),
         (with_broken_moments(), "Layer 'Ms' has no finite value.*Recompute moments"),
-        (cells(1), "needs many cells and genes. Found 1 cell and 8 genes.*whole experiment"),
-        (cells(20, 1), "needs many cells and genes. Found 20 cells and 1 gene\\..*whole experiment"),
+        (cells(1), "needs many cells and genes.* Found 1 cell and 8 genes.*whole experiment"),
+        (cells(20, 1), "needs many cells and genes.* Found 20 cells and 1 gene\\..*whole experiment"),
     ],
 )
 def test_unusable_data_say_what_was_found_and_what_to_do(adata, message):

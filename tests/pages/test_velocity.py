@@ -123,5 +123,17 @@ def test_cells_without_coordinates_are_not_drawn_and_the_others_have_arrows(serv
     assert all(np.isfinite(decoded(line["x"])).any() for line in lines(app))
 
 
+def test_cells_at_one_point_are_said(server, saved_run):
+    stored = zarr.open_group(server / "runs" / saved_run / RESULT)["obsm"]
+    stored["X_umap"][:] = 1
+    recorded.record(server / "runs" / saved_run)
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.query_params["run"] = saved_run
+    for kind in ("Stream", "Grid arrows", "Cell arrows"):
+        choose(app.run(), "Show", kind)
+        assert cells(app)
+        assert "All cells lie at one point" in app.caption[0].value
+
+
 def decoded(values: dict) -> np.ndarray:
     return np.frombuffer(base64.b64decode(values["bdata"]), dtype=values["dtype"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
@@ -49,7 +49,9 @@ def name_embeddings(adata: AnnData) -> list[str]:
     """
     notes = _as_numbers(adata) + _with_prefix(adata) + _from_columns(adata)
     for key, values in adata.obsm.items():
-        if key.startswith("X_") and is_picture(key, values):
+        if is_named_picture(key) and _is_unknown(values):
+            notes.append(f"Embedding {listed([key])} has coordinates of no cell: it is not used.")
+        elif key.startswith("X_") and is_picture(key, values):
             known = np.isfinite(np.asarray(values)).all(axis=1)
             places = np.asarray(values)[known]
             if len(places) > 1 and (places == places[0]).all():
@@ -60,6 +62,13 @@ def name_embeddings(adata: AnnData) -> list[str]:
                     f"{number(missing, 'cell')} without coordinates in '{key}': not drawn there, and no arrow there."
                 )
     return notes
+
+
+def _is_unknown(values: Any) -> bool:
+    """Whether coordinates are known in no cell."""
+    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind != "f":
+        return False
+    return len(values) > 0 and not np.isfinite(values).all(axis=1).any()
 
 
 def _as_numbers(adata: AnnData) -> list[str]:

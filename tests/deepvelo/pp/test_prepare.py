@@ -450,6 +450,29 @@ def test_a_column_called_like_groups_that_is_none_stays_and_that_is_said():
 
 
 @pytest.mark.parametrize(
+    "groups", [["0"] * N_CELLS, [str(n) for n in range(N_CELLS)]], ids=["one", "each its own"]
+)
+def test_computed_groups_are_the_grouping_however_many_they_are(monkeypatch, groups):
+    adata = counted()
+    del adata.obs["clusters"]
+    monkeypatch.setattr(
+        "scanpy.tl.leiden", lambda out, key_added, **_: out.obs.insert(0, key_added, pd.Categorical(groups))
+    )
+    out = prepare(adata, SETTINGS)
+    assert chosen_cluster_key(out, None) == "leiden"
+
+
+def test_a_diffusion_map_without_its_eigenvalues_is_kept_and_nothing_fails():
+    adata = of_two_batches()
+    adata.obsm["X_diffmap"] = np.random.default_rng(3).normal(size=(N_CELLS, 5))
+    out = prepare(adata, SETTINGS)
+    np.testing.assert_array_equal(out.obsm["X_diffmap"], adata.obsm["X_diffmap"])
+    assert out.uns["neighbors"]["params"]["use_rep"] == "X_pca_harmony"
+    alone = prepare(of_two_batches(), SETTINGS)
+    np.testing.assert_array_equal(out.obsp["distances"].toarray(), alone.obsp["distances"].toarray())
+
+
+@pytest.mark.parametrize(
     ("found", "given", "expected"),
     [
         (["X_pca", "X_tsne", "X_umap"], None, "umap"),

@@ -45,6 +45,17 @@ def test_times_of_a_fit_begin_with_the_stem_and_turn_no_branch_round():
             assert order(time[np.r_[:N, branch * N : (branch + 1) * N]], np.arange(2 * N)) > 0.98
 
 
+def test_a_diffusion_map_of_the_users_changes_no_times():
+    plain, mapped = fork(), fork()
+    mapped.obsm["X_diffmap"] = np.random.default_rng(0).normal(
+        size=(mapped.n_obs, 4)
+    )  # without its eigenvalues
+    for adata in (plain, mapped):
+        cell_stages(adata)
+    np.testing.assert_allclose(plain.obs[keys.PSEUDOTIME], mapped.obs[keys.PSEUDOTIME], atol=1e-4)
+    assert mapped.obsm["X_diffmap"].shape == (mapped.n_obs, 4)
+
+
 def test_of_many_cells_the_arrows_between_neighbours_tell_the_same_order(monkeypatch):
     whole, many = fork(), fork()
     cell_stages(whole)
