@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.fuzz.strange import SECRET
 
 HERE = Path(__file__).parent
 MOST_SECONDS, MOST_MEGABYTES = 10, 1024
+LONGEST = 3 * MOST_SECONDS  # so that it is known how long a slow one takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +69,12 @@ class Forks:
         self._process.communicate()  # its input ends, and so does it
         self._log.close()
 
-    def do(self, kind: str, *given: Any, **environment: str) -> Ended:
-        """One of the kinds of work in ``warm.py``."""
+    def do(self, kind: str, *given: Any, killed_after: float = math.inf, **environment: str) -> Ended:
+        """One of the kinds of work in ``warm.py``, killed after so many seconds."""
         printed = {name: str(self._folder / name) for name in ("stdout", "stderr")}
-        work = {"kind": kind, "given": given, "environment": environment, **printed}
+        work = {
+            "kind": kind, "given": given, "environment": environment, "killed_after": min(killed_after, LONGEST), **printed,
+        }  # fmt: skip
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps(work) + "\n")

@@ -17,21 +17,20 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 IMPORTED = (
     "anndata.experimental", "h5py", "hdf5plugin", "loompy", "scanpy", "streamlit.testing.v1", "zarr", "deepvelo.checks",
     "deepvelo.lineages", "deepvelo.model.checkpoint", "deepvelo.tl", "deepvelo.workflow", "app.cached",
     "app.widgets.bring_result", "app.widgets.dataset_picker", "app.widgets.live_jobs", "app.widgets.rates_charts",
     "app.widgets.run_table", "app.widgets.settings_form", "app.widgets.signal", "app.widgets.start",
-    "app.widgets.velocity_chart",
+    "app.widgets.velocity_chart", "stored",
 )  # fmt: skip
 MEGABYTE = 2**20
 MOST_SECONDS = 10
 MOST_GROWTH = 2**30  # bytes
-KILLED_AFTER = 3 * MOST_SECONDS  # so that it is known how long a slow one takes
 KILLED_ABOVE = 3 * MOST_GROWTH
-LOOKED_AFTER = 0.005  # seconds between two looks at a fork
+LOOKED_AFTER = 0.002  # seconds between two looks at a fork
 
 
 def command(words: list[str]) -> None:
@@ -41,6 +40,29 @@ def command(words: list[str]) -> None:
     sys.argv = ["deepvelo", *words]
     cli._run = lambda *_, **__: sys.exit(0)
     cli.main()
+
+
+def fit(words: list[str]) -> None:
+    """``deepvelo WORDS``, with a fit that learns nothing."""
+    import pandas as pd
+
+    from deepvelo import cli
+    from deepvelo.result import Result
+
+    def learn_nothing(adata: Any, settings: Any, **_: object) -> Result:
+        adata.layers["velocity"] = adata.X.toarray()
+        return Result(adata=adata, history=pd.DataFrame(), weights={}, settings=settings, metrics={})
+
+    sys.argv = ["deepvelo", *words]
+    cli._run = learn_nothing
+    cli.main()
+
+
+def save(folder: str, seed: int) -> None:
+    """A fit that ends and saves its run."""
+    from stored import save_made_up  # `tests` is a package of someone else here
+
+    save_made_up(Path(folder), seed=seed)
 
 
 def runs(folder: str) -> None:
@@ -79,7 +101,7 @@ def page(script: str, address: dict[str, str]) -> None:
     sys.exit(2 if app.error else 0)
 
 
-KINDS = {"command": command, "runs": runs, "page": page}
+KINDS = {"command": command, "fit": fit, "save": save, "runs": runs, "page": page}
 
 
 def example(work: dict[str, Any]) -> None:
@@ -88,7 +110,7 @@ def example(work: dict[str, Any]) -> None:
         file = os.open(work[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, stream)
     faulthandler.enable()
-    resource.setrlimit(resource.RLIMIT_CPU, (KILLED_AFTER, KILLED_AFTER))
+    resource.setrlimit(resource.RLIMIT_CPU, (3 * MOST_SECONDS, 3 * MOST_SECONDS))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.environ.update(work.get("environment", {}))
     try:
@@ -109,15 +131,15 @@ def memory_of(process: int) -> int:
     return int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize()
 
 
-def watched(process: int) -> dict[str, Any]:
-    """Wait for a fork, and end one that takes far too much; how it went."""
+def watched(process: int, *, killed_after: float) -> dict[str, Any]:
+    """Wait for a fork, and kill one that takes too long or far too much memory; how it went."""
     start, before = time.monotonic(), memory_of(process)  # what it has from this process
     while True:
         ended, status, used = os.wait4(process, os.WNOHANG)
         seconds = time.monotonic() - start
         if ended:
             break
-        if seconds > KILLED_AFTER or memory_of(process) - before > KILLED_ABOVE:
+        if seconds > killed_after or memory_of(process) - before > KILLED_ABOVE:
             os.kill(process, signal.SIGKILL)
         time.sleep(LOOKED_AFTER)
     grown = used.ru_maxrss * 1024 - before  # the system counts kilobytes
@@ -142,7 +164,7 @@ def main() -> None:
         process = os.fork()
         if process == 0:
             example(work)
-        sys.stdout.write(json.dumps(watched(process)) + "\n")
+        sys.stdout.write(json.dumps(watched(process, killed_after=work["killed_after"])) + "\n")
         sys.stdout.flush()
 
 
