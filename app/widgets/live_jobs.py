@@ -139,11 +139,8 @@ def _group_panel(jobs: list[JobStatus]) -> None:
     """Controls, seeds or a sweep of one run in one panel, which cancels them together."""
     first = jobs[0]
     with st.container(border=True):
-        left, right = st.columns([6, 1], vertical_alignment="center")
         more = f"; {len(jobs) - 1} more to come" if len(jobs) > 1 else ""
-        left.markdown(f"**{_name(first)}** · {_where(first).rstrip('.')}{more}")
-        with right:
-            _cancel_button(jobs)
+        _headline(f"**{_name(first)}** · {_where(first).rstrip('.')}{more}", jobs)
         progress = first.progress
         if progress is not None and progress.n_epochs:
             st.progress(progress.epoch / progress.n_epochs)
@@ -151,10 +148,7 @@ def _group_panel(jobs: list[JobStatus]) -> None:
 
 def _panel(job: JobStatus) -> None:
     with st.container(border=True):
-        left, right = st.columns([6, 1], vertical_alignment="center")
-        left.markdown(f"**{_name(job)}** · {_where(job)}")
-        with right:
-            _cancel_button([job])
+        _headline(f"**{_name(job)}** · {_where(job)}", [job])
         progress = job.progress
         if progress is not None and progress.n_epochs:
             st.progress(progress.epoch / progress.n_epochs)
@@ -168,17 +162,25 @@ def _panel(job: JobStatus) -> None:
             )
 
 
+def _headline(text: str, jobs: list[JobStatus]) -> None:
+    """What is computed, and the button that cancels it, as wide as its label in a window of any width."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(text)
+        _cancel_button(jobs)
+
+
 def _cancel_button(jobs: list[JobStatus]) -> None:
     """A button that cancels jobs of one visitor; of another visitor only after a confirmation that names them."""
     ids = [job.job_id for job in jobs]
     label = "Cancel all" if len(jobs) > 1 else "Cancel"
+    asked = all(job.cancelling for job in jobs)  # the second of two clicks would do nothing
     whose = visitors.whose(jobs[0].owner, jobs[0].owner_name)
-    place = st.popover(label, width="stretch") if whose else nullcontext()
+    place = st.popover(label, disabled=asked) if whose else nullcontext()
     with place:
         if whose:
             st.markdown(f"{escape(whose)} Cancel it?")
             label = "Cancel it all the same"
-        st.button(label, key=f"cancel.{ids[0]}", on_click=_cancel, args=ids, width="stretch")
+        st.button(label, key=f"cancel.{ids[0]}", on_click=_cancel, args=ids, disabled=asked)
 
 
 def _outcome(job: JobStatus) -> None:
@@ -239,6 +241,8 @@ def _name(job: JobStatus) -> str:
 def _where(job: JobStatus) -> str:
     if job.state == "queued":
         return f"waiting, number {job.queue_position} in the queue. {with_labels(job.message)}".rstrip()
+    if job.cancelling:
+        return "cancelling after the current step, epoch or block of genes"
     if job.progress is None:
         return "starting"
     left = "" if job.seconds_left is None else f", about {in_words(job.seconds_left)} left"

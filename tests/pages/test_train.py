@@ -263,6 +263,21 @@ def test_progress_is_shown_and_can_be_cancelled(page, queue):
     assert any("was cancelled" in info.value for info in page.info)
 
 
+@pytest.mark.parametrize("owner", ["", "another"])
+def test_a_job_that_is_being_cancelled_says_so_and_is_cancelled_once(page, queue, owner):
+    queue.put(
+        "slow",
+        state="running",
+        cancelling=True,
+        owner=owner,
+        progress=Progress(step="train", epoch=30, n_epochs=100, terms=TERMS),
+    )
+    page.run()
+    assert not page.exception
+    assert "cancelling" in " ".join(m.value for m in page.markdown)
+    assert page.button(key="cancel.slow").disabled
+
+
 def test_the_end_of_a_job_is_told_to_its_owner(page, queue):
     queue.put("mine", state="running")
     page.run()
