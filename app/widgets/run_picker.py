@@ -7,7 +7,7 @@ import streamlit as st
 from app import cached, session
 from app.widgets.empty import empty_state, say_error
 from app.widgets.methods import is_imported, is_ours, method_label
-from app.widgets.text import box_labels, escape
+from app.widgets.text import box_labels, escape, with_labels
 from deepvelo.config import preset_label
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
@@ -61,7 +61,7 @@ def run_picker() -> None:
     runs = {info.run_id: info for info in cached.runs() if info.purpose == "fit" or info.run_id == chosen}
     labels = box_labels(runs, lambda run_id: run_label(runs[run_id]))
     if not labels:
-        st.caption(escape(cached.store().problem() or "No runs yet."))
+        st.caption(with_labels(cached.store().problem() or "No runs yet."))
         return
     st.selectbox(
         "Run",

@@ -12,7 +12,7 @@ from app.widgets.empty import say_error
 from app.widgets.methods import is_ours, method_label
 from app.widgets.run_picker import fits
 from app.widgets.tables import show_table
-from app.widgets.text import escape
+from app.widgets.text import escape, with_labels
 from deepvelo.config import preset_label
 from deepvelo.errors import InputError
 from deepvelo.io.runs import DamagedRun, RunInfo
@@ -38,7 +38,7 @@ def run_table() -> None:
     if runs:
         _fits(runs)
     elif not damaged:
-        st.caption(escape(cached.store().problem() or "No finished runs yet."))
+        st.caption(with_labels(cached.store().problem() or "No finished runs yet."))
     for run in damaged[:_MOST_DAMAGED]:
         _damaged(run)
     if len(damaged) > _MOST_DAMAGED:
@@ -73,7 +73,7 @@ def _fits(runs: list[RunInfo]) -> None:
 
 def _damaged(run: DamagedRun) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f":material/warning: {escape(run.problem)}")
+        st.caption(f":material/warning: {with_labels(run.problem)}")
         with st.popover("Delete", icon=":material/delete:", key=f"train.damaged.{run.run_id}"):
             st.markdown(f"Delete **{escape(run.run_id)}** for good?")
             st.button(

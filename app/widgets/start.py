@@ -43,7 +43,7 @@ def start_panel(source: DataSource, form: Form) -> None:
     if place is not None:
         st.caption(with_labels(place.in_words()))
         if place.warning:
-            st.warning(escape(place.warning))
+            st.warning(with_labels(place.warning))
     problem = cached.fit_problem(source, settings, cluster_key, basis, here=cached.jobs().here)
     if problem is None and place is not None:
         problem = place.problem or None

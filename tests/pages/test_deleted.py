@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from app import cached
 from deepvelo.io import recorded
 from tests.checked import add_control
 from tests.compared import copy_as
+from tests.on_page import plain
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 EXPLORING = ("velocity", "phase_portraits", "kinetic_rates", "compare", "lineages")
@@ -157,6 +159,14 @@ def test_a_damaged_run_is_a_grey_line_and_can_be_deleted_there(open_page, run):
     assert not app.exception
     assert not Path(run.folder).exists()
     assert not any("damaged" in caption.value for caption in app.caption)
+
+
+def test_a_long_sentence_on_a_run_is_shown_whole(open_page, run):
+    info = Path(run.folder) / "info.json"
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"format": 2}))
+    (caption,) = [caption.value for caption in open_page("train").caption if "version" in caption.value]
+    (damaged,) = cached.damaged_runs()
+    assert damaged.problem in plain(caption)
 
 
 def test_a_damaged_run_is_not_offered_and_says_what_it_is_where_it_was_chosen(open_page, run):

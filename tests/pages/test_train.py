@@ -418,6 +418,7 @@ def test_where_a_job_would_run_and_what_it_asks_for(page, queue, monkeypatch):
     fine(page.run())
     assert "The scheduler tcp://lab:8786 gives the job to one of its 2 workers." in words(page)
     assert "about 1.0 GB of memory" in words(page)
+    assert queue.where.warning in [plain(warning.value) for warning in page.warning]
     press(page, "Start training")
     shown = next(metric.value for metric in page.metric if metric.label == "Memory, up to")
     assert f"{queue.submitted[0].asks[MEMORY] / 2**30:.1f} GB" == shown
