@@ -6,8 +6,7 @@ What these functions return is shared by all visitors: read it, never change it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,21 +160,6 @@ def directions(run_id: str) -> AnnData:
     return cached.open_run(run_id).part(LAYERS, on_disk=True)
 
 
-@contextmanager
-def while_stored(run_ids: Sequence[str]) -> Iterator[None]:
-    """Around work that reads layers where they lie: of a run that is deleted meanwhile nothing but NaN is read.
-
-    Raises
-    ------
-    InputError
-        Afterwards, whatever came of the work, when one of the runs is not there any more.
-    """
-    try:
-        yield
-    finally:
-        infos(tuple(run_ids))
-
-
 def matched(run_ids: RunIds, smooth: int | None) -> Matched:
     """The runs brought to the cells and genes they share, averaged so often over the graph, under their `names`.
 
@@ -208,12 +192,11 @@ def _matched(folder: Path, run_ids: RunIds, smooth: int | None) -> Matched:
     cached.warm_up().join()
     from deepvelo import compare
 
-    with while_stored(run_ids):
-        if smooth is not None:
-            return _matched(folder, run_ids, None).smoothed(smooth)
-        results = dict(zip(names(run_ids), map(directions, run_ids), strict=True))
-        base = cached.open_run(run_ids[0]).info
-        return compare.match(results, cluster_key=base.cluster_key, basis=base.basis)
+    if smooth is not None:
+        return _matched(folder, run_ids, None).smoothed(smooth)
+    results = dict(zip(names(run_ids), map(directions, run_ids), strict=True))
+    base = cached.open_run(run_ids[0]).info
+    return compare.match(results, cluster_key=base.cluster_key, basis=base.basis)
 
 
 # Scores of every cell by every method.
@@ -222,5 +205,4 @@ def _compared(folder: Path, run_ids: RunIds, smooth: int | None, edges: tuple[Ed
     cached.warm_up().join()
     from deepvelo import compare
 
-    with while_stored(run_ids):
-        return compare.compare(_matched(folder, run_ids, smooth), edges=list(edges))
+    return compare.compare(_matched(folder, run_ids, smooth), edges=list(edges))

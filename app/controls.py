@@ -98,8 +98,7 @@ def _surplus(folder: Path, run_id: str) -> np.ndarray:
 
     run = cached.open_run(run_id)
     fit = run.part([keys.UNSPLICED, keys.SPLICED, keys.MS], on_disk=True)
-    with comparison.while_stored([run_id]):
-        return surplus_along(fit, cluster_key=run.info.cluster_key)
+    return surplus_along(fit, cluster_key=run.info.cluster_key)
 
 
 def at_rest(base: Run, run_ids: Sequence[str]) -> pd.DataFrame:
@@ -125,8 +124,7 @@ def _scores_of_run(folder: Path, run_id: str, edges: tuple[Edge, ...]) -> pd.Ser
 
     run = cached.open_run(run_id)
     fit, info = comparison.directions(run_id), run.info
-    with comparison.while_stored([run_id]):
-        return scores_of_run(fit, edges=edges, cluster_key=info.cluster_key, basis=info.basis)
+    return scores_of_run(fit, edges=edges, cluster_key=info.cluster_key, basis=info.basis)
 
 
 def seed_agreement(run_ids: tuple[str, ...]) -> np.ndarray:
@@ -147,8 +145,7 @@ def _seed_agreement(folder: Path, run_ids: tuple[str, ...]) -> np.ndarray:
     from deepvelo.controls import seed_agreement as agreement
 
     fits = [cached.open_run(run_id).part([keys.VELOCITY], on_disk=True) for run_id in run_ids]
-    with comparison.while_stored(run_ids):
-        return agreement([fit.layers[keys.VELOCITY] for fit in fits])
+    return agreement([fit.layers[keys.VELOCITY] for fit in fits])
 
 
 def sweep_table(run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFrame:
@@ -168,13 +165,12 @@ def _sweep_table(folder: Path, run_id: str, sweep: Named, edges: tuple[Edge, ...
     cached.warm_up().join()
     from deepvelo.controls import sensitivity_table
 
-    with comparison.while_stored((run_id, *(other for _, other in sweep))):
-        return sensitivity_table(
-            comparison.directions(run_id),
-            ((name, comparison.directions(other)) for name, other in sweep),
-            edges=edges,
-            cluster_key=cached.open_run(run_id).info.cluster_key,
-        )
+    return sensitivity_table(
+        comparison.directions(run_id),
+        ((name, comparison.directions(other)) for name, other in sweep),
+        edges=edges,
+        cluster_key=cached.open_run(run_id).info.cluster_key,
+    )
 
 
 def gate(base: Run, *, batch_key: str | None = None) -> list[GateFinding]:
@@ -223,15 +219,14 @@ def _gate(
     agreement = None
     if other_methods:
         # A result that cannot be compared leaves this finding unchecked; it does not take the others away.
-        with suppress(InputError), comparison.while_stored((run_id, *other_methods)):
+        with suppress(InputError):
             moving = list(comparison.matched((run_id, *other_methods), None).moving().values())
             agreement = tl.agreement(moving) if len(moving) > 1 else None
-    with comparison.while_stored([run_id]):
-        return quality_gate(
-            run.part([keys.UNSPLICED, keys.SPLICED, keys.VELOCITY], on_disk=True),
-            cluster_key=run.info.cluster_key,
-            control=_against(run_id, control_id) if control_id else None,
-            methods_agreement=agreement,
-            sweep=_sweep_table(folder, run_id, sweep, edges) if sweep else None,
-            batch_key=batch_key,
-        )
+    return quality_gate(
+        run.part([keys.UNSPLICED, keys.SPLICED, keys.VELOCITY], on_disk=True),
+        cluster_key=run.info.cluster_key,
+        control=_against(run_id, control_id) if control_id else None,
+        methods_agreement=agreement,
+        sweep=_sweep_table(folder, run_id, sweep, edges) if sweep else None,
+        batch_key=batch_key,
+    )

@@ -89,10 +89,9 @@ def _cell_agreement(folder: Path, run_ids: RunIds, smooth: int | None) -> tuple[
     from deepvelo import tl
 
     matched = comparison.matched(run_ids, smooth)
-    with comparison.while_stored(run_ids):
-        moving = list(matched.moving().values())
-        values = tl.agreement(moving) if len(moving) > 1 else np.full(matched.reference.n_obs, np.nan)
-        n_genes = int(tl.common_genes(moving).sum()) if moving else 0
+    moving = list(matched.moving().values())
+    values = tl.agreement(moving) if len(moving) > 1 else np.full(matched.reference.n_obs, np.nan)
+    n_genes = int(tl.common_genes(moving).sum()) if moving else 0
     return pd.Series(values, index=matched.reference.obs_names), n_genes
 
 
@@ -120,9 +119,8 @@ def _disagreement(
     chosen = np.ones(len(names), dtype=bool)
     if region is not None:
         chosen = names.isin(cached.open_run(run_ids[0]).obs.index[region])
-    with comparison.while_stored(run_ids):
-        genes = disagreeing_genes(matched, chosen).drop(columns="contribution").head(MOST_GENES)
-        return genes, pair_agreement(matched, chosen)
+    genes = disagreeing_genes(matched, chosen).drop(columns="contribution").head(MOST_GENES)
+    return genes, pair_agreement(matched, chosen)
 
 
 def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:

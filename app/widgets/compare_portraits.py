@@ -101,12 +101,11 @@ def _heading_table(folder: Path, run_ids: RunIds, sources: tuple[str, ...]) -> p
     reference, basis = matched.reference, str(matched.basis)
     found = {}
     for name, velocity in matched.velocities.items():
-        with comparison.while_stored(run_ids):
-            arrows = (
-                matched.arrows[name]
-                if matched.arrows is not None
-                else arrows_from_velocity(reference, velocity, moments=matched.moments, basis=basis)
-            )
+        arrows = (
+            matched.arrows[name]
+            if matched.arrows is not None
+            else arrows_from_velocity(reference, velocity, moments=matched.moments, basis=basis)
+        )
         table = headings(
             arrows, reference.obsm[keys.embedding(basis)], graph=reference.obsp[keys.DISTANCES],
             groups=matched.groups.astype(str).to_numpy(), sources=sources,
