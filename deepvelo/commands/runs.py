@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepvelo.errors import InputError
-from deepvelo.wording import number
+from deepvelo.wording import in_one_line, number
 
 if TYPE_CHECKING:
     from deepvelo.io.runs import RunStore
@@ -65,4 +65,4 @@ def _checked(store: RunStore) -> Iterator[tuple[str, bool]]:
 
 def _line(*parts: str) -> str:
     """Columns between tabs; a name from a file may hold what a terminal would obey."""
-    return "\t".join("".join(c if c.isprintable() else " " for c in part) for part in parts if part)
+    return "\t".join(in_one_line(part, most=len(part)) for part in parts if part)
