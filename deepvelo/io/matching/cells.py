@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepvelo.contents.columns import as_text, is_textual
 from deepvelo.errors import InputError
-from deepvelo.io.matching.evidence import MIN_RATE, verdict
+from deepvelo.io.matching.evidence import MIN_RATE, Verdict, verdict
 from deepvelo.io.matching.labels import (
     Grouping,
     Labels,
@@ -19,6 +19,7 @@ from deepvelo.io.matching.labels import (
     is_gapless,
     words_of,
 )
+from deepvelo.io.matching.pairs import Some, pairs_of
 
 # Two ways of matching that disagree on more of the cells than this cannot both be meant.
 _MAX_DISAGREEMENT = 0.01
@@ -33,8 +34,6 @@ _MIN_AGREEMENT = 0.5
 _MAX_MISSING = 0.3
 # What two unrelated columns may share by chance.
 _MIN_FOUND = 0.05
-# A barcode that more cells of one file have than this names none of them.
-_MAX_REPEATS = 100
 
 
 @dataclass(frozen=True)
@@ -146,37 +145,55 @@ def _way(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grouping]
     partner, found = np.full(len(a.core), -1), pd.Series(a.core).isin(b.core[b.core != ""]).to_numpy()
     if found.mean() < _MIN_FOUND:  # most ways; the rest takes longer
         return Matching(partner, found, labels=(a, b))
-    pairs = _pairs(a, b)
+    pairs = pairs_of(a, b)
     repeated = max(_share_repeated(a), _share_repeated(b))
     few_barcodes = repeated > (_MANY_REPEATED if a.kind == "barcode" else _MANY_REPEATED_OF_FEW)
-    against, decisive = np.zeros((2, len(pairs)), dtype=bool)
-    told_by: list[tuple[Grouping, Grouping]] = []
+    said: list[tuple[Grouping, Grouping, Verdict]] = []
     for left in processed:
         for right in counts:
             own_words = left.labels is a and right.labels is b
-            said = verdict(pairs, left, right, own_words=own_words, few_barcodes=few_barcodes)
-            if said is not None:
-                against |= said.against
-                decisive |= said.decisive
-                if said.decisive.any():
-                    told_by.append((left, right))
-    possible = pairs[~against]
-    clear = ~(possible["i"].duplicated(keep=False) | possible["j"].duplicated(keep=False))
-    undecided = ~against & ~decisive & pairs["alone"].to_numpy()
+            one = verdict(pairs, left, right, own_words=own_words, few_barcodes=few_barcodes)
+            if one is not None:
+                said.append((left, right, one))
+    tells = np.zeros(len(said), dtype=bool)  # which decide about a pair
+
+    i, j = pairs.alone
+    against, decisive = _judged(pairs.alone, said, tells)
+    undecided = ~against & ~decisive
     # Of a sample that is not among the counts some barcodes are there by chance.
-    undecided &= (pd.Series(found).groupby(a.tags).transform("mean") >= MIN_RATE).to_numpy()[pairs["i"]]
-    several = any(one.called_sample and len(pd.unique(one.values)) > 1 for one in (*processed, *counts))
+    undecided &= (pd.Series(found).groupby(a.tags).transform("mean") >= MIN_RATE).to_numpy()[i]
+    several = any(one.called_sample and one.n_values > 1 for one in (*processed, *counts))
     if (not several and _of_one_sample(a, b)) or (
-        not few_barcodes and _expected_wrong(a, pairs[undecided], found, repeated) <= _MAX_WRONG
+        not few_barcodes and _expected_wrong(a, i[undecided], found, repeated) <= _MAX_WRONG
     ):
-        decisive = decisive | undecided
-    chosen = possible[clear & decisive[possible.index]]
-    partner[chosen["i"]] = chosen["j"]
+        decisive |= undecided
+    chosen = ~against & decisive
+    partner[i[chosen]] = j[chosen]
+    for some in pairs.repeated():
+        against, decisive = _judged(some, said, tells)
+        i, j = some.i[~against], some.j[~against]
+        clear = ~(pd.Series(i).duplicated(keep=False) | pd.Series(j).duplicated(keep=False)).to_numpy()
+        chosen = clear & decisive[~against]
+        partner[i[chosen]] = j[chosen]
+    told_by = [(left, right) for (left, right, _), tell in zip(said, tells, strict=True) if tell]
     # A column says what a sample is called, a suffix only which it is.
     told_by.sort(key=lambda both: sum(one.labels is not None for one in both))
     named = [left for left, _ in told_by] or [one for one in processed if one.called_sample]
     samples = named[0].values if named else None
     return Matching(partner, found, _rule(a, b, told_by[:1]), (a, b), samples)
+
+
+def _judged(
+    some: Some, said: Sequence[tuple[Grouping, Grouping, Verdict]], tells: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Whether anything speaks against pairs, and whether anything decides for them; notes in ``tells`` what does."""
+    against, decisive = np.zeros((2, len(some.i)), dtype=bool)
+    for n, (_, _, one) in enumerate(said):
+        against_by_one, decisive_by_one = one.of(some)
+        against |= against_by_one
+        decisive |= decisive_by_one
+        tells[n] |= decisive_by_one.any()
+    return against, decisive
 
 
 def _share_repeated(labels: Labels) -> float:
@@ -193,12 +210,12 @@ def _of_one_sample(a: Labels, b: Labels) -> bool:
     return a.kind == "barcode" or not all(words) or words[0] <= words[1] or words[1] <= words[0]
 
 
-def _expected_wrong(a: Labels, undecided: pd.DataFrame, found: np.ndarray, repeated: float) -> float:
+def _expected_wrong(a: Labels, undecided: np.ndarray, found: np.ndarray, repeated: float) -> float:
     """The share of cells that would get the counts of another sample's cell where nothing tells the samples.
 
     That happens to a cell that is missing among the counts if another sample has its barcode.
     """
-    concerned = pd.Series(a.tags).isin(a.tags[undecided["i"]]).to_numpy()
+    concerned = pd.Series(a.tags).isin(a.tags[undecided]).to_numpy()
     n_cells, n_missing = np.count_nonzero(concerned), np.count_nonzero(~found[concerned])
     if not n_cells:
         return 0.0
@@ -206,19 +223,6 @@ def _expected_wrong(a: Labels, undecided: pd.DataFrame, found: np.ndarray, repea
         return 0.0 if n_missing <= _MAX_MISSING * n_cells else n_missing / n_cells / n_cells
     # Few cells do not show what is rare: one more may be missing.
     return float(repeated * max(n_missing, 1) / n_cells)
-
-
-def _pairs(a: Labels, b: Labels) -> pd.DataFrame:
-    """All pairs of cells with one barcode or name; ``alone`` where it occurs once in both files."""
-    core, _ = pd.factorize(np.concatenate([[""], a.core, b.core]))  # the first, 0, is no barcode
-    left = pd.DataFrame({"core": core[1 : len(a.core) + 1], "i": np.arange(len(a.core))})
-    right = pd.DataFrame({"core": core[len(a.core) + 1 :], "j": np.arange(len(b.core))})
-    for table in (left, right):
-        table["n"] = table.groupby("core")["core"].transform("size")
-    left, right = left[left["n"] <= _MAX_REPEATS], right[right["n"] <= _MAX_REPEATS]
-    pairs = left[left["core"] > 0].merge(right, on="core", suffixes=("_left", "_right"))
-    pairs["alone"] = (pairs["n_left"] == 1) & (pairs["n_right"] == 1)
-    return pairs[["core", "i", "j", "alone"]]
 
 
 def _rule(a: Labels, b: Labels, told_by: Sequence[tuple[Grouping, Grouping]]) -> str:

@@ -7,11 +7,13 @@ file. What it means is learnt from *witnesses*: pairs of cells whose barcode occ
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from deepvelo.io.matching.labels import Grouping, words_of
+from deepvelo.io.matching.pairs import Pairs, Some
 
 # Fewer barcodes than this may meet by chance.
 _MIN_WITNESSES, _MIN_WITNESSES_OF_FEW = 5, 10
@@ -33,24 +35,30 @@ _MAX_AGAINST_COLUMN = 0.005
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one grouping of each file says about pairs of cells, each shape ``(n_pairs,)``, bool."""
+    """What one grouping of each file says about pairs of cells."""
 
+    samples: tuple[np.ndarray, np.ndarray]
+    """Of each processed cell and each of the counts its sample, -1 for unknown."""
     against: np.ndarray
-    """The two cells are of different samples."""
+    """Whether two samples are different ones, bool ``(n_samples, n_samples_of_counts)``."""
     decisive: np.ndarray
-    """They are of one sample, which is told from all others."""
+    """Whether they are one sample, which is told from all others."""
+
+    def of(self, pairs: Some) -> tuple[np.ndarray, np.ndarray]:
+        """Both of some pairs of cells, each ``(n_pairs,)``; False where a sample is unknown."""
+        a, b = self.samples[0][pairs.i], self.samples[1][pairs.j]
+        return _of_pairs(self.against, a, b), _of_pairs(self.decisive, a, b)
 
 
 def verdict(
-    pairs: pd.DataFrame, processed: Grouping, counts: Grouping, *, own_words: bool, few_barcodes: bool
+    pairs: Pairs, processed: Grouping, counts: Grouping, *, own_words: bool, few_barcodes: bool
 ) -> Verdict | None:
     """Compare the samples of two files.
 
     Parameters
     ----------
     pairs
-        Pairs of cells of one barcode: positions ``i`` among the processed and ``j`` among the counts, ``core``, and
-        whether the barcode is ``alone``, in either file.
+        Pairs of cells of one barcode.
     processed, counts
         What may tell the samples of either file.
     own_words
@@ -64,14 +72,11 @@ def verdict(
     -------
     None where the two groupings do not correspond.
     """
-    a_of_cell, a_names = pd.factorize(processed.values)
-    b_of_cell, b_names = pd.factorize(counts.values)
+    (a_of_cell, a_names), (b_of_cell, b_names) = processed.coded, counts.coded
     shape = (len(a_names), len(b_names))
     if max(shape) < 2 or not min(shape):
         return None
-    a, b = a_of_cell[pairs["i"]], b_of_cell[pairs["j"]]
-    known = (a >= 0) & (b >= 0)
-    witnesses = _table(a, b, known & pairs["alone"].to_numpy(), shape)
+    witnesses = _table(a_of_cell[pairs.alone.i], b_of_cell[pairs.alone.j], shape)
     n_a, n_b = np.bincount(a_of_cell[a_of_cell >= 0]), np.bincount(b_of_cell[b_of_cell >= 0])
     linked = _links(witnesses, n_a, n_b)
     # Only of what is meant to tell samples do names mean something.
@@ -85,13 +90,16 @@ def verdict(
     if not own_words and (not (named or linked.any()) or (linked != _one_to_one(linked)).any()):
         return None
     possible = linked | ~linked.any(axis=1, keepdims=True)
-    there = a_of_cell[np.unique(pairs["i"][_of_pairs(possible, a, b, known)])]
-    absent = np.bincount(there, minlength=shape[0]) < MIN_RATE * n_a
+    there = _there(pairs, possible, a_of_cell, b_of_cell)
+    absent = np.bincount(a_of_cell[there & (a_of_cell >= 0)], minlength=shape[0]) < MIN_RATE * n_a
     linked[absent] = False
-    in_doubt = _holds_too_few(pairs, a, b, linked)
+    in_doubt = _holds_too_few(pairs, a_of_cell, b_of_cell, linked)
     linked[:, in_doubt] = False
-    once_a, once_b = _occur_once(pairs, "i", a, shape[0]), _occur_once(pairs, "j", b, shape[1])
-    tested = pairs.loc[known & pairs["core"].duplicated(keep=False), "j"].nunique() >= _MIN_TESTED
+    once_a, once_b = (
+        _occur_once(pairs.cores[0], a_of_cell, shape[0]),
+        _occur_once(pairs.cores[1], b_of_cell, shape[1]),
+    )
+    tested = _n_tested(pairs, a_of_cell, b_of_cell) >= _MIN_TESTED
     if own_words or (tested and once_a.all() and once_b.all()):
         linked |= _by_words(alike, witnesses, linked, in_doubt)
     single = _one_to_one(linked)
@@ -107,19 +115,38 @@ def verdict(
         against |= unlike
     sure = _sure(witnesses, linked) | _one_to_one(alike)
     decisive = single & sure & once_a[:, None] & once_b[None, :]
-    return Verdict(_of_pairs(against, a, b, known), _of_pairs(decisive, a, b, known))
+    return Verdict((a_of_cell, b_of_cell), against, decisive)
 
 
-def _table(a: np.ndarray, b: np.ndarray, chosen: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """How many of the chosen pairs lie in each pair of samples."""
-    flat = np.bincount(a[chosen] * shape[1] + b[chosen], minlength=shape[0] * shape[1])
+def _table(a: np.ndarray, b: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """How many pairs lie in each pair of samples."""
+    known = (a >= 0) & (b >= 0)
+    flat = np.bincount(a[known] * shape[1] + b[known], minlength=shape[0] * shape[1])
     return flat.reshape(shape)
 
 
-def _of_pairs(table: np.ndarray, a: np.ndarray, b: np.ndarray, known: np.ndarray) -> np.ndarray:
-    found = np.zeros(len(a), dtype=bool)
-    found[known] = table[a[known], b[known]]
+def _of_pairs(table: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The value of each pair of samples; False where one is unknown, -1."""
+    found: np.ndarray = table[a, b] & (a >= 0) & (b >= 0)
     return found
+
+
+def _there(pairs: Pairs, possible: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Which processed cells have their barcode in a possible sample of the counts, bool ``(n_cells,)``."""
+    found = np.zeros(len(a), dtype=bool)
+    for some in chain((pairs.alone,), pairs.repeated()):
+        found[some.i[_of_pairs(possible, a[some.i], b[some.j])]] = True
+    return found
+
+
+def _n_tested(pairs: Pairs, a: np.ndarray, b: np.ndarray) -> int:
+    """How many cells of the counts, of a known sample, have a barcode that is not alone and in a known processed sample."""
+    core_a, core_b = pairs.cores
+    known = np.zeros(pairs.n_barcodes, dtype=bool)
+    known[core_a[(core_a >= 0) & (a >= 0)]] = True
+    known &= ~pairs.is_alone()
+    cells = core_b[(core_b >= 0) & (b >= 0)]
+    return int(known[cells].sum())
 
 
 def _links(witnesses: np.ndarray, n_a: np.ndarray, n_b: np.ndarray) -> np.ndarray:
@@ -147,31 +174,29 @@ def _sure(witnesses: np.ndarray, linked: np.ndarray) -> np.ndarray:
     return of_a[:, None] & of_b[None, :]
 
 
-def _holds_too_few(pairs: pd.DataFrame, a: np.ndarray, b: np.ndarray, linked: np.ndarray) -> np.ndarray:
+def _holds_too_few(pairs: Pairs, a: np.ndarray, b: np.ndarray, linked: np.ndarray) -> np.ndarray:
     """Samples of the counts that several processed samples seem to be in, though barcodes of both occur there once.
 
     A barcode occurs once in a sample, so at most one of them can be in it: plates share all their barcodes.
     """
-    doubted = np.zeros(linked.shape[1], dtype=bool)
-    several = np.flatnonzero(linked.sum(axis=0) > 1)
-    if len(several):
-        table = pd.DataFrame({"core": pairs["core"].to_numpy(), "a": a, "b": b, "j": pairs["j"].to_numpy()})
-        table = table[np.isin(b, several) & (a >= 0)]
-        table = table[linked[table["a"], table["b"]]]
+    several = linked.sum(axis=0) > 1
+    n_shared, n_once = np.zeros((2, linked.shape[1]), dtype=int)
+    for some in pairs.repeated() if several.any() else ():
+        left, right = a[some.i], b[some.j]
+        chosen = _of_pairs(linked & several[None, :], left, right)
+        table = pd.DataFrame({"core": pairs.cores[0][some.i], "a": left, "b": right, "j": some.j})[chosen]
         per_core = table.groupby(["b", "core"])[["a", "j"]].nunique().reset_index()
         shared = per_core[per_core["a"] > 1]
-        n_shared = shared.groupby("b").size()
-        n_once = shared[shared["j"] == 1].groupby("b").size().reindex(n_shared.index, fill_value=0)
-        doubted[n_shared.index[(n_once >= 3) & (2 * n_once > n_shared)]] = True
-    return doubted
+        n_shared += np.bincount(shared["b"], minlength=len(n_shared))
+        n_once += np.bincount(shared["b"][shared["j"] == 1], minlength=len(n_once))
+    return (n_once >= 3) & (2 * n_once > n_shared)
 
 
-def _occur_once(pairs: pd.DataFrame, cell: str, sample: np.ndarray, n_samples: int) -> np.ndarray:
-    """Whether no barcode occurs twice within a sample; shape ``(n_samples,)``."""
-    table = pd.DataFrame({"core": pairs["core"].to_numpy(), "cell": pairs[cell].to_numpy(), "sample": sample})
-    table = table[sample >= 0].drop_duplicates("cell")
+def _occur_once(core: np.ndarray, sample: np.ndarray, n_samples: int) -> np.ndarray:
+    """Whether no barcode of both files occurs twice within a sample; shape ``(n_samples,)``."""
+    table = pd.DataFrame({"core": core, "sample": sample})[(core >= 0) & (sample >= 0)]
     once = np.ones(n_samples, dtype=bool)
-    once[table["sample"][table.duplicated(["core", "sample"])]] = False
+    once[table["sample"][table.duplicated()]] = False
     return once
 
 

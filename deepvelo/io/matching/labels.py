@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cached_property
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from deepvelo.contents.columns import as_text, is_textual
 
+T = TypeVar("T")
 Kind = Literal["barcode", "short barcode", "name", "running number"]
 
 _BARCODE = re.compile(r"[ACGT]{12,}")
@@ -40,6 +42,8 @@ _MIN_NAMES = 20
 _MAX_OVER_ROWS, _MAX_OVER_NAMES = 100, 10
 # More groups than this share of the cells, or than this number, tell no samples.
 _MAX_SAMPLE_SHARE, _MAX_SAMPLES = 1 / 3, 500
+# Columns that are compared with those of the other file, if there are so many.
+_MOST_LABELS, _MOST_GROUPINGS = 8, 20
 
 
 _SAMPLE_COLUMN = re.compile(
@@ -102,22 +106,37 @@ class Grouping:
     labels: Labels | None = None
     called_sample: bool = False
 
+    @cached_property
+    def coded(self) -> tuple[np.ndarray, np.ndarray]:
+        """The value of each cell as its place among the different values, -1 for unknown; and these."""
+        codes, names = pd.factorize(self.values)
+        return codes, names
+
+    @property
+    def n_values(self) -> int:
+        """How many different values there are; unknown is one of them."""
+        codes, names = self.coded
+        return len(names) + int((codes < 0).any())
+
 
 def identifiers(obs: pd.DataFrame) -> list[Labels]:
     """All labels of a table's cells, the names first; row numbers are left out."""
     found = [one for one in _labels(None, obs.index) if _tells_cells(one)]
     for column, values in obs.items():
         found += _labels_of(str(column), values)
-    different: list[Labels] = []
+    different: dict[tuple[str, ...], Labels] = {}
     for one in found:
-        same = next((n for n, other in enumerate(different) if np.array_equal(one.core, other.core)), None)
-        if same is None:
-            different.append(one)
-        else:  # the same barcodes again, perhaps with other words
-            both = zip(different[same].tags, one.tags, strict=True)
+        core = tuple(one.core)
+        if core in different:  # the same barcodes again, perhaps with other words
+            both = zip(different[core].tags, one.tags, strict=True)
             tags = np.array([" ".join(dict.fromkeys(pair)).strip() for pair in both], dtype=object)
-            different[same] = replace(different[same], tags=tags)
-    return different
+            one = replace(different[core], tags=tags)
+        different[core] = one
+    return _first(
+        list(different.values()),
+        _MOST_LABELS,
+        rank=lambda one: (one.column is not None, "barcode" not in one.kind),
+    )
 
 
 def groupings(obs: pd.DataFrame, labels: Sequence[Labels]) -> list[Grouping]:
@@ -133,7 +152,15 @@ def groupings(obs: pd.DataFrame, labels: Sequence[Labels]) -> list[Grouping]:
         if (called_sample or values.dtype.kind != "f") and 1 <= _n_different(values) <= most:
             texts = as_text(values).to_numpy(dtype=object)
             found.append(Grouping(f"column '{column}'", texts, called_sample=called_sample))
-    return found
+    return _first(found, _MOST_GROUPINGS, rank=lambda one: (one.labels is None, not one.called_sample))
+
+
+def _first(found: list[T], most: int, *, rank: Callable[[T], tuple[bool, ...]]) -> list[T]:
+    """The best of too many, in their order: each is compared with all of the other file."""
+    if len(found) <= most:
+        return found
+    chosen = sorted(range(len(found)), key=lambda n: rank(found[n]))[:most]
+    return [found[n] for n in sorted(chosen)]
 
 
 def words_of(value: str | None) -> frozenset[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from anndata.utils import make_index_unique
 
 from deepvelo.errors import InputError
 from deepvelo.io.matching import Matching, match_cells
+from tests.long_text import within
 
 RNG = np.random.default_rng(0)
 
@@ -250,6 +253,67 @@ def test_cells_that_occur_twice_stay_unmatched():
     found = match([*BARCODES, BARCODES[0]], BARCODES)
     assert found[0] == found[-1] == -1
     np.testing.assert_array_equal(found[1:-1], np.arange(1, 60))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [A] * 300,
+        ["cell"] * 300,
+        [""] * 300,
+        [f"{A}-{n}" for n in range(300)],
+        [f"plate{n}_{A}" for n in range(300)],
+        [*[A] * 200, *codes(100)],
+    ],
+    ids=["one barcode", "one name", "no name", "numbered", "prefixed", "beside others"],
+)
+def test_cells_that_share_a_name_meet_none(names):
+    matching = match_cells(obs(names), obs(names))
+    assert not (matching.partner[:200] >= 0).any()
+
+
+def test_names_of_a_thousand_letters_are_matched_as_others():
+    names = [code * 60 for code in BARCODES]
+    assert match_cells(obs(names), obs(names[::-1])).rate == 1
+
+
+def plates(n_cells: int, n_plates: int) -> pd.DataFrame:
+    """Most cells on plates that have all their barcodes in common, and some others that have their own."""
+    shared, own = n_cells * 19 // 20, n_cells // 20
+    barcodes = codes(shared // n_plates + own)
+    of_plates = [(barcode, plate) for barcode in barcodes[own:] for plate in range(n_plates)]
+    others = [(barcode, n % n_plates) for n, barcode in enumerate(barcodes[:own])]
+    names, plate = zip(*others, *of_plates, strict=True)
+    return obs(names, sample=[f"plate{n}" for n in plate])
+
+
+def test_plates_take_memory_by_their_cells_not_their_pairs(monkeypatch):
+    monkeypatch.setattr("deepvelo.io.matching.pairs._AT_ONCE", 2000)
+    cells = plates(2000, 95)  # 180,000 pairs
+    tracemalloc.start()
+    try:
+        matching = match_cells(cells, cells.copy())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (matching.partner == np.arange(len(cells))).all()
+    assert peak < 4e6
+
+
+@pytest.mark.slow
+def test_forty_thousand_cells_on_plates_take_seconds():
+    cells = plates(40_000, 95)
+    with within(20):
+        matching = match_cells(cells, cells.copy())
+    assert (matching.partner == np.arange(len(cells))).all()
+
+
+@pytest.mark.slow
+def test_tables_of_many_columns_take_no_square_of_time():
+    columns = {f"name{n}": [f"n{n}_{m}x" for m in range(60)] for n in range(80)}
+    columns |= {f"group{n}": [f"s{(m * n) % 7}" for m in range(60)] for n in range(80)}
+    with within(5):
+        assert match_cells(obs(BARCODES, **columns), obs(BARCODES, **columns)).rate == 1
 
 
 # Random dresses
