@@ -54,8 +54,7 @@ def by_whom(owner: str, owner_name: str) -> str:
 
 def whose(owner: str, owner_name: str) -> str:
     """A sentence for a confirmation: whose it is; empty for what is the visitor's own."""
-    by = by_whom(owner, owner_name)
-    return by and f"Started {by}."
+    return "" if is_mine(owner) else f"{owner_name or 'Another visitor'} started it."
 
 
 def _hash(*parts: str) -> str:

@@ -67,7 +67,7 @@ def _fits(runs: list[RunInfo]) -> None:
             session.go("velocity")
         with st.popover("Delete", icon=":material/delete:"):
             what = f"Delete **{escape(info.name)}**, with its controls, seeds and sweeps, for good?"
-            st.markdown(f"{what} {escape(whose(info.owner, info.owner_name))}".strip())
+            st.markdown(f"{escape(whose(info.owner, info.owner_name))} {what}".strip())
             st.button("Delete the run", on_click=_delete, args=(info.run_id,))
 
 

@@ -59,5 +59,5 @@ def test_whose_it_is(seen):
     mine = seen(cookie=cookie("anna"))["owner"]
     assert visitors.whose(mine, "anna@lab") == ""
     assert visitors.whose("", "") == ""  # nobody knows
-    assert visitors.whose("other", "") == "Started by another visitor."
-    assert visitors.whose("other", "ben@lab") == "Started by ben@lab."
+    assert visitors.whose("other", "") == "Another visitor started it."
+    assert visitors.whose("other", "ben@lab") == "ben@lab started it."

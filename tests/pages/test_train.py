@@ -341,10 +341,10 @@ def test_a_job_of_another_visitor_is_cancelled_only_after_a_confirmation(queue, 
     job = queue.submitted[0]
     assert job.owner
     assert "anna" not in job.owner
-    for visitor, whose in [("anna", ""), ("ben", "Started by another visitor."), ("anna", "")]:
+    for visitor, whose in [("anna", ""), ("ben", "Another visitor started it."), ("anna", "")]:
         page = job_page(visitor)
         shown = words(page)
-        assert (whose in shown) if whose else ("another visitor" not in shown)
+        assert (whose in shown) if whose else ("nother visitor" not in shown)
         labels_of = {button.key: button.label for button in page.button}
         assert labels_of[f"cancel.{job.job_id}"] == ("Cancel it all the same" if whose else "Cancel")
     assert queue.cancelled == []
