@@ -110,8 +110,8 @@ def _cause_of_death(label: str, status: int) -> str:
         return f"{label} was not read: its reading took more memory than is free. Take fewer cells or layers."
     name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     return (
-        f"{label} was not read: it ended the process that read it ({name}), so it is damaged. "
-        "Copy it again, or save it again from its source."
+        f"{label} was not read: it ended the process that read it ({name}). It is damaged, or needs more memory than is free. "
+        "Copy it again, or save it again from its source with fewer cells or layers."
     )
 
 
