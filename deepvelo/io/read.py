@@ -11,6 +11,7 @@ from deepvelo.config import Ambiguous
 from deepvelo.errors import InputError
 from deepvelo.io.formats import SUFFIXES, ByGene, Reading, find_format
 from deepvelo.io.tidy import tidied
+from deepvelo.io.write import first_line
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -83,10 +84,5 @@ def read(
         )
         raise InputError(msg) from error
     except Exception as error:  # readers raise whatever a damaged file makes them stumble over
-        msg = f"{path.name} could not be read: {_first_line(error)}. Save or copy it again from its source."
+        msg = f"{path.name} could not be read: {first_line(error)}. Save or copy it again from its source."
         raise InputError(msg) from error
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0].rstrip(".")
-    return text or type(error).__name__
