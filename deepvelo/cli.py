@@ -30,7 +30,7 @@ from deepvelo.datasets.tissue import Kind
 from deepvelo.errors import InputError
 from deepvelo.result import STEP_NAMES, step_in_words
 from deepvelo.result import Progress as RunProgress
-from deepvelo.wording import for_terminal
+from deepvelo.wording import for_terminal, in_one_line
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -98,6 +98,16 @@ def main() -> None:
             cli()
     except InputError as error:
         _say(f"Error: {error}", style="red")
+        sys.exit(2)
+    except MemoryError:
+        _say(
+            "Error: The memory ran out. Close other programs, or use fewer cells or a larger machine.",
+            style="red",
+        )
+        sys.exit(2)
+    except OSError as error:  # such as a name that is too long for a file
+        place = "" if error.filename is None else f" {in_one_line(error.filename, most=200)}:"
+        _say(f"Error:{place} {error.strerror or error}. Check the paths.", style="red")
         sys.exit(2)
 
 

@@ -74,7 +74,9 @@ def _refused(problem: str) -> None:
 
 
 def _name() -> str:
-    return st.text_input("Name of the run", placeholder="made from data, preset and seed", key="train.name")
+    return st.text_input(
+        "Name of the run", placeholder="made from data, preset and seed", key="train.name", max_chars=100
+    )
 
 
 def _start_button(*, again: bool, disabled: bool) -> bool:

@@ -294,7 +294,7 @@ def _named(adata: AnnData, name: str) -> Compared:
             return Compared(graph=graph)
     key = coordinates.find(name, representations(adata))
     if key is None:
-        msg = f"There is nothing called '{name}' to compare cells in. Choose one of {listed(options(adata))}."
+        msg = f"There is nothing called {listed([name])} to compare cells in. Choose one of {listed(options(adata))}."
         raise InputError(msg)
     return Compared(representation=key)
 

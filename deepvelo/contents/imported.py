@@ -89,7 +89,7 @@ def chosen_layer(layers: Iterable[str], *, asked: str | None = None, name: str) 
         named = [layer for layer in found if layer == asked] or [x for x in found if x.lower() in meant]
         if len(named) == 1:
             return named[0]
-        msg = f"{name} has no layer '{asked}'. Found {listed(sorted(found))}. Name the layer with the velocities of genes."
+        msg = f"{name} has no layer {listed([asked])}. Found {listed(sorted(found))}. Name the layer with the velocities of genes."
         raise InputError(msg)
     candidates = velocity_layers(found)
     if len(candidates) == 1 or (candidates and candidates[0].lower() in _SPLICED_VELOCITY):

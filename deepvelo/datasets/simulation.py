@@ -10,7 +10,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy.sparse import csr_matrix
 
-from deepvelo import keys
+from deepvelo import keys, memory
 from deepvelo.datasets.batches import draw_batches
 from deepvelo.datasets.genes import draw_kinetics, gene_names
 from deepvelo.datasets.kinetics import FloatArray, IntArray
@@ -18,11 +18,14 @@ from deepvelo.datasets.tissue import Kind, Tissue
 from deepvelo.datasets.tissues import TISSUES
 from deepvelo.datasets.truth import Truth
 from deepvelo.errors import InputError
+from deepvelo.wording import in_code
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 SIZE_SPREAD: Final = 0.4  # standard deviation of the log library size; real 10x data have 0.3 to 0.6
 DISPERSION: Final = 0.05  # variance = mean + dispersion * mean^2: a little more than Poisson
+_DEEPEST: Final = 10_000_000  # counts of a cell
+_BYTES: Final = 200  # for each cell and gene: counts and the truth, and what they are made from
 
 
 def simulate(
@@ -72,7 +75,7 @@ def simulate(
 
 def draw(*, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int) -> tuple[AnnData, Truth]:
     """The counts as an experimenter would get them, and apart from them the truth; see :func:`simulate`."""
-    tissue = _checked_tissue(kind, n_cells=n_cells, n_genes=n_genes, depth=depth)
+    tissue = _checked_tissue(kind, n_cells=n_cells, n_genes=n_genes, depth=depth, seed=seed)
     # one stream of random numbers for each step, so that a change in one leaves the others alone
     for_genes, for_cells, for_counts, for_batches = (np.random.default_rng([seed, step]) for step in range(4))
     kinetics, rates_differ = draw_kinetics(tissue, n_genes, rng=for_genes)
@@ -119,7 +122,7 @@ def draw(*, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int) -> 
     return adata, truth
 
 
-def _checked_tissue(kind: Kind, *, n_cells: int, n_genes: int, depth: float) -> Tissue:
+def _checked_tissue(kind: Kind, *, n_cells: int, n_genes: int, depth: float, seed: int) -> Tissue:
     if kind not in TISSUES:
         msg = f"There is no simulation of kind {kind!r}. Choose one of {', '.join(KINDS)}."
         raise InputError(msg)
@@ -130,8 +133,21 @@ def _checked_tissue(kind: Kind, *, n_cells: int, n_genes: int, depth: float) -> 
     if n_genes < 10:
         msg = f"A simulation needs at least 10 genes, got n_genes = {n_genes}."
         raise InputError(msg)
-    if not (np.isfinite(depth) and depth > 0):
-        msg = f"The depth is the median number of spliced counts per cell and must be above 0, got {depth}."
+    if not 0 < depth <= _DEEPEST:
+        msg = (
+            f"The depth is the median number of spliced counts per cell and must be above 0 and at most {_DEEPEST:,}, "
+            f"got {depth}."
+        )
+        raise InputError(msg)
+    if not 0 <= seed < 2**32:
+        msg = f"The seed must be from 0 to 4,294,967,295, got {in_code(seed)}."
+        raise InputError(msg)
+    needed, available = n_cells * n_genes * _BYTES, memory.available_memory()
+    if needed > available:
+        msg = (
+            f"A simulation of {in_code(n_cells)} cells and {in_code(n_genes)} genes needs more memory than the "
+            f"{available / 2**30:.1f} GB that are free. Ask for fewer."
+        )
         raise InputError(msg)
     return tissue
 

@@ -129,6 +129,14 @@ def test_a_settings_file_and_options_on_top(deepvelo, tmp_path, small):
         (["app", "--data", "{folder}/nowhere"], "nowhere for data. Make it"),
         (["app", "--data", "{text}"], "notes.h5ad for data. Make it"),
         (["simulate", "out.h5ad", "--cells", "1"], "cells"),
+        (["check", "x" * 5000], "File name too long"),
+        (["evaluate", "x" * 5000], "File name too long"),
+        (["run", "{small}", "-o", "out.h5ad", "--config", "/dev/zero"], "not plain text"),
+        (["run", "{small}", "-o", "out.h5ad", "--compare-in", "1" * 5000], "There is nothing called '111"),
+        (["run", "{small}", "-o", "out.h5ad", "--epochs", "9" * 4000], "`training.n_epochs` should be"),
+        (["run", "{small}", "-o", "out.h5ad", "--lambda-u", "1e999"], "`objective.lambda_u` should be"),
+        (["lineages", "{small}", "-o", "out", "--gmt", "/dev/zero"], "not plain text"),
+        (["lineages", "{small}", "-o", "out", "--library", "1" * 5000], "not the name of a library"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(
@@ -143,6 +151,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert error.startswith("Error: ")
     assert message in error
     assert "Traceback" not in error
+    assert len(error) < 1000
     assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.h5ad"]
 
 

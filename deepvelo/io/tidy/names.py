@@ -91,7 +91,7 @@ def name_genes(adata: AnnData, gene_names: str = "auto") -> list[str]:
         return []
     if column not in adata.var:
         msg = (
-            f"Genes cannot be called by '{column}': there is no such column. Found {listed(gene_name_columns(adata))}. "
+            f"Genes cannot be called by {listed([column])}: there is no such column. Found {listed(gene_name_columns(adata))}. "
             "Choose one of them, or 'index' to keep the names."
         )
         raise InputError(msg)

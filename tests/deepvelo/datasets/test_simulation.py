@@ -130,8 +130,13 @@ def test_groups_have_the_proportions_of_the_tissue():
         ({"kind": "spiral"}, "no simulation of kind 'spiral'. Choose one of dentate, linear"),
         ({"n_cells": 13}, "14 groups of cells.*n_cells = 13"),
         ({"n_genes": 9}, "at least 10 genes.*9"),
-        ({"depth": 0.0}, "depth.*above 0, got 0.0"),
+        ({"depth": 0.0}, "depth.*above 0 .*got 0.0"),
         ({"depth": float("nan")}, "depth.*got nan"),
+        ({"depth": 1e300}, r"depth.*at most 10,000,000, got 1e\+300"),
+        ({"seed": -1}, "seed must be from 0.*got -1"),
+        ({"seed": 10**30}, "seed must be from 0.*got 10+"),
+        ({"n_cells": 10**12}, "10+ cells.*needs more memory"),
+        ({"n_genes": 10**12}, "10+ genes needs more memory"),
     ],
 )
 def test_impossible_wishes_are_told_in_a_sentence(wrong, message):

@@ -106,7 +106,9 @@ def test_celldancer_lines_become_cells_by_genes(tmp_path):
 @pytest.mark.slow
 def test_celldancer_results_can_be_brought_with_gaps_and_without(tmp_path):
     lines = celldancer_lines()
-    whole = pd.concat([lines, lines.iloc[4:].assign(cellID="c2", clusters="y")])
+    fourth = lines[lines["cellID"] == "c0"].assign(cellID="c3", splice=[4.0, 9], unsplice=[2.0, 4.5])
+    lines = pd.concat([lines, fourth])  # the means of both genes stay
+    whole = pd.concat([lines, lines.iloc[4:5].assign(cellID="c2", clusters="y")])
     for table in (lines, whole):
         table.to_csv(tmp_path / "result.csv", index=False)
         settings = replace(Settings(), {"method": "imported", "preparation": {"n_neighbors": 2}})
