@@ -271,7 +271,7 @@ def member(file: Path, rng: Random) -> str:
             case "up":
                 archive.writestr("../../" + name, "out")
             case "absolute":
-                archive.writestr("/tmp/" + name, "out")
+                archive.writestr("/elsewhere/" + name, "out")
             case "twice":
                 archive.writestr(name, "again")
             case "bomb":
