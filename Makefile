@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test test-fast lint bench bench-accuracy bench-lineages bench-scale clean
+.PHONY: app test test-fast lint bench bench-load bench-accuracy bench-lineages bench-scale clean
 
 app: $(VENV)/.installed
 	$(BIN)/deepvelo app
@@ -28,6 +28,10 @@ bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/views.py
 	$(BIN)/python benchmarks/compare.py
+
+# Twenty visitors at once for two minutes, then 200 one after the other; only over the loopback address.
+bench-load: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/load.py
 
 # The quoted table: every kind of tissue, both depths, the seeds 100 to 102.
 bench-accuracy: $(VENV)/.installed-test
