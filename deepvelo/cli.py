@@ -232,7 +232,10 @@ def check(
     facts = {
         "cells": f"{summary.n_cells:,}",
         "genes": f"{summary.n_genes:,}",
-        **{f"layer {name}": description for name, description in summary.layers.items()},
+        **{
+            f"layer {in_one_line(name, most=100)}": description
+            for name, description in summary.layers.items()
+        },
         "values": "unknown" if summary.count_kind is None else KIND_NAMES[summary.count_kind],
         "moments (Ms, Mu)": "yes" if summary.has_moments else "no",
         "embeddings": ", ".join(summary.embeddings) or "none",
@@ -244,7 +247,13 @@ def check(
         group_key = summary.groupings[0] if summary.groupings else None
         fractions = checks.unspliced_fractions(adata, group_key=group_key)["unspliced"]
         _say(f"unspliced fraction, all cells {summary.unspliced_fraction:.1%}, by {group_key}:", to=out)
-        _print_table(((f"  {group}", f"{fraction:.1%}") for group, fraction in fractions.items()), to=out)
+        _print_table(
+            (
+                (f"  {in_one_line(group, most=100)}", f"{fraction:.1%}")
+                for group, fraction in fractions.items()
+            ),
+            to=out,
+        )
     _say_findings(summary, to=out)
     if any(finding.level == "error" for finding in summary.findings):
         raise typer.Exit(2)

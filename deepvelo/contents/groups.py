@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
-from natsort import natsorted
+from natsort import natsorted, ns
 
 from deepvelo import keys
 from deepvelo.contents.columns import is_textual, value_texts
@@ -25,6 +25,7 @@ CLUSTER_NAMES: Final = (
 _CELL_TYPES: Final = re.compile(r"cell[^a-z]?(?:type|class|label|identity)|annot", re.IGNORECASE)
 _OF_NUMBERS: Final = re.compile(r"(?:id|code|num|number|idx|index|int|cluster|clusters)s?$", re.IGNORECASE)
 _WHOLE_NUMBER: Final = re.compile(r"(-?+)([0-9]++)(?:\.0*+)?+")
+_SORTED_BY: Final = 200  # characters of a name
 _MOST_PARTS: Final = 1000  # separated by commas in what a user writes
 _COLORS: Final = keys.colors("")
 UNASSIGNED: Final = "unassigned"
@@ -97,6 +98,13 @@ def coded_cell_types(adata: AnnData) -> list[str]:
         and 2 <= count_groups(column) <= MAX_GROUPS
         and all(group.isdecimal() for group in group_names(column).cat.categories)
     ]
+
+
+def in_order(names: Iterable[str], *, ignore_case: bool = False) -> list[str]:
+    """Names as people sort them, 2 before 10; of very long ones the beginning decides."""
+    alg = ns.IGNORECASE if ignore_case else ns.DEFAULT
+    found: list[str] = natsorted(sorted(names), key=lambda name: name[:_SORTED_BY], alg=alg)
+    return found
 
 
 def find_group(name: str, groups: Iterable[str]) -> str | None:
@@ -191,7 +199,7 @@ def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     else:
         codes, values = pd.factorize(column)
         texts = value_texts(list(values))
-        names = natsorted({text for text in texts if text is not None})
+        names = in_order({text for text in texts if text is not None})
     place: dict[str | None, int] = {name: i for i, name in enumerate(names)}
     of_value = np.array([*(place.get(text, -1) for text in texts), -1])  # the last is of code -1
     return of_value[codes], names

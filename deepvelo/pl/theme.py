@@ -10,11 +10,10 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from natsort import natsorted, ns
 from plotly.colors import sample_colorscale
 
 from deepvelo.config import Method
-from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR
+from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR, in_order
 from deepvelo.wording import in_one_line
 
 # Okabe and Ito's colours first. The others were picked one by one, each as far as possible (CIELAB) from
@@ -140,8 +139,7 @@ def _luminance(rgb: np.ndarray) -> float:
 def group_order(groups: Iterable[str]) -> list[str]:
     """Distinct group names as people sort them: ``2`` before ``10``."""
     distinct = pd.unique(np.fromiter(groups, dtype=object))
-    names: list[str] = natsorted({str(group) for group in distinct}, alg=ns.IGNORECASE)
-    return names
+    return in_order({str(group) for group in distinct}, ignore_case=True)
 
 
 def group_codes(groups: Sequence[str] | np.ndarray) -> tuple[np.ndarray, list[str]]:

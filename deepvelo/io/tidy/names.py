@@ -127,7 +127,7 @@ def make_names_unique(adata: AnnData) -> list[str]:
     ):
         repeated = index[index.duplicated()].unique()
         if len(repeated):
-            shown = ", ".join(f"'{x}'" for x in repeated[:3]) + (", ..." if len(repeated) > 3 else "")
+            shown = listed(repeated[:3]) + (", ..." if len(repeated) > 3 else "")
             notes.append(
                 f"Duplicate {what} names ({len(repeated)}: {shown}) were made unique by adding -1, -2, ..."
             )

@@ -16,9 +16,11 @@ from deepvelo.contents.groups import (
     fit_colors,
     group_colors,
     group_names,
+    in_order,
     split_groups,
     too_many_groups,
 )
+from tests.long_text import within
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,13 @@ def test_blanks_and_decimals_do_not_matter_unless_several_groups_fit(name, found
 )
 def test_groups_may_be_called_by_numbers_of_any_length(name, found):
     assert find_group(name, ["1" * 5000, "1" * 5001, "7", "0"]) == found
+
+
+def test_names_are_ordered_as_people_sort_them_and_very_long_ones_by_their_beginning():
+    long = "1." * 100_000
+    with within(1):
+        assert in_order(["10", f"{long}b", "2", f"{long}a"]) == [f"{long}a", f"{long}b", "2", "10"]
+    assert in_order(["b", "A", "a"], ignore_case=True) == ["A", "a", "b"]
 
 
 def test_splitting_takes_no_power_of_the_number_of_commas():
