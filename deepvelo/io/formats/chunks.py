@@ -12,7 +12,7 @@ _UNSEEN = 2**26  # bytes that a chunk may unpack to without a look at it
 # By how much each method shrinks data at most.
 _MOST_TIMES: Final = {
     "deflate": 1032, "bz2": 2**21, "lzma": 2**13, "zstd": 2**15, "blosc": 2**15, "lz4": 255, "lz4-hdf5": 255,
-    "bitshuffle": 2**15,
+    "bitshuffle": 2**15, "blosc2": 2**40, "lzf": 88,
 }  # fmt: skip
 _HEAD = 32  # bytes
 _AT_ONCE = 2**22
@@ -24,10 +24,10 @@ _UNPACKERS: Final[dict[str, Callable[[], Any]]] = {
 
 HDF5_FILTERS: Final = {
     1: "deflate", 2: "", 3: "", 4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bz2", 32000: "lzf", 32001: "blosc",
-    32004: "lz4-hdf5", 32008: "bitshuffle", 32013: "zfp", 32015: "zstd", 32017: "sz", 32018: "fcidecomp", 32024: "sz3",
-    32026: "blosc", 32028: "sperr", 32033: "htj2k",
+    32004: "lz4-hdf5", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2",
 }  # fmt: skip
-"""Filters that h5py and hdf5plugin bring along, by number: how they pack, or nothing for those that only reorder."""
+"""Filters that h5py and hdf5plugin bring along, by number, without those that change numbers as of pictures: how they pack,
+or nothing for those that only reorder."""
 ZARR_CODECS: Final = {
     "bytes": "", "transpose": "", "crc32c": "", "crc32": "", "adler32": "", "fletcher32": "", "shuffle": "", "delta": "",
     "vlen-utf8": "", "vlen-bytes": "", "sharding_indexed": "", "gzip": "deflate", "zlib": "deflate", "bz2": "bz2",
@@ -51,7 +51,7 @@ def exceeds(read: Callable[[int], bytes], n_stored: int, method: str, *, most: i
     """
     if method in _UNPACKERS:
         return _unpacks_to_more(read(n_stored), method, most)
-    return _CLAIMED[method](read(_HEAD)) > most
+    return _CLAIMED[method](read(n_stored if method in _CLAIMED_WITHIN else _HEAD)) > most
 
 
 def n_texts(packed: bytes, codecs: list[str]) -> int:
@@ -82,6 +82,30 @@ def _unpacks_to_more(packed: bytes, method: str, most: int) -> bool:
     return left <= 0
 
 
+def _of_lzf(packed: bytes) -> int:
+    """LZF: a sign up to 31 begins so many literals and one more, another a repetition."""
+    n_bytes = at = 0
+    while at < len(packed):
+        sign = packed[at]
+        if sign < 32:
+            n_bytes, at = n_bytes + sign + 1, at + sign + 2
+        elif sign < 224:
+            n_bytes, at = n_bytes + (sign >> 5) + 2, at + 2
+        else:
+            n_bytes, at = n_bytes + 9 + int.from_bytes(packed[at + 1 : at + 2]), at + 3
+    return n_bytes
+
+
+def _of_blosc2(packed: bytes) -> int:
+    """A frame of one chunk: what the frame claims to hold, what each chunk, and what the first says itself."""
+    start = int.from_bytes(packed[11:15], "big")
+    return max(
+        int.from_bytes(packed[30:38], "big"),
+        int.from_bytes(packed[58:62], "big"),
+        int.from_bytes(packed[start + 4 : start + 8], "little"),
+    )
+
+
 def _of_zstd(head: bytes) -> int:
     """Content size of a frame (RFC 8878, 3.1.1); one that does not tell may hold anything."""
     if len(head) < 14 or head[:4] != b"\x28\xb5\x2f\xfd":
@@ -98,6 +122,9 @@ _CLAIMED: Final[dict[str, Callable[[bytes], int]]] = {
     "zstd": _of_zstd,
     "blosc": lambda head: int.from_bytes(head[4:8], "little"),
     "lz4": lambda head: int.from_bytes(head[:4], "little"),
+    "blosc2": _of_blosc2,
+    "lzf": _of_lzf,
     "lz4-hdf5": lambda head: int.from_bytes(head[:8], "big"),
     "bitshuffle": lambda head: int.from_bytes(head[:8], "big"),
 }
+_CLAIMED_WITHIN: Final = ("blosc2", "lzf")  # not in the head alone

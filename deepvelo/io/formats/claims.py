@@ -112,7 +112,16 @@ def _size(array: Any) -> int:
     return math.prod(map(int, array.shape)) if array.shape is not None else 0
 
 
+def of_names(shape: tuple[int, ...]) -> int:
+    """Bytes of names that are made up for as many cells and genes, and of what a sparse matrix has for each."""
+    return _TEXT * sum(shape)
+
+
 def _bytes_per_value(dtype: np.dtype, least: int) -> int:
+    if dtype.names:
+        return sum(_bytes_per_value(dtype[name], least) for name in dtype.names)
+    if dtype.subdtype:
+        return math.prod(dtype.shape) * _bytes_per_value(dtype.base, least)
     if dtype.kind in _SHOWN_AS:
         return _SHOWN_AS[dtype.kind]
     if dtype.kind == "S":  # unpacked, decoded, and as a Python object

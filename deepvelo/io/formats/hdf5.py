@@ -11,11 +11,13 @@ from typing import Any, Final
 from deepvelo.errors import InputError
 from deepvelo.io.formats.chunks import HDF5_FILTERS, exceeds, is_suspect
 from deepvelo.io.formats.claims import chunk_bytes
-from deepvelo.io.formats.texts import require_own_texts
+from deepvelo.io.formats.texts import n_references, require_own_texts
 
 _MOST_ELEMENTS: Final = 20_000
 _DEEPEST: Final = 100
 _LARGEST_ATTRIBUTE: Final = 2**24
+_MOST_ATTRIBUTES: Final = 1000  # of an element: HDF5 looks for each from the first on
+_MOST_ATTRIBUTES_IN_ALL: Final = 100_000
 _CHECKSUM = 3  # the one filter that may follow one that packs
 
 
@@ -75,13 +77,17 @@ def opened(path: Path, *, kind: str) -> Iterator[Any]:
         msg = f"{path.name} is truncated: its end is missing. Copy or download it again."
         raise InputError(msg) from error
     with file:
-        arrays = []
+        arrays, attributes = [], []
         for place, element in _elements(path, file):
+            attributes += _attributes(path, place, element)
+            if len(attributes) > _MOST_ATTRIBUTES_IN_ALL:
+                raise _too_many_attributes(path, place)
             if isinstance(element, h5py.Dataset):
                 _require_own_values(path, place, element)
                 _require_known_packing(path, place, element)
                 arrays.append(element)
-        require_own_texts(path, arrays)
+        require_own_texts(path, arrays, most_in_attribute=max(attributes, default=0))
+        _require_known_categories(path, arrays)
         yield file
 
 
@@ -96,11 +102,12 @@ def _use_known_filters() -> None:
 
 
 def _elements(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
-    """Every element of a file and its place; refuses links as it goes."""
+    """Every element of a file and its place, the file first; refuses links as it goes."""
     import h5py
 
     waiting, n_found = [("", file)], 0
     _require_one_place(path, "/", file)
+    yield "/", file
     while waiting:
         above, group = waiting.pop()
         n_found += len(group)
@@ -133,20 +140,46 @@ def _link(group: Any, name: str) -> Any:
 
 
 def _require_one_place(path: Path, place: str, element: Any) -> None:
-    """Check that nothing else in the file leads to an element, and the sizes of its attributes."""
-    from h5py import Datatype, h5a, h5o
+    """Check that nothing else in the file leads to an element."""
+    from h5py import Datatype, h5o
 
     if h5o.get_info(element.id).rc > 1 and not isinstance(element, Datatype):
         raise _linked(path, place)
-    for i in range(h5a.get_num_attrs(element.id)):
+
+
+def _attributes(path: Path, place: str, element: Any) -> list[int]:
+    """How many texts each attribute of an element refers to; refuses large ones and many."""
+    from h5py import h5a
+
+    n_attributes = h5a.get_num_attrs(element.id)
+    if n_attributes > _MOST_ATTRIBUTES:
+        raise _too_many_attributes(path, place)
+    found = []
+    for i in range(n_attributes):
         attribute = h5a.open(element.id, index=i)
-        n_bytes = attribute.get_space().get_simple_extent_npoints() * attribute.get_type().get_size()
-        if n_bytes > _LARGEST_ATTRIBUTE:
+        n_values, kind = attribute.get_space().get_simple_extent_npoints(), attribute.get_type()
+        if n_values * kind.get_size() > _LARGEST_ATTRIBUTE:
             msg = (
-                f"{path.name} has an attribute of {n_bytes:,} bytes at '{place.lstrip('/')}'. "
+                f"{path.name} has an attribute of {n_values * kind.get_size():,} bytes at '{place.lstrip('/')}'. "
                 "Save the object again with anndata or the program that wrote it."
             )
             raise InputError(msg)
+        found.append(n_references(kind, n_values))
+    return found
+
+
+def _require_known_categories(path: Path, arrays: list[Any]) -> None:
+    """Check that the categories that columns refer to, before anndata 0.8, are arrays of the file that were looked at."""
+    import h5py
+    from h5py import h5o
+
+    known = {h5o.get_info(array.id).addr for array in arrays}
+    for array in arrays:
+        categories = array.attrs["categories"] if "categories" in array.attrs else None
+        if isinstance(categories, h5py.Reference):
+            element = array.file[categories] if categories else None
+            if element is None or h5o.get_info(element.id).addr not in known:
+                raise _elsewhere(path, array.name, "its categories lie in no group of the file")
 
 
 def _require_own_values(path: Path, place: str, array: Any) -> None:
@@ -205,6 +238,13 @@ def _elsewhere(path: Path, place: str, how: str) -> InputError:
     return InputError(
         f"{path.name} refers to other files, which are not opened: '{place.lstrip('/')}' ({how}). "
         "Save a copy that holds all of its data."
+    )
+
+
+def _too_many_attributes(path: Path, place: str) -> InputError:
+    return InputError(
+        f"{path.name} has more than {_MOST_ATTRIBUTES:,} attributes at '{place.lstrip('/') or '/'}', or more than "
+        f"{_MOST_ATTRIBUTES_IN_ALL:,} in all. Save the object again with anndata or the program that wrote it."
     )
 
 

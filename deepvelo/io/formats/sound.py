@@ -30,6 +30,9 @@ def read_element(element: Any, name: str) -> Any:
     def checked(read: Any, place: str, part: Any, iospec: Any) -> Any:
         if iospec.encoding_type == "dataframe":
             require_plain_columns(part, name)
+        if iospec.encoding_type == "anndata" and not {"obs", "var"} <= set(part):
+            what = f"{name} is damaged: in {_shown(part)}"
+            raise _damaged(what, "cells or genes have no names")
         if sparse_axis(part) is None:
             return read(part)
         _require_declared(part, name)

@@ -15,6 +15,7 @@ from deepvelo.io.formats.claims import (
     arrays,
     held,
     largest_chunk,
+    of_names,
     require_few_chunks,
     require_fits,
     require_meant,
@@ -99,6 +100,7 @@ def _read_by_gene(group: Any, name: str, reading: Reading, *, layers: ByGene) ->
     every = [*rest, *chain.from_iterable(map(arrays, found.values()))]
     chunk = largest_chunk(every)
     needed = sum(held(parts, least=_BYTES_OF_FLOAT) for parts in read.values()) + held(rest) + chunk
+    needed += _unnamed(group, _shapes(found))
     require_fits(needed, name)
     require_meant(needed, name, given=reading.given)
     require_few_chunks(every, name, given=reading.given)
@@ -219,7 +221,7 @@ def inspect(group: Any, name: str, reading: Reading) -> bool:
     needed = sum(held(of_layer, least=_BYTES_OF_FLOAT) for of_layer in parts.values())
     # Converted one after the other.
     needed += max((_n_copied(element, parts[layer]) for layer, element in found.items()), default=0)
-    others = held(rest) + chunk
+    others = held(rest) + chunk + _unnamed(group, shapes)
     leave = (
         reading.beyond_memory
         and needed + others > _SHARE_IN_MEMORY * memory.available_memory()
@@ -258,6 +260,12 @@ def _n_copied(element: Any, parts: list[Any]) -> int:
         array.dtype == np.float32 for array in parts
     )
     return 0 if as_stored else held(parts, least=_BYTES_OF_FLOAT)
+
+
+def _unnamed(group: Any, shapes: dict[str, tuple[int, ...]]) -> int:
+    """Bytes of the names that anndata makes up where a file has none: a sparse matrix of any shape takes no room in it."""
+    shape = next(iter(shapes.values()), ())
+    return of_names(tuple(n for n, names in zip(shape, ("obs", "var"), strict=False) if names not in group))
 
 
 def _shapes(found: dict[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -1,24 +1,43 @@
-"""How much text an HDF5 file holds: its arrays refer to texts elsewhere in the file, and many may refer to the same one."""
+"""How much text an HDF5 file holds: arrays and attributes refer to texts elsewhere in the file, and many may refer to one."""
 
 from __future__ import annotations
 
 import math
-import zlib
+import mmap
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from deepvelo.errors import InputError
 from deepvelo.io.formats.claims import ALWAYS
 
-_DEFLATE, _SHUFFLE, _CHECKSUM, _BLOSC, _ZSTD = 1, 2, 3, 32001, 32015
 _BYTES_OF_LENGTH = 4  # that a reference begins with
+_MOST_IN_VALUE: Final = 10_000
+# What texts lie in; its size follows (HDF5's specification, III.E: global heap).
+_COLLECTION = re.compile(rb"GCOL\x01\0\0\0(.{8})", re.DOTALL)
+
+References = list[tuple[int, int]]
+"""Where each lies within a value, and how many bytes one of the items has that its length counts."""
 
 
-def require_own_texts(path: Path, arrays: list[Any]) -> None:
-    """Refuse a file whose arrays refer to far more text than the file has."""
-    n_bytes, size = sum(_text_bytes(path, array) for array in arrays), path.stat().st_size
+def require_own_texts(path: Path, arrays: list[Any], *, most_in_attribute: int) -> None:
+    """Refuse a file whose arrays or attributes refer to far more text than the file has.
+
+    Parameters
+    ----------
+    most_in_attribute
+        References of the attribute that has most.
+    """
+    size = path.stat().st_size
+    n_bytes, n_elsewhere = 0, most_in_attribute
+    for array in arrays:
+        here, elsewhere = _text_bytes(path, array)
+        n_bytes, n_elsewhere = n_bytes + here, n_elsewhere + elsewhere
+    # Where the references cannot be looked at, each may be to the longest text, at most as long as the file.
+    if n_elsewhere * size > size + ALWAYS:
+        n_bytes += n_elsewhere * _longest_text(path)
     if n_bytes > size + ALWAYS:
         msg = (
             f"{path.name} has {size / 2**20:,.1f} MB and refers to the same text so often that it would take "
@@ -27,60 +46,119 @@ def require_own_texts(path: Path, arrays: list[Any]) -> None:
         raise InputError(msg)
 
 
-def _text_bytes(path: Path, array: Any) -> int:
-    """Bytes of all texts that an array refers to; 0 for one that holds its values itself."""
-    if not _refers(array) or not array.shape or 0 in array.shape:
-        return 0
+def n_references(kind: Any, n_values: int) -> int:
+    """How many texts so many values of a type refer to."""
+    try:
+        return n_values * len(_references(kind, 16)[1])
+    except _TooMany:
+        return n_values * _MOST_IN_VALUE
+
+
+class _TooMany(Exception):
+    """References to references, or very many in one value."""
+
+
+def _text_bytes(path: Path, array: Any) -> tuple[int, int]:
+    """Bytes of all texts that an array refers to, and how many of its references cannot be looked at."""
+    from h5py import h5d
+
+    made = array.id.get_create_plist()
     # A length, the address of the collection that the text lies in, and its number there.
     width = _BYTES_OF_LENGTH + array.file.id.get_create_plist().get_sizes()[0] + 4
+    try:
+        n_per_value, references = _references(array.id.get_type(), width)
+    except _TooMany:
+        msg = (
+            f"{path.name} holds values that refer to values, which are not read: '{array.name.strip('/')}'. "
+            "Save the object again with anndata or the program that wrote it."
+        )
+        raise InputError(msg) from None
+    if not references or array.shape is None or 0 in array.shape:
+        return 0, 0
+    if made.get_layout() == h5d.COMPACT:
+        return 0, array.size * len(references)
+    n_bytes, n_written = 0, 0
     if array.chunks is None:
         start = array.id.get_offset()
-        if start is None:  # nothing was written, or what was lies in the description of the array
-            return 0
-        return _summed(np.memmap(path, np.uint8, "r", start, (array.size * width,)), width)
-    made = array.id.get_create_plist()
-    filters = [made.get_filter(i)[0] for i in range(made.get_nfilters())]
-    offsets: list[tuple[int, ...]] = []
-    array.id.chunk_iter(lambda chunk: offsets.append(chunk.chunk_offset))
-    n_bytes = 0
-    for offset in offsets:
-        mask, packed = array.id.read_direct_chunk(offset)
-        unpacked = _unpacked(packed, filters, mask, width, most=math.prod(array.chunks) * width)
-        n_bytes += 0 if unpacked is None else _summed(unpacked, width)
-    return n_bytes
+        if start is not None:
+            stored = np.memmap(path, np.uint8, "r", start, (array.size * n_per_value,))
+            n_bytes, n_written = _summed(stored, n_per_value, references), array.size
+    else:
+        offsets: list[tuple[int, ...]] = []
+        array.id.chunk_iter(lambda chunk: offsets.append(chunk.chunk_offset))
+        for unpacked in _unpacked(array, offsets, n_per_value):
+            n_bytes += _summed(unpacked, n_per_value, references)
+        n_written = len(offsets) * math.prod(array.chunks)
+    filled = made.fill_value_defined() == h5d.FILL_VALUE_USER_DEFINED
+    return n_bytes, max(0, array.size - n_written) * len(references) * filled
 
 
-def _refers(array: Any) -> bool:
+def _references(kind: Any, width: int) -> tuple[int, References]:
+    """Bytes of a value in the file, and the references in it."""
     from h5py import h5t
 
-    kind = array.id.get_type()
-    return isinstance(kind, h5t.TypeVlenID) or (isinstance(kind, h5t.TypeStringID) and kind.is_variable_str())
+    if isinstance(kind, h5t.TypeStringID) and kind.is_variable_str():
+        return width, [(0, 1)]
+    if isinstance(kind, h5t.TypeVlenID):
+        n_bytes, inner = _references(kind.get_super(), width)
+        if inner:
+            raise _TooMany
+        return width, [(0, n_bytes)]
+    if isinstance(kind, h5t.TypeArrayID):
+        n, (n_bytes, inner) = math.prod(kind.get_array_dims()), _references(kind.get_super(), width)
+        if n * len(inner) > _MOST_IN_VALUE:
+            raise _TooMany
+        return n * n_bytes, [
+            (i * n_bytes + place, unit) for i in range(n if inner else 0) for place, unit in inner
+        ]
+    if isinstance(kind, h5t.TypeCompoundID):
+        found: References = []
+        wider = 0  # HDF5 tells places in memory, where references have another width
+        for i in range(kind.get_nmembers()):
+            member = kind.get_member_type(i)
+            n_bytes, inner = _references(member, width)
+            found += [(kind.get_member_offset(i) + wider + place, unit) for place, unit in inner]
+            wider += n_bytes - member.get_size()
+        if len(found) > _MOST_IN_VALUE:
+            raise _TooMany
+        return kind.get_size() + wider, found
+    return kind.get_size(), []
 
 
-def _summed(references: np.ndarray, width: int) -> int:
-    """Bytes of the texts that references stand for; each begins with the length of its own."""
-    of_each = references[: len(references) // width * width].reshape(-1, width)
-    return int(np.ascontiguousarray(of_each[:, :_BYTES_OF_LENGTH]).view("<u4").sum(dtype=np.uint64))
+def _summed(values: np.ndarray, width: int, references: References) -> int:
+    """Bytes of the texts that values refer to; each reference begins with the length of its own."""
+    of_each = values[: len(values) // width * width].reshape(-1, width)
+    return sum(
+        unit
+        * int(np.ascontiguousarray(of_each[:, at : at + _BYTES_OF_LENGTH]).view("<u4").sum(dtype=np.uint64))
+        for at, unit in references
+    )
 
 
-def _unpacked(packed: bytes, filters: list[int], mask: int, width: int, *, most: int) -> np.ndarray | None:
-    """A chunk as it was before it was packed; None for what is only known to HDF5."""
-    import numcodecs
+def _unpacked(array: Any, offsets: list[tuple[int, ...]], width: int) -> Any:
+    """Chunks as they were before they were packed: HDF5 unpacks them in a file in memory, as bytes without a meaning."""
+    import h5py
+    from h5py import h5d, h5p, h5s, h5t
 
-    for i, number in reversed(list(enumerate(filters))):
-        if mask >> i & 1:  # left out for this chunk
-            continue
-        if number == _CHECKSUM:
-            packed = packed[:-4]
-        elif number == _DEFLATE:
-            packed = zlib.decompressobj().decompress(packed, most)
-        elif number in (_BLOSC, _ZSTD):
-            packed = bytes(
-                numcodecs.get_codec({"id": "blosc" if number == _BLOSC else "zstd"}).decode(packed)
-            )
-        elif number == _SHUFFLE:
-            n = len(packed) // width
-            packed = np.frombuffer(packed, np.uint8)[: n * width].reshape(width, n).T.tobytes()
-        else:
-            return None
-    return np.frombuffer(packed, np.uint8)
+    made = array.id.get_create_plist()
+    filters = [made.get_filter(i) for i in range(made.get_nfilters())]
+    kind = h5t.create(h5t.OPAQUE, width)
+    with h5py.File("texts", "w", driver="core", backing_store=False) as file:
+        for offset in offsets:
+            left_out, packed = array.id.read_direct_chunk(offset)
+            plain = h5p.create(h5p.DATASET_CREATE)
+            plain.set_chunk(array.chunks)
+            for i, (number, flags, values, _) in enumerate(filters):
+                if not left_out >> i & 1:
+                    plain.set_filter(number, flags, values)
+            chunk = h5d.create(file.id, b"chunk", kind, h5s.create_simple(array.chunks), plain)
+            chunk.write_direct_chunk((0,) * len(array.chunks), packed)
+            yield h5py.Dataset(chunk)[...].view(np.uint8).ravel()
+            file.id.unlink(b"chunk")
+
+
+def _longest_text(path: Path) -> int:
+    """Bytes of the largest collection of texts: none is longer than the collection that it lies in."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        sizes = (int.from_bytes(found[1], "little") for found in _COLLECTION.finditer(content))
+        return max((min(n, len(content)) for n in sizes), default=0)

@@ -10,9 +10,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from deepvelo.errors import InputError
 from deepvelo.io.formats.chunks import ZARR_CODECS, exceeds, is_suspect, n_texts
-from deepvelo.io.formats.claims import chunk_bytes, most_unpacked
+from deepvelo.io.formats.claims import ALWAYS, chunk_bytes, most_unpacked
 from deepvelo.io.formats.inside import require_inside
 from deepvelo.io.formats.mudata import read_one
 from deepvelo.io.formats.reading import Reading
@@ -67,8 +69,11 @@ def read(path: Path, reading: Reading) -> AnnData:
         return _read(group, path.name, reading, sizes=sizes, read_file=read_file)
     top = _top_in_zip(path) or ""
     reading = replace(reading.of(path.stat().st_size), beyond_memory=False, by_gene=None)
-    with zarr.storage.ZipStore(path, mode="r") as store, zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(path) as archive:
         above = f"{top}/" if top else ""
+        if any({"", ".", ".."} & set(name.removesuffix("/").split("/")) for name in archive.namelist()):
+            msg = f"{path.name} names files that lie in no folder of it. Pack the Zarr folder again."
+            raise InputError(msg)
         sizes = {
             info.filename.removeprefix(above): info.file_size
             for info in archive.infolist()
@@ -80,8 +85,9 @@ def read(path: Path, reading: Reading) -> AnnData:
                 return file.read(n_bytes)
 
         _require_plain_metadata(sizes, path.name)
-        group = zarr.open_group(store, mode="r", path=top, use_consolidated=False)
-        return _read(group, path.name, reading, sizes=sizes, read_file=read_member)
+        with zarr.storage.ZipStore(path, mode="r") as store:
+            group = zarr.open_group(store, mode="r", path=top, use_consolidated=False)
+            return _read(group, path.name, reading, sizes=sizes, read_file=read_member)
 
 
 def _read(group: Any, name: str, reading: Reading, *, sizes: dict[str, int], read_file: Read) -> AnnData:
@@ -116,7 +122,7 @@ def _require_plain_metadata(sizes: dict[str, int], name: str) -> None:
     if (
         len(described) > _MOST_NODES
         or any(place.count("/") > _DEEPEST for place in described)
-        or max(found.values(), default=0) > _LARGEST_METADATA
+        or sum(found.values()) > _LARGEST_METADATA
     ):
         msg = (
             f"{name} holds more than {_MOST_NODES:,} groups and arrays, some of them within more than {_DEEPEST} others, or "
@@ -132,6 +138,7 @@ def _require_known_packing(
     found = {place: array for place, array in group.members(max_depth=None) if hasattr(array, "shape")}
     codecs = {place: _codecs(array) for place, array in found.items()}
     methods = {place: _method(array, codecs[place], place, name) for place, array in found.items()}
+    shards = {place: _Shards(array) for place, array in found.items() if array.shards}
     for file, size in sizes.items():
         place = file
         while place and place not in found:
@@ -148,12 +155,50 @@ def _require_known_packing(
             too_large = exceeds(partial(read_file, file), size, method, most=most)
         if not too_large and is_text and not array.shards:
             too_large = n_texts(read_file(file, size), codecs[place]) > math.prod(array.chunks)
+        if not too_large and array.shards:
+            too_large = shards[place].hold_more(read_file(file, size), methods[place])
         if too_large:
             msg = (
                 f"{name} is damaged: the chunk '{file}' unpacks to more than the array declares. "
                 "Copy or download it again."
             )
             raise InputError(msg)
+
+
+class _Shards:
+    """The files of an array of which each holds several chunks, and a list of where they lie."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self._n = math.prod(-(-whole // part) for whole, part in zip(array.shards, array.chunks, strict=True))
+        (settings,) = (
+            codec.to_dict()["configuration"]
+            for codec in array.metadata.codecs
+            if codec.to_dict()["name"] == "sharding_indexed"
+        )
+        self._first = str(settings["index_location"]).rpartition(".")[2] == "start"
+        self._index_codecs = {codec["name"] for codec in settings["index_codecs"]}
+        self._codecs = [_plain_name(codec) for codec in settings["codecs"]]
+
+    def hold_more(self, content: bytes, method: str) -> bool:
+        """Whether a chunk in a file unpacks to more than it may, or lies where no list that is read says."""
+        n_bytes = 16 * self._n
+        n_after = 4 * ("crc32c" in self._index_codecs)
+        if len(content) < n_bytes + n_after or self._index_codecs - {"bytes", "crc32c"}:
+            return True
+        start = 0 if self._first else len(content) - n_bytes - n_after
+        places = np.frombuffer(content, "<u8", 2 * self._n, start).reshape(-1, 2)
+        places = places[~(places == 2**64 - 1).all(axis=1)]
+        n_values, is_text = math.prod(self._array.chunks), self._array.dtype.kind in "OT"
+        most = ALWAYS if is_text else n_values * int(self._array.dtype.itemsize)
+        for at, size in places.tolist():
+            chunk = content[at : at + size]
+            suspect = is_suspect(size, method)
+            if suspect and exceeds(partial(_start, chunk), size, method, most=most):
+                return True
+            if is_text and n_texts(chunk, self._codecs) > n_values:
+                return True
+        return False
 
 
 def _method(array: Any, codecs: list[str], place: str, name: str) -> str:
@@ -169,7 +214,8 @@ def _method(array: Any, codecs: list[str], place: str, name: str) -> str:
     )
     methods = [method for codec in codecs if (method := ZARR_CODECS.get(codec, "unknown"))]
     transformed = getattr(array.metadata, "storage_transformers", ())
-    if "unknown" in methods or len(methods) > 1 or transformed or in_shard > _MOST_IN_SHARD:
+    twice = codecs.count("sharding_indexed") > 1
+    if "unknown" in methods or len(methods) > 1 or transformed or twice or in_shard > _MOST_IN_SHARD:
         found = ", ".join([*codecs, *("a storage transformer" for _ in transformed)])
         msg = (
             f"{name} is packed in a way that is not read: '{place}' by {found}. "
@@ -189,7 +235,15 @@ def _codecs(array: Any) -> list[str]:
     names, waiting = [], [codec.to_dict() for codec in metadata.codecs]
     while waiting:
         codec = waiting.pop(0)
-        names.append(str(codec["name"]).removeprefix("numcodecs."))
+        names.append(_plain_name(codec))
         inner = codec.get("configuration", {})
         waiting += [*inner.get("codecs", ()), *inner.get("index_codecs", ())]
     return names
+
+
+def _start(content: bytes, n_bytes: int) -> bytes:
+    return content[:n_bytes]
+
+
+def _plain_name(codec: dict[str, Any]) -> str:
+    return str(codec["name"]).removeprefix("numcodecs.")

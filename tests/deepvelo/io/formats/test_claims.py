@@ -6,9 +6,11 @@ import bz2
 import gzip
 import json
 import os
+import re
 import zlib
 
 import anndata as ad
+import google_crc32c
 import h5py
 import hdf5plugin
 import numcodecs
@@ -376,3 +378,181 @@ def test_categories_count_once_for_every_column_that_refers_to_them(tmp_path, mo
         read(path)
     monkeypatch.undo()
     assert read(path).obs["column99"].cat.categories.size == 1000
+
+
+def one_text_for_all(path, write) -> None:
+    """Writes the texts of ``write(group)`` and makes all of its references those of the first, a long text."""
+    with h5py.File(path, "r+") as file:
+        long = file["uns"].create_dataset("long", data="x" * 100_000, dtype=h5py.string_dtype())
+        long.attrs.update({"encoding-type": "string", "encoding-version": "0.2.0"})
+        start = long.id.get_offset()
+        write(file["uns"])
+    content = path.read_bytes()
+    first = content[start : start + 16]
+    # "short" is 5 bytes long: its references begin so, and go on with where its collection lies.
+    for found in set(re.findall(rb"\x05\0\0\0.{8}.{4}", content, re.DOTALL)):
+        at = int.from_bytes(found[4:12], "little")
+        if content[at : at + 4] == b"GCOL":
+            content = content.replace(found, first)
+    path.write_bytes(content)
+
+
+def in_compound(group) -> None:
+    kind = np.dtype([("n", "i4"), ("text", h5py.string_dtype())])
+    group.create_dataset("x", data=np.array([(1, "short")] * 100, kind))
+
+
+def in_arrays(group) -> None:
+    kind = h5t.array_create(h5t.py_create(h5py.string_dtype(), logical=True), (100,))
+    h5py.Dataset(h5d.create(group.id, b"x", kind, h5s.create_simple((1,))))[...] = np.full(
+        (1, 100), "short", object
+    )
+
+
+def in_compact(group) -> None:
+    how = h5p.create(h5p.DATASET_CREATE)
+    how.set_layout(h5d.COMPACT)
+    kind = h5t.py_create(h5py.string_dtype(), logical=True)
+    h5py.Dataset(h5d.create(group.id, b"x", kind, h5s.create_simple((100,)), how))[...] = "short"
+
+
+def in_scalars(group) -> None:
+    for n in range(100):
+        group.create_dataset(f"x{n}", data="short", dtype=h5py.string_dtype())
+
+
+def in_an_attribute(group) -> None:
+    group.attrs["x"] = np.array(["short"] * 100, h5py.string_dtype())
+
+
+def in_a_fill_value(group) -> None:
+    how = {"fillvalue": "x" * 60_000, "dtype": h5py.string_dtype(), "chunks": (10,)}
+    group.create_dataset("x", (1000,), **how)
+
+
+@pytest.mark.parametrize(
+    "write", [in_compound, in_arrays, in_compact, in_scalars, in_an_attribute, in_a_fill_value]
+)
+def test_one_text_is_not_taken_many_times_wherever_it_is(tmp_path, monkeypatch, write):
+    monkeypatch.setattr(texts, "ALWAYS", 2**21)
+    path = h5ad(small_counts(), tmp_path)
+    one_text_for_all(path, write)
+    with pytest.raises(InputError, match=r"refers to the same text so often"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"compression": "lzf", "shuffle": True}, hdf5plugin.Zstd(), hdf5plugin.LZ4()]
+)
+def test_references_are_looked_at_however_they_are_packed(tmp_path, how):
+    path, names = tmp_path / "x.h5", [f"text {i}" for i in range(1000)]
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=names, dtype=h5py.string_dtype(), **({"chunks": (300,)} | dict(how)))
+    with h5py.File(path) as file:
+        assert texts._text_bytes(path, file["x"]) == (sum(map(len, names)), 0)
+
+
+def test_more_attributes_than_data_have_are_refused(tmp_path, monkeypatch):
+    """HDF5 looks for each from the first on."""
+    monkeypatch.setattr(hdf5, "_MOST_ATTRIBUTES", 50)
+    path = h5ad(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        for n in range(60):
+            file["uns"].attrs[f"a{n}"] = n
+    with pytest.raises(InputError, match=r"more than 50 attributes at 'uns'"):
+        read(path)
+
+
+def test_frames_of_blosc2_are_read_and_do_not_lie(tmp_path, monkeypatch):
+    """A few bytes of it can stand for any number of zeros."""
+    monkeypatch.setattr(chunks, "_UNSEEN", 2**10)
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as file:
+        values = np.random.default_rng(0).random((50, 60))
+        file.create_dataset("x", data=values, chunks=(50, 60), **hdf5plugin.Blosc2())
+        file.create_dataset("large", data=np.zeros(2**20), chunks=(2**20,), **hdf5plugin.Blosc2())
+        bomb = file["large"].id.read_direct_chunk((0,))[1]
+        del file["large"]
+    with hdf5.opened(path, kind="a file") as file:
+        assert (file["x"][...] == values).all()
+    with h5py.File(path, "r+") as file:
+        file["x"].id.write_direct_chunk((0, 0), bomb)
+    with (
+        pytest.raises(InputError, match=r"'x' unpacks to more than its 24,000 bytes"),
+        hdf5.opened(path, kind="a file"),
+    ):
+        pass
+
+
+def test_lzf_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "_UNSEEN", 2**10)
+    path = h5ad(small_counts(), tmp_path)
+    with h5py.File(path, "r+") as file:
+        array = declare(file, "uns/x", (2000,), chunks=(2000,), compression="lzf")
+        array[...] = np.arange(2000)
+    assert (read(path).uns["x"] == np.arange(2000)).all()
+    with h5py.File(path, "r+") as file:
+        file["uns/x"].id.write_direct_chunk((0,), b"\0A" + b"\xe0\xff\0" * 1000)
+    with pytest.raises(InputError, match=r"'uns/x' unpacks to more than its 16,000 bytes"):
+        read(path)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_names_that_are_made_up_are_counted(tmp_path, free, old):
+    """A sparse matrix of any shape takes no room in a file, the names of its cells do in memory."""
+    path = tmp_path / "x.h5ad"
+    with h5py.File(path, "w") as file:
+        if not old:
+            file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        for layer in ("layers/spliced", "layers/unspliced"):
+            matrix = file.create_group(layer)
+            if old:
+                matrix.attrs.update({"h5sparse_format": "csc", "h5sparse_shape": (40_000_000, 3)})
+            else:
+                matrix.attrs.update(
+                    {"encoding-type": "csc_matrix", "encoding-version": "0.1.0", "shape": (40_000_000, 3)}
+                )
+            matrix["data"], matrix["indices"] = np.ones(3, "f4"), np.arange(3)
+            matrix["indptr"] = np.arange(4)
+    with pytest.raises(InputError, match=r"claims to hold 3\.0 GB"):
+        read(path)
+
+
+def sharded(path, values, chunk: int, **how) -> zarr.Array:
+    with ad.settings.override(zarr_write_format=3):
+        as_anndata(small_counts()).write_zarr(path)
+    group = zarr.open_group(path, mode="r+")
+    array = group["uns"].create_array(
+        "x", shape=(1000,), dtype=values.dtype, chunks=(chunk,), shards=(1000,), **how
+    )
+    array[...] = values
+    return array
+
+
+@pytest.mark.parametrize("values", [np.arange(1000.0), np.array([f"text {i}" for i in range(1000)], object)])
+def test_a_chunk_in_a_shard_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch, values):
+    monkeypatch.setattr(chunks, "_UNSEEN", 2**8)
+    values = values if values.dtype != object else values.astype(np.dtypes.StringDType())
+    path = tmp_path / "x.zarr"
+    sharded(path, values, 500, compressors=zarr.codecs.GzipCodec()).attrs.update(
+        ARRAY if values.dtype.kind == "f" else {"encoding-type": "string-array", "encoding-version": "0.2.0"}
+    )
+    assert (read(path).uns["x"] == values).all()
+    file = path / "uns/x/c/0"
+    monkeypatch.setattr("deepvelo.io.formats.zarr.ALWAYS", 2**16)
+    bomb = gzip.compress((2**20).to_bytes(4, "little") + bytes(2**20))
+    places = np.array([0, len(bomb)] * 2, "<u8").tobytes()
+    file.write_bytes(bomb + places + google_crc32c.value(places).to_bytes(4, "little"))
+    with pytest.raises(InputError, match=r"'uns/x/c/0' unpacks to more than the array declares"):
+        read(path)
+
+
+def test_descriptions_of_zarr_are_counted_together(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepvelo.io.formats.zarr._LARGEST_METADATA", 2**16)
+    as_anndata(small_counts()).write_zarr(tmp_path / "x.zarr")
+    group = zarr.open_group(tmp_path / "x.zarr", mode="r+")
+    for n in range(4):
+        group["uns"].create_group(f"x{n}").attrs["x"] = "x" * 2**15
+    packed = zipped(tmp_path / "x.zarr")
+    with pytest.raises(InputError, match=r"descriptions of more than"):
+        read(packed)

@@ -277,3 +277,24 @@ def test_loom_values_count_wherever_they_are(tmp_path, monkeypatch, chunks, wher
     monkeypatch.setattr("deepvelo.memory.available_memory", lambda: attributes - 1)
     with pytest.raises(InputError, match=r"cells\.loom needs .* GB of memory"):
         read(path)
+
+
+def test_categories_that_lie_in_no_group_are_not_followed(tmp_path):
+    """A column of an old file refers to its categories; what no group holds was not looked at."""
+    path, secret = h5ad(small_counts(), tmp_path), tmp_path / "secret"
+    secret.write_bytes(b"secret of another file")
+    with h5py.File(path, "r+") as file:
+        del file.attrs["encoding-type"]
+        hidden = file["obs"].create_dataset("hidden", (1,), "S22", external=[(str(secret), 0, 22)])
+        file["obs/kind"] = np.zeros(7, "int8")
+        file["obs/kind"].attrs["categories"] = hidden.ref
+        place = h5py.h5o.get_info(hidden.id).addr
+        names = [*file["obs"].attrs["column-order"], "kind"]
+        file["obs"].attrs["column-order"] = np.array(names, h5py.string_dtype())
+    content = bytearray(path.read_bytes())
+    content[place + 4] = 2  # how many links there are, one of which is removed
+    path.write_bytes(content)
+    with h5py.File(path, "r+") as file:
+        del file["obs/hidden"]
+    with pytest.raises(InputError, match=r"refers to other files.*'obs/kind'"):
+        read(path)
