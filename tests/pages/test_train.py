@@ -101,6 +101,27 @@ def test_bad_layer_sizes_are_one_sentence(page, queue):
     assert start_button(page).disabled
 
 
+@pytest.mark.parametrize("text", ["1" * 5000, "٣" * 5000, "1e999", "nan", "[[" * 2000, "9," * 5000, "½"])
+def test_layer_sizes_of_any_text_are_one_short_sentence(page, queue, text):
+    page.run()
+    page.text_input(key="settings.network.hidden_sizes").set_value(text).run()
+    assert not page.exception
+    (error,) = page.error
+    assert error.value.startswith("**Layer sizes** (`network.hidden_sizes`) should be 1 to 6 whole numbers")
+    assert len(error.value) < 500
+    assert start_button(page).disabled
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_finite_number_is_refused(page, queue, value):
+    page.run()
+    page.number_input(key="settings.training.n_epochs").set_value(value).run()
+    assert not page.exception
+    (error,) = page.error
+    assert "**Epochs** (`training.n_epochs`)" in error.value
+    assert start_button(page).disabled
+
+
 def start_button(page: AppTest) -> Button:
     return next(button for button in page.button if button.label == "Start training")
 
