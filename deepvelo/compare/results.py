@@ -100,7 +100,7 @@ def stored_settings(adata: AnnData) -> dict[str, Any]:
     """The settings of the fit, as stored beside it; empty where there are none or they cannot be read."""
     try:
         settings = json.loads(adata.uns[keys.DEEPVELO]["settings"])
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError):
         return {}
     return settings if isinstance(settings, dict) else {}
 
@@ -109,7 +109,7 @@ def stored_value(adata: AnnData, name: str) -> str | None:
     """A choice of the fit, e.g. ``cluster_key`` or ``basis``; None where it was not stored."""
     record = adata.uns.get(keys.DEEPVELO)
     value = record.get(name) if isinstance(record, dict) else None
-    return str(value) if value else None
+    return value if isinstance(value, str) and value else None
 
 
 def stored_metric(adata: AnnData, name: str) -> float:

@@ -60,8 +60,7 @@ class Graph:
     @property
     def n_neighbors(self) -> int | None:
         """As recorded; scanpy counts the cell itself, BBKNN does not."""
-        found = self.params.get("n_neighbors")
-        return int(found) if isinstance(found, (int, float, np.number)) and found > 0 else None
+        return _count(self.params.get("n_neighbors"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,11 +248,17 @@ def store(out: AnnData, adata: AnnData, graph: Graph) -> None:
     else:
         connectivities = _connectivities_of(distances)
     out.obsp[keys.DISTANCES], out.obsp[keys.CONNECTIVITIES] = distances, connectivities
-    usual = {"n_neighbors": int(np.median(n_neighbors(distances))) + 1, "method": "umap"}
-    out.uns[keys.NEIGHBORS] = {
+    out.uns[keys.NEIGHBORS] = record(distances, graph.params)
+
+
+def record(distances: sparse.csr_matrix, params: Any) -> dict[str, Any]:
+    """The entry of ``uns`` about a graph, as scanpy and scVelo read it; ``params`` are what came with the data."""
+    params = params if isinstance(params, Mapping) else {}
+    n = _count(params.get("n_neighbors")) or int(np.median(n_neighbors(distances))) + 1
+    return {
         "connectivities_key": keys.CONNECTIVITIES,
         "distances_key": keys.DISTANCES,
-        "params": usual | dict(graph.params),
+        "params": {"method": "umap"} | dict(params) | {"n_neighbors": n},
     }
 
 
@@ -357,6 +362,12 @@ def _recorded(adata: AnnData) -> dict[str, Mapping[str, Any]]:
             params = entry.get("params")
             found[name] = {k: _single(v) for k, v in params.items()} if isinstance(params, Mapping) else {}
     return found
+
+
+def _count(value: Any) -> int | None:
+    """A number of neighbours; None where it is none."""
+    known = isinstance(value, (int, float, np.number)) and np.isfinite(value) and value > 0
+    return int(value) if known else None
 
 
 def _single(value: Any) -> Any:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
+from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.compare import Asked, method_names, method_of
-from deepvelo.compare.results import stored_metric, stored_settings, times_smoothed
+from deepvelo.compare.results import stored_metric, stored_settings, stored_value, times_smoothed
 
 
 def test_the_method_is_the_settings_one(fitted):
@@ -53,3 +55,14 @@ def test_what_was_not_stored_is_absent(fitted):
     assert np.isnan(stored_metric(fitted(method=None), "seconds_train"))
     assert stored_settings(fitted(method=None)) == {}
     assert times_smoothed(fitted()) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"seed": ' + "1" * 5000 + "}", "null", 5, np.array(["a", "b"])]
+)
+def test_settings_that_cannot_be_read_are_none(text):
+    adata = AnnData(
+        np.zeros((2, 2)), uns={keys.DEEPVELO: {"settings": text, "cluster_key": np.array([1, 2])}}
+    )
+    assert stored_settings(adata) == {}
+    assert stored_value(adata, "cluster_key") is None

@@ -300,3 +300,14 @@ def test_a_graph_of_no_cells_is_not_used():
     assert compared(adata).graph is None
     assert not graphs.is_whole(adata)
     assert checks.summarize(adata).n_cells == 0
+
+
+@pytest.mark.parametrize(
+    "params", [None, "umap", {"n_neighbors": "9" * 5000}, {"n_neighbors": np.nan}, {"n_neighbors": -3}]
+)
+def test_a_record_that_is_none_is_written_anew(params):
+    distances = kneighbors_graph(np.arange(20.0)[:, None], 4, mode="distance")
+    assert graphs.record(distances, params)["params"]["n_neighbors"] == 5
+    assert graphs.record(distances, {"n_neighbors": 7, "metric": "cosine"})["params"] == {
+        "method": "umap", "n_neighbors": 7, "metric": "cosine",
+    }  # fmt: skip
