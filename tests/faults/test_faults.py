@@ -23,9 +23,9 @@ from tests.serving_jobs import Server, Standing, serving
 pytestmark = pytest.mark.slow
 
 MOMENTS = 20
-KILLS = 4  # of each process
+KILLS = 3  # of each process
 UNDER_WAY = {"queued", "running"}
-EPOCHS = (3, 9, 5, 14, 7, 4, 11, 6)  # of the jobs in a queue, of 20 ms each: as long as saving takes
+EPOCHS = (3, 9, 5, 14, 7, 4)  # of the jobs in a queue, of 20 ms each: as long as saving takes
 
 
 @pytest.fixture(scope="module")

@@ -101,14 +101,14 @@ def fuzz(n: int) -> settings:
 
 
 @pytest.mark.slow
-@fuzz(100)
+@fuzz(115)
 @given(example=examples(*HDF5))
 def test_hdf5(bench: Bench, example: Example):
     bench.require(example)
 
 
 @pytest.mark.slow
-@fuzz(60)
+@fuzz(45)
 @given(example=examples(*ZARR, "h5ad_gz"))
 def test_zarr(bench: Bench, example: Example):
     bench.require(example)
