@@ -27,6 +27,7 @@ from deepvelo import config, keys
 from deepvelo.io import read
 from deepvelo.io.join import JoinReport
 from deepvelo.io.runs import Run, RunStore
+from tests import on_page
 from tests.cases.made.every import CASES
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "data.py"
@@ -255,8 +256,8 @@ def command(*words: object, output: Path = Path()) -> Outcome:
 
 
 def plain(text: str) -> str:
-    """Markdown of a page as it is read."""
-    return re.sub(r"\\(.)", r"\1", text)
+    """Markdown of a page as it is read, settings by their names alone."""
+    return on_page.plain(re.sub(r"\*\*[^*]+\*\* \((`[\w.]+`)\)", r"\1", text))
 
 
 def says(text: str, *words: str) -> bool:
