@@ -15,6 +15,7 @@ from deepvelo.io.formats.claims import (
     arrays,
     held,
     largest_chunk,
+    of_names,
     require_few_chunks,
     require_fits,
     require_meant,
@@ -112,7 +113,9 @@ def _require_size(file: Any, matrices: dict[str, Any], name: str, *, given: int)
     groups = [file[group] for group in ("row_attrs", "col_attrs")]
     attributes = [array for group in groups for array in arrays(group)]
     dense = [array for stored in matrices.values() for array in arrays(stored)]
-    needed = held(attributes) + largest_chunk([*attributes, *dense])
+    # Names that anndata makes up where there are none.
+    unnamed = (n for n, group in zip(file["matrix"].shape, groups, strict=False) if not arrays(group))
+    needed = held(attributes) + largest_chunk([*attributes, *dense]) + of_names(tuple(unnamed))
     require_fits(needed, name)
     require_meant(needed, name, given=given)
     # Dense matrices pass by in blocks: what they declare takes time only.
@@ -132,7 +135,7 @@ def _by_cells(stored: Any, name: str) -> sparse.csr_matrix:
             f"'{stored.name}' of {name} is no matrix of numbers. Make the file again with velocyto or loompy."
         )
         raise InputError(msg)
-    rows, columns = stored.chunks or (1, stored.shape[1])
+    rows, columns = stored.chunks or (1, min(max(1, stored.shape[1]), _VALUES_AT_ONCE))
     columns *= max(1, _VALUES_AT_ONCE // (rows * columns))
     rows *= max(1, _VALUES_AT_ONCE // (rows * max(1, min(columns, stored.shape[1]))))
     genes, cells, values, n_values = [], [], [], 0

@@ -21,6 +21,8 @@ _ENDINGS = (*SUFFIXES, ".txt", ".tab")
 _SEPARATORS = ("\t", ",", ";")
 _MEMORY_PER_BYTE = 8  # of the file: text takes more room in memory
 _LONGEST_LINE = 2**20
+# A name and a value of a cell take more, however they are packed.
+_ALWAYS_LINES, _BYTES_OF_LINE = 1_000_000, 4
 _MOST_TITLES = 20_000  # more columns take pandas minutes
 _MOST_COLUMNS = 500  # a table with more numbers than this is a matrix of counts
 
@@ -42,7 +44,7 @@ def read(path: Path, reading: Reading) -> AnnData:
 
     require_fits(_MEMORY_PER_BYTE * path.stat().st_size, path.name)
     sep = separator(path)
-    _require_lines(path, sep)
+    _require_lines(path, sep, given=reading.of(path.stat().st_size).given)
     frame = _read_csv(path, sep, ".")
     if sep == ";" and frame.shape[1] > frame.select_dtypes("number").shape[1]:
         # Where a comma is the decimal sign, a semicolon separates; but many programs write 0.5 all the same.
@@ -73,14 +75,19 @@ def _read_csv(path: Path, sep: str, decimal: str) -> pd.DataFrame:
     return pd.read_csv(path, sep=sep, decimal=decimal, index_col=0, dtype={0: str}, low_memory=False)
 
 
-def _require_lines(path: Path, sep: str) -> None:
-    """Refuse what is no table of cells before it is read: lines without end, or a column for every gene."""
+def _require_lines(path: Path, sep: str, *, given: int) -> None:
+    """Refuse what is no table of cells before it is read: lines without end, a column for every gene, or lines of nothing."""
     with path.open("rb") as file:
-        title = file.readline(_LONGEST_LINE)
-        n_columns = title.count(sep.encode())
-        block = title
+        # The title is the first line that is not blank; a line may also end in a carriage return alone.
+        title = next((line for line in iter(lambda: file.readline(_LONGEST_LINE), b"") if line.strip()), b"")
+        n_columns = title.lstrip().partition(b"\r")[0].count(sep.encode())
+        block, n_lines = title, 1
         while block and (b"\n" in block or b"\r" in block or len(block) < _LONGEST_LINE):
             block = file.read(_LONGEST_LINE)
+            n_lines += max(block.count(b"\n"), block.count(b"\r"))
+    if n_lines > _ALWAYS_LINES + given // _BYTES_OF_LINE:
+        msg = f"{path.name} has {n_lines:,} lines, more than its {given / 2**20:,.1f} MB have cells. Give a table with a line a cell."
+        raise InputError(msg)
     if block:
         msg = f"{path.name} is no table of cells: it has a line of more than {_LONGEST_LINE:,} characters. Give a table with a line a cell."
         raise InputError(msg)

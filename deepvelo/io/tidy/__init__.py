@@ -17,7 +17,7 @@ from deepvelo.io.tidy.layers import (
     split_genes,
     take_main_as_spliced,
 )
-from deepvelo.io.tidy.names import make_names_unique, name_cells, name_genes
+from deepvelo.io.tidy.names import make_names_unique, name_cells, name_genes, require_short_names
 from deepvelo.io.tidy.orientation import oriented
 from deepvelo.io.tidy.tables import tidy_tables
 from deepvelo.io.tidy.values import drop_unusable_moments, undo_logarithms
@@ -52,8 +52,9 @@ def tidied(
     Raises
     ------
     InputError
-        A layer does not hold numbers.
+        A layer does not hold numbers, or a name of a cell or gene is a text of its own.
     """
+    require_short_names(adata, name)
     notes = stored_notes(adata)
     adata.uns[keys.NOTES] = notes
     notes += tidy_tables(adata) + tidy_elements(adata)

@@ -15,7 +15,7 @@ from deepvelo.contents.columns import as_text, is_textual
 from deepvelo.contents.genes import name_columns, plain_names
 from deepvelo.errors import InputError
 from deepvelo.io.matching.labels import identifiers, is_row_numbers
-from deepvelo.wording import listed, number
+from deepvelo.wording import in_one_line, listed, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -38,7 +38,20 @@ _OTHER_ID: Final = re.compile(
 _MANY_DIGITS, _SHARE_OF_DIGITS = 5, 0.4
 _MOST: Final = 0.9
 _DIFFERENT: Final = 0.1  # of the genes; fewer names are no symbols, and of transcripts several have one
+_LONGEST: Final = 1000  # characters
 _MISSING: Final = frozenset(("nan", "None", "NA", "<NA>", "null", "NULL", "-", "."))
+
+
+def require_short_names(adata: AnnData, name: str) -> None:
+    """Raise an `InputError` if a cell or gene has a name that no cell or gene has; the time to look at names is theirs."""
+    for what, index in (("cell", adata.obs_names), ("gene", adata.var_names)):
+        longest = max(map(str, index), key=len, default="")
+        if len(longest) > _LONGEST:
+            msg = (
+                f"A {what} of {name} has a name of {len(longest):,} characters, '{in_one_line(longest, most=50)}'. "
+                f"Give names of at most {_LONGEST:,}."
+            )
+            raise InputError(msg)
 
 
 def name_cells(adata: AnnData) -> list[str]:

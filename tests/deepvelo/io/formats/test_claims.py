@@ -518,6 +518,15 @@ def test_names_that_are_made_up_are_counted(tmp_path, free, old):
         read(path)
 
 
+def test_names_that_loom_lacks_are_counted(tmp_path, free):
+    with h5py.File(tmp_path / "x.loom", "w") as file:
+        for place in ("matrix", "layers/spliced", "layers/unspliced"):
+            file.create_dataset(place, (1, 40_000_000), "u1")
+        file.create_group("row_attrs"), file.create_group("col_attrs")
+    with pytest.raises(InputError, match=r"claims to hold 3\.0 GB"):
+        read(tmp_path / "x.loom")
+
+
 def sharded(path, values, chunk: int, **how) -> zarr.Array:
     with ad.settings.override(zarr_write_format=3):
         as_anndata(small_counts()).write_zarr(path)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import anndata as ad
 import h5py
 import numpy as np
@@ -229,3 +231,24 @@ def test_a_folder_without_data_says_what_it_holds(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty holds no data set.*Found nothing"):
         read(tmp_path / "empty")
+
+
+def test_a_blank_line_hides_no_columns(tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_text("\n\ncell" + ",x" * 30_000 + "\na" + ",1" * 30_000 + "\n")
+    with pytest.raises(InputError, match=r"a table of 30,000 columns"):
+        read(path)
+
+
+def test_lines_may_end_as_on_old_macs(tmp_path):
+    lines = ["cell,kind,x,y", *(f"c{n},a,1,2" for n in range(10_000))]
+    (tmp_path / "cells.csv").write_bytes("\r".join(lines).encode())
+    assert read(tmp_path / "cells.csv").shape == (10_000, 0)
+
+
+def test_a_packed_table_has_no_more_lines_than_cells_fit_into_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepvelo.io.formats.table._ALWAYS_LINES", 1000)
+    path = tmp_path / "cells.csv.gz"
+    path.write_bytes(gzip.compress(b"cell,kind\n" + b"c,1\n" * 10_000))
+    with pytest.raises(InputError, match=r"has 10,001 lines, more than its .* MB have cells"):
+        read(path)

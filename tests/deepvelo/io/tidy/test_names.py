@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from deepvelo.errors import InputError
-from deepvelo.io.tidy.names import gene_name_columns, name_cells, name_genes
+from deepvelo.io.tidy.names import gene_name_columns, name_cells, name_genes, require_short_names
 
 N = 20
 IDS = [f"ENSMUSG{i + 11:011d}" for i in range(N)]
@@ -149,3 +149,12 @@ def test_names_stay_where_they_mean_something_or_nothing_is_better(cells, obs):
     adata = made(cells=cells, obs=obs)
     assert name_cells(adata) == []
     assert adata.obs_names.tolist() == [str(name) for name in cells]
+
+
+@pytest.mark.parametrize("what", ["obs_names", "var_names"])
+def test_a_name_that_is_a_text_is_refused(what):
+    """Looking for ids and barcodes in it would take minutes."""
+    adata = ad.AnnData(shape=(3, 4))
+    setattr(adata, what, ["x" * 40_000, *getattr(adata, what)[1:]])
+    with pytest.raises(InputError, match=r"of cells.h5ad has a name of 40,000 characters"):
+        require_short_names(adata, "cells.h5ad")
