@@ -236,7 +236,8 @@ def _categories(column: pd.Series) -> Tidied:
 def _column_names(columns: pd.Index, table: str) -> tuple[pd.Index, list[str]]:
     """Unique names as text, and a note of those that had to be renamed; the same index where none had."""
     texts = [as_name(name) for name in columns]
-    given = [restored_names(texts)[name] for name in texts]
+    before = restored_names(texts)
+    given = [before[name] for name in texts]
     names = [short_name(name) for name in given]
     reserved = "index"
     while reserved in names:
