@@ -240,7 +240,7 @@ def test_a_packed_upload_keeps_its_whole_ending(folder):
         files.save_upload(io.BytesIO(b"reads"), "reads.fastq.gz")
 
 
-def test_an_upload_belongs_to_who_brought_it_first(folder: Path) -> None:
+def test_an_upload_belongs_to_who_brought_it_first(folder):
     name = files.save_upload(io.BytesIO(b"cells"), "a.h5ad", owner="1", owner_name="anna@lab")
     assert files.save_upload(io.BytesIO(b"cells"), "b.h5ad", owner="2") == name
     assert files.upload_owner(name) == ("1", "anna@lab")
