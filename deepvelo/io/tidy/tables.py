@@ -13,7 +13,7 @@ import pandas as pd
 from anndata.utils import make_index_unique
 
 from deepvelo.io.stored_names import restored_names
-from deepvelo.wording import number
+from deepvelo.wording import in_one_line, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -247,7 +247,10 @@ def _column_names(columns: pd.Index, table: str) -> tuple[pd.Index, list[str]]:
         names = list(make_index_unique(pd.Index(names, dtype=object)))
     if columns.dtype == object and columns.nlevels == 1 and list(columns) == names:
         return columns, []
-    renamed = [f"'{old}' to '{new}'" for old, new in zip(given, names, strict=True) if old != new]
+    shown = [old if len(old) <= 2 * _LONGEST else in_one_line(old, most=2 * _LONGEST) for old in given]
+    renamed = [
+        f"'{name}' to '{new}'" for name, old, new in zip(shown, given, names, strict=True) if old != new
+    ]
     note = f"{number(len(renamed), 'column')} of {table} renamed: {some(renamed)}."
     return pd.Index(names, dtype=object), [note] if renamed else []
 
