@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import mmap
 import re
+import uuid
 from pathlib import Path
 from typing import Any, Final
 
@@ -143,7 +144,8 @@ def _unpacked(array: Any, offsets: list[tuple[int, ...]], width: int) -> Any:
     made = array.id.get_create_plist()
     filters = [made.get_filter(i) for i in range(made.get_nfilters())]
     kind = h5t.create(h5t.OPAQUE, width)
-    with h5py.File("texts", "w", driver="core", backing_store=False) as file:
+    # HDF5 opens no name twice, and several threads may read at once
+    with h5py.File(uuid.uuid4().hex, "w", driver="core", backing_store=False) as file:
         for offset in offsets:
             left_out, packed = array.id.read_direct_chunk(offset)
             plain = h5p.create(h5p.DATASET_CREATE)

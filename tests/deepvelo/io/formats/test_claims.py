@@ -565,3 +565,14 @@ def test_descriptions_of_zarr_are_counted_together(tmp_path, monkeypatch):
     packed = zipped(tmp_path / "x.zarr")
     with pytest.raises(InputError, match=r"descriptions of more than"):
         read(packed)
+
+
+def test_packed_texts_of_two_files_are_looked_at_at_once(tmp_path):
+    """Both look at a chunk at the same moment, as two visitors' pages do."""
+    for name in "ab":
+        with h5py.File(tmp_path / f"{name}.h5", "w") as file:
+            file.create_dataset("names", data=["one", "two"], dtype=h5py.string_dtype(), compression="lzf")
+    with h5py.File(tmp_path / "a.h5") as first, h5py.File(tmp_path / "b.h5") as second:
+        looks = [texts._unpacked(file["names"], [(0,)], 16) for file in (first, second)]
+        a, b = (next(look) for look in looks)
+        assert a[:4].tolist() == b[:4].tolist() == [3, 0, 0, 0]
