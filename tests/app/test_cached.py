@@ -18,6 +18,7 @@ from deepvelo.errors import InputError
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_the_first_screen_waits_for_nothing_heavy():
     code = "import sys, app.cached; sys.exit(bool({'torch', 'scanpy', 'scvelo'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=120).returncode == 0

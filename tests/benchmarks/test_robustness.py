@@ -70,6 +70,7 @@ def test_noise_genes_are_as_abundant_and_differ_by_counting_alone(counts):
     assert spliced.var(0).sum() == pytest.approx(expected.sum(), rel=0.2)
 
 
+@pytest.mark.slow
 def test_cosine_is_one_for_the_truth_and_minus_one_for_its_opposite(counts):
     case = case_of(counts, seed=0)
     for sign in (1, -1):

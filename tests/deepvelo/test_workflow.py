@@ -340,6 +340,7 @@ def test_a_disk_that_fills_up_while_the_training_writes_leaves_no_half_run(tmp_p
     assert list(store.folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_training_from_disk_asks_for_its_room_before_it_begins(tmp_path, monkeypatch):
     in_batches = config.replace(SHORT, {"training": {"batch_cells": 64}})
     asked = []

@@ -139,6 +139,7 @@ def test_it_may_go_between_any_two_reads(open_page, run, page, monkeypatch, tmp_
 
 
 @pytest.mark.parametrize("delete", [by_hand, in_the_app])
+@pytest.mark.slow
 def test_a_compared_run_that_is_gone_leaves_the_others(open_page, run, delete):
     app = open_page("compare")
     assert not app.error

@@ -103,6 +103,7 @@ def opened(run, queue):
     return open_view
 
 
+@pytest.mark.slow
 def test_an_analysis_is_queued_once_with_the_choices_made(opened, run, queue, settings):
     page = fine(opened())
     next(box for box in page.multiselect if box.label == "Ends").set_value(ENDS)

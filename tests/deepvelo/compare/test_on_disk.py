@@ -80,6 +80,7 @@ def disk(memory, tmp_path):
 
 
 @pytest.mark.parametrize("smooth", [None, 0, 1])
+@pytest.mark.slow
 def test_scores_are_those_of_layers_in_memory(memory, disk, by_block, smooth):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layers, "MOST_GENES", 10**6)

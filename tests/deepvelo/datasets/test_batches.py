@@ -26,6 +26,7 @@ def test_both_batches_have_their_half_of_every_stage():
     assert (np.ptp(time, axis=0) < 0.5).all()
 
 
+@pytest.mark.slow
 def test_batches_differ_in_depth_in_unspliced_rna_and_gene_by_gene():
     adata, truth = draw(kind="batches", n_cells=4000, n_genes=200, depth=5000, seed=0)
     second = adata.obs[keys.BATCH] == "Batch 2"

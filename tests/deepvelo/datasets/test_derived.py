@@ -164,6 +164,7 @@ def test_a_control_at_rest_is_prepared_anew(prepared):
     assert np.array_equal(prepared.obsm[keys.X_UMAP], control.obsm[keys.X_UMAP])
 
 
+@pytest.mark.slow
 def test_fewer_genes_are_those_that_preparation_would_choose():
     counts = simulate(kind="linear", n_cells=80, n_genes=60, depth=2000, seed=0)
     whole = pp.prepare(counts, SETTINGS, cluster_key=keys.CLUSTERS)

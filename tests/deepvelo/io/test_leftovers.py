@@ -46,6 +46,7 @@ def test_scratch_of_a_living_fit_stays_when_the_clock_jumps(store):
     assert list(store.folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_scratch_of_a_killed_fit_goes_with_the_next(store):
     in_another_process(
         "from deepvelo.io.write import new_folder, token\n"
@@ -58,6 +59,7 @@ def test_scratch_of_a_killed_fit_goes_with_the_next(store):
         assert not left.exists()
 
 
+@pytest.mark.slow
 def test_an_output_of_a_killed_command_goes_with_the_next(tmp_path):
     in_another_process(
         "from deepvelo.io import scratch_beside, write_text\n"
