@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -49,7 +50,9 @@ def serving(
     if open_files:
         words = ["bash", "-c", f'ulimit -n {open_files} && exec "$@"', "-", *words]
     with log.open("wb") as out:
-        server = subprocess.Popen(words, cwd=ROOT, env=os.environ | environment, stdout=out, stderr=out)
+        server = subprocess.Popen(
+            words, cwd=ROOT, env=os.environ | environment, stdout=out, stderr=out, preexec_fn=_hear_hangups
+        )
     try:
         end = time.monotonic() + START_SECONDS
         while not answers(port):
@@ -60,6 +63,11 @@ def serving(
     finally:
         server.kill()
         server.wait()
+
+
+def _hear_hangups() -> None:
+    """Tests may run under nohup, and children inherit that they ignore the signal."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def answers(port: int) -> bool:
