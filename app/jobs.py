@@ -101,7 +101,7 @@ class Jobs:
         atexit.register(self.close)
         self._journal.take_over()
         if any(status.active for status in self._in_journal()):
-            self._keep_watching()  # what a dead server has left goes on
+            self._keep_watching()  # jobs of a dead server resume without a visitor
 
     @property
     def here(self) -> bool:
@@ -364,9 +364,9 @@ class Jobs:
         return [worker["resources"] for worker in identity["workers"].values()]
 
     def _tell_again(self, client: Client) -> None:
-        """Tell a scheduler that was started anew what the journal knows, and send the jobs that have not ended."""
-        self._futures.clear()  # they ended with the one before
-        known = set(client.list_datasets())  # told by another server
+        """Replay the journal to a new scheduler, and resubmit the jobs that have not ended."""
+        self._futures.clear()  # they ended with the previous scheduler
+        known = set(client.list_datasets())  # another server replayed them
         for entry in self._journal.entries():
             if entry.job_id in known:
                 continue

@@ -20,7 +20,7 @@ from distributed import Nanny, Worker
 from distributed.node import ServerNode
 from distributed.security import Security
 
-NANNY_SECONDS = 2  # that a worker has to end by itself; what it trains goes on from its checkpoint
+NANNY_SECONDS = 2  # for a worker to end by itself; its fit resumes from the checkpoint
 STOP_SECONDS = 6
 
 

@@ -123,7 +123,7 @@ class Visitor:
         self._counts.add(f"page {page}", seconds)
 
     async def change(self, label: str, value: str, *, what: str) -> None:
-        """Choose a value in a select box; only its part of the page is drawn anew, where it has one."""
+        """Choose a value in a select box; a box in a fragment reruns that fragment alone."""
         widget = self.widgets[label]
         self._values[widget.id] = WidgetState(id=widget.id, string_value=value)
         state = ClientState(

@@ -58,7 +58,7 @@ __all__ = [
     "unspliced_fractions",
 ]
 
-_LONGEST_COMPARED = 30  # characters of a name to which near ones are looked for: longer ones take seconds
+_LONGEST_COMPARED = 30  # characters; suggestions for longer names take seconds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,9 +41,8 @@ SECONDS_BETWEEN_REPORTS = 0.1
 MAX_TRAINING_REPORTS = 300  # of one job, several epochs in each if need be: the whole curve must be kept
 MOST_RESTARTS = 3
 DIED = (
-    "The worker process died twice during this job and got no further the second time, most likely because memory ran "
-    "out. "
-    "Choose fewer variable genes or cells, close other programs, and start it again."
+    "The worker process died twice during this job and got no further the second time, most likely because memory "
+    "ran out. Choose fewer variable genes or cells, close other programs, and start it again."
 )
 TOO_OFTEN = (
     f"The server or its scheduler was restarted more than {MOST_RESTARTS} times while this job got no further. "

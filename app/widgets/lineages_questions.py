@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OWN_MARKERS, NO_MARKERS, GIVEN = "The data's own cell types", "None", "A file"
 _KEPT: Final = "session"
-_MOST_BYTES: Final = 30_000_000  # all sets of MSigDB; the page compares them anew whenever it is drawn
+_MOST_BYTES: Final = 30_000_000  # all sets of MSigDB; every rerun of the page tests them again
 
 
 def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:

@@ -108,7 +108,7 @@ def damaged(folder: Path) -> list[str]:
 
 
 def in_brief(names: list[str]) -> str:
-    """The first of some files, and how many more there are, with the verb that goes on."""
+    """The first file and the number of the others, with the verb: ``obs/_index is``, ``X/0 and 3 more files are``."""
     return f"{names[0]} is" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more files are"
 
 

@@ -48,8 +48,8 @@ def largest_chunk(arrays: Iterable[Any]) -> int:
 
 def chunk_bytes(array: Any) -> int:
     """Bytes of a chunk, unpacked: HDF5 and Zarr read it as a whole."""
-    chunks = getattr(array, "shards", None) or array.chunks or ()
-    return math.prod(map(int, chunks)) * int(array.dtype.itemsize) if chunks else 0
+    widths = _chunk_shape(array)
+    return math.prod(map(int, widths)) * int(array.dtype.itemsize) if widths else 0
 
 
 def require_fits(n_bytes: int, name: str) -> None:
@@ -103,8 +103,13 @@ def require_few_chunks(arrays: Iterable[Any], name: str, *, given: int, each: in
 
 
 def _n_chunks(array: Any) -> int:
-    chunks = getattr(array, "shards", None) or array.chunks or ()
-    return math.prod(-(-n // max(1, width)) for n, width in zip(array.shape or (), chunks, strict=False))
+    widths = _chunk_shape(array)
+    return math.prod(-(-n // max(1, width)) for n, width in zip(array.shape or (), widths, strict=False))
+
+
+def _chunk_shape(array: Any) -> tuple[int, ...]:
+    """Of what is read as a whole: a shard, where chunks lie in one."""
+    return getattr(array, "shards", None) or array.chunks or ()
 
 
 def _size(array: Any) -> int:

@@ -44,8 +44,8 @@ _GENE_NAMES = (
 _NAMES = {"col_attrs": _CELL_NAMES, "row_attrs": _GENE_NAMES}
 _VALUES_AT_ONCE = 2**20
 _BYTES_PER_VALUE = 20  # once they are read: put together, and the matrix made of them
-# Dense values that are read from a file of any size, and how many times its size: of droplets nearly all are zero.
-_BYTES_OF_CHUNK = 64  # of 64 x 64 zeros
+_BYTES_OF_CHUNK = 64  # of 64 x 64 zeros, packed
+# Bytes of dense values: read from a file of any size, or up to this many times its size. Nearly all counts are zero.
 _ALWAYS_READ = 2**31
 _MOST_TIMES_DENSE = 500
 

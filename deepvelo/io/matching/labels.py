@@ -28,7 +28,7 @@ _WELL = re.compile(r"(?:.*_)?[a-p]\d{1,2}")
 _ALIGNED_FILE = re.compile(
     r"(?:[._-]?+(?:Aligned|sortedByCoord|out|(?:un)?+sorted|unique|dedup\w*+|rmdup|mark(?:ed)?+dup\w*+))*+\.bam$"
 )
-_END = 100  # characters in which such words are looked for
+_END = 100  # characters; the search reads no more than these
 _MOST_DIGITS = 18  # of a number that counts something
 
 _MOSTLY, _NEARLY_ALL = 0.5, 0.95
