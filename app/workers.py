@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import signal
@@ -67,11 +68,13 @@ async def _serve(told: dict[str, Any]) -> None:
 
     working, ending = asyncio.create_task(work()), asyncio.create_task(ended.wait())
     await asyncio.wait([working, ending], return_when=asyncio.FIRST_COMPLETED)
-    if not ended.is_set():
-        await working
+    error = working.exception() if working.done() else None
+    logging.disable()  # Dask logs tracebacks of connections that the end of the server cuts
     with suppress(TimeoutError):  # a worker that hangs ends with this process
         closing = (nanny.close(timeout=NANNY_SECONDS, reason="the server has ended") for nanny in nannies)
         await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), STOP_SECONDS)
+    if error is not None and not ended.is_set():
+        sys.exit(f"The workers of this machine have ended: {error}")
 
 
 def _watch(ended: asyncio.Event) -> None:

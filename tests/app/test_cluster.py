@@ -214,3 +214,25 @@ def test_a_server_that_ends_takes_its_workers_and_their_files_along(tmp_path: Pa
     left = [path.name for path in (tmp_path / "temp").glob("deepvelo-*")]
     assert left == []
     assert "Traceback" not in (tmp_path / "server.log").read_text(errors="replace")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_workers_whose_server_ends_while_they_start_say_nothing_of_it(tmp_path: Path, seconds: int) -> None:
+    local = LocalWorkers(1)
+    try:
+        request = {
+            "scheduler": local.start(), "certificate": local._certificate, "key": local._key, "n_workers": 2,
+            "options": {"nthreads": 1, "memory_limit": 2**30, "local_directory": str(tmp_path / "local")},
+        }  # fmt: skip
+        workers = subprocess.Popen(
+            [sys.executable, "-m", "app.workers"], cwd=ROOT, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        workers.stdin.write(f"{json.dumps(request)}\n".encode())
+        workers.stdin.flush()
+        time.sleep(seconds)
+        _, told = workers.communicate(timeout=30)  # ends its input
+    finally:
+        local.close()
+    assert workers.returncode == 0
+    assert "Traceback" not in told.decode()

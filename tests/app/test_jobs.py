@@ -662,6 +662,7 @@ def test_story_of_events() -> None:
     assert (status.started, status.ended, len(status.history)) == (1.0, 4.0, 3)
 
 
+@pytest.mark.slow
 def test_story_of_a_job_whose_worker_died() -> None:
     job = Job(
         job_id="j", name="", source=DataSource(kind="sample"), settings=Settings(), cluster_key=None, basis=None,

@@ -148,6 +148,7 @@ def test_a_disk_that_fails_while_the_result_is_written(
     assert [path.name for path in tmp_path.iterdir()] == ["good.h5ad"]
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_at_any_moment_of_a_run(deepvelo, capfd, tmp_path, good, monkeypatch):
     """The layers are written beside the output, then the output."""
 

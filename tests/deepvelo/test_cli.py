@@ -269,6 +269,7 @@ def test_of_two_processes_the_first_says_what_is_wrong(tmp_path, small):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_result_of_another_tool_becomes_a_run(deepvelo, tmp_path, capfd):
     rng = np.random.default_rng(0)
     values = rng.random((40, 5)).astype(np.float32)

@@ -140,6 +140,7 @@ def test_cancelling_ends_it_between_epochs():
         workflow.run(simulated_cells(), SHORT, on_progress=stop)
 
 
+@pytest.mark.slow
 def test_scvelo_draws_our_stream_unchanged(fitted):
     import matplotlib as mpl
 
@@ -158,6 +159,7 @@ def test_cellrank_reads_our_velocities_unchanged(fitted):
     assert np.asarray(kernel.transition_matrix.sum(axis=1)).ravel() == pytest.approx(np.ones(fitted.n_obs))
 
 
+@pytest.mark.slow
 def test_same_seed_same_result(cells, result):
     again = workflow.run(cells, SHORT, cluster_key="clusters", basis="umap")
     for key in (keys.VELOCITY, *keys.RATES):

@@ -118,6 +118,7 @@ def test_a_seed_is_not_judged_by_itself(opened, run):
 
 
 @pytest.mark.parametrize(("back_every", "kept"), [(0, 40), (2, 20), (1, 0)])
+@pytest.mark.slow
 def test_cells_where_seeds_disagree_can_be_faded(opened, run, back_every, kept):
     assert not opened("velocity").toggle
     add_seed(run, 1, back_every=back_every)

@@ -118,6 +118,7 @@ def test_a_gene_chosen_elsewhere_comes_first_in_several(app):
     assert genes_box(app).value == [last, *before]
 
 
+@pytest.mark.slow
 def test_several_genes_after_a_change_of_run_are_those_it_has(app, shared_server, made_up_run, figures):
     app.run()
     app.segmented_control[0].select("Several").run()

@@ -74,6 +74,7 @@ def options(page: AppTest, label: str) -> list[str]:
     return next(box for box in page.selectbox if box.label == label).options
 
 
+@pytest.mark.slow
 def test_velocity_is_drawn_without_offering_rates_or_confidence(opened, run, figures):
     page = opened("velocity")
     assert len(figures(page)) == 1

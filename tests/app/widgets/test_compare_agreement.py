@@ -162,6 +162,7 @@ def agreement_in(figure: dict) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("sign", "expected"), [(1, 1), (-1, -1)])
+@pytest.mark.slow
 def test_a_run_and_its_copy_agree_everywhere_and_its_opposite_nowhere(methods, store, opened, sign, expected):
     def flip(adata: AnnData) -> None:
         adata.layers[keys.VELOCITY] *= sign

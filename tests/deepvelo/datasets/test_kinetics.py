@@ -120,6 +120,7 @@ def test_a_cycle_comes_back_to_where_it_starts():
     np.testing.assert_allclose(end.ds, start.ds, atol=1e-9 * start.s.max())
 
 
+@pytest.mark.slow
 def test_over_a_period_nothing_is_gained_or_lost():
     tissue = TISSUES["cycle"]
     period = tissue.lineages[0].end

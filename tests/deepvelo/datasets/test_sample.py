@@ -37,6 +37,7 @@ def test_shipped_files_hold_counts_here_and_truth_there():
     assert sum(file.stat().st_size for file in (sample.path(), sample.truth_path())) < 8e6
 
 
+@pytest.mark.slow
 def test_counts_are_as_sparse_as_a_droplet_experiment(shipped):
     spliced, unspliced = totals(shipped, keys.SPLICED), totals(shipped, keys.UNSPLICED)
     assert 1500 < np.median(spliced) < 3000

@@ -45,6 +45,7 @@ def test_what_can_be_written_is_not_touched():
         (lambda a: a.uns.update(odd="nul\0"), "uns['odd']"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_what_a_writer_cannot_write_is_left_out_by_name(spoil, name):
     adata = cells()
     spoil(adata)

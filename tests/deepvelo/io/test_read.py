@@ -301,6 +301,7 @@ def test_numbers_count_as_wide_as_they_become(tmp_path, monkeypatch, name):
 
 @pytest.mark.parametrize("name", ["cells.h5ad", "cells.zarr"])
 @pytest.mark.parametrize("as_sparse", [True, False], ids=["sparse", "dense"])
+@pytest.mark.slow
 def test_file_that_fills_the_memory_is_read_some_cells_at_a_time(tmp_path, monkeypatch, name, as_sparse):
     reading = stored
     monkeypatch.setattr(reading, "CELLS_AT_ONCE", 3)

@@ -228,6 +228,7 @@ def test_batches_go_with_every_way_to_settle(objective):
     ],
     ids=["batches", "inputs as they are", "in genes", "all at once"],
 )
+@pytest.mark.slow
 def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, changes, rounding):
     # Several blocks of genes, on disk of others, parts of the cells and of a batch's inputs, and cells are gathered in pieces.
     for owner, name, few in (

@@ -32,6 +32,7 @@ def cells():
     return adata
 
 
+@pytest.mark.slow
 def test_planted_markers_come_first(cells):
     found = markers_by_group(cells, "clusters")
     assert list(found) == ["Granule", "Neuroblast", "OPC"]  # two cells of Mossy are too few
