@@ -22,6 +22,7 @@ MULTIKINETIC_SCORE: Final = "multikinetic_score"
 
 # obs
 CONFIDENCE: Final = "direction_confidence"  # also in var
+UNDECIDED: Final = "direction_undecided"  # True where the data do not decide the direction
 CONSISTENCY: Final = "velocity_consistency"
 CONSISTENCY_CELLTYPE: Final = "velocity_consistency_celltype"
 PSEUDOTIME: Final = "velocity_pseudotime"
