@@ -112,3 +112,14 @@ class ObjectiveConfig:
             ),
         ),
     ] = True
+
+    @property
+    def correlation_weights(self) -> tuple[float, float]:
+        """Weights of corr(v, u) and corr(v, -s) in the direction loss.
+
+        Half of each lambda. The published schedule divides by their sum, as the released code does: only the ratio
+        of the lambdas counts there.
+        """
+        published = self.direction_schedule == "published"
+        divisor = ((self.lambda_u + self.lambda_s) or 1.0) if published else 2.0
+        return self.lambda_u / divisor, self.lambda_s / divisor

@@ -61,27 +61,31 @@ class Correlation:
 
 
 def direction_loss(pearson: Tensor, config: ObjectiveConfig) -> Tensor:
-    r"""Eq. 7, scaled to lie between 0 and 2.
+    r"""Eq. 7 as a loss: 0 at perfect correlations, 1 at none, with both weights at their default.
 
-    .. math:: \frac{\lambda_u (1 - r_u) + \lambda_s (1 - r_s)}{\lambda_u + \lambda_s}
+    .. math:: \frac{\lambda_u (1 - r_u) + \lambda_s (1 - r_s)}{2}
 
-    with :math:`r_u = corr(v, u)` and :math:`r_s = corr(v, -s)`, means over genes. With both weights 0, it is 0.
+    with :math:`r_u = corr(v, u)` and :math:`r_s = corr(v, -s)`, means over genes. The published schedule divides by
+    :math:`\lambda_u + \lambda_s` instead of 2, as the released code does.
 
     Parameters
     ----------
     pearson
         :math:`(r_u, r_s)`, shape ``(2,)``.
     """
-    weights = torch.tensor([config.lambda_u, config.lambda_s]).to(pearson)
-    return (weights * (1 - pearson)).sum() / weights.sum().clamp_min(TINY)
+    weights = torch.tensor(config.correlation_weights).to(pearson)
+    return (weights * (1 - pearson)).sum()
 
 
 def direction_gradient(of_unspliced: Correlation, of_spliced: Correlation, config: ObjectiveConfig) -> Tensor:
-    """Of the `direction_loss` by the velocities of some genes, times the number of all genes."""
-    total = max(config.lambda_u + config.lambda_s, TINY)
-    return of_spliced.gradient().mul_(config.lambda_s / total) - of_unspliced.gradient().mul_(
-        config.lambda_u / total
-    )
+    """Gradient of the `direction_loss` by the velocities of some genes, times the number of all genes.
+
+    Returns
+    -------
+    Shape ``(n_cells, n_genes)`` of the two correlations.
+    """
+    weight_u, weight_s = config.correlation_weights
+    return of_spliced.gradient().mul_(weight_s) - of_unspliced.gradient().mul_(weight_u)
 
 
 def direction_weight(

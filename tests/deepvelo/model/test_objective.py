@@ -44,26 +44,48 @@ def test_what_is_taken_off_the_abundance_first_changes_nothing():
     assert torch.allclose(*found)
 
 
-def test_gradients_are_those_found_automatically():
+@pytest.mark.parametrize("schedule", ["annealed", "published"])
+def test_gradients_are_those_found_automatically(schedule):
     generator = torch.Generator().manual_seed(0)
     u, s, velocity = torch.rand(3, 20, 3, generator=generator, dtype=torch.float64)
     u[u < 0.2] = 0
     velocity.requires_grad_()
-    config = ObjectiveConfig(lambda_u=0.7, lambda_s=1.3)
+    config = ObjectiveConfig(lambda_u=0.7, lambda_s=2.3, direction_schedule=schedule)
     with_u, with_s = correlation(velocity, u), correlation(velocity, s)
     loss = direction_loss(torch.stack([with_u.value.mean(), -with_s.value.mean()]), config)
     (expected,) = torch.autograd.grad(loss, velocity)
     assert torch.allclose(direction_gradient(with_u, with_s, config) / 3, expected, atol=1e-8)
 
 
-@pytest.mark.parametrize(("r_u", "r_s", "loss"), [(1.0, 1.0, 0.0), (-1.0, -1.0, 2.0), (1.0, -1.0, 0.5)])
-def test_direction_loss_with_weights_three_to_one(r_u, r_s, loss):
+@pytest.mark.parametrize(("r_u", "r_s", "loss"), [(1.0, 1.0, 0.0), (-1.0, -1.0, 4.0), (1.0, -1.0, 1.0)])
+def test_direction_loss_takes_the_weights_as_written(r_u, r_s, loss):
     config = ObjectiveConfig(lambda_u=3.0, lambda_s=1.0)
     assert direction_loss(torch.tensor([r_u, r_s]), config).item() == pytest.approx(loss)
 
 
-def test_direction_loss_without_weights_is_zero():
-    config = ObjectiveConfig(lambda_u=0.0, lambda_s=0.0)
+@pytest.mark.parametrize(("r_u", "r_s", "loss"), [(1.0, 1.0, 0.0), (-1.0, -1.0, 2.0), (1.0, -1.0, 0.5)])
+def test_published_direction_loss_is_divided_by_the_sum_of_the_weights(r_u, r_s, loss):
+    config = ObjectiveConfig(lambda_u=3.0, lambda_s=1.0, direction_schedule="published")
+    assert direction_loss(torch.tensor([r_u, r_s]), config).item() == pytest.approx(loss)
+
+
+def test_doubling_one_weight_is_halving_the_other_in_the_published_schedule_alone():
+    pearson = torch.tensor([0.3, -0.2])
+    doubled, halved = {"lambda_u": 2.0}, {"lambda_s": 0.5}
+
+    def losses(schedule):
+        return [
+            direction_loss(pearson, ObjectiveConfig(direction_schedule=schedule, **weights)).item()
+            for weights in (doubled, halved)
+        ]
+
+    assert losses("annealed") == pytest.approx([0.7 + 0.6, 0.35 + 0.3])
+    assert losses("published") == pytest.approx([(2 * 0.7 + 1.2) / 3] * 2)
+
+
+@pytest.mark.parametrize("schedule", ["annealed", "published"])
+def test_direction_loss_without_weights_is_zero(schedule):
+    config = ObjectiveConfig(lambda_u=0.0, lambda_s=0.0, direction_schedule=schedule)
     assert direction_loss(torch.tensor([0.3, 0.1]), config) == 0
 
 
