@@ -26,8 +26,8 @@ class GraphConfig:
             le=500,
             title="Graph neighbours",
             description=(
-                "Each cell's rates are learned together with this many similar cells. "
-                "Higher gives smoother rates; lower lets small groups keep their own."
+                "Number of similar cells that each graph convolution averages. Raising it gives smoother rates; "
+                "lowering it lets small groups keep their own."
             ),
         ),
     ] = 20
@@ -38,9 +38,9 @@ class GraphConfig:
             le=500,
             title="Candidate neighbours",
             description=(
-                "Among this many similar cells the model looks for each cell's future and past. "
-                "Higher reaches further along a lineage and averages out noise; too high reaches into other cell types. "
-                "In a small data set they are fewer: see the share as candidates."
+                "Number of similar cells among which the model finds each cell's future and past. Raising it reaches "
+                "further along a lineage and averages out noise; too many reach into other cell types. Small data sets "
+                "use fewer: see Share as candidates."
             ),
         ),
     ] = 120
@@ -51,8 +51,8 @@ class GraphConfig:
             le=1,
             title="Share as candidates",
             description=(
-                "At most this share of all cells are candidates, so that in a small data set they stay similar. "
-                "1 sets no limit."
+                "Largest share of all cells that are candidates of one cell, so that candidates stay similar in a small "
+                "data set. 1 sets no limit."
             ),
         ),
     ] = 0.125
@@ -63,8 +63,8 @@ class GraphConfig:
             le=100_000_000,
             title="Candidates among",
             description=(
-                "In larger data candidates are chosen among this many cells, taken evenly from all: the very nearest of "
-                "many cells differ by noise alone. As many as there are, or more, chooses among all."
+                "Number of cells, sampled evenly, among which larger data sets find candidates. Raising it finds nearer "
+                "candidates, which differ from the cell by noise more than by direction."
             ),
         ),
     ] = 3000
@@ -75,7 +75,8 @@ class GraphConfig:
             le=200,
             title="Components for neighbours",
             description=(
-                "Principal components of expression used to find those neighbours, and to tell movement from noise."
+                "Number of principal components in which graph neighbours and candidates are found and the velocity is "
+                "denoised. Raising it keeps more detail and more noise."
             ),
         ),
     ] = 20
@@ -86,9 +87,9 @@ class GraphConfig:
             le=5,
             title="Input smoothing",
             description=(
-                "How often the moments are averaged once more over the neighbours before training. Helps with sparse "
-                "counts; 0 leaves them as they are. Where there are more than 3,000 cells neighbours lie nearer, and so many "
-                "times more averages reach as far: 2, 3 at 10,000, 11 at 100,000."
+                "How often the moments are averaged over the neighbours again before training; 0 leaves them as they "
+                "are. Raising it helps with sparse counts; more than 3,000 cells get proportionally more averages "
+                "(3 times as many at 10,000, 11 times at 100,000)."
             ),
         ),
     ] = 1
@@ -99,8 +100,8 @@ class GraphConfig:
             le=5,
             title="Velocity smoothing",
             description=(
-                "How often the fitted velocity is averaged over the neighbours. "
-                "Raises the consistency score of any method, moving tissue or not: smooth is not correct."
+                "How often the fitted velocity is averaged over the neighbours. Raising it raises the consistency score "
+                "of any method, even where nothing moves: a smooth velocity need not be a correct one."
             ),
         ),
     ] = 2
@@ -109,8 +110,8 @@ class GraphConfig:
         Field(
             title="Denoise velocity",
             description=(
-                "Keep of the fitted velocity what lies in the principal components of expression: cells move in the "
-                "directions in which they differ, and the rest is mostly noise."
+                "Project the fitted velocity on the principal components of expression. What lies outside them is "
+                "mostly noise."
             ),
         ),
     ] = True

@@ -38,7 +38,7 @@ class NetworkConfig:
             max_length=MOST_LAYERS,
             title="Layer sizes",
             description=(
-                "Width of each graph convolution. Every further layer lets a cell see one step further in the graph."
+                "Width of each graph convolution. Each further layer lets a cell see one step further in the graph."
             ),
         ),
         WrapValidator(_all_sizes),  # the last is the outermost
@@ -50,7 +50,7 @@ class NetworkConfig:
             lt=1,
             title="Dropout",
             description=(
-                "Share of the hidden values dropped at random while training; guards against overfitting."
+                "Share of the hidden values dropped at random during training. Raising it guards against overfitting."
             ),
         ),
     ] = 0.0
@@ -59,7 +59,8 @@ class NetworkConfig:
         Field(
             title="Non-negative rates",
             description=(
-                "Rates are physical: they cannot be negative. Off only to repeat the published release."
+                "Keep all rates at or above 0, since negative rates have no meaning. Turn it off only to repeat the "
+                "published release."
             ),
         ),
     ] = True
@@ -68,7 +69,8 @@ class NetworkConfig:
         Field(
             title="Standardise inputs",
             description=(
-                "Scale each gene to mean 0 and variance 1 before the network, so abundant genes do not drown the rest."
+                "Scale each gene to mean 0 and variance 1 before the network. Without it abundant genes dominate the "
+                "rest."
             ),
         ),
     ] = True
@@ -77,8 +79,8 @@ class NetworkConfig:
         Field(
             title="Rate layer",
             description=(
-                "linear: one fully connected layer gives all rates, as in the paper; "
-                "graph: a further graph convolution, as in the released code. graph needs the random start."
+                "linear: one fully connected layer gives all rates, as in the paper. graph: a further graph "
+                "convolution, as in the released code, which needs the random start."
             ),
         ),
     ] = "linear"
@@ -87,7 +89,8 @@ class NetworkConfig:
         Field(
             title="Start",
             description=(
-                "steady_state begins from the rates a steady-state fit gives every gene; random begins from nothing."
+                "steady_state: training starts at the rates of each gene's steady-state fit. random: it starts at "
+                "random weights, which leaves the first directions to chance."
             ),
         ),
     ] = "steady_state"

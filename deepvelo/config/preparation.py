@@ -1,4 +1,4 @@
-"""Settings of the way from counts to moments."""
+"""Settings of the preparation, from counts to moments."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class PreparationConfig:
             le=1000,
             title="Minimum shared counts",
             description=(
-                "A gene is kept when its spliced and unspliced counts, in cells that have both, add up to this. "
-                "Higher drops noisy genes; too high drops the rare ones that mark small cell types."
+                "Least sum of spliced and unspliced counts, over cells with both, of a gene that is kept. Raising it "
+                "drops noisy genes; too high a value drops rare genes that mark small cell types."
             ),
         ),
     ] = 20
@@ -33,8 +33,8 @@ class PreparationConfig:
             le=20000,
             title="Variable genes",
             description=(
-                "How many of the most variable genes are kept. More genes steady the arrows and take longer; "
-                "a direction that flips with this number should not be trusted."
+                "Number of most variable genes that are kept. Raising it gives steadier arrows and a longer fit; do not "
+                "trust a direction that reverses with this number."
             ),
         ),
     ] = 2000
@@ -44,7 +44,10 @@ class PreparationConfig:
             ge=2,
             le=200,
             title="Principal components",
-            description=("How many principal components decide which cells are alike."),
+            description=(
+                "Number of principal components in which neighbours are found. Raising it keeps more detail and more "
+                "noise."
+            ),
         ),
     ] = 20
     compare_in: Annotated[
@@ -53,9 +56,9 @@ class PreparationConfig:
             min_length=1,
             title="Cells compared in",
             description=(
-                "Space in which neighbours are found. auto takes the data's own graph, else their integrated "
+                "Space in which neighbours are found. auto takes the graph of the data set, else its integrated "
                 "representation (Harmony, scVI, ...), else principal components; own computes new components. Choose an "
-                "integrated one where batches differ: otherwise cells are averaged within their batch."
+                "integrated representation where batches differ: otherwise cells are averaged within their batch."
             ),
         ),
     ] = "auto"
@@ -64,8 +67,8 @@ class PreparationConfig:
         Field(
             title="Principal components of",
             description=(
-                "both: cells are alike when their spliced and their unspliced RNA are, so that a cell switching a gene "
-                "on is not averaged with one switching it off; spliced: as scVelo does."
+                "both: neighbours are similar in spliced and in unspliced RNA, so a cell that switches a gene on is not "
+                "averaged with one that switches it off. spliced: as scVelo does."
             ),
         ),
     ] = "both"
@@ -76,8 +79,8 @@ class PreparationConfig:
             le=500,
             title="Neighbours for moments",
             description=(
-                "Counts are averaged over this many similar cells. Higher is smoother, "
-                "and blurs neighbouring cell states into each other."
+                "Number of similar cells over which counts are averaged. Raising it gives smoother moments and blurs "
+                "neighbouring cell states into each other."
             ),
         ),
     ] = 30
@@ -86,8 +89,8 @@ class PreparationConfig:
         Field(
             title="Size factors",
             description=(
-                "cell: spliced and unspliced counts of a cell are divided by one size, so that their ratio stays as "
-                "it was measured; layer: each by its own total, as scVelo does."
+                "cell: one size factor divides the spliced and the unspliced counts of a cell, which keeps their ratio. "
+                "layer: each is divided by its own total, as scVelo does."
             ),
         ),
     ] = "cell"
@@ -95,15 +98,13 @@ class PreparationConfig:
         bool,
         Field(
             title="Recompute moments",
-            description=(
-                "Replace the genes, neighbours and moments that came with the file by freshly computed ones."
-            ),
+            description=("Compute genes, neighbours and moments again instead of using those in the file."),
         ),
     ] = False
     recompute_embedding: Annotated[
         bool,
         Field(
             title="Recompute embedding",
-            description=("Replace the UMAP that came with the file. Off keeps your own picture."),
+            description=("Compute the UMAP again instead of using the one in the file."),
         ),
     ] = False

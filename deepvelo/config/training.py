@@ -1,4 +1,4 @@
-"""Settings of the training loop."""
+"""Settings of the training."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ class TrainingConfig:
             le=100000,
             title="Epochs",
             description=(
-                "Passes over the data. Watch the loss curve: stop where it is flat. In batches a pass takes many steps, so "
-                "fewer passes are made: as many as take this many steps, and at least 8, or at "
-                "least 3 where those take 1,200 steps."
+                "Number of passes over the data; raise it where the loss curve still falls at its end. Mini-batches use "
+                "fewer epochs for the same number of steps (at least 8; 3 for very large data)."
             ),
         ),
     ] = 100
@@ -43,7 +42,7 @@ class TrainingConfig:
             le=1,
             title="Learning rate",
             description=(
-                "Size of the first steps, in batches times 0.7. If the loss jumps up and down, lower it."
+                "Size of the first steps; mini-batches use 0.7 of it. Lower it if the loss jumps up and down."
             ),
         ),
     ] = 1e-2
@@ -54,7 +53,7 @@ class TrainingConfig:
             le=1,
             title="Learning rate decay",
             description=(
-                "The learning rate is multiplied by this after every epoch; in batches it falls as far over the whole training."
+                "Factor by which the learning rate falls after each epoch. Mini-batches reach the same rate at the end."
             ),
         ),
     ] = 0.97
@@ -65,8 +64,8 @@ class TrainingConfig:
             le=100_000_000,
             title="Cells a step",
             description=(
-                "How many cells each step learns from. 0 chooses: all up to 2,000 cells, an eighth of more, 512 to 2,048. "
-                "At least 32; as many as there are, or more, train on all at once, which needs more memory and time."
+                "Number of cells in a mini-batch, at least 32; 0 takes all of up to 2,000 cells, and an eighth of more "
+                "(512 to 2,048). The number of all cells, or more, trains on all at once, which needs more memory and time."
             ),
         ),
     ] = 0
@@ -77,15 +76,17 @@ class TrainingConfig:
             le=100000,
             title="Patience",
             description=(
-                "Stop early when the total loss has not fallen for this many epochs; 0 never stops early. Counted from when "
-                "the direction term is gone: of the 8 epochs made in large batched data 4 are left, and 3 or more "
-                "never act."
+                "Stop early after this many epochs without a lower total loss; 0 never stops early. Counting starts when "
+                "the direction term is 0, so in large data (8 epochs) values of 3 and more never act."
             ),
         ),
     ] = 0
     device: Annotated[
         Device,
-        Field(title="Device", description="auto takes a GPU when there is one."),
+        Field(
+            title="Device",
+            description="Where the network is trained; auto takes a GPU where the machine has one.",
+        ),
     ] = "auto"
 
     def batch_of(self, n_cells: int) -> int:
