@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -14,18 +14,20 @@ from app.widgets.control_fits import offer
 from app.widgets.empty import error_in_words
 from app.widgets.tables import show_table
 from app.widgets.text import with_labels
+from deepvelo.config.objective import LARGEST_LAMBDA
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.pl.sensitivity_map import sensitivity_map
 
 if TYPE_CHECKING:
+    from deepvelo.config import ObjectiveConfig
     from deepvelo.controls import SweepValues
 
 TITLES = {
     "consistency": "Consistency",
     "consistency_celltype": "Within type",
     "agreement": "Agreement\nwith base run",
-    "turned": "Cells\nturned round",
+    "turned": "Cells\nreversed",
 }
 
 
@@ -39,6 +41,7 @@ class _Knob:
     values: tuple[float, ...]
     """Offered and taken at first."""
     number: Callable[[str], float]
+    help: str = "Values to try, each alone; type others."
 
 
 def sweep_part(base: Run) -> None:
@@ -47,8 +50,8 @@ def sweep_part(base: Run) -> None:
     from deepvelo.controls.sensitivity import BOUNDARY_DEFINITION, COLUMNS, TURNED
 
     st.markdown(
-        "**Does the direction depend on choices that biology does not make?** One setting at a time is changed and the "
-        "fit repeated on the same data; what turns round with it was never in the data."
+        "**Does the direction depend on choices that biology does not make?** Each fit changes one setting on the same "
+        "data. The data do not decide a direction that reverses with a setting."
     )
     with error_in_words():  # a value that cannot be takes nothing away from what is finished
         offer(
@@ -91,7 +94,7 @@ def _values(base: Run) -> SweepValues:
             f"{knob.title}, here {knob.own:g}", [f"{value:g}" for value in knob.values],
             default=[f"{value:g}" for value in knob.values], accept_new_options=True, placeholder="Not varied",
             key=f"compare.sweep.{base.info.run_id}.{knob.field}", persist_state="session",
-            help="Values to try, each alone; type others.",
+            help=knob.help,
         )  # fmt: skip
     chosen = {knob.field: tuple(_number(text, knob) for text in typed[knob.field]) for knob in knobs}
     return SweepValues(**chosen)  # type: ignore[arg-type]  # whole numbers where they must be
@@ -107,9 +110,9 @@ def _knobs(base: Run) -> list[_Knob]:
         values=_whole(n_genes, below=n_genes, shares=(0.5,)),
         number=int,
     )
-    if settings.method != "deepvelo":  # the others do not count for scVelo's modes
+    if settings.method != "deepvelo":  # scVelo's modes ignore the other settings
         return [genes]
-    graph, objective = settings.graph, settings.objective
+    graph = settings.graph
     return [
         _Knob(
             title="Graph neighbours", field="n_neighbors", own=graph.n_neighbors, number=int,
@@ -119,10 +122,23 @@ def _knobs(base: Run) -> list[_Knob]:
             title="Candidates", field="n_candidates", own=graph.candidates_of(n_cells), number=int,
             values=_whole(graph.candidates_of(n_cells), below=n_cells),
         ),
-        _Knob(title="λ unspliced", field="lambda_u", own=objective.lambda_u, values=_around(objective.lambda_u), number=float),
-        _Knob(title="λ spliced", field="lambda_s", own=objective.lambda_s, values=_around(objective.lambda_s), number=float),
+        *_lambdas(settings.objective),
         genes,
     ]  # fmt: skip
+
+
+def _lambdas(objective: ObjectiveConfig) -> list[_Knob]:
+    """Both lambdas; one for the published schedule, where only their ratio counts."""
+    unspliced = _Knob(
+        title="λ unspliced", field="lambda_u", own=objective.lambda_u, values=_around(objective.lambda_u), number=float
+    )  # fmt: skip
+    if objective.direction_schedule == "published":
+        ratio = f"{unspliced.help} Only its ratio to λ spliced counts in the published schedule."
+        return [replace(unspliced, help=ratio)]
+    spliced = _Knob(
+        title="λ spliced", field="lambda_s", own=objective.lambda_s, values=_around(objective.lambda_s), number=float
+    )  # fmt: skip
+    return [unspliced, spliced]
 
 
 def _whole(own: int, *, below: int, shares: tuple[float, ...] = (0.5, 2)) -> tuple[float, ...]:
@@ -131,8 +147,10 @@ def _whole(own: int, *, below: int, shares: tuple[float, ...] = (0.5, 2)) -> tup
 
 
 def _around(own: float) -> tuple[float, ...]:
-    """Half and double; on and off where it is off."""
-    return (0.5 * own, 2 * own) if own else (0.5, 1.0)
+    """Off and four times, since half and double hardly act; where it is off, 1 and 4."""
+    if own == 0:
+        return 1.0, 4.0
+    return (0.0, 4 * own if 4 * own <= LARGEST_LAMBDA else own / 4)
 
 
 def _number(text: str, knob: _Knob) -> float:

@@ -1,4 +1,4 @@
-"""Settings of what the training makes small."""
+"""Settings of the objective that training minimises."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from deepvelo.config.strict import STRICT
+
+LARGEST_LAMBDA = 100
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -19,8 +21,9 @@ class ObjectiveConfig:
         Field(
             title="Continuity in",
             description=(
-                "components: displacements to the candidates are taken in the principal components, and a candidate "
-                "weighs by how far along the velocity it lies; genes: in all genes with uniform weights, as in the paper."
+                "Where a cell's velocity is compared with the displacements to its candidates. components: in principal "
+                "components, with more weight for candidates further along the velocity; genes: in all genes with equal "
+                "weights, as in the paper."
             ),
         ),
     ] = "components"
@@ -29,10 +32,10 @@ class ObjectiveConfig:
         Field(
             ge=0,
             le=1000,
-            title="Settle every",
+            title="Reassign every",
             description=(
-                "After how many epochs each cell's future and past are chosen anew. 0: once, before the training, from "
-                "the velocity it starts with, and they stay. The published schedule does so in every epoch."
+                "Reassign future and past cells every n epochs; 0 assigns them once, before training. The published "
+                "schedule reassigns them in every epoch."
             ),
         ),
     ] = 0
@@ -41,11 +44,11 @@ class ObjectiveConfig:
         Field(
             ge=0,
             le=20,
-            title="Passes with shared rates",
+            title="Refinement passes",
             description=(
-                "Before the training, so often: each cell's surroundings get the rates that together explain the way "
-                "ahead best, and future and past are chosen anew from the velocity with those rates. It turns arrows "
-                "round that no rates of a whole region could explain. 0: none; only where Settle every is 0."
+                "Number of passes before training; each fits beta and gamma per neighbourhood, then reassigns future "
+                "and past cells. Passes reverse directions that no rates of a neighbourhood explain; they run only where "
+                "Reassign every is 0."
             ),
         ),
     ] = 2
@@ -53,11 +56,11 @@ class ObjectiveConfig:
         float,
         Field(
             ge=0,
-            le=100,
+            le=LARGEST_LAMBDA,
             title="λ unspliced",
             description=(
-                "How strongly velocity should rise with unspliced RNA (Eq. 7). "
-                "Higher trusts new transcripts more when deciding which way a cell moves."
+                "Weight of the correlation of velocity with unspliced RNA (Eq. 7). Raising it pulls every gene towards "
+                "a velocity that rises with its new transcripts, the same in all cell types."
             ),
         ),
     ] = 1.0
@@ -65,11 +68,11 @@ class ObjectiveConfig:
         float,
         Field(
             ge=0,
-            le=100,
+            le=LARGEST_LAMBDA,
             title="λ spliced",
             description=(
-                "How strongly velocity should fall with spliced RNA (Eq. 7). "
-                "Higher trusts degradation of abundant transcripts more."
+                "Weight of the correlation of velocity with minus the spliced RNA (Eq. 7). Raising it pulls every gene "
+                "towards a velocity that falls where its transcripts are abundant, the same in all cell types."
             ),
         ),
     ] = 1.0
@@ -80,8 +83,8 @@ class ObjectiveConfig:
             le=1000,
             title="Direction weight",
             description=(
-                "Weight of both correlation terms against continuity. Higher pulls every gene towards one steady-state "
-                "line for all cells; with a random start and 0 the sign of the arrows is luck."
+                "Weight of both correlation terms against continuity. Raising it pulls every gene towards one "
+                "steady-state line for all cells; with a random start, 0 leaves the sign of the arrows to chance."
             ),
         ),
     ] = 1.0
@@ -90,7 +93,8 @@ class ObjectiveConfig:
         Field(
             title="Direction schedule",
             description=(
-                "annealed: strong at first, to set the sign, then let go; published: as in the released code, throughout."
+                "annealed: the direction term fades during training, and each λ acts on its own. published: it stays "
+                "throughout, and only the ratio of the two λ counts, as in the released code."
             ),
         ),
     ] = "annealed"
@@ -100,7 +104,7 @@ class ObjectiveConfig:
             gt=0,
             le=1,
             title="Direction until",
-            description=("Share of the training after which the annealed direction term is gone."),
+            description=("Share of the training after which the annealed direction term is 0."),
         ),
     ] = 0.5
     unspliced_velocity: Annotated[
@@ -108,7 +112,8 @@ class ObjectiveConfig:
         Field(
             title="Unspliced velocity",
             description=(
-                "Let du/dt take part in continuity. Needed for alpha: without it nothing in the data decides alpha."
+                "Include du/dt in continuity. Turn it off only to repeat the published release: without it the data do "
+                "not determine alpha."
             ),
         ),
     ] = True

@@ -42,7 +42,8 @@ class PlannedFit:
 class SweepValues:
     """Values to try, each alone with all else as in the base run; its own value is left out of the plan.
 
-    ``n_candidates`` counts candidates as they are used: the share of cells that limits them is lifted. ``n_genes``
+    A lambda is left out as well where it gives the objective of the base run or of an earlier fit: in the published
+    schedule only the ratio of the two counts. ``n_candidates`` counts candidates as they are used: the share of cells that limits them is lifted. ``n_genes``
     takes the most variable of the run's own genes, with the moments and neighbours they have: other genes would
     need another preparation, and so change more than one thing.
     """
@@ -146,17 +147,38 @@ def finished(plan: Sequence[PlannedFit], infos: Iterable[RunInfo]) -> list[tuple
 def _variations(
     base: RunInfo, folder: Path, values: SweepValues
 ) -> Iterator[tuple[str, DataSource, dict[str, dict[str, Any]]]]:
-    data, graph, objective = _data_of(folder), base.settings.graph, base.settings.objective
+    data, graph = _data_of(folder), base.settings.graph
     for n in _others(values.n_neighbors, than=graph.n_neighbors):
         yield f"graph neighbours {n}", data, {"graph": {"n_neighbors": n}}
     for n in _others(values.n_candidates, than=graph.candidates_of(int(base.metrics["n_cells"]))):
         yield f"candidates {n}", data, {"graph": {"n_candidates": n, "candidate_share": 1.0}}
-    for x in _others(values.lambda_u, than=objective.lambda_u):
-        yield f"λ unspliced {x:g}", data, {"objective": {"lambda_u": x}}
-    for x in _others(values.lambda_s, than=objective.lambda_s):
-        yield f"λ spliced {x:g}", data, {"objective": {"lambda_s": x}}
+    for varied, changes in _distinct_lambdas(base.settings, values):
+        yield varied, data, changes
     for n in _others(values.n_genes, than=int(base.metrics["n_genes"])):
         yield f"genes {n}", DataSource("run", path=str(folder), n_genes=n), {}
+
+
+def _distinct_lambdas(
+    settings: Settings, values: SweepValues
+) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
+    """Each lambda that gives another objective than the base run and the lambdas before it."""
+    seen = {_weights(settings)}
+    for label, name, tried in (
+        ("λ unspliced", "lambda_u", values.lambda_u),
+        ("λ spliced", "lambda_s", values.lambda_s),
+    ):
+        for x in _others(tried, than=getattr(settings.objective, name)):
+            changes = {"objective": {name: x}}
+            weights = _weights(config.replace(settings, changes))
+            if weights not in seen:
+                seen.add(weights)
+                yield f"{label} {x:g}", changes
+
+
+def _weights(settings: Settings) -> tuple[float, ...]:
+    """What the two correlations weigh in the objective, without the rounding of a division."""
+    objective = settings.objective
+    return tuple(round(objective.direction_weight * weight, 9) for weight in objective.correlation_weights)
 
 
 def _others(values: Iterable[Any], *, than: float) -> list[Any]:

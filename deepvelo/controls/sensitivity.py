@@ -31,9 +31,7 @@ COLUMNS: Final[dict[str, str]] = {
     AGREEMENT: "mean cosine of a cell's velocity with that of the base run, over the genes both have, mean over cells",
     TURNED: "share of the cells whose velocity points against that of the base run: a cosine below 0",
 }
-BOUNDARY_DEFINITION: Final = (
-    "mean cosine of a source cell's velocity with the ways to its neighbours in the target, over genes"
-)
+BOUNDARY_DEFINITION: Final = "mean cosine of a source cell's velocity with the displacements to its neighbours in the target, over genes"
 
 
 def sensitivity_table(
@@ -130,9 +128,9 @@ def _on_directions(sweep: pd.DataFrame) -> str:
     turned = known.loc[worst, TURNED]
     verdict = "survive" if turned < FEW_TURNED else "do not survive everywhere"
     how_many = (
-        f"at worst {turned:.0%} of the cells turn round, with {worst}"
+        f"at worst {turned:.0%} of the cells reverse, with {worst}"
         if turned
-        else f"no cell turns round in {number(len(known), 'run')}"
+        else f"no cell reverses in {number(len(known), 'run')}"
     )
     return (
         f"Directions: {verdict}; {how_many}. The mean cosine with the "

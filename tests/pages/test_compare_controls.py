@@ -113,7 +113,7 @@ def test_a_sweep_varies_what_is_chosen_one_at_a_time(opened, run, queue):
     page = opened("Other settings")
     chosen = {box.label.partition(",")[0]: box for box in page.multiselect}
     assert chosen["Graph neighbours"].value == ["10"]  # 40 is not below the number of cells
-    assert chosen["λ unspliced"].value == ["0.5", "2"]
+    assert chosen["λ unspliced"].value == chosen["λ spliced"].value == ["0", "4"]
     for name in ("Candidates", "λ unspliced", "λ spliced", "Genes"):
         chosen[name].set_value([])
     page.run()
@@ -122,6 +122,13 @@ def test_a_sweep_varies_what_is_chosen_one_at_a_time(opened, run, queue):
         config.replace(run.info.settings, {"graph": {"n_neighbors": 10}})
     ]
     assert queue.submitted[0].purpose == "sweep"
+
+
+def test_of_a_published_run_one_lambda_is_varied(opened, run):
+    published = copy_as(run, settings={"objective": {"direction_schedule": "published"}})
+    chosen = {box.label.partition(",")[0]: box for box in opened("Other settings", published).multiselect}
+    assert "λ spliced" not in chosen
+    assert "Only its ratio to λ spliced counts" in chosen["λ unspliced"].help
 
 
 @pytest.mark.parametrize(
@@ -133,7 +140,7 @@ def test_a_sweep_says_what_survives(opened, run, figures, back_every, verdict):
     assert verdict in words(page)
     (heat,) = figures(page)[0]["data"]
     assert heat["y"] == ["base run", "graph neighbours 10"]
-    turned = heat["x"].index("Cells<br>turned round")
+    turned = heat["x"].index("Cells<br>reversed")
     assert heat["text"][1][turned] == ("100%" if back_every else "0%")
 
 

@@ -100,6 +100,34 @@ def test_a_sweep_changes_one_thing_at_a_time_and_leaves_out_the_runs_own_value(b
     assert {planned.purpose for planned in plan.values()} == {"sweep"}
 
 
+LAMBDAS = SweepValues(lambda_u=(0.5, 2.0), lambda_s=(0.5, 2.0))
+
+
+def test_every_lambda_of_a_sweep_is_another_objective(base):
+    info, folder = base
+    plan = sweep_plan(info, folder, values=LAMBDAS)
+    assert [planned.varied for planned in plan] == [
+        "λ unspliced 0.5", "λ unspliced 2", "λ spliced 0.5", "λ spliced 2",
+    ]  # fmt: skip
+    assert len({planned.settings.objective.correlation_weights for planned in plan}) == 4
+
+
+def test_in_the_published_schedule_equal_ratios_of_lambdas_are_fitted_once(base):
+    info, folder = base
+    published = config.replace(info.settings, {"objective": {"direction_schedule": "published"}})
+    plan = sweep_plan(dataclasses.replace(info, settings=published), folder, values=LAMBDAS)
+    assert [planned.varied for planned in plan] == ["λ unspliced 0.5", "λ unspliced 2"]
+    alone = SweepValues(lambda_s=(0.5, 3.0))
+    plan = sweep_plan(dataclasses.replace(info, settings=published), folder, values=alone)
+    assert [planned.varied for planned in plan] == ["λ spliced 0.5", "λ spliced 3"]
+
+
+def test_lambdas_are_left_out_where_the_direction_term_has_no_weight(base):
+    info, folder = base
+    without = config.replace(info.settings, {"objective": {"direction_weight": 0.0}})
+    assert sweep_plan(dataclasses.replace(info, settings=without), folder, values=LAMBDAS) == []
+
+
 def test_a_preparation_that_was_done_is_kept(base):
     """The store refuses settings that say of a run's data what is not so."""
     info, folder = base

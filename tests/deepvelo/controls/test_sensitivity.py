@@ -73,7 +73,7 @@ def test_other_cells_or_genes_are_refused():
 
 def test_what_survives_is_said_and_what_does_not():
     survives = conclusions(table({"λ spliced 2": run([[1, 0.1]] * 4)}))
-    assert survives[0].startswith("Directions: survive; no cell turns round in 1 run.")
+    assert survives[0].startswith("Directions: survive; no cell reverses in 1 run.")
     assert "lowest with λ spliced 2, 1.00" in survives[0]
     assert survives[1] == "A > B: survives; the boundary score keeps its sign in 1 run (1.00 to 1.00)."
     turned = conclusions(table({"genes 2": run([[-1, 0]] * 4), "λ spliced 2": run(FORWARD)}))
