@@ -1,11 +1,12 @@
 """How close velocities come to the true ones, on simulated tissue: our presets, scVelo's modes, and what is possible.
 
 ``python benchmarks/accuracy.py [--quick] [--kinds ...] [--depths ...] [--seeds ...] [--methods ...] [--ablations]
-[--cells 800] [--genes 200] [--jobs 2] [--json FILE]``
+[--cells 800] [--genes 200] [--jobs 2] [--foreign FOLDER] [--json FILE]``
 
 Every data set is fitted in a process with one thread, ``--jobs`` of them at a time. The seeds 0 to 9 are for
-development; the quoted table comes from 100 to 102. The scores are those of `accuracy_scores`; ``own`` is over a
-method's own velocity genes, ``shared`` over the genes that all methods of a data set have.
+development; the quoted table comes from 100 to 102. The scores are those of `accuracy_scores`, `accuracy_directions`
+and `accuracy_confidence`; ``own`` is over a method's own velocity genes, ``shared`` over the genes that all methods of a
+data set have, ``decided`` over the cells whose direction a method does not call undecided.
 """
 
 from __future__ import annotations
@@ -33,21 +34,29 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
+    from benchmarks.accuracy_confidence import Reliability
     from benchmarks.accuracy_methods import Case
 
 KINDS: Final = (
     "linear", "branch", "branch_rates", "boost", "cycle", "unrelated", "batches", "static",
 )  # fmt: skip
+FOREIGN: Final = "foreign"  # made by another group's simulator, see `accuracy_foreign`
+FOREIGN_FOLDER: Final = Path(__file__).resolve().parents[2] / "shared" / "data" / "foreign"
 DEPTHS: Final = ("10x", "deep")
 SEEDS: Final = (100, 101, 102)
 THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 VERSIONS: Final = ("deepvelo-explorer", "torch", "torch-geometric", "scanpy", "scvelo", "anndata", "numpy")
 TABLE: Final = (
     "cosine_own", "cosine_shared", "cosine_small", "cosine_large", "sign_own", "sign_shared", "rank_own",
-    "rank_shared", "boundary_own", "boundary_shared", "gamma", "auc", "pseudotime", "confidence",
-    "mean_confidence", "consistency", "reversed", "reversed_lineages", "seconds",
+    "rank_shared", "boundary_own", "boundary_shared", "gamma", "auc", "pseudotime", "consistency", "seconds",
 )  # fmt: skip
-OF_ABLATIONS: Final = ("cosine_own", "sign_own", "rank_own", "reversed", "seconds")
+DIRECTIONS: Final = (
+    "below_zero", "stretches", "stretch_share", "worst_type", "reversed", "reversed_lineages", "undecided",
+    "cosine_decided", "below_zero_decided", "stretches_decided", "confidence", "mean_confidence", "max_confidence",
+    "sure", "sure_right", "calibration_error",
+)  # fmt: skip
+OF_ABLATIONS: Final = ("cosine_own", "sign_own", "rank_own", "below_zero", "stretches", "reversed", "seconds")
+COUNTS: Final = ("reversed", "reversed_lineages", "stretches", "stretches_decided")
 SHARE_TARGETS: Final = {"deep": 0.95, "10x": 0.92}
 
 
@@ -79,10 +88,39 @@ class Row:
     confidence: float
     """Spearman correlation of the stated confidence with the true cosine, over moving cells."""
     mean_confidence: float
+    max_confidence: float
+    """Over all cells; this and what follows on confidence only of methods that state a probability."""
+    sure: float
+    """Share of all cells given a confidence of at least 0.9."""
+    sure_right: float
+    """Share of the moving ones among them whose cosine is above 0."""
+    calibration_error: float
+    reliability: dict[str, list[float]] | None
+    """Moving cells by confidence: the fields of `accuracy_confidence.Reliability`."""
     consistency: float
     reversed: bool
     """Whether the mean cosine is below 0."""
     reversed_lineages: int
+    moving: float
+    """Share of cells whose true speed exceeds 5% of the median; scores of directions are over these."""
+    below_zero: float
+    """Share of moving cells with a cosine below 0."""
+    by_tenth: dict[str, list[float]]
+    """Mean cosine by tenth of each type's true time, earliest first."""
+    stretches: int
+    """Runs of tenths with means below 0 and at least 20 cells."""
+    stretch_share: float
+    """Their share of all moving cells."""
+    reversed_stretches: list[dict[str, Any]]
+    """Each of them: the fields of `accuracy_directions.Stretch`."""
+    worst_type: str | None
+    """Of the types with at least 30 moving cells, the one with the lowest mean cosine."""
+    worst_cosine: float
+    undecided: float
+    """Share of moving cells whose direction the method calls undecided; of all cells where none moves."""
+    cosine_decided: float
+    below_zero_decided: float
+    stretches_decided: int
     seconds: float
 
 
@@ -97,7 +135,9 @@ class Plan:
     n_genes: int
     methods: tuple[str, ...]
     brief: bool = False
-    """Leave out the scores that need the velocity graph."""
+    """Leave out pseudotime, which needs the velocity graph."""
+    foreign: Path = FOREIGN_FOLDER
+    """Where the data of kind ``foreign`` lie."""
 
 
 def measure(plan: Plan) -> list[Row]:
@@ -108,9 +148,7 @@ def measure(plan: Plan) -> list[Row]:
     from benchmarks import accuracy_methods
     from deepvelo import keys
 
-    case = accuracy_methods.make_case(
-        plan.kind, plan.depth, seed=plan.seed, n_cells=plan.n_cells, n_genes=plan.n_genes
-    )
+    case = make_case(plan)
     methods = accuracy_methods.METHODS | accuracy_methods.ABLATIONS
     accuracy_methods.warm_up(case)
     fitted, seconds = {}, {}
@@ -137,66 +175,168 @@ def measure(plan: Plan) -> list[Row]:
     ]
 
 
-def score(fitted: AnnData, case: Case, *, method: str, shared: np.ndarray, brief: bool) -> dict[str, Any]:
-    """Everything in a `Row` but its name and time; ``brief`` leaves out what needs the velocity graph."""
-    import numpy as np
+def make_case(plan: Plan) -> Case:
+    """The data set of a plan, ready for fits."""
+    from benchmarks import accuracy_foreign, accuracy_methods
 
-    from benchmarks import accuracy_scores as scores
-    from deepvelo import keys, tl
+    if plan.kind == FOREIGN:
+        return accuracy_foreign.foreign_case(plan.foreign, plan.depth, seed=plan.seed)
+    return accuracy_methods.make_case(
+        plan.kind, plan.depth, seed=plan.seed, n_cells=plan.n_cells, n_genes=plan.n_genes
+    )
+
+
+def tissue_of(case: Case) -> Any:
+    """The `deepvelo.datasets.tissue.Tissue` that a case was drawn from."""
+    from benchmarks import accuracy_foreign
+    from deepvelo import keys
     from deepvelo.datasets.tissues import TISSUES
 
-    tissue = TISSUES[case.truth.uns[keys.SIMULATION]["kind"]]
-    estimate, truth = fitted.layers[keys.VELOCITY], case.velocity
-    own = fitted.var[keys.VELOCITY_GENES].to_numpy()
-    moving = scores.moving_genes(case.truth.layers[keys.TRUE_VELOCITY], case.truth.layers[keys.TRUE_ALPHA])
-    lineages = case.truth.obs[keys.LINEAGE].to_numpy().astype(str)
-    clusters = case.truth.obs[keys.CLUSTERS].to_numpy().astype(str)
+    return (TISSUES | {FOREIGN: accuracy_foreign.TISSUE})[case.truth.uns[keys.SIMULATION]["kind"]]
 
-    cosine = scores.cosines(estimate, truth, genes=own)
+
+def score(fitted: AnnData, case: Case, *, method: str, shared: np.ndarray, brief: bool) -> dict[str, Any]:
+    """Everything in a `Row` but its name and time; ``brief`` leaves out what needs the velocity graph."""
+    from benchmarks import accuracy_scores as scores
+    from deepvelo import keys
+
+    estimate, own = fitted.layers[keys.VELOCITY], fitted.var[keys.VELOCITY_GENES].to_numpy()
+    lineages = case.truth.obs[keys.LINEAGE].to_numpy().astype(str)
+    cosine = scores.cosines(estimate, case.velocity, genes=own)
+    return {
+        **_score_genes(fitted, case, genes={"own": own, "shared": shared}),
+        **_score_cells(fitted, case, cosine, lineages=lineages),
+        **_score_rates(fitted, case, lineages=lineages),
+        **score_directions(fitted, case, cosine),
+        **score_confidence(fitted, case, cosine, method=method),
+        "pseudotime": float("nan") if brief else _score_pseudotime(fitted, case, lineages=lineages),
+    }
+
+
+def _score_genes(fitted: AnnData, case: Case, *, genes: dict[str, np.ndarray]) -> dict[str, float]:
+    """Scores over each of the masks of genes, shape ``(n_genes,)``."""
+    from benchmarks import accuracy_scores as scores
+    from deepvelo import keys
+
+    estimate, truth = fitted.layers[keys.VELOCITY], case.velocity
+    moving = scores.moving_genes(case.truth.layers[keys.TRUE_VELOCITY], case.truth.layers[keys.TRUE_ALPHA])
+    clusters = case.truth.obs[keys.CLUSTERS].to_numpy().astype(str)
+    moments = case.prepared.layers[keys.MS]
+    neighbors, edges = case.prepared.obsp[keys.DISTANCES].tocsr(), stage_edges(tissue_of(case))
+    found: dict[str, float] = {}
+    for name, chosen in genes.items():
+        boundary = scores.boundary_correctness(
+            estimate, moments, neighbors, clusters, edges=edges, genes=chosen
+        )
+        found |= {
+            f"n_genes_{name}": int(chosen.sum()),
+            f"cosine_{name}": scores.mean(scores.cosines(estimate, truth, genes=chosen)),
+            f"sign_{name}": scores.right_signs(estimate, truth, genes=chosen & moving),
+            f"rank_{name}": scores.rank_correlation(estimate, truth, genes=chosen & moving),
+            f"boundary_{name}": boundary if moving.any() else float("nan"),
+        }
+    return found
+
+
+def _score_cells(fitted: AnnData, case: Case, cosine: np.ndarray, *, lineages: np.ndarray) -> dict[str, Any]:
+    """Means of the cells' cosines, shape ``(n_cells,)``, by lineage and size of type; and consistency."""
+    from benchmarks import accuracy_scores as scores
+    from deepvelo import keys, tl
+
     by_lineage = scores.mean_by_group(cosine, lineages)
+    clusters = case.truth.obs[keys.CLUSTERS].to_numpy().astype(str)
     small, large = scores.small_and_large(cosine, clusters)
-    found: dict[str, Any] = {
-        "n_genes_own": int(own.sum()),
-        "n_genes_shared": int(shared.sum()),
+    return {
         "cosine_small": small,
         "cosine_large": large,
         "cosine_by_lineage": by_lineage,
         "reversed": scores.mean(cosine) < 0,
         "reversed_lineages": sum(value < 0 for value in by_lineage.values()),
-        "consistency": scores.mean(tl.consistency(estimate, fitted.obsp[keys.DISTANCES])),
+        "consistency": scores.mean(tl.consistency(fitted.layers[keys.VELOCITY], fitted.obsp[keys.DISTANCES])),
     }
-    moments = case.prepared.layers[keys.MS]
-    neighbors, edges = case.prepared.obsp[keys.DISTANCES].tocsr(), stage_edges(tissue)
-    for name, genes in (("own", own), ("shared", shared)):
-        boundary = scores.boundary_correctness(
-            estimate, moments, neighbors, clusters, edges=edges, genes=genes
-        )
-        found |= {
-            f"cosine_{name}": scores.mean(scores.cosines(estimate, truth, genes=genes)),
-            f"sign_{name}": scores.right_signs(estimate, truth, genes=genes & moving),
-            f"rank_{name}": scores.rank_correlation(estimate, truth, genes=genes & moving),
-            f"boundary_{name}": boundary if moving.any() else float("nan"),
-        }
-    found |= _score_rates(fitted, case, lineages=lineages)
 
-    agreement = mean_confidence = pseudotime = float("nan")
-    if not brief:
-        # A cycle has no beginning, and still tissue no time.
-        if moving.any() and not any(part.cycle for part in tissue.lineages):
-            tl.velocity_graph(fitted)
-            tl.cell_stages(fitted)
-            trees = np.array([roots(tissue)[name] for name in lineages])
-            times = (fitted.obs[keys.PSEUDOTIME].to_numpy(), case.truth.obs[keys.TRUE_TIME].to_numpy())
-            pseudotime = scores.mean_rank_agreement(*times, groups=trees)
-        confidence = stated_confidence(fitted, method=method)
-        if confidence is not None:
-            agreement = scores.rank_agreement(confidence, cosine)
-            mean_confidence = scores.mean(confidence)
-    return found | {
-        "pseudotime": pseudotime,
-        "confidence": agreement,
-        "mean_confidence": mean_confidence,
+
+def score_directions(fitted: AnnData, case: Case, cosine: np.ndarray) -> dict[str, Any]:
+    """Which of the moving cells point backwards, and where, from the cells' cosines, shape ``(n_cells,)``."""
+    import numpy as np
+
+    from benchmarks import accuracy_directions as directions
+    from benchmarks import accuracy_scores as scores
+    from deepvelo import keys
+
+    clusters = case.truth.obs[keys.CLUSTERS].to_numpy().astype(str)
+    moving = directions.moving_cells(case.velocity)
+    tenth = directions.tenths(case.truth.obs[keys.TRUE_TIME].to_numpy(), clusters, moving=moving)
+    stated = fitted.obs.get(keys.UNDECIDED)
+    decided = np.ones(len(cosine), bool) if stated is None else ~stated.to_numpy().astype(bool)
+    of_moving = np.where(moving, cosine, np.nan)
+    of_decided = np.where(decided, of_moving, np.nan)
+    stretches = directions.reversed_stretches(of_moving, clusters, tenth)
+    worst, worst_cosine = directions.worst_type(of_moving, clusters)
+    in_stretches = sum(stretch.cells for stretch in stretches)
+    return {
+        "moving": scores.mean(moving.astype(float)),
+        "below_zero": directions.share_below_zero(of_moving),
+        "by_tenth": directions.mean_by_tenth(of_moving, clusters, tenth),
+        "stretches": len(stretches),
+        "stretch_share": in_stretches / moving.sum() if moving.any() else float("nan"),
+        "reversed_stretches": [asdict(stretch) for stretch in stretches],
+        "worst_type": worst or None,
+        "worst_cosine": worst_cosine,
+        "undecided": (~decided[moving if moving.any() else slice(None)]).mean()
+        if stated is not None
+        else float("nan"),
+        "cosine_decided": scores.mean(cosine[decided]),
+        "below_zero_decided": directions.share_below_zero(of_decided),
+        "stretches_decided": len(directions.reversed_stretches(of_decided, clusters, tenth)),
     }
+
+
+def score_confidence(fitted: AnnData, case: Case, cosine: np.ndarray, *, method: str) -> dict[str, Any]:
+    """How far a method's confidence tells right directions from wrong ones; ``cosine`` of shape ``(n_cells,)``."""
+    import numpy as np
+
+    from benchmarks import accuracy_confidence as confidences
+    from benchmarks import accuracy_directions as directions
+    from benchmarks import accuracy_scores as scores
+    from deepvelo import keys
+
+    unknown = ("confidence", "mean_confidence", "max_confidence", "sure", "sure_right", "calibration_error")
+    found: dict[str, Any] = dict.fromkeys(unknown, float("nan")) | {"reliability": None}
+    stated = stated_confidence(fitted, method=method)
+    if stated is None:
+        return found
+    found |= {"confidence": scores.rank_agreement(stated, cosine), "mean_confidence": scores.mean(stated)}
+    if keys.CONFIDENCE not in fitted.obs:  # scVelo's measure claims no probability
+        return found
+    of_moving = np.where(directions.moving_cells(case.velocity), cosine, np.nan)
+    reliability = confidences.reliability(stated, of_moving)
+    return found | {
+        "max_confidence": float(np.nanmax(stated)),
+        "sure": confidences.share_sure(stated),
+        "sure_right": confidences.right_when_sure(stated, of_moving),
+        "calibration_error": reliability.error,
+        "reliability": asdict(reliability),
+    }
+
+
+def _score_pseudotime(fitted: AnnData, case: Case, *, lineages: np.ndarray) -> float:
+    """Rank agreement of velocity pseudotime with true time, mean over trees."""
+    import numpy as np
+
+    from benchmarks import accuracy_directions as directions
+    from benchmarks import accuracy_scores as scores
+    from deepvelo import keys, tl
+
+    tissue, time = tissue_of(case), case.truth.obs[keys.TRUE_TIME].to_numpy()
+    # A cycle has no beginning, and still tissue no time.
+    cyclic = any(part.cycle for part in tissue.lineages)
+    if cyclic or not directions.moving_cells(case.velocity).any() or np.isnan(time).all():
+        return float("nan")
+    tl.velocity_graph(fitted)
+    tl.cell_stages(fitted)
+    trees = np.array([roots(tissue)[name] for name in lineages])
+    return scores.mean_rank_agreement(fitted.obs[keys.PSEUDOTIME].to_numpy(), time, groups=trees)
 
 
 def _score_rates(fitted: AnnData, case: Case, *, lineages: np.ndarray) -> dict[str, float]:
@@ -302,18 +442,40 @@ def quick_plans() -> list[Plan]:
     return [Plan(kind, "deep", seed, 500, 120, methods) for kind in kinds for seed in (0, 1)]
 
 
+# Reversed stretches of the default in these data sets: kind, seed, cell type, first and last tenth.
+KNOWN_STRETCHES: Final = (("unrelated", 1, "Type 4", 1, 10),)
+
+
 def table(rows: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Methods x scores of one kind and depth: mean over the seeds, with the spread where there is more than one."""
-    grouped = rows.groupby("method", sort=False)[[c for c in columns if rows[c].notna().any()]]
-    means, spreads = grouped.mean(), grouped.std()
+    """Methods x scores of one kind and depth: mean over the seeds, with the spread where there is more than one.
+
+    What is counted is summed; of the greatest confidence and of the worst type the extreme of the seeds is shown.
+    """
+    shown = [c for c in columns if rows[c].notna().any()]
+    grouped = rows.groupby("method", sort=False)
+    numbers = [c for c in shown if c != "worst_type"]
+    means, spreads = grouped[numbers].mean(), grouped[numbers].std()
     text = means.map(lambda x: f"{x:.2f}")
     if rows["seed"].nunique() > 1:
         text += spreads.map(lambda x: f"±{x:.2f}")
-    counts = [c for c in ("reversed", "reversed_lineages") if c in text]
-    text[counts] = grouped.sum()[counts].astype(int).astype(str)
+    counts = [c for c in COUNTS if c in text]
+    text[counts] = grouped[counts].sum().astype(int).astype(str)
     if "seconds" in text:
         text["seconds"] = means["seconds"].map(lambda x: f"{x:.1f}")
-    return text.where(means.notna(), "-")
+    if "max_confidence" in text:
+        text["max_confidence"] = grouped["max_confidence"].max().map(lambda x: f"{x:.2f}")
+    text = text.where(means.notna(), "-")
+    if "worst_type" in shown:
+        text["worst_type"] = [_worst(of_method) for _, of_method in grouped]
+    return text[shown]
+
+
+def _worst(rows: pd.DataFrame) -> str:
+    """The lowest of the worst types of several seeds, with its mean cosine."""
+    if rows["worst_cosine"].isna().all():
+        return "-"
+    row = rows.loc[rows["worst_cosine"].idxmin()]
+    return f"{row['worst_type']} {row['worst_cosine']:.2f}"
 
 
 def targets(rows: pd.DataFrame) -> pd.DataFrame:
@@ -339,9 +501,40 @@ def targets(rows: pd.DataFrame) -> pd.DataFrame:
         any_scvelo = means.reindex([*SCVELO, *SMOOTHED_SCVELO])
         for column in (f"{s}_{g}" for s in ("cosine", "sign", "rank", "boundary") for g in ("own", "shared")):
             entry[f"over_{column}"] = means.at["default", column] - any_scvelo[column].max()
-        entry["reversed"] = int(of_set.loc[of_set["method"] == "default", "reversed"].sum())
+        for column in ("below_zero_decided", "undecided"):
+            entry[column] = means.at["default", column]
+        for column in ("stretches_decided", "reversed"):
+            entry[column] = int(of_set.loc[of_set["method"] == "default", column].sum())
         found.append(entry)
     return pd.DataFrame(found)
+
+
+def calibration(rows: pd.DataFrame) -> dict[str, Reliability]:
+    """Each method's confidence against its right directions, over all kinds, depths and seeds."""
+    from benchmarks.accuracy_confidence import Reliability, pooled
+
+    if "reliability" not in rows:  # other benchmarks store rows of their own
+        return {}
+    stated = rows[rows["reliability"].notna()]
+    return {
+        str(method): pooled(Reliability(**found) for found in of_method["reliability"])
+        for method, of_method in stated.groupby("method", sort=False)
+    }
+
+
+def new_stretches(rows: pd.DataFrame) -> list[str]:
+    """A sentence for each reversed stretch of the default that reaches beyond those of `KNOWN_STRETCHES`."""
+    found = []
+    for row in rows[rows["method"] == "default"].itertuples():
+        for new in row.reversed_stretches:
+            of_type = [x for x in KNOWN_STRETCHES if x[:3] == (row.kind, row.seed, new["cell_type"])]
+            # One tenth more is what other versions of libraries can do.
+            if not any(first - 1 <= new["first"] and new["last"] <= last + 1 for *_, first, last in of_type):
+                found.append(
+                    f"{row.kind}, {row.depth}, seed {row.seed}: tenths {new['first']} to {new['last']} of "
+                    f"{new['cell_type']} ({new['cells']} cells) point backwards, mean cosine {new['cosine']:.2f}."
+                )
+    return found
 
 
 def write(path: Path, rows: pd.DataFrame, *, seconds: float) -> None:
@@ -351,6 +544,9 @@ def write(path: Path, rows: pd.DataFrame, *, seconds: float) -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
         "versions": {"python": platform.python_version()} | {name: version(name) for name in VERSIONS},
         "seconds": seconds,
+        "calibration": {
+            method: asdict(found) | {"error": found.error} for method, found in calibration(rows).items()
+        },
         "rows": json.loads(rows.to_json(orient="records")),  # NaN becomes null
     }
     aside = path.with_name(path.name + ".part")
@@ -364,7 +560,7 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three small data sets, under 3 minutes")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--kinds", nargs="+", choices=(*KINDS, FOREIGN), default=(*KINDS, FOREIGN))
     parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=DEPTHS)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument(
@@ -376,13 +572,19 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=800)
     parser.add_argument("--genes", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument(
+        "--foreign", type=Path, default=FOREIGN_FOLDER, help="folder of the data of kind foreign"
+    )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
 
     methods = tuple(args.methods or (ABLATIONS if args.ablations else (*METHODS, *REFERENCES)))
+    kinds = [kind for kind in args.kinds if kind != FOREIGN or args.foreign.is_dir()]
+    if len(kinds) < len(args.kinds) and not args.quick:
+        print(f"Kind {FOREIGN} is left out: there is no folder {args.foreign}.", file=sys.stderr)
     plans = [
-        Plan(kind, depth, seed, args.cells, args.genes, methods, brief=args.ablations)
-        for kind in args.kinds
+        Plan(kind, depth, seed, args.cells, args.genes, methods, args.ablations, args.foreign)
+        for kind in kinds
         for depth in args.depths
         for seed in args.seeds
     ]
@@ -396,14 +598,20 @@ def main() -> None:
     for (kind, depth), of_set in rows.groupby(["kind", "depth"], sort=False):
         n_genes = f"{of_set['n_genes_shared'].mean():.0f}"
         print(f"\n{kind}, {depth}; {of_set['seed'].nunique()} seeds, {n_genes} shared genes")
-        print(table(of_set, OF_ABLATIONS if args.ablations else TABLE).to_string())
+        for columns in (OF_ABLATIONS,) if args.ablations else (TABLE, DIRECTIONS):
+            print(table(of_set, columns).to_string())
     found = targets(rows)
     if len(found):
         print("\nThe default against the truth under the same smoothing, and against the best of scVelo")
         print(found.to_string(index=False, float_format="{:.2f}".format))
+    print("\nExpected calibration error of the confidence, over all moving cells")
+    for method, of_method in calibration(rows).items():
+        print(f"{method}: {of_method.error:.3f} of {sum(of_method.cells):,} cells")
     print(f"\n{len(rows)} fits in {seconds:.0f} s")
     if args.json:
         write(args.json, rows, seconds=seconds)
+    if args.quick and (new := new_stretches(rows)):
+        raise SystemExit("\n".join(new))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import accuracy_methods, accuracy_scores
-from benchmarks.accuracy import quick_plans, run, write
+from benchmarks.accuracy import new_stretches, quick_plans, run, write
 from benchmarks.accuracy_methods import SCVELO, SMOOTHED_SCVELO
 from deepvelo import keys, tl
 
@@ -17,12 +17,15 @@ from deepvelo import keys, tl
 def test_the_default_is_closer_to_the_truth_than_any_scvelo_mode(tmp_path):
     rows = run(quick_plans(), jobs=2)
     write(tmp_path / "quick.json", rows, seconds=1.0)
-    assert len(json.loads((tmp_path / "quick.json").read_text())["rows"]) == len(rows)
+    written = json.loads((tmp_path / "quick.json").read_text())
+    assert len(written["rows"]) == len(rows)
+    assert written["calibration"]["default"]["cells"]
     for kind, of_kind in rows.groupby("kind"):
         cosine = of_kind.groupby("method")["cosine_own"].mean()
         assert cosine["default"] > cosine[[*SCVELO, *SMOOTHED_SCVELO]].max(), kind
     default = rows[rows["method"] == "default"]
     assert not default["reversed"].any()
+    assert new_stretches(rows) == []
 
 
 @pytest.mark.slow

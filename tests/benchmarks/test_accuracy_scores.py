@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from anndata import AnnData
 from scipy import sparse
 
+from benchmarks import accuracy
 from benchmarks import accuracy_scores as scores
-from benchmarks.accuracy import Plan, Row, measure, roots, stage_edges, table, targets
+from benchmarks.accuracy import (
+    Plan,
+    Row,
+    calibration,
+    measure,
+    new_stretches,
+    roots,
+    score_confidence,
+    score_directions,
+    stage_edges,
+    table,
+    targets,
+)
+from benchmarks.accuracy_methods import Case
+from deepvelo import keys
+from deepvelo.config import Settings
 from deepvelo.datasets.tissues import TISSUES
 
 BOTH = np.array([True, True])
@@ -129,6 +148,10 @@ def test_the_truth_scores_as_true(rows):
     assert truth.cosine_own > rows["steady_state"].cosine_own
     assert truth.cosine_shared > rows["true_rates"].cosine_shared
     assert truth.pseudotime > 0.8
+    assert truth.moving == 1
+    assert truth.below_zero < 0.05
+    assert {len(means) for means in truth.by_tenth.values()} == {10}
+    assert truth.stretches == 0
     assert truth.boundary_own > 0
     assert not truth.reversed
     assert np.isnan(truth.gamma)  # one lineage has no other to differ from
@@ -162,7 +185,9 @@ def made_up_rows() -> pd.DataFrame:
     return pd.DataFrame(
         [
             base | {"kind": "linear", "depth": "deep", "seed": seed, "method": name, "reversed": seed == 1}
-            | {"cosine_own": value + 0.1 * (seed - 0.5), "seconds": 1.0}
+            | {"cosine_own": value + 0.1 * (seed - 0.5), "seconds": 1.0, "worst_type": f"Stage {seed}"}
+            | {"worst_cosine": value - 0.1 * seed, "max_confidence": 0.4 + 0.2 * seed, "undecided": 0.1 * seed}
+            | {"below_zero_decided": 0.04 * seed, "stretches_decided": 1}
             for name, value in cosines.items()
             for seed in (0, 1)
         ]
@@ -176,9 +201,113 @@ def test_targets_compare_with_the_truth_and_with_scvelo():
     assert found["over_smoothed"] == pytest.approx(0.3)
     assert found["over_cosine_own"] == pytest.approx(-0.1)
     assert found["reversed"] == 1
+    assert found["stretches_decided"] == 2
+    assert found["below_zero_decided"] == pytest.approx(0.02)
+    assert found["undecided"] == pytest.approx(0.05)
 
 
 def test_the_table_gives_mean_spread_and_number_reversed():
     shown = table(made_up_rows(), ("cosine_own", "reversed", "seconds"))
     assert list(shown.index) == ["default", "true_velocity", "steady_state", "stochastic+smooth"]
     assert shown.loc["default"].tolist() == ["0.80±0.07", "1", "1.0"]
+
+
+def test_the_table_gives_the_extreme_of_the_seeds_where_a_mean_would_hide_it():
+    shown = table(made_up_rows(), ("worst_type", "max_confidence", "stretches_decided"))
+    assert shown.loc["default"].tolist() == ["Stage 1 0.70", "0.60", "2"]
+
+
+def stretch(cell_type: str, first: int, last: int) -> dict[str, Any]:
+    return {
+        "cell_type": cell_type,
+        "first": first,
+        "last": last,
+        "cells": 20 * (last - first + 1),
+        "cosine": -0.5,
+    }
+
+
+def test_a_reversed_stretch_is_new_unless_it_is_a_known_one_give_or_take_a_tenth(monkeypatch):
+    monkeypatch.setattr(accuracy, "KNOWN_STRETCHES", (("branch", 0, "Tip A", 3, 5),))
+    base = {"kind": "branch", "depth": "deep", "seed": 0, "method": "default"}
+    known, other = [stretch("Tip A", 2, 6)], [stretch("Tip B", 3, 5)]
+    rows = [base | {"reversed_stretches": known}, base | {"method": "dynamical", "reversed_stretches": other}]
+    assert new_stretches(pd.DataFrame(rows)) == []
+    rows.append(base | {"seed": 1, "reversed_stretches": [stretch("Tip A", 3, 5)]})
+    rows.append(base | {"reversed_stretches": [*known, stretch("Tip A", 5, 7)]})
+    assert new_stretches(pd.DataFrame(rows)) == [
+        "branch, deep, seed 1: tenths 3 to 5 of Tip A (60 cells) point backwards, mean cosine -0.50.",
+        "branch, deep, seed 0: tenths 5 to 7 of Tip A (60 cells) point backwards, mean cosine -0.50.",
+    ]
+
+
+def test_calibration_is_pooled_over_data_sets_method_by_method():
+    def counted(right: int) -> dict[str, list[float]]:
+        return {"cells": [0] * 9 + [10], "confidence": [0.0] * 9 + [9.0], "right": [0] * 9 + [right]}
+
+    found = [
+        ("default", counted(10)),
+        ("default", counted(6)),
+        ("published", counted(9)),
+        ("stochastic", None),
+    ]
+    pooled = calibration(pd.DataFrame(found, columns=["method", "reliability"]))
+    assert list(pooled) == ["default", "published"]
+    assert pooled["default"].error == pytest.approx(abs(16 - 18) / 20)
+    assert pooled["published"].error == 0
+
+
+def line_of_cells(backwards: int, *, resting: int = 0) -> tuple[AnnData, Case, np.ndarray]:
+    """200 cells of one type by time, of which the first that many have a velocity that is exactly wrong."""
+    velocity, cells = np.ones((200, 2)), [f"cell {i}" for i in range(200)]
+    velocity[200 - resting :] = 0
+    adata = AnnData(np.ones((200, 2)), obs=pd.DataFrame({keys.CLUSTERS: ["Type"] * 200}, index=cells))
+    adata.obs[keys.TRUE_TIME], adata.obs[keys.TRUE_SIZE], adata.uns[keys.CAPTURE] = np.arange(200.0), 1.0, 1.0
+    adata.layers[keys.TRUE_VELOCITY], adata.layers[keys.TRUE_ALPHA] = velocity, np.ones((200, 2))
+    cosine = np.where(np.arange(200) < backwards, -1.0, 1.0)
+    cosine[200 - resting :] = np.nan
+    return adata.copy(), Case(adata, adata, Settings()), cosine
+
+
+def test_directions_are_counted_with_and_without_undecided_cells():
+    fitted, case, cosine = line_of_cells(50)
+    found = score_directions(fitted, case, cosine)
+    assert found["below_zero"] == found["below_zero_decided"] == 0.25
+    assert found["by_tenth"] == {"Type": [-1, -1, 0, *[1] * 7]}
+    assert (found["stretches"], found["stretch_share"]) == (1, 0.2)
+    assert np.isnan(found["undecided"])  # not stated
+    fitted.obs[keys.UNDECIDED] = np.arange(200) < 30
+    found = score_directions(fitted, case, cosine)
+    assert found["undecided"] == 0.15
+    assert found["below_zero"] == 0.25
+    assert found["below_zero_decided"] == pytest.approx(20 / 170)
+    assert found["cosine_decided"] == pytest.approx(130 / 170)
+    assert (found["stretches"], found["stretches_decided"]) == (
+        1,
+        0,
+    )  # 10 cells of the second tenth are decided
+
+
+def test_undecided_cells_are_counted_among_moving_ones_or_where_none_moves_among_all():
+    fitted, case, cosine = line_of_cells(0, resting=100)
+    fitted.obs[keys.UNDECIDED] = np.arange(200) >= 75
+    found = score_directions(fitted, case, cosine)
+    assert (found["moving"], found["undecided"]) == (0.5, 0.25)
+    fitted, case, cosine = line_of_cells(0, resting=200)
+    fitted.obs[keys.UNDECIDED] = np.arange(200) >= 75
+    found = score_directions(fitted, case, cosine)
+    assert (found["moving"], found["undecided"]) == (0, 0.625)
+    assert found["worst_type"] is None
+
+
+def test_confidence_is_scored_as_a_probability_over_moving_cells():
+    fitted, case, cosine = line_of_cells(50, resting=40)
+    assert score_confidence(fitted, case, cosine, method="true_velocity")["reliability"] is None
+    fitted.obs[keys.CONFIDENCE] = np.where(np.arange(200) < 40, 0.5, 0.9)
+    fitted.obs.loc[fitted.obs_names[-1], keys.CONFIDENCE] = 0.99  # at rest
+    found = score_confidence(fitted, case, cosine, method="default")
+    assert found["sure"] == 160 / 200
+    assert found["sure_right"] == pytest.approx(110 / 120)
+    assert found["max_confidence"] == 0.99
+    assert found["calibration_error"] == pytest.approx((abs(0 - 20) + abs(110 - 108)) / 160)
+    assert found["confidence"] > 0.5
