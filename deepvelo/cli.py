@@ -24,9 +24,9 @@ from deepvelo.commands.app import THIS_MACHINE, require_free, require_scheduler_
 from deepvelo.commands.evaluate import evaluate
 from deepvelo.commands.lineages import lineages
 from deepvelo.commands.runs import runs as list_runs
+from deepvelo.commands.simulate import simulate
 from deepvelo.config import Ambiguous, Device, Method, Preset
 from deepvelo.contents.count_kinds import KIND_NAMES
-from deepvelo.datasets.tissue import Kind
 from deepvelo.errors import InputError
 from deepvelo.result import STEP_NAMES, step_in_words
 from deepvelo.result import Progress as RunProgress
@@ -260,26 +260,10 @@ def check(
     checks.require_fit(adata, settings, here=False, looked=looked)
 
 
-@cli.command()
-def simulate(
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT.h5ad", help="The file to write.")],
-    kind: Annotated[Kind, typer.Option(help="The tissue.")] = "dentate",
-    cells: Annotated[int, typer.Option(help="Number of cells.")] = 3000,
-    genes: Annotated[int, typer.Option(help="Number of genes.")] = 800,
-    depth: Annotated[float, typer.Option(help="Median spliced counts per cell.")] = 2000.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same data.")] = 0,
-) -> None:
-    """Simulate a tissue with known rates, velocity and time; they are in the file's true_* layers."""
-    from deepvelo.datasets.simulation import simulate as simulate_tissue
-    from deepvelo.io import write_h5ad
-
-    write_h5ad(simulate_tissue(kind=kind, n_cells=cells, n_genes=genes, depth=depth, seed=seed), output)
-    _say(f"Wrote {output}")
-
-
 cli.command()(evaluate)
 cli.command()(lineages)
 cli.command("runs")(list_runs)
+cli.command()(simulate)
 
 
 @cli.command()

@@ -36,7 +36,7 @@ def draw_kinetics(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> 
     The kinetics, and for every gene whether beta and gamma differ between lineages.
     """
     base = rng.normal(0.0, 1.2, n_genes)
-    beta, gamma, differ = _draw_splicing(tissue, base, rng=rng)
+    beta, gamma, differ = draw_splicing(tissue, base, rng=rng)
     level, knots = _draw_levels(tissue, base, rng=rng)
     for index, lineage in enumerate(tissue.lineages):
         if lineage.boost is not None:
@@ -46,7 +46,16 @@ def draw_kinetics(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> 
         _set_showcase(tissue, level=level, knots=knots, beta=beta, gamma=gamma)
         differ[0] = True
 
-    alpha = level * gamma[:, None]
+    return from_origins(tissue, knots=knots, alpha=level * gamma[:, None], beta=beta, gamma=gamma), differ
+
+
+def from_origins(
+    tissue: Tissue, *, knots: FloatArray, alpha: FloatArray, beta: FloatArray, gamma: FloatArray
+) -> Kinetics:
+    """Kinetics with the RNA that every lineage starts with: a steady state, its parent's RNA, or a cycle's end.
+
+    Shapes of the rates as in :class:`~deepvelo.datasets.kinetics.Kinetics`.
+    """
     u0, s0 = alpha[:, 0] / beta, alpha[:, 0] / gamma
     kinetics = Kinetics(knots=knots, alpha=alpha, beta=beta, gamma=gamma, u0=u0, s0=s0)
     names = [lineage.name for lineage in tissue.lineages]
@@ -58,10 +67,10 @@ def draw_kinetics(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> 
             u0[index], s0[index] = state.u[0], state.s[0]
         if lineage.cycle:
             _close_cycle(lineage, index, kinetics=kinetics)
-    return kinetics, differ
+    return kinetics
 
 
-def _draw_splicing(
+def draw_splicing(
     tissue: Tissue, base: FloatArray, *, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Beta and gamma, shape ``(n_lineages, n_genes)``; equal on all lineages unless the gene's rates differ."""

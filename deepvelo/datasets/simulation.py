@@ -12,16 +12,19 @@ from scipy.sparse import csr_matrix
 
 from deepvelo import keys, memory
 from deepvelo.datasets.batches import draw_batches
-from deepvelo.datasets.genes import draw_kinetics, gene_names
+from deepvelo.datasets.genes import gene_names
 from deepvelo.datasets.kinetics import FloatArray, IntArray
-from deepvelo.datasets.tissue import Kind, Tissue
-from deepvelo.datasets.tissues import TISSUES
+from deepvelo.datasets.profile import UNSPLICEABLE, draw_abundance
+from deepvelo.datasets.rna import draw_rna
+from deepvelo.datasets.tissue import Kind, Profile, Tissue
+from deepvelo.datasets.tissues import TISSUES, tissue_of
 from deepvelo.datasets.truth import Truth
 from deepvelo.errors import InputError
 from deepvelo.wording import in_code
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
+N_GENES: Final[dict[Profile, int]] = {"even": 800, "droplet": 2000}
 SIZE_SPREAD: Final = 0.4  # standard deviation of the log library size; real 10x data have 0.3 to 0.6
 DISPERSION: Final = 0.05  # variance = mean + dispersion * mean^2: a little more than Poisson
 _DEEPEST: Final = 10_000_000  # counts of a cell
@@ -29,7 +32,13 @@ _BYTES: Final = 200  # for each cell and gene: counts and the truth, and what th
 
 
 def simulate(
-    *, kind: Kind = "dentate", n_cells: int = 3000, n_genes: int = 800, depth: float = 2000, seed: int = 0
+    *,
+    kind: Kind = "dentate",
+    n_cells: int = 3000,
+    n_genes: int | None = None,
+    depth: float = 2000,
+    seed: int = 0,
+    profile: Profile = "even",
 ) -> AnnData:
     """Simulate a tissue whose rates, velocity and time are known.
 
@@ -68,18 +77,27 @@ def simulate(
     ``true_gene_capture`` (genes x batches). Expected counts are times the gene's factor in the cell's
     batch too, and the unspliced ones times the cell's ``true_unspliced_capture``.
     """
-    adata, truth = draw(kind=kind, n_cells=n_cells, n_genes=n_genes, depth=depth, seed=seed)
+    if n_genes is None:
+        n_genes = N_GENES.get(profile, N_GENES["even"])
+    adata, truth = draw(kind=kind, n_cells=n_cells, n_genes=n_genes, depth=depth, seed=seed, profile=profile)
     truth.attach(adata)
     return adata
 
 
-def draw(*, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int) -> tuple[AnnData, Truth]:
+def draw(
+    *, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int, profile: Profile = "even"
+) -> tuple[AnnData, Truth]:
     """The counts as an experimenter would get them, and apart from them the truth; see :func:`simulate`."""
     tissue = _checked_tissue(kind, n_cells=n_cells, n_genes=n_genes, depth=depth, seed=seed)
     # one stream of random numbers for each step, so that a change in one leaves the others alone
-    for_genes, for_cells, for_counts, for_batches = (np.random.default_rng([seed, step]) for step in range(4))
-    kinetics, rates_differ = draw_kinetics(tissue, n_genes, rng=for_genes)
+    for_genes, for_cells, for_counts, for_batches, for_noise, for_profile = (
+        np.random.default_rng([seed, step]) for step in range(6)
+    )
     stage, lineage, time = _place_cells(tissue, n_cells, rng=for_cells)
+    unspliceable = UNSPLICEABLE if profile == "droplet" else 0.0
+    rna = draw_rna(tissue, n_genes, lineage, time, unspliceable=unspliceable, rngs=(for_genes, for_noise))
+    if profile == "droplet":
+        rna = rna.scaled(draw_abundance(n_genes, rng=for_profile))
     size = np.exp(for_cells.normal(0.0, SIZE_SPREAD, n_cells))
     batches = draw_batches(tissue, stage, n_genes=n_genes, rng=for_batches)
     if batches is not None:
@@ -87,14 +105,15 @@ def draw(*, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int) -> 
 
     # what would be caught of all RNA by cells of size 1 sets the share to catch
     whole = Truth(
-        kinetics=kinetics,
+        kinetics=rna.kinetics,
         lineages=tuple(part.name for part in tissue.lineages),
         lineage=lineage,
         time=time,
         size=np.ones(n_cells),
         capture=1.0,
-        rates_differ=rates_differ,
+        rates_differ=rna.rates_differ,
         batches=batches,
+        molecules=rna.molecules,
     )
     total = size * whole.expected_counts()[0].sum(axis=1)
     truth = replace(whole, size=size, capture=depth / float(np.median(total)))
@@ -119,6 +138,8 @@ def draw(*, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int) -> 
         "depth": float(depth),
         "note": "simulated, not measured",
     }
+    if profile != "even":
+        adata.uns[keys.SIMULATION]["profile"] = profile
     return adata, truth
 
 
@@ -126,7 +147,7 @@ def _checked_tissue(kind: Kind, *, n_cells: int, n_genes: int, depth: float, see
     if kind not in TISSUES:
         msg = f"There is no simulation of kind {kind!r}. Choose one of {', '.join(KINDS)}."
         raise InputError(msg)
-    tissue = TISSUES[kind]
+    tissue = tissue_of(kind, seed=seed)
     if n_cells < len(tissue.stages):
         msg = f"A simulation of kind {kind!r} has {len(tissue.stages)} groups of cells and needs a cell for each, got n_cells = {n_cells}."
         raise InputError(msg)

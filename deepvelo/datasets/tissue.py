@@ -6,8 +6,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "dentate", "linear", "branch", "branch_rates", "boost", "cycle", "unrelated", "batches", "static"
+    "dentate",
+    "linear",
+    "branch",
+    "branch_rates",
+    "boost",
+    "cycle",
+    "unrelated",
+    "origins",
+    "batches",
+    "regulated",
+    "factors",
+    "static",
 ]
+Process = Literal["switches", "network", "factors"]
+Profile = Literal["even", "droplet"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,8 @@ class Tissue:
     """Share of genes with their own beta and gamma in some of the lineages."""
     showcase: bool = False
     """Make the first gene the showcase ``SimTmsb10``; asks for lineages ``Granule`` and ``Endothelial``."""
+    process: Process = "switches"
+    """What sets the rates: switches between constant rates, a regulatory network, or latent factors."""
     batches: tuple[Batch, ...] = ()
     """Batches of equal size with cells of every stage; none if all cells are measured alike."""
 

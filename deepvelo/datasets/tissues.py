@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
+
+import numpy as np
 
 from deepvelo.datasets.tissue import Batch, Boost, Kind, Lineage, Stage, Tissue
 
@@ -135,6 +138,14 @@ _UNRELATED: Final = Tissue(
     rates_differ=0.5,
 )
 
+_ORIGINS: Final = Tissue(
+    lineages=(
+        Lineage("Origin 1", "first", (Stage("Type 1", 0.5, (0.5, 9.0), "#0072b2"),), dynamic=0.6),
+        Lineage("Origin 2", "second", (Stage("Type 2", 0.375, (0.5, 7.0), "#d55e00"),), dynamic=0.6),
+        Lineage("Origin 3", "third", (Stage("Type 3", 0.125, (0.5, 5.0), "#009e73"),), dynamic=0.6),
+    ),
+)
+
 _STATIC: Final = Tissue(
     lineages=(
         _single("Type 1", "first", 5, "#0072b2", dynamic=0.0),
@@ -153,6 +164,30 @@ TISSUES: Final[dict[Kind, Tissue]] = {
     "boost": Tissue(_branches(boost=Boost(share=0.35, time=(6.8, 8.0)))),
     "cycle": _CYCLE,
     "unrelated": _UNRELATED,
+    "origins": _ORIGINS,
     "batches": Tissue(_branches(), batches=(Batch("Batch 1"), Batch("Batch 2", depth=0.7, unspliced=1.3))),
+    "regulated": Tissue(_branches(), process="network"),
+    "factors": Tissue(_branches(), process="factors"),
     "static": _STATIC,
 }
+
+
+def tissue_of(kind: Kind, *, seed: int) -> Tissue:
+    """The tissue of a kind; of ``origins`` an even seed takes two types and an odd seed three.
+
+    The last type of ``origins`` has a share of the cells that the seed draws between 5 and 20%.
+    """
+    tissue = TISSUES[kind]
+    if kind != "origins":
+        return tissue
+    kept = tissue.lineages[: 2 + seed % 2]
+    smallest = np.random.default_rng([seed, 6]).uniform(0.05, 0.2)
+    others = [lineage.stages[0].weight for lineage in kept[:-1]]
+    weights = [weight * (1 - smallest) / sum(others) for weight in others] + [smallest]
+    return replace(
+        tissue,
+        lineages=tuple(
+            replace(lineage, stages=(replace(lineage.stages[0], weight=weight),))
+            for lineage, weight in zip(kept, weights, strict=True)
+        ),
+    )

@@ -1,0 +1,223 @@
+"""A regulatory network after SERGIO (Dibaeinia & Sinha 2020, Cell Systems 11:252): who drives whom, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from scipy.integrate import solve_ivp
+from scipy.sparse import csr_matrix
+
+from deepvelo.datasets.genes import LEVEL_LIMIT, draw_splicing
+from deepvelo.datasets.kinetics import FloatArray, IntArray, States
+from deepvelo.datasets.tissue import Tissue
+
+HILL: Final = 2.0  # coefficient of every Hill function, the usual one of SERGIO's networks
+MOLECULES: Final = 200.0  # spliced molecules of a gene in the mean over the genes of a typical cell
+_MOST_REGULATORS: Final = 3
+_MAX_MASTERS: Final = 10
+
+
+@dataclass(frozen=True)
+class Network:
+    """Genes in an order in which regulators come before their targets; the first are the master regulators.
+
+    A master regulator is transcribed at the rate of the cell's programme. Every other gene is transcribed at the sum
+    over its regulators of ``K h(x)`` (activation) or ``K (1 - h(x))`` (repression), with the Hill function
+    ``h(x) = x^n / (k^n + x^n)`` of the regulator's spliced RNA x. RNA is counted in molecules per cell.
+    """
+
+    masters: FloatArray
+    """Transcription of the master regulators by programme, shape ``(n_programmes, n_masters)``."""
+    half: FloatArray
+    """Half response k of every regulator, shape ``(n_regulators,)``: the mean of its steady states."""
+    strength: csr_matrix
+    """K, negative for repression, shape ``(n_genes, n_regulators)``; rows of master regulators are empty."""
+    beta: FloatArray
+    """Shape ``(n_genes,)``."""
+    gamma: FloatArray
+    """Shape ``(n_genes,)``."""
+
+    @cached_property
+    def _unrepressed(self) -> FloatArray:
+        """Sum of K over a gene's repressors, shape ``(n_genes, 1)``."""
+        return np.asarray(-self.strength.minimum(0).sum(axis=1))
+
+    def transcription(self, s: FloatArray, programme: int) -> FloatArray:
+        """Alpha of every gene, shape ``(n_genes, n_cells)``, of cells that all run one programme.
+
+        Parameters
+        ----------
+        s
+            Spliced RNA, shape ``(n_genes, n_cells)``; below 0 counts as 0.
+        programme
+            Row of ``masters``.
+        """
+        alpha = self.strength @ hill(s[: len(self.half)], self.half[:, None]) + self._unrepressed
+        n_masters = self.masters.shape[1]
+        alpha[:n_masters] = self.masters[programme][:, None]
+        return alpha
+
+    def steady_state(self, programme: int) -> FloatArray:
+        """Spliced RNA alpha / gamma at which a programme comes to rest, shape ``(n_genes,)``.
+
+        The network has no loops: after as many rounds as the longest chain of regulators nothing changes.
+        """
+        s: FloatArray = np.zeros((len(self.gamma), 1))
+        while True:
+            later = self.transcription(s, programme) / self.gamma[:, None]
+            if np.array_equal(later, s):
+                return s[:, 0]
+            s = later
+
+
+def hill(x: FloatArray, half: FloatArray) -> FloatArray:
+    """``x^n / (k^n + x^n)``, with x below 0 taken as 0: one half where x is the half response k."""
+    power = np.maximum(x, 0.0) ** HILL
+    return power / (half**HILL + power)
+
+
+def schedule(tissue: Tissue, index: int) -> list[tuple[float, int]]:
+    """When a cell on a lineage begins which programme: those of its ancestors' stages first, then the lineage's own.
+
+    Programme 0 is that of the origin, whose steady state cells start from; programme ``1 + i`` that of stage i of the
+    tissue, which begins at the stage's earliest time.
+    """
+    names = [lineage.name for lineage in tissue.lineages]
+    lineage = tissue.lineages[index]
+    if lineage.parent is None:
+        before = [(-np.inf, 0)]
+    else:
+        before = [
+            entry for entry in schedule(tissue, names.index(lineage.parent)) if entry[0] < lineage.start
+        ]
+    first = 1 + sum(len(part.stages) for part in tissue.lineages[:index])
+    return before + [(stage.time[0], first + number) for number, stage in enumerate(lineage.stages)]
+
+
+def draw_network(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> Network:
+    """A random network whose programmes follow each other along the tissue's lineages.
+
+    One gene in twenty (3 to 10) is a master regulator and one in eight a regulator. Each other gene has one to three
+    regulators, half of them repressors, drawn from the regulators before it. As in SERGIO, K is uniform from 1 to 5 up
+    to a factor of the gene, and half responses are regulators' means over the steady states of all programmes. At
+    every change of programme half of the master regulators switch between a high and a low rate.
+    """
+    n_masters = int(np.clip(n_genes // 20, 3, _MAX_MASTERS))
+    n_regulators = max(n_masters, n_genes // 8)
+    base = np.minimum(rng.normal(0.0, 1.2, n_genes), LEVEL_LIMIT)
+    base[:n_regulators] = np.maximum(base[:n_regulators], 0.0)  # few molecules would regulate by chance alone
+    betas, gammas, _ = draw_splicing(Tissue(tissue.lineages[:1]), base, rng=rng)
+    level = np.exp(base) * MOLECULES / np.exp(base).mean()
+    masters = _draw_programmes(tissue, level[:n_masters] * gammas[0, :n_masters], rng=rng)
+    strength, half = _draw_edges(
+        masters, level * gammas[0], gamma=gammas[0], n_regulators=n_regulators, rng=rng
+    )
+    return Network(masters=masters, half=half, strength=strength, beta=betas[0], gamma=gammas[0])
+
+
+def _draw_programmes(tissue: Tissue, high: FloatArray, *, rng: np.random.Generator) -> FloatArray:
+    """Transcription of the master regulators, shape ``(n_programmes, n_masters)``; ``high`` is that of one switched on."""
+    on = np.zeros((1 + len(tissue.stages), len(high)), dtype=bool)
+    on[0] = rng.random(len(high)) < 0.5
+    for index in range(len(tissue.lineages)):
+        chain = [programme for _, programme in schedule(tissue, index)]
+        n_own = len(tissue.lineages[index].stages)
+        for before, programme in zip(chain[-n_own - 1 : -1], chain[-n_own:], strict=True):
+            switched = rng.permutation(len(high))[: (len(high) + 1) // 2]
+            on[programme] = on[before]
+            on[programme, switched] ^= True
+    low = high * rng.uniform(0.1, 0.3, len(high))
+    return np.where(on, high, low)
+
+
+def _draw_edges(
+    masters: FloatArray,
+    alpha: FloatArray,
+    *,
+    gamma: FloatArray,
+    n_regulators: int,
+    rng: np.random.Generator,
+) -> tuple[csr_matrix, FloatArray]:
+    """Strengths and half responses; ``alpha`` is the mean transcription of each gene over the programmes."""
+    n_programmes, n_masters = masters.shape
+    n_genes = len(alpha)
+    rest = np.empty((n_programmes, n_regulators))
+    rest[:, :n_masters] = masters / gamma[:n_masters]
+    rows, columns, values = [], [], []
+    for gene in range(n_masters, n_genes):
+        candidates = min(gene, n_regulators)
+        regulators = rng.permutation(candidates)[: rng.integers(1, _MOST_REGULATORS + 1)]
+        k = rng.uniform(1.0, 5.0, len(regulators))
+        activates = rng.random(len(regulators)) < 0.5
+        response = hill(rest[:, regulators], rest[:, regulators].mean(axis=0))
+        total = np.where(activates, response, 1 - response) @ k
+        k *= alpha[gene] / total.mean()
+        if gene < n_regulators:
+            rest[:, gene] = total * alpha[gene] / total.mean() / gamma[gene]
+        rows += [gene] * len(regulators)
+        columns += regulators.tolist()
+        values += np.where(activates, k, -k).tolist()
+    strength = csr_matrix((values, (rows, columns)), shape=(n_genes, n_regulators))
+    return strength, rest.mean(axis=0)
+
+
+def expected_states(
+    network: Network, tissue: Tissue, lineage: IntArray, time: FloatArray, *, unspliceable: float = 0.0
+) -> tuple[States, FloatArray]:
+    """The noise-free system, du/dt = alpha(s) - beta u and ds/dt = beta u - gamma s, at every cell's time.
+
+    Parameters
+    ----------
+    lineage, time
+        Index of each cell's lineage and its time, shape ``(n_cells,)``.
+    unspliceable
+        Transcripts that are never spliced for each one that is; they are degraded like spliced RNA.
+
+    Returns
+    -------
+    The states, and the molecules that are never spliced, shape ``(n_cells, n_genes)``.
+    """
+    n_genes = len(network.beta)
+    found = np.empty((4, len(time), n_genes))  # u, s, unspliceable, alpha
+    for index in range(len(tissue.lineages)):
+        cells = np.flatnonzero(lineage == index)
+        cells = cells[np.argsort(time[cells], kind="stable")]
+        found[:, cells] = _integrate(network, schedule(tissue, index), time[cells], unspliceable)
+    u, s, never, alpha = found
+    gamma, beta = (np.broadcast_to(rate, u.shape) for rate in (network.gamma, network.beta))
+    return States(alpha=alpha, beta=beta, gamma=gamma, u=u, s=s), never
+
+
+def _integrate(
+    network: Network, programmes: list[tuple[float, int]], time: FloatArray, unspliceable: float
+) -> FloatArray:
+    """U, s, unspliceable RNA and alpha at ascending times, shape ``(4, n_times, n_genes)``."""
+    beta, gamma = network.beta, network.gamma
+    s = network.steady_state(programmes[0][1])
+    state = np.concatenate([s * gamma / beta, s, unspliceable * s])
+
+    def drift(_: float, y: FloatArray, programme: int) -> FloatArray:
+        u, s, never = y.reshape(3, -1)
+        alpha = network.transcription(s[:, None], programme)[:, 0]
+        return np.concatenate([alpha - beta * u, beta * u - gamma * s, unspliceable * alpha - gamma * never])
+
+    found = np.empty((4, len(time), len(beta)))
+    ends = [begin for begin, _ in programmes[1:]] + [np.inf]
+    for (begin, programme), end in zip(programmes, ends, strict=True):
+        here = (time >= begin) & (time < end)
+        if np.isinf(begin):
+            found[:3, here] = state.reshape(3, 1, -1)
+        elif here.any() or np.isfinite(end):
+            last = end if np.isfinite(end) else time[-1]
+            moments, place = np.unique(np.append(time[here], last), return_inverse=True)
+            solved = solve_ivp(
+                drift, (begin, last), state, method="DOP853", t_eval=moments, rtol=1e-7, atol=1e-6,
+                args=(programme,),
+            )  # fmt: skip
+            found[:3, here] = solved.y[:, place[:-1]].reshape(3, len(beta), -1).swapaxes(1, 2)
+            state = solved.y[:, -1]
+        found[3, here] = network.transcription(found[1, here].T, programme).T
+    return found
