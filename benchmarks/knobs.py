@@ -1,0 +1,154 @@
+"""What turning one setting at a time does to the default preset, on simulated tissue.
+
+``python benchmarks/knobs.py [--knobs ...] [--kinds ...] [--depths ...] [--seeds ...] [--cells 800] [--genes 200]
+[--jobs 2] [--json FILE]``
+
+Scores are the mean cosine with the true velocity, the consistency (smoothness) and the cross-boundary direction
+correctness. All fits of one data set are scored on the genes, the graph and the moments of the default.
+The seeds 0 to 9 are for development.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.accuracy import DEPTHS, KINDS, THREADS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from benchmarks.accuracy_methods import Case
+
+MOVING: Final = tuple(kind for kind in KINDS if kind != "static")
+SCORES: Final = ("cosine", "consistency", "boundary")
+DEFAULT: Final = "default"
+# Values on both sides of the default; 0 switches a term or a smoothing off.
+KNOBS: Final[dict[str, tuple[float, ...]]] = {
+    "objective.lambda_u": (0, 4, 16),
+    "objective.lambda_s": (0, 4, 16),
+    "graph.n_neighbors": (5, 10, 40),
+    "graph.n_candidates": (30, 60),
+    "graph.n_components": (10, 40),
+    "graph.smooth_inputs": (0, 2),
+    "graph.smooth_velocity": (0, 4),
+    "preparation.n_top_genes": (50, 100),
+    "preparation.n_components": (10, 40),
+    "preparation.n_neighbors": (15, 60),
+    "training.n_epochs": (50, 200),
+}
+
+
+def changes(knobs: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """What each fit changes in the default's settings, by the name of its row: ``graph.n_neighbors 10``."""
+    turned = {}
+    for knob in knobs:
+        section, setting = knob.split(".")
+        for value in KNOBS[knob]:
+            turned[f"{knob} {value:g}"] = {section: {setting: value}}
+    return turned
+
+
+def measure(
+    kind: str, depth: str, seed: int, *, n_cells: int, n_genes: int, knobs: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Scores of the default and of every turned knob on one data set, in this process."""
+    warnings.filterwarnings("ignore")
+    from benchmarks import accuracy_methods
+    from deepvelo import config, keys, pp, tl
+
+    counts = accuracy_methods.simulated(kind, depth, seed=seed, n_cells=n_cells, n_genes=n_genes)
+    case = accuracy_methods.case_of(counts, seed=seed)
+    rows = []
+    for name, changed in ({DEFAULT: {}} | changes(knobs)).items():
+        settings = config.replace(case.settings, changed)
+        fitted = pp.prepare(counts, settings, cluster_key=keys.CLUSTERS)
+        tl.velocity(fitted, settings=settings)
+        rows.append({"kind": kind, "depth": depth, "seed": seed, "change": name} | scored(fitted, case))
+    return rows
+
+
+def scored(fitted: AnnData, case: Case) -> dict[str, float]:
+    """The `SCORES` over the velocity genes of a fit that the default's data have as well."""
+    import numpy as np
+
+    from benchmarks import accuracy_scores as scores
+    from benchmarks.accuracy import stage_edges
+    from deepvelo import keys, tl
+    from deepvelo.datasets.tissues import TISSUES
+
+    own = fitted.var_names[fitted.var[keys.VELOCITY_GENES]]
+    genes = case.prepared.var_names.intersection(own)
+    estimate = fitted[:, genes].layers[keys.VELOCITY]
+    default, everywhere = case.prepared[:, genes], np.ones(len(genes), dtype=bool)
+    truth = case.velocity[:, case.prepared.var_names.get_indexer(genes)]
+    graph = case.prepared.obsp[keys.DISTANCES].tocsr()
+    boundary = scores.boundary_correctness(
+        estimate,
+        default.layers[keys.MS],
+        graph,
+        case.truth.obs[keys.CLUSTERS].to_numpy().astype(str),
+        edges=stage_edges(TISSUES[case.truth.uns[keys.SIMULATION]["kind"]]),
+        genes=everywhere,
+    )
+    return {
+        "cosine": scores.mean(scores.cosines(estimate, truth, genes=everywhere)),
+        "consistency": scores.mean(tl.consistency(estimate, graph)),
+        "boundary": boundary,
+    }
+
+
+def effects(rows: pd.DataFrame, score: str) -> pd.DataFrame:
+    """One score: the default's as it is, then what every change adds to it; means over the seeds.
+
+    ``largest`` is the largest change on any kind and depth, without its sign.
+    """
+    import pandas as pd
+
+    table = rows.pivot_table(index="change", columns=["kind", "depth"], values=score, sort=False)
+    added = table.drop(index=DEFAULT) - table.loc[DEFAULT]
+    added["largest"] = added.abs().max(axis=1)
+    return pd.concat([table.loc[[DEFAULT]], added])
+
+
+def main() -> None:
+    """Measure and print one table a score."""
+    import pandas as pd
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--knobs", nargs="+", choices=KNOBS, default=tuple(KNOBS))
+    parser.add_argument("--kinds", nargs="+", choices=MOVING, default=("branch", "branch_rates", "cycle"))
+    parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=DEPTHS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1))
+    parser.add_argument("--cells", type=int, default=800)
+    parser.add_argument("--genes", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # new processes read it before they load a library
+    size = {"n_cells": args.cells, "n_genes": args.genes, "knobs": tuple(args.knobs)}
+    with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool:
+        waiting = [
+            pool.submit(measure, *which, **size) for which in product(args.kinds, args.depths, args.seeds)
+        ]
+        rows = pd.DataFrame([row for done in waiting for row in done.result()])
+    for score in SCORES:
+        print(f"\n{score}: the default, and what every change adds to it")
+        print(effects(rows, score).to_string(float_format="{:+.3f}".format))
+    if args.json:
+        args.json.write_text(rows.to_json(orient="records", indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
