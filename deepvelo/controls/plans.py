@@ -43,9 +43,9 @@ class SweepValues:
     """Values to try, each alone with all else as in the base run; its own value is left out of the plan.
 
     A lambda is left out as well where it gives the objective of the base run or of an earlier fit: in the published
-    schedule only the ratio of the two counts. ``n_candidates`` counts candidates as they are used: the share of cells that limits them is lifted. ``n_genes``
-    takes the most variable of the run's own genes, with the moments and neighbours they have: other genes would
-    need another preparation, and so change more than one thing.
+    schedule only the ratio of the two counts. ``n_candidates`` counts candidates as they are used: the share of cells
+    that limits them is lifted. ``n_genes`` takes the most variable of the run's own genes, with the moments and
+    neighbours they have: other genes would need another preparation, and so change more than one thing.
     """
 
     n_neighbors: tuple[int, ...] = ()
