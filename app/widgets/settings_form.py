@@ -40,8 +40,8 @@ _MOST_DIGITS = 9  # of a whole number in a list; what has more is refused as it 
 SEED_KEY = "settings.seed"
 _COMPARE_IN = "settings.preparation.compare_in"
 _PRESET_HELP = (
-    "default: rates that cannot be negative; where each cell heads is settled before the training. "
-    "published: objective and schedule of the released DeepVelo, to repeat its results; its rates may be negative."
+    "default: rates cannot be negative, and future and past cells are assigned once, before training. published: "
+    "objective and schedule of the released DeepVelo, to repeat its results; its rates can be negative."
 )
 
 
@@ -101,22 +101,22 @@ def settings_form(*, compare_in: Sequence[str]) -> Form:
 
 
 def say_what_is_used(form: Form, *, n_cells: int) -> None:
-    """Say so where data of this size get other numbers of candidates or epochs than were asked for."""
+    """Say where data of this size use fewer candidates or epochs than the form asks for."""
     settings = form.settings
     if settings is None:
         return
     asked, used = settings.graph.n_candidates, settings.graph.candidates_of(n_cells)
     if used < asked:
         form.below["n_candidates"].caption(
-            f"In this data set {used} of the {asked} are used: the share as candidates, under Graph, "
-            f"is {settings.graph.candidate_share:.3g} of its {n_cells:,} cells. Raise it to use more."
+            f"This data set uses {used} of the {asked}: Share as candidates, under Graph, is "
+            f"{settings.graph.candidate_share:.3g} of its {n_cells:,} cells. Raise it to use more."
         )
     training = settings.training
-    passes = training.passes_of(n_cells)
-    if passes < training.n_epochs:
+    epochs = training.passes_of(n_cells)
+    if epochs < training.n_epochs:
         form.below["n_epochs"].caption(
-            f"In this data set {passes} passes over all cells, {training.batch_of(n_cells):,} at a time: "
-            f"at least as many steps as {training.n_epochs} epochs of all cells at once."
+            f"This data set takes {epochs} epochs in mini-batches of {training.batch_of(n_cells):,} cells: at least as "
+            f"many steps as {training.n_epochs} epochs of all cells at once."
         )
 
 

@@ -214,24 +214,24 @@ def test_candidates_a_small_data_set_has_no_room_for_are_told_at_the_setting(pag
     page.run()
     assert not page.exception
     assert notes_on_candidates(page) == [
-        "In this data set 25 of the 120 are used: the share as candidates, under Graph, is 0.125 of its 200 cells. "
-        "Raise it to use more."
+        "This data set uses 25 of the 120: Share as candidates, under Graph, is 0.125 of its 200 cells. Raise it to use "
+        "more."
     ]
     page.number_input(key="settings.graph.candidate_share").set_value(0.2).run()
-    assert notes_on_candidates(page)[0].startswith("In this data set 40 of the 120 are used")
+    assert notes_on_candidates(page)[0].startswith("This data set uses 40 of the 120:")
     page.number_input(key="settings.graph.n_candidates").set_value(40).run()
     assert not notes_on_candidates(page)
 
 
-def test_passes_that_are_made_in_batches_are_told_at_the_epochs(page):
+def test_epochs_of_mini_batches_are_told_at_the_epochs(page):
     page.run()
-    (told,) = [text.value for text in page.caption if "passes over all cells" in text.value]
+    (told,) = [text.value for text in page.caption if "epochs in mini-batches" in text.value]
     # the sample has 3,000 cells
     assert told.startswith(
-        "In this data set 17 passes over all cells, 512 at a time: at least as many steps as 100"
+        "This data set takes 17 epochs in mini-batches of 512 cells: at least as many steps as 100"
     )
     page.number_input(key="settings.training.batch_cells").set_value(3000).run()
-    assert not [text for text in page.caption if "passes over all cells" in text.value]
+    assert not [text for text in page.caption if "epochs in mini-batches" in text.value]
 
 
 def test_a_data_set_with_room_for_all_candidates_needs_no_word(page):
@@ -241,7 +241,7 @@ def test_a_data_set_with_room_for_all_candidates_needs_no_word(page):
 
 
 def notes_on_candidates(page: AppTest) -> list[str]:
-    return [caption.value for caption in page.caption if " are used: " in caption.value]
+    return [caption.value for caption in page.caption if "This data set uses " in caption.value]
 
 
 def test_more_neighbours_than_cells_are_refused_before_the_start(page):
