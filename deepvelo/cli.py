@@ -19,7 +19,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from deepvelo import config, keys, open_files
+from deepvelo import config, keys, open_files, peers
 from deepvelo.commands.app import THIS_MACHINE, require_free, require_scheduler_address, serve, who_reaches
 from deepvelo.commands.evaluate import evaluate
 from deepvelo.commands.lineages import lineages
@@ -127,8 +127,8 @@ def run(
     method: Annotated[
         Method | None,
         typer.Option(
-            help="DeepVelo; a mode of scVelo, which takes the settings of the preparation alone; or imported, which "
-            "keeps the velocities that another tool wrote into INPUT."
+            help="DeepVelo; a mode of scVelo or GraphVelo (if installed), which use only the preparation settings; or "
+            "imported, which keeps the velocities that another tool wrote into INPUT."
         ),
     ] = None,
     layer: Annotated[
@@ -188,6 +188,7 @@ def run(
             "tool": tool,
         },
     )
+    peers.require_installed(settings.method)
     require_writable(output)  # before the fit, not after
     adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
     if settings.method != "deepvelo":
@@ -369,7 +370,7 @@ def _say_findings(summary: Summary, *, to: Console) -> None:
 
 
 def _say_ignored(method: Method, *given: object) -> None:
-    """Say so where options were given that a mode of scVelo knows nothing of."""
+    """Say which of the given options another method ignores."""
     if any(value is not None for value in given):
         _say(
             f"--method {method} takes no notice of --neighbors, --candidates, --lambda-u, --lambda-s, --epochs and --device."

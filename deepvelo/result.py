@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from deepvelo.config import Settings
 
 Step = Literal["prepare", "train", "graph", "embed", "scores", "rates", "trajectory", "fates", "drivers"]
-Unit = Literal["epoch", "gene"]
+Unit = Literal["epoch", "gene", "cell"]
 
 # What each step is called where people read it.
 STEP_NAMES: dict[Step, str] = {
@@ -35,8 +35,9 @@ class Progress:
     """Where a run is.
 
     ``epoch`` counts from 1 while the step is ``train``, and is 0 before the first has ended and in other steps; ``terms``
-    holds that epoch's loss terms. scVelo's modes have no epochs: with ``unit`` ``"gene"`` the two numbers count genes
-    that are fitted and genes to fit, both 0 where a mode fits all at once, and there are no terms.
+    holds that epoch's loss terms. Other methods have no epochs and no terms: with ``unit`` ``"gene"`` (scVelo's modes)
+    or ``"cell"`` (GraphVelo) the two numbers count genes or cells that are fitted and to fit, both 0 where all are
+    fitted at once.
     """
 
     step: Step
@@ -51,7 +52,8 @@ def step_in_words(progress: Progress) -> str:
     if progress.unit == "epoch":
         name = STEP_NAMES[progress.step]
         return f"{name}, epoch {progress.epoch} of {progress.n_epochs}" if progress.n_epochs else name
-    return "Fitting genes" + (f", {progress.epoch} of {progress.n_epochs}" if progress.n_epochs else "")
+    counted = f", {progress.epoch} of {progress.n_epochs}" if progress.n_epochs else ""
+    return f"Fitting {progress.unit}s{counted}"
 
 
 OnProgress = Callable[[Progress], None]

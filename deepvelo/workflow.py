@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepvelo import config, keys
+from deepvelo import config, keys, peers
 from deepvelo.contents.imported import tool_of
 from deepvelo.errors import InputError
 from deepvelo.memory import MemoryMeter, trains_from_disk
@@ -40,8 +40,8 @@ def run(
 ) -> Result:
     """Prepare, fit, and compute everything the views show.
 
-    With one of scVelo's modes as ``settings.method`` there are no rates by cell, and so neither their maps
-    and scores nor a confidence in direction; the multi-kinetic score is NaN in every gene. With ``imported`` nothing is
+    With one of scVelo's modes or ``graphvelo`` as ``settings.method`` there are no rates by cell, and so neither their
+    maps and scores nor a confidence in direction; the multi-kinetic score is NaN in every gene. With ``imported`` nothing is
     fitted: velocities, and rates where they are there, are those of ``adata`` (`deepvelo.pp.prepare_imported`). Graph,
     arrows and consistency are computed alike for every method.
 
@@ -72,7 +72,7 @@ def run(
     Raises
     ------
     InputError
-        Data or settings do not allow a fit, or scVelo fails in one of its modes.
+        Data or settings do not allow a fit, the method's package is not installed, or another group's method fails.
     OSError
         ``scratch`` cannot be written to, most likely because the disk is full.
     """
@@ -80,6 +80,7 @@ def run(
     from deepvelo.contents.notes import stored_notes
     from deepvelo.io.dry_write import leave_out_unwritable
 
+    peers.require_installed(settings.method)
     if settings.method != "deepvelo":
         scratch = None  # scVelo's modes take counts and moments whole, and imported velocities are read whole
     if settings.method == "imported" and not settings.tool:
@@ -173,13 +174,15 @@ def _fit(
     with counts_aside(prepared, scratch):
         if settings.method == "deepvelo":
             fit = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch, checkpoint=checkpoint)
+        elif settings.method == "graphvelo":
+            _fit_graphvelo(prepared, tell=tell)
         elif settings.method != "imported":
             _fit_scvelo(prepared, settings.method, tell=tell)
         seconds_train = float("nan") if settings.method == "imported" else time.perf_counter() - started
 
         tell(Progress(step="graph"))
         with _errors(settings, "the velocity graph"):
-            # scVelo's modes take no notice of the device.
+            # Other methods take no notice of the device.
             on_device(
                 lambda device: tl.velocity_graph(prepared, device=device),
                 asked=settings.training.device if own else "cpu",
@@ -199,7 +202,8 @@ def _fit(
             tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
             scores |= tl.rate_scores(prepared, cluster_key=cluster_key, seed=settings.seed)
 
-    versions = {"python": platform.python_version()} | {name: version(name) for name in _RECORDED_VERSIONS}
+    packages = [*_RECORDED_VERSIONS, *peers.PACKAGES.get(settings.method, ())[:1]]
+    versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
     prepared.uns[keys.DEEPVELO] = {
         "settings": json.dumps(config.to_dict(settings)),
         "preset": settings.preset,
@@ -253,12 +257,26 @@ def _fit_scvelo(adata: AnnData, mode: ScveloMode, *, tell: OnProgress) -> None:
     tl.scvelo_velocity(adata, mode=mode, on_genes=on_genes)
 
 
+def _fit_graphvelo(adata: AnnData, *, tell: OnProgress) -> None:
+    from deepvelo import tl
+    from deepvelo.tl.graphvelo import graphvelo_velocity
+
+    def on_cells(done: int, total: int) -> None:
+        tell(Progress(step="train", epoch=done, n_epochs=total, unit="cell"))
+
+    tell(Progress(step="train", unit="cell"))
+    tl.scvelo_velocity(adata, mode="stochastic")
+    graphvelo_velocity(adata, on_cells=on_cells)
+
+
 def _errors(settings: Settings, step: str) -> AbstractContextManager[None]:
-    """In scVelo's modes its errors are words for the user; elsewhere they are our bugs."""
-    from deepvelo.tl.baselines import scvelo_errors
+    """For methods of other groups their packages' errors are messages for the user; elsewhere they are our bugs."""
+    from deepvelo.tl.baselines import errors_of, scvelo_errors
 
     if settings.method == "deepvelo" or settings.method == "imported":
         return nullcontext()
+    if settings.method == "graphvelo":
+        return errors_of(config.METHOD_LABELS[settings.method], step)
     return scvelo_errors(settings.method, step)
 
 

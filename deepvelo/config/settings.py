@@ -17,7 +17,7 @@ from deepvelo.config.strict import STRICT
 from deepvelo.config.training import TrainingConfig
 
 Preset = Literal["default", "published"]
-Method = Literal["deepvelo", "steady_state", "stochastic", "dynamical", "imported"]
+Method = Literal["deepvelo", "steady_state", "stochastic", "dynamical", "graphvelo", "imported"]
 
 # What a method is called where people read it.
 METHOD_LABELS: dict[Method, str] = {
@@ -25,10 +25,11 @@ METHOD_LABELS: dict[Method, str] = {
     "steady_state": "scVelo, steady state",
     "stochastic": "scVelo, stochastic",
     "dynamical": "scVelo, dynamical",
+    "graphvelo": "GraphVelo",
     "imported": "Imported result",
 }
 FITTED: tuple[Method, ...] = tuple(method for method in METHOD_LABELS if method != "imported")
-"""Methods that fit velocities; with ``imported`` they come with the data."""
+"""Methods that fit velocities; with ``imported`` they come with the data. Which are installed: `deepvelo.peers`."""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -42,9 +43,9 @@ class Settings:
             title="Method",
             description=(
                 "deepvelo fits rates for every cell; steady_state, stochastic and dynamical are scVelo's modes, with "
-                "one rate a gene. They take the preparation alone: graph, network, objective and training do not "
-                "count for them, nor does the seed once the data are prepared. imported keeps the velocities that "
-                "another tool computed, and the file's moments."
+                "one rate per gene; graphvelo projects the stochastic mode's velocities onto the cells' tangent space. "
+                "These four use only the preparation settings, and the seed only there. imported keeps the velocities "
+                "that another tool computed, and the file's moments."
             ),
         ),
     ] = "deepvelo"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
 import numpy as np
@@ -85,19 +85,28 @@ def scvelo_velocity(adata: AnnData, *, mode: ScveloMode, on_genes: OnGenes | Non
     adata.var[keys.VELOCITY_GENES] = chosen
 
 
+def scvelo_errors(mode: ScveloMode, step: str) -> AbstractContextManager[None]:
+    """`errors_of` one of scVelo's modes."""
+    return errors_of(f"scVelo's {mode} mode", step)
+
+
 @contextmanager
-def scvelo_errors(mode: ScveloMode, step: str) -> Iterator[None]:
-    """Turn what scVelo raises, which may be anything, into an `InputError` with mode, step and its message."""
+def errors_of(method: str, step: str) -> Iterator[None]:
+    """Turn what another group's package raises, which may be anything, into an `InputError`.
+
+    Parameters
+    ----------
+    method, step
+        What the message calls the method, and what it was at, beside the error's own first line.
+    """
     try:
         yield
     except (InputError, CancelledError, MemoryError):
         raise
     except Exception as error:
-        logger.info("scVelo's %s mode failed at %s", mode, step, exc_info=True)
+        logger.info("%s failed at %s", method, step, exc_info=True)
         what = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0].rstrip(". ")
-        msg = (
-            f"scVelo's {mode} mode failed at {step} ({what}). Choose another method, or other genes or cells."
-        )
+        msg = f"{method} failed at {step} ({what}). Choose another method, or other genes or cells."
         raise InputError(msg) from error
 
 

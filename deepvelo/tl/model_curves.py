@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class LearnedCurve:
     repression: np.ndarray
 
 
-def steady_state_line(fit: pd.Series, *, mode: ScveloMode) -> SteadyState | None:
+def steady_state_line(fit: pd.Series, *, mode: ScveloMode | Literal["graphvelo"]) -> SteadyState | None:
     """The steady-state line that a mode of scVelo fitted to a gene.
 
     In the steady-state and the stochastic mode a cell's velocity is how far it lies above this line.
@@ -48,12 +48,14 @@ def steady_state_line(fit: pd.Series, *, mode: ScveloMode) -> SteadyState | None
     fit
         The gene's row of ``var``, as `deepvelo.tl.scvelo_velocity` leaves it.
     mode
-        Which columns are read: a file may bring those of another fit.
+        Which columns are read: a file may bring those of another fit. GraphVelo fits no line.
 
     Returns
     -------
     None where the mode fitted no line to the gene.
     """
+    if mode == "graphvelo":
+        return None
     # scVelo writes no column in which all genes would have the same value: 1 for beta, 0 for offsets.
     if mode == "dynamical":
         slope = _number(fit, "fit_gamma") / _number(fit, "fit_beta")

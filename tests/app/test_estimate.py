@@ -5,11 +5,12 @@ import dataclasses
 import pytest
 
 from app.estimate import (
-    SCVELO_SECONDS_PER_VALUE,
+    GRAPHVELO_SECONDS_PER_CELL,
     SECONDS_BESIDES,
     SECONDS_BESIDES_PER_CELL,
     SECONDS_PER_EPOCH,
     SECONDS_PER_VALUE,
+    SECONDS_PER_VALUE_OF,
     estimate_seconds,
     in_words,
 )
@@ -66,7 +67,7 @@ def test_words(seconds, words):
 @pytest.mark.parametrize("method", ["steady_state", "stochastic", "dynamical"])
 def test_scvelo_knows_no_epochs_and_goes_by_its_own_past(method):
     settings = config.replace(SETTINGS, {"method": method})
-    usual = SCVELO_SECONDS_PER_VALUE[method] * 1e6 + BESIDES
+    usual = SECONDS_PER_VALUE_OF[method] * 1e6 + BESIDES
     assert estimate_seconds(1000, 1000, settings, past=[LARGE]) == pytest.approx(usual)
     metrics = {key: value for key, value in LARGE.metrics.items() if key != "n_epochs"}
     past = dataclasses.replace(LARGE, settings=settings, metrics=metrics)
@@ -74,3 +75,12 @@ def test_scvelo_knows_no_epochs_and_goes_by_its_own_past(method):
     assert estimate_seconds(2000, 1000, SETTINGS, past=[past, LARGE]) == estimate_seconds(
         2000, 1000, SETTINGS, past=[LARGE]
     )
+
+
+def test_graphvelo_goes_by_cells_whatever_the_genes():
+    settings = config.replace(SETTINGS, {"method": "graphvelo"})
+    usual = GRAPHVELO_SECONDS_PER_CELL * 1000 + BESIDES
+    assert estimate_seconds(1000, 1000, settings, past=[LARGE]) == pytest.approx(usual)
+    past = dataclasses.replace(LARGE, settings=settings)
+    estimates = [estimate_seconds(2000, n_genes, settings, past=[past]) for n_genes in (500, 4000)]
+    assert estimates == [pytest.approx(2 * 50.0 + AS_TWICE)] * 2
