@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Final, Literal
 
 import numpy as np
 from anndata import AnnData
+from sklearn.preprocessing import minmax_scale
 
 from benchmarks.accuracy_scores import without_rounding
 from deepvelo import config, keys, pp, tl
 from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
 from deepvelo.datasets.tissue import Kind
+from deepvelo.peers import fitted_here
 from deepvelo.tl.baselines import ScveloMode
+from deepvelo.tl.graphvelo import graphvelo_velocity
 
 # Counts of a typical cell per gene: 2,000 over 3,000 genes, as 10x experiments have, and deep sequencing.
 Depth = Literal["10x", "deep"]
@@ -111,6 +117,56 @@ def true_velocity(prepared: AnnData, case: Case) -> None:
     prepared.var[keys.VELOCITY_GENES] = True
 
 
+def graphvelo(prepared: AnnData, settings: Settings) -> None:
+    """GraphVelo on scVelo's stochastic mode, as `deepvelo run --method graphvelo` fits it."""
+    tl.scvelo_velocity(prepared, mode="stochastic")
+    graphvelo_velocity(prepared)
+
+
+def graphvelo_smoothed(prepared: AnnData, settings: Settings) -> None:
+    """The same with the default's smoothing, of the moments before and of the velocities after."""
+    smooth_inputs(prepared, settings)
+    graphvelo(prepared, settings)
+    set_velocity(prepared, prepared.layers[keys.VELOCITY], settings)
+
+
+def graphvelo_on_default(prepared: AnnData, settings: Settings) -> None:
+    """GraphVelo on the velocities of the default preset."""
+    preset(config.Settings())(prepared, settings)
+    del prepared.obs[keys.CONFIDENCE]  # of the velocities before
+    graphvelo_velocity(prepared)
+
+
+def velovi(prepared: AnnData, settings: Settings) -> None:
+    """VeloVI (Gayoso et al. 2024) as its tutorial runs it: scaled moments, genes of scVelo's steady state, 25 samples.
+
+    Velocities are set back to the moments' scale, in normalised counts per unit of time. Some minutes for 800 cells.
+    """
+    import scvi
+    from scvi.external import VELOVI
+
+    tl.scvelo_velocity(prepared, mode="steady_state")
+    chosen = prepared.var[keys.VELOCITY_GENES].to_numpy()
+    part = prepared[:, chosen].copy()
+    largest = np.asarray(part.layers[keys.MS]).max(axis=0) - np.asarray(part.layers[keys.MS]).min(axis=0)
+    for key in (keys.MS, keys.MU):
+        part.layers[key] = minmax_scale(part.layers[key]).astype(np.float32)
+    for name in ("scvi", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    scvi.settings.seed = settings.seed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        VELOVI.setup_anndata(part, spliced_layer=keys.MS, unspliced_layer=keys.MU)
+        model = VELOVI(part)
+        model.train(accelerator="cpu", enable_progress_bar=False, logger=False)
+        scaled = model.get_velocity(n_samples=25, velo_statistic="mean", return_numpy=True)
+        times = model.get_latent_time(n_samples=25, return_numpy=True)
+    velocity = np.full(prepared.shape, np.nan, dtype=np.float32)
+    # The tutorial gives every gene 20 units of time.
+    velocity[:, chosen] = scaled * times.max(axis=0) / 20 * largest
+    prepared.layers[keys.VELOCITY] = velocity
+
+
 def smooth_inputs(prepared: AnnData, settings: Settings) -> None:
     """The moments averaged as the default averages them before a fit, in place."""
     prepared.layers[keys.MS], prepared.layers[keys.MU] = tl.smooth_moments(prepared, settings)
@@ -141,6 +197,22 @@ METHODS: Final[dict[str, Method]] = {
     "published": preset(config.PUBLISHED),
     "default": preset(config.Settings()),
 }
+# Methods of other groups, by the package that they come with.
+GRAPHVELO: Final[dict[str, Method]] = {
+    "graphvelo": graphvelo,
+    "graphvelo+smooth": graphvelo_smoothed,
+    "graphvelo on default": graphvelo_on_default,
+}
+VELOVI: Final[dict[str, Method]] = {"velovi": velovi}
+PEERS: Final[dict[str, Method]] = GRAPHVELO | VELOVI
+SMOOTHED_PEERS: Final = ("graphvelo+smooth",)
+
+
+def peers() -> dict[str, Method]:
+    """Those of `PEERS` whose package is installed here (`requirements-peers.txt`)."""
+    return (GRAPHVELO if "graphvelo" in fitted_here() else {}) | (VELOVI if find_spec("scvi") else {})
+
+
 # What needs the truth, and so tells how far any method could come.
 REFERENCES: Final[dict[str, Callable[[AnnData, Case], None]]] = {
     "true_rates": true_rates,
