@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.accuracy import (
     Plan,
     Row,
     calibration,
+    make_case,
     measure,
     new_stretches,
     roots,
@@ -197,7 +199,8 @@ def made_up_rows() -> pd.DataFrame:
 def test_targets_compare_with_the_truth_and_with_scvelo():
     (found,) = targets(made_up_rows()).to_dict("records")
     assert found["share"] == pytest.approx(0.8)
-    assert found["target"] == 0.95
+    assert found["target"] == 0.93
+    assert targets(made_up_rows().assign(kind="batches"))["target"].tolist() == [0.88]
     assert found["over_smoothed"] == pytest.approx(0.3)
     assert found["over_cosine_own"] == pytest.approx(-0.1)
     assert found["reversed"] == 1
@@ -311,3 +314,14 @@ def test_confidence_is_scored_as_a_probability_over_moving_cells():
     assert found["max_confidence"] == 0.99
     assert found["calibration_error"] == pytest.approx((abs(0 - 20) + abs(110 - 108)) / 160)
     assert found["confidence"] > 0.5
+
+
+@pytest.mark.slow
+def test_depth_droplet_has_the_counts_of_10x_in_fewer_genes():
+    plan = Plan("branch", "droplet", 0, 100, 400, ())
+    droplet, even = (make_case(replace(plan, depth=depth)).truth for depth in ("droplet", "10x"))
+    of_genes = [np.sort(counts.layers[keys.SPLICED].sum(axis=0).A1) for counts in (droplet, even)]
+    of_most = [counts[-40:].sum() / counts.sum() for counts in of_genes]
+    assert of_most[0] > of_most[1] + 0.05
+    assert of_genes[0].sum() == pytest.approx(of_genes[1].sum(), rel=0.2)
+    assert droplet.uns[keys.SIMULATION]["profile"] == "droplet"
