@@ -152,7 +152,7 @@ def measure(plan: Plan) -> list[Row]:
     from deepvelo import keys
 
     case = make_case(plan)
-    methods = accuracy_methods.METHODS | accuracy_methods.ABLATIONS
+    methods = accuracy_methods.METHODS | accuracy_methods.peers() | accuracy_methods.ABLATIONS
     accuracy_methods.warm_up(case)
     fitted, seconds = {}, {}
     for name in plan.methods:
@@ -489,11 +489,12 @@ def targets(rows: pd.DataFrame) -> pd.DataFrame:
     """The default against what is possible and against the best of scVelo's modes, by kind and depth.
 
     ``share`` is its cosine over that of the true velocity under the same smoothing; ``over_*`` what it has more than
-    the best scVelo mode, smoothed alike for the cosine, any for the others.
+    the best scVelo mode, smoothed alike for the cosine, any for the others; ``over_peers`` what its cosine has more
+    than the best peer's, smoothed alike.
     """
     import pandas as pd
 
-    from benchmarks.accuracy_methods import SCVELO, SMOOTHED_SCVELO
+    from benchmarks.accuracy_methods import SCVELO, SMOOTHED_PEERS, SMOOTHED_SCVELO
 
     found = []
     for (kind, depth), of_set in rows[rows["kind"] != "static"].groupby(["kind", "depth"], sort=False):
@@ -505,6 +506,8 @@ def targets(rows: pd.DataFrame) -> pd.DataFrame:
         entry["target"] = (SHARE_TARGETS_OF_BATCHES if kind == "batches" else SHARE_TARGETS).get(str(depth))
         smoothed = means.reindex(SMOOTHED_SCVELO)
         entry["over_smoothed"] = means.at["default", "cosine_own"] - smoothed["cosine_own"].max()
+        peers = means.reindex(SMOOTHED_PEERS)
+        entry["over_peers"] = means.at["default", "cosine_own"] - peers["cosine_own"].max()
         any_scvelo = means.reindex([*SCVELO, *SMOOTHED_SCVELO])
         for column in (f"{s}_{g}" for s in ("cosine", "sign", "rank", "boundary") for g in ("own", "shared")):
             entry[f"over_{column}"] = means.at["default", column] - any_scvelo[column].max()
@@ -563,8 +566,10 @@ def write(path: Path, rows: pd.DataFrame, *, seconds: float) -> None:
 
 def main() -> None:
     """Measure and print the tables."""
-    from benchmarks.accuracy_methods import ABLATIONS, METHODS, REFERENCES
+    from benchmarks import accuracy_methods
+    from benchmarks.accuracy_methods import ABLATIONS, REFERENCES
 
+    fitted = accuracy_methods.METHODS | accuracy_methods.peers()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="three small data sets, under 3 minutes")
     parser.add_argument("--kinds", nargs="+", choices=(*KINDS, FOREIGN), default=(*KINDS, FOREIGN))
@@ -573,7 +578,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument(
-        "--methods", nargs="+", choices=[*METHODS, *REFERENCES, *ABLATIONS], help="by default all"
+        "--methods", nargs="+", choices=[*fitted, *REFERENCES, *ABLATIONS], help="by default all"
     )
     parser.add_argument(
         "--ablations", action="store_true", help="the default preset with one change at a time"
@@ -587,7 +592,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
 
-    methods = tuple(args.methods or (ABLATIONS if args.ablations else (*METHODS, *REFERENCES)))
+    methods = tuple(args.methods or (ABLATIONS if args.ablations else (*fitted, *REFERENCES)))
     kinds = [kind for kind in args.kinds if kind != FOREIGN or args.foreign.is_dir()]
     if len(kinds) < len(args.kinds) and not args.quick:
         print(f"Kind {FOREIGN} is left out: there is no folder {args.foreign}.", file=sys.stderr)

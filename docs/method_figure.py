@@ -17,6 +17,7 @@ SHOWN = {
     "dynamical": ("scVelo dynamical", "#0072b2", "^"),
     "stochastic": ("scVelo stochastic", "#56b4e9", "v"),
     "steady_state": ("scVelo steady-state", "#009e73", "D"),
+    "graphvelo+smooth": ("GraphVelo on scVelo stochastic, smoothed alike", "#e69f00", "P"),
 }
 DEPTHS = {"deep": "deep: 6 counts per gene and cell", "10x": "10x-like: 0.67 counts per gene and cell"}
 
@@ -29,6 +30,8 @@ def draw(rows: pd.DataFrame, target: Path) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
     for axis, (depth, title) in zip(axes, DEPTHS.items(), strict=True):
         for name, (label, color, marker) in SHOWN.items():
+            if name not in set(moving["method"]):  # peers are measured only where they are installed
+                continue
             values = [means.get((depth, kind, name)) for kind in kinds]
             size = 16 if marker == "|" else 8
             axis.plot(values, range(len(kinds)), marker, color=color, label=label, markersize=size)

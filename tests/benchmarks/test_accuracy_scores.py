@@ -179,6 +179,7 @@ def test_on_still_tissue_only_confidence_and_consistency_are_scored():
 
 def made_up_rows() -> pd.DataFrame:
     cosines = {"default": 0.8, "true_velocity": 1.0, "steady_state": 0.9, "stochastic+smooth": 0.5}
+    cosines |= {"graphvelo+smooth": 0.6}
     base = {
         f"{score}_{genes}": 0.5
         for score in ("cosine", "sign", "rank", "boundary")
@@ -202,6 +203,7 @@ def test_targets_compare_with_the_truth_and_with_scvelo():
     assert found["target"] == 0.93
     assert targets(made_up_rows().assign(kind="batches"))["target"].tolist() == [0.88]
     assert found["over_smoothed"] == pytest.approx(0.3)
+    assert found["over_peers"] == pytest.approx(0.2)
     assert found["over_cosine_own"] == pytest.approx(-0.1)
     assert found["reversed"] == 1
     assert found["stretches_decided"] == 2
@@ -211,7 +213,9 @@ def test_targets_compare_with_the_truth_and_with_scvelo():
 
 def test_the_table_gives_mean_spread_and_number_reversed():
     shown = table(made_up_rows(), ("cosine_own", "reversed", "seconds"))
-    assert list(shown.index) == ["default", "true_velocity", "steady_state", "stochastic+smooth"]
+    assert list(shown.index) == [
+        "default", "true_velocity", "steady_state", "stochastic+smooth", "graphvelo+smooth",
+    ]  # fmt: skip
     assert shown.loc["default"].tolist() == ["0.80±0.07", "1", "1.0"]
 
 
