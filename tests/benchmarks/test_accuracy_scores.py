@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -329,3 +329,18 @@ def test_depth_droplet_has_the_counts_of_10x_in_fewer_genes():
     assert of_most[0] > of_most[1] + 0.05
     assert of_genes[0].sum() == pytest.approx(of_genes[1].sum(), rel=0.2)
     assert droplet.uns[keys.SIMULATION]["profile"] == "droplet"
+
+
+@pytest.mark.parametrize(("known", "code"), [((("branch", 0, "Tip A", 1, 10),), 0), ((), 1)])
+def test_quick_fails_on_a_new_reversed_stretch(monkeypatch, capsys, known, code):
+    row = {field.name: 1 for field in fields(Row)} | {"kind": "branch", "depth": "deep", "seed": 0}
+    row |= {"method": "default", "reliability": None, "reversed_stretches": [stretch("Tip A", 4, 5)]}
+    monkeypatch.setattr(accuracy, "run", lambda *args, **kwargs: pd.DataFrame([row]))
+    monkeypatch.setattr(accuracy, "KNOWN_STRETCHES", known)
+    monkeypatch.setattr("sys.argv", ["accuracy.py", "--quick"])
+    if code == 0:
+        accuracy.main()
+    else:
+        with pytest.raises(SystemExit, match=r"^branch, deep, seed 0: tenths 4 to 5 of Tip A \(40 cells\)"):
+            accuracy.main()
+    assert "branch, deep; 1 seeds" in capsys.readouterr().out
