@@ -11,6 +11,7 @@ from deepvelo.pl.assembly import Part
 
 LINE_WIDTH = 1.5
 HALO_WIDTH = 4.0
+FADED_WIDTH = 1.0
 
 
 def thin(points: np.ndarray, *, boxes: tuple[int, int]) -> np.ndarray:
@@ -62,20 +63,31 @@ def shafts_and_barbs(tails: np.ndarray, vectors: np.ndarray, *, head: float) -> 
 
 
 def line_traces(lines: np.ndarray, *, dark: bool, filled: bool = False) -> list[Part]:
-    """Traces of NaN-separated lines over the cells, ink on a halo; ``filled`` closes them to shapes."""
-    return [
-        {
-            "type": "scattergl",
-            "x": lines[:, 0],
-            "y": lines[:, 1],
-            "mode": "lines",
-            "line": {"color": color, "width": width},
-            "hoverinfo": "skip",
-            "showlegend": False,
-            **({"fill": "toself", "fillcolor": color} if filled else {}),
-        }
-        for color, width in ((theme.halo(dark=dark), HALO_WIDTH), (theme.ink(dark=dark), LINE_WIDTH))
-    ]
+    """Traces of NaN-separated lines over the cells, ink on a halo; ``filled`` closes them to shapes; none of no line."""
+    if not len(lines):
+        return []
+    looks = ((theme.halo(dark=dark), HALO_WIDTH), (theme.ink(dark=dark), LINE_WIDTH))
+    return [_trace(lines, color=color, width=width, filled=filled) for color, width in looks]
+
+
+def faded_traces(lines: np.ndarray, *, dark: bool, filled: bool = False) -> list[Part]:
+    """As `line_traces`, thinner and lighter and without a halo."""
+    if not len(lines):
+        return []
+    return [_trace(lines, color=theme.faded_ink(dark=dark), width=FADED_WIDTH, filled=filled)]
+
+
+def _trace(lines: np.ndarray, *, color: str, width: float, filled: bool) -> Part:
+    return {
+        "type": "scattergl",
+        "x": lines[:, 0],
+        "y": lines[:, 1],
+        "mode": "lines",
+        "line": {"color": color, "width": width},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        **({"fill": "toself", "fillcolor": color} if filled else {}),
+    }
 
 
 def arrow_traces(
@@ -85,6 +97,7 @@ def arrow_traces(
     longest: float,
     dark: bool = False,
     unit: np.ndarray | None = None,
+    faded: np.ndarray | None = None,
 ) -> list[Part]:
     """Traces of arrows whose lengths are relative.
 
@@ -97,11 +110,16 @@ def arrow_traces(
     unit
         What looks equally long along x and along y, in data units; needed where the two axes differ in
         scale, or arrowheads come out skewed.
+    faded
+        Mask of the arrows to fade, shape ``(n_arrows,)``; they lie below the others. None: no arrow.
     """
     scale = np.ones(2) if unit is None else unit
     vectors = drawn_lengths(vectors / scale, longest=longest)
     lines = shafts_and_barbs(tails / scale, vectors, head=0.35 * longest) * scale.astype(np.float32)
-    return line_traces(lines, dark=dark)
+    if faded is None:
+        return line_traces(lines, dark=dark)
+    of_point = np.repeat(faded, len(lines) // max(len(faded), 1))
+    return [*faded_traces(lines[of_point], dark=dark), *line_traces(lines[~of_point], dark=dark)]
 
 
 def add_arrows(
@@ -112,6 +130,7 @@ def add_arrows(
     longest: float,
     dark: bool = False,
     unit: np.ndarray | None = None,
+    faded: np.ndarray | None = None,
 ) -> None:
     """Draw arrows over a figure; arguments as in `arrow_traces`."""
-    fig.add_traces(arrow_traces(tails, vectors, longest=longest, dark=dark, unit=unit))
+    fig.add_traces(arrow_traces(tails, vectors, longest=longest, dark=dark, unit=unit, faded=faded))

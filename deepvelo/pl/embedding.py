@@ -22,6 +22,7 @@ def scatter(
     values: np.ndarray | None = None,
     value_title: str = "",
     diverging: bool = False,
+    limits: tuple[float, float] | None = None,
     axis_name: str = "UMAP",
     labels: bool = True,
     drawn: np.ndarray | None = None,
@@ -42,6 +43,8 @@ def scatter(
         Shape ``(n_cells,)``: colours by these instead; NaN is grey. ``value_title`` names them with unit.
     diverging
         The colour scale is centred at 0.
+    limits
+        Ends of the colour scale; by default those of `theme.color_range`.
     drawn
         Rows of the cells to draw, from `deepvelo.pl.thinning.drawn_cells`; None for all. Names and colour scales
         are those of all cells.
@@ -54,7 +57,7 @@ def scatter(
     codes, names = (None, []) if groups is None else theme.group_codes(groups)
     written: list[Part] = []
     if values is not None:
-        traces, written = _valued(points, values, rows, title=value_title, diverging=diverging)
+        traces, written = _valued(points, values, rows, title=value_title, diverging=diverging, limits=limits)
     elif codes is not None:
         own = theme.group_colors(names, colors)
         of_group = [rows[codes[rows] == i] for i in range(len(names))]
@@ -178,12 +181,13 @@ def _valued(
     rows: np.ndarray,
     *,
     diverging: bool,
+    limits: tuple[float, float] | None = None,
     title: str = "",
     size: float = 1.0,
     bar: Part | None = None,
 ) -> tuple[list[Part], list[Part]]:
     """Traces of the cells without and with a value, and a note where no cell has one."""
-    low, high = theme.color_range(values, diverging=diverging)
+    low, high = limits or theme.color_range(values, diverging=diverging)
     known = np.isfinite(values[rows])
     missing, order = rows[~known], rows[known]
     diameter = size * theme.marker_size(len(rows))

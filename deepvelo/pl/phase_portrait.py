@@ -25,7 +25,8 @@ class Phase:
 
     ``spliced`` and ``unspliced`` are ``Ms`` and ``Mu``, normalised counts; ``velocity`` (ds/dt) and
     ``velocity_u`` (du/dt), normalised counts per unit time, are NaN where the method gives none.
-    ``velocity_u`` is None in a run that fitted no du/dt; its arrows are horizontal.
+    ``velocity_u`` is None in a run that fitted no du/dt; its arrows are horizontal. ``undecided`` marks the cells
+    whose arrows are faded; None: no cell.
     """
 
     gene: str
@@ -33,6 +34,7 @@ class Phase:
     unspliced: np.ndarray
     velocity: np.ndarray
     velocity_u: np.ndarray | None
+    undecided: np.ndarray | None = None
 
     @property
     def vectors(self) -> np.ndarray:
@@ -213,7 +215,10 @@ def _finish_panel(
     chosen = thin(at, boxes=boxes)
     # Panels are wider than high: equal on screen is more of the y range than of the x range.
     unit = (high - low) * np.array([1.0, aspect])
-    traces += arrow_traces(at[chosen], vectors[chosen], longest=_LONGEST, unit=unit, dark=dark)
+    faded = None if phase.undecided is None else phase.undecided[moving][chosen]
+    traces += arrow_traces(
+        at[chosen], vectors[chosen], longest=_LONGEST, unit=unit, dark=dark, faded=faded
+    )  # fmt: skip
     return []
 
 

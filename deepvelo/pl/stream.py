@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
-from deepvelo.pl.arrows import line_traces
+from deepvelo.pl.arrows import faded_traces, line_traces
 
 HEAD = 0.013  # length of an arrowhead, as a share of the picture
 
@@ -18,6 +19,8 @@ def add_stream(
     *,
     arrow_xy: np.ndarray,
     arrow_direction: np.ndarray,
+    faded: Sequence[np.ndarray] | None = None,
+    faded_arrows: np.ndarray | None = None,
     dark: bool = False,
 ) -> None:
     """Draw stream lines with a filled arrowhead on each.
@@ -30,14 +33,39 @@ def add_stream(
         Each of shape ``(n_points, 2)``.
     arrow_xy, arrow_direction
         Where the arrowheads sit and point, shape ``(n_arrows, 2)``.
+    faded
+        Mask of each line's points, ``(n_points,)``: the line is faded between two of them. None: no line.
+    faded_arrows
+        Mask of the arrowheads to fade, shape ``(n_arrows,)``. None: no arrowhead.
     """
     if not len(lines):
         return
+    size = HEAD * float(np.ptp(np.concatenate(lines), axis=0).max())
+    if faded is None:
+        faded = [np.zeros(len(line), dtype=bool) for line in lines]
+    if faded_arrows is None:
+        faded_arrows = np.zeros(len(arrow_xy), dtype=bool)
+    pieces = [piece for line, mask in zip(lines, faded, strict=True) for piece in _pieces(line, mask)]
+    for is_faded, draw in ((True, faded_traces), (False, line_traces)):
+        path = _path([piece for piece, of_piece in pieces if of_piece == is_faded])
+        heads = faded_arrows == is_faded
+        outline = _triangles(arrow_xy[heads], arrow_direction[heads], size=size)
+        fig.add_traces([*draw(path, dark=dark), *draw(outline, dark=dark, filled=True)])
+
+
+def _pieces(line: np.ndarray, faded: np.ndarray) -> list[tuple[np.ndarray, bool]]:
+    """The line cut where it begins and ends to be faded, each piece with whether it is."""
+    between = faded[:-1] & faded[1:]
+    cuts = np.flatnonzero(between[1:] != between[:-1]) + 1
+    ends = [0, *cuts, len(between)]
+    return [(line[start : stop + 1], bool(between[start])) for start, stop in itertools.pairwise(ends)]
+
+
+def _path(pieces: Sequence[np.ndarray]) -> np.ndarray:
+    """One path, each piece ended by a row of NaN."""
     gap = np.full((1, 2), np.nan)
-    path = np.concatenate([part for line in lines for part in (line, gap)]).astype(np.float32)
-    size = HEAD * float(np.nanmax(np.nanmax(path, axis=0) - np.nanmin(path, axis=0)))
-    heads = line_traces(_triangles(arrow_xy, arrow_direction, size=size), dark=dark, filled=True)
-    fig.add_traces([*line_traces(path, dark=dark), *heads])
+    parts = [part for piece in pieces for part in (piece, gap)]
+    return np.concatenate([np.empty((0, 2)), *parts]).astype(np.float32)
 
 
 def _triangles(middles: np.ndarray, directions: np.ndarray, *, size: float) -> np.ndarray:

@@ -104,6 +104,11 @@ def ink(*, dark: bool) -> str:
     return "#F4F4F4" if dark else "#1A1A1A"
 
 
+def faded_ink(*, dark: bool) -> str:
+    """Colour of arrows whose direction the data do not decide: they show, and do not assert."""
+    return "rgba(244,244,244,0.5)" if dark else "rgba(26,26,26,0.4)"
+
+
 def halo(*, dark: bool) -> str:
     """Colour around ink that sets it off from the cells beneath."""
     return "rgba(20,20,20,0.75)" if dark else "rgba(255,255,255,0.8)"

@@ -10,7 +10,7 @@ from deepvelo.tl.consistency import consistency, consistency_celltype
 from deepvelo.tl.driver_lists import driver_overlap
 from deepvelo.tl.drivers import drivers
 from deepvelo.tl.effect_size import MannWhitney, mann_whitney, p_text
-from deepvelo.tl.embedding import StreamLines, grid_arrows, stream_lines
+from deepvelo.tl.embedding import StreamLines, grid_arrows, mostly_of, stream_lines
 from deepvelo.tl.enrichment import is_relevant, over_representation, share_in_sets
 from deepvelo.tl.fates import Fates, fates
 from deepvelo.tl.gene_library import library
@@ -52,6 +52,7 @@ __all__ = [
     "mann_whitney",
     "markers_by_group",
     "match_genes",
+    "mostly_of",
     "multikinetic_score",
     "over_representation",
     "p_text",

@@ -17,6 +17,7 @@ _THINNEST = 1e-6  # height by width below which cells lie on a line: no grid, no
 # scVelo's 1 lets lines and arrows run far out from the cells, over places that no cell vouches for.
 _MIN_MASS_STREAM = 2.5  # velocity below 10 ** (this - 6) is left out
 _MIN_MASS_GRID = 3.0  # percent of the densest places' mass
+_NEAREST = 15  # cells that decide what is said of a place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,32 @@ def grid_arrows(
     points, vectors, offset, unit = scaled
     grid, field = _on_grid(points, vectors, density=0.6 * density, smooth=smooth, for_stream=False)
     return grid * unit + offset, field * unit
+
+
+def mostly_of(cells: np.ndarray, at: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Whether more than half of the 15 cells nearest to a place belong to a set of cells.
+
+    Parameters
+    ----------
+    cells
+        Mask of the set, shape ``(n_cells,)``.
+    at
+        Places on the embedding, shape ``(n_places, 2)``.
+    X
+        Embedding, shape ``(n_cells, 2)``; cells with a NaN are left out.
+
+    Returns
+    -------
+    Shape ``(n_places,)``; all False where no cell has coordinates.
+    """
+    from scipy.spatial import KDTree
+
+    known = np.isfinite(X).all(axis=1)
+    n_nearest = min(_NEAREST, int(known.sum()))
+    if not n_nearest or not len(at):
+        return np.zeros(len(at), dtype=bool)
+    _, nearest = KDTree(X[known]).query(at, k=np.arange(1, n_nearest + 1))
+    return np.asarray(cells[known][nearest].mean(axis=1) > 0.5)
 
 
 def _scaled(X: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float] | None:

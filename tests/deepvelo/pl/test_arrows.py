@@ -1,7 +1,8 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from deepvelo.pl.arrows import add_arrows, drawn_lengths, shafts_and_barbs, thin
+from deepvelo.pl import theme
+from deepvelo.pl.arrows import LINE_WIDTH, add_arrows, drawn_lengths, shafts_and_barbs, thin
 
 
 def test_thin_takes_one_point_per_box_nearest_its_middle():
@@ -49,3 +50,22 @@ def test_ink_lies_on_a_halo():
     assert [type(trace) for trace in fig.data] == [go.Scattergl, go.Scattergl]
     assert fig.data[0].line.width > fig.data[1].line.width
     assert fig.data[0].line.color != fig.data[1].line.color
+
+
+def test_faded_arrows_are_thinner_lighter_without_a_halo_and_as_long():
+    tails, vectors = np.array([[0.0, 0], [1, 0], [2, 0]]), np.tile([0.0, 2], (3, 1))
+    fig = go.Figure()
+    add_arrows(fig, tails, vectors, longest=1.0, faded=np.array([False, True, False]))
+    faded, halo, ink = fig.data
+    assert faded.line.color == theme.faded_ink(dark=False)
+    assert faded.line.width < LINE_WIDTH == ink.line.width < halo.line.width
+    assert faded.x[::6].tolist() == [1]
+    assert ink.x[::6].tolist() == halo.x[::6].tolist() == [0, 2]
+    assert faded.y[1] == ink.y[1] == 1
+
+
+def test_all_faded_and_none_faded_draw_no_empty_trace():
+    for mask, n_traces in ((np.ones(2, dtype=bool), 1), (np.zeros(2, dtype=bool), 2)):
+        fig = go.Figure()
+        add_arrows(fig, np.zeros((2, 2)), np.ones((2, 2)), longest=1.0, faded=mask)
+        assert len(fig.data) == n_traces

@@ -140,3 +140,25 @@ def test_of_many_cells_only_the_chosen_are_drawn_and_names_and_scales_stay():
             assert (thinned.data[0].marker.cmin, thinned.data[0].marker.cmax) == (
                 full.data[0].marker.cmin, full.data[0].marker.cmax,
             )  # fmt: skip
+
+
+def test_a_stream_is_faded_where_both_ends_of_a_step_are():
+    fig = scatter(np.zeros((2, 2)))
+    lines = [np.stack([np.arange(6.0), np.zeros(6)], axis=1), np.array([[0.0, 1], [1, 1]])]
+    faded = [np.array([0, 0, 1, 1, 0, 1], dtype=bool), np.ones(2, dtype=bool)]
+    add_stream(
+        fig, lines, arrow_xy=np.array([[2.5, 0], [0.5, 1]]), arrow_direction=np.array([[1.0, 0], [1, 0]]),
+        faded=faded, faded_arrows=np.array([False, True]),
+    )  # fmt: skip
+    below, below_heads, _, ink, _, heads = fig.data[1:]
+    assert below.line.color == below_heads.fillcolor == theme.faded_ink(dark=False)
+    assert np.nan_to_num(below.x, nan=-1).tolist() == [2, 3, -1, 0, 1, -1]
+    assert np.nan_to_num(ink.x, nan=-1).tolist() == [0, 1, 2, -1, 3, 4, 5, -1]
+    assert np.nanmean(below_heads.y) == 1
+    assert np.nanmean(heads.y) == pytest.approx(0)
+
+
+def test_limits_set_the_ends_of_the_color_scale():
+    points = np.zeros((3, 2))
+    (trace,) = scatter(points, values=np.array([0.6, 0.7, 0.8]), limits=(0.5, 1)).data
+    assert (trace.marker.cmin, trace.marker.cmax) == (0.5, 1)

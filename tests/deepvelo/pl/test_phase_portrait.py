@@ -149,3 +149,13 @@ def test_of_many_cells_only_the_chosen_are_drawn_and_window_and_arrows_stay():
             strict=True,
         ):
             np.testing.assert_array_equal(a.x, b.x)
+
+
+def test_arrows_of_undecided_cells_are_faded(phase):
+    undecided = phase.spliced < 5
+    marked = dataclasses.replace(phase, undecided=undecided)
+    for fig in (phase_portrait(marked, GROUPS, colors=COLORS), phase_grid([marked], GROUPS, colors=COLORS)):
+        below, _, ink = arrows(fig)
+        assert below.line.color == theme.faded_ink(dark=False)
+        assert (below.x[::6] < 5).all()
+        assert (ink.x[::6] >= 5).all()

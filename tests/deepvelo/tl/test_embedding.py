@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from deepvelo.tl import embedding
-from deepvelo.tl.embedding import grid_arrows, stream_lines
+from deepvelo.tl.embedding import grid_arrows, mostly_of, stream_lines
 
 
 @pytest.fixture
@@ -163,3 +163,21 @@ def test_three_thousand_cells_are_quick():
         stream_lines(points, flow)
         times.append(time.process_time() - start)
     assert min(times) < 1.0
+
+
+def test_most_of_the_nearest_cells_decide_what_is_said_of_a_place():
+    points = np.stack([np.repeat([0.0, 10.0, 20.0], 15), np.tile(np.linspace(0, 1, 15), 3)], axis=1)
+    cells = np.zeros(45, dtype=bool)
+    cells[:15] = True
+    cells[15:22] = True  # 7 of 15
+    cells[30:38] = True  # 8 of 15
+    at = np.array([[0.0, 0.5], [10.0, 0.5], [20.0, 0.5]])
+    assert mostly_of(cells, at, points).tolist() == [True, False, True]
+    assert mostly_of(cells, at[:0], points).shape == (0,)
+
+
+def test_cells_without_coordinates_have_no_say():
+    points = np.array([[0.0, 0], [np.nan, 0], [1, 0]])
+    cells = np.array([True, False, True])
+    assert mostly_of(cells, np.array([[5.0, 5.0]]), points).tolist() == [True]
+    assert mostly_of(cells, np.array([[5.0, 5.0]]), points * np.nan).tolist() == [False]
