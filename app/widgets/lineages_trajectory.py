@@ -84,9 +84,9 @@ def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
     charts.show(figure, key="lineages.tree", alt="Trajectory of the groups from early to late")
     st.caption(
         "Arrows are as wide as their strength, net arrows across the border of two groups by the neighbours of their "
-        "cells; it is no probability, and neighbours that are forced on tiny groups give arrows too (dashed). Latent time "
-        "orders cells along the arrows, 0 to 1 in each separate part of the data; it is no clock. "
-        f"{run_in_words(run)}"
+        "cells; it is no probability, and neighbours that are forced on tiny groups give arrows too. Dashed: such arrows, "
+        "and arrows whose direction the data do not decide. Latent time orders cells along the arrows, 0 to 1 in each "
+        f"separate part of the data; it is no clock. {run_in_words(run)}"
     )
 
 

@@ -37,7 +37,7 @@ def lineage_tree(
     ----------
     edges
         As `deepvelo.tl.trajectory` gives them. An edge to a group that is no later, as every cycle has, is drawn in
-        another colour; one that touches a group of fewer than ``least_cells`` is dashed.
+        another colour; dashed as in `deepvelo.pl.trajectory_map.trajectory_map`.
     shares, part_colors, shares_title, colors, root, ends
         As for `deepvelo.pl.trajectory_map.trajectory_map`.
     times
@@ -63,7 +63,7 @@ def lineage_tree(
 
     fig = go.Figure()
     shapes, middles, any_back = [], [], False
-    weak = nodes.touches_few(edges, least_cells)
+    weak, dashes_mean = nodes.weak_edges(edges, least_cells)
     for source, target, confidence, dashed in zip(
         edges["source"].astype(str), edges["target"].astype(str), edges["confidence"], weak, strict=True
     ):
@@ -105,7 +105,7 @@ def lineage_tree(
     _finish(fig, places, names=names)
     nodes.add_legend(
         fig, title=shares_title, colors=part_colors, unknown=bool(shares.isna().all(axis=1).any()),
-        highest=highest, against=AGAINST if any_back else None, dashed=f"group of under {least_cells} cells" if weak.any() else None,
+        highest=highest, against=AGAINST if any_back else None, dashed=dashes_mean,
         dark=dark,
     )  # fmt: skip
     return fig

@@ -197,17 +197,33 @@ def add_targets(
     )
 
 
-def touches_few(edges: pd.DataFrame, least_cells: int) -> np.ndarray:
-    """Mask of the edges, ``(n_edges,)``, with a group of fewer cells at an end."""
-    return (edges[["source_cells", "target_cells"]] < least_cells).any(axis=1).to_numpy(dtype=bool)
+def weak_edges(edges: pd.DataFrame, least_cells: int) -> tuple[np.ndarray, str | None]:
+    """Edges that are drawn dashed: with a group of fewer cells at an end, or arrows mostly of undecided cells.
+
+    Returns
+    -------
+    Their mask, ``(n_edges,)``, and what dashes mean, for the legend; None where no edge is dashed.
+    """
+    few = (edges[["source_cells", "target_cells"]] < least_cells).any(axis=1).to_numpy(dtype=bool)
+    undecided = _undecided(edges)
+    words = [f"group of under {least_cells} cells"] if few.any() else []
+    words += ["direction undecided"] if undecided.any() else []
+    return few | undecided, ",<br>or ".join(words) or None
+
+
+def _undecided(edges: pd.DataFrame) -> np.ndarray:
+    """Mask of the edges, ``(n_edges,)``; an analysis of an earlier version does not say."""
+    if "undecided" not in edges:
+        return np.zeros(len(edges), dtype=bool)
+    return (edges["undecided"] > 0.5).to_numpy(dtype=bool)
 
 
 def add_arrow_targets(fig: go.Figure, middles: Sequence[np.ndarray], edges: pd.DataFrame) -> None:
     """Hover in the middle of arrows: from where to where, how strong, and how many cells stand behind it."""
     texts = [
         f"{theme.plain(edge.source)} → {theme.plain(edge.target)}<br>strength {edge.confidence:.2f}<br>"
-        f"{edge.source_cells:,} → {edge.target_cells:,} cells"
-        for edge in edges.itertuples()
+        f"{edge.source_cells:,} → {edge.target_cells:,} cells{'<br>direction undecided' if undecided else ''}"
+        for edge, undecided in zip(edges.itertuples(), _undecided(edges), strict=True)
     ]
     at = np.array(middles).reshape(-1, 2)
     fig.add_trace(

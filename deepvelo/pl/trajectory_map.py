@@ -45,7 +45,8 @@ def trajectory_map(
     groups
         Group of each cell.
     edges
-        As `deepvelo.tl.trajectory` gives them; those that touch a group of fewer than ``least_cells`` cells are dashed.
+        As `deepvelo.tl.trajectory` gives them; those that touch a group of fewer than ``least_cells`` cells are dashed, and those of
+        which most arrows leave undecided cells.
     shares
         A row a group, a column a part of its pie, as `deepvelo.tl.group_shares` gives them; NaN is grey.
     part_colors
@@ -92,7 +93,7 @@ def trajectory_map(
     edges = edges.sort_values("confidence", kind="stable")  # where arrows cross, the widest lies on top
     highest = float(edges["confidence"].max()) if len(edges) else None
     shapes, lines = [], []
-    weak = nodes.touches_few(edges, least_cells)
+    weak, dashes_mean = nodes.weak_edges(edges, least_cells)
     for source, target, confidence, dashed in zip(
         edges["source"], edges["target"], edges["confidence"], weak, strict=True
     ):
@@ -116,7 +117,7 @@ def trajectory_map(
     nodes.add_targets(fig, places, shares, size=2 * _radius(len(present)), more=more)
     nodes.add_legend(
         fig, title=shares_title, colors=part_colors, unknown=bool(shares.isna().all(axis=1).any()),
-        highest=highest, dashed=f"group of under {least_cells} cells" if weak.any() else None,
+        highest=highest, dashed=dashes_mean,
         dark=dark,
     )  # fmt: skip
     room = 3 * usual

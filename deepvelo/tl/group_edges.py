@@ -18,7 +18,7 @@ LEAST_COSINE = 0.1  # of an arrow that counts, as in scVelo
 FEW_CELLS = 30  # a group of fewer has about as many neighbours as cells, and edges by that alone
 FORCED = f"Below {FEW_CELLS} cells a group is forced to have neighbours outside it"
 
-_COLUMNS = ("source", "target", "confidence", "agreement", "source_cells", "target_cells")
+_COLUMNS = ("source", "target", "confidence", "agreement", "undecided", "source_cells", "target_cells")
 
 
 def group_edges(
@@ -29,7 +29,7 @@ def group_edges(
     Parameters
     ----------
     adata
-        Groups and neighbour graph; gets scVelo's results, so give a copy.
+        Groups and neighbour graph, and undecided cells where the run has them; gets scVelo's results, so give a copy.
     cosines
         Arrows from cell to cell, ``(n_cells, n_cells)``, as in `deepvelo.tl.flow_time`.
     time
@@ -72,6 +72,7 @@ def group_edges(
             "target": names[target],
             "confidence": confidence[source, target],
             "agreement": crossing[source, target] / (crossing + crossing.T)[source, target],
+            "undecided": _undecided(adata, cosines, codes, crossing)[source, target],
             "source_cells": sizes[source],
             "target_cells": sizes[target],
         }
@@ -112,6 +113,24 @@ def cells_of_weak(edges: pd.DataFrame) -> pd.Series:
     )
     sizes = both.drop_duplicates("group").set_index("group")["cells"]
     return sizes[sizes < FEW_CELLS].sort_values(kind="stable")
+
+
+def undecided_edges(edges: pd.DataFrame) -> pd.DataFrame:
+    """The edges of which most arrows leave undecided cells."""
+    return edges[edges["undecided"] > 0.5]
+
+
+def _undecided(adata: AnnData, cosines: sp.csr_matrix, codes: np.ndarray, crossing: np.ndarray) -> np.ndarray:
+    """Share of the arrows between two groups, both ways, that leave undecided cells, ``(n_groups, n_groups)``.
+
+    NaN between groups without arrows, and everywhere where the run does not say which cells are undecided.
+    """
+    if keys.UNDECIDED not in adata.obs:
+        return np.full_like(crossing, np.nan)
+    undecided = adata.obs[keys.UNDECIDED].to_numpy(dtype=float)
+    leaving = _crossing(sp.diags(undecided) @ cosines, codes, n_groups=len(crossing))
+    both = crossing + crossing.T
+    return np.divide(leaving + leaving.T, both, out=np.full_like(both, np.nan), where=both > 0)
 
 
 def _crossing(cosines: sp.csr_matrix, codes: np.ndarray, *, n_groups: int) -> np.ndarray:

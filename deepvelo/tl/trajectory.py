@@ -16,8 +16,16 @@ from deepvelo.errors import InputError
 from deepvelo.tl.chosen_ends import LEAST_CELLS, find_ends, with_ends
 from deepvelo.tl.flow_time import connected_parts, flow_time
 from deepvelo.tl.graph import both_signs
-from deepvelo.tl.group_edges import FORCED, cells_of_weak, first_group, group_edges, last_groups
+from deepvelo.tl.group_edges import (
+    FORCED,
+    cells_of_weak,
+    first_group,
+    group_edges,
+    last_groups,
+    undecided_edges,
+)
 from deepvelo.tl.stages import LEAST_PART, large_parts, latent_times, pseudotimes
+from deepvelo.undecided import undecided_cells
 from deepvelo.wording import listed, number
 
 LEAST_EXPLAINED = 0.25  # of the arrows by time; simulated cycles reach 0.04, simulated trees 0.78 to 0.94
@@ -32,7 +40,9 @@ class Trajectory:
     edges
         One row for a pair of groups: ``source``, ``target``; ``confidence``: arrows across the border, net, by the
         neighbours of the groups' cells (scVelo's; above 0, no probability and may exceed 1); ``agreement``: share of
-        these arrows that go from source to target; ``source_cells``, ``target_cells``: how many cells the groups have.
+        these arrows that go from source to target; ``undecided``: share of them that leave cells whose direction the
+        data do not decide (0 at a root or an end chosen by hand, NaN where the run does not say); ``source_cells``,
+        ``target_cells``: how many cells the groups have.
         By confidence, the highest first.
     pseudotime
         Distance of a random walk from the earliest cell of the root, shape ``(n_cells,)``, 0 to 1.
@@ -107,6 +117,9 @@ def trajectory(
         uns={keys.NEIGHBORS: adata.uns[keys.NEIGHBORS]},
         obsp={key: adata.obsp[key] for key in (keys.CONNECTIVITIES, keys.DISTANCES)},
     )
+    undecided = undecided_cells(adata.obs)
+    if undecided is not None:
+        light.obs[keys.UNDECIDED] = undecided
     warnings = tidy_groups(light, cluster_key)
     groups = light.obs[cluster_key]
     root, terminal = find_ends(groups, root=root, terminal=terminal)
@@ -123,6 +136,8 @@ def trajectory(
             "so no group is surely first or last, and neither time is a stage to rely on."
         )
     edges = group_edges(light, cosines, cluster_key=cluster_key, time=None if circular else latent_time)
+    by_hand = edges[["source", "target"]].isin([root, *(terminal or [])]).any(axis=1)
+    edges["undecided"] = edges["undecided"].mask(by_hand & edges["undecided"].notna(), 0.0)
     warnings += _about_edges(edges)
 
     part = np.full(adata.n_obs, -1)
@@ -210,6 +225,12 @@ def _about_edges(edges: pd.DataFrame) -> list[str]:
         found.append(
             f"Few cells stand behind some edges between groups: {named}. {FORCED}, so its edges look strong by "
             "themselves; they are drawn dashed."
+        )
+    if len(undecided := undecided_edges(edges)):
+        pairs = zip(undecided["source"], undecided["target"], strict=True)
+        found.append(
+            f"The data do not decide the direction of {listed([f'{source} → {target}' for source, target in pairs])} "
+            "(dashed): most arrows between these groups leave undecided cells."
         )
     against = edges[edges["agreement"] < 0.5]
     return found + [

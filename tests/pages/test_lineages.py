@@ -160,6 +160,21 @@ def test_an_earlier_analysis_can_be_returned_to_after_a_box_was_changed(opened, 
     assert page.number_input[0].value is None
 
 
+@pytest.mark.parametrize(
+    ("undecided", "legend"),
+    [(0.9, "group of under 30 cells,<br>or direction undecided"), (0.1, "group of under 30 cells")],
+)
+def test_an_edge_of_undecided_cells_is_dashed_on_the_map_and_in_the_tree(
+    opened, run, settings, figures, undecided, legend
+):
+    found = made_up(run, settings)
+    lineages.save(
+        dataclasses.replace(found, edges=found.edges.assign(undecided=[undecided, 0.0])), run.folder
+    )
+    for figure in figures(opened()):
+        assert legend in [trace.get("name") for trace in figure["data"]]
+
+
 def test_the_choices_of_an_analysis_in_a_line(settings):
     chosen = dataclasses.replace(settings, terminal=("OL", "GABA"), weight_connectivities=0.5)
     assert in_short(chosen) == "root found; ends GABA, OL; weight 0.5"

@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import pytest
 
 from deepvelo.pl import nodes, theme
@@ -88,3 +89,31 @@ def test_arrow_width_is_in_proportion_but_never_nothing():
 def test_note_names_root_and_ends():
     notes = [nodes.note(group, root="a", ends=["b", "a"]) for group in "abc"]
     assert notes == ["root, end", "end", ""]
+
+
+EDGES = pd.DataFrame(
+    {
+        "source": ["a", "b", "c"], "target": ["b", "c", "d"], "confidence": 0.5, "undecided": [0.5, 0.6, np.nan],
+        "source_cells": [50, 50, 50], "target_cells": [50, 50, 29],
+    }
+)  # fmt: skip
+
+
+def test_edges_of_few_cells_and_edges_of_undecided_cells_are_weak():
+    weak, words = nodes.weak_edges(EDGES, 30)
+    assert weak.tolist() == [False, True, True]
+    assert words == "group of under 30 cells,<br>or direction undecided"
+    assert nodes.weak_edges(EDGES[1:], 0)[1] == "direction undecided"
+    assert nodes.weak_edges(EDGES[:1], 0)[1] is None
+
+
+def test_edges_of_an_earlier_version_are_weak_by_their_cells_alone():
+    weak, words = nodes.weak_edges(EDGES.drop(columns="undecided"), 30)
+    assert weak.tolist() == [False, False, True]
+    assert words == "group of under 30 cells"
+
+
+def test_an_undecided_edge_says_so_when_hovered():
+    fig = go.Figure()
+    nodes.add_arrow_targets(fig, [np.zeros(2)] * 3, EDGES)
+    assert ["direction undecided" in text for text in fig.data[0].text] == [False, True, False]

@@ -25,7 +25,7 @@ def forked() -> AnnData:
     return fork()
 
 
-COLUMNS = ["source", "target", "confidence", "agreement", "source_cells", "target_cells"]
+COLUMNS = ["source", "target", "confidence", "agreement", "undecided", "source_cells", "target_cells"]
 
 
 def pairs(found: Trajectory) -> set[tuple[str, str]]:
@@ -109,6 +109,33 @@ def test_edges_have_the_number_of_cells_and_small_groups_are_said(forked):
     assert cells == {("stem", "up"): (N, N - 12), ("stem", "down"): (N, N), ("up", "tip"): (N - 12, 12)}
     (warning,) = found.warnings
     assert "edges between groups: 'tip' (12). Below 30 cells" in warning
+
+
+def test_an_edge_that_rests_on_undecided_cells_is_said(forked):
+    tissue = forked.copy()
+    near_border = np.zeros(3 * N, dtype=bool)
+    near_border[N // 2 : N + N // 2] = True  # the later half of the stem and the earlier half of one branch
+    tissue.obs[keys.UNDECIDED] = near_border
+    found = trajectory(tissue, cluster_key="clusters")
+    branch = tissue.obs["clusters"].iloc[N]
+    undecided = found.edges.set_index("target")["undecided"]
+    assert undecided[branch] == 1
+    (warning,) = [warning for warning in found.warnings if "do not decide" in warning]
+    assert f"stem → {branch}" in warning
+
+    tissue.obs[keys.UNDECIDED] = False
+    known = trajectory(tissue, cluster_key="clusters")
+    assert (known.edges["undecided"] == 0).all()
+    assert known.warnings == []
+    assert trajectory(forked, cluster_key="clusters").edges["undecided"].isna().all()
+
+
+def test_a_border_that_the_user_decides_is_decided(forked):
+    tissue = forked.copy()
+    tissue.obs[keys.UNDECIDED] = True
+    found = trajectory(tissue, cluster_key="clusters", root="stem")
+    assert (found.edges["undecided"] == 0).all()
+    assert trajectory(tissue, cluster_key="clusters").edges["undecided"].eq(1).all()
 
 
 def test_separate_parts_have_times_of_their_own():
