@@ -14,6 +14,7 @@ from app.widgets.rates_charts import warn_of_negative_rates
 from app.widgets.run_picker import require_run
 from app.widgets.shown_run import run_fragment
 from app.widgets.text import box_labels
+from app.widgets.undecided import undecided_in_words
 from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import phase_grid, phase_portrait
 
@@ -49,10 +50,14 @@ def explorer(run: Run) -> None:
                 gene = gene_picker(run)
             session.fill({FIRST_KEY: None})
             one_gene(run, groups, options, gene=gene)
-    st.caption(
-        f"Each point is a cell. {arrows_in_words(run)} "
-        f"Arrow lengths are relative within a gene; rates have no unit of time. {run_in_words(run)}"
-    )
+    words = [
+        "Each point is a cell.",
+        arrows_in_words(run),
+        undecided_in_words(run),
+        "Arrow lengths are relative within a gene; rates have no unit of time.",
+        run_in_words(run),
+    ]
+    st.caption(" ".join(filter(None, words)))
 
 
 def one_gene(run: Run, groups: np.ndarray, options: Options, *, gene: str) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+import zarr
 from anndata import AnnData
 from scipy import sparse
 
 from deepvelo import config, keys
 from deepvelo.io import recorded
-from deepvelo.io.run import INFO
+from deepvelo.io.run import INFO, RESULT
 from deepvelo.io.runs import RunStore
 from deepvelo.workflow import Result
 
@@ -30,6 +31,14 @@ def copy_run(run: Path, folder: Path, **info: object) -> str:
     file.write_text(json.dumps(values | info))
     recorded.record(folder / run_id)
     return run_id
+
+
+def undecide(run: Path, share: float) -> None:
+    """Make a share of the cells of a stored run undecided, those on the left of its UMAP."""
+    stored = zarr.open_group(run / RESULT, mode="r+")
+    x = stored["obsm"][keys.X_UMAP][:, 0]
+    stored["obs"][keys.UNDECIDED][:] = x <= np.quantile(x, share, method="inverted_cdf")
+    recorded.record(run)
 
 
 def save_made_up(
@@ -46,6 +55,7 @@ def save_made_up(
     obs = pd.DataFrame({"clusters": groups}, index=[f"cell{i}" for i in range(n_cells)])
     for key in (keys.CONFIDENCE, keys.CONSISTENCY, keys.CONSISTENCY_CELLTYPE, keys.PSEUDOTIME):
         obs[key] = rng.random(n_cells).astype(np.float32)
+    obs[keys.UNDECIDED] = False  # see `undecide`
     obs[keys.RATES_LEIDEN] = pd.Categorical(np.resize(["0", "1"], n_cells))
     var = pd.DataFrame(
         {keys.VELOCITY_GENES: True, keys.MULTIKINETIC_SCORE: rng.random(n_genes)},

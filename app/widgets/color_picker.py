@@ -11,6 +11,7 @@ from app.widgets.alpha import NO_ALPHA, has_alpha
 from app.widgets.empty import say_error
 from app.widgets.methods import is_ours, no_rates
 from app.widgets.text import box_labels
+from app.widgets.undecided import has_probability
 from deepvelo import keys
 from deepvelo.contents.groups import MAX_GROUPS
 from deepvelo.io.runs import Run
@@ -27,6 +28,7 @@ LABELS = {
     keys.LATENT_TIME: "Latent time",
     keys.PSEUDOTIME: "Pseudotime",
     keys.CONFIDENCE: "Confidence in direction",
+    keys.UNDECIDED: "Direction undecided",
     keys.CONSISTENCY: "Consistency, neighbours",
     keys.CONSISTENCY_CELLTYPE: "Consistency, cell type",
     keys.RATES_LEIDEN: "Rate clusters",
@@ -77,6 +79,8 @@ def color_values(run: Run, color: str, *, gene: str) -> pd.Series:
         values = cached.gene_values(run.info.run_id, GENE_LAYERS[color], gene)
         return pd.Series(values, index=run.obs.index, name=gene)
     values = run.obs[color]
+    if color == keys.UNDECIDED and has_probability(run):
+        values = values.map({False: "decided", True: "undecided"})
     if not is_numeric_dtype(values) or is_bool_dtype(values):
         values = values.astype("category")
     return values.rename(color_label(color))

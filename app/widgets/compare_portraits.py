@@ -19,11 +19,13 @@ from app.widgets.methods import has_du_dt
 from app.widgets.phase_charts import groups_and_colors, phase_of
 from app.widgets.tables import show_table
 from app.widgets.text import box_labels, escape
+from app.widgets.undecided import undecided_cells
 from app.widgets.velocity_chart import basis_label
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import Phase
 from deepvelo.pl.side_by_side import Panel, side_by_side
+from deepvelo.undecided import share_in_words
 from deepvelo.wording import decimal, number
 
 # What the paper shows for Tmsb10 in the dentate gyrus (Cui et al., Fig. 3b, 3c).
@@ -165,13 +167,14 @@ def _panel(name: str, run: Run, gene: str, *, cells: pd.Index, base: Run) -> Pan
 
 
 def _of_cells(phase: Phase, rows: np.ndarray) -> Phase:
-    up = phase.velocity_u
+    up, undecided = phase.velocity_u, phase.undecided
     return Phase(
         gene=phase.gene,
         spliced=phase.spliced[rows],
         unspliced=phase.unspliced[rows],
         velocity=phase.velocity[rows],
         velocity_u=None if up is None else up[rows],
+        undecided=None if undecided is None else undecided[rows],
     )
 
 
@@ -181,6 +184,13 @@ def _in_words(panels: Sequence[Panel], runs: dict[str, Run], gene: str) -> str:
         "Each point is a cell; arrows show where its RNA is heading, right for more spliced (ds/dt), up for more "
         "unspliced (du/dt). They are the methods' own, not averaged by the switch above; lengths are relative within a panel."
     ]
+    shares = [
+        f"{share_in_words(undecided)} of the cells in {escape(name)}"
+        for name, run in runs.items()
+        if (undecided := undecided_cells(run)) is not None
+    ]
+    if shares:
+        words.append(f"**Faded arrows:** {', '.join(shares)}, whose direction the data do not decide.")
     flat = [name for name, run in runs.items() if not has_du_dt(run)]
     if flat:
         words.append(f"No du/dt, so arrows run along spliced alone: {', '.join(map(escape, flat))}.")

@@ -10,6 +10,7 @@ from app.widgets import charts
 from app.widgets.cells import run_in_words
 from app.widgets.gene_picker import ranked_genes
 from app.widgets.text import escape, with_labels
+from app.widgets.undecided import undecided_in_words
 from app.widgets.velocity_chart import NOT_SPEED, View, velocity_figure
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -42,6 +43,8 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
                     continue
                 figure = velocity_figure(run, view).update_layout(height=HEIGHT, showlegend=False)
                 charts.show(figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}")
+                if faded := undecided_in_words(run):
+                    st.caption(faded)
     st.caption(
         f"Each run's own arrows, as fitted. {NOT_SPEED} Methods that draw the same can all be wrong. {run_in_words(base)}"
     )

@@ -12,6 +12,7 @@ from app import cached
 from app.widgets.alpha import has_alpha
 from app.widgets.cells import drawn, group_names
 from app.widgets.methods import has_du_dt, is_imported, is_ours
+from app.widgets.undecided import undecided_cells
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -59,6 +60,7 @@ def phase_of(run: Run, gene: str) -> Phase:
         unspliced=cached.gene_values(run_id, keys.MU, gene),
         velocity=cached.gene_values(run_id, keys.VELOCITY, gene),
         velocity_u=cached.gene_values(run_id, keys.VELOCITY_U, gene) if has_du_dt(run) else None,
+        undecided=undecided_cells(run),
     )
 
 

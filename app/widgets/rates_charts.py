@@ -14,7 +14,7 @@ from app.widgets.charts import is_dark
 from app.widgets.color_picker import color_values
 from app.widgets.methods import is_ours
 from app.widgets.text import NEGATIVE_RATES
-from app.widgets.velocity_chart import View, color_title
+from app.widgets.velocity_chart import View, color_limits, color_title
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -54,7 +54,7 @@ def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, he
     view = View(basis="", kind="No arrows", color=color, gene=gene, density=1, smooth=1)
     diverging = color.startswith("gene_") and bool((numbers < 0).any())
     return scatter(
-        points, groups, values=numbers, value_title=color_title(view), diverging=diverging,
+        points, groups, values=numbers, value_title=color_title(run, view), diverging=diverging, limits=color_limits(run, view),
         axis_name=axis_name, labels=names, drawn=drawn(run), dark=is_dark(), height=height,
     )  # fmt: skip
 

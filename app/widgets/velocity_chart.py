@@ -15,6 +15,7 @@ from app.widgets.charts import is_dark
 from app.widgets.color_picker import LABELS, color_values
 from app.widgets.methods import is_ours
 from app.widgets.text import escape
+from app.widgets.undecided import has_probability, undecided_cells, undecided_in_words
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -27,6 +28,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 GRID_POINTS = 30  # along a side at density 1, as `deepvelo.tl.embedding.grid_arrows` lays them
 CELL_BOXES = 45  # along a side at density 1; one cell arrow in each
 DIVERGING_COLORS = {"gene_velocity"}
+_COIN_FLIP_TO_SURE = (0.5, 1.0)  # the same colours for the same probability in every run
 _RATES = {keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP}
 
 KIND_WORDS: dict[Kind, str] = {
@@ -49,9 +51,11 @@ COLOR_WORDS = {
         "no clock."
     ),
     keys.CONFIDENCE: (
-        "Confidence in direction, 0 to 1: high where the way a cell came mirrors the way it goes and its own counts "
-        "agree. Near 0 in tissue at rest, however smooth the arrows look there; low at the ends of lineages. "
-        "It ranks cells; it is not a probability."
+        "Probability that a cell's direction is right, calibrated on simulated tissue whose directions are known. "
+        "0.5 is a coin flip, however smooth the arrows look there."
+    ),
+    keys.UNDECIDED: (
+        "Undecided: the counts support both directions about equally, or the group has too few cells to tell."
     ),
     keys.CONSISTENCY: (
         "Smooth is not correct: the mean cosine between a cell's velocity and its neighbours', the consistency of "
@@ -66,6 +70,7 @@ COLOR_WORDS = {
 }
 
 
+_EARLIER_CONFIDENCE = "Confidence of an earlier version, 0 to 1: it ranks cells and is not a probability. Train again to get one."
 _SCVELO_CONSISTENCY = (
     "Smooth is not correct: the mean cosine between a cell's velocity and its neighbours', the consistency of "
     "the runs table; 1 means the same direction. Counts were averaged over these neighbours before the fit, "
@@ -102,7 +107,7 @@ def basis_label(basis: str) -> str:
 
 def velocity_figure(run: Run, view: View) -> go.Figure:
     """Cells in the chosen colour, with the chosen arrows over them."""
-    run_id, dark = run.info.run_id, is_dark()
+    dark = is_dark()
     points = run.obsm[keys.embedding(view.basis)][:, :2]
     values = color_values(run, view.color, gene=view.gene)
     axis_name = "PC" if view.basis == "pca" else basis_label(view.basis)
@@ -117,37 +122,70 @@ def velocity_figure(run: Run, view: View) -> go.Figure:
             view.color.startswith("gene_") and (numbers < 0).any()
         )
         fig = scatter(
-            points, groups, values=numbers, value_title=color_title(view), diverging=diverging,
-            axis_name=axis_name, drawn=drawn(run), dark=dark,
+            points, groups, values=numbers, value_title=color_title(run, view), diverging=diverging,
+            limits=color_limits(run, view), axis_name=axis_name, drawn=drawn(run), dark=dark,
         )  # fmt: skip
+    _add_arrows(fig, run, view, points)
+    return fig
+
+
+def _add_arrows(fig: go.Figure, run: Run, view: View, points: np.ndarray) -> None:
+    """Streams or arrows, faded where most cells, or the cell itself, are undecided."""
+    run_id, dark = run.info.run_id, is_dark()
+    undecided = undecided_cells(run)
     span = float(np.ptp(points[np.isfinite(points).all(axis=1)], axis=0).max())
     match view.kind:
         case "Stream":
             stream = cached.stream(run_id, view.basis, view.density, view.smooth)
+            places = [stream.arrow_xy, *stream.lines]
+            masks = _mostly_undecided(undecided, np.concatenate(places), points)
+            faded_arrows, *faded_lines = np.split(masks, np.cumsum([len(part) for part in places])[:-1])
             add_stream(
-                fig, stream.lines, arrow_xy=stream.arrow_xy, arrow_direction=stream.arrow_direction, dark=dark
-            )
+                fig, stream.lines, arrow_xy=stream.arrow_xy, arrow_direction=stream.arrow_direction,
+                faded=faded_lines, faded_arrows=faded_arrows, dark=dark,
+            )  # fmt: skip
         case "Grid arrows":
             at, arrows = cached.arrows(run_id, view.basis, view.density, view.smooth)
-            add_arrows(fig, at, arrows, longest=1.1 * span / (GRID_POINTS * view.density), dark=dark)
+            add_arrows(
+                fig, at, arrows, longest=1.1 * span / (GRID_POINTS * view.density),
+                faded=_mostly_undecided(undecided, at, points), dark=dark,
+            )  # fmt: skip
         case "Cell arrows":
             arrows = cached.velocity_on(run_id, view.basis)
             rows = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(arrows).all(axis=1))
             boxes = int(CELL_BOXES * view.density)
             rows = rows[thin(points[rows], boxes=(boxes, boxes))]
-            add_arrows(fig, points[rows], arrows[rows], longest=0.035 * span, dark=dark)
-    return fig
+            faded = None if undecided is None else undecided[rows]
+            add_arrows(fig, points[rows], arrows[rows], longest=0.035 * span, faded=faded, dark=dark)
 
 
-def color_title(view: View) -> str:
+def _mostly_undecided(undecided: np.ndarray | None, at: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Mask of the places, ``(n_places, 2)``, whose nearest cells are mostly undecided."""
+    if undecided is None:
+        return np.zeros(len(at), dtype=bool)
+    cached.warm_up().join()
+    from deepvelo.tl import mostly_of
+
+    return mostly_of(undecided, at, points)
+
+
+def color_limits(run: Run, view: View) -> tuple[float, float] | None:
+    """Ends of the colour scale where they are the same in every run; None where the run's cells decide."""
+    return _COIN_FLIP_TO_SURE if view.color == keys.CONFIDENCE and has_probability(run) else None
+
+
+def color_title(run: Run, view: View) -> str:
     """What the colour bar measures, with its unit."""
+    if view.color == keys.CONFIDENCE:
+        return (
+            "probability that the direction is right" if has_probability(run) else "confidence in direction"
+        )
     return {
         "gene": f"{view.gene}, spliced, normalised counts (smoothed)",
         "gene_velocity": f"{view.gene}, velocity ds/dt, normalised counts per unit time",
         "gene_alpha": f"{view.gene}, α, normalised counts per unit time",
         "gene_beta": f"{view.gene}, β, per unit time",
         "gene_gamma": f"{view.gene}, γ, per unit time",
-        keys.CONFIDENCE: "confidence in direction",
         keys.CONSISTENCY: "consistency, neighbours (mean cosine)",
         keys.CONSISTENCY_CELLTYPE: "consistency, cell type (mean cosine)",
         keys.LATENT_TIME: "latent time",
@@ -160,6 +198,8 @@ def in_words(run: Run, view: View) -> str:
     color = COLOR_WORDS.get(view.color, "")
     if view.color == keys.CONSISTENCY and not is_ours(run.info):
         color = _SCVELO_CONSISTENCY
+    if view.color == keys.CONFIDENCE and not has_probability(run):
+        color = _EARLIER_CONFIDENCE
     if view.color == "gene_velocity" and not run.var.loc[view.gene, keys.VELOCITY_GENES]:
         color = f"{escape(view.gene)} has no velocity in this run and no part in the arrows."
     parts = [KIND_WORDS[view.kind], color, run_in_words(run)]
@@ -170,5 +210,5 @@ def in_words(run: Run, view: View) -> str:
             "All cells lie at one point in this embedding, so no arrow is drawn. Choose another embedding."
         )
     elif view.kind != "No arrows":
-        parts.insert(1, NOT_SPEED)
+        parts[1:1] = [undecided_in_words(run), NOT_SPEED]
     return " ".join(part for part in parts if part)

@@ -12,6 +12,7 @@ from deepvelo import config
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from deepvelo.pl.phase_portrait import SPLICED_TITLE, UNSPLICED_TITLE
+from tests.stored import undecide
 
 N_CELLS = 40
 
@@ -182,3 +183,11 @@ def test_a_run_deleted_while_it_is_looked_at_is_one_sentence(app, saved_run, fig
     assert not app.exception
     assert [error.value for error in app.error] == ["This run was deleted. Choose another."]
     assert not app.get("plotly_chart")
+
+
+def test_arrows_of_undecided_cells_are_faded_and_said(server, saved_run, app, figures):
+    undecide(server / "runs" / saved_run, 0.5)
+    portrait = figures(app.run())[0]
+    colors = [trace["line"]["color"] for trace in portrait["data"] if trace["mode"] == "lines"]
+    assert theme.faded_ink(dark=False) in colors
+    assert "50% of the cells, whose direction the data do not decide." in app.caption[-1].value

@@ -9,9 +9,12 @@ import pytest
 import zarr
 from streamlit.testing.v1 import AppTest
 
+from app import cached
 from deepvelo.io import recorded
 from deepvelo.io.run import RESULT
+from deepvelo.pl import theme
 from deepvelo.pl.arrows import LINE_WIDTH
+from tests.stored import undecide
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "velocity.py"
 
@@ -92,8 +95,52 @@ def test_consistency_is_explained(app):
 
 def test_confidence_is_explained(app):
     choose(app.run(), "Colour by", "direction_confidence")
-    assert cells(app)[0]["marker"]["colorbar"]["title"]["text"] == "confidence in direction"
-    assert "it is not a probability" in app.caption[0].value
+    marker = cells(app)[0]["marker"]
+    assert marker["colorbar"]["title"]["text"] == "probability that the direction is right"
+    assert (marker["cmin"], marker["cmax"]) == (0.5, 1)
+    assert "0.5 is a coin flip" in app.caption[0].value
+
+
+def test_confidence_of_an_earlier_version_is_no_probability(server, saved_run):
+    del cached.open_run(saved_run).obs["direction_undecided"]
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.query_params["run"] = saved_run
+    choose(app.run(), "Colour by", "direction_confidence")
+    marker = cells(app)[0]["marker"]
+    assert marker["colorbar"]["title"]["text"] == "confidence in direction"
+    assert marker["cmin"] < 0.5
+    assert "is not a probability" in app.caption[0].value
+
+
+@pytest.mark.parametrize("kind", ["Stream", "Grid arrows", "Cell arrows"])
+def test_arrows_of_undecided_cells_are_faded_and_said(server, saved_run, kind):
+    undecide(server / "runs" / saved_run, 0.5)
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.query_params["run"] = saved_run
+    choose(app.run(), "Show", kind)
+    colors = {line["line"]["color"] for line in lines(app)}
+    assert colors == {theme.faded_ink(dark=False), theme.ink(dark=False), theme.halo(dark=False)}
+    assert "50% of the cells, whose direction the data do not decide." in app.caption[0].value
+    choose(app, "Show", "No arrows")
+    assert "Faded" not in app.caption[0].value
+
+
+def test_where_all_are_undecided_every_arrow_is_faded(server, saved_run):
+    undecide(server / "runs" / saved_run, 1)
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.query_params["run"] = saved_run
+    app.run()
+    assert {line["line"]["color"] for line in lines(app)} == {theme.faded_ink(dark=False)}
+    assert "all cells, because the data decide the direction of none." in app.caption[0].value
+
+
+def test_undecided_cells_are_a_color(server, saved_run):
+    undecide(server / "runs" / saved_run, 0.25)
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    app.query_params["run"] = saved_run
+    choose(app.run(), "Colour by", "direction_undecided")
+    assert [trace["name"] for trace in cells(app)] == ["decided", "undecided"]
+    assert "too few cells to tell" in app.caption[0].value
 
 
 def test_embeddings_of_rates_are_left_to_their_page(app):

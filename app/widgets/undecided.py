@@ -1,0 +1,30 @@
+"""Cells whose direction the data do not decide: their arrows are faded on every page, and one sentence says so."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deepvelo import undecided
+from deepvelo.io.runs import Run
+from deepvelo.undecided import share_in_words
+
+
+def has_probability(run: Run) -> bool:
+    """Whether the run's confidence in direction is a probability, and its undecided cells are known."""
+    return undecided.undecided_cells(run.obs) is not None
+
+
+def undecided_cells(run: Run) -> np.ndarray | None:
+    """Mask of a run's undecided cells, shape ``(n_cells,)``; None where no cell is undecided or no fit says."""
+    cells = undecided.undecided_cells(run.obs)
+    return cells if cells is not None and cells.any() else None
+
+
+def undecided_in_words(run: Run) -> str:
+    """The sentence under a picture with faded arrows; nothing where no arrow is faded."""
+    cells = undecided_cells(run)
+    if cells is None:
+        return ""
+    if cells.all():
+        return "**Faded arrows:** all cells, because the data decide the direction of none."
+    return f"**Faded arrows:** {share_in_words(cells)} of the cells, whose direction the data do not decide."
