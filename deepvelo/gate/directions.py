@@ -9,14 +9,16 @@ import pandas as pd
 
 from deepvelo import keys, tl
 from deepvelo.controls.sensitivity import BASE, COLUMNS, FEW_TURNED, TURNED, of_other_sign
-from deepvelo.gate.finding import CONTROL, METHODS, MOVEMENT, SWEEP, GateFinding, Level, graded
+from deepvelo.gate.finding import CONTROL, LEVELS, METHODS, MOVEMENT, SWEEP, GateFinding, Level, graded
+from deepvelo.undecided import share_in_words, undecided_cells
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 WEAK_SIGNAL, NO_SIGNAL = 0.5, 0.2
-LOW_CONFIDENCE, NO_CONFIDENCE = 0.25, 0.1
+LOW_PROBABILITY, NO_PROBABILITY = 0.8, 0.6  # of a right direction, mean over the cells; a coin flip is 0.5
+SOME_UNDECIDED, MANY_UNDECIDED = 0.1, 0.5  # shares of the cells
 SOME_CELLS, MANY_CELLS = FEW_TURNED, 0.3
 
 
@@ -63,24 +65,34 @@ def signal_in_words(signal: float) -> str:
 
 
 def not_static(adata: AnnData) -> GateFinding:
-    """Whether the tissue moves at all, as far as its own counts tell."""
+    """Whether the data decide the directions: the share of undecided cells, and the mean probability to be right."""
     finding = {
         "title": MOVEMENT,
-        "threshold": f"mean confidence in direction: amber below {LOW_CONFIDENCE:g}, red below {NO_CONFIDENCE:g}",
+        "threshold": (
+            f"cells with an undecided direction: amber from {SOME_UNDECIDED:.0%}, red from {MANY_UNDECIDED:.0%}; mean "
+            f"probability that the direction is right: amber below {LOW_PROBABILITY:g}, red below {NO_PROBABILITY:g}"
+        ),
         "why": (
-            "Arrows are drawn for tissue at rest too. Where cells move, the way they came mirrors the way they go, and "
-            "their own counts say the same; simulated tissue at rest has 0.04 to 0.17, moving tissue 0.28 to 0.86."
+            f"Arrows are drawn for tissue at rest too. A coin flip is right half of the time, and no cell of simulated "
+            f"tissue at rest is given more than {NO_PROBABILITY:g}. {SOME_UNDECIDED:.0%} of the cells is a small cell type, "
+            f"whose arrows are faded; with {MANY_UNDECIDED:.0%} the picture as a whole says nothing."
         ),
     }
-    if keys.CONFIDENCE not in adata.obs:
-        evidence = "Only a run of DeepVelo has a confidence in direction; scVelo's modes have none."
+    undecided = undecided_cells(adata.obs)
+    if undecided is None or keys.CONFIDENCE not in adata.obs:
+        evidence = (
+            "This run has no probability that its directions are right: scVelo's modes, imported velocities and fits of "
+            "earlier versions have none."
+        )
         return GateFinding(level="not checked", evidence=evidence, **finding)
-    confidence = adata.obs[keys.CONFIDENCE].to_numpy(dtype=float)
-    mean = float(np.nanmean(confidence))
-    evidence = f"Mean confidence {mean:.2f}; {np.mean(confidence < NO_CONFIDENCE):.0%} of the cells are below {NO_CONFIDENCE:g}."
-    return GateFinding(
-        level=graded(mean, amber=LOW_CONFIDENCE, red=NO_CONFIDENCE), evidence=evidence, **finding
+    mean = float(np.nanmean(adata.obs[keys.CONFIDENCE].to_numpy(dtype=float)))
+    by_share = _share_level(float(undecided.mean()), some=SOME_UNDECIDED, many=MANY_UNDECIDED)
+    by_mean = graded(mean, amber=LOW_PROBABILITY, red=NO_PROBABILITY)
+    evidence = (
+        f"The data do not decide the direction of {share_in_words(undecided)} of the cells; "
+        f"mean probability that the direction is right: {mean:.2f}."
     )
+    return GateFinding(level=max(by_share, by_mean, key=LEVELS.index), evidence=evidence, **finding)
 
 
 def methods_agree(agreement: np.ndarray | None) -> GateFinding:
@@ -126,7 +138,7 @@ def survives_sweep(table: pd.DataFrame | None) -> GateFinding:
     return GateFinding(level="red" if flipped else _share_level(turned), evidence=evidence, **finding)
 
 
-def _share_level(share: float) -> Level:
-    if share >= MANY_CELLS:
+def _share_level(share: float, *, some: float = SOME_CELLS, many: float = MANY_CELLS) -> Level:
+    if share >= many:
         return "red"
-    return "amber" if share >= SOME_CELLS else "green"
+    return "amber" if share >= some else "green"

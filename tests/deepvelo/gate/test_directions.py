@@ -12,15 +12,39 @@ from deepvelo.controls.sensitivity import BASE
 from deepvelo.gate.directions import methods_agree, not_static, survives_sweep
 
 
-@pytest.mark.parametrize(("mean", "level"), [(0.6, "green"), (0.2, "amber"), (0.05, "red")])
-def test_low_confidence_looks_static(mean, level):
-    found = not_static(AnnData(obs=pd.DataFrame({keys.CONFIDENCE: np.full(4, mean)}, index=list("abcd"))))
+def directed(n_undecided, probability):
+    """A hundred cells."""
+    return AnnData(
+        obs=pd.DataFrame(
+            {keys.UNDECIDED: np.arange(100) < n_undecided, keys.CONFIDENCE: np.full(100, probability)},
+            index=[f"cell{i}" for i in range(100)],
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_undecided", "probability", "level"),
+    [
+        (9, 0.81, "green"),
+        (10, 0.9, "amber"),
+        (0, 0.79, "amber"),
+        (49, 0.6, "amber"),
+        (50, 0.9, "red"),
+        (0, 0.59, "red"),
+    ],
+)
+def test_undecided_cells_and_directions_near_a_coin_flip(n_undecided, probability, level):
+    found = not_static(directed(n_undecided, probability))
     assert found.level == level
-    assert f"Mean confidence {mean:.2f}" in found.evidence
+    assert f"the direction of {n_undecided}% of the cells" in found.evidence
+    assert f"is right: {probability:.2f}" in found.evidence
 
 
-def test_a_method_without_confidence_is_not_checked():
-    assert not_static(AnnData(obs=pd.DataFrame(index=list("ab")))).level == "not checked"
+@pytest.mark.parametrize("left_out", [[keys.UNDECIDED], [keys.CONFIDENCE, keys.UNDECIDED]])
+def test_a_method_or_an_earlier_version_without_a_probability_is_not_checked(left_out):
+    adata = directed(0, 0.9)
+    adata.obs = adata.obs.drop(columns=left_out)
+    assert not_static(adata).level == "not checked"
 
 
 @pytest.mark.parametrize(("n_against", "level"), [(0, "green"), (9, "green"), (10, "amber"), (30, "red")])
