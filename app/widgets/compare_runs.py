@@ -1,4 +1,4 @@
-"""Which runs stand beside each other, scVelo's modes that are still to be fitted, and equal smoothing."""
+"""Which runs stand beside each other, other methods that are still to be fitted, and equal smoothing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from app.widgets.empty import say_error
 from app.widgets.methods import is_imported, method_label
 from app.widgets.run_picker import fits
 from app.widgets.text import box_labels, escape
-from deepvelo.config import FITTED, METHOD_LABELS, Method, Settings, replace
+from deepvelo.config import METHOD_LABELS, Method, Settings, replace
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run, RunInfo
 from deepvelo.memory import estimate_memory
+from deepvelo.peers import fitted_here
 
 MAX_RUNS = 8
-FIT_MISSING = "Fit scVelo's missing modes"
+FIT_MISSING = "Fit the missing methods"
 _AS_FITTED = "As fitted"
 
 
@@ -90,28 +91,29 @@ def _label(base: RunInfo, info: RunInfo) -> str:
 
 
 def _offer_missing(base: Run, *, fitted: list[Method]) -> None:
-    """A button for scVelo's modes that have no run on just these data and are not being fitted."""
-    missing: list[Method] = [
-        mode for mode in FITTED if mode not in ("deepvelo", base.info.settings.method, *fitted)
-    ]
+    """A button for other methods that have no run on just these data and are not being fitted."""
+    present = ("deepvelo", base.info.settings.method, *fitted)
+    missing = [method for method in fitted_here() if method not in present]
     changes = {"layer": "", "tool": ""}  # of imported results
-    settings = {mode: replace(base.info.settings, {"method": mode} | changes) for mode in missing}
-    waiting = [mode for mode in missing if not _is_queued(base, settings[mode])]
+    settings = {method: replace(base.info.settings, {"method": method} | changes) for method in missing}
+    waiting = [method for method in missing if not _is_queued(base, settings[method])]
     if not waiting:
         return
     metrics = base.info.metrics
     seconds = sum(
-        estimate_seconds(int(metrics["n_cells"]), int(metrics["n_genes"]), settings[mode], past=cached.runs())
-        for mode in waiting
+        estimate_seconds(
+            int(metrics["n_cells"]), int(metrics["n_genes"]), settings[method], past=cached.runs()
+        )
+        for method in waiting
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(FIT_MISSING, type="primary", icon=":material/play_arrow:")
         st.caption(
-            f"Not fitted to these data yet: {', '.join(METHOD_LABELS[mode].removeprefix('scVelo, ') for mode in waiting)}. "
+            f"Not fitted to these data yet: {', '.join(METHOD_LABELS[method].replace(',', '') for method in waiting)}. "
             f"On exactly the cells, genes and moments of this run, in the background; roughly {in_words(seconds)}."
         )
     if pressed:
-        _submit(base, [settings[mode] for mode in waiting])
+        _submit(base, [settings[method] for method in waiting])
 
 
 def _source(base: Run) -> DataSource:

@@ -81,7 +81,7 @@ def better_in_words(table: pd.DataFrame, *, unranked: Collection[str] = ()) -> s
     if others and pd.isna(table.loc[first, "consistency_median"]):
         return f"**{escape(first)}** has no scores to compare; its warnings below say why."
     if not others:
-        return "One run alone: choose others above, or fit scVelo's modes, to see it beside them."
+        return "One run alone: choose others above, or fit other methods, to see it beside them."
     better = [f"**{escape(name)}** in {', '.join(titles)}" for name, titles in others.items() if titles]
     if not better:
         return f"{BEST} marks the best of each score. No other is better than **{escape(first)}** on any of them."

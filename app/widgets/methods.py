@@ -10,6 +10,7 @@ _NO_RATES = (
     "scVelo's modes give every gene one rate for all cells: there are no rates by cell to show, "
     "and no confidence in direction."
 )
+_NO_RATES_OF_GRAPHVELO = "GraphVelo projects velocities and fits no rates: there are no rates by cell to show, and no confidence in direction."
 _NOT_IMPORTED = (
     "This result was imported without rates for every cell and gene: there are no rates by cell to show, "
     "and no confidence in direction."
@@ -38,9 +39,11 @@ def has_rates(run: Run) -> bool:
 
 def no_rates(info: RunInfo) -> str:
     """Why a run has none."""
+    if info.settings.method == "graphvelo":
+        return _NO_RATES_OF_GRAPHVELO
     return _NOT_IMPORTED if is_imported(info) else _NO_RATES
 
 
 def has_du_dt(run: Run) -> bool:
-    """Whether the method gives du/dt: of scVelo's modes ``dynamical`` alone, ours unless it was left out."""
+    """Whether the method gives du/dt: of the others ``dynamical`` alone, ours unless it was left out."""
     return keys.VELOCITY_U in run.layers and (not is_ours(run.info) or has_alpha(run))

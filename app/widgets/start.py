@@ -12,10 +12,11 @@ from app.widgets.empty import say_error
 from app.widgets.settings_form import Form
 from app.widgets.text import NEGATIVE_RATES, box_labels, escape, with_labels
 from deepvelo.checks import Summary
-from deepvelo.config import FITTED, METHOD_LABELS, Settings, replace
+from deepvelo.config import METHOD_LABELS, Settings, replace
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.memory import estimate_memory
+from deepvelo.peers import fitted_here
 
 GIGABYTE = 2**30
 
@@ -35,7 +36,7 @@ def start_panel(source: DataSource, form: Form) -> None:
         _refused(form.problem or "")
         return
     if settings.method != "deepvelo":
-        st.caption("Of the settings only those under Preparation count for scVelo's modes.")
+        st.caption(f"{METHOD_LABELS[settings.method]} uses only the settings under Preparation.")
     elif not settings.network.nonnegative_rates:
         st.warning(NEGATIVE_RATES)
     memory = _costs(summary, settings)
@@ -135,7 +136,7 @@ def _method() -> str:
     field = Settings.__pydantic_fields__["method"]  # type: ignore[attr-defined]
     return st.selectbox(
         "Method",
-        list(FITTED),
+        list(fitted_here()),
         format_func=METHOD_LABELS.__getitem__,
         help=field.description,
         key="train.method",

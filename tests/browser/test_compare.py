@@ -12,12 +12,13 @@ from playwright.sync_api import Locator, Page, expect
 from deepvelo import config, keys, workflow
 from deepvelo.datasets.source import DataSource
 from deepvelo.io.runs import RunStore
+from deepvelo.peers import fitted_here
 
 pytestmark = pytest.mark.browser
 
 SOON = 30_000  # ms: a page, also while the machine fits
 LONG = 240_000  # ms: three fits on a busy machine
-METHODS = ["DeepVelo", "scVelo steady state", "scVelo stochastic", "scVelo dynamical"]
+METHODS = [config.METHOD_LABELS[method].replace(",", "") for method in fitted_here()]
 ROW = 35  # px, of a table; its header is as high
 Visit = Callable[[str], Page]
 
@@ -33,7 +34,7 @@ def base(site, shared_data) -> str:
 
 def test_from_the_missing_modes_to_the_gene_they_disagree_about(site, visit: Visit, base: str):
     page = visit(f"{site.address}/compare?run={base}")
-    page.get_by_role("button", name="Fit scVelo's missing modes").click(timeout=SOON)
+    page.get_by_role("button", name="Fit the missing methods").click(timeout=SOON)
     expect(page.get_by_role("button", name="Cancel").first).to_be_visible(timeout=SOON)
 
     scores = page.get_by_test_id("stDataFrame").first
@@ -43,7 +44,7 @@ def test_from_the_missing_modes_to_the_gene_they_disagree_about(site, visit: Vis
         consistency = float(cell(scores, row, 1).inner_text().removeprefix("★"))
         assert -1 <= consistency <= 1
     fitted = {info.settings.method: info for info in RunStore(site.runs).list() if info.data_hash}
-    assert set(fitted) == {"deepvelo", "steady_state", "stochastic", "dynamical"}
+    assert set(fitted) == set(fitted_here())
     assert {info.data_hash for info in fitted.values()} == {fitted["deepvelo"].data_hash}
 
     page.get_by_text("Agreement", exact=True).first.click()

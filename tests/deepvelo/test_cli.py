@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import pytest
 from anndata import AnnData
 from sklearn.neighbors import kneighbors_graph
 
-from deepvelo import config, keys
+from deepvelo import config, keys, peers
 from deepvelo.datasets.simulation import simulate
 from deepvelo.io import read, write_h5ad
 
@@ -183,6 +184,20 @@ def test_a_mode_of_scvelo_writes_a_whole_file_and_says_what_it_ignores(deepvelo,
     assert keys.VELOCITY in fitted.layers
     assert not set(keys.RATES) & set(fitted.layers)
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_method_that_is_not_installed_is_a_sentence_before_the_data_are_read(
+    deepvelo, capfd, tmp_path, monkeypatch
+):
+    def absent(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(peers, "version", absent)
+    nowhere = tmp_path / "nowhere.h5ad"
+    assert deepvelo("run", nowhere, "-o", tmp_path / "out.h5ad", "--method", "graphvelo") == 2
+    said = capfd.readouterr().err
+    assert said.startswith("Error: GraphVelo is not installed: run `pip install graphvelo==")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_check_tells_what_is_there(deepvelo, capsys, small):

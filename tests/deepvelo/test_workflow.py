@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import zarr
 from scipy import sparse
 from zarr.storage import LocalStore
 
-from deepvelo import config, keys, layers, memory, tl, workflow
+from deepvelo import config, keys, layers, memory, peers, tl, workflow
 from deepvelo.compare import GRANULE_EDGES
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import CancelledError, InputError
@@ -21,7 +22,9 @@ from deepvelo.io import aside
 from deepvelo.io.read import read
 from deepvelo.io.runs import RunStore
 from deepvelo.model.on_disk import ColumnWriter
+from deepvelo.peers import fitted_here
 from deepvelo.result import step_in_words
+from tests.graphvelo_stand_in import install
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
 SHORT = config.replace(config.Settings(), {"training": {"n_epochs": 30, "device": "cpu"}})
@@ -282,6 +285,51 @@ def test_a_graph_that_scvelo_cannot_make_is_a_sentence(monkeypatch):
         InputError, match=r"stochastic mode failed at the velocity graph \(ValueError: corrupted"
     ):
         workflow.run(simulated_cells(), stochastic)
+
+
+def test_graphvelo_is_a_run_without_rates_that_tells_cells(monkeypatch):
+    install(monkeypatch)
+    monkeypatch.setattr(workflow, "version", lambda name: f"{name} 1")  # the stand-in has no metadata
+    seen = []
+    settings = config.replace(SHORT, {"method": "graphvelo"})
+    cells = simulated_cells()
+    result = workflow.run(cells, settings, cluster_key="clusters", on_progress=seen.append)
+    assert keys.VELOCITY_GRAPH in result.adata.uns
+    assert not {*keys.RATES, keys.VELOCITY_U} & set(result.adata.layers)
+    assert result.metrics["n_velocity_genes"] == result.adata.n_vars
+    record = result.adata.uns[keys.DEEPVELO]
+    assert json.loads(record["versions"])["graphvelo"] == "graphvelo 1"
+    assert config.from_dict(json.loads(record["settings"])).method == "graphvelo"
+    words = [step_in_words(p) for p in seen if p.step == "train"]
+    n_cells = cells.n_obs
+    assert words[:2] == ["Fitting cells", f"Fitting cells, 0 of {n_cells}"]
+    assert words[-1] == f"Fitting cells, {n_cells} of {n_cells}"
+
+
+def test_a_method_that_is_not_installed_is_refused_before_anything_is_prepared(monkeypatch):
+    def absent(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(peers, "version", absent)
+    seen = []
+    with pytest.raises(InputError, match=r"pip install graphvelo=="):
+        workflow.run(
+            simulated_cells(), config.replace(SHORT, {"method": "graphvelo"}), on_progress=seen.append
+        )
+    assert seen == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("graphvelo" not in fitted_here(), reason="GraphVelo is not installed")
+def test_graphvelo_itself_is_scored_and_stored(tmp_path):
+    result = workflow.run(
+        simulated_cells(), config.replace(SHORT, {"method": "graphvelo"}), cluster_key="clusters"
+    )
+    store = RunStore(tmp_path)
+    stored = store.open(store.save(result, data_name="cells", data_hash="0" * 32))
+    assert stored.info.settings.method == "graphvelo"
+    assert stored.info.versions["graphvelo"] == "0.1.9"
+    assert result.metrics["consistency"] > 0.5
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from app import cached, comparison
 from app.job_status import JobStatus
 from app.resources import MEMORY
+from app.widgets import compare_runs
 from app.widgets.compare_runs import FIT_MISSING
 from deepvelo import config
 from deepvelo.compare import SMOOTHING_NOTE
@@ -25,6 +26,12 @@ from tests.on_page import fine, press
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "compare.py"
 GRANULE = ["Neuroblast > Granule immature", "Granule immature > Granule mature"]
 MODES = ["steady_state", "stochastic", "dynamical"]
+
+
+@pytest.fixture(autouse=True)
+def without_peers(monkeypatch):
+    """Only methods that need no package of their own, whatever is installed."""
+    monkeypatch.setattr(compare_runs, "fitted_here", lambda: ("deepvelo", *MODES))
 
 
 @pytest.fixture
@@ -66,7 +73,9 @@ def test_one_run_alone_is_scored_and_scvelos_modes_are_offered(page):
     fine(page.run())
     assert scores(page).loc["DeepVelo", "consistency_median"] == "1.000"
     assert "One run alone" in words(page)
-    assert "Not fitted to these data yet: steady state, stochastic, dynamical." in words(page)
+    assert "Not fitted to these data yet: scVelo steady state, scVelo stochastic, scVelo dynamical." in words(
+        page
+    )
 
 
 def test_missing_modes_are_queued_on_just_these_data_with_these_settings(page, base, queue):
@@ -83,6 +92,14 @@ def test_missing_modes_are_queued_on_just_these_data_with_these_settings(page, b
         for place, mode in enumerate(MODES)
     ]  # fmt: skip
     assert source.hash() == run.info.data_hash
+
+
+def test_graphvelo_is_offered_and_queued_where_it_is_installed(page, queue, monkeypatch):
+    monkeypatch.setattr(compare_runs, "fitted_here", lambda: ("deepvelo", *MODES, "graphvelo"))
+    page.run()
+    assert "scVelo dynamical, GraphVelo. On exactly the cells" in words(page)
+    fine(press(page, FIT_MISSING))
+    assert [job.settings.method for job in queue.submitted] == [*MODES, "graphvelo"]
 
 
 def test_queued_modes_are_shown_and_not_offered_again(page, queue):

@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import cached
+from app.widgets import start
 from app.widgets.run_picker import run_label
 from deepvelo import config, keys, workflow
 from deepvelo.config import Settings
@@ -242,6 +243,16 @@ def test_training_can_start_a_mode_of_scvelo(server, queue):
     page.run()
     next(box for box in page.selectbox if box.label == "Method").select("stochastic").run()
     assert not page.exception
-    assert "only those under Preparation count" in captions(page)
+    assert "scVelo, stochastic uses only the settings under Preparation" in captions(page)
     next(button for button in page.button if button.label == "Start training").click().run()
     assert [job.settings for job in queue.submitted] == [config.replace(Settings(), {"method": "stochastic"})]
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_graphvelo_is_a_choice_only_where_it_is_installed(server, queue, monkeypatch, installed):
+    methods = [method for method in config.FITTED if installed or method != "graphvelo"]
+    monkeypatch.setattr(start, "fitted_here", lambda: tuple(methods))
+    page = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
+    page.query_params["data"] = "sample"
+    page.run()
+    assert options(page, "Method") == [config.METHOD_LABELS[method] for method in methods]
