@@ -19,7 +19,7 @@ from benchmarks.accuracy import (
     calibration,
     make_case,
     measure,
-    new_stretches,
+    reversed_stretches,
     roots,
     score_confidence,
     score_directions,
@@ -234,15 +234,16 @@ def stretch(cell_type: str, first: int, last: int) -> dict[str, Any]:
     }
 
 
-def test_a_reversed_stretch_is_new_unless_it_is_a_known_one_give_or_take_a_tenth(monkeypatch):
-    monkeypatch.setattr(accuracy, "KNOWN_STRETCHES", (("branch", 0, "Tip A", 3, 5),))
+def test_a_reversed_stretch_is_new_unless_it_is_a_known_one_give_or_take_a_tenth():
+    known_stretches = (("branch", 0, "Tip A", 3, 5),)
     base = {"kind": "branch", "depth": "deep", "seed": 0, "method": "default"}
     known, other = [stretch("Tip A", 2, 6)], [stretch("Tip B", 3, 5)]
     rows = [base | {"reversed_stretches": known}, base | {"method": "dynamical", "reversed_stretches": other}]
-    assert new_stretches(pd.DataFrame(rows)) == []
+    assert reversed_stretches(pd.DataFrame(rows), known=known_stretches) == []
+    assert len(reversed_stretches(pd.DataFrame(rows))) == 1
     rows.append(base | {"seed": 1, "reversed_stretches": [stretch("Tip A", 3, 5)]})
     rows.append(base | {"reversed_stretches": [*known, stretch("Tip A", 5, 7)]})
-    assert new_stretches(pd.DataFrame(rows)) == [
+    assert reversed_stretches(pd.DataFrame(rows), known=known_stretches) == [
         "branch, deep, seed 1: tenths 3 to 5 of Tip A (60 cells) point backwards, mean cosine -0.50.",
         "branch, deep, seed 0: tenths 5 to 7 of Tip A (60 cells) point backwards, mean cosine -0.50.",
     ]
