@@ -27,6 +27,11 @@ def is_imported(info: RunInfo) -> bool:
     return info.settings.method == "imported"
 
 
+def is_scvelo(info: RunInfo) -> bool:
+    """Whether one of scVelo's modes was fitted."""
+    return info.settings.method in ("steady_state", "stochastic", "dynamical")
+
+
 def method_label(info: RunInfo) -> str:
     """What made the run, as people write it."""
     return config.method_label(info.settings)

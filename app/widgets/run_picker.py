@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import cached, session
 from app.widgets.empty import empty_state, say_error
-from app.widgets.methods import is_imported, is_ours, method_label
+from app.widgets.methods import is_ours, is_scvelo, method_label
 from app.widgets.text import box_labels, escape, with_labels
 from deepvelo.config import preset_label
 from deepvelo.datasets.source import DataSource
@@ -30,7 +30,7 @@ def run_details(info: RunInfo) -> str:
     if not is_ours(info):
         n_genes = number(int(info.metrics["n_genes"]), "gene")
         return (
-            f"{escape(info.data_name)}. {escape(method_label(info))}{'' if is_imported(info) else ' mode'}; {info.metrics.get('n_velocity_genes', 0):,} of "
+            f"{escape(info.data_name)}. {escape(method_label(info))}{' mode' if is_scvelo(info) else ''}; {info.metrics.get('n_velocity_genes', 0):,} of "
             f"{n_genes} have a velocity. {made}"
         )
     epochs = number(int(info.metrics.get("n_epochs", s.training.n_epochs)), "epoch")
