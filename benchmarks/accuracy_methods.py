@@ -20,7 +20,6 @@ from deepvelo.datasets.simulation import simulate
 from deepvelo.datasets.tissue import Kind
 from deepvelo.peers import fitted_here
 from deepvelo.tl.baselines import ScveloMode
-from deepvelo.tl.graphvelo import graphvelo_velocity
 
 # Counts of a typical cell per gene: 2,000 over 3,000 genes, as 10x experiments have, and deep sequencing.
 Depth = Literal["10x", "deep"]
@@ -120,7 +119,7 @@ def true_velocity(prepared: AnnData, case: Case) -> None:
 def graphvelo(prepared: AnnData, settings: Settings) -> None:
     """GraphVelo on scVelo's stochastic mode, as `deepvelo run --method graphvelo` fits it."""
     tl.scvelo_velocity(prepared, mode="stochastic")
-    graphvelo_velocity(prepared)
+    tl.graphvelo_velocity(prepared)
 
 
 def graphvelo_smoothed(prepared: AnnData, settings: Settings) -> None:
@@ -134,7 +133,7 @@ def graphvelo_on_default(prepared: AnnData, settings: Settings) -> None:
     """GraphVelo on the velocities of the default preset."""
     preset(config.Settings())(prepared, settings)
     del prepared.obs[keys.CONFIDENCE]  # of the velocities before
-    graphvelo_velocity(prepared)
+    tl.graphvelo_velocity(prepared)
 
 
 def velovi(prepared: AnnData, settings: Settings) -> None:

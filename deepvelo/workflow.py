@@ -259,14 +259,13 @@ def _fit_scvelo(adata: AnnData, mode: ScveloMode, *, tell: OnProgress) -> None:
 
 def _fit_graphvelo(adata: AnnData, *, tell: OnProgress) -> None:
     from deepvelo import tl
-    from deepvelo.tl.graphvelo import graphvelo_velocity
 
     def on_cells(done: int, total: int) -> None:
         tell(Progress(step="train", epoch=done, n_epochs=total, unit="cell"))
 
     tell(Progress(step="train", unit="cell"))
     tl.scvelo_velocity(adata, mode="stochastic")
-    graphvelo_velocity(adata, on_cells=on_cells)
+    tl.graphvelo_velocity(adata, on_cells=on_cells)
 
 
 def _errors(settings: Settings, step: str) -> AbstractContextManager[None]:

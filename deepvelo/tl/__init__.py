@@ -16,6 +16,7 @@ from deepvelo.tl.fates import Fates, fates
 from deepvelo.tl.gene_library import library
 from deepvelo.tl.gene_sets import GeneSets, match_genes, read_gene_list, read_gmt, read_terms, spelled
 from deepvelo.tl.graph import velocity_graph
+from deepvelo.tl.graphvelo import graphvelo_velocity
 from deepvelo.tl.markers import markers_by_group
 from deepvelo.tl.multikinetic import multikinetic_score
 from deepvelo.tl.rates import rate_scores, rates_embedding
@@ -46,6 +47,7 @@ __all__ = [
     "driver_overlap",
     "drivers",
     "fates",
+    "graphvelo_velocity",
     "grid_arrows",
     "is_relevant",
     "library",

@@ -13,7 +13,6 @@ from deepvelo import config, keys, pp, tl
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.peers import fitted_here
-from deepvelo.tl.graphvelo import graphvelo_velocity
 from tests.graphvelo_stand_in import WEIGHT, install
 
 needs_package = pytest.mark.skipif("graphvelo" not in fitted_here(), reason="GraphVelo is not installed")
@@ -43,7 +42,7 @@ def on_a_line(n_cells: int = 120) -> AnnData:
 
 def test_every_gene_moves_by_the_weighted_ways_to_the_neighbours(package):
     adata = on_a_line()
-    graphvelo_velocity(adata)
+    tl.graphvelo_velocity(adata)
     velocity, moments = adata.layers[keys.VELOCITY], adata.layers[keys.MS]
     assert velocity.dtype == np.float32
     inside = WEIGHT * (moments[2:] + moments[:-2] - 2 * moments[1:-1])
@@ -55,14 +54,14 @@ def test_every_gene_moves_by_the_weighted_ways_to_the_neighbours(package):
 
 
 def test_the_search_starts_from_cosines_less_their_mean(package):
-    graphvelo_velocity(on_a_line())
+    tl.graphvelo_velocity(on_a_line())
     assert package.starts[1].tolist() == [0.0, -1.0, 1.0]
     assert package.starts[0].tolist() == [0.0, 0.0]
 
 
 def test_what_belongs_to_the_given_velocities_is_removed(package):
     adata = on_a_line()
-    graphvelo_velocity(adata)
+    tl.graphvelo_velocity(adata)
     assert keys.VELOCITY_U not in adata.layers
     assert list(adata.var) == [keys.VELOCITY_GENES]
 
@@ -70,14 +69,14 @@ def test_what_belongs_to_the_given_velocities_is_removed(package):
 def test_a_gene_without_moments_stays_without_velocity(package):
     adata = on_a_line()
     adata.layers[keys.MS][3, 2] = np.nan
-    graphvelo_velocity(adata)
+    tl.graphvelo_velocity(adata)
     assert np.isnan(adata.layers[keys.VELOCITY][:, 2]).all()
     assert adata.var[keys.VELOCITY_GENES].tolist() == [True, True, False]
 
 
 def test_progress_counts_cells_and_can_cancel(package):
     told = []
-    graphvelo_velocity(on_a_line(), on_cells=lambda *counts: told.append(counts))
+    tl.graphvelo_velocity(on_a_line(), on_cells=lambda *counts: told.append(counts))
     assert told == [(0, 120), (50, 120), (100, 120), (120, 120)]
 
     def cancel(done: int, total: int) -> None:
@@ -87,7 +86,7 @@ def test_progress_counts_cells_and_can_cancel(package):
     adata = on_a_line()
     before = adata.layers[keys.VELOCITY].copy()
     with pytest.raises(CancelledError):
-        graphvelo_velocity(adata, on_cells=cancel)
+        tl.graphvelo_velocity(adata, on_cells=cancel)
     assert np.array_equal(adata.layers[keys.VELOCITY], before, equal_nan=True)
 
 
@@ -100,7 +99,7 @@ def test_an_error_of_the_package_is_a_sentence(package, monkeypatch):
         InputError,
         match=r"GraphVelo failed at the tangent space projection \(ZeroDivisionError: no length\)\.",
     ):
-        graphvelo_velocity(on_a_line())
+        tl.graphvelo_velocity(on_a_line())
 
 
 @pytest.mark.parametrize(
@@ -126,7 +125,7 @@ def test_what_is_missing_is_named(package, spoil, said):
     adata = on_a_line()
     spoil(adata)
     with pytest.raises(InputError, match=said):
-        graphvelo_velocity(adata)
+        tl.graphvelo_velocity(adata)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +143,7 @@ def test_cell_by_cell_is_what_the_package_computes_from_its_dense_matrices(cells
     from graphvelo.tangent_space import corr_kernel, density_corrected_transition_matrix
 
     own = cells.copy()
-    graphvelo_velocity(own)
+    tl.graphvelo_velocity(own)
     distances = sparse.csr_matrix(cells.obsp[keys.DISTANCES])
     theirs = cells[:, cells.var[keys.VELOCITY_GENES].to_numpy()].copy()
     theirs.uns[keys.NEIGHBORS] = {"indices": np.split(distances.indices, distances.indptr[1:-1])}
@@ -167,5 +166,5 @@ def test_projected_velocities_point_where_the_cells_go(cells):
         return float(np.mean((a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)))
 
     own = cells.copy()
-    graphvelo_velocity(own)
+    tl.graphvelo_velocity(own)
     assert mean_cosine(own.layers[keys.VELOCITY]) > max(0.3, mean_cosine(cells.layers[keys.VELOCITY]))
