@@ -28,7 +28,7 @@ N_GENES: Final[dict[Profile, int]] = {"even": 800, "droplet": 2000}
 SIZE_SPREAD: Final = 0.4  # standard deviation of the log library size; real 10x data have 0.3 to 0.6
 DISPERSION: Final = 0.05  # variance = mean + dispersion * mean^2: a little more than Poisson
 _DEEPEST: Final = 10_000_000  # counts of a cell
-_BYTES: Final = 200  # for each cell and gene: counts and the truth, and what they are made from
+_BYTES: Final = 220  # for each cell and gene: counts and the truth, and what they are made from
 
 
 def simulate(
@@ -42,27 +42,43 @@ def simulate(
 ) -> AnnData:
     """Simulate a tissue whose rates, velocity and time are known.
 
-    Every gene follows Eq. 1 on every lineage, with transcription switching between constant rates; the
-    path is exact (:mod:`deepvelo.datasets.kinetics`). Cells are drawn along the lineages, their RNA is
-    caught in part and counted. Changing ``depth`` alone keeps the tissue and its cells.
+    Cells are drawn along lineages, their RNA follows Eq. 1, a part of it is caught and counted. Changing ``depth``
+    alone keeps the tissue and its cells. ``docs/simulation.md`` gives the equations and their sources.
 
     Parameters
     ----------
     kind
+        Transcription switches between constant rates, and the path is exact, in
         ``dentate``: in the shape of the mouse dentate gyrus, two lineages beside unrelated cell types;
         ``linear``: one lineage; ``branch``: a root with two branches;
         ``branch_rates``: the same with genes whose beta and gamma differ between the branches;
         ``boost``: the same with genes whose transcription rises 3 to 6 fold late in branch A;
         ``cycle``: one period of a cell cycle; ``unrelated``: five maturing cell types that do not descend
         from each other and share genes whose beta and gamma differ, the smallest with 2% of the cells;
+        ``origins``: two (even seed) or three (odd seed) cell types, each with an origin of its own, the last with
+        5 to 20% of the cells; beta and gamma of 30% of the genes differ between them;
         ``batches``: as ``branch``, measured in two batches; ``static``: cell types at their steady state,
         nothing moves. Genes keep one beta and gamma where nothing is said.
-    n_cells, n_genes
-        Size of the data set; the groups of cells keep their proportions.
+
+        ``regulated``: a root with two branches whose genes drive each other along a regulatory network (Hill
+        functions); every stage has its own rates of the master regulators. Molecules of single cells fluctuate
+        (chemical Langevin equation, transcription in bursts).
+        ``factors``: the same tree, on which alpha, beta and gamma are functions of latent factors that diffuse along
+        it.
+    n_cells
+        Number of cells; the groups of cells keep their proportions.
+    n_genes
+        Number of genes. By default 800, or 2,000 with the profile ``droplet``.
     depth
         Median number of spliced counts per cell, over all genes.
     seed
         The same seed gives the same data.
+    profile
+        Counts per gene. ``droplet`` has them as 10x data do: each gene makes a lognormal factor more RNA (standard
+        deviation 1.1), so that a few genes have most of the counts and most genes fewer than 0.2 unspliced counts a
+        cell (2,000 genes, 2,000 counts a cell). And 5% of the transcripts of every gene are never spliced: they
+        count as unspliced until they are degraded, at the gene's gamma. They are part of the counts and not of the
+        truth: ``true_alpha`` is the transcription of the other 95%, and Eq. 1 holds for those.
 
     Returns
     -------
@@ -76,6 +92,15 @@ def simulate(
     ``batches`` adds `obs`: ``batch`` (categorical), ``true_unspliced_capture``; `varm`:
     ``true_gene_capture`` (genes x batches). Expected counts are times the gene's factor in the cell's
     batch too, and the unspliced ones times the cell's ``true_unspliced_capture``.
+
+    In ``regulated`` the velocity of a single cell's molecules fluctuates with them. The layers hold the noise-free
+    system at the cell's time instead, which is what cells of that time do in the mean: alpha is the Hill production
+    at its state, velocity its drift.
+
+    Raises
+    ------
+    InputError
+        Unknown kind or profile, numbers out of range, or too little memory.
     """
     if n_genes is None:
         n_genes = N_GENES.get(profile, N_GENES["even"])
@@ -88,6 +113,9 @@ def draw(
     *, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int, profile: Profile = "even"
 ) -> tuple[AnnData, Truth]:
     """The counts as an experimenter would get them, and apart from them the truth; see :func:`simulate`."""
+    if profile not in N_GENES:
+        msg = f"There is no profile {profile!r}. Choose one of {', '.join(N_GENES)}."
+        raise InputError(msg)
     tissue = _checked_tissue(kind, n_cells=n_cells, n_genes=n_genes, depth=depth, seed=seed)
     # one stream of random numbers for each step, so that a change in one leaves the others alone
     for_genes, for_cells, for_counts, for_batches, for_noise, for_profile = (

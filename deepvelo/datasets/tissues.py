@@ -144,6 +144,7 @@ _ORIGINS: Final = Tissue(
         Lineage("Origin 2", "second", (Stage("Type 2", 0.375, (0.5, 7.0), "#d55e00"),), dynamic=0.6),
         Lineage("Origin 3", "third", (Stage("Type 3", 0.125, (0.5, 5.0), "#009e73"),), dynamic=0.6),
     ),
+    rates_differ=0.3,
 )
 
 _STATIC: Final = Tissue(

@@ -233,6 +233,14 @@ def test_simulate_is_the_same_twice(deepvelo, tmp_path):
     assert (one.layers[keys.SPLICED] != other.layers[keys.SPLICED]).nnz == 0
 
 
+def test_simulate_offers_every_kind_with_counts_as_droplets_have_them(deepvelo, tmp_path):
+    file = tmp_path / "droplet.h5ad"
+    options = ["--kind", "origins", "--cells", 30, "--genes", 20, "--profile", "droplet"]
+    assert deepvelo("simulate", file, *options) == 0
+    note = read(file).uns[keys.SIMULATION]
+    assert (note["kind"], note["profile"]) == ("origins", "droplet")
+
+
 def test_importing_the_library_loads_neither_streamlit_nor_plotly():
     code = "import sys, deepvelo, deepvelo.cli; print({'streamlit', 'plotly', 'scanpy', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -106,11 +106,14 @@ def test_showcase_gene_loops_in_granule_cells_and_rises_in_endothelial_ones(ship
     assert counts[granule].mean() > 10
 
 
-def test_truth_survives_its_file_unchanged(tmp_path):
-    _, truth = draw(kind="branch_rates", n_cells=20, n_genes=15, depth=100, seed=4)
+@pytest.mark.parametrize("profile", ["even", "droplet"])
+@pytest.mark.parametrize("kind", ["branch_rates", "regulated", "factors"])
+def test_truth_survives_its_file_unchanged(tmp_path, kind, profile):
+    _, truth = draw(kind=kind, n_cells=20, n_genes=15, depth=100, seed=4, profile=profile)
     truth.save(tmp_path / "truth.npz")
     again = Truth.load(tmp_path / "truth.npz")
     np.testing.assert_array_equal(truth.states().ds, again.states().ds)
+    np.testing.assert_array_equal(truth.expected_counts(), again.expected_counts())
     assert truth.lineages == again.lineages
 
 

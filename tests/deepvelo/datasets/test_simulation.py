@@ -48,7 +48,9 @@ def test_depth_changes_the_counts_and_not_the_tissue(kind):
         assert np.median(np.asarray(adata.layers[keys.SPLICED].sum(axis=1))) == pytest.approx(depth, rel=0.1)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind == "regulated")) for kind in KINDS]
+)
 def test_counts_have_the_mean_and_spread_stated(kind):
     adata, truth = draw(kind=kind, n_cells=4000, n_genes=20, depth=400, seed=0)
     for layer, mean in zip((keys.SPLICED, keys.UNSPLICED), truth.expected_counts(), strict=True):
@@ -82,8 +84,9 @@ def test_nothing_moves_in_static_tissue():
 @pytest.mark.parametrize(
     ("kind", "share"),
     [
-        *((kind, 0) for kind in ("linear", "branch", "boost", "cycle", "batches", "static")),
+        *((kind, 0) for kind in ("linear", "branch", "boost", "cycle", "batches", "regulated", "static")),
         *((kind, 0.5) for kind in ("branch_rates", "unrelated")),
+        ("origins", 0.3),
     ],
 )
 def test_rates_differ_in_the_kinds_that_say_so_and_in_no_other(kind, share):
@@ -92,6 +95,44 @@ def test_rates_differ_in_the_kinds_that_say_so_and_in_no_other(kind, share):
     for layer in (keys.TRUE_BETA, keys.TRUE_GAMMA):
         varies = np.ptp(adata.layers[layer], axis=0) > 0
         np.testing.assert_array_equal(varies, adata.var[keys.RATES_DIFFER])
+
+
+def test_the_rates_of_about_half_the_genes_follow_latent_factors():
+    adata = simulate(kind="factors", n_cells=60, n_genes=100)
+    assert 0.3 < adata.var[keys.RATES_DIFFER].mean() < 0.7
+    for layer in (keys.TRUE_BETA, keys.TRUE_GAMMA):
+        assert (np.ptp(adata.layers[layer], axis=0) > 0)[~adata.var[keys.RATES_DIFFER]].sum() == 0
+
+
+def test_a_droplet_profile_has_a_heavy_tail_and_mostly_few_unspliced_counts():
+    adata = simulate(kind="linear", n_cells=150, profile="droplet", seed=3)
+    assert adata.n_vars == 2000
+    assert adata.uns[keys.SIMULATION]["profile"] == "droplet"
+    spliced, unspliced = (
+        np.asarray(adata.layers[layer].mean(axis=0)).ravel() for layer in (keys.SPLICED, keys.UNSPLICED)
+    )
+    assert np.median(np.asarray(adata.layers[keys.SPLICED].sum(axis=1))) == pytest.approx(2000, rel=0.1)
+    assert 0.65 < (unspliced < 0.2).mean() < 0.85
+    assert 0.12 < np.sort(spliced)[-20:].sum() / spliced.sum() < 0.4, "the first hundredth of the genes"
+    assert spliced.mean() > 2.5 * np.median(spliced)
+    assert 0.15 < unspliced.sum() / (spliced + unspliced).sum() < 0.3
+
+
+def test_a_droplet_profile_keeps_cells_and_kinetics():
+    settings = {"kind": "branch_rates", "n_cells": 80, "n_genes": 40, "seed": 2}
+    even, droplet = (simulate(**settings, profile=profile) for profile in ("even", "droplet"))
+    assert even.obs.drop(columns=keys.TRUE_SIZE).equals(droplet.obs.drop(columns=keys.TRUE_SIZE))
+    np.testing.assert_array_equal(droplet.layers[keys.TRUE_BETA], even.layers[keys.TRUE_BETA])
+    factor = droplet.layers[keys.TRUE_ALPHA] / even.layers[keys.TRUE_ALPHA]
+    np.testing.assert_allclose(factor, np.broadcast_to(factor[0], factor.shape), rtol=1e-5)
+    np.testing.assert_allclose(
+        droplet.layers[keys.TRUE_VELOCITY], factor * even.layers[keys.TRUE_VELOCITY], rtol=1e-4, atol=1e-2
+    )
+    assert 0.8 < np.log(factor[0]).std() < 1.5
+
+
+def test_a_simulation_has_800_genes_by_default():
+    assert simulate(kind="linear", n_cells=10).n_vars == 800
 
 
 def test_stages_follow_each_other_and_overlap():
@@ -128,6 +169,7 @@ def test_groups_have_the_proportions_of_the_tissue():
     ("wrong", "message"),
     [
         ({"kind": "spiral"}, "no simulation of kind 'spiral'. Choose one of dentate, linear"),
+        ({"profile": "flat"}, "no profile 'flat'. Choose one of even, droplet"),
         ({"n_cells": 13}, "14 groups of cells.*n_cells = 13"),
         ({"n_genes": 9}, "at least 10 genes.*9"),
         ({"depth": 0.0}, "depth.*above 0 .*got 0.0"),
