@@ -25,14 +25,14 @@ TITLES = {
     "objective": "Objective",
     "training": "Training",
 }
-# What a biologist changes first; the rest waits in expanders.
+# The settings that change results most (`benchmarks/knobs.py`); the rest waits in expanders.
 FIRST: tuple[tuple[str, str], ...] = (
-    ("graph", "n_neighbors"),
-    ("graph", "n_candidates"),
-    ("objective", "lambda_u"),
-    ("objective", "lambda_s"),
-    ("training", "n_epochs"),
     ("preparation", "n_top_genes"),
+    ("preparation", "n_neighbors"),
+    ("graph", "n_candidates"),
+    ("graph", "smooth_inputs"),
+    ("graph", "smooth_velocity"),
+    ("preparation", "n_components"),
 )
 PRESET_KEY = "settings.preset"
 _LARGEST_EXACT = 2**53  # whole numbers beyond it are not told apart by the browser
@@ -76,24 +76,25 @@ def settings_form(*, compare_in: Sequence[str]) -> Form:
         seed = Settings.__pydantic_fields__["seed"]  # type: ignore[attr-defined]
         values["seed"] = _widget(SEED_KEY, seed)
     fields = {section: cls.__pydantic_fields__ for section, cls in sections().items()}  # type: ignore[attr-defined]
-    below = {}
-    for i, (section, name) in enumerate(FIRST):
-        if i % 2 == 0:  # row by row: a note in one column must not push the two apart
-            columns = st.columns(2)
-        with columns[i % 2]:
-            values[section][name] = _widget(_key(section, name), fields[section][name])
-            if name in ("n_candidates", "n_epochs"):
-                below[name] = st.empty()
+    below: dict[str, DeltaGenerator] = {}
+
+    def draw(settings: Sequence[tuple[str, str]]) -> None:
+        for i, (section, name) in enumerate(settings):
+            if i % 2 == 0:  # row by row: a note in one column must not push the two apart
+                columns = st.columns(2)
+            key, field = _key(section, name), fields[section][name]
+            with columns[i % 2]:
+                values[section][name] = (
+                    _choice(key, field, compare_in) if key == _COMPARE_IN else _widget(key, field)
+                )
+                if name in ("n_candidates", "n_epochs"):
+                    below[name] = st.empty()
+
+    draw(FIRST)
     for section, title in TITLES.items():
         rest = [name for name in fields[section] if (section, name) not in FIRST]
         with st.expander(f"{title}: {_words(fields[section], rest)}"):
-            columns = st.columns(2)
-            for i, name in enumerate(rest):
-                with columns[i % 2]:
-                    key, field = _key(section, name), fields[section][name]
-                    values[section][name] = (
-                        _choice(key, field, compare_in) if key == _COMPARE_IN else _widget(key, field)
-                    )
+            draw([(section, name) for name in rest])
     try:
         return Form(settings=from_dict(values), problem=None, below=below)
     except InputError as error:

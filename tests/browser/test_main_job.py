@@ -186,6 +186,8 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def fill_settings(page: Page, values: dict[str, float]) -> None:
+    for section in ("Graph", "Objective", "Training"):
+        page.get_by_test_id("stExpander").filter(has_text=f"{section}: ").locator("summary").click()
     for label, value in values.items():
         box = page.get_by_role("spinbutton", name=label)
         expect(box).not_to_have_value("", timeout=SOON)

@@ -12,6 +12,7 @@ from streamlit.testing.v1.element_tree import Button
 from app import cached
 from app.job_status import AGAIN
 from app.resources import MEMORY, Place
+from app.widgets.settings_form import FIRST
 from deepvelo import config
 from deepvelo.config import PRESETS, Settings
 from deepvelo.datasets.source import DataSource
@@ -63,6 +64,16 @@ def test_cells_can_be_compared_in_what_the_data_bring_and_other_data_begin_anew(
     monkeypatch.setattr(cached, "compare_options", lambda source: ["auto", "own", "X_scVI"])
     page.run()
     assert fine(page).selectbox(key="settings.preparation.compare_in").value == "auto"
+
+
+def test_settings_that_change_results_come_first_and_the_others_wait_in_expanders(page):
+    page.run()
+    shown = [f"settings.{section}.{name}" for section, name in FIRST]
+    boxes = [box.key for box in page.number_input if box.key.startswith("settings.")]
+    assert boxes[: len(shown) + 1] == ["settings.seed", *shown]
+    in_expanders = {box.key for expander in page.expander for box in expander.number_input}
+    assert in_expanders == set(boxes) - {"settings.seed", *shown}
+    assert {"settings.graph.n_neighbors", "settings.objective.lambda_u"} <= in_expanders
 
 
 def test_changed_settings_are_what_is_trained(page, queue):
