@@ -9,6 +9,7 @@ import numpy as np
 
 from deepvelo import keys
 from deepvelo.contents import coordinates, graphs
+from deepvelo.errors import InputError
 from deepvelo.pp.counts import LoggedCounts
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from deepvelo.config import Settings
 
 _REPRESENTATION = "X_compared"
+_ROUNDING = 1e-5  # of logarithms in single precision
 
 
 def find_neighbors(out: AnnData, adata: AnnData, layers: Sequence[Any], settings: Settings) -> list[str]:
@@ -84,9 +86,14 @@ def _principal_components(out: AnnData, logged: LoggedCounts, settings: Settings
         found = principal_components(logged, n_components=n_components, seed=settings.seed)
         scores = found.scores.numpy()
     else:
-        scores = sc.pp.pca(
-            logged.whole(), n_comps=n_components, svd_solver="arpack", random_state=settings.seed
-        )
+        values = logged.whole()
+        if (values.max(axis=0) - values.min(axis=0)).max() <= _ROUNDING:
+            msg = (
+                "All cells have the same counts relative to their total, so nothing tells them apart. Choose data of "
+                "cells that differ."
+            )
+            raise InputError(msg)
+        scores = sc.pp.pca(values, n_comps=n_components, svd_solver="arpack", random_state=settings.seed)
     # By rows: where they lie by columns, scikit-learn compares all cells with all through gigabytes of distances.
     out.obsm[keys.X_PCA] = np.ascontiguousarray(scores)
 

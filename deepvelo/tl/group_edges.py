@@ -44,8 +44,8 @@ def group_edges(
 
     codes = adata.obs[cluster_key].cat.codes.to_numpy()
     pairs = adata.obsp[keys.DISTANCES].tocoo()
-    if not (codes[pairs.row] != codes[pairs.col]).any():
-        return pd.DataFrame({column: [] for column in _COLUMNS})  # scanpy's PAGA fails without any
+    if not (codes[pairs.row] != codes[pairs.col]).any() or not (cosines > LEAST_COSINE).nnz:
+        return pd.DataFrame({column: [] for column in _COLUMNS})  # PAGA fails without any
     adata.uns[keys.NEIGHBORS] = record(adata.obsp[keys.DISTANCES], adata.uns[keys.NEIGHBORS]["params"])
     adata.uns[keys.VELOCITY_GRAPH] = sp.csr_matrix(cosines.multiply(cosines > 0))
     if time is not None:

@@ -90,6 +90,14 @@ def test_a_grouping_that_groups_nothing(deepvelo, capfd, tmp_path, spoil, key, w
     assert not (tmp_path / "out.h5ad").exists()
 
 
+@pytest.mark.slow
+def test_cells_that_do_not_differ(deepvelo, capfd, tmp_path):
+    bad_input.written(bad_input.all_cells_the_first)(tmp_path / "bad.h5ad")
+    assert deepvelo("run", tmp_path / "bad.h5ad", "-o", tmp_path / "out.h5ad") == 2
+    assert "nothing tells them apart" in one_sentence(capfd.readouterr().err)
+    assert not (tmp_path / "out.h5ad").exists()
+
+
 @pytest.mark.parametrize(
     ("toml", "words"),
     [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.tl.group_edges import cells_of_weak, first_group, last_groups
+from deepvelo.tl.graph import both_signs
+from deepvelo.tl.group_edges import cells_of_weak, first_group, group_edges, last_groups
+from tests.on_plane import path, tissue
 
 
 def edges(*pairs: str) -> pd.DataFrame:
@@ -52,3 +55,15 @@ def test_edges_of_few_cells_are_weak():
 def test_last_groups():
     assert last_groups(edges("A>B", "B>D", "B>C", "X>Y")) == ["C", "D", "Y"]
     assert last_groups(edges("A>B", "B>A")) == []
+
+
+def test_no_arrow_that_counts_gives_no_edge():
+    positions, directions = path((0, 0), (3, 0), 0)
+    cells = tissue(
+        np.concatenate([positions, positions + np.array([3, 0])]),
+        np.tile(directions, (2, 1)),
+        ["one", "other"],
+    )
+    weak = both_signs(cells).multiply(0.01).tocsr()
+    assert len(group_edges(cells.copy(), both_signs(cells), cluster_key="clusters", time=None)) == 1
+    assert group_edges(cells.copy(), weak, cluster_key="clusters", time=None).empty
