@@ -10,7 +10,7 @@ from app.widgets import charts
 from app.widgets.cells import run_in_words
 from app.widgets.gene_picker import ranked_genes
 from app.widgets.text import escape, with_labels
-from app.widgets.undecided import undecided_in_words
+from app.widgets.undecided import has_probability, undecided_in_words
 from app.widgets.velocity_chart import NOT_SPEED, View, velocity_figure
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -45,6 +45,11 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
                 charts.show(figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}")
                 if faded := undecided_in_words(run):
                     st.caption(faded)
-    st.caption(
-        f"Each run's own arrows, as fitted. {NOT_SPEED} Methods that draw the same can all be wrong. {run_in_words(base)}"
-    )
+    told = [has_probability(cached.open_run(run_id)) for run_id in run_ids]
+    words = ["Each run's own arrows, as fitted."]
+    if any(told) and not all(told):
+        words.append(
+            "Arrows of the other methods are not faded: those do not say which directions are undecided."
+        )
+    words += [NOT_SPEED, "Methods that draw the same can all be wrong.", run_in_words(base)]
+    st.caption(" ".join(filter(None, words)))
