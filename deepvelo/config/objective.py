@@ -60,7 +60,8 @@ class ObjectiveConfig:
             title="λ unspliced",
             description=(
                 "Weight of the correlation of velocity with unspliced RNA (Eq. 7). Raising it pulls every gene towards "
-                "a velocity that rises with its new transcripts, the same in all cell types."
+                "a velocity that rises with its new transcripts, the same in all cell types. On simulated tissue 0 to 4 "
+                "change hardly anything: the cosine with the truth by 0.02 on 10x counts, by nothing on deep ones."
             ),
         ),
     ] = 1.0
@@ -72,7 +73,9 @@ class ObjectiveConfig:
             title="λ spliced",
             description=(
                 "Weight of the correlation of velocity with minus the spliced RNA (Eq. 7). Raising it pulls every gene "
-                "towards a velocity that falls where its transcripts are abundant, the same in all cell types."
+                "towards a velocity that falls where its transcripts are abundant, the same in all cell types. On simulated "
+                "tissue 0 to 4 change hardly anything on deep counts; on 10x counts 4 lowers the cosine with the truth by "
+                "0.01 to 0.05."
             ),
         ),
     ] = 1.0
