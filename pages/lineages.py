@@ -12,6 +12,7 @@ from app.widgets.lineages_trajectory import by_time_switch, trajectory_view
 from app.widgets.live_jobs import live_jobs
 from app.widgets.run_picker import require_run
 from app.widgets.text import box_labels, escape, with_labels
+from app.widgets.undecided import undecided_lineages_in_words
 
 OF_LINEAGE = {"Fates": fates_view, "Drivers": drivers_view, "Meaning": meaning_view}
 
@@ -28,6 +29,8 @@ with stop_on_error():
         st.stop()
     if analysis.warnings:
         st.warning("  \n".join(map(with_labels, analysis.warnings)), icon=":material/warning:")
+    if undecided := undecided_lineages_in_words(run):
+        st.caption(undecided)
     view_box, lineage_box = st.columns([1.4, 2], vertical_alignment="bottom")
     view = view_box.segmented_control(
         "View", ["Trajectory", *OF_LINEAGE], default="Trajectory", required=True, key="lineages.view",

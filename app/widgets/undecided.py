@@ -28,3 +28,15 @@ def undecided_in_words(run: Run) -> str:
     if cells.all():
         return "**Faded arrows:** all cells, because the data decide the direction of none."
     return f"**Faded arrows:** {share_in_words(cells)} of the cells, whose direction the data do not decide."
+
+
+def undecided_lineages_in_words(run: Run) -> str:
+    """The sentence over lineages that rest on undecided cells too; nothing where there are none."""
+    cells = undecided_cells(run)
+    if cells is None:
+        return ""
+    share = "any cell" if cells.all() else f"{share_in_words(cells)} of the cells"
+    return (
+        f"**Undecided:** the data do not decide the direction of {share}; times, fates and drivers there are unsure, and "
+        "arrows are faded."
+    )

@@ -17,7 +17,7 @@ from app.widgets.lineages_one_group import is_one_group
 from app.widgets.lineages_questions import NO_MARKERS
 from app.widgets.lineages_settings import FIND, WHAT_COMES, in_short
 from app.widgets.lineages_trajectory import HEIGHT, table_height
-from deepvelo import lineages
+from deepvelo import keys, lineages
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
@@ -173,6 +173,14 @@ def test_an_edge_of_undecided_cells_is_dashed_on_the_map_and_in_the_tree(
     )
     for figure in figures(opened()):
         assert legend in [trace.get("name") for trace in figure["data"]]
+
+
+@pytest.mark.parametrize("view", ["Trajectory", "Fates"])
+def test_undecided_cells_are_said_over_every_view(opened, run, settings, view):
+    lineages.save(made_up(run, settings), run.folder)
+    assert "Undecided" not in words(fine(opened(view)))
+    run.obs[keys.UNDECIDED] = np.arange(len(run.obs)) < 10
+    assert "do not decide the direction of 25% of the cells" in words(fine(opened(view)))
 
 
 def test_the_choices_of_an_analysis_in_a_line(settings):

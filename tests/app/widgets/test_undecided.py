@@ -2,7 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from app.widgets.undecided import has_probability, undecided_cells, undecided_in_words
+from app.widgets.undecided import (
+    has_probability,
+    undecided_cells,
+    undecided_in_words,
+    undecided_lineages_in_words,
+)
 from deepvelo import keys
 from deepvelo.io.runs import Run
 
@@ -32,6 +37,12 @@ def test_one_sentence_about_faded_arrows(undecided, words):
 
 @pytest.mark.parametrize(("undecided", "says"), [(np.zeros(3, dtype=bool), True), (None, False)])
 def test_nothing_is_faded_where_all_is_decided_or_no_fit_says(undecided, says):
-    assert undecided_in_words(Cells(undecided)) == ""
+    assert undecided_in_words(Cells(undecided)) == undecided_lineages_in_words(Cells(undecided)) == ""
     assert undecided_cells(Cells(undecided)) is None
     assert has_probability(Cells(undecided)) is says
+
+
+@pytest.mark.parametrize(("n_undecided", "share"), [(12, "12% of the cells"), (100, "any cell")])
+def test_lineages_that_rest_on_undecided_cells(n_undecided, share):
+    words = undecided_lineages_in_words(Cells(np.arange(100) < n_undecided))
+    assert f"do not decide the direction of {share}; times, fates and drivers there are unsure" in words
