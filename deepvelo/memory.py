@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from deepvelo.config import replace
-from deepvelo.config.graph import MOST_PLACES
+from deepvelo.config.graph import MOST_ANCHORS
 from deepvelo.config.training import SMALLEST_BATCH
 from deepvelo.errors import InputError
 
@@ -77,7 +77,7 @@ def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
     return (
         4 * n_cells * n_genes * _OF_COUNTS
         + in_memory
-        + _BYTES_PER_PLACE_AND_GENE * min(places, MOST_PLACES) * n_genes
+        + _BYTES_PER_PLACE_AND_GENE * min(places, MOST_ANCHORS) * n_genes
         + _BYTES_KEPT * kept * n_genes
         + (
             _BYTES_PER_CANDIDATE[objective.continuity] * settings.graph.candidates_of(n_cells)

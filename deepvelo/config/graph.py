@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from deepvelo.config.strict import STRICT
 
-MOST_PLACES = 5000  # cells whose surroundings are looked at before the training
+MOST_ANCHORS = 5000  # cells whose neighbourhoods get rates before training
 # Up to so many cells moments are averaged as often as asked.
 _FEW_CELLS = 3000
 
@@ -139,6 +139,6 @@ class GraphConfig:
             return self.n_candidates
         return min(self.n_candidates, max(2, round(self.candidate_share * n_cells)))
 
-    def surroundings_of(self, n_cells: int) -> int:
-        """How many other cells share rates with a cell before the training: twice the candidates, if there are so many."""
-        return min(2 * self.candidates_of(n_cells), n_cells - 1)
+    def neighborhood_of(self, n_cells: int) -> int:
+        """How many other cells share rates with a cell before training: as many as its candidates."""
+        return min(self.candidates_of(n_cells), n_cells - 1)

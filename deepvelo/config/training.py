@@ -35,7 +35,7 @@ class TrainingConfig:
                 "200 change hardly anything: the cosine with the truth by 0.005 at most."
             ),
         ),
-    ] = 100
+    ] = 200
     learning_rate: Annotated[
         float,
         Field(
@@ -46,7 +46,7 @@ class TrainingConfig:
                 "Size of the first steps; mini-batches use 0.7 of it. Lower it if the loss jumps up and down."
             ),
         ),
-    ] = 1e-2
+    ] = 5e-3
     learning_rate_decay: Annotated[
         float,
         Field(
@@ -57,7 +57,7 @@ class TrainingConfig:
                 "Factor by which the learning rate falls after each epoch. Mini-batches reach the same rate at the end."
             ),
         ),
-    ] = 0.97
+    ] = 0.985
     batch_cells: Annotated[
         int,
         Field(

@@ -12,6 +12,7 @@ from torch import Tensor
 from deepvelo.config import ObjectiveConfig
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
+from deepvelo.model.neighborhoods import NeighborhoodRates
 from deepvelo.model.objective import Correlation, direction_gradient, direction_loss
 from deepvelo.model.on_disk import Cells, Columns
 from deepvelo.model.parallel import ALONE, Processes
@@ -87,6 +88,8 @@ class BlockedObjective:
         self.n_cells, self.n_genes = spliced.shape
         self.n_columns = self.n_genes * (2 if config.unspliced_velocity else 1)
         self._means = means(spliced), means(unspliced)
+        self.explained: NeighborhoodRates | None = None
+        """Where continuity leads the velocity of spliced RNA, if not to the displacements themselves."""
 
     def settle(
         self,
@@ -192,7 +195,8 @@ class BlockedObjective:
             rates = network.rates(leaf, genes)
             with torch.no_grad():
                 velocity = spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
-                misses = self.targets.misses(velocity, genes, cells, unspliced=False)
+                middle = None if self.explained is None else self.explained.velocity(u, s, genes, cells)
+                misses = self.targets.misses(velocity, genes, cells, unspliced=False, middle=middle)
                 continuity += torch.stack([misses.ahead, misses.behind])
                 by_velocity = misses.residual.mul_(4 * scale)
                 if weight > 0 or with_pearson:

@@ -115,22 +115,24 @@ class SharedRates:
         unspliced, spliced = unspliced.double(), spliced.double()
         return mean(unspliced * unspliced), mean(unspliced * spliced), mean(spliced * spliced)
 
-    def rates(self, *, sign: int = 1) -> tuple[Tensor, Tensor]:
-        """Beta and gamma for ``sign`` times the velocity, float64, shape ``(n_cells, n_genes)`` each."""
-        uu, us, ss, uv, sv = self._uu, self._us, self._ss, sign * self._uv, sign * self._sv
-        tiny = torch.finfo(uv.dtype).tiny
-        # Where u and s are all but proportional, only the ridge tells beta from gamma.
-        determinant = (1 + RIDGE) * uu * ss - us * us + tiny
-        beta, gamma = (uv * ss + sv * us) / determinant, (sv * uu + uv * us) / determinant
-        # Where one would be negative it is 0, and the other fits alone: the better of the two ways.
-        beta_alone, gamma_alone = uv.clamp_min(0) / (uu + tiny), sv.clamp_min(0) / (ss + tiny)
-        rising = beta_alone * uv >= gamma_alone * sv
-        both = (beta >= 0) & (gamma >= 0)
-        beta = torch.where(both, beta, torch.where(rising, beta_alone, 0))
-        gamma = torch.where(both, gamma, torch.where(rising, 0, gamma_alone))
-        return beta, gamma
+    def rates(self) -> tuple[Tensor, Tensor]:
+        """Beta and gamma, float64, shape ``(n_cells, n_genes)`` each."""
+        return non_negative_fit(self._uu, -self._us, self._ss, self._uv, self._sv)
 
-    def explained(self, *, sign: int = 1) -> Tensor:
-        """Mean square of the velocities around each cell that `rates` account for, shape ``(n_cells, n_genes)``."""
-        beta, gamma = self.rates(sign=sign)
-        return sign * (beta * self._uv + gamma * self._sv)
+
+def non_negative_fit(xx: Tensor, xy: Tensor, yy: Tensor, xv: Tensor, yv: Tensor) -> tuple[Tensor, Tensor]:
+    r"""The a and b of :math:`\min_{a, b \ge 0} \sum (v - a x - b y)^2`, from the sums or means of products; any shape.
+
+    In double precision: x and y are nearly proportional.
+    """
+    tiny = torch.finfo(xv.dtype).tiny
+    # Where x and y are all but proportional, only the ridge tells a from b.
+    determinant = (1 + RIDGE) * xx * yy - xy * xy + tiny
+    a, b = (xv * yy - yv * xy) / determinant, (yv * xx - xv * xy) / determinant
+    # Where one would be negative it is 0, and the other fits alone: the better of the two.
+    a_alone, b_alone = xv.clamp_min(0) / (xx + tiny), yv.clamp_min(0) / (yy + tiny)
+    first = a_alone * xv >= b_alone * yv
+    both = (a >= 0) & (b >= 0)
+    a = torch.where(both, a, torch.where(first, a_alone, 0))
+    b = torch.where(both, b, torch.where(first, 0, b_alone))
+    return a, b

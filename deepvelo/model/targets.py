@@ -6,6 +6,7 @@ candidates lie ahead; after that `of` gives the targets of some genes, and `miss
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
@@ -16,6 +17,9 @@ from deepvelo.model.candidates import TINY, Candidates
 from deepvelo.model.graph import Components
 from deepvelo.model.on_disk import Columns
 from deepvelo.model.parallel import ALONE, Processes
+
+VELOCITY_AVERAGES = 2  # before candidates are weighed
+NEAR_CANDIDATES = 30
 
 # Displacements to all their candidates, some ten kilobytes a cell, stay in the processor's cache.
 _CELLS_AT_ONCE = 256
@@ -77,8 +81,19 @@ class Targets(Protocol):
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
         """Displacements in a block of genes, of the cells given, or all."""
 
-    def misses(self, velocity: Tensor, genes: slice, cells: Tensor | None, *, unspliced: bool) -> Misses:
-        """Of the velocity of spliced, or unspliced, RNA in a block of genes."""
+    def misses(
+        self,
+        velocity: Tensor,
+        genes: slice,
+        cells: Tensor | None,
+        *,
+        unspliced: bool,
+        middle: Tensor | None = None,
+    ) -> Misses:
+        """Of the velocity of spliced, or unspliced, RNA in a block of genes.
+
+        ``middle``, of the velocity's shape, takes the place of the mean of both sides' displacements.
+        """
 
 
 class GeneTargets:
@@ -138,10 +153,18 @@ class GeneTargets:
         )
         return Pair(spliced, unspliced)
 
-    def misses(self, velocity: Tensor, genes: slice, cells: Tensor | None, *, unspliced: bool) -> Misses:
+    def misses(
+        self,
+        velocity: Tensor,
+        genes: slice,
+        cells: Tensor | None,
+        *,
+        unspliced: bool,
+        middle: Tensor | None = None,
+    ) -> Misses:
         """Of the velocity of spliced, or unspliced, RNA in a block of genes."""
         ahead, behind = self.of(genes, cells)[unspliced]
-        residual = velocity - (ahead - behind) / 2
+        residual = velocity - ((ahead - behind) / 2 if middle is None else middle)
         return Misses(residual, (velocity - ahead).square().sum(), (velocity + behind).square().sum())
 
 
@@ -162,12 +185,25 @@ class ComponentTargets:
         Candidates of every cell, ``(n_cells, n_candidates)``, int32 or int64, no cell among its own.
     spliced, unspliced
         Components of each, as `principal_components` gives them.
+    graph
+        Sparse CSR, averages over neighbours, ``(n_cells, n_cells)``; velocities are averaged ``averages`` times before
+        candidates are weighed: a single cell's velocity has the noise of its own counts, and so have the displacements
+        from it, which makes its noise point ahead. None: velocities as they are.
     """
 
     takes_parts = True
 
-    def __init__(self, neighbors: Tensor, spliced: Components, unspliced: Components) -> None:
+    def __init__(
+        self,
+        neighbors: Tensor,
+        spliced: Components,
+        unspliced: Components,
+        *,
+        graph: Tensor | None = None,
+        averages: int = VELOCITY_AVERAGES,
+    ) -> None:
         self.neighbors, self.spliced, self.unspliced = neighbors, spliced, unspliced
+        self._graph, self._averages = graph, averages
         self.clear()
 
     def clear(self, cells: Tensor | None = None) -> None:
@@ -183,9 +219,15 @@ class ComponentTargets:
     def settle(self, together: Processes = ALONE) -> None:
         """Weigh every candidate by its place along the velocity, ahead or behind."""
         together.add_up(self._velocity)
-        direction = torch.nn.functional.normalize(self._velocity)
+        velocity = self._velocity
+        if self._graph is not None:
+            for _ in range(self._averages):
+                velocity = average(self._graph, velocity)
+        direction = torch.nn.functional.normalize(velocity)
         scores = torch.cat([self.spliced.scores, self.unspliced.scores], dim=1)
         ahead, behind = torch.empty_like(scores), torch.empty_like(scores)
+        n_near = min(NEAR_CANDIDATES, self.neighbors.shape[1])
+        self._near = torch.empty(len(scores), n_near, dtype=scores.dtype, device=scores.device)
         n_spliced = self.spliced.scores.shape[1]
         for start in range(0, len(scores), _CELLS_AT_ONCE):
             cells = slice(start, start + _CELLS_AT_ONCE)
@@ -195,6 +237,8 @@ class ComponentTargets:
             displacement = there - scores[cells, None]
             along = (displacement[:, :, :n_spliced] @ direction[cells, :, None]).transpose(1, 2)
             weight = 2 * along / (along.abs().sum(dim=2, keepdim=True) + TINY)
+            near = along[:, 0, : self._near.shape[1]]
+            self._near[cells] = near / (near.abs().sum(dim=1, keepdim=True) + TINY)
             ahead[cells] = (weight.clamp_min(0) @ displacement).squeeze(1)
             behind[cells] = ((-weight).clamp_min(0) @ displacement).squeeze(1)
         sizes = [n_spliced, scores.shape[1] - n_spliced]
@@ -220,16 +264,47 @@ class ComponentTargets:
         )
         return Pair(spliced, unspliced)
 
-    def misses(self, velocity: Tensor, genes: slice, cells: Tensor | None, *, unspliced: bool) -> Misses:
+    def near_displacement(self, cells: Tensor | None) -> Callable[[Tensor], Tensor]:
+        r"""Takes values of all cells to displacements of the cells given (or all) among their nearest candidates.
+
+        .. math:: \sum_j w_{ij} (x_j - x_i) / \sum_j |w_{ij}|
+        """
+        weights, neighbors = _rows(self._near, cells), _rows(self.neighbors, cells)
+        matrix = torch.sparse_csr_tensor(
+            torch.arange(0, weights.numel() + 1, weights.shape[1], device=weights.device),
+            neighbors[:, : weights.shape[1]].long().flatten(),
+            weights.flatten(),
+            (len(weights), len(self.neighbors)),
+            check_invariants=False,
+        )
+        own = weights.sum(dim=1, keepdim=True)
+
+        def displacement(values: Tensor) -> Tensor:
+            return average(matrix, values).addcmul_(own, _rows(values, cells), value=-1)
+
+        return displacement
+
+    def misses(
+        self,
+        velocity: Tensor,
+        genes: slice,
+        cells: Tensor | None,
+        *,
+        unspliced: bool,
+        middle: Tensor | None = None,
+    ) -> Misses:
         """Of the velocity of spliced, or unspliced, RNA in a block of genes.
 
-        Displacements are not formed in genes but for the middle of both sides. The part that the velocity cannot
+        ``middle`` takes the place of the mean of both sides' displacements. Displacements are not formed in genes but for the middle of both sides. The part that the velocity cannot
         change, the squares of the mean of both sides, takes the loadings' products.
         """
         ahead, behind = (_rows(side, cells) for side in self.settled[unspliced])
         loadings = (self.unspliced if unspliced else self.spliced).loadings[genes]
-        middle, half = (ahead - behind) / 2, (ahead + behind) / 2
-        residual = torch.addmm(velocity, middle, loadings.T, alpha=-1)
+        half = (ahead + behind) / 2
+        if middle is None:
+            residual = torch.addmm(velocity, (ahead - behind) / 2, loadings.T, alpha=-1)
+        else:
+            residual = velocity - middle
         # v - d+ is the residual less the half, v + d- the residual and the half.
         together = residual.square().sum() + ((half @ (loadings.T @ loadings)) * half).sum()
         across = 2 * ((residual @ loadings) * half).sum()

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
-from deepvelo.model.averaging import Averaging
+from deepvelo.model.assignment import Neighborhoods, assign_targets, fit_neighborhood_rates
+from deepvelo.model.averaging import Averaging, as_tensor
 from deepvelo.model.batches import Batch, Batches, averaging_graph, near_order, shares, whole
 from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes, means
 from deepvelo.model.candidates import Candidates
@@ -45,14 +46,14 @@ from deepvelo.model.on_disk import (
 )
 from deepvelo.model.parallel import processes
 from deepvelo.model.released import ReleasedNetwork
-from deepvelo.model.settling import Surroundings, settle_before_training
-from deepvelo.model.targets import ComponentTargets, GeneTargets, Targets
+from deepvelo.model.targets import VELOCITY_AVERAGES, ComponentTargets, GeneTargets, Targets
 from deepvelo.wording import number
 
 logger = logging.getLogger(__name__)
 
 # Of the learning rate: a batch's gradient is noisier than that of all cells, and full steps lose accuracy.
 BATCH_RATE = 0.7
+_LEAST_RATE = 1e-3  # to start from: softplus has no inverse at 0
 _NOT_ALWAYS_KNOWN = ("pearson_u", "pearson_s", "direction")
 
 
@@ -191,21 +192,32 @@ def _train(
         inputs, s, u = _by_cell(blocks, spliced, unspliced, order=order, folder=folder)
         by_cell = s.to(device), u.to(device)
     inputs, spliced, unspliced = inputs.to(device), spliced.to(device), unspliced.to(device)
-    targets = _targets(neighbors.to(device), components, spliced, unspliced, settings=settings)
+    targets = _targets(
+        neighbors.to(device), components, spliced, unspliced, graph=as_tensor(graph).to(device), settings=settings
+    )
     objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective, by_cell=by_cell)
     past = checkpoint.look_for(spliced, unspliced, settings=settings) if checkpoint else None
-    if settings.objective.settle_every == 0 and past is None:
-        settle_before_training(
-            objective,
-            network,
-            _hidden(network, inputs, everything),
-            surroundings=Surroundings(
-                components.scores,
-                n_neighbors=settings.graph.surroundings_of(n_cells),
-                n_among=n_among,
-                device=device,
-            ),
+    if settings.objective.settle_every == 0:
+        neighborhoods = Neighborhoods(
+            components.scores,
+            n_neighbors=settings.graph.neighborhood_of(n_cells),
+            n_among=n_among,
+            device=device,
         )
+        if past is None:
+            assign_targets(
+                objective,
+                network,
+                _hidden(network, inputs, everything),
+                neighborhoods=neighborhoods,
+                positions=components.scores,
+                seed=settings.seed,
+            )
+        else:
+            targets.settle_again(past[0]["targets"].to(device))
+        fit_neighborhood_rates(objective, neighborhoods)
+        if settings.network.start == "steady_state" and past is None:
+            _start_from_neighborhoods(network, objective)
     of_each = [everything]
     if together.size > 1:
         of_each = shares(components.scores, graph, n_averagings=network.n_averagings, n_shares=together.size)
@@ -359,7 +371,13 @@ def _hidden(network: RateNetwork, inputs: Cells, batch: Batch) -> Tensor:
 
 
 def _targets(
-    neighbors: Tensor, components: Components, spliced: Columns, unspliced: Columns, *, settings: Settings
+    neighbors: Tensor,
+    components: Components,
+    spliced: Columns,
+    unspliced: Columns,
+    *,
+    graph: Tensor,
+    settings: Settings,
 ) -> Targets:
     if settings.objective.continuity == "genes":
         return GeneTargets(Candidates(neighbors.long()), spliced, unspliced)
@@ -369,6 +387,8 @@ def _targets(
     return ComponentTargets(
         neighbors,
         *(Components(*(x.to(spliced.device) for x in part)) for part in (components, of_unspliced)),
+        graph=graph,
+        averages=VELOCITY_AVERAGES * settings.graph.averages_of(len(neighbors)),
     )
 
 
@@ -431,9 +451,19 @@ def _network(spliced: Columns, unspliced: Columns, *, settings: Settings) -> Rat
     network = _new_network(spliced.shape[1], settings)
     if settings.network.start == "steady_state":
         beta = torch.ones(spliced.shape[1])
-        alpha = (beta * means(unspliced)).clamp_min(1e-3)
+        alpha = (beta * means(unspliced)).clamp_min(_LEAST_RATE)
         network.start_from((alpha, beta, steady_state_slope(unspliced, spliced)))
     return network
+
+
+def _start_from_neighborhoods(network: RateNetwork, objective: BlockedObjective) -> None:
+    """Begin at each gene's mean neighbourhood rates, where training need only find how cells differ from them."""
+    rates = objective.explained
+    if rates is None:
+        return
+    beta, gamma = (means(rate).clamp_min(_LEAST_RATE) for rate in (rates.beta, rates.gamma))
+    alpha = (beta * means(objective.unspliced)).clamp_min(_LEAST_RATE)
+    network.start_from((alpha, beta, gamma))
 
 
 def _new_network(n_genes: int, settings: Settings) -> RateNetwork:

@@ -1,0 +1,85 @@
+"""Neighbourhoods of anchor cells, and the rates that their cells share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from deepvelo.config.graph import MOST_ANCHORS
+from deepvelo.model.averaging import average
+from deepvelo.model.graph import even_choice, neighbors_within_reach
+from deepvelo.model.kinetics import spliced_velocity
+
+
+class Neighborhoods:
+    """Means over the neighbourhoods of anchor cells: of every cell, or of an even choice of a large data set.
+
+    Parameters
+    ----------
+    positions
+        Where cells lie, ``(n_cells, n_dimensions)``.
+    n_neighbors
+        How many nearest cells, beside the anchor itself, a neighbourhood has.
+    n_among
+        The nearest are sought among an even choice of so many cells.
+
+    Attributes
+    ----------
+    cells
+        Indices of the cells that are in any neighbourhood, ``(n_around,)``; None: all in their order.
+    nearest
+        The anchor nearest to each cell, ``(n_cells,)``; None: every cell is its own.
+    """
+
+    def __init__(self, positions: Tensor, *, n_neighbors: int, n_among: int, device: torch.device) -> None:
+        n_cells = len(positions)
+        anchors: Tensor | None = None
+        self.nearest: Tensor | None = None
+        self.cells: Tensor | None = None
+        if n_cells > MOST_ANCHORS:
+            anchors = even_choice(positions, MOST_ANCHORS)
+            at = KDTree(positions[anchors].cpu().numpy())
+            self.nearest = torch.from_numpy(at.query(positions.cpu().numpy())[1]).to(device)
+        around = neighbors_within_reach(positions, of=anchors, n_neighbors=n_neighbors, n_among=n_among)
+        own = torch.arange(n_cells) if anchors is None else anchors
+        columns = torch.cat([around, own[:, None]], dim=1).sort(dim=1).values
+        if anchors is not None:
+            cells, columns = columns.unique(return_inverse=True)
+            self.cells, n_cells = cells.to(device), len(cells)
+        self._matrix = torch.sparse_csr_tensor(
+            torch.arange(0, columns.numel() + 1, columns.shape[1]),
+            columns.flatten(),
+            torch.full((columns.numel(),), 1 / columns.shape[1], dtype=torch.float64),
+            (len(own), n_cells),
+            check_invariants=False,
+        ).to(device)
+
+    @property
+    def n_anchors(self) -> int:
+        """How many neighbourhoods there are."""
+        return int(self._matrix.shape[0])
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Means over every neighbourhood, float64 ``(n_anchors, n_columns)``, of values of `cells`."""
+        return average(self._matrix, values)
+
+    def to_cells(self, values: Tensor, some: slice | Tensor = slice(None)) -> Tensor:
+        """Values of anchors to the cells nearest to them, or some of these; ``(n_cells, n_columns)``."""
+        return values[some] if self.nearest is None else values[self.nearest[some]]
+
+
+class NeighborhoodRates(NamedTuple):
+    """Beta and gamma that the cells of a neighbourhood share, ``(n_anchors, n_genes)``, float32."""
+
+    beta: Tensor
+    gamma: Tensor
+    neighborhoods: Neighborhoods
+
+    def velocity(self, unspliced: Tensor, spliced: Tensor, genes: slice, cells: Tensor | None) -> Tensor:
+        """Of spliced RNA in a block of genes, of the cells given or all, from their moments."""
+        some = slice(None) if cells is None else cells
+        beta, gamma = (self.neighborhoods.to_cells(rate[:, genes], some) for rate in (self.beta, self.gamma))
+        return spliced_velocity(unspliced, spliced, beta=beta, gamma=gamma)
