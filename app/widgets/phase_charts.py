@@ -71,7 +71,7 @@ def arrows_in_words(run: Run) -> str:
         drawn = _BOTH_WAYS if has_du_dt(run) else without
         return f"{drawn} Genes without a velocity in the imported result have no arrows."
     if not is_ours(run.info):
-        return _scvelo_arrows_in_words(run)
+        return _other_arrows_in_words(run)
     if has_du_dt(run):
         words = [_BOTH_WAYS]
     else:
@@ -99,7 +99,9 @@ def arrows_in_words(run: Run) -> str:
     return " ".join(words)
 
 
-def _scvelo_arrows_in_words(run: Run) -> str:
+def _other_arrows_in_words(run: Run) -> str:
+    if run.info.settings.method == "graphvelo":
+        return f"{_ONE_WAY} GraphVelo gives every gene a ds/dt and no du/dt, so none is drawn."
     if has_du_dt(run):
         words = (
             f"{_BOTH_WAYS} They are those of the curve that scVelo fits to the gene, at the time it gives the cell, "

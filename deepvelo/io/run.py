@@ -35,7 +35,7 @@ RESULT = "result.zarr"
 
 # What fits write, ours and scVelo's; `pp.prepare` leaves the like of it out of a user's file.
 _FITTED = {
-    keys.CONFIDENCE, keys.MULTIKINETIC_SCORE, keys.LATENT_TIME, keys.RATES_LEIDEN, keys.X_RATES_PCA,
+    keys.CONFIDENCE, keys.UNDECIDED, keys.MULTIKINETIC_SCORE, keys.LATENT_TIME, keys.RATES_LEIDEN, keys.X_RATES_PCA,
     keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP, keys.DEEPVELO,
     "root_cells", "end_points", "loss",
 }  # fmt: skip

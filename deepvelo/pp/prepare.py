@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 # What an earlier velocity fit left; beside a new one it would be taken for its result.
 _OLD_LAYERS = (keys.VELOCITY, keys.VELOCITY_U, "variance_velocity", *keys.RATES)
-_OLD_OBS = ("root_cells", "end_points", keys.LATENT_TIME, keys.RATES_LEIDEN, keys.CONFIDENCE)
+_OLD_OBS = ("root_cells", "end_points", keys.LATENT_TIME, keys.RATES_LEIDEN, keys.CONFIDENCE, keys.UNDECIDED)
 _OLD_VAR = (keys.VELOCITY_GENES, keys.MULTIKINETIC_SCORE, keys.CONFIDENCE)
 _OLD_OBSM = (
     keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP,

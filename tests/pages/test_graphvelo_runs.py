@@ -39,7 +39,7 @@ def run(shared_server, template):
     return cached.open_run(template.name)
 
 
-@pytest.mark.parametrize("name", ["velocity", "kinetic_rates", "compare"])
+@pytest.mark.parametrize("name", ["velocity", "phase_portraits", "kinetic_rates", "compare"])
 def test_a_page_opens_and_names_the_method(run, name):
     page = AppTest.from_file(str(ROOT / "pages" / f"{name}.py"), default_timeout=120)
     page.query_params.update(run=run.info.run_id, gene=str(run.var.index[0]))
