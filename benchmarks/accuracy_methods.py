@@ -224,6 +224,7 @@ ABLATION_CHANGES: Final[dict[str, dict[str, Any]]] = {
     "moments not smoothed": {"graph": {"smooth_inputs": 0}},
     "velocity not averaged": {"graph": {"smooth_velocity": 0}},
     "velocity not denoised": {"graph": {"denoise_velocity": False}},
+    "total RNA not given back": {"graph": {"total_rna": "technical"}},
     "continuity in genes": {"objective": {"continuity": "genes"}},
     "30 candidates": {"graph": {"n_candidates": 30}},
     "no shared rates": {"objective": {"shared_rate_passes": 0}},

@@ -32,6 +32,7 @@ LEIDEN: Final = "leiden"
 LEIDEN_OWN: Final = "deepvelo_leiden"  # where the data have an unusable "leiden"
 OWN_GROUPS: Final = "deepvelo_groups"  # in uns: the column with groups that preparation computed
 RATES_LEIDEN: Final = "rates_leiden"
+INITIAL_SIZES: Final = ("initial_size_spliced", "initial_size_unspliced")  # total counts before normalization
 
 # obsm
 X_PCA: Final = "X_pca"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -119,6 +119,18 @@ class GraphConfig:
             ),
         ),
     ] = True
+
+    total_rna: Annotated[
+        Literal["biological", "technical"],
+        Field(
+            title="Changes of total RNA",
+            description=(
+                "biological: where cells' total counts change along the velocity, their growth is part of it; "
+                "technical: velocities are those of normalised counts, as in scVelo. "
+                "Choose technical where the share of RNA that is captured changes along a lineage: counts alone cannot tell."
+            ),
+        ),
+    ] = "biological"
 
     def averages_of(self, n_cells: int) -> int:
         """How many averages over neighbours reach as far, in a data set of this size, as one in 3,000 cells.

@@ -97,6 +97,7 @@ PUBLISHED = Settings(
         smooth_inputs=0,
         smooth_velocity=0,
         denoise_velocity=False,
+        total_rna="technical",
         n_components=30,
     ),
     network=NetworkConfig(

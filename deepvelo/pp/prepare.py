@@ -244,6 +244,9 @@ def _compute_moments(
         notes.append("The layers are normalised and were not size-normalised again.")
     counts = {key: matrices.stored_by_cells(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED)}
     sizes = {key: matrices.cell_totals(layer) for key, layer in counts.items()}
+    if normalize:
+        for key, totals in zip(keys.INITIAL_SIZES, sizes.values(), strict=True):
+            out.obs[key] = totals
     if chosen.size_factors == "cell":
         # Both layers were captured together; each by its own total would undo what their ratio tells.
         sizes = dict.fromkeys(sizes, sizes[keys.SPLICED] + sizes[keys.UNSPLICED])

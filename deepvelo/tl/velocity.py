@@ -16,6 +16,7 @@ from deepvelo.config import Settings
 from deepvelo.errors import InputError
 from deepvelo.layers import blocks_of, fill, gene_blocks, new_layer
 from deepvelo.memory import trains_from_disk
+from deepvelo.tl.growth import add_growth, growth_rates
 from deepvelo.tl.smoothing import GraphAverage, keep_components
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def velocity(
     """Fit cell-specific rates to a prepared object, in place.
 
     The moments are smoothed before the fit and the velocities after it (`deepvelo.tl.smoothing`). With any
-    smoothing, ``velocity`` is not ``beta Mu - gamma Ms`` cell by cell.
+    smoothing, ``velocity`` is not ``beta Mu - gamma Ms`` cell by cell. Where total RNA grows along the velocity
+    (``settings.graph.total_rna``), the growth is part of it, and ``cell_specific_gamma`` includes the dilution.
 
     Parameters
     ----------
@@ -84,6 +86,10 @@ def velocity(
                     unspliced, n_components=settings.graph.n_components, seed=settings.seed
                 )
                 keep_components(layers[keys.VELOCITY_U], of_unspliced, chosen=used)
+        if settings.graph.total_rna == "biological":
+            _give_back_growth(
+                adata, layers, fit, spliced, unspliced, used=used, average=average, settings=settings
+            )
     for key, layer in layers.items():
         adata.layers[key] = layer
     adata.var[keys.VELOCITY_GENES] = used
@@ -186,3 +192,26 @@ def _write(
         for key, values in velocities.items():
             smooth = average(values.numpy(), times=settings.graph.smooth_velocity)
             fill(layers[key], genes, smooth, chosen=used)
+
+
+def _give_back_growth(
+    adata: AnnData,
+    layers: dict[str, WritableLayer],
+    fit: Fit,
+    spliced: Columns,
+    unspliced: Columns,
+    *,
+    used: np.ndarray,
+    average: GraphAverage,
+    settings: Settings,
+) -> None:
+    """Add the growth of total RNA to both velocities, in place; nothing where total counts are not known."""
+    velocity, times = layers[keys.VELOCITY], settings.graph.smooth_velocity
+    growth = growth_rates(
+        adata, velocity, fit.components, fit.neighbors, average, chosen=used, settings=settings
+    )
+    if growth is None:
+        return
+    add_growth(velocity, growth, spliced, average, chosen=used, times=times)
+    if settings.objective.unspliced_velocity:
+        add_growth(layers[keys.VELOCITY_U], growth, unspliced, average, chosen=used, times=times)

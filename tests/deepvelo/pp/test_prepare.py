@@ -99,6 +99,14 @@ def test_moments_are_means_of_normalised_counts_over_neighbours(dtype, as_sparse
         np.testing.assert_array_equal(out.layers[layer].toarray(), raw)
 
 
+def test_total_counts_over_all_genes_are_kept_where_layers_are_counts():
+    adata = counted()
+    out = prepare(adata, replace(SETTINGS, {"preparation": {"n_top_genes": 10}}))
+    assert out.n_vars == 10
+    for key, layer in zip(keys.INITIAL_SIZES, ("spliced", "unspliced"), strict=True):
+        np.testing.assert_array_equal(out.obs[key], np.ravel(adata.layers[layer].sum(axis=1)))
+
+
 def test_layers_that_are_no_counts_are_not_normalised_again():
     adata = counted("float32")
     for layer in ("spliced", "unspliced"):
@@ -109,6 +117,7 @@ def test_layers_that_are_no_counts_are_not_normalised_again():
         out.layers["Ms"], moments_by_hand(adata, "spliced", normalize=False), rtol=1e-5
     )
     assert any("not size-normalised again" in note for note in out.uns[keys.NOTES])
+    assert not set(keys.INITIAL_SIZES) & set(out.obs)
 
 
 def test_cells_are_compared_in_unspliced_counts_too():

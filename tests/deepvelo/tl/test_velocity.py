@@ -215,3 +215,25 @@ def test_on_disk_only_the_inputs_of_the_training_are_held_whole(tmp_path, monkey
     peak = traced_peak(lambda: tl.velocity(adata, settings=settings, scratch=tmp_path))
     # Both moments, and one of them once more where a gene is left out.
     assert peak < 3 * whole + 14 * block < 5 * whole
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_growth_of_total_rna_is_added_to_both_velocities(on_disk, narrow, tmp_path):
+    adata = cells()
+    for key in keys.INITIAL_SIZES:
+        adata.obs[key] = np.linspace(1000, 8000, adata.n_obs)
+    technical = config.replace(SETTINGS, {"graph": {"total_rna": "technical"}})
+    found = {}
+    for name, settings in (("biological", SETTINGS), ("technical", technical)):
+        own = adata.copy()
+        tl.velocity(own, settings=settings, scratch=tmp_path / name if on_disk else None)
+        found[name] = {key: own.layers[key][:] for key in (keys.VELOCITY, keys.VELOCITY_U)}
+    known = own.var[keys.VELOCITY_GENES].to_numpy()
+    twice = tl.smooth_moments(adata, config.replace(SETTINGS, {"graph": {"smooth_inputs": 3}}))
+    growth = []
+    for key, moments in zip((keys.VELOCITY, keys.VELOCITY_U), twice, strict=True):
+        added = (found["biological"][key] - found["technical"][key])[:, known]
+        growth += [added / moments[:, known]]
+    growth = np.hstack(growth)
+    assert np.abs(growth).max() > 0.01
+    np.testing.assert_allclose(growth, np.tile(growth[:, :1], growth.shape[1]), atol=1e-4)
