@@ -13,6 +13,9 @@ from scipy import sparse
 from deepvelo import matrices
 from deepvelo.layers import Layer, gene_blocks, new_layer
 
+_LEAST_MEAN, _LARGE_MEAN = 1e-4, 100  # counts a cell
+_OVERDISPERSION = 0.05  # variance of counts beyond Poisson, of the squared mean
+
 
 def normalized_counts(counts: Any, scale: np.ndarray) -> sparse.csr_matrix:
     """Counts ``(n_cells, n_genes)`` of cells, each times its ``scale``, ``(n_cells,)``; float32.
@@ -75,22 +78,56 @@ class LoggedCounts:
     ----------
     layers
         Normalised counts or moments, each ``(n_cells, n_genes)``, CSR or dense.
+    weights
+        What the columns are multiplied with, ``(n_columns,)``; by default they stay as they are.
     """
 
-    def __init__(self, layers: Sequence[Any]) -> None:
-        self.layers = layers
+    def __init__(self, layers: Sequence[Any], *, weights: np.ndarray | None = None) -> None:
+        self.layers, self._weights = layers, weights
         self.shape = layers[0].shape[0], sum(layer.shape[1] for layer in layers)
 
     def __getitem__(self, cells: slice) -> np.ndarray:
         """Of some cells, dense."""
         parts = [layer[cells] for layer in self.layers]
-        return np.log1p(np.hstack([matrices.as_dense(part) for part in parts]))
+        logged = np.log1p(np.hstack([matrices.as_dense(part) for part in parts]))
+        return logged if self._weights is None else logged * self._weights
 
     def whole(self) -> Any:
         """Of all cells, sparse where the layers are."""
-        if sparse.issparse(self.layers[0]):
-            return sparse.hstack([layer.log1p() for layer in self.layers], format="csr")
-        return self[slice(None)]
+        if not sparse.issparse(self.layers[0]):
+            return self[slice(None)]
+        logged = sparse.hstack([layer.log1p() for layer in self.layers], format="csr")
+        return logged if self._weights is None else (logged @ sparse.diags(self._weights)).tocsr()
+
+
+def noise_weights(layers: Sequence[Any]) -> np.ndarray:
+    r"""Weights that bring the noise of all columns to one level, float32 ``(n_columns,)``.
+
+    .. math:: w_g = (\operatorname{Var}[\log(1 + x_g)] + \phi)^{-1/2}
+
+    with x Poisson distributed around the column's mean and the overdispersion :math:`\phi`. Components then follow what
+    cells differ in, not the rarest genes (Landa et al. 2022, SIAM Journal on Mathematics of Data Science).
+
+    Parameters
+    ----------
+    layers
+        Normalised counts, each ``(n_cells, n_genes)``, CSR or dense.
+    """
+    means = np.concatenate([np.asarray(layer.mean(axis=0), dtype=np.float64).ravel() for layer in layers])
+    noise = logged_poisson_variance(np.maximum(means, _LEAST_MEAN)) + _OVERDISPERSION
+    return (noise**-0.5).astype(np.float32)
+
+
+def logged_poisson_variance(means: np.ndarray) -> np.ndarray:
+    """Variance of log(1 + x) of Poisson distributed x, shape of ``means``, all of them above 0."""
+    from scipy.stats import poisson
+
+    grid = np.geomspace(_LEAST_MEAN, _LARGE_MEAN, 200)
+    x = np.arange(4 * _LARGE_MEAN)
+    chances = poisson.pmf(x, grid[:, None])
+    first, second = chances @ np.log1p(x), chances @ np.log1p(x) ** 2
+    exact = np.exp(np.interp(np.log(means), np.log(grid), np.log(second - first**2)))
+    return np.where(means < _LARGE_MEAN, exact, means / (1 + means) ** 2)  # of large means by the slope
 
 
 def averaged(weights: sparse.csr_matrix, counts: sparse.csr_matrix, *, path: Path | None = None) -> Layer:

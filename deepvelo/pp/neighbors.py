@@ -10,7 +10,7 @@ import numpy as np
 from deepvelo import keys
 from deepvelo.contents import coordinates, graphs
 from deepvelo.errors import InputError
-from deepvelo.pp.counts import LoggedCounts
+from deepvelo.pp.counts import LoggedCounts, noise_weights
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -21,7 +21,9 @@ _REPRESENTATION = "X_compared"
 _ROUNDING = 1e-5  # of logarithms in single precision
 
 
-def find_neighbors(out: AnnData, adata: AnnData, layers: Sequence[Any], settings: Settings) -> list[str]:
+def find_neighbors(
+    out: AnnData, adata: AnnData, layers: Sequence[Any], settings: Settings, *, counted: bool = False
+) -> list[str]:
     """Set neighbours and principal components where scanpy, scVelo and CellRank look for them, in place.
 
     Parameters
@@ -35,6 +37,8 @@ def find_neighbors(out: AnnData, adata: AnnData, layers: Sequence[Any], settings
         principal components are computed of where the object brings none.
     settings
         ``settings.preparation`` and ``settings.seed`` decide the answer.
+    counted
+        Whether the layers are single cells' counts: see `deepvelo.pp.counts.noise_weights`.
 
     Sets
     ----
@@ -53,8 +57,7 @@ def find_neighbors(out: AnnData, adata: AnnData, layers: Sequence[Any], settings
     if stored is None:
         for mapping, name in ((out.uns, "pca"), (out.varm, "PCs")):
             mapping.pop(name, None)
-        n_layers = graphs.n_layers(chosen)
-        _principal_components(out, LoggedCounts(list(layers[:n_layers])), settings)
+        _principal_components(out, _logged(layers, settings, counted=counted), settings)
     elif stored != keys.X_PCA:
         out.obsm[keys.X_PCA] = np.array(out.obsm[stored])
     if compared.graph is not None:
@@ -63,6 +66,13 @@ def find_neighbors(out: AnnData, adata: AnnData, layers: Sequence[Any], settings
         _neighbors(out, compared.representation or keys.X_PCA, settings)
     lowered = graphs.lowered_components(settings, n_cells=out.n_obs, n_genes=out.n_vars, own=stored is None)
     return [*compared.rejected, compared.sentence, *lowered]
+
+
+def _logged(layers: Sequence[Any], settings: Settings, *, counted: bool) -> LoggedCounts:
+    """What components are computed of: as scVelo does where spliced RNA alone decides."""
+    used = list(layers[: graphs.n_layers(settings.preparation)])
+    weighted = counted and settings.preparation.neighbors_from == "both"
+    return LoggedCounts(used, weights=noise_weights(used) if weighted else None)
 
 
 def neighbor_search(n_cells: int) -> Literal["sklearn", "pynndescent"]:

@@ -266,7 +266,7 @@ def _compute_moments(
         normalized[key] = normalized_counts(out.layers[key], scales[key])
     out.X = normalized[keys.SPLICED].log1p()
     out.uns["log1p"] = {}
-    notes += find_neighbors(out, adata, list(normalized.values()), settings)
+    notes += find_neighbors(out, adata, list(normalized.values()), settings, counted=normalize)
     mean = get_connectivities(out)  # rows sum to 1: a cell and its neighbours, equally weighted
     for moments, key in ((keys.MS, keys.SPLICED), (keys.MU, keys.UNSPLICED)):
         path = scratch / moments if scratch else None

@@ -39,11 +39,10 @@ def growth_rates(
     Over the candidates j of a cell and of its candidates, the local log total :math:`y` is regressed on the position
     :math:`a_{ij} = \hat v_i \cdot (z_j - z_i)` along the velocity:
 
-    .. math:: g_i = \frac{\sum a \Delta y}{\sum a^2} \, \ell_i \, R_i^4, \qquad
-              R_i^2 = \frac{(\sum a \Delta y)^2}{\sum a^2 \sum \Delta y^2}, \qquad
-              \ell_i = \frac{\sum_j a_{ij}^2}{\sum_j |a_{ij}|}
+    .. math:: g_i = |v_i| \frac{\sum a \Delta y}{\sum a^2} R_i^4, \qquad
+              R_i^2 = \frac{(\sum a \Delta y)^2}{\sum a^2 \sum \Delta y^2}
 
-    :math:`\ell` is the length of the mean displacement that a fitted velocity matches. :math:`R^4` keeps out totals
+    with velocities v and positions z in components. :math:`R^4` keeps out totals
     that differ between neighbors in other directions than the velocity's, as between batches of different depth. Capture
     that changes steadily along a lineage looks the same as growth.
 
@@ -69,11 +68,10 @@ def growth_rates(
     lengths = np.linalg.norm(direction, axis=1, keepdims=True)
     direction = np.divide(direction, lengths, out=np.zeros_like(direction), where=lengths > 0)
     sums = _products(local, direction, components.scores.numpy(), neighbors.numpy())
-    length = _ratio(sums[:, 1], sums[:, 3])
     # Together with the candidates' own sums: a cell alone has few neighbors ahead and behind.
-    across, along, apart, _ = _with_candidates(sums, neighbors.numpy()).T
+    across, along, apart = _with_candidates(sums, neighbors.numpy()).T
     explained = _ratio(across**2, along * apart)
-    return np.asarray(_ratio(across, along) * length * explained**2, dtype=np.float32)
+    return np.asarray(_ratio(across, along) * lengths[:, 0] * explained**2, dtype=np.float32)
 
 
 def total_counts(adata: AnnData) -> np.ndarray | None:
@@ -114,16 +112,14 @@ def add_growth(
 def _products(
     local: np.ndarray, direction: np.ndarray, scores: np.ndarray, neighbors: np.ndarray
 ) -> np.ndarray:
-    """Sums over each cell's candidates, ``(n_cells, 4)``: a dy, a a, dy dy and the size of a."""
-    out = np.empty((len(scores), 4))
+    """Sums over each cell's candidates, ``(n_cells, 3)``: a dy, a a and dy dy."""
+    out = np.empty((len(scores), 3))
     for start in range(0, len(scores), _CELLS_AT_ONCE):
         cells = slice(start, start + _CELLS_AT_ONCE)
         there = scores[neighbors[cells]] - scores[cells, None]
         along = np.einsum("nkc,nc->nk", there, direction[cells]).astype(np.float64)
         change = (local[neighbors[cells]] - local[cells, None]).astype(np.float64)
-        out[cells] = np.stack(
-            [(along * change).sum(1), (along**2).sum(1), (change**2).sum(1), np.abs(along).sum(1)], axis=1
-        )
+        out[cells] = np.stack([(along * change).sum(1), (along**2).sum(1), (change**2).sum(1)], axis=1)
     return out
 
 

@@ -9,7 +9,14 @@ import zarr
 from scipy import sparse
 
 from deepvelo import layers, matrices
-from deepvelo.pp.counts import LoggedCounts, averaged, most_variable, normalized_counts
+from deepvelo.pp.counts import (
+    LoggedCounts,
+    averaged,
+    logged_poisson_variance,
+    most_variable,
+    noise_weights,
+    normalized_counts,
+)
 
 N_CELLS, N_GENES = 90, 600
 
@@ -80,3 +87,32 @@ def test_logarithms_of_layers_side_by_side(counts, stored):
     assert logged.shape == (N_CELLS, N_GENES + 100)
     np.testing.assert_array_equal(logged[slice(20, 50)], expected[20:50])
     np.testing.assert_array_equal(matrices.as_dense(logged.whole()), expected)
+
+
+@pytest.mark.parametrize("stored", ["sparse", "dense"])
+def test_logarithms_are_multiplied_with_the_weights_of_their_columns(counts, stored):
+    weights = np.linspace(0.5, 2, N_GENES, dtype=np.float32)
+    logged = LoggedCounts([counts if stored == "sparse" else counts.toarray()], weights=weights)
+    expected = np.log1p(counts.toarray()) * weights
+    np.testing.assert_allclose(logged[slice(20, 50)], expected[20:50], rtol=1e-6)
+    np.testing.assert_allclose(matrices.as_dense(logged.whole()), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("mean", [0.01, 0.3, 4.0, 60.0, 500.0])
+def test_variance_of_logarithms_is_that_of_drawn_counts(mean):
+    drawn = np.log1p(np.random.default_rng(0).poisson(mean, size=400_000))
+    assert logged_poisson_variance(np.array([mean]))[0] == pytest.approx(drawn.var(), rel=0.05)
+
+
+def test_weights_make_the_noise_of_rare_and_frequent_genes_alike():
+    means, overdispersion = np.array([0.05, 0.5, 5.0, 50.0]), 0.05
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(rng.gamma(1 / overdispersion, overdispersion * means, size=(200_000, 4)))
+    weights = noise_weights([counts[:, :2], counts[:, 2:]])
+    before, after = np.log1p(counts).var(axis=0), (np.log1p(counts) * weights).var(axis=0)
+    assert before.max() > 5 * before.min()
+    assert after[1:].max() < 1.4 * after[1:].min()
+
+
+def test_columns_without_counts_have_a_weight():
+    assert np.isfinite(noise_weights([np.zeros((5, 2)), np.ones((5, 1))])).all()
