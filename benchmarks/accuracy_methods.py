@@ -172,10 +172,8 @@ def smooth_inputs(prepared: AnnData, settings: Settings) -> None:
 
 
 def set_velocity(prepared: AnnData, velocity: np.ndarray, settings: Settings) -> None:
-    """The velocity, smoothed as the default's is; the moments are those of `smooth_inputs`."""
-    prepared.layers[keys.VELOCITY] = tl.smooth_velocity(
-        prepared, np.asarray(velocity), moments=prepared.layers[keys.MS], settings=settings
-    )
+    """The velocity, smoothed as the default's is."""
+    prepared.layers[keys.VELOCITY] = tl.smooth_velocity(prepared, np.asarray(velocity), settings=settings)
 
 
 def warm_up(case: Case) -> None:
@@ -223,7 +221,6 @@ ABLATION_CHANGES: Final[dict[str, dict[str, Any]]] = {
     "default": {},
     "moments not smoothed": {"graph": {"smooth_inputs": 0}},
     "velocity not averaged": {"graph": {"smooth_velocity": 0}},
-    "velocity not denoised": {"graph": {"denoise_velocity": False}},
     "total RNA not given back": {"graph": {"total_rna": "technical"}},
     "continuity in genes": {"objective": {"continuity": "genes"}},
     "30 candidates": {"graph": {"n_candidates": 30}},

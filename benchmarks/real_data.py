@@ -32,7 +32,7 @@ def measure(cells: AnnData, *, seeds: list[int]) -> pd.DataFrame:
     from benchmarks.accuracy_methods import METHODS, preset
     from deepvelo import config, keys, pp
 
-    unsmoothed = {"graph": {"smooth_velocity": 0, "denoise_velocity": False}}
+    unsmoothed = {"graph": {"smooth_velocity": 0}}
     methods = METHODS | {"default, velocity as fitted": preset(config.Settings(), unsmoothed)}
     seeded = ("published", *(name for name in methods if name.startswith("default")))
     prepared = pp.prepare(cells, config.Settings(), cluster_key=keys.CLUSTERS)

@@ -17,7 +17,7 @@ from deepvelo.io.runs import RunStore
 from deepvelo.result import Result
 from tests.stored import copy_run
 
-UNSMOOTHED = {"smooth_inputs": 0, "smooth_velocity": 0, "denoise_velocity": False}
+UNSMOOTHED = {"smooth_inputs": 0, "smooth_velocity": 0}
 GROUPS = ["Granule mature", "Granule immature", "Neuroblast"]
 
 

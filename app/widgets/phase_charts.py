@@ -80,14 +80,9 @@ def arrows_in_words(run: Run) -> str:
             "du/dt and α were not fitted in this run (setting Unspliced velocity is off): train with it on to get them."
         ]
     graph = run.info.settings.graph
-    made = []
     if graph.smooth_velocity:
-        made.append(f"averaged {_times(graph.smooth_velocity)} over neighbouring cells")
-    if graph.denoise_velocity:
-        made.append("reduced to the directions in which cells differ (principal components)")
-    if made:
         words.append(
-            f"They are the fitted velocities, {' and '.join(made)}, "
+            f"They are the fitted velocities, averaged {_times(graph.smooth_velocity)} over neighbouring cells, "
             "so they need not equal β u − γ s of the drawn point."
         )
     elif graph.smooth_inputs:

@@ -50,8 +50,8 @@ class Matched:
         By name, each method's own arrows on the embedding; None where they must be made anew.
     ``facts``
         One row a method: ``n_cells``, ``n_genes``, ``share_of_cells``, ``share_of_genes``, ``n_velocity_genes``,
-        ``seconds``, ``peak_memory_mb``, ``times_smoothed``, ``smoothed_otherwise`` (bool: moments averaged,
-        or velocities reduced to components), ``kept_smoothing`` (bool: it cannot be undone).
+        ``seconds``, ``peak_memory_mb``, ``times_smoothed``, ``smoothed_otherwise`` (bool: moments averaged),
+        ``kept_smoothing`` (bool: it cannot be undone).
     ``smooth``
         How often all velocities were averaged over the graph; None as fitted, each as often as its fit does.
     """

@@ -131,11 +131,8 @@ def times_smoothed(adata: AnnData) -> int:
 
 
 def smooths_otherwise(adata: AnnData) -> bool:
-    """Whether the fit averaged its moments, or reduced its velocities to components."""
-    graph = _graph_settings(adata)
-    return method_of(adata) == "deepvelo" and any(
-        graph.get(name) for name in ("smooth_inputs", "denoise_velocity")
-    )
+    """Whether the fit averaged its moments."""
+    return method_of(adata) == "deepvelo" and bool(_graph_settings(adata).get("smooth_inputs"))
 
 
 def keeps_smoothing(adata: AnnData) -> bool:
@@ -146,8 +143,7 @@ def keeps_smoothing(adata: AnnData) -> bool:
 def unsmoothed_velocity_of(adata: AnnData) -> Layer | None:
     """What the fit's velocities are before anything is averaged: equation 3 on the moments as they came.
 
-    Neither the moments nor the velocities are then averaged by the fit or reduced to components, so that they stand
-    where scVelo's do.
+    Neither the moments nor the velocities are then averaged by the fit, as with scVelo's.
 
     Returns
     -------

@@ -77,8 +77,8 @@ class GraphConfig:
             le=200,
             title="Components for neighbours",
             description=(
-                "Number of principal components in which graph neighbours and candidates are found and the velocity is "
-                "denoised. Raising it keeps more detail and more noise."
+                "Number of principal components in which graph neighbours and candidates are found. Raising it keeps "
+                "more detail and more noise."
             ),
         ),
     ] = 20
@@ -109,17 +109,6 @@ class GraphConfig:
             ),
         ),
     ] = 2
-    denoise_velocity: Annotated[
-        bool,
-        Field(
-            title="Denoise velocity",
-            description=(
-                "Project the fitted velocity on the principal components of expression. What lies outside them is "
-                "mostly noise."
-            ),
-        ),
-    ] = True
-
     total_rna: Annotated[
         Literal["biological", "technical"],
         Field(

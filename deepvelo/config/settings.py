@@ -96,7 +96,6 @@ PUBLISHED = Settings(
         candidate_cells=100_000_000,
         smooth_inputs=0,
         smooth_velocity=0,
-        denoise_velocity=False,
         total_rna="technical",
         n_components=30,
     ),

@@ -9,15 +9,14 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.layers import blocks_of, fill, known_genes
+from deepvelo.layers import blocks_of
 from deepvelo.views import View, columns
 
 if TYPE_CHECKING:
     import torch
 
     from deepvelo.config import Settings
-    from deepvelo.layers import Layer, WritableLayer
-    from deepvelo.model.graph import Components
+    from deepvelo.layers import Layer
     from deepvelo.model.group_averaging import GroupAveraging
 
 
@@ -94,52 +93,22 @@ def averaged(layer: Layer, average: GraphAverage, *, times: int) -> View:
     return View(layer.shape, lambda genes: average(columns(layer, genes), times=times), source=layer)
 
 
-def smooth_velocity(
-    adata: AnnData, velocity: Layer, *, moments: np.ndarray, settings: Settings
-) -> np.ndarray:
-    """Velocities averaged over the neighbour graph, then reduced to the principal components of the moments.
+def smooth_velocity(adata: AnnData, velocity: Layer, *, settings: Settings) -> np.ndarray:
+    """Velocities averaged over the neighbour graph as often as ``settings.graph.smooth_velocity`` says.
 
-    As often as ``settings.graph.smooth_velocity`` says, and with ``settings.graph.denoise_velocity`` only. Any
-    method's velocities can be given, to compare methods at equal smoothing.
+    Any method's velocities can be given, to compare methods at equal smoothing.
 
     Parameters
     ----------
     velocity
         ds/dt or du/dt, shape ``(n_cells, n_genes)``; a gene that is NaN stays NaN.
-    moments
-        The spliced or unspliced moments they were fitted to, as `smooth_moments` gives them, same shape.
+
+    Returns
+    -------
+    float32, ``(n_cells, n_genes)``.
     """
     every_gene = np.ones(velocity.shape[1], dtype=bool)
-    out = smoothed(velocity, GraphAverage(adata), times=settings.graph.smooth_velocity, chosen=every_gene)
-    finite = known_genes(out)
-    if settings.graph.denoise_velocity and finite.any():
-        from deepvelo.model.graph import principal_components
-
-        components = principal_components(
-            _tensor(moments[:, finite]), n_components=settings.graph.n_components, seed=settings.seed
-        )
-        keep_components(out, components, chosen=finite)
-    return out
-
-
-def keep_components(layer: WritableLayer, components: Components, *, chosen: np.ndarray) -> None:
-    """Reduce velocities to the principal components of moments, in place: first to scores, then back to genes.
-
-    Parameters
-    ----------
-    layer
-        Shape ``(n_cells, n_genes)``, finite in the chosen genes.
-    components
-        Of the chosen genes' moments.
-    chosen
-        bool, ``(n_genes,)``; the others become NaN.
-    """
-    loadings = components.loadings.numpy()
-    scores = np.zeros((layer.shape[0], loadings.shape[1]), dtype=np.float32)
-    for genes, places in blocks_of(layer, chosen):
-        scores += layer[:, genes][:, chosen[genes]] @ loadings[places]
-    for genes, places in blocks_of(layer, chosen):
-        fill(layer, genes, scores @ loadings[places].T, chosen=chosen)
+    return smoothed(velocity, GraphAverage(adata), times=settings.graph.smooth_velocity, chosen=every_gene)
 
 
 def average_over_graph(adata: AnnData, values: np.ndarray, *, times: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from deepvelo.errors import InputError
 from deepvelo.layers import blocks_of, fill, gene_blocks, new_layer
 from deepvelo.memory import trains_from_disk
 from deepvelo.tl.growth import add_growth, growth_rates
-from deepvelo.tl.smoothing import GraphAverage, keep_components
+from deepvelo.tl.smoothing import GraphAverage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,7 +67,6 @@ def velocity(
         The layers cannot be written to ``scratch``.
     """
     # Seconds to import; a page that only draws velocities needs none of it.
-    from deepvelo.model.graph import principal_components
     from deepvelo.model.training import train
 
     average = GraphAverage(adata)
@@ -79,13 +78,6 @@ def velocity(
             for key in (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
         }
         _write(layers, fit, spliced, unspliced, used=used, average=average, settings=settings)
-        if settings.graph.denoise_velocity:
-            keep_components(layers[keys.VELOCITY], fit.components, chosen=used)
-            if settings.objective.unspliced_velocity:
-                of_unspliced = principal_components(
-                    unspliced, n_components=settings.graph.n_components, seed=settings.seed
-                )
-                keep_components(layers[keys.VELOCITY_U], of_unspliced, chosen=used)
         if settings.graph.total_rna == "biological":
             _give_back_growth(
                 adata, layers, fit, spliced, unspliced, used=used, average=average, settings=settings

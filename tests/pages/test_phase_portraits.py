@@ -133,23 +133,19 @@ def test_several_genes_after_a_change_of_run_are_those_it_has(app, shared_server
         assert {note["text"] for note in grid["layout"]["annotations"]} == expected
 
 
-def test_the_caption_says_what_was_averaged_and_reduced(app):
+def test_the_caption_says_what_was_averaged(app):
     app.run()
     caption = next(caption.value for caption in app.caption if "Each point is a cell" in caption.value)
-    assert (
-        "averaged twice over neighbouring cells and reduced to the directions in which cells differ"
-        in caption
-    )
+    assert "averaged twice over neighbouring cells, so they need not equal" in caption
     assert "up means more unspliced" in caption
 
 
 @pytest.mark.parametrize(
     ("graph", "expected"),
     [
-        ({"smooth_velocity": 1, "denoise_velocity": False}, "averaged once over neighbouring cells, so"),
-        ({"smooth_velocity": 0}, "the fitted velocities, reduced to the directions in which cells differ"),
-        ({"smooth_velocity": 0, "denoise_velocity": False}, "fitted on counts averaged once more"),
-        ({"smooth_velocity": 0, "denoise_velocity": False, "smooth_inputs": 0}, r"\(du/dt\)\.$"),
+        ({"smooth_velocity": 1}, "the fitted velocities, averaged once over neighbouring cells, so"),
+        ({"smooth_velocity": 0}, "fitted on counts averaged once more"),
+        ({"smooth_velocity": 0, "smooth_inputs": 0}, r"\(du/dt\)\.$"),
     ],
 )
 def test_arrows_are_described_as_this_run_made_them(shared_run, graph, expected):

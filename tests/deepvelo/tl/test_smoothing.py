@@ -56,26 +56,15 @@ def test_many_averages_of_very_many_cells_are_made_over_groups(monkeypatch):
     np.testing.assert_array_equal(smoothing.average_over_graph(adata, wave, times=3), few)
 
 
-def test_denoising_keeps_the_directions_in_which_cells_differ():
-    adata = three_cells()[:, [0, 1, 1]].copy()
-    adata.layers[keys.MS] = np.array([[0, 0, 0], [2, 2, 1], [4, 4, 0]], dtype=np.float32)
-    velocity = np.array([[1, 0, 0], [1, 1, 0], [1, -1, 3]], dtype=np.float32)
-    asked = settings(smooth_velocity=0, smooth_inputs=0, n_components=2, denoise_velocity=True)
-    # cells differ along (1, 1, 0) and (0, 0, 1)
-    expected = [[0.5, 0.5, 0], [1, 1, 0], [0, 0, 3]]
-    smoothed = tl.smooth_velocity(adata, velocity, moments=adata.layers[keys.MS], settings=asked)
-    np.testing.assert_allclose(smoothed, expected, atol=1e-5)
-
-
-def test_genes_without_velocity_stay_without():
-    velocity = np.array([[1.0, np.nan], [3.0, np.nan], [5.0, np.nan]], dtype=np.float32)
+def test_velocities_are_averaged_as_often_as_asked_and_genes_without_stay_without():
     adata = three_cells()
-    moments = adata.layers[keys.MS]
-    asked = settings(smooth_velocity=1, denoise_velocity=False)
-    smoothed = tl.smooth_velocity(adata, velocity, moments=moments, settings=asked)
-    assert smoothed[:, 0].tolist() == [2, 2, 5]
-    assert np.isnan(smoothed[:, 1]).all()
-    asked = settings(smooth_velocity=1, denoise_velocity=True)
-    denoised = tl.smooth_velocity(adata, velocity, moments=moments, settings=asked)
-    np.testing.assert_allclose(denoised[:, 0], [2, 2, 5], atol=1e-5)
-    assert np.isnan(denoised[:, 1]).all()
+    path = np.array([[0, 1, 0], [1, 0, 0.5], [0, 0.5, 0]], dtype=np.float32)
+    adata.obsp[keys.CONNECTIVITIES] = sp.csr_matrix(path)
+    velocity = np.array([[1.0, np.nan], [3.0, np.nan], [5.0, np.nan]], dtype=np.float32)
+    once = tl.smooth_velocity(adata, velocity, settings=settings(smooth_velocity=1))
+    twice = tl.smooth_velocity(adata, velocity, settings=settings(smooth_velocity=2))
+    as_fitted = tl.smooth_velocity(adata, velocity, settings=settings(smooth_velocity=0))
+    assert np.isnan(once[:, 1]).all()
+    np.testing.assert_array_equal(as_fitted, velocity)
+    np.testing.assert_allclose(once[:, 0], [2, 2.6, 13 / 3], rtol=1e-6)
+    np.testing.assert_allclose(twice[:, 0], [2.3, 203 / 75, 169 / 45], rtol=1e-6)

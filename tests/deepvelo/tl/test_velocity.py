@@ -62,8 +62,8 @@ def written_out(adata: AnnData, settings: config.Settings) -> dict[str, np.ndarr
     whole = {key: np.full(adata.shape, np.nan, dtype=np.float32) for key in WRITTEN}
     for key, values in found.items():
         whole[key][:, used] = values
-    for key, moments in ((keys.VELOCITY, s), (keys.VELOCITY_U, u)):
-        whole[key] = tl.smooth_velocity(adata, whole[key], moments=moments, settings=settings)
+    for key in (keys.VELOCITY, keys.VELOCITY_U):
+        whole[key] = tl.smooth_velocity(adata, whole[key], settings=settings)
     return whole
 
 
@@ -72,10 +72,10 @@ def written_out(adata: AnnData, settings: config.Settings) -> dict[str, np.ndarr
     "settings",
     [
         SETTINGS,
-        config.replace(SETTINGS, {"graph": {"denoise_velocity": False, "smooth_velocity": 1}}),
+        config.replace(SETTINGS, {"graph": {"smooth_velocity": 1}}),
         config.replace(config.PUBLISHED, FEW),
     ],
-    ids=["default", "not denoised", "published"],
+    ids=["default", "averaged once", "published"],
 )
 @pytest.mark.usefixtures("narrow")
 def test_blocks_give_what_the_formulas_give_for_all_genes(tmp_path, settings, on_disk):
@@ -198,8 +198,7 @@ def test_scores_of_layers_on_disk_take_a_few_blocks_of_memory(tmp_path):
 
 
 def test_on_disk_only_the_inputs_of_the_training_are_held_whole(tmp_path, monkeypatch):
-    settings = config.replace(SETTINGS, {"graph": {"denoise_velocity": False}})
-    adata = cells(1000, 4000)
+    settings, adata = SETTINGS, cells(1000, 4000)
     whole, block = adata.layers[keys.MS].nbytes, 4 * adata.n_obs * layers.MOST_GENES
 
     def untrained(spliced, unspliced, **_):
