@@ -83,7 +83,7 @@ class SharedRates:
 
     .. math:: \min_{\beta, \gamma \ge 0} \sum_{j \in S(i)} (v_j - \beta u_j + \gamma s_j)^2
 
-    for the surroundings S(i) of every cell and every gene alone: eq. 3 with rates that hold for a region. In double
+    for the neighbourhood S(i) of every cell and every gene alone: eq. 3 with rates that its cells share. In double
     precision: u and s are nearly proportional, and what tells beta from gamma is their small difference.
 
     Parameters
@@ -91,7 +91,7 @@ class SharedRates:
     velocity, unspliced, spliced
         Shape ``(n_cells, n_genes)``.
     mean
-        Takes the mean over the surroundings of every cell, float64 of that shape.
+        Takes the mean over the neighbourhood of every cell, float64 of that shape.
     squares
         As `squares` gives them, where they are known already.
     """

@@ -15,23 +15,23 @@ from deepvelo.model.kinetics import spliced_velocity
 
 
 class Neighborhoods:
-    """Means over the neighbourhoods of anchor cells: of every cell, or of an even choice of a large data set.
+    """Means over the neighbourhoods of anchor cells: all cells, or an even choice of a large data set.
 
     Parameters
     ----------
     positions
         Where cells lie, ``(n_cells, n_dimensions)``.
     n_neighbors
-        How many nearest cells, beside the anchor itself, a neighbourhood has.
+        Number of nearest cells in a neighbourhood, beside the anchor itself.
     n_among
-        The nearest are sought among an even choice of so many cells.
+        Number of cells, chosen evenly, among which the nearest are found.
 
     Attributes
     ----------
     cells
-        Indices of the cells that are in any neighbourhood, ``(n_around,)``; None: all in their order.
+        Indices of the cells in any neighbourhood, ``(n_around,)``; None: all, in their order.
     nearest
-        The anchor nearest to each cell, ``(n_cells,)``; None: every cell is its own.
+        Index of each cell's nearest anchor, ``(n_cells,)``; None: every cell is its own anchor.
     """
 
     def __init__(self, positions: Tensor, *, n_neighbors: int, n_among: int, device: torch.device) -> None:
@@ -59,27 +59,27 @@ class Neighborhoods:
 
     @property
     def n_anchors(self) -> int:
-        """How many neighbourhoods there are."""
+        """Number of neighbourhoods."""
         return int(self._matrix.shape[0])
 
     def mean(self, values: Tensor) -> Tensor:
-        """Means over every neighbourhood, float64 ``(n_anchors, n_columns)``, of values of `cells`."""
+        """Mean of every neighbourhood, float64 ``(n_anchors, n_columns)``, of values ``(n_around, n_columns)`` of `cells`."""
         return average(self._matrix, values)
 
     def to_cells(self, values: Tensor, some: slice | Tensor = slice(None)) -> Tensor:
-        """Values of anchors to the cells nearest to them, or some of these; ``(n_cells, n_columns)``."""
+        """Give all cells, or some, the values of their nearest anchors; ``(n_cells, n_columns)``."""
         return values[some] if self.nearest is None else values[self.nearest[some]]
 
 
 class NeighborhoodRates(NamedTuple):
-    """Beta and gamma that the cells of a neighbourhood share, ``(n_anchors, n_genes)``, float32."""
+    """Beta and gamma of every neighbourhood, float32 ``(n_anchors, n_genes)``, per unit time."""
 
     beta: Tensor
     gamma: Tensor
     neighborhoods: Neighborhoods
 
     def velocity(self, unspliced: Tensor, spliced: Tensor, genes: slice, cells: Tensor | None) -> Tensor:
-        """Of spliced RNA in a block of genes, of the cells given or all, from their moments."""
+        """Velocity of spliced RNA (eq. 3) in a block of genes, of the cells given or all, from their moments."""
         some = slice(None) if cells is None else cells
         beta, gamma = (self.neighborhoods.to_cells(rate[:, genes], some) for rate in (self.beta, self.gamma))
         return spliced_velocity(unspliced, spliced, beta=beta, gamma=gamma)

@@ -295,8 +295,8 @@ class ComponentTargets:
     ) -> Misses:
         """Of the velocity of spliced, or unspliced, RNA in a block of genes.
 
-        ``middle`` takes the place of the mean of both sides' displacements. Displacements are not formed in genes but for the middle of both sides. The part that the velocity cannot
-        change, the squares of the mean of both sides, takes the loadings' products.
+        Only the middle of both sides is formed in genes: squares of their mean, which the velocity cannot change, take
+        products of the loadings.
         """
         ahead, behind = (_rows(side, cells) for side in self.settled[unspliced])
         loadings = (self.unspliced if unspliced else self.spliced).loadings[genes]

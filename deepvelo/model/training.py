@@ -19,7 +19,7 @@ from torch import Tensor
 
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
-from deepvelo.model.assignment import Neighborhoods, assign_targets, fit_neighborhood_rates
+from deepvelo.model.assignment import assign_targets, fit_neighborhood_rates
 from deepvelo.model.averaging import Averaging, as_tensor
 from deepvelo.model.batches import Batch, Batches, averaging_graph, near_order, shares, whole
 from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes, means
@@ -34,6 +34,7 @@ from deepvelo.model.graph import (
     principal_components,
 )
 from deepvelo.model.kinetics import steady_state_slope
+from deepvelo.model.neighborhoods import Neighborhoods
 from deepvelo.model.objective import direction_weight
 from deepvelo.model.on_disk import (
     Cells,
@@ -193,7 +194,12 @@ def _train(
         by_cell = s.to(device), u.to(device)
     inputs, spliced, unspliced = inputs.to(device), spliced.to(device), unspliced.to(device)
     targets = _targets(
-        neighbors.to(device), components, spliced, unspliced, graph=as_tensor(graph).to(device), settings=settings
+        neighbors.to(device),
+        components,
+        spliced,
+        unspliced,
+        graph=as_tensor(graph).to(device),
+        settings=settings,
     )
     objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective, by_cell=by_cell)
     past = checkpoint.look_for(spliced, unspliced, settings=settings) if checkpoint else None
@@ -457,7 +463,7 @@ def _network(spliced: Columns, unspliced: Columns, *, settings: Settings) -> Rat
 
 
 def _start_from_neighborhoods(network: RateNetwork, objective: BlockedObjective) -> None:
-    """Begin at each gene's mean neighbourhood rates, where training need only find how cells differ from them."""
+    """Start from each gene's mean neighbourhood rates: training then finds how cells differ from them."""
     rates = objective.explained
     if rates is None:
         return

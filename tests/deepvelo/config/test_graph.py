@@ -39,7 +39,9 @@ def test_averages_reach_as_far_in_many_cells_as_in_few(graph, n_cells, expected)
 
 @pytest.mark.parametrize(
     ("graph", "n_cells", "expected"),
-    [({}, 3000, 240), ({}, 200, 50), ({"n_candidates": 30, "candidate_share": 1.0}, 20, 19)],
+    [({}, 3000, 120), ({}, 200, 25), ({"n_candidates": 30, "candidate_share": 1.0}, 20, 19)],
 )
-def test_surroundings_are_twice_the_candidates_but_never_more_than_the_other_cells(graph, n_cells, expected):
-    assert GraphConfig(**graph).surroundings_of(n_cells) == expected
+def test_a_neighborhood_has_as_many_cells_as_candidates_but_never_more_than_the_others(
+    graph, n_cells, expected
+):
+    assert GraphConfig(**graph).neighborhood_of(n_cells) == expected

@@ -117,11 +117,11 @@ def test_moments_on_disk_are_gone_on_from_too_and_nothing_is_left_beside_them(pa
     assert resumed == [3]
 
 
-def test_what_was_settled_before_the_training_is_not_settled_again(
+def test_targets_assigned_before_training_are_not_assigned_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     until(2, path, SETTINGS, moments())
-    monkeypatch.setattr(training, "settle_before_training", lambda *_, **__: pytest.fail("settled again"))
+    monkeypatch.setattr(training, "assign_targets", lambda *_, **__: pytest.fail("assigned again"))
     assert len(train(*moments(), settings=SETTINGS, checkpoint=Checkpoint(path)).history) == 9
 
 

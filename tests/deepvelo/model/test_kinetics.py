@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from scipy.optimize import nnls
 
 from deepvelo.model.kinetics import (
     SharedRates,
+    non_negative_fit,
     spliced_velocity,
     steady_state_slope,
     unspliced_velocity,
@@ -86,19 +89,22 @@ def test_no_velocity_and_no_counts_give_rates_of_zero():
         assert not gamma.any()
 
 
-def test_rates_explain_the_velocities_made_with_them_and_not_their_opposite():
+def sums_of_products(*columns):
+    """Of x, y and v: those that `non_negative_fit` takes."""
+    x, y, v = columns
+    return [(a * b).sum(0) for a, b in ((x, x), (x, y), (y, y), (x, v), (y, v))]
+
+
+def test_a_non_negative_fit_is_that_of_an_active_set_method():
     generator = torch.Generator().manual_seed(0)
-    unspliced, spliced = torch.rand(2, 50, 3, generator=generator, dtype=torch.float64)
-    velocity = spliced_velocity(
-        unspliced, spliced, beta=torch.tensor([1.5, 0.2, 3.0]), gamma=torch.tensor(0.4)
-    )
-    shared = SharedRates(velocity, unspliced, spliced, mean=overall_mean)
-    squares = overall_mean(velocity * velocity)
-    torch.testing.assert_close(shared.explained(), squares, rtol=1e-3, atol=0.0)
-    # Of what falls with u alone only the part that s accounts for is left.
-    assert (shared.explained(sign=-1) < 0.5 * squares).all()
-    opposite = SharedRates(-velocity, unspliced, spliced, mean=overall_mean)
-    torch.testing.assert_close(opposite.explained(), shared.explained(sign=-1))
+    x, y, v = torch.randn(3, 12, 40, generator=generator, dtype=torch.float64)
+    found = torch.stack(non_negative_fit(*sums_of_products(x, y, v)), dim=1)
+    expected = np.array([nnls(np.stack([x[:, i], y[:, i]], axis=1), v[:, i].numpy())[0] for i in range(40)])
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-4)
+    # each of the four cases is among them
+    assert {(bool(a > 0), bool(b > 0)) for a, b in expected} == {
+        (p, q) for p in (True, False) for q in (True, False)
+    }
 
 
 def test_order_of_the_cells_does_not_show_in_rates_of_nearly_proportional_counts():

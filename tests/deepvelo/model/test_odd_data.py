@@ -9,7 +9,7 @@ import torch
 
 from deepvelo import config
 from deepvelo.errors import InputError
-from deepvelo.model import settling
+from deepvelo.model import neighborhoods
 from deepvelo.model.batches import CELLS_TOGETHER, Batches, averaging_graph
 from deepvelo.model.graph import nearest_neighbors
 from deepvelo.model.training import Fit, train
@@ -128,7 +128,7 @@ def test_candidates_of_one_cell_more_than_they_are_chosen_among():
     assert (fit.neighbors != torch.arange(among + 1)[:, None]).all()
 
 
-def test_one_cell_more_than_places_are_looked_at(monkeypatch):
-    monkeypatch.setattr(settling, "MOST_PLACES", 79)
+def test_one_cell_more_than_anchors(monkeypatch):
+    monkeypatch.setattr(neighborhoods, "MOST_ANCHORS", 79)
     cells = moving_cells(80)
     assert rising(fitted(cells, settings(n_epochs=60)), cells)[:50].mean() > 0.9
