@@ -36,7 +36,8 @@ class Stretches:
     """Groups of neighbouring cells that move in the same direction, and which of them are adjacent.
 
     Leiden communities (Traag et al. 2019, Scientific Reports) of the nearest-neighbour graph; an edge weighs as much as
-    the cosine of its cells' displacements, at least 0. Permuted cells have the same stretches.
+    the cosine of its cells' displacements, at least 0. Cells without displacement are one more stretch. Permuted cells
+    have the same stretches.
 
     Parameters
     ----------
@@ -66,6 +67,8 @@ class Stretches:
         matrix = sp.csr_matrix((agreement, (graph.row, graph.col)), shape=graph.shape)
         edges = sp.triu(matrix.maximum(matrix.T), k=1).tocoo()
         found = np.array(_communities(n_cells, edges, seed=seed), dtype=np.int64)
+        found[lengths[order, 0] == 0] = n_cells  # no edge joins them: each would be a stretch
+        found = np.unique(found, return_inverse=True)[1]
         self.labels = np.empty(n_cells, dtype=np.int64)
         self.labels[order] = found
         n_stretches = int(found.max()) + 1
