@@ -52,7 +52,8 @@ BEFORE: Final = {
     "principal_components": "components",
     "nearest_neighbors": "neighbours",
     "neighbors_within_reach": "candidates",
-    "settle_before_training": "directions",
+    "assign_targets": "target assignment",
+    "fit_neighborhood_rates": "neighborhood rates",
     "_by_cell": "writing by cell",
     "_hidden": "the last hidden layer",
 }

@@ -136,7 +136,7 @@ def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, An
             if len(times) == 1:
                 step("passes")
         elif progress.step == "train":
-            step("settle")
+            step("targets")
         else:
             step("fit, outputs" if progress.step == "graph" and meters[-1][0] == "passes" else progress.step)
         if progress.step == "graph":
@@ -170,7 +170,7 @@ def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, An
         "n_passes": n_passes,
         "n_passes_made": len(times),
         "extrapolated": share < 1,
-        "peak_fit_mb": max(peaks[name] for name in ("settle", "passes")),
+        "peak_fit_mb": max(peaks[name] for name in ("targets", "passes")),
         "peak_all_mb": max(peaks.values()),
         "seconds_all": sum(steps.values()) + (per_pass * (n_passes - len(times)) if share < 1 else 0),
         "consistency": result.metrics["consistency"],
@@ -275,7 +275,7 @@ def products(row: dict[str, Any]) -> dict[str, float]:
         step: flop / 1e9
         for step, flop in {
             "prepare": components(2 * genes) + neighbors,
-            "settle": 2 * components(genes) + neighbors,
+            "targets": 2 * components(genes) + neighbors,
             "passes": (row["n_passes_made"] - 1)
             * n
             * training,  # the clock of this step starts after the first

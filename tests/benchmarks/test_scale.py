@@ -49,7 +49,7 @@ def test_every_step_is_measured(tmp_path):
     assert set(found["seconds"]) >= {
         "read",
         "prepare",
-        "settle",
+        "targets",
         "passes",
         "graph",
         "rates",
