@@ -164,7 +164,10 @@ class GeneTargets:
     ) -> Misses:
         """Of the velocity of spliced, or unspliced, RNA in a block of genes."""
         ahead, behind = self.of(genes, cells)[unspliced]
-        residual = velocity - ((ahead - behind) / 2 if middle is None else middle)
+        if middle is not None:
+            half = (ahead + behind) / 2
+            ahead, behind = half + middle, half - middle
+        residual = velocity - (ahead - behind) / 2
         return Misses(residual, (velocity - ahead).square().sum(), (velocity + behind).square().sum())
 
 

@@ -14,6 +14,7 @@ from deepvelo.model.blocks import BlockedObjective
 from deepvelo.model.candidates import Candidates
 from deepvelo.model.gcn import RateNetwork, Rates
 from deepvelo.model.graph import principal_components
+from deepvelo.model.neighborhoods import NeighborhoodRates, Neighborhoods
 from deepvelo.model.objective import direction_weight
 from deepvelo.model.targets import ComponentTargets, GeneTargets
 
@@ -120,9 +121,20 @@ def small_problem(config):
     return BlockedObjective(spliced, unspliced, targets, config=config), rates
 
 
+def explained_by_rates(objective):
+    """Rates of the anchors 0 and 7 and the seven cells that begin with each."""
+    around = Neighborhoods.__new__(Neighborhoods)
+    around.nearest = torch.arange(14) // 7
+    beta, gamma = torch.rand(
+        2, 2, objective.n_genes, generator=torch.Generator().manual_seed(3), dtype=torch.float64
+    )
+    return NeighborhoodRates(beta, gamma, around)
+
+
+@pytest.mark.parametrize("explained", [False, True])
 @pytest.mark.parametrize("continuity", ["components", "genes"])
 @pytest.mark.parametrize("unspliced", [False, True])
-def test_gradient_matches_finite_differences(monkeypatch, unspliced, continuity):
+def test_gradient_matches_finite_differences(monkeypatch, unspliced, continuity, explained):
     in_blocks_of(4, monkeypatch)
     config = ObjectiveConfig(
         lambda_u=0.7,
@@ -133,6 +145,8 @@ def test_gradient_matches_finite_differences(monkeypatch, unspliced, continuity)
         continuity=continuity,
     )
     objective, rates = small_problem(config)
+    if explained:
+        objective.explained = explained_by_rates(objective)
     step(objective, rates, share_done=0.1)
     gradient = rates.values.grad.clone()
     little = 1e-6
@@ -171,12 +185,30 @@ def test_gradient_reaches_the_network(monkeypatch):
         assert one.abs().sum() > 0
 
 
+def test_rates_that_are_explained_leave_no_gradient_of_spliced_velocities():
+    config = ObjectiveConfig(direction_weight=0.0, settle_every=1, unspliced_velocity=False)
+    objective, rates = small_problem(config)
+    step(objective, rates)
+    assert rates.values.grad.abs().max() > 1e-3
+    objective.explained = explained_by_rates(objective)
+    beta, gamma = (
+        rate[objective.explained.neighborhoods.nearest]
+        for rate in (objective.explained.beta, objective.explained.gamma)
+    )
+    found = FixedRates(torch.ones_like(beta), beta, gamma)
+    step(objective, found, settles=False)
+    assert found.values.grad.abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("explained", [False, True])
 @pytest.mark.parametrize("continuity", ["components", "genes"])
-def test_batches_make_up_the_whole(continuity):
+def test_batches_make_up_the_whole(continuity, explained):
     """Without a direction term, terms and gradient of all cells are the means over batches of one size."""
     objective, rates = small_problem(
         ObjectiveConfig(continuity=continuity, settle_every=1, direction_weight=0.0)
     )
+    if explained:
+        objective.explained = explained_by_rates(objective)
     whole = step(objective, rates)
     expected = rates.values.grad.clone()
     rates.values.grad = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from deepvelo.model import targets as module
 from deepvelo.model.candidates import Candidates
 from deepvelo.model.graph import principal_components
 from deepvelo.model.targets import ComponentTargets, GeneTargets
@@ -23,9 +24,9 @@ def settled(targets, velocity):
     return targets.of(slice(None))
 
 
-def in_components():
+def in_components(**averaging):
     found = (principal_components(x, n_components=1, seed=0) for x in (SPLICED, 2 * SPLICED))
-    return ComponentTargets(NEIGHBORS, *found)
+    return ComponentTargets(NEIGHBORS, *found, **averaging)
 
 
 def in_genes():
@@ -98,3 +99,76 @@ def test_misses_are_the_squares_as_written(make, unspliced, cells):
     )
     residual = torch.cat([f.residual for f in found], dim=1)
     assert torch.allclose(residual, velocity - (ahead - behind) / 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [in_components, in_genes])
+def test_another_middle_moves_both_sides_by_the_difference(make):
+    targets = make()
+    ahead, behind = settled(targets, DIRECTION.expand(5, 2)).spliced
+    generator = torch.Generator().manual_seed(0)
+    velocity, middle = torch.rand(2, 5, 2, generator=generator)
+    moved = middle - (ahead - behind) / 2
+    found = targets.misses(velocity, slice(None), None, unspliced=False, middle=middle)
+    assert torch.allclose(found.residual, velocity - middle, atol=1e-6)
+    assert found.ahead.item() == pytest.approx((velocity - ahead - moved).square().sum().item(), rel=1e-5)
+    assert found.behind.item() == pytest.approx((velocity + behind - moved).square().sum().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n_near", "expected"),
+    [
+        # The first two candidates of cell 0 lie 1 and 2 ahead, of cell 1 one behind and one ahead; and so on.
+        (2, [(1 + 4) / 3, (1 + 1) / 2, (4 + 1) / 3, (9 + 4) / 5, (16 + 9) / 7]),
+        (30, [30 / 10, 15 / 7, 10 / 6, 15 / 7, 30 / 10]),
+    ],
+)
+def test_near_displacements_are_means_weighed_by_how_far_along_candidates_lie(n_near, expected, monkeypatch):
+    monkeypatch.setattr(module, "NEAR_CANDIDATES", n_near)
+    targets = in_components()
+    settled(targets, DIRECTION.expand(5, 2))
+    by_hand = torch.tensor(expected)[:, None] * DIRECTION
+    assert torch.allclose(targets.near_displacement(None)(SPLICED), by_hand, atol=1e-5)
+    some = torch.tensor([4, 0])
+    assert torch.allclose(targets.near_displacement(some)(SPLICED), by_hand[some], atol=1e-5)
+    # of any values of the cells, such as one gene of a block
+    assert torch.allclose(
+        targets.near_displacement(some)(3 * SPLICED[:, :1]), 3 * by_hand[some, :1], atol=1e-5
+    )
+
+
+def test_near_displacements_follow_the_velocity():
+    targets = in_components()
+    settled(targets, DIRECTION.expand(5, 2))
+    forward = targets.near_displacement(None)(SPLICED)
+    settled(targets, -DIRECTION.expand(5, 2))
+    assert torch.allclose(targets.near_displacement(None)(SPLICED), -forward, atol=1e-5)
+    settled(targets, torch.zeros(5, 2))
+    assert not targets.near_displacement(None)(SPLICED).any()
+
+
+# Each cell counts as much as the next one, in a ring.
+RING = (0.5 * (torch.eye(5) + torch.eye(5).roll(1, 1))).to_sparse_csr()
+
+
+@pytest.mark.parametrize("averages", [0, 1, 2])
+def test_velocities_are_averaged_before_candidates_are_weighed(averages):
+    lengths = torch.tensor([-4.0, 1.0, 1.5, -1.0, 0.5])
+    targets = in_components(graph=RING, averages=averages)
+    averaged = lengths
+    for _ in range(averages):
+        averaged = (averaged + averaged.roll(-1)) / 2
+    ahead, behind = settled(targets, lengths[:, None] * DIRECTION).spliced
+    along = ((ahead - behind) @ DIRECTION).sign()
+    assert torch.equal(along, averaged.sign())
+    assert averages == 0 or not torch.equal(along, lengths.sign())
+
+
+def test_what_is_kept_to_settle_again_is_from_before_the_averages():
+    targets = in_components(graph=RING, averages=2)
+    found = settled(targets, torch.tensor([[-4.0], [1], [1.5], [-1], [0.5]]) * DIRECTION)
+    again = in_components(graph=RING, averages=2)
+    again.settle_again(targets.sums.clone())
+    for sides, others in zip(found, again.of(slice(None)), strict=True):
+        for side, other in zip(sides, others, strict=True):
+            assert torch.equal(side, other)
+    assert torch.equal(again.near_displacement(None)(SPLICED), targets.near_displacement(None)(SPLICED))
