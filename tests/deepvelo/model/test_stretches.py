@@ -151,6 +151,19 @@ def test_reversals_are_the_same_as_directions_written_out(monkeypatch):
     assert np.ptp(expected) > 0.01
 
 
+def test_permuted_cells_are_the_same_evidence():
+    generator = torch.Generator().manual_seed(0)
+    positions = torch.rand(400, 2, generator=generator)
+    v, u, s = torch.rand(3, 400, 4, generator=generator)
+    order, labels, slope = torch.randperm(400, generator=generator), np.arange(400) // 100, torch.ones(4)
+    assert module.MOST_NEIGHBOURHOODS < 400
+    signs = np.array([1.0, -1.0, 1.0, 1.0])
+    one = Evidence(positions, v - 0.4, u, s, slope=slope, stretches=Given(labels))
+    permuted = (x[order] for x in (positions, v - 0.4, u, s))
+    other = Evidence(*permuted, slope=slope, stretches=Given(labels[order]))
+    assert other.of(signs) == pytest.approx(one.of(signs), rel=1e-9)
+
+
 def test_shares_are_of_the_squared_displacements(monkeypatch):
     evidence, stretches, (positions, v, *_) = random_evidence(monkeypatch, wide=30)
     # at most half of the cells are in a neighbourhood
