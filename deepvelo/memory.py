@@ -31,8 +31,8 @@ _OF_COUNTS = 3
 _SINGLE, _HALF = 2, 1
 # Of the released network, per cell of a step and gene: which of the three rates are kept by its dropout.
 _BYTES_KEPT = 3
-# Sums of squares around each of the places where the way is settled.
-_BYTES_PER_PLACE_AND_GENE = 24
+# Of each anchor's neighbourhood: three sums of squares in double precision, two rates in single precision.
+_BYTES_PER_ANCHOR_AND_GENE = 32
 # Per cell and candidate: its index; where displacements are taken in genes also the order of the indices, products with
 # all of them and the weights of both sides.
 _BYTES_PER_CANDIDATE = {"components": 8, "genes": 96}
@@ -72,12 +72,12 @@ def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
     if trains_from_disk(n_cells, n_genes, settings):
         # As much as just before, so that fewer genes never count more.
         in_memory = MOST_IN_MEMORY // 2 * (dense - _OF_COUNTS)
-    places = n_cells if objective.settle_every == 0 and objective.shared_rate_passes else 0
+    anchors = min(n_cells, MOST_ANCHORS) if objective.settle_every == 0 else 0
     kept = step_cells if network.rate_layer == "graph" else 0
     return (
         4 * n_cells * n_genes * _OF_COUNTS
         + in_memory
-        + _BYTES_PER_PLACE_AND_GENE * min(places, MOST_ANCHORS) * n_genes
+        + _BYTES_PER_ANCHOR_AND_GENE * anchors * n_genes
         + _BYTES_KEPT * kept * n_genes
         + (
             _BYTES_PER_CANDIDATE[objective.continuity] * settings.graph.candidates_of(n_cells)
