@@ -161,6 +161,21 @@ def test_another_order_of_the_cells_is_the_same_answer_in_that_order():
         assert terms == pytest.approx(others, rel=1e-4)
 
 
+def test_permuted_cells_have_permuted_velocities():
+    """Of more cells than there are neighbourhoods that judge directions."""
+    generator = torch.Generator().manual_seed(0)
+    spliced, unspliced = (
+        values + 0.2 * torch.rand(300, 8, generator=generator) for values in moving_cells(300)
+    )
+    order = torch.randperm(300, generator=generator)
+    velocities = []
+    for some in (torch.arange(300), order):
+        s, u = spliced[some], unspliced[some]
+        _, beta, gamma = train(s, u, settings=changed(n_epochs=60)).rates()
+        velocities.append(beta * u - gamma * s)
+    torch.testing.assert_close(velocities[0][order], velocities[1], rtol=1e-3, atol=1e-3)
+
+
 def test_weights_are_plain_tensors_of_the_network():
     fit = train(*moving_cells(), settings=SETTINGS)
     assert fit.weights["rate_layer.weight"].shape == (3 * 8, 8)
