@@ -55,6 +55,7 @@ def save_made_up(
     obs = pd.DataFrame({"clusters": groups}, index=[f"cell{i}" for i in range(n_cells)])
     for key in (keys.CONFIDENCE, keys.CONSISTENCY, keys.CONSISTENCY_CELLTYPE, keys.PSEUDOTIME):
         obs[key] = rng.random(n_cells).astype(np.float32)
+    obs[keys.CONFIDENCE] = 0.5 + obs[keys.CONFIDENCE] / 2  # a probability to be right
     obs[keys.UNDECIDED] = False  # see `undecide`
     obs[keys.RATES_LEIDEN] = pd.Categorical(np.resize(["0", "1"], n_cells))
     var = pd.DataFrame(

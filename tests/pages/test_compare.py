@@ -149,7 +149,7 @@ def test_at_first_the_newest_run_of_every_other_method_on_the_same_data(page, ba
         "scVelo, stochastic: other (prepared in another way)",
     ]  # fmt: skip
     assert list(scores(page).index) == ["DeepVelo", "scVelo steady state", "scVelo dynamical"]
-    assert "Not fitted to these data yet: stochastic." in words(page)
+    assert "Not fitted to these data yet: scVelo stochastic." in words(page)
     runs.set_value([ours, other]).run()
     assert list(scores(fine(page)).index) == comparison.names((base, ours, other))
 

@@ -239,7 +239,7 @@ def test_epochs_of_mini_batches_are_told_at_the_epochs(page):
     (told,) = [text.value for text in page.caption if "epochs in mini-batches" in text.value]
     # the sample has 3,000 cells
     assert told.startswith(
-        "This data set takes 17 epochs in mini-batches of 512 cells: at least as many steps as 100"
+        "This data set takes 34 epochs in mini-batches of 512 cells: at least as many steps as 200"
     )
     page.number_input(key="settings.training.batch_cells").set_value(3000).run()
     assert not [text for text in page.caption if "epochs in mini-batches" in text.value]
