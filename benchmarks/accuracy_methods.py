@@ -93,8 +93,10 @@ def preset(base: Settings, changes: dict[str, Any] | None = None) -> Method:
     def fit(prepared: AnnData, settings: Settings) -> None:
         own = {"seed": settings.seed, "training": {"device": "cpu"}}
         settings = config.replace(changed, own)
-        tl.velocity(prepared, settings=settings)
-        prepared.obs[keys.CONFIDENCE] = tl.direction_confidence(prepared, settings=settings).cells
+        fit = tl.velocity(prepared, settings=settings)
+        groups = keys.CLUSTERS if keys.CLUSTERS in prepared.obs else None
+        confidence = tl.direction_confidence(prepared, settings=settings, fit=fit, cluster_key=groups)
+        prepared.obs[keys.CONFIDENCE], prepared.obs[keys.UNDECIDED] = confidence.cells, confidence.undecided
 
     return fit
 

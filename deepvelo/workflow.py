@@ -291,8 +291,9 @@ def _score(adata: AnnData, settings: Settings, fit: Fit | None, *, cluster_key: 
     adata.obs[keys.CONSISTENCY_CELLTYPE] = tl.consistency_celltype(velocity, groups)
     if fit is not None:
         means = {"confidence": keys.CONFIDENCE} | means
-        confidence = tl.direction_confidence(adata, settings=settings, fit=fit)
-        adata.obs[keys.CONFIDENCE], adata.var[keys.CONFIDENCE] = confidence
+        confidence = tl.direction_confidence(adata, settings=settings, fit=fit, cluster_key=cluster_key)
+        adata.obs[keys.CONFIDENCE], adata.var[keys.CONFIDENCE] = confidence.cells, confidence.genes
+        adata.obs[keys.UNDECIDED] = confidence.undecided
         adata.var[keys.MULTIKINETIC_SCORE] = tl.multikinetic_score(
             adata.layers[keys.MU], adata.layers[keys.MS], velocity, groups=groups
         )

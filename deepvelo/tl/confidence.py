@@ -9,6 +9,7 @@ from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.layers import blocks_of, known_genes
+from deepvelo.tl.direction_evidence import direction_evidence
 from deepvelo.tl.smoothing import GraphAverage, smoothed
 
 if TYPE_CHECKING:
@@ -20,26 +21,53 @@ if TYPE_CHECKING:
     from deepvelo.model.training import Fit
 
 
+# Log odds of a right direction, fitted to simulated tissue of development seeds (docs/method.md, "Confidence").
+_INTERCEPT, _OF_MARGIN, _OF_MIRROR, _OF_SPREAD, _OF_COUNTS = -5.0, 8.0, 2.0, 2.0, 4.0
+# Variation within tissue at rest reaches 1.4; from twice that on the odds count in full.
+_STILL, _VARIES = 1.4, 2.8
+# Below this mean probability the direction of a stretch is undecided, and so it is of groups with as many cells as neighbours.
+UNDECIDED_BELOW, SMALL_GROUP = 0.75, 30
+_NEAR = 30
+_CELLS_AT_ONCE = 4096
+
+
 class Confidence(NamedTuple):
-    """0 to 1, of cells ``(n_cells,)`` and of genes ``(n_genes,)``; NaN for a gene without velocity."""
+    """Of cells the probability that the direction is right, 0.5 to 1, and whether it is undecided, ``(n_cells,)`` each.
+
+    Of genes a score from 0 to 1, ``(n_genes,)``; NaN for a gene without velocity.
+    """
+
+    cells: np.ndarray
+    genes: np.ndarray
+    undecided: np.ndarray
+
+
+class _Agreement(NamedTuple):
+    """0 to 1, of cells ``(n_cells,)`` and of genes ``(n_genes,)``."""
 
     cells: np.ndarray
     genes: np.ndarray
 
 
-def direction_confidence(adata: AnnData, *, settings: Settings, fit: Fit | None = None) -> Confidence:
+def direction_confidence(
+    adata: AnnData, *, settings: Settings, fit: Fit | None = None, cluster_key: str | None = None
+) -> Confidence:
     r"""Confidence in the direction of a fit's velocities, per cell and per gene.
 
-    The product of two agreements, each taken as 0 where it is negative:
+    The probability that a cell's velocity points within 90 degrees of the true one is a logistic function of
 
-    - the way behind mirrors the way ahead. With the mean displacements :math:`d^\pm` to the candidates ahead and
-      behind, averaged once over the graph (in many cells as often as reaches as far),
-      :math:`-2 d^+ \cdot d^- / (|d^+|^2 + |d^-|^2)`. A cell on a path has a way it came that points opposite to the
-      way it goes; in tissue at rest both are noise.
-    - the cell's own counts say the same: the cosine of :math:`\beta M_u - \gamma M_s`, unsmoothed, with the velocity.
+    - the margin: how much of the displacements of the cell's stretch a reversal would leave unexplained
+      (`deepvelo.model.stretches`),
+    - whether the displacement from the past mirrors that to the future, :math:`-2 d^+ \cdot d^- / (|d^+|^2 + |d^-|^2)`,
+      averaged over the graph: on a path they are opposite, at rest both are noise,
+    - the share of its neighbourhood's spread that lies along the velocity,
+    - the cosine of :math:`\beta M_u - \gamma M_s` of the cell's own moments with the velocity,
 
-    Cells are compared over genes, genes over cells. Ends of lineages and cells far from others score low, since
-    there is little to go by. It ranks errors; it is not a probability.
+    with coefficients that were fitted to simulated tissue. It stays 0.5 where cells vary no more than averages of
+    independent cells do. The direction is undecided where the mean probability of a stretch is below 0.75, and in groups
+    of at most 30 cells, whose moments are one mean.
+
+    The score of a gene is the product of the second and the last of these over cells, each taken as 0 where negative.
 
     Parameters
     ----------
@@ -47,6 +75,8 @@ def direction_confidence(adata: AnnData, *, settings: Settings, fit: Fit | None 
         As `deepvelo.tl.velocity` leaves it, with non-negative rates or not.
     fit
         What it has returned: with many cells, finding the components and neighbours again takes a minute.
+    cluster_key
+        Column of ``obs`` with the groups; None leaves their sizes out.
     """
     average = GraphAverage(adata)
     known = known_genes(adata.layers[keys.VELOCITY])
@@ -54,14 +84,50 @@ def direction_confidence(adata: AnnData, *, settings: Settings, fit: Fit | None 
         components, neighbors = _candidates(adata, average, known=known, settings=settings)
     else:
         components, neighbors = fit.components, fit.neighbors
-    sides = _displacements(adata.layers[keys.VELOCITY], components, neighbors, known=known)
+    along = _in_components(adata.layers[keys.VELOCITY], components, known=known)
+    sides = _displacements(along, components, neighbors)
     times = settings.graph.averages_of(adata.n_obs)
     ahead, behind = (average(side, times=times).astype(np.float64) for side in sides)
     mirrored = _mirrored(ahead, behind, components.loadings.numpy().astype(np.float64))
     agreeing = _agreeing(adata, known)
+    evidence = direction_evidence(
+        adata, (sides[0] - sides[1]) / 2, components, average, known=known, settings=settings
+    )
+    odds = (
+        _INTERCEPT
+        + _OF_MARGIN * evidence.margin.clip(0, 1)
+        + _OF_MIRROR * mirrored.cells
+        + _OF_SPREAD * _share_along(along, components.scores.numpy(), neighbors.numpy())
+        + _OF_COUNTS * agreeing.cells
+    )
+    varies = np.log(np.maximum(evidence.variation, _STILL) / _STILL) / np.log(_VARIES / _STILL)
+    cells = 0.5 + 0.5 * np.tanh(odds / 2).clip(0) * varies.clip(0, 1)
     genes = np.full(adata.n_vars, np.nan)
     genes[known] = mirrored.genes * agreeing.genes
-    return Confidence(cells=mirrored.cells * agreeing.cells, genes=genes)
+    undecided = _mean_by_group(cells, evidence.stretch) < UNDECIDED_BELOW
+    if cluster_key is not None:
+        groups = adata.obs[cluster_key].astype(str)
+        undecided |= (groups.map(groups.value_counts()) <= SMALL_GROUP).to_numpy()
+    return Confidence(cells=cells, genes=genes, undecided=undecided)
+
+
+def _mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Mean over the cells of each cell's group, ``(n_cells,)``."""
+    means = np.bincount(groups, weights=values) / np.maximum(np.bincount(groups), 1)
+    return np.asarray(means[groups])
+
+
+def _share_along(velocity: np.ndarray, scores: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    """Of the spread of each cell's nearest candidates, root mean square, the share along its velocity; 0 to 1."""
+    lengths = np.linalg.norm(velocity, axis=1, keepdims=True)
+    direction = np.divide(velocity, lengths, out=np.zeros_like(velocity), where=lengths > 0)
+    squares, total = np.zeros((2, len(scores)))
+    for start in range(0, len(scores), _CELLS_AT_ONCE):
+        cells = slice(start, start + _CELLS_AT_ONCE)
+        there = scores[neighbors[cells, :_NEAR]] - scores[cells, None]
+        squares[cells] = (np.einsum("nkc,nc->nk", there, direction[cells]) ** 2).sum(axis=1)
+        total[cells] = (there**2).sum(axis=(1, 2))
+    return np.sqrt(_ratio(squares, total))
 
 
 def _candidates(
@@ -85,8 +151,16 @@ def _candidates(
     return components, neighbors
 
 
+def _in_components(velocity: Layer, components: Components, *, known: np.ndarray) -> np.ndarray:
+    """Velocities in components, float32 ``(n_cells, n_components)``."""
+    along = np.zeros(tuple(components.scores.shape), dtype=np.float32)
+    for genes, places in blocks_of(velocity, known):
+        along += velocity[:, genes][:, known[genes]] @ components.loadings[places].numpy()
+    return along
+
+
 def _displacements(
-    velocity: Layer, components: Components, neighbors: Tensor, *, known: np.ndarray
+    along: np.ndarray, components: Components, neighbors: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean displacements to the candidates ahead and behind, in components, ``(n_cells, n_components)`` each."""
     import torch
@@ -94,20 +168,16 @@ def _displacements(
     from deepvelo.model.graph import Components
     from deepvelo.model.targets import ComponentTargets
 
-    scores = components.scores
-    along = torch.zeros_like(scores)
-    for genes, places in blocks_of(velocity, known):
-        along += torch.from_numpy(velocity[:, genes][:, known[genes]]) @ components.loadings[places]
     # The components take the place of genes: they are their own components.
-    own = Components(scores, torch.eye(scores.shape[1]))
+    own = Components(components.scores, torch.eye(along.shape[1]))
     targets = ComponentTargets(neighbors, own, own)
-    targets.add(along, slice(None))
+    targets.add(torch.from_numpy(along), slice(None))
     targets.settle()
     ahead, behind = (side.numpy() for side in targets.settled.spliced)
     return ahead, behind
 
 
-def _mirrored(ahead: np.ndarray, behind: np.ndarray, loadings: np.ndarray) -> Confidence:
+def _mirrored(ahead: np.ndarray, behind: np.ndarray, loadings: np.ndarray) -> _Agreement:
     """How well the way behind mirrors the way ahead, from both in components; in genes they are never formed.
 
     The loadings are orthonormal, so a cell's products over components are those over genes. A gene's products over
@@ -118,13 +188,13 @@ def _mirrored(ahead: np.ndarray, behind: np.ndarray, loadings: np.ndarray) -> Co
         return np.einsum("gk,gk->g", loadings @ (x.T @ y), loadings)
 
     lengths = (ahead**2).sum(axis=1) + (behind**2).sum(axis=1)
-    return Confidence(
+    return _Agreement(
         cells=_ratio(-2 * (ahead * behind).sum(axis=1), lengths),
         genes=_ratio(-2 * over_cells(ahead, behind), over_cells(ahead, ahead) + over_cells(behind, behind)),
     )
 
 
-def _agreeing(adata: AnnData, known: np.ndarray) -> Confidence:
+def _agreeing(adata: AnnData, known: np.ndarray) -> _Agreement:
     """How well the velocity agrees with the cell's own counts; of the known genes."""
     layers = [adata.layers[key] for key in (keys.VELOCITY, keys.BETA, keys.MU, keys.GAMMA, keys.MS)]
     cells, genes = np.zeros((3, adata.n_obs)), np.zeros((3, int(known.sum())))
@@ -135,7 +205,7 @@ def _agreeing(adata: AnnData, known: np.ndarray) -> Confidence:
             product = x * y
             cells[i] += product.sum(axis=1)
             genes[i, places] = product.sum(axis=0)
-    return Confidence(*(_ratio(along, np.sqrt(own * moved)) for along, own, moved in (cells, genes)))
+    return _Agreement(*(_ratio(along, np.sqrt(own * moved)) for along, own, moved in (cells, genes)))
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
