@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 import pytest
 import torch
@@ -83,6 +84,24 @@ def test_many_cells_alike_in_everything(batch_cells):
     cells = tuple(torch.cat([part, part[-1:].expand(60, -1)]) for part in moving_cells(60))
     fit = fitted(cells, settings(batch_cells=batch_cells))
     assert torch.isfinite(torch.tensor([terms.total for terms in fit.history])).all()
+
+
+@pytest.mark.parametrize(
+    ("n_cells", "sizes"),
+    [(40, [1.0]), (8, [1.0] * 5), (40, [1e6, *[1.0] * 5])],
+    ids=["gene", "cells", "variance"],
+)
+def test_one_gene_eight_cells_and_a_gene_that_carries_all_variance(n_cells, sizes):
+    generator = torch.Generator().manual_seed(0)
+    spliced, unspliced = torch.rand(2, n_cells, len(sizes), generator=generator) * torch.tensor(sizes)
+    fit = fitted((spliced, unspliced), settings(n_epochs=5))
+    assert all(math.isfinite(terms.total) for terms in fit.history)
+
+
+def test_no_velocity_is_made_of_cells_that_do_not_differ():
+    still = torch.ones(40, N_GENES)
+    rates = fitted((still, still), settings(n_epochs=5)).rates()
+    assert not (rates.beta * still - rates.gamma * still).any()
 
 
 def test_cells_alike_do_not_all_go_into_one_batch():
