@@ -53,7 +53,7 @@ BEFORE: Final = {
     "nearest_neighbors": "neighbours",
     "neighbors_within_reach": "candidates",
     "assign_targets": "target assignment",
-    "fit_neighborhood_rates": "neighborhood rates",
+    "fit_neighborhood_rates": "neighbourhood rates",
     "_by_cell": "writing by cell",
     "_hidden": "the last hidden layer",
 }

@@ -58,7 +58,7 @@ def test_few_cells_are_measured_from_components_to_passes():
         "neighbours",
         "candidates",
         "target assignment",
-        "neighborhood rates",
+        "neighbourhood rates",
         "the last hidden layer",
         "setting averages up",
         "the averages of a gene",
