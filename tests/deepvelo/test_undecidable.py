@@ -128,7 +128,6 @@ def test_its_lineages_are_found_or_one_sentence_says_why_not(fitted, make):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="fits do not say yet which cells are undecided")
 @pytest.mark.parametrize("make", UNDECIDABLE)
 def test_its_directions_are_undecided(fitted, make):
     undecided = undecided_cells(fitted(make).obs)

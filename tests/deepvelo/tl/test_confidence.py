@@ -9,6 +9,7 @@ import pytest
 
 from deepvelo import config, keys, pp, tl
 from deepvelo.datasets.simulation import simulate
+from deepvelo.tl import direction_evidence
 
 
 @cache
@@ -28,11 +29,14 @@ def fitted(kind):
 
 def test_moving_tissue_is_trusted_and_still_tissue_is_not():
     (_, moving), (_, still) = fitted("cycle"), fitted("static")
-    assert np.median(moving.cells) > 0.4
-    assert np.median(still.cells) < 0.2
+    assert np.median(moving.cells) > 0.9
+    assert still.cells.max() < 0.6
     assert np.median(moving.genes) > np.median(still.genes)
-    for values in (*moving, *still):
-        assert ((values >= 0) & (values <= 1)).all()
+    assert not moving.undecided.any()
+    assert still.undecided.all()
+    for confidence in (moving, still):
+        assert ((confidence.cells >= 0.5) & (confidence.cells <= 1)).all()
+        assert ((confidence.genes >= 0) & (confidence.genes <= 1)).all()
 
 
 @pytest.mark.parametrize("kind", ["cycle", "static"])
@@ -43,13 +47,35 @@ def test_components_and_candidates_of_the_fit_are_those_found_again(kind):
         np.testing.assert_allclose(own, other, rtol=1e-6)
 
 
-def test_velocity_against_the_counts_has_no_confidence():
+def test_the_direction_of_a_reversed_velocity_is_undecided():
     prepared, before = fitted("cycle")
-    settings = config.Settings()
     prepared.layers[keys.VELOCITY] = -prepared.layers[keys.VELOCITY]
-    after = tl.direction_confidence(prepared, settings=settings)
-    assert before.cells.mean() > 0.3
-    assert after.cells.mean() == pytest.approx(0, abs=0.02)
+    after = tl.direction_confidence(prepared, settings=config.Settings())
+    assert before.cells.mean() > 0.9
+    assert after.cells.mean() == pytest.approx(0.5, abs=0.02)
+    assert after.undecided.all()
+
+
+def test_a_group_with_as_many_cells_as_neighbours_is_undecided():
+    prepared, _ = fitted("cycle")
+    groups = np.array(["large"] * (prepared.n_obs - 30) + ["small"] * 30)
+    prepared.obs["groups"] = groups
+    found = tl.direction_confidence(prepared, settings=config.Settings(), cluster_key="groups")
+    np.testing.assert_array_equal(found.undecided, groups == "small")
+
+
+def test_without_single_cells_the_rest_still_counts():
+    prepared, before = fitted("cycle")
+    del prepared.layers[keys.SPLICED]
+    after = tl.direction_confidence(prepared, settings=config.Settings())
+    np.testing.assert_allclose(after.cells, before.cells, atol=0.05)
+
+
+def test_evidence_for_many_cells_is_that_of_an_even_choice(monkeypatch):
+    prepared, whole = fitted("cycle")
+    monkeypatch.setattr(direction_evidence, "_CELLS_IN_STRETCHES", 200)
+    few = tl.direction_confidence(prepared, settings=config.Settings())
+    assert abs(few.cells.mean() - whole.cells.mean()) < 0.05
 
 
 def test_a_gene_without_velocity_has_no_confidence():
