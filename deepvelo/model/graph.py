@@ -162,8 +162,11 @@ def _scatter(measured: Rows, mean: np.ndarray) -> np.ndarray | LinearOperator:
 
 def even_choice(points: Tensor, n_chosen: int) -> Tensor:
     """Indices of so many cells from wherever there are some, ``(n_chosen,)``, in the order in which they lie together."""
-    # In the order of a tree that halves the cells again and again, every so many-eth is an even choice.
-    near = KDTree(points.cpu().numpy()).indices
+    # In the order of a tree that halves the cells again and again, every so many-eth is an even choice. Sorted first:
+    # the tree of permuted cells is another.
+    measured = points.cpu().numpy()
+    order = np.lexsort(measured.T[::-1])
+    near = order[KDTree(measured[order]).indices]
     return torch.from_numpy(near[np.linspace(0, len(near) - 1, n_chosen).astype(int)])
 
 

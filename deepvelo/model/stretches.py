@@ -56,7 +56,7 @@ class Stretches:
 
     def __init__(self, positions: np.ndarray, displacements: np.ndarray, *, seed: int) -> None:
         n_cells = len(positions)
-        order = _in_order(positions)
+        order = np.lexsort(positions.T[::-1])  # communities depend on the order of nodes
         search = NearestNeighbors(n_neighbors=min(_NEAREST, n_cells - 1)).fit(positions[order])
         graph = search.kneighbors_graph(mode="connectivity").tocoo()
         lengths = np.linalg.norm(displacements, axis=1, keepdims=True)
@@ -91,11 +91,6 @@ class Stretches:
         parts = [tuple(np.flatnonzero(part == i)) for i in range(n_parts)]
         singles = [(a,) for a in range(self.n_stretches)]
         return [np.array(x) for x in sorted({*singles, *pairs, *triples, *parts})]
-
-
-def _in_order(positions: np.ndarray) -> np.ndarray:
-    """Indices that sort cells by position: communities and even choices depend on the order of their points."""
-    return np.lexsort(positions.T[::-1])
 
 
 def _communities(n_cells: int, edges: sp.coo_matrix, *, seed: int) -> list[int]:
@@ -148,8 +143,7 @@ class Evidence:
         low, high = u - k / SLOPE_FACTOR * s, u - k * SLOPE_FACTOR * s
         window = max(1, min(WIDE, n_cells // 2))
         points = positions.cpu().numpy()
-        order = _in_order(points)
-        centres = order[even_choice(positions[order], min(MOST_NEIGHBOURHOODS, n_cells))]
+        centres = even_choice(positions, min(MOST_NEIGHBOURHOODS, n_cells))
         near = (
             NearestNeighbors(n_neighbors=window)
             .fit(points)

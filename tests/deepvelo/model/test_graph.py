@@ -92,6 +92,12 @@ def test_neighbours_among_some_cells_are_the_nearest_of_them(of, n_among, monkey
         neighbors_within_reach(points, n_neighbors=n_among, n_among=n_among, of=of)
 
 
+def test_an_even_choice_takes_the_same_cells_in_any_order():
+    points = torch.from_numpy(np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32))
+    order = torch.from_numpy(np.random.default_rng(1).permutation(500))
+    assert torch.equal(points[even_choice(points, 60)], points[order][even_choice(points[order], 60)])
+
+
 def test_an_even_choice_takes_as_many_of_every_part_as_it_is_large():
     parts = torch.randn(1000, 3, generator=torch.Generator().manual_seed(0))
     parts[900:] += 100
