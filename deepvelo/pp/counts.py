@@ -14,7 +14,7 @@ from deepvelo import matrices
 from deepvelo.layers import Layer, gene_blocks, new_layer
 
 _LEAST_MEAN, _LARGE_MEAN = 1e-4, 100  # counts a cell
-_OVERDISPERSION = 0.05  # variance of counts beyond Poisson, of the squared mean
+_OVERDISPERSION = 0.1  # variance of counts beyond Poisson, of the squared mean
 
 
 def normalized_counts(counts: Any, scale: np.ndarray) -> sparse.csr_matrix:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # Log odds of a right direction, fitted to simulated tissue of development seeds (docs/method.md, "Confidence").
 _INTERCEPT, _OF_MARGIN, _OF_MIRROR, _OF_SPREAD, _OF_COUNTS = -5.0, 8.0, 2.0, 2.0, 4.0
-# Variation within tissue at rest reaches 1.4; from twice that on the odds count in full.
-_STILL, _VARIES = 1.4, 2.8
+# Correlation of spliced with unspliced moments, less its error: tissue at rest is below, and above the odds count in full.
+_STILL, _VARIES = 0.1, 0.3
 # Below this mean probability the direction of a stretch is undecided, and so it is of groups with as many cells as neighbours.
 UNDECIDED_BELOW, SMALL_GROUP = 0.75, 30
 _NEAR = 30
@@ -63,8 +63,8 @@ def direction_confidence(
     - the share of its neighbourhood's spread that lies along the velocity,
     - the cosine of :math:`\beta M_u - \gamma M_s` of the cell's own moments with the velocity,
 
-    with coefficients that were fitted to simulated tissue. It stays 0.5 where cells vary no more than averages of
-    independent cells do. The direction is undecided where the mean probability of a stretch is below 0.75, and in groups
+    with coefficients that were fitted to simulated tissue. It stays 0.5 where spliced and unspliced moments are not correlated:
+    there cells differ by counting noise alone. The direction is undecided where the mean probability of a stretch is below 0.75, and in groups
     of at most 30 cells, whose moments are one mean.
 
     The score of a gene is the product of the second and the last of these over cells, each taken as 0 where negative.
@@ -100,8 +100,8 @@ def direction_confidence(
         + _OF_SPREAD * _share_along(along, components.scores.numpy(), neighbors.numpy())
         + _OF_COUNTS * agreeing.cells
     )
-    varies = np.log(np.maximum(evidence.variation, _STILL) / _STILL) / np.log(_VARIES / _STILL)
-    cells = 0.5 + 0.5 * np.tanh(odds / 2).clip(0) * varies.clip(0, 1)
+    varies = ((evidence.correlation - _STILL) / (_VARIES - _STILL)).clip(0, 1)
+    cells = 0.5 + 0.5 * np.tanh(odds / 2).clip(0) * varies
     genes = np.full(adata.n_vars, np.nan)
     genes[known] = mirrored.genes * agreeing.genes
     undecided = _mean_by_group(cells, evidence.stretch) < UNDECIDED_BELOW

