@@ -45,7 +45,7 @@ KNOBS: Final[dict[str, tuple[float, ...]]] = {
     "preparation.n_top_genes": (50, 100),
     "preparation.n_components": (10, 40),
     "preparation.n_neighbors": (15, 60),
-    "training.n_epochs": (50, 200),
+    "training.n_epochs": (100, 400),
 }
 
 
