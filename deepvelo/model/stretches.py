@@ -78,6 +78,11 @@ class Stretches:
         self.beside = (counts + counts.T >= _LEAST_EDGES) & ~np.eye(n_stretches, dtype=bool)
 
     @property
+    def parts(self) -> np.ndarray:
+        """The connected stretches of every cell, int ``(n_cells,)``."""
+        return np.asarray(sp.csgraph.connected_components(self.beside, directed=False)[1][self.labels])
+
+    @property
     def n_stretches(self) -> int:
         """How many there are."""
         return len(self.beside)
@@ -150,7 +155,9 @@ class Evidence:
             .kneighbors(points[centres], return_distance=False)
         )
         sums = torch.zeros(len(centres), n_cells, dtype=torch.float64)
-        sums = sums.scatter_(1, torch.from_numpy(near), 1.0).to(v.device)
+        sums = sums.scatter_(1, torch.from_numpy(near), 1.0)
+        part = torch.from_numpy(stretches.parts)
+        sums = (sums * (part[None] == part[centres, None])).to(v.device)  # unconnected types share no rates
         self._squares = sums @ (low * low), sums @ (low * high), sums @ (high * high)
         labels = torch.from_numpy(stretches.labels).to(v.device)
         members = [torch.nonzero(labels == i).flatten() for i in range(stretches.n_stretches)]

@@ -174,7 +174,7 @@ def test_a_fit_from_disk_takes_less_by_the_moments_and_what_the_network_sees(tmp
     in_memory, _ = fit_of(tmp_path / "memory", "default", 10_000, 3000, alive=True)
     from_disk, _ = fit_of(tmp_path / "disk", "default", 10_000, 3000, most_in_memory=0, alive=True)
     moments, inputs = 2 * 4 * 10_000 * 3000, 2 * 2 * 10_000 * 3000
-    assert in_memory - from_disk > 0.9 * (moments + inputs)
+    assert in_memory - from_disk > 0.85 * (moments + inputs)
 
 
 VERSIONS = {

@@ -49,7 +49,7 @@ def eight_types_of_five() -> AnnData:
 
 
 def at_rest() -> AnnData:
-    return tissue("static")
+    return simulate(kind="static", n_cells=300, n_genes=100, depth=600, seed=3)
 
 
 def one_gene_varies() -> AnnData:
