@@ -99,6 +99,7 @@ class Given:
         self.beside = chain if beside is None else beside
 
     sets = Stretches.sets
+    parts = Stretches.parts
 
 
 def random_evidence(monkeypatch, *, n_cells=30, n_genes=4, wide=8):
@@ -207,6 +208,18 @@ def found_signs(u, s, displacement, *, labels, beside=None, positions=None):
     given = Given(labels, beside)
     slope = steady_state_slope(u, s)
     return best_signs(Evidence(positions, displacement, u, s, slope=slope, stretches=given), given)
+
+
+def test_unconnected_stretches_share_no_neighbourhood(monkeypatch):
+    monkeypatch.setattr(module, "WIDE", 12)
+    generator = torch.Generator().manual_seed(1)
+    v, u, s = torch.rand(3, 24, 3, generator=generator)
+    positions, slope = torch.rand(24, 2, generator=generator), torch.ones(3)
+    apart = Given(np.arange(24) % 2, np.zeros((2, 2), dtype=bool))
+    both = Evidence(positions, v, u, s, slope=slope, stretches=apart)
+    reversed_both = both.of(np.array([1.0, -1.0])) - both.of(np.array([1.0, 1.0]))
+    reversed_other = both.of(np.array([-1.0, -1.0])) - both.of(np.array([-1.0, 1.0]))
+    assert reversed_both == pytest.approx(reversed_other)  # what one does is nothing to the other
 
 
 FIFTHS = np.arange(300) * 5 // 300
