@@ -107,3 +107,11 @@ def gene_chunks(shape: tuple[int, ...], *, itemsize: int) -> tuple[int, int]:
     n_cells, n_genes = shape
     per_chunk = max(1, CHUNK_BYTES // max(1, n_cells * itemsize))
     return max(1, n_cells), min(max(1, n_genes), per_chunk)
+
+
+def projected(layer: Layer, loadings: np.ndarray, *, chosen: np.ndarray) -> np.ndarray:
+    """The ``chosen`` genes of a layer, bool ``(n_genes,)``, times their loadings; float32 ``(n_cells, n_components)``."""
+    out = np.zeros((layer.shape[0], loadings.shape[1]), dtype=np.float32)
+    for genes, places in blocks_of(layer, chosen):
+        out += layer[:, genes][:, chosen[genes]] @ loadings[places]
+    return out

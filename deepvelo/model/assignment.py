@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 
 import torch
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
 from deepvelo.model.gcn import RateNetwork
-from deepvelo.model.graph import even_choice
+from deepvelo.model.graph import even_anchors
 from deepvelo.model.kinetics import SharedRates, spliced_velocity, steady_state_slope
 from deepvelo.model.neighborhoods import NeighborhoodRates, Neighborhoods
 from deepvelo.model.stretches import Evidence, Stretches, best_signs
@@ -118,9 +117,7 @@ def _reverse_stretches(objective: BlockedObjective, positions: Tensor, *, seed: 
     chosen: Tensor | None = None
     nearest: Tensor | slice = slice(None)
     if len(positions) > _CELLS_IN_STRETCHES:
-        chosen = even_choice(positions, _CELLS_IN_STRETCHES)
-        at = KDTree(positions[chosen].cpu().numpy())
-        nearest = torch.from_numpy(at.query(positions.cpu().numpy())[1])
+        chosen, nearest = even_anchors(positions, _CELLS_IN_STRETCHES)
         positions, chosen = positions[chosen], chosen.to(device)
     s, u = (values[:, :] for values in objective.of(chosen))
     slope = steady_state_slope(u, s)

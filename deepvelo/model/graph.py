@@ -170,6 +170,13 @@ def even_choice(points: Tensor, n_chosen: int) -> Tensor:
     return torch.from_numpy(near[np.linspace(0, len(near) - 1, n_chosen).astype(int)])
 
 
+def even_anchors(points: Tensor, n_chosen: int) -> tuple[Tensor, Tensor]:
+    """An `even_choice` ``(n_chosen,)``, and for each cell the place in it of the nearest ``(n_cells,)``, int64."""
+    chosen = even_choice(points, n_chosen)
+    nearest = KDTree(points[chosen].cpu().numpy()).query(points.cpu().numpy())[1]
+    return chosen, torch.from_numpy(nearest)
+
+
 def neighbors_within_reach(
     points: Tensor, *, n_neighbors: int, n_among: int, of: Tensor | None = None
 ) -> Tensor:

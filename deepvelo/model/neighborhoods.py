@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from scipy.spatial import KDTree
 from torch import Tensor
 
 from deepvelo.config.graph import MOST_ANCHORS
 from deepvelo.model.averaging import average
-from deepvelo.model.graph import even_choice, neighbors_within_reach
+from deepvelo.model.graph import even_anchors, neighbors_within_reach
 from deepvelo.model.kinetics import spliced_velocity
 
 
@@ -40,9 +39,8 @@ class Neighborhoods:
         self.nearest: Tensor | None = None
         self.cells: Tensor | None = None
         if n_cells > MOST_ANCHORS:
-            anchors = even_choice(positions, MOST_ANCHORS)
-            at = KDTree(positions[anchors].cpu().numpy())
-            self.nearest = torch.from_numpy(at.query(positions.cpu().numpy())[1]).to(device)
+            anchors, nearest = even_anchors(positions, MOST_ANCHORS)
+            self.nearest = nearest.to(device)
         around = neighbors_within_reach(positions, of=anchors, n_neighbors=n_neighbors, n_among=n_among)
         own = torch.arange(n_cells) if anchors is None else anchors
         columns = torch.cat([around, own[:, None]], dim=1).sort(dim=1).values

@@ -8,7 +8,7 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.layers import blocks_of, known_genes
+from deepvelo.layers import blocks_of, known_genes, projected
 from deepvelo.tl.direction_evidence import direction_evidence
 from deepvelo.tl.smoothing import GraphAverage, smoothed
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from deepvelo.config import Settings
-    from deepvelo.layers import Layer
     from deepvelo.model.graph import Components
     from deepvelo.model.training import Fit
 
@@ -84,7 +83,7 @@ def direction_confidence(
         components, neighbors = _candidates(adata, average, known=known, settings=settings)
     else:
         components, neighbors = fit.components, fit.neighbors
-    along = _in_components(adata.layers[keys.VELOCITY], components, known=known)
+    along = projected(adata.layers[keys.VELOCITY], components.loadings.numpy(), chosen=known)
     sides = _displacements(along, components, neighbors)
     times = settings.graph.averages_of(adata.n_obs)
     ahead, behind = (average(side, times=times).astype(np.float64) for side in sides)
@@ -149,14 +148,6 @@ def _candidates(
         n_among=settings.graph.candidate_cells,
     )
     return components, neighbors
-
-
-def _in_components(velocity: Layer, components: Components, *, known: np.ndarray) -> np.ndarray:
-    """Velocities in components, float32 ``(n_cells, n_components)``."""
-    along = np.zeros(tuple(components.scores.shape), dtype=np.float32)
-    for genes, places in blocks_of(velocity, known):
-        along += velocity[:, genes][:, known[genes]] @ components.loadings[places].numpy()
-    return along
 
 
 def _displacements(

@@ -57,9 +57,8 @@ def direction_evidence(
     """
     import torch
     from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import KDTree
 
-    from deepvelo.model.graph import even_choice
+    from deepvelo.model.graph import even_anchors
     from deepvelo.model.kinetics import steady_state_slope
     from deepvelo.model.stretches import MOST_GENES, Evidence, Stretches
 
@@ -67,8 +66,7 @@ def direction_evidence(
     few: np.ndarray | slice = slice(None)
     nearest: np.ndarray | slice = slice(None)
     if len(positions) > _CELLS_IN_STRETCHES:
-        few = even_choice(positions, _CELLS_IN_STRETCHES).numpy()
-        nearest = KDTree(positions[few].numpy()).query(positions.numpy())[1]
+        few, nearest = (x.numpy() for x in even_anchors(positions, _CELLS_IN_STRETCHES))
     loadings = components.loadings.numpy()
     moved = np.einsum("gk,gk->g", loadings @ (displacement.T @ displacement), loadings)
     places = np.sort(np.argsort(-moved, kind="stable")[:MOST_GENES])

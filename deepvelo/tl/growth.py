@@ -8,7 +8,7 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.layers import blocks_of, fill
+from deepvelo.layers import blocks_of, fill, projected
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,9 +62,7 @@ def growth_rates(
         return None
     logs = np.log(np.maximum(totals, 1.0))[:, None]
     local = average(logs - logs.mean(), times=_AVERAGES * settings.graph.averages_of(adata.n_obs))[:, 0]
-    direction = np.zeros(components.scores.shape, dtype=np.float32)
-    for genes, places in blocks_of(velocity, chosen):
-        direction += velocity[:, genes][:, chosen[genes]] @ components.loadings[places].numpy()
+    direction = projected(velocity, components.loadings.numpy(), chosen=chosen)
     lengths = np.linalg.norm(direction, axis=1, keepdims=True)
     direction = np.divide(direction, lengths, out=np.zeros_like(direction), where=lengths > 0)
     sums = _products(local, direction, components.scores.numpy(), neighbors.numpy())

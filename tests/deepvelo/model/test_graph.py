@@ -13,6 +13,7 @@ from deepvelo.errors import InputError
 from deepvelo.model import graph
 from deepvelo.model.graph import (
     averaging_matrix,
+    even_anchors,
     even_choice,
     nearest_neighbors,
     neighbors_within_reach,
@@ -96,6 +97,12 @@ def test_an_even_choice_takes_the_same_cells_in_any_order():
     points = torch.from_numpy(np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32))
     order = torch.from_numpy(np.random.default_rng(1).permutation(500))
     assert torch.equal(points[even_choice(points, 60)], points[order][even_choice(points[order], 60)])
+
+
+def test_anchors_are_the_nearest_of_the_choice():
+    points = torch.from_numpy(np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32))
+    chosen, nearest = even_anchors(points, 20)
+    assert torch.equal(nearest, torch.cdist(points, points[chosen]).argmin(dim=1))
 
 
 def test_an_even_choice_takes_as_many_of_every_part_as_it_is_large():
