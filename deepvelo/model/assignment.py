@@ -18,7 +18,7 @@ from deepvelo.model.targets import ComponentTargets
 
 # Cells that are cut into stretches, and how often stretches are cut anew after a reversal.
 _CELLS_IN_STRETCHES, _MOST_ROUNDS = 3000, 4
-_LEAST_SQUARE = 1e-3  # of a gene's mean square over all neighbourhoods, added to that of each
+_LEAST_SQUARE = 1e-3  # of a neighbourhood, by the gene's mean square over all of them
 
 
 @torch.no_grad()
@@ -104,8 +104,7 @@ class _NeighborhoodFit:
         if genes.start not in self._known:
             uu, us, ss = SharedRates.squares(u, s, mean=self._mean)
             # Where a neighbourhood has next to none of a gene, any rate fits and the next cell's velocity has no bound.
-            floors = (_LEAST_SQUARE * values.mean(0) for values in (uu, ss))
-            uu, ss = (values + floor for values, floor in zip((uu, ss), floors, strict=True))
+            uu, ss = (torch.maximum(values, _LEAST_SQUARE * values.mean(0)) for values in (uu, ss))
             for stored, values in zip(squares, (uu, us, ss), strict=True):
                 stored.copy_(values)
             self._known.add(genes.start)

@@ -174,6 +174,19 @@ def test_rates_are_those_that_made_the_displacements(n_anchors, monkeypatch):
         torch.testing.assert_close(rate, true.expand(n_anchors, 6), rtol=1e-3, atol=1e-3)
 
 
+def test_rates_are_bounded_where_a_neighbourhood_has_next_to_none_of_a_gene(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    unspliced, spliced = torch.rand(2, N_CELLS, 6, generator=generator) + 0.1
+    unspliced[1:, 0], spliced[1:, 1] = 1e-9, 1e-9
+    objective, positions = objective_of(spliced, unspliced)
+    moved = torch.rand(N_CELLS, 6, generator=generator) - 0.5
+    monkeypatch.setattr(objective.targets, "near_displacement", lambda _: lambda _: moved)
+    monkeypatch.setattr(blocks, "FEWEST_GENES", 6)
+    fit_neighborhood_rates(objective, around(positions))
+    assert objective.explained.beta.max() < 100
+    assert objective.explained.gamma.max() < 100
+
+
 @pytest.mark.parametrize("n_anchors", [60, 12])
 def test_rates_of_moments_on_disk_are_those_of_memory(n_anchors, monkeypatch, tmp_path):
     monkeypatch.setattr(neighborhoods, "MOST_ANCHORS", n_anchors)
