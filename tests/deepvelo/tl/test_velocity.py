@@ -12,7 +12,8 @@ import torch
 import zarr
 from anndata import AnnData
 
-from deepvelo import config, keys, layers, memory, tl
+from deepvelo import config, keys, layers, memory, pp, tl
+from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.model import parallel, training
 from deepvelo.model.gcn import RateNetwork
@@ -236,3 +237,17 @@ def test_growth_of_total_rna_is_added_to_both_velocities(on_disk, narrow, tmp_pa
     growth = np.hstack(growth)
     assert np.abs(growth).max() > 0.01
     np.testing.assert_allclose(growth, np.tile(growth[:, :1], growth.shape[1]), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_sample_moves_as_it_was_simulated():
+    simulated = simulate(kind="dentate", n_cells=3000, n_genes=800, depth=2000, seed=0)
+    settings = config.replace(config.Settings(), {"training": {"device": "cpu"}})
+    fitted = pp.prepare(simulated, settings, cluster_key=keys.CLUSTERS)
+    tl.velocity(fitted, settings=settings)
+    estimate = np.nan_to_num(fitted.layers[keys.VELOCITY])
+    truth = simulated[:, fitted.var_names].layers[keys.TRUE_VELOCITY]
+    lengths = np.linalg.norm(estimate, axis=1) * np.linalg.norm(truth, axis=1)
+    cosine = (estimate * truth).sum(axis=1) / lengths
+    for group in ("Neuroblast", "Granule immature", "Granule mature"):
+        assert cosine[(fitted.obs[keys.CLUSTERS] == group).to_numpy()].mean() > 0.8
