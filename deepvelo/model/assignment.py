@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from deepvelo.model.blocks import BlockedObjective, blocks_of_genes
+from deepvelo.model.candidates import TINY
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph import even_anchors
 from deepvelo.model.kinetics import SharedRates, spliced_velocity, steady_state_slope
@@ -79,11 +80,16 @@ def fit_neighborhood_rates(objective: BlockedObjective, neighborhoods: Neighborh
         return
     fit = _NeighborhoodFit(objective, neighborhoods)
     n_anchors, device = neighborhoods.n_anchors, objective.spliced.device
-    beta, gamma = torch.empty(2, n_anchors, objective.n_genes, device=device)
+    beta, gamma = rates = torch.empty(2, n_anchors, objective.n_genes, device=device)
+    typical = torch.empty(2, objective.n_genes, device=device)
     displacement = targets.near_displacement(neighborhoods.cells)
     for genes in blocks_of_genes(objective.n_cells, objective.n_genes):
         beta[:, genes], gamma[:, genes] = fit.rates(displacement(objective.spliced[:, genes]), genes)
-    objective.explained = NeighborhoodRates(beta, gamma, neighborhoods)
+        squares = fit.squares(genes)
+        typical[:, genes] = ((rates[:, :, genes] * squares).sum(1) / squares.sum(1).clamp_min(TINY)).to(
+            typical
+        )
+    objective.explained = NeighborhoodRates(beta, gamma, typical, neighborhoods)
 
 
 class _NeighborhoodFit:
@@ -96,6 +102,10 @@ class _NeighborhoodFit:
         shape = 3, neighborhoods.n_anchors, objective.n_genes
         self._squares = torch.empty(shape, dtype=torch.float64, device=objective.spliced.device)
         self._known: set[int] = set()
+
+    def squares(self, genes: slice) -> Tensor:
+        """Means of u u and s s, ``(2, n_anchors, n_genes_of_the_block)``, of genes whose `rates` were fitted."""
+        return self._squares[::2, :, genes]
 
     def rates(self, displacement: Tensor, genes: slice) -> tuple[Tensor, Tensor]:
         """Beta and gamma, float32 ``(n_anchors, n_genes_of_the_block)``, for displacements of the cells in any."""

@@ -70,10 +70,14 @@ class Neighborhoods:
 
 
 class NeighborhoodRates(NamedTuple):
-    """Beta and gamma of every neighbourhood, float32 ``(n_anchors, n_genes)``, per unit time."""
+    """Beta and gamma of every neighbourhood, float32 ``(n_anchors, n_genes)``, per unit time.
+
+    ``typical`` are one beta and gamma a gene, ``(2, n_genes)``: means that weigh by the mean square of the RNA a rate acts on.
+    """
 
     beta: Tensor
     gamma: Tensor
+    typical: Tensor
     neighborhoods: Neighborhoods
 
     def velocity(self, unspliced: Tensor, spliced: Tensor, genes: slice, cells: Tensor | None) -> Tensor:

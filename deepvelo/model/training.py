@@ -463,11 +463,11 @@ def _network(spliced: Columns, unspliced: Columns, *, settings: Settings) -> Rat
 
 
 def _start_from_neighborhoods(network: RateNetwork, objective: BlockedObjective) -> None:
-    """Start from each gene's median neighbourhood rates: training then finds how cells differ from them."""
+    """Start from each gene's typical neighbourhood rates: training then finds how cells differ from them."""
     rates = objective.explained
     if rates is None:
         return
-    beta, gamma = (rate.median(dim=0).values.clamp_min(_LEAST_RATE) for rate in (rates.beta, rates.gamma))
+    beta, gamma = rates.typical.clamp_min(_LEAST_RATE)
     alpha = (beta * means(objective.unspliced)).clamp_min(_LEAST_RATE)
     network.start_from((alpha, beta, gamma))
 

@@ -187,6 +187,23 @@ def test_rates_are_bounded_where_a_neighbourhood_has_next_to_none_of_a_gene(monk
     assert objective.explained.gamma.max() < 100
 
 
+def test_typical_rates_are_those_of_neighbourhoods_with_counts(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    unspliced, spliced = torch.rand(2, N_CELLS, 6, generator=generator) + 0.1
+    few = torch.arange(N_CELLS) < 20
+    unspliced[few], spliced[few] = unspliced[few] / 1e3, spliced[few] / 1e3
+    objective, positions = objective_of(spliced, unspliced)
+    # A thousandth of the RNA moves a thousand times faster.
+    faster = torch.where(few, 1e3, 1.0)[:, None]
+    moved = faster * spliced_velocity(unspliced, spliced, beta=torch.tensor(2.0), gamma=torch.tensor(0.5))
+    monkeypatch.setattr(objective.targets, "near_displacement", lambda _: lambda _: moved)
+    monkeypatch.setattr(blocks, "FEWEST_GENES", 6)
+    fit_neighborhood_rates(objective, around(positions))
+    beta, gamma = objective.explained.typical
+    torch.testing.assert_close(beta, torch.full((6,), 2.0), rtol=0.05, atol=0)
+    torch.testing.assert_close(gamma, torch.full((6,), 0.5), rtol=0.05, atol=0)
+
+
 @pytest.mark.parametrize("n_anchors", [60, 12])
 def test_rates_of_moments_on_disk_are_those_of_memory(n_anchors, monkeypatch, tmp_path):
     monkeypatch.setattr(neighborhoods, "MOST_ANCHORS", n_anchors)

@@ -128,7 +128,7 @@ def explained_by_rates(objective):
     beta, gamma = torch.rand(
         2, 2, objective.n_genes, generator=torch.Generator().manual_seed(3), dtype=torch.float64
     )
-    return NeighborhoodRates(beta, gamma, around)
+    return NeighborhoodRates(beta, gamma, torch.stack((beta.mean(0), gamma.mean(0))), around)
 
 
 @pytest.mark.parametrize("explained", [False, True])

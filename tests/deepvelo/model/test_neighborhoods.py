@@ -50,7 +50,10 @@ def test_velocities_of_some_cells_and_genes_are_by_the_rates_of_their_anchors(n_
     u, s = torch.rand(2, 9, 5, generator=generator)
     nearest = range(9) if around.nearest is None else around.nearest.tolist()
     expected = torch.stack([beta[near] * u[i] - gamma[near] * s[i] for i, near in enumerate(nearest)])
-    rates, genes = NeighborhoodRates(beta, gamma, around), slice(1, 4)
+    rates, genes = (
+        NeighborhoodRates(beta, gamma, torch.stack((beta.mean(0), gamma.mean(0))), around),
+        slice(1, 4),
+    )
     assert torch.allclose(rates.velocity(u[:, genes], s[:, genes], genes, None), expected[:, genes])
     some = torch.tensor([7, 0, 3])
     found = rates.velocity(u[some, genes], s[some, genes], genes, some)

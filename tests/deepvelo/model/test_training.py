@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,7 +13,6 @@ from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.model import blocks, gcn, on_disk, training
 from deepvelo.model.blocks import BlockedObjective
-from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.on_disk import ColumnWriter
 from deepvelo.model.training import train
 
@@ -332,15 +330,3 @@ def test_products_of_a_gpu_give_the_rates_of_exact_ones(monkeypatch, batch_cells
         assert not torch.equal(found, wanted)
         assert torch.corrcoef(torch.stack([found.flatten(), wanted.flatten()]))[0, 1] > 0.999
     assert torch.backends.cuda.matmul.fp32_precision != "tf32"
-
-
-def test_training_starts_from_rates_that_most_neighbourhoods_share():
-    beta = torch.ones(5, 3)
-    beta[0, 0] = 1e7  # of a neighbourhood with next to no unspliced counts
-    explained = SimpleNamespace(beta=beta, gamma=beta / 2)
-    objective = SimpleNamespace(explained=explained, unspliced=torch.ones(5, 3))
-    network = RateNetwork(3, config.NetworkConfig())
-    training._start_from_neighborhoods(network, objective)
-    rates = network.rates(torch.zeros(1, 64))
-    torch.testing.assert_close(rates.beta, torch.ones(1, 3))
-    torch.testing.assert_close(rates.gamma, torch.full((1, 3), 0.5))
