@@ -77,7 +77,7 @@ def same_preparation(a: RunInfo, b: RunInfo) -> bool:
     if a.cluster_key != b.cluster_key:
         return False
     return root(a) == root(b) or (
-        (a.settings.preparation, a.settings.seed) == (b.settings.preparation, b.settings.seed)
+        (a.settings.of_preparation, a.settings.seed) == (b.settings.of_preparation, b.settings.seed)
     )
 
 

@@ -1,7 +1,7 @@
 """How close velocities come to the true ones, on simulated tissue: our presets, scVelo's modes, and what is possible.
 
-``python benchmarks/accuracy.py [--quick] [--kinds ...] [--depths ...] [--seeds ...] [--methods ...] [--ablations]
-[--cells 800] [--genes 200] [--jobs 2] [--foreign FOLDER] [--json FILE]``
+``python benchmarks/accuracy.py [--quick] [--kinds ...] [--depths ...] [--seeds ...] [--methods ...] [--cells 800]
+[--genes 200] [--jobs 2] [--foreign FOLDER] [--json FILE]``
 
 Every data set is fitted in a process with one thread, ``--jobs`` of them at a time. The seeds 0 to 9 are for
 development; the quoted table comes from 100 to 102. The scores are those of `accuracy_scores`, `accuracy_directions`
@@ -57,7 +57,6 @@ DIRECTIONS: Final = (
     "cosine_decided", "below_zero_decided", "stretches_decided", "confidence", "mean_confidence", "max_confidence",
     "sure", "sure_right", "calibration_error",
 )  # fmt: skip
-OF_ABLATIONS: Final = ("cosine_own", "sign_own", "rank_own", "below_zero", "stretches", "reversed", "seconds")
 COUNTS: Final = ("reversed", "reversed_lineages", "stretches", "stretches_decided")
 SHARE_TARGETS: Final = {"deep": 0.93, "10x": 0.90}
 SHARE_TARGETS_OF: Final = {"batches": {"deep": 0.88, "10x": 0.85}, FOREIGN: {}}
@@ -137,8 +136,6 @@ class Plan:
     n_cells: int
     n_genes: int
     methods: tuple[str, ...]
-    brief: bool = False
-    """Leave out pseudotime, which needs the velocity graph."""
     foreign: Path = FOREIGN_FOLDER
     """Where the data of kind ``foreign`` lie."""
 
@@ -152,7 +149,7 @@ def measure(plan: Plan) -> list[Row]:
     from deepvelo import keys
 
     case = make_case(plan)
-    methods = accuracy_methods.METHODS | accuracy_methods.peers() | accuracy_methods.ABLATIONS
+    methods = accuracy_methods.METHODS | accuracy_methods.peers()
     accuracy_methods.warm_up(case)
     fitted, seconds = {}, {}
     for name in plan.methods:
@@ -172,7 +169,7 @@ def measure(plan: Plan) -> list[Row]:
             seed=plan.seed,
             method=name,
             seconds=seconds[name],
-            **score(own, case, method=name, shared=shared, brief=plan.brief),
+            **score(own, case, method=name, shared=shared),
         )
         for name, own in fitted.items()
     ]
@@ -202,8 +199,8 @@ def tissue_of(case: Case) -> Any:
     return (TISSUES | {FOREIGN: accuracy_foreign.TISSUE})[case.truth.uns[keys.SIMULATION]["kind"]]
 
 
-def score(fitted: AnnData, case: Case, *, method: str, shared: np.ndarray, brief: bool) -> dict[str, Any]:
-    """Everything in a `Row` but its name and time; ``brief`` leaves out what needs the velocity graph."""
+def score(fitted: AnnData, case: Case, *, method: str, shared: np.ndarray) -> dict[str, Any]:
+    """Everything in a `Row` but its name and time."""
     from benchmarks import accuracy_scores as scores
     from deepvelo import keys
 
@@ -216,7 +213,7 @@ def score(fitted: AnnData, case: Case, *, method: str, shared: np.ndarray, brief
         **_score_rates(fitted, case, lineages=lineages),
         **score_directions(fitted, case, cosine),
         **score_confidence(fitted, case, cosine, method=method),
-        "pseudotime": float("nan") if brief else _score_pseudotime(fitted, case, lineages=lineages),
+        "pseudotime": _score_pseudotime(fitted, case, lineages=lineages),
     }
 
 
@@ -569,7 +566,7 @@ def write(path: Path, rows: pd.DataFrame, *, seconds: float) -> None:
 def main() -> None:
     """Measure and print the tables."""
     from benchmarks import accuracy_methods
-    from benchmarks.accuracy_methods import ABLATIONS, REFERENCES, VELOVI
+    from benchmarks.accuracy_methods import REFERENCES, VELOVI
 
     fitted = accuracy_methods.METHODS | accuracy_methods.peers()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -580,10 +577,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument(
-        "--methods", nargs="+", choices=[*fitted, *REFERENCES, *ABLATIONS], help="by default all but veloVI"
-    )
-    parser.add_argument(
-        "--ablations", action="store_true", help="the default preset with one change at a time"
+        "--methods", nargs="+", choices=[*fitted, *REFERENCES], help="by default all but veloVI"
     )
     parser.add_argument("--cells", type=int, default=800)
     parser.add_argument("--genes", type=int, default=200)
@@ -595,12 +589,12 @@ def main() -> None:
     args = parser.parse_args()
 
     usual = [name for name in (*fitted, *REFERENCES) if name not in VELOVI]  # that takes minutes a data set
-    methods = tuple(args.methods or (ABLATIONS if args.ablations else usual))
+    methods = tuple(args.methods or usual)
     kinds = [kind for kind in args.kinds if kind != FOREIGN or args.foreign.is_dir()]
     if len(kinds) < len(args.kinds) and not args.quick:
         print(f"Kind {FOREIGN} is left out: there is no folder {args.foreign}.", file=sys.stderr)
     plans = [
-        Plan(kind, depth, seed, args.cells, args.genes, methods, args.ablations, args.foreign)
+        Plan(kind, depth, seed, args.cells, args.genes, methods, foreign=args.foreign)
         for kind in kinds
         for depth in args.depths
         for seed in args.seeds
@@ -616,7 +610,7 @@ def main() -> None:
     for (kind, depth), of_set in rows.groupby(["kind", "depth"], sort=False):
         n_genes = f"{of_set['n_genes_shared'].mean():.0f}"
         print(f"\n{kind}, {depth}; {of_set['seed'].nunique()} seeds, {n_genes} shared genes")
-        for columns in (OF_ABLATIONS,) if args.ablations else (TABLE, DIRECTIONS):
+        for columns in (TABLE, DIRECTIONS):
             print(table(of_set, columns).to_string())
     found = targets(rows)
     if len(found):

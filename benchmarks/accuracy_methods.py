@@ -217,29 +217,3 @@ REFERENCES: Final[dict[str, Callable[[AnnData, Case], None]]] = {
     "true_rates": true_rates,
     "true_velocity": true_velocity,
 }
-
-# The default preset with one thing changed: what each part of it brings.
-ABLATION_CHANGES: Final[dict[str, dict[str, Any]]] = {
-    "default": {},
-    "moments not smoothed": {"graph": {"smooth_inputs": 0}},
-    "velocity not averaged": {"graph": {"smooth_velocity": 0}},
-    "total RNA not given back": {"graph": {"total_rna": "technical"}},
-    "continuity in genes": {"objective": {"continuity": "genes"}},
-    "30 candidates": {"graph": {"n_candidates": 30}},
-    "no shared rates": {"objective": {"shared_rate_passes": 0}},
-    "settled every 4th epoch": {"objective": {"settle_every": 4}},
-    "direction term throughout": {
-        "objective": {"direction_schedule": "published", "settle_every": 1, "direction_weight": 18.0}
-    },
-    "no direction term": {"objective": {"direction_weight": 0.0}},
-    "du/dt not fitted": {"objective": {"unspliced_velocity": False}},
-    "random start": {"network": {"start": "random"}},
-    "inputs not standardised": {"network": {"standardize_inputs": False}},
-    "dropout 0.2": {"network": {"dropout": 0.2}},
-    "batches of 200 cells": {"training": {"batch_cells": 200}},
-    "all at once": {"training": {"batch_cells": 100_000_000}},
-    "300 epochs": {"training": {"n_epochs": 300, "learning_rate_decay": 0.99}},
-}
-ABLATIONS: Final[dict[str, Method]] = {
-    name: preset(config.Settings(), changes) for name, changes in ABLATION_CHANGES.items()
-}

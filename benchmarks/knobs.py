@@ -1,10 +1,11 @@
-"""What turning one setting at a time does to the default preset, on simulated tissue.
+"""What one change at a time does to the default preset, on simulated tissue.
 
-``python benchmarks/knobs.py [--knobs ...] [--kinds ...] [--depths ...] [--seeds ...] [--cells 800] [--genes 200]
-[--jobs 2] [--json FILE]``
+``python benchmarks/knobs.py [--ablations] [--knobs ...] [--kinds ...] [--depths ...] [--seeds ...] [--cells 800]
+[--genes 200] [--jobs 2] [--json FILE]``
 
-Scores are the mean cosine with the true velocity, the consistency (smoothness) and the cross-boundary direction
-correctness. All fits of one data set are scored on the genes, the graph and the moments of the default.
+A change turns a setting, or with ``--ablations`` something that the preset fixes (`deepvelo.config.Variant`). Scores are
+the mean cosine with the true velocity, the share of moving cells with a cosine below 0, the consistency (smoothness) and
+the cross-boundary direction correctness. All fits of one data set are scored on the genes, the graph and the moments of the default.
 The seeds 0 to 9 are for development.
 """
 
@@ -18,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from benchmarks.accuracy_methods import Case
 
 MOVING: Final = tuple(kind for kind in KINDS if kind != "static")
-SCORES: Final = ("cosine", "consistency", "boundary")
+SCORES: Final = ("cosine", "below_zero", "consistency", "boundary")
 DEFAULT: Final = "default"
 # Values on both sides of the default; 0 switches a term or a smoothing off.
 KNOBS: Final[dict[str, tuple[float, ...]]] = {
@@ -39,7 +40,6 @@ KNOBS: Final[dict[str, tuple[float, ...]]] = {
     "objective.lambda_s": (0, 4, 16),
     "graph.n_neighbors": (5, 10, 40),
     "graph.n_candidates": (30, 60),
-    "graph.n_components": (10, 40),
     "graph.smooth_inputs": (0, 2),
     "graph.smooth_velocity": (0, 4),
     "preparation.n_top_genes": (50, 100),
@@ -47,22 +47,54 @@ KNOBS: Final[dict[str, tuple[float, ...]]] = {
     "preparation.n_neighbors": (15, 60),
     "training.n_epochs": (100, 400),
 }
+ABLATIONS: Final[dict[str, dict[str, Any]]] = {
+    "size factors of each layer": {"size_factors": "layer"},
+    "components of spliced RNA": {"neighbors_from": "spliced"},
+    "candidates among all cells": {"candidate_cells": 100_000_000},
+    "one layer of 64": {"hidden_sizes": (64,)},
+    "layers of 256": {"hidden_sizes": (256, 256)},
+    "dropout 0.2": {"dropout": 0.2},
+    "rates of any sign": {"nonnegative_rates": False},
+    "inputs not standardised": {"standardize_inputs": False},
+    "random start": {"start": "random"},
+    "continuity in genes": {"continuity": "genes"},
+    "reassigned every 4th epoch": {"reassign_every": 4},
+    "no refinement": {"refinement_passes": 0},
+    "4 refinement passes": {"refinement_passes": 4},
+    "no direction term": {"direction_weight": 0.0},
+    "direction term 4 times": {"direction_weight": 4.0},
+    "direction term throughout": {
+        "direction_schedule": "published", "direction_weight": 18.0, "reassign_every": 1,
+    },
+    "du/dt not fitted": {"unspliced_velocity": False},
+    "learning rate falls faster": {"learning_rate_decay": 0.97},
+}  # fmt: skip
 
 
-def changes(knobs: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """What each fit changes in the default's settings, by the name of its row: ``graph.n_neighbors 10``."""
-    turned = {}
-    for knob in knobs:
-        section, setting = knob.split(".")
-        for value in KNOBS[knob]:
-            turned[f"{knob} {value:g}"] = {section: {setting: value}}
-    return turned
+class Change(NamedTuple):
+    """What a fit does otherwise than the default."""
+
+    settings: dict[str, Any]
+    fixed: dict[str, Any]
+
+
+def changes(names: tuple[str, ...]) -> dict[str, Change]:
+    """Changes of knobs and ablations, by the name of their row: ``graph.n_neighbors 10``."""
+    found = {}
+    for name in names:
+        if name in ABLATIONS:
+            found[name] = Change({}, ABLATIONS[name])
+            continue
+        section, setting = name.split(".")
+        for value in KNOBS[name]:
+            found[f"{name} {value:g}"] = Change({section: {setting: value}}, {})
+    return found
 
 
 def measure(
-    kind: str, depth: str, seed: int, *, n_cells: int, n_genes: int, knobs: tuple[str, ...]
+    kind: str, depth: str, seed: int, *, n_cells: int, n_genes: int, names: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """Scores of the default and of every turned knob on one data set, in this process."""
+    """Scores of the default and of every change on one data set, in this process."""
     warnings.filterwarnings("ignore")
     from benchmarks import accuracy_methods
     from deepvelo import config, keys, pp, tl
@@ -70,10 +102,11 @@ def measure(
     counts = accuracy_methods.simulated(kind, depth, seed=seed, n_cells=n_cells, n_genes=n_genes)
     case = accuracy_methods.case_of(counts, seed=seed)
     rows = []
-    for name, changed in ({DEFAULT: {}} | changes(knobs)).items():
-        settings = config.replace(case.settings, changed)
-        fitted = pp.prepare(counts, settings, cluster_key=keys.CLUSTERS)
-        tl.velocity(fitted, settings=settings)
+    for name, change in ({DEFAULT: Change({}, {})} | changes(names)).items():
+        settings = config.replace(case.settings, change.settings)
+        with config.ablation(**change.fixed):
+            fitted = pp.prepare(counts, settings, cluster_key=keys.CLUSTERS)
+            tl.velocity(fitted, settings=settings)
         rows.append({"kind": kind, "depth": depth, "seed": seed, "change": name} | scored(fitted, case))
     return rows
 
@@ -82,6 +115,7 @@ def scored(fitted: AnnData, case: Case) -> dict[str, float]:
     """The `SCORES` over the velocity genes of a fit that the default's data have as well."""
     import numpy as np
 
+    from benchmarks import accuracy_directions as directions
     from benchmarks import accuracy_scores as scores
     from benchmarks.accuracy import stage_edges
     from deepvelo import keys, tl
@@ -101,8 +135,11 @@ def scored(fitted: AnnData, case: Case) -> dict[str, float]:
         edges=stage_edges(TISSUES[case.truth.uns[keys.SIMULATION]["kind"]]),
         genes=everywhere,
     )
+    cosine = scores.cosines(estimate, truth, genes=everywhere)
+    moving = directions.moving_cells(case.velocity)
     return {
-        "cosine": scores.mean(scores.cosines(estimate, truth, genes=everywhere)),
+        "cosine": scores.mean(cosine),
+        "below_zero": directions.share_below_zero(cosine[moving]),
         "consistency": scores.mean(tl.consistency(estimate, graph)),
         "boundary": boundary,
     }
@@ -126,7 +163,8 @@ def main() -> None:
     import pandas as pd
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--knobs", nargs="+", choices=KNOBS, default=tuple(KNOBS))
+    parser.add_argument("--knobs", nargs="+", choices=[*KNOBS, *ABLATIONS], default=tuple(KNOBS))
+    parser.add_argument("--ablations", action="store_true", help="all of them, instead of the knobs")
     parser.add_argument("--kinds", nargs="+", choices=MOVING, default=("branch", "branch_rates", "cycle"))
     parser.add_argument("--depths", nargs="+", choices=DEPTHS, default=DEPTHS)
     parser.add_argument("--seeds", nargs="+", type=int, default=(0, 1))
@@ -137,7 +175,11 @@ def main() -> None:
     args = parser.parse_args()
 
     os.environ.update(dict.fromkeys(THREADS, "1"))  # new processes read it before they load a library
-    size = {"n_cells": args.cells, "n_genes": args.genes, "knobs": tuple(args.knobs)}
+    size = {
+        "n_cells": args.cells,
+        "n_genes": args.genes,
+        "names": tuple(ABLATIONS if args.ablations else args.knobs),
+    }
     with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool:
         waiting = [
             pool.submit(measure, *which, **size) for which in product(args.kinds, args.depths, args.seeds)

@@ -193,8 +193,6 @@ def run(
     adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
     if settings.method != "deepvelo":
         _say_ignored(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
-    elif candidates is not None:
-        _say_candidates(settings, n_cells=adata.n_obs)
     if settings.method != "imported":  # which needs no counts, and takes gaps
         looked = checks.Looked(adata)
         checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis, looked=looked)
@@ -374,16 +372,6 @@ def _say_ignored(method: Method, *given: object) -> None:
     if any(value is not None for value in given):
         _say(
             f"--method {method} takes no notice of --neighbors, --candidates, --lambda-u, --lambda-s, --epochs and --device."
-        )
-
-
-def _say_candidates(settings: config.Settings, *, n_cells: int) -> None:
-    """Say so where the data are too small for as many candidates as were asked for."""
-    asked, used = settings.graph.n_candidates, settings.graph.candidates_of(n_cells)
-    if used < asked:
-        _say(
-            f"{used} of the {asked} candidate neighbours are used: `graph.candidate_share` is "
-            f"{settings.graph.candidate_share:.3g} of {n_cells:,} cells. Raise it in a settings file to use more."
         )
 
 

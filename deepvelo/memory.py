@@ -52,7 +52,7 @@ def trains_from_disk(n_cells: int, n_genes: int, settings: Settings) -> bool:
     They do where they are large, cells are taken in batches, and continuity is asked for in components: in genes every
     step would read the displacements of all cells. The answer is the same but for rounding.
     """
-    own = settings.method == "deepvelo" and settings.objective.continuity == "components"
+    own = settings.method == "deepvelo" and settings.variant.continuity == "components"
     in_batches = settings.training.batch_of(n_cells) < n_cells
     return own and in_batches and 2 * 4 * n_cells * n_genes > MOST_IN_MEMORY
 
@@ -62,27 +62,24 @@ def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
 
     Measured at 2,000 to 100,000 cells (`benchmarks/scale.py`) and rounded up. scVelo's modes take less.
     """
-    network, objective = settings.network, settings.objective
-    widths = [2 * n_genes, *network.hidden_sizes, 3 * n_genes]
+    variant = settings.variant
+    widths = [2 * n_genes, *variant.hidden_sizes, 3 * n_genes]
     n_weights = sum(a * b for a, b in itertools.pairwise(widths))
     step_cells = settings.training.batch_of(n_cells)
-    half = step_cells < n_cells and network.standardize_inputs
+    half = step_cells < n_cells and variant.standardize_inputs
     dense = _DENSE_MATRICES + (_HALF if half else _SINGLE)
     in_memory = 4 * n_cells * n_genes * (dense - _OF_COUNTS)
     if trains_from_disk(n_cells, n_genes, settings):
         # As much as just before, so that fewer genes never count more.
         in_memory = MOST_IN_MEMORY // 2 * (dense - _OF_COUNTS)
-    anchors = min(n_cells, MOST_ANCHORS) if objective.settle_every == 0 else 0
-    kept = step_cells if network.rate_layer == "graph" else 0
+    anchors = min(n_cells, MOST_ANCHORS) if variant.reassign_every == 0 else 0
+    kept = step_cells if variant.rate_layer == "graph" else 0
     return (
         4 * n_cells * n_genes * _OF_COUNTS
         + in_memory
         + _BYTES_PER_ANCHOR_AND_GENE * anchors * n_genes
         + _BYTES_KEPT * kept * n_genes
-        + (
-            _BYTES_PER_CANDIDATE[objective.continuity] * settings.graph.candidates_of(n_cells)
-            + _BYTES_PER_CELL
-        )
+        + (_BYTES_PER_CANDIDATE[variant.continuity] * settings.graph.candidates_of(n_cells) + _BYTES_PER_CELL)
         * n_cells
         + 4 * _COPIES_PER_WEIGHT * n_weights
         + _BASE

@@ -94,7 +94,7 @@ def save_made_up(
             {
                 "seed": seed,
                 "training": {"n_epochs": 5},  # of which 3 were made
-                "objective": {"unspliced_velocity": unspliced_velocity},
+                "preset": "default" if unspliced_velocity else "published",
             },
         ),
         metrics={

@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,26 +23,25 @@ from deepvelo.model.training import Fit, train
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {
-    "graph": {"n_neighbors": 6, "n_candidates": 10, "n_components": 5},
+    "preparation": {"n_components": 5},
+    "graph": {"n_neighbors": 6, "n_candidates": 10},
     "training": {"n_epochs": 12, "device": "cpu"},
-    "network": {"hidden_sizes": (16, 8)},
 }
 OWN, RELEASED = (config.replace(preset, SMALL) for preset in (config.Settings(), config.PUBLISHED))
-IN_BATCHES = {"training": {"batch_cells": 64}}
-IN_GENES = {"objective": {"continuity": "genes", "settle_every": 2}}
-NEVER_LEARNS = {"training": {"patience": 1, "learning_rate": 1e-12, "n_epochs": 60}}
+OWN_BATCHES, RELEASED_BATCHES = (
+    config.replace(settings, {"training": {"batch_cells": 64}}) for settings in (OWN, RELEASED)
+)
 # Each process drops values of its own, so only without that they do as one does.
-KEPT = {"network": {"dropout": 0.0}}
+KEPT = {"dropout": 0.0}
 CASES = {
-    "all at once": OWN,
-    "in batches": config.replace(OWN, IN_BATCHES),
-    "in batches, settled anew": config.replace(OWN, IN_BATCHES | IN_GENES),
-    "stopped early": config.replace(OWN, NEVER_LEARNS),
-    "one layer": config.replace(OWN, {"network": {"hidden_sizes": (16,)}}),
-    "published": config.replace(RELEASED, KEPT),
-    "published, in batches": config.replace(RELEASED, KEPT | IN_BATCHES),
+    "all at once": (OWN, {}),
+    "in batches": (OWN_BATCHES, {}),
+    "in batches, reassigned": (OWN_BATCHES, {"continuity": "genes", "reassign_every": 2}),
+    "one layer": (OWN, {"hidden_sizes": (16,)}),
+    "published": (RELEASED, KEPT),
+    "published, in batches": (RELEASED_BATCHES, KEPT),
 }
-FROM_DISK = ("in batches", "in batches, settled anew")
+FROM_DISK = ("in batches", "in batches, reassigned")
 GONE_ON = ("all at once", "in batches", "published, in batches")
 
 
@@ -86,12 +86,13 @@ def noisy_cells(n_cells: int = 200, n_genes: int = 30) -> tuple[torch.Tensor, to
     return spliced, unspliced
 
 
-def fitted(settings: config.Settings, **training) -> Fit:
-    """A fit of the noisy cells."""
-    return train(*noisy_cells(), settings=settings, **training)
+def fitted(settings: config.Settings, fixed: dict[str, Any], **training) -> Fit:
+    """A fit of the noisy cells; ``fixed`` is what the preset fixes otherwise."""
+    with config.ablation(settings.preset, **fixed):
+        return train(*noisy_cells(), settings=settings, **training)
 
 
-def fitted_from_disk(settings: config.Settings, folder: Path) -> Fit:
+def fitted_from_disk(settings: config.Settings, fixed: dict[str, Any], folder: Path) -> Fit:
     """A fit of the noisy cells, whose moments lie in a folder."""
     folder.mkdir()
     on_disk = []
@@ -99,12 +100,13 @@ def fitted_from_disk(settings: config.Settings, folder: Path) -> Fit:
         with ColumnWriter(folder / name) as file:
             file.add(values)
         on_disk.append(file.values())
-    return train(*on_disk, settings=settings)
+    with config.ablation(settings.preset, **fixed):
+        return train(*on_disk, settings=settings)
 
 
 def fit_all(path: str) -> None:
     """Store every case; one after fits that ended badly, and one with dropout."""
-    fits = {name: fitted(settings) for name, settings in CASES.items()}
+    fits = {name: fitted(*case) for name, case in CASES.items()}
 
     def stop(terms):
         if terms.epoch == 3:
@@ -112,24 +114,24 @@ def fit_all(path: str) -> None:
 
     too_large = [values * 1e25 for values in noisy_cells()]
     for ends_badly in (
-        partial(fitted, OWN, on_epoch=stop),
-        partial(train, *too_large, settings=config.replace(RELEASED, KEPT)),
-        partial(fitted, config.replace(OWN, {"graph": {"n_neighbors": 500}})),
+        partial(fitted, OWN, {}, on_epoch=stop),
+        partial(train, *too_large, settings=RELEASED),
+        partial(fitted, config.replace(OWN, {"graph": {"n_neighbors": 500}}), {}),
     ):
         try:
             ends_badly()
         except (CancelledError, InputError) as error:
             print(type(error).__name__, error)  # noqa: T201
     for name in GONE_ON:
-        fits[f"{name}, gone on"] = gone_on(CASES[name], Path(path).with_name(name))
+        fits[f"{name}, gone on"] = gone_on(*CASES[name], Path(path).with_name(name))
     for name in FROM_DISK:
-        fits[f"{name}, from disk"] = fitted_from_disk(CASES[name], Path(path).with_name(f"moments {name}"))
-    fits["after others that ended badly"] = fitted(OWN)
-    fits["with dropout"] = fitted(RELEASED)
+        fits[f"{name}, from disk"] = fitted_from_disk(*CASES[name], Path(path).with_name(f"moments {name}"))
+    fits["after others that ended badly"] = fitted(OWN, {})
+    fits["with dropout"] = fitted(RELEASED, {})
     torch.save({name: (fit.weights, fit.history) for name, fit in fits.items()}, path)
 
 
-def gone_on(settings: config.Settings, path: Path) -> Fit:
+def gone_on(settings: config.Settings, fixed: dict[str, Any], path: Path) -> Fit:
     """A fit that ended after its fifth epoch and goes on from where the fourth left it."""
     checkpoint.SECONDS_BETWEEN, checkpoint.MOST_OF_THE_TIME = 0.0, 1e9
 
@@ -138,10 +140,12 @@ def gone_on(settings: config.Settings, path: Path) -> Fit:
             raise CancelledError
 
     with suppress(CancelledError):
-        fitted(settings, on_epoch=stop, checkpoint=checkpoint.Checkpoint(path))
+        fitted(settings, fixed, on_epoch=stop, checkpoint=checkpoint.Checkpoint(path))
     resumed = []
     fit = fitted(
-        settings, checkpoint=checkpoint.Checkpoint(path, on_resume=lambda *epochs: resumed.append(epochs))
+        settings,
+        fixed,
+        checkpoint=checkpoint.Checkpoint(path, on_resume=lambda *epochs: resumed.append(epochs)),
     )
     assert resumed == [(4, settings.training.passes_of(len(noisy_cells()[0])))]
     return fit
@@ -157,7 +161,7 @@ def fail_within_a_step() -> None:
         raise RuntimeError(msg)
 
     BlockedObjective.backward = fails
-    fitted(OWN)
+    fitted(OWN, {})
 
 
 def leave() -> None:

@@ -20,7 +20,7 @@ from deepvelo.io.runs import Run
 from deepvelo.pl.sensitivity_map import sensitivity_map
 
 if TYPE_CHECKING:
-    from deepvelo.config import ObjectiveConfig
+    from deepvelo.config import Settings
     from deepvelo.controls import SweepValues
 
 TITLES = {
@@ -122,17 +122,18 @@ def _knobs(base: Run) -> list[_Knob]:
             title="Candidates", field="n_candidates", own=graph.candidates_of(n_cells), number=int,
             values=_whole(graph.candidates_of(n_cells), below=n_cells),
         ),
-        *_lambdas(settings.objective),
+        *_lambdas(settings),
         genes,
     ]  # fmt: skip
 
 
-def _lambdas(objective: ObjectiveConfig) -> list[_Knob]:
+def _lambdas(settings: Settings) -> list[_Knob]:
     """Both lambdas; one for the published schedule, where only their ratio counts."""
+    objective = settings.objective
     unspliced = _Knob(
         title="λ unspliced", field="lambda_u", own=objective.lambda_u, values=_around(objective.lambda_u), number=float
     )  # fmt: skip
-    if objective.direction_schedule == "published":
+    if settings.variant.direction_schedule == "published":
         ratio = f"{unspliced.help} Only its ratio to λ spliced counts in the published schedule."
         return [replace(unspliced, help=ratio)]
     spliced = _Knob(

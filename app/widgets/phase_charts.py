@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app import cached
-from app.widgets.alpha import has_alpha
+from app.widgets.alpha import NO_ALPHA, has_alpha
 from app.widgets.cells import drawn, group_names
 from app.widgets.methods import has_du_dt, is_imported, is_ours
 from app.widgets.undecided import undecided_cells
@@ -75,10 +75,7 @@ def arrows_in_words(run: Run) -> str:
     if has_du_dt(run):
         words = [_BOTH_WAYS]
     else:
-        words = [
-            f"{_ONE_WAY} "
-            "du/dt and α were not fitted in this run (setting Unspliced velocity is off): train with it on to get them."
-        ]
+        words = [f"{_ONE_WAY} {NO_ALPHA}"]
     graph = run.info.settings.graph
     if graph.smooth_velocity:
         words.append(

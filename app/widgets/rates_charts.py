@@ -32,7 +32,7 @@ RATE_COLORS = ("gene_alpha", "gene_beta", "gene_gamma")
 
 def warn_of_negative_rates(run: Run) -> None:
     """Say so wherever rates of a run without constraint are shown."""
-    if is_ours(run.info) and not run.info.settings.network.nonnegative_rates:
+    if is_ours(run.info) and not run.info.settings.variant.nonnegative_rates:
         st.warning(NEGATIVE_RATES, icon=":material/warning:")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
@@ -21,7 +20,6 @@ from deepvelo.errors import InputError
 TITLES = {
     "preparation": "Preparation",
     "graph": "Graph",
-    "network": "Network",
     "objective": "Objective",
     "training": "Training",
 }
@@ -36,12 +34,11 @@ FIRST: tuple[tuple[str, str], ...] = (
 )
 PRESET_KEY = "settings.preset"
 _LARGEST_EXACT = 2**53  # whole numbers beyond it are not told apart by the browser
-_MOST_DIGITS = 9  # of a whole number in a list; what has more is refused as it was typed
 SEED_KEY = "settings.seed"
 _COMPARE_IN = "settings.preparation.compare_in"
 _PRESET_HELP = (
     "default: rates cannot be negative, and future and past cells are assigned once, before training. published: "
-    "objective and schedule of the released DeepVelo, to repeat its results; its rates can be negative."
+    "network, objective and size factors of the released DeepVelo, to repeat its results; its rates can be negative."
 )
 
 
@@ -102,16 +99,12 @@ def settings_form(*, compare_in: Sequence[str]) -> Form:
 
 
 def say_what_is_used(form: Form, *, n_cells: int) -> None:
-    """Say where data of this size use fewer candidates or epochs than the form asks for."""
+    """Say how many candidates data of this size use where that is left open, and where they use fewer epochs."""
     settings = form.settings
     if settings is None:
         return
-    asked, used = settings.graph.n_candidates, settings.graph.candidates_of(n_cells)
-    if used < asked:
-        form.below["n_candidates"].caption(
-            f"This data set uses {used} of the {asked}: Share as candidates, under Graph, is "
-            f"{settings.graph.candidate_share:.3g} of its {n_cells:,} cells. Raise it to use more."
-        )
+    if settings.graph.n_candidates == 0:
+        form.below["n_candidates"].caption(f"This data set uses {settings.graph.candidates_of(n_cells)}.")
     training = settings.training
     epochs = training.passes_of(n_cells)
     if epochs < training.n_epochs:
@@ -128,11 +121,7 @@ def _widget(key: str, field: FieldInfo) -> Any:
         return _choice(key, field, get_args(kind))
     if kind is bool:
         return st.toggle(label, key=key, help=help_text, persist_state="session")
-    if kind in (int, float):
-        return _number(label, key, field)
-    text = st.text_input(label, key=key, help=f"{help_text} Numbers with commas.", persist_state="session")
-    parts = [part for part in re.split(r"[\s,;]+", text.strip()) if part]
-    return [int(part) if part.isdecimal() and len(part) <= _MOST_DIGITS else part for part in parts]
+    return _number(label, key, field)
 
 
 def _choice(key: str, field: FieldInfo, options: Sequence[str]) -> str:
@@ -178,7 +167,7 @@ def _flat(settings: Settings) -> dict[str, Any]:
     flat: dict[str, Any] = {PRESET_KEY: plain["preset"], SEED_KEY: plain["seed"]}
     for section in TITLES:
         for name, value in plain[section].items():
-            flat[_key(section, name)] = ", ".join(map(str, value)) if isinstance(value, list) else value
+            flat[_key(section, name)] = value
     return flat
 
 

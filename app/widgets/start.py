@@ -37,7 +37,7 @@ def start_panel(source: DataSource, form: Form) -> None:
         return
     if settings.method != "deepvelo":
         st.caption(f"{METHOD_LABELS[settings.method]} uses only the settings under Preparation.")
-    elif not settings.network.nonnegative_rates:
+    elif not settings.variant.nonnegative_rates:
         st.warning(NEGATIVE_RATES)
     memory = _costs(summary, settings)
     place = _place(settings, memory=memory)

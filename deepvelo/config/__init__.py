@@ -5,7 +5,6 @@ app, the command line's help and the checks all read them from here.
 """
 
 from deepvelo.config.graph import GraphConfig
-from deepvelo.config.network import NetworkConfig
 from deepvelo.config.objective import ObjectiveConfig
 from deepvelo.config.preparation import PreparationConfig
 from deepvelo.config.reading import AMBIGUOUS_CHOICES, Ambiguous
@@ -15,7 +14,6 @@ from deepvelo.config.settings import (
     PRESETS,
     PUBLISHED,
     Method,
-    Preset,
     Settings,
     fit_label,
     method_label,
@@ -24,6 +22,7 @@ from deepvelo.config.settings import (
 )
 from deepvelo.config.toml import from_dict, read_toml, replace, to_dict, to_toml
 from deepvelo.config.training import Device, TrainingConfig
+from deepvelo.config.variant import VARIANTS, Preset, Variant, ablation
 
 __all__ = [
     "AMBIGUOUS_CHOICES",
@@ -31,16 +30,18 @@ __all__ = [
     "METHOD_LABELS",
     "PRESETS",
     "PUBLISHED",
+    "VARIANTS",
     "Ambiguous",
     "Device",
     "GraphConfig",
     "Method",
-    "NetworkConfig",
     "ObjectiveConfig",
     "PreparationConfig",
     "Preset",
     "Settings",
     "TrainingConfig",
+    "Variant",
+    "ablation",
     "fit_label",
     "from_dict",
     "method_label",

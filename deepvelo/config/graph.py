@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from deepvelo.config.strict import STRICT
 
 MOST_ANCHORS = 5000  # cells whose neighbourhoods get rates before training
+# Of all cells, as candidates of one cell: more would not be similar.
+_CANDIDATE_SHARE, _MOST_CANDIDATES = 0.125, 120
 # Up to so many cells moments are averaged as often as asked.
 _FEW_CELLS = 3000
 
@@ -35,53 +37,18 @@ class GraphConfig:
     n_candidates: Annotated[
         int,
         Field(
-            ge=2,
+            ge=0,
             le=500,
             title="Candidate neighbours",
             description=(
-                "Number of similar cells among which the model finds each cell's future and past. Raising it reaches "
+                "Number of similar cells among which the model finds each cell's future and past; 0 takes an eighth of all "
+                "cells, at most 120. Raising it reaches "
                 "further along a lineage and averages out noise; too many reach into other cell types. On simulated "
                 "tissue 30 lower the cosine with the truth by 0.01 to 0.04 on 10x counts, and by 0.01 at most on deep "
                 "counts."
             ),
         ),
-    ] = 120
-    candidate_share: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            title="Share as candidates",
-            description=(
-                "Largest share of all cells that are candidates of one cell, so that candidates stay similar in a small "
-                "data set. 1 sets no limit."
-            ),
-        ),
-    ] = 0.125
-    candidate_cells: Annotated[
-        int,
-        Field(
-            ge=1500,
-            le=100_000_000,
-            title="Candidates among",
-            description=(
-                "Number of cells, sampled evenly, among which larger data sets find candidates. Raising it finds nearer "
-                "candidates, which differ from the cell by noise more than by direction."
-            ),
-        ),
-    ] = 3000
-    n_components: Annotated[
-        int,
-        Field(
-            ge=2,
-            le=200,
-            title="Components for neighbours",
-            description=(
-                "Number of principal components in which graph neighbours and candidates are found. Raising it keeps "
-                "more detail and more noise."
-            ),
-        ),
-    ] = 20
+    ] = 0
     smooth_inputs: Annotated[
         int,
         Field(
@@ -135,10 +102,15 @@ class GraphConfig:
         return self.smooth_inputs * self.averages_of(n_cells)
 
     def candidates_of(self, n_cells: int) -> int:
-        """How many candidates a cell gets in a data set of this size, at least 2."""
-        if self.candidate_share == 1:
-            return self.n_candidates
-        return min(self.n_candidates, max(2, round(self.candidate_share * n_cells)))
+        """How many candidates a cell gets in a data set of this size."""
+        return self.n_candidates or min(_MOST_CANDIDATES, max(2, round(_CANDIDATE_SHARE * n_cells)))
+
+    @model_validator(mode="after")
+    def _two_candidates(self) -> GraphConfig:
+        if self.n_candidates == 1:
+            msg = "Setting `graph.n_candidates` should be 0 or at least 2, one ahead and one behind. Got 1. Change it."
+            raise ValueError(msg)
+        return self
 
     def neighborhood_of(self, n_cells: int) -> int:
         """How many other cells share rates with a cell before training: as many as its candidates."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -46,7 +46,7 @@ class PreparationConfig:
             le=200,
             title="Principal components",
             description=(
-                "Number of principal components in which neighbours are found. Raising it keeps more detail and more "
+                "Number of principal components in which neighbours and candidates are found. Raising it keeps more detail and more "
                 "noise. On simulated tissue 40 lower the cosine with the truth by up to 0.02 on 10x counts, and 10 lower "
                 "consistency by up to 0.04."
             ),
@@ -64,16 +64,6 @@ class PreparationConfig:
             ),
         ),
     ] = "auto"
-    neighbors_from: Annotated[
-        Literal["both", "spliced"],
-        Field(
-            title="Principal components of",
-            description=(
-                "both: neighbours are similar in spliced and in unspliced RNA, so a cell that switches a gene on is not "
-                "averaged with one that switches it off. spliced: as scVelo does."
-            ),
-        ),
-    ] = "both"
     n_neighbors: Annotated[
         int,
         Field(
@@ -87,16 +77,6 @@ class PreparationConfig:
             ),
         ),
     ] = 30
-    size_factors: Annotated[
-        Literal["cell", "layer"],
-        Field(
-            title="Size factors",
-            description=(
-                "cell: one size factor divides the spliced and the unspliced counts of a cell, which keeps their ratio. "
-                "layer: each is divided by its own total, as scVelo does."
-            ),
-        ),
-    ] = "cell"
     recompute_moments: Annotated[
         bool,
         Field(

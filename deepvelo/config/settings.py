@@ -10,13 +10,12 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from deepvelo.config.graph import GraphConfig
-from deepvelo.config.network import NetworkConfig
 from deepvelo.config.objective import ObjectiveConfig
 from deepvelo.config.preparation import PreparationConfig
 from deepvelo.config.strict import STRICT
 from deepvelo.config.training import TrainingConfig
+from deepvelo.config.variant import VARIANTS, Preset, Variant
 
-Preset = Literal["default", "published"]
 Method = Literal["deepvelo", "steady_state", "stochastic", "dynamical", "graphvelo", "imported"]
 
 # What a method is called where people read it.
@@ -34,7 +33,7 @@ FITTED: tuple[Method, ...] = tuple(method for method in METHOD_LABELS if method 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Settings:
-    """Everything that decides a result, besides the data."""
+    """Everything that decides a result, besides the data and what the preset fixes (`Variant`)."""
 
     preset: Preset = "default"
     method: Annotated[
@@ -80,43 +79,40 @@ class Settings:
     ] = 0
     preparation: PreparationConfig = field(default_factory=PreparationConfig)
     graph: GraphConfig = field(default_factory=GraphConfig)
-    network: NetworkConfig = field(default_factory=NetworkConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    @property
+    def variant(self) -> Variant:
+        """What the preset fixes."""
+        return VARIANTS[self.preset]
+
+    @property
+    def of_preparation(self) -> tuple[object, ...]:
+        """All choices of the preparation: data prepared by other ones are other data."""
+        return self.preparation, self.variant.size_factors, self.variant.neighbors_from
+
+    @property
+    def correlation_weights(self) -> tuple[float, float]:
+        """Weights of corr(v, u) and corr(v, -s) in the direction loss.
+
+        Half of each lambda. The published schedule divides by their sum, as the released code does: only the ratio
+        of the lambdas counts there.
+        """
+        lambda_u, lambda_s = self.objective.lambda_u, self.objective.lambda_s
+        published = self.variant.direction_schedule == "published"
+        divisor = ((lambda_u + lambda_s) or 1.0) if published else 2.0
+        return lambda_u / divisor, lambda_s / divisor
 
 
 PUBLISHED = Settings(
     preset="published",
-    preparation=PreparationConfig(n_components=30, neighbors_from="spliced", size_factors="layer"),
+    preparation=PreparationConfig(n_components=30),
     # The release counts the cell itself: 20 neighbours are 19, 30 candidates 29.
     graph=GraphConfig(
-        n_neighbors=19,
-        n_candidates=29,
-        candidate_share=1.0,
-        candidate_cells=100_000_000,
-        smooth_inputs=0,
-        smooth_velocity=0,
-        total_rna="technical",
-        n_components=30,
+        n_neighbors=19, n_candidates=29, smooth_inputs=0, smooth_velocity=0, total_rna="technical"
     ),
-    network=NetworkConfig(
-        dropout=0.2,
-        nonnegative_rates=False,
-        standardize_inputs=False,
-        start="random",
-        rate_layer="graph",
-    ),
-    objective=ObjectiveConfig(
-        continuity="genes",
-        settle_every=1,
-        shared_rate_passes=0,
-        direction_weight=18.0,
-        direction_schedule="published",
-        unspliced_velocity=False,
-    ),
-    training=TrainingConfig(
-        n_epochs=100, learning_rate=1e-3, learning_rate_decay=0.97, batch_cells=100_000_000
-    ),
+    training=TrainingConfig(n_epochs=100, learning_rate=1e-3, batch_cells=100_000_000),
 )
 PRESETS: dict[Preset, Settings] = {"default": Settings(), "published": PUBLISHED}
 

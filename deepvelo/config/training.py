@@ -47,17 +47,6 @@ class TrainingConfig:
             ),
         ),
     ] = 5e-3
-    learning_rate_decay: Annotated[
-        float,
-        Field(
-            gt=0,
-            le=1,
-            title="Learning rate decay",
-            description=(
-                "Factor by which the learning rate falls after each epoch. Mini-batches reach the same rate at the end."
-            ),
-        ),
-    ] = 0.985
     batch_cells: Annotated[
         int,
         Field(
@@ -67,18 +56,6 @@ class TrainingConfig:
             description=(
                 "Number of cells in a mini-batch, at least 32; 0 takes all of up to 2,000 cells, and an eighth of more "
                 "(512 to 2,048). The number of all cells, or more, trains on all at once, which needs more memory and time."
-            ),
-        ),
-    ] = 0
-    patience: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=100000,
-            title="Patience",
-            description=(
-                "Stop early after this many epochs without a lower total loss; 0 never stops early. Counting starts when "
-                "the direction term is 0, so in large data (8 epochs) values of 3 and more never act."
             ),
         ),
     ] = 0

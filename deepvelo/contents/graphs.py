@@ -18,7 +18,7 @@ from deepvelo.wording import listed, number
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from deepvelo.config import Settings
+    from deepvelo.config import Settings, Variant
     from deepvelo.config.preparation import PreparationConfig
 
 AUTO: Final = "auto"
@@ -135,9 +135,9 @@ def compared_in(adata: AnnData, chosen: PreparationConfig) -> Compared:
     return Compared(representation=pca, others=tuple(others), rejected=tuple(rejected))
 
 
-def n_layers(chosen: PreparationConfig) -> int:
+def n_layers(variant: Variant) -> int:
     """In how many layers, spliced first, our own components are computed."""
-    return 2 if chosen.neighbors_from == "both" else 1
+    return 2 if variant.neighbors_from == "both" else 1
 
 
 def lowered_components(settings: Settings, *, n_cells: int, n_genes: int, own: bool) -> list[str]:
@@ -148,15 +148,13 @@ def lowered_components(settings: Settings, *, n_cells: int, n_genes: int, own: b
     own
         Whether components are computed for comparing cells.
     """
-    asked = {"graph.n_components": (settings.graph.n_components, min(n_cells, n_genes))}
+    asked, most = settings.preparation.n_components, min(n_cells, n_genes)
     if own:
-        most = min(n_cells, n_layers(settings.preparation) * n_genes) - 1
-        asked["preparation.n_components"] = (settings.preparation.n_components, most)
-    return [
-        f"`{name}` is lowered from {n} to {most}: there are {number(n_genes, 'gene')} and {number(n_cells, 'cell')}."
-        for name, (n, most) in asked.items()
-        if n > most
-    ]
+        most = min(most, min(n_cells, n_layers(settings.variant) * n_genes) - 1)
+    if asked <= most:
+        return []
+    found = f"there are {number(n_genes, 'gene')} and {number(n_cells, 'cell')}"
+    return [f"`preparation.n_components` is lowered from {asked} to {most}: {found}."]
 
 
 def options(adata: AnnData) -> list[str]:

@@ -151,7 +151,7 @@ def _variations(
     for n in _others(values.n_neighbors, than=graph.n_neighbors):
         yield f"graph neighbours {n}", data, {"graph": {"n_neighbors": n}}
     for n in _others(values.n_candidates, than=graph.candidates_of(int(base.metrics["n_cells"]))):
-        yield f"candidates {n}", data, {"graph": {"n_candidates": n, "candidate_share": 1.0}}
+        yield f"candidates {n}", data, {"graph": {"n_candidates": n}}
     for varied, changes in _distinct_lambdas(base.settings, values):
         yield varied, data, changes
     for n in _others(values.n_genes, than=int(base.metrics["n_genes"])):
@@ -177,8 +177,7 @@ def _distinct_lambdas(
 
 def _weights(settings: Settings) -> tuple[float, ...]:
     """What the two correlations weigh in the objective, without the rounding of a division."""
-    objective = settings.objective
-    return tuple(round(objective.direction_weight * weight, 9) for weight in objective.correlation_weights)
+    return tuple(round(weight, 9) for weight in settings.correlation_weights)
 
 
 def _others(values: Iterable[Any], *, than: float) -> list[Any]:

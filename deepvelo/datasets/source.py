@@ -221,7 +221,7 @@ class DataSource:
         InputError
             They do; such a run would say of itself what is not so.
         """
-        if self.is_prepared and self._run().info.settings.preparation != settings.preparation:
+        if self.is_prepared and self._run().info.settings.of_preparation != settings.of_preparation:
             msg = (
                 f"The data of run {Path(self.path).name} are prepared, and the settings ask for another preparation. "
                 "Keep its settings under `preparation`; for fewer genes give the data source `n_genes`."

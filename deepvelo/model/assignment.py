@@ -30,6 +30,7 @@ def assign_targets(
     *,
     neighborhoods: Neighborhoods,
     positions: Tensor,
+    refinement_passes: int,
     seed: int,
 ) -> None:
     """Assign each cell's future and past by the velocity a network starts with, and refine them.
@@ -62,9 +63,9 @@ def assign_targets(
             yield cells, spliced_velocity(u, s, beta=beta, gamma=gamma)
 
     objective.settle(start)
-    if objective.config.shared_rate_passes:
+    if refinement_passes:
         _reverse_stretches(objective, positions, seed=seed)
-    for _ in range(objective.config.shared_rate_passes):
+    for _ in range(refinement_passes):
         objective.settle(refined)
 
 

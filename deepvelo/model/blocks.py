@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from deepvelo.config import ObjectiveConfig
+from deepvelo.config import Variant
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
 from deepvelo.model.neighborhoods import NeighborhoodRates
@@ -66,6 +66,8 @@ class BlockedObjective:
         Moments, shape ``(n_cells, n_genes)``.
     targets
         Where continuity wants the velocity to lead; they decide each cell's future and past.
+    correlation_weights
+        Of corr(v, u) and corr(v, -s), `deepvelo.config.Settings.correlation_weights`.
     by_cell
         The moments once more, where they lie on disk, to take some cells from.
     """
@@ -76,17 +78,19 @@ class BlockedObjective:
         unspliced: Columns,
         targets: Targets,
         *,
-        config: ObjectiveConfig,
+        correlation_weights: tuple[float, float],
+        variant: Variant,
         by_cell: tuple[Cells, Cells] | None = None,
     ) -> None:
-        self.spliced, self.unspliced, self.targets, self.config = spliced, unspliced, targets, config
+        self.spliced, self.unspliced, self.targets = spliced, unspliced, targets
+        self._weights, self._variant = correlation_weights, variant
         if by_cell is None:
             assert isinstance(spliced, Tensor)
             assert isinstance(unspliced, Tensor)
             by_cell = spliced, unspliced
         self._by_cell = by_cell
         self.n_cells, self.n_genes = spliced.shape
-        self.n_columns = self.n_genes * (2 if config.unspliced_velocity else 1)
+        self.n_columns = self.n_genes * (2 if variant.unspliced_velocity else 1)
         self._means = means(spliced), means(unspliced)
         self.explained: NeighborhoodRates | None = None
         """Where continuity leads the velocity of spliced RNA, if not to the displacements themselves."""
@@ -135,7 +139,7 @@ class BlockedObjective:
         hidden
             Last hidden layer of ``cells``: all if None, else this process's share.
         """
-        published = self.config.direction_schedule == "published"
+        published = self._variant.direction_schedule == "published"
         pearson = torch.zeros(2).to(hidden)
 
         def velocity_of(genes: slice) -> list[tuple[slice, Tensor]]:
@@ -151,7 +155,7 @@ class BlockedObjective:
             return [(slice(None), velocity)]
 
         self.settle(velocity_of, cells=cells, together=together)
-        return float(direction_loss(pearson, self.config)) if published else 0.0
+        return float(direction_loss(pearson, self._weights)) if published else 0.0
 
     def backward(
         self,
@@ -204,12 +208,12 @@ class BlockedObjective:
                     pearson += _pearson(*correlations)
                 if weight > 0:
                     by_velocity.add_(
-                        direction_gradient(*correlations, self.config), alpha=weight / self.n_genes
+                        direction_gradient(*correlations, self._weights), alpha=weight / self.n_genes
                     )
                 by_beta = by_velocity * u
                 by_gamma = (by_velocity * s).neg_()
                 gradients = [(rates.beta, by_beta), (rates.gamma, by_gamma)]
-                if self.config.unspliced_velocity:
+                if self._variant.unspliced_velocity:
                     velocity_u = unspliced_velocity(u, alpha=rates.alpha, beta=rates.beta)
                     misses = self.targets.misses(velocity_u, genes, cells, unspliced=True)
                     continuity += torch.stack([misses.ahead, misses.behind])
@@ -222,7 +226,7 @@ class BlockedObjective:
         together.add_up(continuity)
         pearson = pearson / self.n_genes if weight > 0 or with_pearson else pearson + torch.nan
         ahead, behind = (scale * continuity).tolist()
-        direction = float(direction_loss(pearson, self.config))
+        direction = float(direction_loss(pearson, self._weights))
         return Terms(
             continuity_future=ahead,
             continuity_past=behind,

@@ -8,7 +8,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from glob import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -130,6 +130,7 @@ class Checkpoint:
         self._fit = json.dumps(
             {
                 "settings": config.to_dict(settings),
+                "variant": asdict(settings.variant),
                 "shape": list(spliced.shape),
                 "versions": {name: version(name) for name in ("deepvelo-explorer", "torch")},
             }

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import GCNConv
 
-from deepvelo.config import NetworkConfig
+from deepvelo.config import Variant
 from deepvelo.model.on_disk import Cells, CellsOnDisk
 
 ROWS_AT_ONCE = 1024  # some ten megabytes, for which the system keeps memory ready
@@ -44,12 +44,12 @@ class RateNetwork(nn.Module):
     inputs ``(n_inputs, 2 n_genes)``, graphs as in `deepvelo.model.batches.Batch`, hidden ``(n_cells, hidden_sizes[-1])``.
     """
 
-    def __init__(self, n_genes: int, config: NetworkConfig) -> None:
+    def __init__(self, n_genes: int, variant: Variant) -> None:
         super().__init__()
         self.n_genes = n_genes
-        self.dropout = config.dropout
-        self.nonnegative = config.nonnegative_rates
-        sizes = (2 * n_genes, *config.hidden_sizes)
+        self.dropout = variant.dropout
+        self.nonnegative = variant.nonnegative_rates
+        sizes = (2 * n_genes, *variant.hidden_sizes)
         # Graphs come normalised: within a batch a cell's number of neighbours cannot be counted.
         self.convolutions = nn.ModuleList(
             GCNConv(inputs, outputs, normalize=False) for inputs, outputs in itertools.pairwise(sizes)
@@ -107,7 +107,7 @@ class _LinearOfSome(torch.autograd.Function):
     def forward(ctx: Any, inputs: Cells, rows: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.inputs, ctx.rows = inputs, rows
         n_rows = len(inputs) if rows is None else len(rows)
-        # In one piece, found before: small results that stay between large parts that go would leave holes in memory.
+        # Preallocate to avoid heap fragmentation.
         out = torch.empty(n_rows, weight.shape[0], dtype=weight.dtype, device=weight.device)
         for where, part in _parts(inputs, rows, weight.dtype):
             if isinstance(where, slice):

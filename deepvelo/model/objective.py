@@ -7,9 +7,11 @@ from math import sqrt
 import torch
 from torch import Tensor
 
-from deepvelo.config import ObjectiveConfig
+from deepvelo.config import Variant
 from deepvelo.model.candidates import TINY
 from deepvelo.model.parallel import ALONE, Processes
+
+ANNEALED_UNTIL = 0.5  # of the training: the annealed direction term is 0 from there
 
 
 class Correlation:
@@ -60,7 +62,7 @@ class Correlation:
         return gradient.addcmul_(self._x, of_x).addcmul_(self._v, of_v)
 
 
-def direction_loss(pearson: Tensor, config: ObjectiveConfig) -> Tensor:
+def direction_loss(pearson: Tensor, weights: tuple[float, float]) -> Tensor:
     r"""Eq. 7 as a loss: 0 at perfect correlations, 1 at none, with both weights at their default.
 
     .. math:: \frac{\lambda_u (1 - r_u) + \lambda_s (1 - r_s)}{2}
@@ -72,25 +74,26 @@ def direction_loss(pearson: Tensor, config: ObjectiveConfig) -> Tensor:
     ----------
     pearson
         :math:`(r_u, r_s)`, shape ``(2,)``.
+    weights
+        Of both, `deepvelo.config.Settings.correlation_weights`.
     """
-    weights = torch.tensor(config.correlation_weights).to(pearson)
-    return (weights * (1 - pearson)).sum()
+    return (torch.tensor(weights).to(pearson) * (1 - pearson)).sum()
 
 
-def direction_gradient(of_unspliced: Correlation, of_spliced: Correlation, config: ObjectiveConfig) -> Tensor:
+def direction_gradient(
+    of_unspliced: Correlation, of_spliced: Correlation, weights: tuple[float, float]
+) -> Tensor:
     """Gradient of the `direction_loss` by the velocities of some genes, times the number of all genes.
 
     Returns
     -------
     Shape ``(n_cells, n_genes)`` of the two correlations.
     """
-    weight_u, weight_s = config.correlation_weights
+    weight_u, weight_s = weights
     return of_spliced.gradient().mul_(weight_s) - of_unspliced.gradient().mul_(weight_u)
 
 
-def direction_weight(
-    direction: float, *, n_columns: int, share_done: float, config: ObjectiveConfig
-) -> float:
+def direction_weight(direction: float, *, n_columns: int, share_done: float, variant: Variant) -> float:
     """Weight of the direction term against continuity in one epoch.
 
     Parameters
@@ -102,6 +105,6 @@ def direction_weight(
     share_done
         Share of the epochs that lie behind, 0 to 1.
     """
-    if config.direction_schedule == "published":
-        return config.direction_weight * sqrt(n_columns) / min(0.5, max(0.01, 1 - direction))
-    return config.direction_weight * max(0.0, 1 - share_done / config.direction_until)
+    if variant.direction_schedule == "published":
+        return variant.direction_weight * sqrt(n_columns) / min(0.5, max(0.01, 1 - direction))
+    return variant.direction_weight * max(0.0, 1 - share_done / ANNEALED_UNTIL)

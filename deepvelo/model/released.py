@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.utils import spmm
 
-from deepvelo.config import NetworkConfig
+from deepvelo.config import Variant
 from deepvelo.model.gcn import RateNetwork, Rates
 
 
@@ -20,18 +20,13 @@ class ReleasedNetwork(RateNetwork):
     training a share of the rates is dropped, too. Without unspliced velocity alpha is not predicted and is NaN.
 
     Weights start as the release starts them, so that a seed gives the rates it gives there.
-
-    Parameters
-    ----------
-    with_alpha
-        Whether the objective uses alpha.
     """
 
-    def __init__(self, n_genes: int, config: NetworkConfig, *, with_alpha: bool) -> None:
+    def __init__(self, n_genes: int, variant: Variant) -> None:
         with torch.random.fork_rng(devices=[]):  # what the layers draw for themselves is not used
-            super().__init__(n_genes, config)
-            self.n_rates = 3 if with_alpha else 2
-            self.rate_layer = nn.Linear(config.hidden_sizes[-1], self.n_rates * n_genes)
+            super().__init__(n_genes, variant)
+            self.n_rates = 3 if variant.unspliced_velocity else 2
+            self.rate_layer = nn.Linear(variant.hidden_sizes[-1], self.n_rates * n_genes)
         self._kept: Tensor | None = None
         with torch.no_grad():
             for name, parameter in self.named_parameters():
@@ -41,7 +36,7 @@ class ReleasedNetwork(RateNetwork):
                     n_outputs, n_inputs = parameter.shape
                     parameter.copy_(nn.init.xavier_uniform_(torch.empty(n_inputs, n_outputs)).T)
             # The release adds gamma s where alpha is not predicted: its gamma is the negative of ours.
-            if not with_alpha:
+            if not variant.unspliced_velocity:
                 self.rate_layer.weight[n_genes:].neg_()
 
     @property

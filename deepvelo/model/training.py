@@ -48,7 +48,6 @@ from deepvelo.model.on_disk import (
 from deepvelo.model.parallel import processes
 from deepvelo.model.released import ReleasedNetwork
 from deepvelo.model.targets import VELOCITY_AVERAGES, ComponentTargets, GeneTargets, Targets
-from deepvelo.wording import number
 
 logger = logging.getLogger(__name__)
 
@@ -155,9 +154,12 @@ def _train(
     folder: Path | None,
 ) -> Fit:
     n_cells = len(spliced)
-    components = principal_components(spliced, n_components=settings.graph.n_components, seed=settings.seed)
+    variant = settings.variant
+    components = principal_components(
+        spliced, n_components=settings.preparation.n_components, seed=settings.seed
+    )
     n_neighbors, n_candidates = settings.graph.n_neighbors, settings.graph.candidates_of(n_cells)
-    n_among = settings.graph.candidate_cells
+    n_among = variant.candidate_cells
     neighbors = neighbors_within_reach(components.scores, n_neighbors=n_candidates, n_among=n_among)
     network = _network(spliced, unspliced, settings=settings).to(device)
     nearest = nearest_neighbors(components.scores, n_neighbors=n_neighbors)
@@ -182,7 +184,7 @@ def _train(
     together = processes()
     together.require(device=device, fewest_cells=batches.fewest_cells if batches else n_cells)
     # Counts that are not standardised may be more than half precision holds.
-    half = in_batches and settings.network.standardize_inputs
+    half = in_batches and variant.standardize_inputs
     blocks = _input_blocks(spliced, unspliced, graph, settings=settings, half=half)
     inputs: Cells
     by_cell: tuple[Cells, Cells] | None = None
@@ -201,9 +203,16 @@ def _train(
         graph=as_tensor(graph).to(device),
         settings=settings,
     )
-    objective = BlockedObjective(spliced, unspliced, targets, config=settings.objective, by_cell=by_cell)
+    objective = BlockedObjective(
+        spliced,
+        unspliced,
+        targets,
+        correlation_weights=settings.correlation_weights,
+        variant=variant,
+        by_cell=by_cell,
+    )
     past = checkpoint.look_for(spliced, unspliced, settings=settings) if checkpoint else None
-    if settings.objective.settle_every == 0:
+    if variant.reassign_every == 0:
         neighborhoods = Neighborhoods(
             components.scores,
             n_neighbors=settings.graph.neighborhood_of(n_cells),
@@ -217,12 +226,13 @@ def _train(
                 _hidden(network, inputs, everything),
                 neighborhoods=neighborhoods,
                 positions=components.scores,
+                refinement_passes=variant.refinement_passes,
                 seed=settings.seed,
             )
         else:
             targets.settle_again(past[0]["targets"].to(device))
         fit_neighborhood_rates(objective, neighborhoods)
-        if settings.network.start == "steady_state" and past is None:
+        if variant.start == "steady_state" and past is None:
             _start_from_neighborhoods(network, objective)
     of_each = [everything]
     if together.size > 1:
@@ -259,34 +269,24 @@ def _learn(
     """All epochs, each a pass over the cells: in one step, or in one a batch; ``of_each`` are each process's cells."""
     together = processes()
     share = of_each[together.rank].to(inputs.device)
-    config = settings.objective
+    variant = settings.variant
     n_batches = len(batches) if batches else 1
     n_epochs = settings.training.passes_of(objective.n_cells)
     n_steps = n_epochs * n_batches
     rate = settings.training.learning_rate * (BATCH_RATE if batches else 1)
     optimizer = torch.optim.Adam(network.parameters(), lr=rate, amsgrad=True)
     # As slow at the end as it would be after that many epochs of one step.
-    decay = settings.training.learning_rate_decay ** (settings.training.n_epochs / n_steps)
+    decay = variant.learning_rate_decay ** (settings.training.n_epochs / n_steps)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=decay)
-    every = 1 if config.direction_schedule == "published" else config.settle_every
     history: list[EpochTerms] = []
-    stop = _EarlyStop(settings, n_epochs=n_epochs)
     learning = Learning(
         network=network, targets=objective.targets, optimizer=optimizer, schedule=schedule, batches=batches
     )
     if past is not None:
         learning.restore(past)
         history += [EpochTerms(*terms) for terms in past[1]["history"]]
-        for terms_then in history:
-            stop.now(terms_then)  # it never says yes: nothing is saved after the last epoch of an early stop
         if checkpoint is not None:
             checkpoint.tell(epoch=len(history), n_epochs=n_epochs)
-    if stop.never and together.rank == 0:
-        logger.warning(
-            "`training.patience` is %d: with %s it never acts.",
-            settings.training.patience,
-            number(n_epochs, "epoch"),
-        )
     if together.rank > 0:
         # With dropout each drops values of its own, and others than in the epochs before.
         torch.manual_seed(settings.seed + together.rank + together.size * len(history))
@@ -294,8 +294,8 @@ def _learn(
     network.train()
     for epoch in range(len(history) + 1, n_epochs + 1):
         found = []
-        settles = every > 0 and (epoch - 1) % every == 0
-        if settles and batches:
+        reassigns = variant.reassign_every > 0 and (epoch - 1) % variant.reassign_every == 0
+        if reassigns and batches:
             hidden = _hidden(network, inputs, share)
             direction = objective.survey(network, hidden, cells=share.cells, together=together)
         drawn = batches.shuffled(together) if batches else [share]
@@ -303,7 +303,7 @@ def _learn(
             for step, (batch, some_inputs, moments) in enumerate(steps):
                 optimizer.zero_grad(set_to_none=True)
                 hidden = network.hidden(some_inputs, batch.graphs, batch.inputs)
-                if settles and not batches:
+                if reassigns and not batches:
                     direction = objective.survey(
                         network, hidden.detach(), cells=batch.cells, together=together
                     )
@@ -311,7 +311,7 @@ def _learn(
                     direction,
                     n_columns=objective.n_columns,
                     share_done=((epoch - 1) * n_batches + step) / n_steps,
-                    config=config,
+                    variant=variant,
                 )
                 terms = objective.backward(
                     network,
@@ -334,9 +334,6 @@ def _learn(
         with together.led():
             if on_epoch is not None:
                 on_epoch(means)
-        if stop.now(means):
-            logger.info("Stopped after %s: the loss no longer falls.", number(epoch, "epoch"))
-            break
         if checkpoint is not None:
             checkpoint.save(learning, history)
     return history
@@ -365,7 +362,7 @@ def _read(batches: Iterable[Batch], inputs: Cells, objective: BlockedObjective) 
 
 
 def _mean(values: tuple[float, ...]) -> float:
-    """Over the steps that have it."""
+    """Mean over steps, ignoring NaN."""
     known = [value for value in values if not math.isnan(value)]
     return sum(known) / len(known) if known else math.nan
 
@@ -385,10 +382,10 @@ def _targets(
     graph: Tensor,
     settings: Settings,
 ) -> Targets:
-    if settings.objective.continuity == "genes":
+    if settings.variant.continuity == "genes":
         return GeneTargets(Candidates(neighbors.long()), spliced, unspliced)
     of_unspliced = principal_components(
-        unspliced, n_components=settings.graph.n_components, seed=settings.seed
+        unspliced, n_components=settings.preparation.n_components, seed=settings.seed
     )
     return ComponentTargets(
         neighbors,
@@ -410,7 +407,7 @@ def _input_blocks(
     # The release's order; the network is indifferent to it, its random start is not.
     for values in (unspliced, spliced):
         for features in _blocks(values):
-            if settings.network.standardize_inputs:
+            if settings.variant.standardize_inputs:
                 # A gene that is the same in every cell becomes 0 and tells the network nothing.
                 deviation = features.std(0, correction=0).clamp_min(1e-6)
                 features = (features - features.mean(0)) / deviation
@@ -455,7 +452,7 @@ def _network(spliced: Columns, unspliced: Columns, *, settings: Settings) -> Rat
     """The network, ready to train."""
     torch.manual_seed(settings.seed)
     network = _new_network(spliced.shape[1], settings)
-    if settings.network.start == "steady_state":
+    if settings.variant.start == "steady_state":
         beta = torch.ones(spliced.shape[1])
         alpha = (beta * means(unspliced)).clamp_min(_LEAST_RATE)
         network.start_from((alpha, beta, steady_state_slope(unspliced, spliced)))
@@ -473,31 +470,8 @@ def _start_from_neighborhoods(network: RateNetwork, objective: BlockedObjective)
 
 
 def _new_network(n_genes: int, settings: Settings) -> RateNetwork:
-    if settings.network.rate_layer == "graph":
-        with_alpha = settings.objective.unspliced_velocity
-        return ReleasedNetwork(n_genes, settings.network, with_alpha=with_alpha)
-    return RateNetwork(n_genes, settings.network)
-
-
-class _EarlyStop:
-    """Stops when the total has not fallen for `patience` epochs, counted from when its weights stay the same."""
-
-    def __init__(self, settings: Settings, *, n_epochs: int) -> None:
-        self._patience = settings.training.patience
-        annealed = settings.objective.direction_schedule == "annealed"
-        self._first = settings.objective.direction_until * n_epochs if annealed else 0
-        # The first epoch that counts is the best so far, and to stop after the last one is no stop.
-        self.never = self._patience > 0 and math.floor(self._first) + 1 + self._patience >= n_epochs
-        self._best = math.inf
-        self._best_epoch = 0
-
-    def now(self, terms: EpochTerms) -> bool:
-        # While the direction term is annealed, the total falls without anything being learned.
-        if self._patience == 0 or terms.epoch <= self._first:
-            return False
-        if terms.total < self._best:
-            self._best, self._best_epoch = terms.total, terms.epoch
-        return terms.epoch - self._best_epoch >= self._patience
+    kind = ReleasedNetwork if settings.variant.rate_layer == "graph" else RateNetwork
+    return kind(n_genes, settings.variant)
 
 
 def _check_finite(terms: Terms, *, epoch: int, known: bool) -> None:

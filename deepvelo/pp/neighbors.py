@@ -70,8 +70,8 @@ def find_neighbors(
 
 def _logged(layers: Sequence[Any], settings: Settings, *, counted: bool) -> LoggedCounts:
     """What components are computed of: as scVelo does where spliced RNA alone decides."""
-    used = list(layers[: graphs.n_layers(settings.preparation)])
-    weighted = counted and settings.preparation.neighbors_from == "both"
+    used = list(layers[: graphs.n_layers(settings.variant)])
+    weighted = counted and settings.variant.neighbors_from == "both"
     return LoggedCounts(used, weights=noise_weights(used) if weighted else None)
 
 

@@ -52,11 +52,11 @@ def prepare(
 
     Objects that bring ``Ms`` and ``Mu`` keep them and their genes, unless
     ``settings.preparation.recompute_moments``. Otherwise genes are filtered by shared counts, both layers
-    are size-normalised to the median cell by the size factors that ``settings.preparation`` names, the most
+    are size-normalised to the median cell by the size factors of ``settings.variant``, the most
     variable genes are chosen by the dispersion of log-normalised spliced counts, and moments are means over
     the neighbours, as in scVelo. Neighbours are those of the graph or representation that
     ``settings.preparation.compare_in`` names (`deepvelo.contents.graphs.compared_in`); principal components are computed
-    of the log-normalised layers that ``settings.preparation.neighbors_from`` names. Embeddings and groups that
+    of the log-normalised layers that ``settings.variant`` names. Embeddings and groups that
     come with the object are kept; missing ones are computed.
 
     Parameters
@@ -238,7 +238,6 @@ def _compute_moments(
     """Choose genes, normalise, and average over the neighbours."""
     from scvelo.preprocessing.neighbors import get_connectivities
 
-    chosen = settings.preparation
     normalize = checks.has_counts(adata)
     if not normalize:
         notes.append("The layers are normalised and were not size-normalised again.")
@@ -247,7 +246,7 @@ def _compute_moments(
     if normalize:
         for key, totals in zip(keys.INITIAL_SIZES, sizes.values(), strict=True):
             out.obs[key] = totals
-    if chosen.size_factors == "cell":
+    if settings.variant.size_factors == "cell":
         # Both layers were captured together; each by its own total would undo what their ratio tells.
         sizes = dict.fromkeys(sizes, sizes[keys.SPLICED] + sizes[keys.UNSPLICED])
     scales = {

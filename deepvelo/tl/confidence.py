@@ -140,12 +140,12 @@ def _candidates(
     times = settings.graph.smoothings_of(adata.n_obs)
     spliced = smoothed(adata.layers[keys.MS], average, times=times, chosen=known)
     components = principal_components(
-        torch.from_numpy(spliced), n_components=settings.graph.n_components, seed=settings.seed
+        torch.from_numpy(spliced), n_components=settings.preparation.n_components, seed=settings.seed
     )
     neighbors = neighbors_within_reach(
         components.scores,
         n_neighbors=settings.graph.candidates_of(adata.n_obs),
-        n_among=settings.graph.candidate_cells,
+        n_among=settings.variant.candidate_cells,
     )
     return components, neighbors
 

@@ -176,7 +176,7 @@ def _write(
         rates = {keys.BETA: beta, keys.GAMMA: gamma}
         velocities = {keys.VELOCITY: spliced_velocity(u, s, beta=beta, gamma=gamma)}
         # Without it nothing in the objective decided alpha: better no number than a meaningless one.
-        if settings.objective.unspliced_velocity:
+        if settings.variant.unspliced_velocity:
             rates[keys.ALPHA] = alpha
             velocities[keys.VELOCITY_U] = unspliced_velocity(u, alpha=alpha, beta=beta)
         for key, values in rates.items():
@@ -205,5 +205,5 @@ def _give_back_growth(
     if growth is None:
         return
     add_growth(velocity, growth, spliced, average, chosen=used, times=times)
-    if settings.objective.unspliced_velocity:
+    if settings.variant.unspliced_velocity:
         add_growth(layers[keys.VELOCITY_U], growth, unspliced, average, chosen=used, times=times)

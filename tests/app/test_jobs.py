@@ -764,7 +764,7 @@ def test_the_real_fit_ends_as_a_run(tmp_path: Path) -> None:
     simulate(n_cells=150, n_genes=60, seed=0).write_h5ad(path)
     settings = config.replace(
         Settings(),
-        {"training": {"n_epochs": 5}, "preparation": {"n_components": 10}, "graph": {"n_components": 10}},
+        {"training": {"n_epochs": 5}, "preparation": {"n_components": 10}},
     )
     jobs = Jobs(None, tmp_path / "runs")
     job_id = jobs.submit(DataSource(kind="file", path=str(path)), settings, cluster_key="clusters")

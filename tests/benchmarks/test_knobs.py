@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.accuracy_methods import Case, case_of, simulated
-from benchmarks.knobs import DEFAULT, KNOBS, changes, effects, measure, scored
+from benchmarks.knobs import ABLATIONS, DEFAULT, KNOBS, changes, effects, measure, scored
 from deepvelo import config, keys
 
 
@@ -18,11 +18,19 @@ def case() -> Case:
 
 def test_every_change_is_another_fit_than_the_default():
     default = config.Settings()
-    turned = [config.replace(default, changed) for changed in changes(tuple(KNOBS)).values()]
+    turned = [config.replace(default, change.settings) for change in changes(tuple(KNOBS)).values()]
     assert len(turned) == sum(map(len, KNOBS.values()))
     assert len({default, *turned}) == len(turned) + 1
     one = changes(("graph.n_neighbors",))
-    assert one["graph.n_neighbors 10"] == {"graph": {"n_neighbors": 10}}
+    assert one["graph.n_neighbors 10"] == ({"graph": {"n_neighbors": 10}}, {})
+
+
+def test_every_ablation_changes_what_the_preset_fixes():
+    variants = [config.VARIANTS["default"]]
+    for _, fixed in changes(tuple(ABLATIONS)).values():
+        with config.ablation(**fixed) as variant:
+            variants.append(variant)
+    assert len(set(variants)) == len(ABLATIONS) + 1
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -34,6 +42,7 @@ def test_the_true_velocity_scores_highest_and_reversed_lowest(case, sign):
     assert found["cosine"] == pytest.approx(sign, abs=1e-5)
     assert sign * found["boundary"] > 0.5
     assert found["consistency"] > 0.7
+    assert found["below_zero"] == (sign < 0)
 
 
 def test_only_genes_that_a_fit_kept_are_scored(case):
@@ -62,6 +71,6 @@ def test_effects_are_differences_of_means_over_the_seeds():
 @pytest.mark.slow
 def test_a_knob_without_effect_leaves_every_score():
     """The number of variable genes that are kept does nothing where there are fewer."""
-    rows = measure("linear", "deep", 0, n_cells=150, n_genes=40, knobs=("preparation.n_top_genes",))
+    rows = measure("linear", "deep", 0, n_cells=150, n_genes=40, names=("preparation.n_top_genes",))
     by_change = {row.pop("change"): row for row in rows}
     assert by_change["preparation.n_top_genes 50"] == by_change[DEFAULT]

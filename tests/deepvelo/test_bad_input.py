@@ -102,7 +102,7 @@ def test_cells_that_do_not_differ(deepvelo, capfd, tmp_path):
     ("toml", "words"),
     [
         ("[graph]\nn_neighbors = 0", "Setting `graph.n_neighbors` should be greater than or equal to 1. Got 0."),
-        ("[network]\ndropout = 1.0", "Setting `network.dropout` should be less than 1. Got 1.0."),
+        ("[graph]\nn_candidates = 1", "Setting `graph.n_candidates` should be 0 or at least 2, one ahead and one behind."),
         ("[training]\nlearning_rate = 'fast'", "Setting `training.learning_rate` should be a number"),
         ("[graph]\nneighbours = 5", "There is no setting `graph.neighbours`."),
         ("[grahp]\nn_neighbors = 5", "There is no setting `grahp`."),

@@ -17,7 +17,7 @@ SETTINGS = replace(
     Settings(),
     {
         "preparation": {"min_shared_counts": 1, "n_components": 3, "n_neighbors": 5},
-        "graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 3},
+        "graph": {"n_neighbors": 4, "n_candidates": 6},
     },
 )
 
@@ -137,7 +137,7 @@ def test_unusable_moments_do_not_matter_when_they_are_recomputed():
         ),
         ({"graph": {"n_neighbors": 25}}, "`graph.n_neighbors` must be below.*Got 25 for 20 cells. Lower it"),
         (
-            {"graph": {"n_candidates": 30, "candidate_share": 1.0}},
+            {"graph": {"n_candidates": 30}},
             "`graph.n_candidates` must be below.*Got 30 for 20 cells. Lower it",
         ),
         ({"preparation": {"compare_in": "X_scVI"}}, "nothing called 'X_scVI'.*auto"),

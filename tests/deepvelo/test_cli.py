@@ -156,25 +156,6 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.h5ad"]
 
 
-@pytest.mark.parametrize(
-    ("asked", "said"),
-    [
-        (19, ""),
-        (
-            50,
-            "19 of the 50 candidate neighbours are used: `graph.candidate_share` is 0.125 of 150 cells. "
-            "Raise it in a settings file to use more.\n",
-        ),
-    ],
-)
-def test_fewer_candidates_than_asked_for_are_told_before_the_fit(
-    deepvelo, capfd, tmp_path, small, asked, said
-):
-    no_fit = ["--cluster-key", "celltype"]  # refused after the line and before anything slow
-    assert deepvelo("run", small, "-o", tmp_path / "out.h5ad", "--candidates", asked, *no_fit) == 2
-    assert capfd.readouterr().err.startswith(f"{said}Error: ")
-
-
 def test_a_mode_of_scvelo_writes_a_whole_file_and_says_what_it_ignores(deepvelo, capfd, tmp_path, small):
     out = tmp_path / "out.h5ad"
     assert deepvelo("run", small, "-o", out, "--method", "stochastic", "--epochs", 3) == 0

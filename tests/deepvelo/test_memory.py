@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deepvelo import memory
-from deepvelo.config import PRESETS, PUBLISHED, Settings, replace
+from deepvelo.config import PRESETS, PUBLISHED, Settings, ablation, replace
 from deepvelo.errors import InputError
 
 
@@ -36,15 +36,17 @@ def test_all_cells_at_once_take_more_memory_than_batches():
 
 
 def test_inputs_that_are_not_standardised_stay_in_single_precision():
-    raw = replace(Settings(), {"network": {"standardize_inputs": False}})
-    more = memory.estimate_memory(10_000, 2000, raw) - memory.estimate_memory(10_000, 2000, Settings())
+    half = memory.estimate_memory(10_000, 2000, Settings())
+    with ablation(standardize_inputs=False):
+        more = memory.estimate_memory(10_000, 2000, Settings()) - half
     assert more == 4 * 10_000 * 2000
 
 
 @pytest.mark.parametrize(("n_cells", "anchors"), [(2000, 2000), (20_000, 5000)])
 def test_anchors_take_sums_and_rates_of_every_gene_unless_targets_are_reassigned(n_cells, anchors):
-    reassigned = replace(Settings(), {"objective": {"settle_every": 1}})
-    once, again = (memory.estimate_memory(n_cells, 1000, settings) for settings in (Settings(), reassigned))
+    once = memory.estimate_memory(n_cells, 1000, Settings())
+    with ablation(reassign_every=1):
+        again = memory.estimate_memory(n_cells, 1000, Settings())
     assert once - again == (3 * 8 + 2 * 4) * anchors * 1000
 
 
@@ -257,10 +259,10 @@ def test_the_remedies_are_enough(monkeypatch):
 
 
 def test_a_smaller_batch_is_no_remedy_where_it_saves_nothing(monkeypatch):
-    raw = replace(Settings(), {"network": {"standardize_inputs": False}, "training": {"batch_cells": 3000}})
+    at_once = replace(Settings(), {"training": {"batch_cells": 3000}})
     monkeypatch.setattr(memory, "available_memory", lambda: 2**20)
-    with pytest.raises(InputError) as refusal:
-        memory.require_memory(3000, 2000, raw)
+    with ablation(standardize_inputs=False), pytest.raises(InputError) as refusal:
+        memory.require_memory(3000, 2000, at_once)
     assert "batch_cells" not in str(refusal.value)
     assert "Lower `preparation.n_top_genes`, take fewer cells" in str(refusal.value)
 

@@ -171,10 +171,8 @@ def test_same_seed_same_result(cells, result):
 
 
 def test_without_unspliced_velocity_alpha_is_not_estimated():
-    settings = config.replace(
-        SHORT, {"objective": {"unspliced_velocity": False}, "training": {"n_epochs": 2}}
-    )
-    fitted = workflow.run(simulated_cells(), settings).adata
+    short = {"preset": "published", "training": {"n_epochs": 2, "device": "cpu"}}
+    fitted = workflow.run(simulated_cells(), config.from_dict(short)).adata
     assert np.isnan(fitted.layers[keys.ALPHA]).all()
     assert np.isnan(fitted.layers[keys.VELOCITY_U]).all()
     assert keys.X_ALPHA_UMAP not in fitted.obsm

@@ -125,7 +125,7 @@ def test_a_sweep_varies_what_is_chosen_one_at_a_time(opened, run, queue):
 
 
 def test_of_a_published_run_one_lambda_is_varied(opened, run):
-    published = copy_as(run, settings={"objective": {"direction_schedule": "published"}})
+    published = copy_as(run, settings={"preset": "published"})
     chosen = {box.label.partition(",")[0]: box for box in opened("Other settings", published).multiselect}
     assert "λ spliced" not in chosen
     assert "Only its ratio to λ spliced counts" in chosen["λ unspliced"].help

@@ -55,7 +55,7 @@ def test_match_with_the_cell_types_in_numbers_and_words(app, figures):
 def test_unconstrained_rates_are_called_so(app, server, saved_run):
     info = server / "runs" / saved_run / "info.json"
     values = json.loads(info.read_text())
-    values["settings"]["network"]["nonnegative_rates"] = False
+    values["settings"]["preset"] = "published"
     info.write_text(json.dumps(values))
     app.run()
     assert not app.exception
@@ -72,5 +72,5 @@ def test_a_run_without_alpha_leaves_it_out_and_says_how_to_get_it(app, shared_se
     assert len([trace for trace in violins["data"] if trace["type"] == "violin"]) == 6
     color = next(box for box in app.selectbox if box.label == "Colour by")
     assert not any("α" in option for option in color.options)
-    assert "train with that setting on" in app.info[0].value
+    assert "Train with preset default" in app.info[0].value
     assert any("All rates are therefore β and γ" in caption.value for caption in app.caption)

@@ -164,10 +164,7 @@ def test_a_run_without_du_dt_has_horizontal_arrows_and_no_alpha(app, shared_serv
         "spliced", "unspliced", "velocity ds/dt", "β, splicing", "γ, degradation",
     ]  # fmt: skip
     captions = " ".join(caption.value for caption in app.caption)
-    assert (
-        "du/dt and α were not fitted in this run (setting Unspliced velocity is off): train with it on"
-        in captions
-    )
+    assert "This run has no α and no du/dt" in captions
 
 
 def test_a_run_deleted_while_it_is_looked_at_is_one_sentence(app, saved_run, figures):

@@ -31,7 +31,7 @@ def template(tmp_path_factory, mode) -> Path:
     """A run of the mode on 80 simulated cells, with settings that would allow negative rates."""
     store = RunStore(tmp_path_factory.mktemp("templates"))
     cells = simulate(kind="linear", n_cells=80, n_genes=30, depth=2000, seed=0)
-    changes = {"method": mode, "network": {"nonnegative_rates": False}}
+    changes = {"method": mode, "preset": "published"}
     result = workflow.run(cells, config.replace(Settings(), changes), cluster_key=keys.CLUSTERS)
     return store.folder / store.save(result, data_name="cells", data_hash="0" * 32)
 

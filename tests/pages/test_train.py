@@ -80,14 +80,14 @@ def test_changed_settings_are_what_is_trained(page, queue):
     page.run()
     page.number_input(key="settings.graph.n_neighbors").set_value(11)
     page.number_input(key="settings.objective.lambda_u").set_value(2.5)
-    page.text_input(key="settings.network.hidden_sizes").set_value("32, 16")
+    page.number_input(key="settings.graph.n_candidates").set_value(40)
     page.text_input(key="train.name").set_value("mine").run()
     press(page, "Start training")
     assert not page.exception
     (job,) = queue.submitted
     assert job.settings == config.replace(
         Settings(),
-        {"graph": {"n_neighbors": 11}, "objective": {"lambda_u": 2.5}, "network": {"hidden_sizes": [32, 16]}},
+        {"graph": {"n_neighbors": 11, "n_candidates": 40}, "objective": {"lambda_u": 2.5}},
     )
     assert (job.source, job.cluster_key, job.name) == (SAMPLE, "clusters", "mine")
 
@@ -99,28 +99,6 @@ def test_the_published_preset_fills_the_form_and_warns_of_negative_rates(page, q
     assert any("negative" in warning.value for warning in page.warning)
     press(page, "Start training")
     assert queue.submitted[0].settings == PRESETS["published"]
-
-
-def test_bad_layer_sizes_are_one_sentence(page, queue):
-    page.run()
-    page.text_input(key="settings.network.hidden_sizes").set_value("64, wide").run()
-    assert not page.exception
-    assert [error.value for error in page.error] == [
-        "**Layer sizes** (`network.hidden_sizes`) should be 1 to 6 whole numbers, each from 1 to 2,048, for example "
-        "64, 64. Got 64, 'wide'. Change it."
-    ]
-    assert start_button(page).disabled
-
-
-@pytest.mark.parametrize("text", ["1" * 5000, "٣" * 5000, "1e999", "nan", "[[" * 2000, "9," * 5000, "½"])
-def test_layer_sizes_of_any_text_are_one_short_sentence(page, queue, text):
-    page.run()
-    page.text_input(key="settings.network.hidden_sizes").set_value(text).run()
-    assert not page.exception
-    (error,) = page.error
-    assert error.value.startswith("**Layer sizes** (`network.hidden_sizes`) should be 1 to 6 whole numbers")
-    assert len(error.value) < 500
-    assert start_button(page).disabled
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -147,7 +125,7 @@ def start_button(page: AppTest) -> Button:
         ("training.n_epochs", 1e300, "**Epochs** (`training.n_epochs`) should be a whole number. Got 1e+300."),
         ("graph.n_neighbors", 501, "**Graph neighbours** (`graph.n_neighbors`) should be less than or equal to 500."),
         ("objective.lambda_u", -0.5, "**λ unspliced** (`objective.lambda_u`) should be greater than or equal to 0."),
-        ("network.dropout", 1, "**Dropout** (`network.dropout`) should be less than 1. Got 1."),
+        ("graph.n_candidates", 1, "**Candidate neighbours** (`graph.n_candidates`) should be 0 or at least 2"),
         ("seed", -1, "**Seed** should be greater than or equal to 0. Got -1."),
     ],
 )  # fmt: skip
@@ -194,21 +172,6 @@ def test_a_refused_setting_leaves_what_was_chosen_beside_it(page):
     assert not start_button(page).disabled
 
 
-def test_a_start_that_the_rate_layer_does_not_know_is_one_sentence(page, saved_run):
-    page.run()
-    page.selectbox(key="settings.network.rate_layer").select("graph").run()
-    assert not page.exception
-    assert [error.value for error in page.error] == [
-        "**Rate layer** (`network.rate_layer`) is 'graph', which knows no start but 'random'. Got 'steady_state'. "
-        "Change **Start** (`network.start`), or the rate layer to 'linear'."
-    ]
-    assert start_button(page).disabled
-    assert len(page.dataframe[0].value) == 1
-    page.selectbox(key="settings.network.start").select("random").run()
-    assert not page.error
-    assert not start_button(page).disabled
-
-
 def test_data_that_are_gone_leave_the_runs(page, saved_run):
     page.query_params["data"] = "file:gone.h5ad"
     page.run()
@@ -217,19 +180,14 @@ def test_data_that_are_gone_leave_the_runs(page, saved_run):
     assert len(page.dataframe[0].value) == 1
 
 
-def test_candidates_a_small_data_set_has_no_room_for_are_told_at_the_setting(page):
+def test_candidates_that_are_left_open_are_told_at_the_setting(page):
     page.query_params["data"] = "file:small.h5ad"
     from deepvelo.datasets import sample
 
     sample.load()[:200].copy().write_h5ad(cached.data_folder() / "small.h5ad")
     page.run()
     assert not page.exception
-    assert notes_on_candidates(page) == [
-        "This data set uses 25 of the 120: Share as candidates, under Graph, is 0.125 of its 200 cells. Raise it to use "
-        "more."
-    ]
-    page.number_input(key="settings.graph.candidate_share").set_value(0.2).run()
-    assert notes_on_candidates(page)[0].startswith("This data set uses 40 of the 120:")
+    assert notes_on_candidates(page) == ["This data set uses 25."]
     page.number_input(key="settings.graph.n_candidates").set_value(40).run()
     assert not notes_on_candidates(page)
 
@@ -243,12 +201,6 @@ def test_epochs_of_mini_batches_are_told_at_the_epochs(page):
     )
     page.number_input(key="settings.training.batch_cells").set_value(3000).run()
     assert not [text for text in page.caption if "epochs in mini-batches" in text.value]
-
-
-def test_a_data_set_with_room_for_all_candidates_needs_no_word(page):
-    page.run()
-    assert not page.exception
-    assert not notes_on_candidates(page)
 
 
 def notes_on_candidates(page: AppTest) -> list[str]:

@@ -14,11 +14,10 @@ from deepvelo.config import GraphConfig
         ({}, 200, 25),
         ({}, 8, 2),
         ({"n_candidates": 7}, 200, 7),
-        ({"candidate_share": 0.5}, 200, 100),
-        ({"n_candidates": 30, "candidate_share": 1.0}, 20, 30),
+        ({"n_candidates": 30}, 20, 30),
     ],
 )
-def test_candidates_are_a_share_of_the_cells_at_most(graph, n_cells, expected):
+def test_candidates_are_as_many_as_asked_or_a_share_of_the_cells(graph, n_cells, expected):
     assert GraphConfig(**graph).candidates_of(n_cells) == expected
 
 
@@ -39,7 +38,7 @@ def test_averages_reach_as_far_in_many_cells_as_in_few(graph, n_cells, expected)
 
 @pytest.mark.parametrize(
     ("graph", "n_cells", "expected"),
-    [({}, 3000, 120), ({}, 200, 25), ({"n_candidates": 30, "candidate_share": 1.0}, 20, 19)],
+    [({}, 3000, 120), ({}, 200, 25), ({"n_candidates": 30}, 20, 19)],
 )
 def test_a_neighborhood_has_as_many_cells_as_candidates_but_never_more_than_the_others(
     graph, n_cells, expected

@@ -26,7 +26,6 @@ def test_sections_are_the_groups_of_the_settings():
     assert config.sections() == {
         "preparation": config.PreparationConfig,
         "graph": config.GraphConfig,
-        "network": config.NetworkConfig,
         "objective": config.ObjectiveConfig,
         "training": config.TrainingConfig,
     }

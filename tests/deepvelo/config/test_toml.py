@@ -53,9 +53,10 @@ def test_a_partial_file_is_filled_from_its_preset(tmp_path):
             {"training": {"learning_rate": "x"}},
             r"`training.learning_rate` should be a number. Got 'x'. Change",
         ),
-        ({"network": {"dropout": 1.0}}, r"`network.dropout` should be less than 1"),
+        ({"graph": {"n_candidates": 1}}, r"`graph.n_candidates` should be 0 or at least 2"),
         ({"graph": {"neighbours": 3}}, r"There is no setting `graph.neighbours`"),
-        ({"network": {"rate_layer": "graph"}}, r"knows no start but 'random'"),
+        ({"network": {"dropout": 0.2}}, r"There is no setting `network`"),
+        ({"variant": {"dropout": 0.2}}, r"There is no setting `variant`"),
     ],
 )
 def test_bad_values_are_one_sentence(values, message):
@@ -77,7 +78,7 @@ def test_bad_values_are_one_sentence(values, message):
         ("[objective]\nlambda_u = 1e999", "`objective.lambda_u` .* Got inf"),
         ("[objective]\nlambda_u = nan", "`objective.lambda_u` .* Got nan"),
         ("[graph]\nn_neighbors = 1e30", "`graph.n_neighbors` should be a whole number"),
-        (f"[network]\nhidden_sizes = [{'1, ' * 2000}]", "`network.hidden_sizes` .* Change it"),
+        (f"[graph]\nn_neighbors = [{'1, ' * 2000}]", "`graph.n_neighbors` should be a whole number"),
         ("seed = 2020-01-01", "`seed` should be a whole number"),
         ("graph = [1, 2]", "`graph` should be"),
         ("seed = 1\nseed = 2", "not a readable TOML.*overwrite"),

@@ -109,23 +109,17 @@ def test_every_lambda_of_a_sweep_is_another_objective(base):
     assert [planned.varied for planned in plan] == [
         "λ unspliced 0.5", "λ unspliced 2", "λ spliced 0.5", "λ spliced 2",
     ]  # fmt: skip
-    assert len({planned.settings.objective.correlation_weights for planned in plan}) == 4
+    assert len({planned.settings.correlation_weights for planned in plan}) == 4
 
 
 def test_in_the_published_schedule_equal_ratios_of_lambdas_are_fitted_once(base):
     info, folder = base
-    published = config.replace(info.settings, {"objective": {"direction_schedule": "published"}})
+    published = config.replace(info.settings, {"preset": "published"})
     plan = sweep_plan(dataclasses.replace(info, settings=published), folder, values=LAMBDAS)
     assert [planned.varied for planned in plan] == ["λ unspliced 0.5", "λ unspliced 2"]
     alone = SweepValues(lambda_s=(0.5, 3.0))
     plan = sweep_plan(dataclasses.replace(info, settings=published), folder, values=alone)
     assert [planned.varied for planned in plan] == ["λ spliced 0.5", "λ spliced 3"]
-
-
-def test_lambdas_are_left_out_where_the_direction_term_has_no_weight(base):
-    info, folder = base
-    without = config.replace(info.settings, {"objective": {"direction_weight": 0.0}})
-    assert sweep_plan(dataclasses.replace(info, settings=without), folder, values=LAMBDAS) == []
 
 
 def test_a_preparation_that_was_done_is_kept(base):

@@ -30,7 +30,7 @@ N_CELLS, N_GENES = 12, 8
 SETTINGS = config.replace(
     config.Settings(),
     {
-        "graph": {"n_neighbors": 3, "n_candidates": 3, "n_components": 3},
+        "graph": {"n_neighbors": 3, "n_candidates": 3},
         "preparation": {"n_neighbors": 4, "n_components": 3},
     },
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from deepvelo.config import ObjectiveConfig
+from deepvelo.config import Variant
 from deepvelo.model import assignment, blocks, neighborhoods
 from deepvelo.model.assignment import assign_targets, fit_neighborhood_rates
 from deepvelo.model.blocks import BlockedObjective
@@ -21,7 +21,6 @@ N_CELLS = 60
 EVERY_ONE = torch.ones(N_CELLS, dtype=torch.bool)
 EVERY_FIFTH = torch.arange(N_CELLS) % 5 == 0
 LAST_THIRD = torch.arange(N_CELLS) >= 40
-TWO_PASSES = ObjectiveConfig(settle_every=0, shared_rate_passes=2)
 
 
 class FixedRates:
@@ -55,25 +54,35 @@ def around(positions, *, n_neighbors=40):
     )
 
 
-def objective_of(spliced, unspliced, config=TWO_PASSES, *, by_cell=None):
+def objective_of(spliced, unspliced, *, by_cell=None):
     """With targets in components, and where the cells lie in them."""
     components = [principal_components(x, n_components=3, seed=0) for x in (spliced, unspliced)]
     targets = ComponentTargets(nearest_neighbors(components[0].scores, n_neighbors=8), *components)
-    objective = BlockedObjective(spliced, unspliced, targets, config=config, by_cell=by_cell)
+    objective = BlockedObjective(
+        spliced, unspliced, targets, correlation_weights=(0.5, 0.5), variant=Variant(), by_cell=by_cell
+    )
     return objective, components[0].scores
 
 
-def assigned(backwards, config=TWO_PASSES, *, order=None, n_neighbors=40):
+def assigned(backwards, *, passes=2, order=None, n_neighbors=40):
     """The targets of relaxing cells, after a start with some reversed, and their true velocity."""
     unspliced, spliced, true = relaxing_cells()
     if order is not None:
         unspliced, spliced, true, backwards = (x[order] for x in (unspliced, spliced, true, backwards))
-    objective, positions = objective_of(spliced, unspliced, config)
+    objective, positions = objective_of(spliced, unspliced)
     # Such a start counts all unspliced RNA as removed.
     start = torch.where(backwards[:, None], -true, true)
     rates = FixedRates(torch.ones_like(start), start / unspliced.clamp_min(1e-6), torch.zeros_like(start))
     found = around(positions, n_neighbors=n_neighbors)
-    assign_targets(objective, rates, rates.values, neighborhoods=found, positions=positions, seed=0)
+    assign_targets(
+        objective,
+        rates,
+        rates.values,
+        neighborhoods=found,
+        positions=positions,
+        refinement_passes=passes,
+        seed=0,
+    )
     return objective.targets, true
 
 
@@ -82,15 +91,15 @@ def cosines(targets, true):
     return torch.nn.functional.cosine_similarity(ahead - behind, true)
 
 
-def n_against(backwards, config=TWO_PASSES, **choices):
+def n_against(backwards, **choices):
     """Number of relaxing cells that are assigned against their true velocity, after a start with some reversed."""
-    return (cosines(*assigned(backwards, config, **choices)) < 0).sum().item()
+    return (cosines(*assigned(backwards, **choices)) < 0).sum().item()
 
 
 @pytest.mark.parametrize("passes", [0, 2])
 def test_neighborhood_rates_outvote_single_arrows_that_point_backwards(passes, monkeypatch):
     monkeypatch.setattr(assignment, "_MOST_ROUNDS", 0)  # no stretch is reversed
-    wrong = n_against(EVERY_FIFTH, ObjectiveConfig(settle_every=0, shared_rate_passes=passes))
+    wrong = n_against(EVERY_FIFTH, passes=passes)
     assert wrong == 0 if passes else wrong >= 10
 
 
@@ -142,7 +151,13 @@ def test_cells_that_do_not_differ_are_left_without_direction():
     rates = torch.ones(N_CELLS, 6)
     network = FixedRates(rates, rates, 0 * rates)
     assign_targets(
-        objective, network, network.values, neighborhoods=around(positions), positions=positions, seed=0
+        objective,
+        network,
+        network.values,
+        neighborhoods=around(positions),
+        positions=positions,
+        refinement_passes=2,
+        seed=0,
     )
     fit_neighborhood_rates(objective, around(positions))
     assert not any(side.any() for side in objective.targets.of(slice(None)).spliced)
@@ -232,7 +247,9 @@ def test_rates_of_moments_on_disk_are_those_of_memory(n_anchors, monkeypatch, tm
 def test_in_genes_training_fits_the_displacements_themselves():
     unspliced, spliced, true = relaxing_cells()
     targets = GeneTargets(Candidates(nearest_neighbors(spliced, n_neighbors=8)), spliced, unspliced)
-    objective = BlockedObjective(spliced, unspliced, targets, config=TWO_PASSES)
+    objective = BlockedObjective(
+        spliced, unspliced, targets, correlation_weights=(0.5, 0.5), variant=Variant()
+    )
     objective.settle(lambda genes: [(slice(None), true[:, genes])])
     fit_neighborhood_rates(objective, around(spliced))
     assert objective.explained is None

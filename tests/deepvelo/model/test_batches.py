@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepvelo.config import NetworkConfig
+from deepvelo.config import Variant
 from deepvelo.model import batches, gcn
 from deepvelo.model.batches import Batches, averaging_graph, whole
 from deepvelo.model.gcn import RateNetwork
@@ -50,7 +50,7 @@ def test_passes_differ_and_a_seed_repeats_them():
 @pytest.mark.parametrize("n_layers", [1, 2, 3])
 def test_hidden_layers_of_a_batch_are_those_of_the_whole_graph(n_layers):
     torch.manual_seed(0)
-    network = RateNetwork(2, NetworkConfig(hidden_sizes=(6,) * n_layers))
+    network = RateNetwork(2, Variant(hidden_sizes=(6,) * n_layers))
     inputs = torch.rand(203, 4)
     n_averagings = network.n_averagings
     assert n_averagings == n_layers - 1
@@ -84,7 +84,7 @@ def test_another_order_of_the_cells_makes_the_same_groups():
 def test_a_batch_gives_the_gradient_found_automatically(monkeypatch):
     monkeypatch.setattr(gcn, "ROWS_AT_ONCE", 7)
     torch.manual_seed(0)
-    network = RateNetwork(2, NetworkConfig(hidden_sizes=(6, 3)))
+    network = RateNetwork(2, Variant(hidden_sizes=(6, 3)))
     inputs = torch.rand(203, 4)
     batch = next(made().shuffled())
     network.hidden(inputs, batch.graphs, batch.inputs).square().sum().backward()

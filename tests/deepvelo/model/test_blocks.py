@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from deepvelo.config import NetworkConfig, ObjectiveConfig
+from deepvelo.config import VARIANTS, Variant
 from deepvelo.model import blocks
 from deepvelo.model.averaging import as_tensor
 from deepvelo.model.batches import averaging_graph
@@ -17,6 +19,8 @@ from deepvelo.model.graph import principal_components
 from deepvelo.model.neighborhoods import NeighborhoodRates, Neighborhoods
 from deepvelo.model.objective import direction_weight
 from deepvelo.model.targets import ComponentTargets, GeneTargets
+
+WEIGHTS = 0.35, 0.65
 
 
 class FixedRates(torch.nn.Module):
@@ -30,11 +34,11 @@ class FixedRates(torch.nn.Module):
         return Rates(*hidden[:, :, genes])
 
 
-def step(objective, rates, *, epoch=1, share_done=0.0, settles=True):
+def step(objective, rates, variant, *, share_done=0.0, settles=True):
     """One epoch as the training does it, all cells at once."""
     direction = objective.survey(rates, rates.values.detach()) if settles else 0.0
     weight = direction_weight(
-        direction, n_columns=objective.n_columns, share_done=share_done, config=objective.config
+        direction, n_columns=objective.n_columns, share_done=share_done, variant=variant
     )
     return objective.backward(rates, rates.values * 1, weight=weight)
 
@@ -50,18 +54,6 @@ def reference_case(folder, number):
         return {k.removeprefix(prefix): torch.from_numpy(v) for k, v in cases.items() if k.startswith(prefix)}
 
 
-def published(case, *, unspliced):
-    return ObjectiveConfig(
-        continuity="genes",
-        settle_every=1,
-        direction_schedule="published",
-        direction_weight=float(case["direction_scale"]),
-        lambda_u=float(case["lambda_u"]),
-        lambda_s=float(case["lambda_s"]),
-        unspliced_velocity=unspliced,
-    )
-
-
 @pytest.mark.parametrize("number", [0, 1, 2])
 @pytest.mark.parametrize("unspliced", [False, True])
 @pytest.mark.parametrize("genes_per_block", [5, 128])
@@ -70,14 +62,21 @@ def test_published_objective_matches_the_release(
 ):
     in_blocks_of(genes_per_block, monkeypatch)
     case = reference_case(shared_reference, number)
+    lambdas = float(case["lambda_u"]), float(case["lambda_s"])
+    variant = replace(
+        VARIANTS["published"],
+        direction_weight=float(case["direction_scale"]),
+        unspliced_velocity=unspliced,
+    )
     objective = BlockedObjective(
         case["spliced"],
         case["unspliced"],
         GeneTargets(Candidates(case["neighbors"]), case["spliced"], case["unspliced"]),
-        config=published(case, unspliced=unspliced),
+        correlation_weights=tuple(weight / sum(lambdas) for weight in lambdas),
+        variant=variant,
     )
     rates = FixedRates(case["alpha"], case["beta"], case["gamma"])
-    terms = step(objective, rates)
+    terms = step(objective, rates, variant)
     suffix = "_with_unspliced" if unspliced else ""
     assert terms.continuity_future + terms.continuity_past == pytest.approx(
         float(case[f"continuity{suffix}"]), rel=1e-4
@@ -97,7 +96,7 @@ def test_future_and_past_match_the_release(shared_reference, number):
     assert torch.equal(sides.past, case["is_past"])
 
 
-def small_problem(config):
+def small_problem(variant):
     generator = torch.Generator().manual_seed(1)
     n_cells, n_genes = 14, 6
     spliced = torch.rand(n_cells, n_genes, generator=generator, dtype=torch.float64)
@@ -110,7 +109,7 @@ def small_problem(config):
         ]
     )
     rates = FixedRates(*torch.rand(3, n_cells, n_genes, generator=generator, dtype=torch.float64))
-    if config.continuity == "genes":
+    if variant.continuity == "genes":
         targets = GeneTargets(Candidates(neighbors), spliced, unspliced)
     else:
         components = (
@@ -118,7 +117,8 @@ def small_problem(config):
             for found in (principal_components(x, n_components=3, seed=0) for x in (spliced, unspliced))
         )
         targets = ComponentTargets(neighbors, *components)
-    return BlockedObjective(spliced, unspliced, targets, config=config), rates
+    objective = BlockedObjective(spliced, unspliced, targets, correlation_weights=WEIGHTS, variant=variant)
+    return objective, rates
 
 
 def explained_by_rates(objective):
@@ -136,18 +136,11 @@ def explained_by_rates(objective):
 @pytest.mark.parametrize("unspliced", [False, True])
 def test_gradient_matches_finite_differences(monkeypatch, unspliced, continuity, explained):
     in_blocks_of(4, monkeypatch)
-    config = ObjectiveConfig(
-        lambda_u=0.7,
-        lambda_s=1.3,
-        direction_weight=2.0,
-        settle_every=4,
-        unspliced_velocity=unspliced,
-        continuity=continuity,
-    )
-    objective, rates = small_problem(config)
+    variant = Variant(direction_weight=2.0, unspliced_velocity=unspliced, continuity=continuity)
+    objective, rates = small_problem(variant)
     if explained:
         objective.explained = explained_by_rates(objective)
-    step(objective, rates, share_done=0.1)
+    step(objective, rates, variant, share_done=0.1)
     gradient = rates.values.grad.clone()
     little = 1e-6
     for index in [(0, 3, 1), (1, 0, 0), (1, 7, 5), (2, 2, 2), (2, 13, 4)]:
@@ -156,7 +149,7 @@ def test_gradient_matches_finite_differences(monkeypatch, unspliced, continuity,
             with torch.no_grad():
                 rates.values[index] += sign * little
             # in an epoch that settles nothing: the targets are given, as for the gradient
-            totals.append(step(objective, rates, share_done=0.1, settles=False).total)
+            totals.append(step(objective, rates, variant, share_done=0.1, settles=False).total)
             with torch.no_grad():
                 rates.values[index] -= sign * little
         assert gradient[index].item() == pytest.approx(
@@ -167,14 +160,14 @@ def test_gradient_matches_finite_differences(monkeypatch, unspliced, continuity,
 def test_gradient_reaches_the_network(monkeypatch):
     """Blocks give the network the gradient that one pass over all genes gives."""
     torch.manual_seed(0)
-    network = RateNetwork(6, NetworkConfig(hidden_sizes=(8, 4), dropout=0.0)).double()
+    network = RateNetwork(6, Variant(hidden_sizes=(8, 4))).double()
     inputs = torch.rand(14, 12, dtype=torch.float64)
     ring = (torch.arange(14)[:, None] + 1) % 14
     graph = as_tensor(averaging_graph(ring)).double()
     gradients = []
     for per_block in (6, 2):
         in_blocks_of(per_block, monkeypatch)
-        objective, _ = small_problem(ObjectiveConfig(direction_weight=3.0, settle_every=1))
+        objective, _ = small_problem(Variant(direction_weight=3.0))
         network.zero_grad()
         hidden = network.hidden(inputs, [graph])
         objective.survey(network, hidden.detach())
@@ -186,9 +179,9 @@ def test_gradient_reaches_the_network(monkeypatch):
 
 
 def test_rates_that_are_explained_leave_no_gradient_of_spliced_velocities():
-    config = ObjectiveConfig(direction_weight=0.0, settle_every=1, unspliced_velocity=False)
-    objective, rates = small_problem(config)
-    step(objective, rates)
+    variant = Variant(direction_weight=0.0, unspliced_velocity=False)
+    objective, rates = small_problem(variant)
+    step(objective, rates, variant)
     assert rates.values.grad.abs().max() > 1e-3
     objective.explained = explained_by_rates(objective)
     beta, gamma = (
@@ -196,7 +189,7 @@ def test_rates_that_are_explained_leave_no_gradient_of_spliced_velocities():
         for rate in (objective.explained.beta, objective.explained.gamma)
     )
     found = FixedRates(torch.ones_like(beta), beta, gamma)
-    step(objective, found, settles=False)
+    step(objective, found, variant, settles=False)
     assert found.values.grad.abs().max() < 1e-12
 
 
@@ -204,12 +197,11 @@ def test_rates_that_are_explained_leave_no_gradient_of_spliced_velocities():
 @pytest.mark.parametrize("continuity", ["components", "genes"])
 def test_batches_make_up_the_whole(continuity, explained):
     """Without a direction term, terms and gradient of all cells are the means over batches of one size."""
-    objective, rates = small_problem(
-        ObjectiveConfig(continuity=continuity, settle_every=1, direction_weight=0.0)
-    )
+    variant = Variant(continuity=continuity, direction_weight=0.0)
+    objective, rates = small_problem(variant)
     if explained:
         objective.explained = explained_by_rates(objective)
-    whole = step(objective, rates)
+    whole = step(objective, rates, variant)
     expected = rates.values.grad.clone()
     rates.values.grad = None
     parts = [
@@ -222,15 +214,16 @@ def test_batches_make_up_the_whole(continuity, explained):
 
 @pytest.mark.parametrize("schedule", ["annealed", "published"])
 def test_another_order_of_the_cells_is_the_same_objective_and_gradient(schedule):
-    config = ObjectiveConfig(continuity="genes", settle_every=1, direction_schedule=schedule)
-    objective, rates = small_problem(config)
+    variant = Variant(continuity="genes", direction_schedule=schedule)
+    objective, rates = small_problem(variant)
     order = torch.randperm(14, generator=torch.Generator().manual_seed(2))
     spliced, unspliced = objective.spliced[order], objective.unspliced[order]
     # the same cells by their new places
     neighbors = torch.argsort(order)[objective.targets.candidates.neighbors[order]]
-    reordered = BlockedObjective(
-        spliced, unspliced, GeneTargets(Candidates(neighbors), spliced, unspliced), config=objective.config
-    )
+    targets = GeneTargets(Candidates(neighbors), spliced, unspliced)
+    reordered = BlockedObjective(spliced, unspliced, targets, correlation_weights=WEIGHTS, variant=variant)
     permuted = FixedRates(*rates.values.detach()[:, order])
-    assert step(reordered, permuted, share_done=0.1) == pytest.approx(step(objective, rates, share_done=0.1))
+    assert step(reordered, permuted, variant, share_done=0.1) == pytest.approx(
+        step(objective, rates, variant, share_done=0.1)
+    )
     assert torch.allclose(permuted.values.grad, rates.values.grad[:, order])

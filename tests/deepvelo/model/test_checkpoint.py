@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,19 +20,19 @@ from deepvelo.model.on_disk import ColumnWriter
 from deepvelo.model.training import EpochTerms, Fit, train
 
 FEW = {
-    "graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 5},
+    "preparation": {"n_components": 5},
+    "graph": {"n_neighbors": 4, "n_candidates": 6},
     "training": {"n_epochs": 9, "device": "cpu"},
 }
 SETTINGS = config.replace(config.Settings(), FEW)
-KINDS = {
-    "default": SETTINGS,
-    "batches": config.replace(SETTINGS, {"training": {"batch_cells": 32}}),
-    "dropout in batches": config.replace(
-        SETTINGS, {"training": {"batch_cells": 32}, "network": {"dropout": 0.3}}
-    ),
-    "settled now and then": config.replace(SETTINGS, {"objective": {"settle_every": 4}}),
-    "settled once in all genes": config.replace(SETTINGS, {"objective": {"continuity": "genes"}}),
-    "published": config.replace(config.PUBLISHED, FEW),
+BATCHES = config.replace(SETTINGS, {"training": {"batch_cells": 32}})
+KINDS: dict[str, tuple[Settings, dict[str, Any]]] = {
+    "default": (SETTINGS, {}),
+    "batches": (BATCHES, {}),
+    "dropout in batches": (BATCHES, {"dropout": 0.3}),
+    "reassigned now and then": (SETTINGS, {"reassign_every": 4}),
+    "assigned once in all genes": (SETTINGS, {"continuity": "genes"}),
+    "published": (config.replace(config.PUBLISHED, FEW), {}),
 }
 
 
@@ -82,17 +83,18 @@ def same(fit: Fit, other: Fit) -> bool:
 @pytest.mark.parametrize("last", [1, 6])
 @pytest.mark.parametrize("kind", KINDS)
 def test_interrupted_and_gone_on_is_uninterrupted_bit_for_bit(path: Path, kind: str, last: int) -> None:
-    settings = KINDS[kind]
-    expected = train(*moments(), settings=settings)
-    until(last, path, settings, moments())
-    torch.rand(7)  # another process has drawn other numbers
+    settings, fixed = KINDS[kind]
     resumed, told = [], []
-    fit = train(
-        *moments(),
-        settings=settings,
-        on_epoch=told.append,
-        checkpoint=Checkpoint(path, on_resume=lambda *where: resumed.append(where)),
-    )
+    with config.ablation(**fixed):
+        expected = train(*moments(), settings=settings)
+        until(last, path, settings, moments())
+        torch.rand(7)  # another process has drawn other numbers
+        fit = train(
+            *moments(),
+            settings=settings,
+            on_epoch=told.append,
+            checkpoint=Checkpoint(path, on_resume=lambda *where: resumed.append(where)),
+        )
     assert [epoch for epoch, _ in resumed] == [last]
     assert [terms.epoch for terms in told] == list(range(last + 1, len(expected.history) + 1))
     assert same(fit, expected)
@@ -100,7 +102,7 @@ def test_interrupted_and_gone_on_is_uninterrupted_bit_for_bit(path: Path, kind: 
 
 
 def test_moments_on_disk_are_gone_on_from_too_and_nothing_is_left_beside_them(path: Path) -> None:
-    settings = KINDS["batches"]
+    settings = BATCHES
     expected = train(*moments(), settings=settings)
     folder = path.parent / "moments"
     folder.mkdir()
@@ -125,22 +127,11 @@ def test_targets_assigned_before_training_are_not_assigned_again(
     assert len(train(*moments(), settings=SETTINGS, checkpoint=Checkpoint(path)).history) == 9
 
 
-def test_patience_counts_from_before_the_end(path: Path) -> None:
-    # So slow that nothing is learned: dropout alone moves the loss.
-    slow = {"n_epochs": 60, "patience": 3, "learning_rate": 1e-12}
-    settings = config.replace(SETTINGS, {"training": slow, "network": {"dropout": 0.3}})
-    expected = train(*moments(), settings=settings)
-    n_epochs = len(expected.history)
-    assert 30 < n_epochs < 60
-    until(n_epochs - 2, path, settings, moments())
-    assert same(train(*moments(), settings=settings, checkpoint=Checkpoint(path)), expected)
-
-
 def test_a_training_killed_twice_goes_on_twice(path: Path) -> None:
-    expected = train(*moments(), settings=KINDS["batches"])
+    expected = train(*moments(), settings=BATCHES)
     for last in (2, 5):
-        until(last, path, KINDS["batches"], moments())
-    assert same(train(*moments(), settings=KINDS["batches"], checkpoint=Checkpoint(path)), expected)
+        until(last, path, BATCHES, moments())
+    assert same(train(*moments(), settings=BATCHES, checkpoint=Checkpoint(path)), expected)
 
 
 def scaled() -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from deepvelo.config import NetworkConfig
+from deepvelo.config import Variant
 from deepvelo.model.averaging import as_tensor
 from deepvelo.model.batches import averaging_graph
 from deepvelo.model.gcn import RateNetwork
@@ -18,7 +18,7 @@ ADJACENCY = torch.tensor([[0.0, 1, 0, 0], [1, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 
 
 def network(**changes) -> RateNetwork:
     torch.manual_seed(0)
-    return RateNetwork(3, NetworkConfig(hidden_sizes=(5, 4), **changes)).eval()
+    return RateNetwork(3, Variant(hidden_sizes=(5, 4), **changes)).eval()
 
 
 def test_hidden_layers_are_eq_2_on_four_cells():

@@ -27,10 +27,10 @@ def moving_cells(n_cells: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def settings(*, batch_cells: int = 0, n_epochs: int = 20, **graph: float) -> config.Settings:
-    few = {"n_neighbors": 4, "n_candidates": 6, "n_components": 3} | graph
+    few = {"n_neighbors": 4, "n_candidates": 6} | graph
     training = {"n_epochs": n_epochs, "device": "cpu", "batch_cells": batch_cells}
-    network = {"hidden_sizes": (8, 8)}
-    return config.replace(config.Settings(), {"graph": few, "training": training, "network": network})
+    changes = {"preparation": {"n_components": 3}, "graph": few, "training": training}
+    return config.replace(config.Settings(), changes)
 
 
 def fitted(cells: tuple[torch.Tensor, torch.Tensor], wanted: config.Settings) -> Fit:
@@ -123,7 +123,7 @@ def test_the_last_batch_is_as_large_as_the_others(n_cells):
     assert max(sizes) - min(sizes) <= 2 * CELLS_TOGETHER
 
 
-@pytest.mark.parametrize("graph", [{"n_neighbors": 12}, {"n_candidates": 12, "candidate_share": 1.0}])
+@pytest.mark.parametrize("graph", [{"n_neighbors": 12}, {"n_candidates": 12}])
 def test_as_many_neighbours_as_cells_are_refused_and_one_more_cell_is_enough(graph):
     with pytest.raises(InputError, match=r"must be below the number of cells\. Got 12 for 12 cells\. Lower"):
         train(*moving_cells(12), settings=settings(**graph))
@@ -141,7 +141,8 @@ def test_one_cell_more_than_are_taken_at_once():
 def test_candidates_of_one_cell_more_than_they_are_chosen_among():
     among = 1500
     cells = moving_cells(among + 1)
-    fit = train(*cells, settings=settings(n_epochs=2, candidate_cells=among))
+    with config.ablation(candidate_cells=among):
+        fit = train(*cells, settings=settings(n_epochs=2))
     found = set(fit.neighbors.flatten().tolist())
     assert 1400 < len(found) <= among
     assert (fit.neighbors != torch.arange(among + 1)[:, None]).all()

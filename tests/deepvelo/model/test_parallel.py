@@ -17,7 +17,7 @@ from tests.together import CASES, FROM_DISK, GONE_ON, OWN, RELEASED, fitted, tog
 
 @cache
 def alone(name: str) -> Fit:
-    return fitted(CASES.get(name, OWN))
+    return fitted(*CASES.get(name, (OWN, {})))
 
 
 @pytest.fixture(scope="module", params=[2, 3])
@@ -66,7 +66,7 @@ def require_alike(found: tuple[dict[str, torch.Tensor], list[EpochTerms]], fit: 
 @pytest.mark.slow
 def test_with_dropout_several_processes_learn_too(of_several):
     _, history = of_several["with dropout"]
-    expected = fitted(RELEASED).history
+    expected = fitted(RELEASED, {}).history
     assert history[-1].total < history[0].total
     assert history[-1].total == pytest.approx(expected[-1].total, rel=0.05)
 

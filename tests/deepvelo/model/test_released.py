@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+
 import torch
 
-from deepvelo.config import NetworkConfig
+from deepvelo.config import VARIANTS
 from deepvelo.model.averaging import as_tensor
 from deepvelo.model.batches import averaging_graph
 from deepvelo.model.released import ReleasedNetwork
 
 GRAPH = as_tensor(averaging_graph(torch.tensor([[1], [0], [1], [2]])))
 GRAPHS = [GRAPH, GRAPH]
-CONFIG = NetworkConfig(
-    hidden_sizes=(5, 4), dropout=0.5, nonnegative_rates=False, start="random", rate_layer="graph"
-)
+VARIANT = replace(VARIANTS["published"], hidden_sizes=(5, 4), dropout=0.5, unspliced_velocity=True)
 
 
 def network(*, with_alpha=True) -> ReleasedNetwork:
     torch.manual_seed(0)
-    return ReleasedNetwork(3, CONFIG, with_alpha=with_alpha)
+    return ReleasedNetwork(3, replace(VARIANT, unspliced_velocity=with_alpha))
 
 
 def test_last_layer_is_a_graph_convolution():
@@ -54,9 +53,9 @@ def test_a_seed_drops_the_rates_that_the_release_drops():
     net.later(torch.rand(4, 5), GRAPHS)
     torch.random.set_rng_state(state)
     torch.rand(4, 5)
-    torch.nn.functional.dropout(torch.ones(4, 4), CONFIG.dropout)  # of the hidden layer
+    torch.nn.functional.dropout(torch.ones(4, 4), VARIANT.dropout)  # of the hidden layer
     ones = torch.ones(4, 9)
-    kept = torch.nn.functional.dropout(ones, CONFIG.dropout)
+    kept = torch.nn.functional.dropout(ones, VARIANT.dropout)
     assert torch.equal(net._kept, kept > 0)
     hidden = torch.rand(4, 4)
     plain = torch.nn.functional.linear(hidden, net.rate_layer.weight, net.rate_layer.bias)
@@ -71,8 +70,3 @@ def test_without_unspliced_velocity_alpha_is_not_a_number():
     assert torch.isnan(alpha).all()
     assert torch.isfinite(beta).all()
     assert torch.isfinite(gamma).all()
-
-
-def test_it_has_no_steady_state_start():
-    with pytest.raises(ValueError, match=r"knows no start but 'random'.*Got 'steady_state'"):
-        NetworkConfig(rate_layer="graph")

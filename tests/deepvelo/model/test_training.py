@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 
 import pytest
@@ -17,17 +16,11 @@ from deepvelo.model.on_disk import ColumnWriter
 from deepvelo.model.training import train
 
 FEW = {
-    "graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 5},
+    "preparation": {"n_components": 5},
+    "graph": {"n_neighbors": 4, "n_candidates": 6},
     "training": {"n_epochs": 20, "device": "cpu"},
 }
-SETTINGS = config.replace(
-    config.Settings(),
-    {
-        "graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 5},
-        "network": {"hidden_sizes": (16, 8)},
-        "training": {"n_epochs": 20, "device": "cpu"},
-    },
-)
+SETTINGS = config.replace(config.Settings(), FEW)
 
 
 def moving_cells(n_cells: int = 60, n_genes: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
@@ -84,12 +77,13 @@ def test_the_caller_can_stop_it():
 
 def test_a_loss_that_is_not_finite_names_epoch_term_and_cause():
     spliced, unspliced = moving_cells()
-    free = {"nonnegative_rates": False, "standardize_inputs": False}
-    settings = config.replace(changed(learning_rate=1.0), {"network": free})
-    with pytest.raises(
-        InputError, match=r"`\w+` became (nan|inf) in epoch \d+.*Lower `training.learning_rate`"
+    with (
+        config.ablation(nonnegative_rates=False, standardize_inputs=False),
+        pytest.raises(
+            InputError, match=r"`\w+` became (nan|inf) in epoch \d+.*Lower `training.learning_rate`"
+        ),
     ):
-        train(spliced * 1e14, unspliced * 1e14, settings=settings)
+        train(spliced * 1e14, unspliced * 1e14, settings=changed(learning_rate=1.0))
 
 
 def test_a_loss_that_is_lost_in_the_last_batch_is_not_averaged_away(monkeypatch):
@@ -104,31 +98,6 @@ def test_a_loss_that_is_lost_in_the_last_batch_is_not_averaged_away(monkeypatch)
     with pytest.raises(InputError, match=r"`continuity_past` became nan in epoch 1"):
         train(*moving_cells(120), settings=changed(n_epochs=1, batch_cells=32))
     assert len(seen) == 4
-
-
-def test_early_stop_waits_for_its_patience():
-    # So slow that nothing is learned: dropout alone moves the loss.
-    history = train(*moving_cells(), settings=changed(n_epochs=200, learning_rate=1e-12, patience=5)).history
-    assert 100 < len(history) < 200  # not while the direction weight still falls
-
-
-@pytest.mark.parametrize(("patience", "acts"), [(2, True), (3, False), (8, False)])
-def test_a_patience_that_reaches_beyond_the_last_epoch_is_said(patience, acts, monkeypatch, caplog):
-    """Of eight epochs the fifth is the first after the direction term."""
-    backward = BlockedObjective.backward
-    monkeypatch.setattr(
-        BlockedObjective, "backward", lambda *args, **kwargs: backward(*args, **kwargs)._replace(total=1.0)
-    )
-    with caplog.at_level(logging.WARNING, "deepvelo.model.training"):
-        history = train(*moving_cells(), settings=changed(n_epochs=8, patience=patience)).history
-    assert len(history) == (7 if acts else 8)
-    assert ("with 8 epochs it never acts" in caplog.text) is not acts
-
-
-def test_one_epoch_is_counted_as_one(caplog):
-    with caplog.at_level(logging.WARNING, "deepvelo.model.training"):
-        train(*moving_cells(), settings=changed(n_epochs=1, patience=1))
-    assert "with 1 epoch it never acts" in caplog.text
 
 
 def test_cells_without_future_candidates_are_handled():
@@ -151,9 +120,8 @@ def test_another_order_of_the_cells_is_the_same_answer_in_that_order():
     generator = torch.Generator().manual_seed(0)
     spliced, unspliced = (values + 0.1 * torch.rand(60, 8, generator=generator) for values in moving_cells())
     order = torch.randperm(60, generator=generator)
-    settings = config.replace(SETTINGS, {"network": {"dropout": 0.0}})
-    fit = train(spliced, unspliced, settings=settings)
-    other = train(spliced[order], unspliced[order], settings=settings)
+    fit = train(spliced, unspliced, settings=SETTINGS)
+    other = train(spliced[order], unspliced[order], settings=SETTINGS)
     for rate, permuted in zip(fit.rates(), other.rates(), strict=True):
         assert torch.allclose(rate[order], permuted, atol=1e-4)
         assert not torch.allclose(rate, permuted, atol=1e-2)
@@ -178,8 +146,8 @@ def test_permuted_cells_have_permuted_velocities():
 
 def test_weights_are_plain_tensors_of_the_network():
     fit = train(*moving_cells(), settings=SETTINGS)
-    assert fit.weights["rate_layer.weight"].shape == (3 * 8, 8)
-    assert fit.weights["convolutions.0.lin.weight"].shape == (16, 2 * 8)
+    assert fit.weights["rate_layer.weight"].shape == (3 * 8, 64)
+    assert fit.weights["convolutions.0.lin.weight"].shape == (64, 2 * 8)
 
 
 @pytest.mark.parametrize("preset", [SETTINGS, config.replace(config.PUBLISHED, FEW)])
@@ -226,25 +194,25 @@ def test_the_order_of_the_cells_changes_nothing_in_batches():
         assert torch.allclose(one[order], other, atol=1e-3)
 
 
-@pytest.mark.parametrize("objective", [{"settle_every": 4}, {"continuity": "genes", "settle_every": 1}])
-def test_batches_go_with_every_way_to_settle(objective):
-    settings = config.replace(SETTINGS, {"training": {"batch_cells": 40}, "objective": objective})
-    history = train(*moving_cells(120), settings=settings).history
+@pytest.mark.parametrize("fixed", [{"reassign_every": 4}, {"continuity": "genes", "reassign_every": 1}])
+def test_batches_go_with_every_assignment(fixed):
+    with config.ablation(**fixed):
+        history = train(*moving_cells(120), settings=changed(batch_cells=40)).history
     assert history[-1].continuity_future < history[0].continuity_future
 
 
 @pytest.mark.parametrize(
-    ("changes", "rounding"),
+    ("batch_cells", "fixed", "rounding"),
     [
-        ({"training": {"batch_cells": 40}}, 0),
-        ({"training": {"batch_cells": 40}, "network": {"standardize_inputs": False}}, 0),
-        ({"training": {"batch_cells": 40}, "objective": {"continuity": "genes", "settle_every": 2}}, 0),
-        ({"training": {"batch_cells": 200}}, 1e-3),  # sums over cells go through memory in another order
+        (40, {}, 0),
+        (40, {"standardize_inputs": False}, 0),
+        (40, {"continuity": "genes", "reassign_every": 2}, 0),
+        (200, {}, 1e-3),  # sums over cells go through memory in another order
     ],
     ids=["batches", "inputs as they are", "in genes", "all at once"],
 )
 @pytest.mark.slow
-def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, changes, rounding):
+def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, batch_cells, fixed, rounding):
     # Several blocks of genes, on disk of others, parts of the cells and of a batch's inputs, and cells are gathered in pieces.
     for owner, name, few in (
         (blocks, "BLOCK_SIZE", 0),
@@ -256,17 +224,18 @@ def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, changes
     monkeypatch.setattr(on_disk, "COLUMNS_TOGETHER", 5)
     monkeypatch.setattr(on_disk, "BYTES_GATHERED", 1000)
     monkeypatch.setattr(on_disk, "_CELLS_READ", 16)
-    settings = config.replace(SETTINGS, changes)
+    settings = changed(batch_cells=batch_cells)
     noise = torch.rand(200, 8, generator=torch.Generator().manual_seed(0))
     moments = [values + 0.1 * noise for values in moving_cells(200)]
-    expected = train(*moments, settings=settings)
     files = []
     for name, values in zip("su", moments, strict=True):
         with ColumnWriter(tmp_path / name) as file:
             file.add(values[:, :3])
             file.add(values[:, 3:])
         files.append(file.values())
-    fit = train(*files, settings=settings)
+    with config.ablation(**fixed):
+        expected = train(*moments, settings=settings)
+        fit = train(*files, settings=settings)
     assert len(fit.history) == len(expected.history)
     for found, wanted in zip(fit.rates(), expected.rates(), strict=True):
         torch.testing.assert_close(found, wanted, atol=rounding, rtol=rounding)

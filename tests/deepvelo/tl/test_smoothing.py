@@ -22,7 +22,7 @@ def three_cells():
 
 
 def settings(**graph):
-    return config.replace(config.Settings(), {"graph": {"n_components": 2, **graph}})
+    return config.replace(config.Settings(), {"graph": graph})
 
 
 def test_moments_are_averaged_as_often_as_asked():

@@ -23,7 +23,8 @@ from deepvelo.model.parallel import Processes
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
 FEW = {
-    "graph": {"n_neighbors": 4, "n_candidates": 6, "n_components": 3},
+    "preparation": {"n_components": 3},
+    "graph": {"n_neighbors": 4, "n_candidates": 6},
     "training": {"n_epochs": 5, "device": "cpu"},
 }
 SETTINGS = config.replace(config.Settings(), FEW)
@@ -203,8 +204,8 @@ def test_on_disk_only_the_inputs_of_the_training_are_held_whole(tmp_path, monkey
     whole, block = adata.layers[keys.MS].nbytes, 4 * adata.n_obs * layers.MOST_GENES
 
     def untrained(spliced, unspliced, **_):
-        network = RateNetwork(spliced.shape[1], settings.network).eval()
-        hidden = torch.rand(len(spliced), settings.network.hidden_sizes[-1])
+        network = RateNetwork(spliced.shape[1], settings.variant).eval()
+        hidden = torch.rand(len(spliced), settings.variant.hidden_sizes[-1])
         components = Components(torch.zeros(len(spliced), 2), torch.zeros(spliced.shape[1], 2))
         nobody = torch.zeros(len(spliced), 0, dtype=torch.int64)
         return training.Fit(
