@@ -55,7 +55,7 @@ def estimate_seconds(n_cells: int, n_genes: int, settings: Settings, *, past: li
     rest = SECONDS_BESIDES + of_a_cell * n_cells
     if not own:
         return pace * n_cells * (1 if by_cell else n_genes) + rest
-    return (pace * n_cells * n_genes + SECONDS_PER_EPOCH) * settings.training.passes_of(n_cells) + rest
+    return (pace * n_cells * n_genes + SECONDS_PER_EPOCH) * settings.training.epochs_of(n_cells) + rest
 
 
 def _usual_pace(method: Method) -> float:

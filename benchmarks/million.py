@@ -1,6 +1,6 @@
-"""What a million cells cost: a fit's averages and its training, on a slice of genes and of passes.
+"""What a million cells cost: a fit's averages and its training, on a slice of genes and of epochs.
 
-``python benchmarks/million.py [--cells 100000 1000000] [--genes 200] [--passes 3] [--seed 0] [--json FILE]``
+``python benchmarks/million.py [--cells 100000 1000000] [--genes 200] [--epochs 3] [--seed 0] [--json FILE]``
 
 The neighbour graph that moments are averaged over is that of the principal components of the spliced moments, with
 UMAP's weights, as a preparation would have left it; of the averages one block of genes is made. How the time of a cell
@@ -8,7 +8,7 @@ depends on how many there are is seen with few genes as well: the search for nei
 from and the neighbours that their cells share do not ask for genes. With ``--genes 2000`` a
 million cells are trained from disk, in the folder for temporary files, where they take some 40 GB: memory is then that of
 a whole fit. Passes after the first are measured, the others are left out. The rest is what else a training does before its
-first pass, such as the network's start and, in memory, its inputs. The last hidden layer is that before the passes, and
+first epoch, such as the network's start and, in memory, its inputs. The last hidden layer is that before the epochs, and
 counts twice: another one comes after them. Moments in files are written once more, to time it. Each size runs in a
 process of its own and is compared with the first.
 """
@@ -57,11 +57,11 @@ BEFORE: Final = {
     "_by_cell": "writing by cell",
     "_hidden": "the last hidden layer",
 }
-REST: Final = "the rest before the passes"
+REST: Final = "the rest before the epochs"
 
 
 class Enough(Exception):
-    """Ends a training after some passes."""
+    """Ends a training after some epochs."""
 
 
 def moments(*, n_cells: int, n_genes: int, seed: int, folder: Path | None = None) -> tuple[Columns, Columns]:
@@ -112,8 +112,8 @@ def graph_of(spliced: Columns, *, settings: config.Settings) -> AnnData:
     return AnnData(obsm={keys.X_PCA: scores}, obsp={keys.CONNECTIVITIES: graph})
 
 
-def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str, Any]:
-    """Seconds of each part of a training up to so many passes, and its peak memory, in this process."""
+def measure(*, n_cells: int, n_genes: int, n_epochs: int, seed: int) -> dict[str, Any]:
+    """Seconds of each part of a training up to so many epochs, and its peak memory, in this process."""
     warnings.filterwarnings("ignore")
     settings = config.replace(config.Settings(), {"seed": seed, "training": {"device": "cpu"}})
     torch.set_num_threads(os.cpu_count() or 1)
@@ -124,12 +124,12 @@ def measure(*, n_cells: int, n_genes: int, n_passes: int, seed: int) -> dict[str
         on_disk = trains_from_disk(n_cells, n_genes, settings)
         cells = moments(n_cells=n_cells, n_genes=n_genes, seed=seed, folder=Path(folder) if on_disk else None)
         return {"n_cells": n_cells, "n_genes": n_genes, "on_disk": on_disk} | _measure(
-            *cells, settings=settings, n_passes=n_passes
+            *cells, settings=settings, n_epochs=n_epochs
         )
 
 
 def _measure(
-    spliced: Columns, unspliced: Columns, *, settings: config.Settings, n_passes: int
+    spliced: Columns, unspliced: Columns, *, settings: config.Settings, n_epochs: int
 ) -> dict[str, Any]:
     n_cells = len(spliced)
     cells = graph_of(spliced, settings=settings)
@@ -158,7 +158,7 @@ def _measure(
 
     def on_epoch(_: training.EpochTerms) -> None:
         ends.append(time.perf_counter())
-        if len(ends) == n_passes:
+        if len(ends) == n_epochs:
             raise Enough
 
     with MemoryMeter() as memory:
@@ -178,7 +178,7 @@ def _measure(
             before_it = time.perf_counter()
             training.train(spliced, unspliced, settings=settings, on_epoch=on_epoch)
         seconds[REST] = began[0] - before_it - sum(seconds[name] for name in BEFORE.values())
-        seconds["a pass"] = float(np.median(np.diff(ends)))
+        seconds["an epoch"] = float(np.median(np.diff(ends)))
         if isinstance(spliced, ColumnsOnDisk):
             started = time.perf_counter()
             with ColumnWriter(spliced.path.with_name("again")) as file:
@@ -187,7 +187,7 @@ def _measure(
             seconds["writing a layer of moments"] = time.perf_counter() - started
     return {
         "seconds": {name: value for name, value in seconds.items() if value},  # in memory nothing is written
-        "n_passes": settings.training.passes_of(n_cells),
+        "n_epochs": settings.training.epochs_of(n_cells),
         "n_averages": n_averages,
         "peak_mb": (memory.peak - before) / 2**20,
         "moments_mb": 2 * 4 * n_cells * spliced.shape[1] / 2**20,
@@ -195,9 +195,9 @@ def _measure(
 
 
 def whole(row: dict[str, Any]) -> float:
-    """Seconds of all parts, of two layers and every pass; the velocities that follow are not among them."""
+    """Seconds of all parts, of two layers and every epoch; the velocities that follow are not among them."""
     times = {
-        "a pass": row["n_passes"],
+        "an epoch": row["n_epochs"],
         "the averages of a gene": 2 * row["n_genes"],
         "the last hidden layer": 2,
         "writing a layer of moments": 2,
@@ -215,7 +215,7 @@ def in_words(row: dict[str, Any], first: dict[str, Any]) -> str:
         beside = f", x {value / before / more:.2f}" if before else ""
         parts.append(f"{name} {value:.3g} s ({1e6 * value / row['n_cells']:.3g} us a cell{beside})")
     return (
-        f"{row['n_cells']:,} x {row['n_genes']:,}: {', '.join(parts)}; {row['n_passes']} passes and {row['n_averages']} averages are made; "
+        f"{row['n_cells']:,} x {row['n_genes']:,}: {', '.join(parts)}; {row['n_epochs']} epochs and {row['n_averages']} averages are made; "
         f"+{row['peak_mb']:,.0f} MB beside moments of {row['moments_mb']:,.0f} MB"
         f"{' on disk' if row['on_disk'] else ''}"
     )
@@ -226,12 +226,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--genes", type=int, default=200)
-    parser.add_argument("--passes", type=int, default=3, help="At least 2.")
+    parser.add_argument("--epochs", type=int, default=3, help="At least 2.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    options = {"n_genes": args.genes, "n_passes": args.passes, "seed": args.seed}
+    options = {"n_genes": args.genes, "n_epochs": args.epochs, "seed": args.seed}
     if args.only:
         print(json.dumps(measure(n_cells=args.only, **options)))
         return
@@ -244,7 +244,7 @@ def main() -> None:
         done = subprocess.run(
             [
                 *(sys.executable, __file__, "--only", str(n_cells), "--genes", str(args.genes)),
-                *("--passes", str(args.passes), "--seed", str(args.seed)),
+                *("--epochs", str(args.epochs), "--seed", str(args.seed)),
             ],
             capture_output=True,
             text=True,

@@ -1,7 +1,7 @@
 """Time and memory of everything from a file to a stream plot, by number of cells, and how near it comes to the machine.
 
-``python benchmarks/scale.py [--cells 3000 10000 100000] [--genes 2000] [--epochs 100] [--seed 0] [--json FILE]``
-``python benchmarks/scale.py --slice 0.1 --cells 1000000`` trains on that share of the passes and extrapolates.
+``python benchmarks/scale.py [--cells 3000 10000 100000] [--genes 2000] [--epochs 200] [--seed 0] [--json FILE]``
+``python benchmarks/scale.py --slice 0.1 --cells 1000000`` trains on that share of the epochs and extrapolates.
 
 Cells are drawn around cells of a simulated branching tissue, at the depth of droplet data. Every size runs in a process
 of its own, as `deepvelo run` would: read, prepare, fit, graph, arrows, scores, maps of the rates, save, stream. Memory
@@ -114,9 +114,9 @@ def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, An
     steps["read"] = time.perf_counter() - started
     loaded = psutil.Process().memory_info().rss
     settings = config.replace(config.Settings(), {"seed": seed, "training": {"n_epochs": epochs}})
-    n_passes = settings.training.passes_of(adata.n_obs)
+    n_epochs = settings.training.epochs_of(adata.n_obs)
     if share < 1:
-        settings = config.replace(settings, {"training": {"n_epochs": max(2, round(share * n_passes))}})
+        settings = config.replace(settings, {"training": {"n_epochs": max(2, round(share * n_epochs))}})
     meters: list[tuple[str, float, MemoryMeter]] = []
 
     def close() -> None:
@@ -134,11 +134,11 @@ def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, An
         if progress.epoch:
             times.append(time.perf_counter())
             if len(times) == 1:
-                step("passes")
+                step("epochs")
         elif progress.step == "train":
             step("targets")
         else:
-            step("fit, outputs" if progress.step == "graph" and meters[-1][0] == "passes" else progress.step)
+            step("fit, outputs" if progress.step == "graph" and meters[-1][0] == "epochs" else progress.step)
         if progress.step == "graph":
             step("graph")
 
@@ -156,23 +156,23 @@ def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, An
         basis = run.info.basis
         stream_lines(run.obsm[keys.embedding(basis)], run.obsm[keys.velocity_embedding(basis)])
         close()
-    per_pass = float(np.median(np.diff(times))) if len(times) > 1 else float("nan")
+    per_epoch = float(np.median(np.diff(times))) if len(times) > 1 else float("nan")
     fit = float(result.metrics["seconds_train"])
     if share < 1:
-        fit += per_pass * (n_passes - len(times))
+        fit += per_epoch * (n_epochs - len(times))
     return {
         "n_cells": result.adata.n_obs,
         "n_genes": result.adata.n_vars,
         "seconds": steps,
         "peak_mb": peaks,
         "seconds_fit": fit,
-        "seconds_pass": per_pass,
-        "n_passes": n_passes,
-        "n_passes_made": len(times),
+        "seconds_epoch": per_epoch,
+        "n_epochs": n_epochs,
+        "n_epochs_made": len(times),
         "extrapolated": share < 1,
-        "peak_fit_mb": max(peaks[name] for name in ("targets", "passes")),
+        "peak_fit_mb": max(peaks[name] for name in ("targets", "epochs")),
         "peak_all_mb": max(peaks.values()),
-        "seconds_all": sum(steps.values()) + (per_pass * (n_passes - len(times)) if share < 1 else 0),
+        "seconds_all": sum(steps.values()) + (per_epoch * (n_epochs - len(times)) if share < 1 else 0),
         "consistency": result.metrics["consistency"],
     }
 
@@ -215,11 +215,13 @@ def machine_limits() -> dict[str, float]:
 
 def main() -> None:
     """Measure all sizes and print the table."""
+    from deepvelo.config import TrainingConfig
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, nargs="+", default=[3000, 10_000, 100_000])
     parser.add_argument("--genes", type=int, default=2000)
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--slice", type=float, default=1.0, help="Share of the passes to train.")
+    parser.add_argument("--epochs", type=int, default=TrainingConfig().n_epochs)
+    parser.add_argument("--slice", type=float, default=1.0, help="Share of the epochs to train.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only", type=Path, help=argparse.SUPPRESS)
@@ -276,7 +278,7 @@ def products(row: dict[str, Any]) -> dict[str, float]:
         for step, flop in {
             "prepare": components(2 * genes) + neighbors,
             "targets": 2 * components(genes) + neighbors,
-            "passes": (row["n_passes_made"] - 1)
+            "epochs": (row["n_epochs_made"] - 1)
             * n
             * training,  # the clock of this step starts after the first
         }.items()
@@ -313,9 +315,9 @@ def in_words(row: dict[str, Any], limits: dict[str, float]) -> str:
         else "neither products of matrices nor maps"
     )
     return (
-        f"{row['n_cells']:,} x {row['n_genes']:,}: fit {row['seconds_fit']:.1f} s ({row['n_passes']} passes of "
-        f"{row['seconds_pass']:.2f} s{', extrapolated' if row['extrapolated'] else ''}; products "
-        f"{at_best['passes'] / max(seconds['passes'], 1e-9):.0%} of the machine's rate), "
+        f"{row['n_cells']:,} x {row['n_genes']:,}: fit {row['seconds_fit']:.1f} s ({row['n_epochs']} epochs of "
+        f"{row['seconds_epoch']:.2f} s{', extrapolated' if row['extrapolated'] else ''}; products "
+        f"{at_best['epochs'] / max(seconds['epochs'], 1e-9):.0%} of the machine's rate), "
         f"+{row['peak_fit_mb']:,.0f} MB; file to stream {row['seconds_all']:.1f} s, +{row['peak_all_mb']:,.0f} MB\n"
         f"    seconds: {', '.join(f'{name} {value:.1f}' for name, value in seconds.items())}; longest: {longest}, {share}\n"
         f"    MB above the data: {', '.join(f'{name} {mb:,.0f}' for name, mb in row['peak_mb'].items())}"

@@ -235,7 +235,7 @@ def _fit_deepvelo(
 ) -> Fit:
     from deepvelo import tl
 
-    n_epochs = settings.training.passes_of(adata.n_obs)
+    n_epochs = settings.training.epochs_of(adata.n_obs)
 
     def on_epoch(terms: EpochTerms) -> None:
         if scratch is not None:

@@ -147,7 +147,7 @@ def gone_on(settings: config.Settings, fixed: dict[str, Any], path: Path) -> Fit
         fixed,
         checkpoint=checkpoint.Checkpoint(path, on_resume=lambda *epochs: resumed.append(epochs)),
     )
-    assert resumed == [(4, settings.training.passes_of(len(noisy_cells()[0])))]
+    assert resumed == [(4, settings.training.epochs_of(len(noisy_cells()[0])))]
     return fit
 
 

@@ -106,7 +106,7 @@ def say_what_is_used(form: Form, *, n_cells: int) -> None:
     if settings.graph.n_candidates == 0:
         form.below["n_candidates"].caption(f"This data set uses {settings.graph.candidates_of(n_cells)}.")
     training = settings.training
-    epochs = training.passes_of(n_cells)
+    epochs = training.epochs_of(n_cells)
     if epochs < training.n_epochs:
         form.below["n_epochs"].caption(
             f"This data set takes {epochs} epochs in mini-batches of {training.batch_of(n_cells):,} cells: at least as "

@@ -14,8 +14,8 @@ Device = Literal["auto", "cpu", "cuda"]
 
 # Cells: up to so many all are taken at once; of more, a batch is an eighth within these limits.
 LARGEST_WHOLE, SMALLEST_BATCH, LARGEST_BATCH = 2000, 512, 2048
-# From so many steps on more help little, so fewer passes do, down to the second number: see docs/method.md, "Batches".
-FEWEST_PASSES, FEWEST_OF_MANY, STEPS_ENOUGH = 8, 3, 1200
+# From so many steps on more help little, so fewer epochs do, down to the second number: see docs/method.md, "Batches".
+FEWEST_EPOCHS, FEWEST_OF_MANY, STEPS_ENOUGH = 8, 3, 1200
 FEWEST_CELLS = 32  # of a batch
 
 
@@ -75,8 +75,8 @@ class TrainingConfig:
             return n_cells
         return min(max(n_cells // 8, SMALLEST_BATCH), LARGEST_BATCH)
 
-    def passes_of(self, n_cells: int) -> int:
-        """How many passes over a data set of this size there are."""
+    def epochs_of(self, n_cells: int) -> int:
+        """Epochs over a data set of this size: mini-batches take as many steps in fewer."""
         n_batches = max(1, math.ceil(n_cells / max(1, self.batch_of(n_cells))))
-        fewest = min(FEWEST_PASSES, max(FEWEST_OF_MANY, math.ceil(STEPS_ENOUGH / n_batches)))
+        fewest = min(FEWEST_EPOCHS, max(FEWEST_OF_MANY, math.ceil(STEPS_ENOUGH / n_batches)))
         return min(self.n_epochs, max(math.ceil(self.n_epochs / n_batches), fewest))

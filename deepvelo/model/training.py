@@ -271,7 +271,7 @@ def _learn(
     share = of_each[together.rank].to(inputs.device)
     variant = settings.variant
     n_batches = len(batches) if batches else 1
-    n_epochs = settings.training.passes_of(objective.n_cells)
+    n_epochs = settings.training.epochs_of(objective.n_cells)
     n_steps = n_epochs * n_batches
     rate = settings.training.learning_rate * (BATCH_RATE if batches else 1)
     optimizer = torch.optim.Adam(network.parameters(), lr=rate, amsgrad=True)

@@ -10,23 +10,23 @@ from deepvelo import memory
 
 def row(n_cells: int, *, seconds: float) -> dict:
     return {
-        "n_cells": n_cells, "n_genes": 200, "n_passes": 8, "n_averages": 2, "peak_mb": 900.0, "moments_mb": 150.0, "on_disk": False,
-        "seconds": {"neighbours": seconds, "a pass": 2 * seconds, "the averages of a gene": seconds / 100},
+        "n_cells": n_cells, "n_genes": 200, "n_epochs": 8, "n_averages": 2, "peak_mb": 900.0, "moments_mb": 150.0, "on_disk": False,
+        "seconds": {"neighbours": seconds, "an epoch": 2 * seconds, "the averages of a gene": seconds / 100},
     }  # fmt: skip
 
 
 def test_the_time_of_a_cell_is_held_against_that_of_the_first_size():
     few, many = row(1000, seconds=0.1), row(10_000, seconds=1.5)
-    assert "neighbours 1.5 s (150 us a cell, x 1.50), a pass 3 s (300 us a cell, x 1.50)" in in_words(
+    assert "neighbours 1.5 s (150 us a cell, x 1.50), an epoch 3 s (300 us a cell, x 1.50)" in in_words(
         many, few
     )
     assert "x 1.00" in in_words(few, few)
     assert "x 1.50" not in in_words(few, few)
     assert "on disk" not in in_words(many, few)
     from_disk = many | {"on_disk": True, "seconds": many["seconds"] | {"writing by cell": 2.0}}
-    # 1.5 s, 8 passes of 3 s and two layers of 200 genes at 0.015 s
+    # 1.5 s, 8 epochs of 3 s and two layers of 200 genes at 0.015 s
     assert whole(many) == pytest.approx(1.5 + 24 + 6)
-    assert "all of it 31.5 s (3.15e+03 us a cell, x 1.50); 8 passes" in in_words(many, few)
+    assert "all of it 31.5 s (3.15e+03 us a cell, x 1.50); 8 epochs" in in_words(many, few)
     assert "writing by cell 2 s (200 us a cell), all of it 33.5 s" in in_words(from_disk, few)
     assert in_words(from_disk, few).endswith("on disk")
 
@@ -49,9 +49,9 @@ def test_moments_in_files_are_those_in_memory(tmp_path):
 
 
 @pytest.mark.slow
-def test_few_cells_are_measured_from_components_to_passes():
-    found = measure(n_cells=2500, n_genes=60, n_passes=2, seed=0)
-    assert found["n_passes"] > 2
+def test_few_cells_are_measured_from_components_to_epochs():
+    found = measure(n_cells=2500, n_genes=60, n_epochs=2, seed=0)
+    assert found["n_epochs"] > 2
     assert all(seconds > 0 for seconds in found["seconds"].values())
     assert list(found["seconds"]) == [
         "components",
@@ -62,8 +62,8 @@ def test_few_cells_are_measured_from_components_to_passes():
         "the last hidden layer",
         "setting averages up",
         "the averages of a gene",
-        "the rest before the passes",
-        "a pass",
+        "the rest before the epochs",
+        "an epoch",
     ]
     assert not found["on_disk"]
     assert found["moments_mb"] == pytest.approx(2 * 2500 * 60 * 4 / 2**20)
@@ -72,7 +72,7 @@ def test_few_cells_are_measured_from_components_to_passes():
 @pytest.mark.slow
 def test_cells_of_more_moments_are_measured_from_disk(monkeypatch):
     monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
-    found = measure(n_cells=2500, n_genes=60, n_passes=2, seed=0)
+    found = measure(n_cells=2500, n_genes=60, n_epochs=2, seed=0)
     assert found["on_disk"]
     assert found["seconds"]["writing by cell"] > 0
     assert found["seconds"]["writing a layer of moments"] > 0

@@ -1,4 +1,4 @@
-"""How a training is cut into batches and passes."""
+"""How a training is cut into batches and epochs."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def test_a_batch_that_was_asked_for_is_neither_tiny_nor_larger_than_the_data(ask
     assert TrainingConfig(batch_cells=asked).batch_of(3000) == batch
 
 
-def test_passes_take_as_many_steps_as_epochs_were_asked_for_and_eight_at_least():
+def test_epochs_of_batches_take_as_many_steps_and_are_eight_at_least():
     config = TrainingConfig(n_epochs=100)
-    assert config.passes_of(800) == 100  # one step each
-    assert config.passes_of(3000) == 17  # of 6 steps
-    assert config.passes_of(100_000) == 8  # of 49
-    assert config.passes_of(300_000) == 8  # of 147
-    assert config.passes_of(500_000) == 5  # of 245: 1,225 steps
-    assert config.passes_of(1_000_000) == config.passes_of(10_000_000) == 3
-    assert TrainingConfig(n_epochs=2).passes_of(100_000) == 2
-    assert config.passes_of(0) == 100  # pages ask before they know that there is no cell
+    assert config.epochs_of(800) == 100  # one step each
+    assert config.epochs_of(3000) == 17  # of 6 steps
+    assert config.epochs_of(100_000) == 8  # of 49
+    assert config.epochs_of(300_000) == 8  # of 147
+    assert config.epochs_of(500_000) == 5  # of 245: 1,225 steps
+    assert config.epochs_of(1_000_000) == config.epochs_of(10_000_000) == 3
+    assert TrainingConfig(n_epochs=2).epochs_of(100_000) == 2
+    assert config.epochs_of(0) == 100  # pages ask before they know that there is no cell
 
 
 def test_the_published_preset_takes_all_cells_at_once():

@@ -174,7 +174,7 @@ def test_batches_lead_where_all_cells_at_once_do():
     assert cosine.median() > 0.99  # the last cells hardly move, so their direction is anybody's
 
 
-def test_in_batches_fewer_passes_take_as_many_steps():
+def test_in_batches_fewer_epochs_take_as_many_steps():
     settings = config.replace(SETTINGS, {"training": {"n_epochs": 20, "batch_cells": 32}})
     fit = train(*moving_cells(120), settings=settings)
     assert [terms.epoch for terms in fit.history] == list(range(1, 9))  # of 4 steps each: 8 is the least
