@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
 import statistics
@@ -30,10 +29,12 @@ from torch import Tensor
 from deepvelo import config
 from deepvelo.memory import MemoryMeter
 from deepvelo.model import training
-from deepvelo.model.blocks import BlockedObjective, Terms
+from deepvelo.model.blocks import BlockedObjective
 from deepvelo.model.candidates import TINY
+from deepvelo.model.kinetics import spliced_velocity
+from deepvelo.model.loss import Terms, objective
 from deepvelo.model.parallel import ALONE
-from deepvelo.model.targets import GeneTargets
+from deepvelo.model.targets import GeneTargets, Pair, Sides
 
 WARM_UP = 2
 VERSIONS = ("default", "blocked", "literal")
@@ -53,6 +54,7 @@ class LiteralObjective:
         by_cell: None = None,  # moments are in memory
     ) -> None:
         self.spliced, self.unspliced, self.targets = spliced, unspliced, targets
+        self._weights = correlation_weights
         self.neighbors = targets.candidates.neighbors
         self.n_cells, self.n_genes = spliced.shape
         self.n_columns = 2 * self.n_genes
@@ -74,36 +76,21 @@ class LiteralObjective:
     ) -> Terms:
         """As `BlockedObjective.backward`, of all cells, in one process."""
         s, u = self.spliced, self.unspliced
-        alpha, beta, gamma = network.rates(hidden)
-        velocity = beta * u - gamma * s
-        state, velocities = torch.cat([s, u], 1), torch.cat([velocity, alpha - beta * u], 1)
+        rates = network.rates(hidden)
         with torch.no_grad():
-            delta = state[self.neighbors] - state[:, None]
-            cosine = torch.nn.functional.cosine_similarity(
-                delta[:, :, : s.shape[1]], velocity[:, None], dim=2
+            velocity = spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
+            delta_s, delta_u = (values[self.neighbors] - values[:, None] for values in (s, u))
+            cosine = torch.nn.functional.cosine_similarity(delta_s, velocity[:, None], dim=2)
+            chosen = [side[:, :, None] for side in (cosine > 0, cosine < 0)]
+            targets = Pair(
+                *(
+                    Sides(*((delta * side).sum(1) / (side.sum(1) + TINY) for side in chosen))
+                    for delta in (delta_s, delta_u)
+                )
             )
-            ahead, behind = (
-                (delta * side[:, :, None]).sum(1) / (side.sum(1, keepdim=True) + TINY)
-                for side in (cosine > 0, cosine < 0)
-            )
-        scale = math.sqrt(s.shape[1]) / 2
-        future, past = (
-            scale * (velocities - ahead).square().mean(),
-            scale * (velocities + behind).square().mean(),
-        )
-        r_u, r_s = correlation(velocity, u).mean(), -correlation(velocity, s).mean()
-        direction = (2 - r_u - r_s) / 2
-        total = future + past + weight * direction
+        total, terms = objective(rates, u, s, targets, weights=self._weights, weight=weight)
         total.backward()
-        return Terms(*(float(x) for x in (future, past, r_u, r_s, direction, total)))
-
-
-def correlation(velocity: Tensor, abundance: Tensor) -> Tensor:
-    """Per gene, over the cells that have it."""
-    present = abundance > 0
-    n = present.sum(0).clamp_min(1)
-    x, y = ((values - (values * present).sum(0) / n) * present for values in (velocity, abundance))
-    return (x * y).sum(0) / ((x.square().sum(0) + TINY).sqrt() * (y.square().sum(0) + TINY).sqrt())
+        return terms
 
 
 def cells(n_cells: int, n_genes: int) -> tuple[Tensor, Tensor]:

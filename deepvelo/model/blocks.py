@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from math import sqrt
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from deepvelo.config import Variant
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
+from deepvelo.model.loss import Terms
 from deepvelo.model.neighborhoods import NeighborhoodRates
 from deepvelo.model.objective import Correlation, direction_gradient, direction_loss
 from deepvelo.model.on_disk import Cells, Columns
@@ -22,21 +22,6 @@ from deepvelo.model.targets import Targets
 BLOCK_SIZE = 400_000
 FEWEST_GENES = 16
 CELLS_AT_ONCE = BLOCK_SIZE // FEWEST_GENES
-
-
-class Terms(NamedTuple):
-    """The terms of one step or epoch.
-
-    continuity_future and continuity_past are L+ and L- (eq. 5 and 6), pearson_u and pearson_s the mean
-    correlations corr(v, u) and corr(v, -s) of eq. 7, direction their loss, total what was minimised.
-    """
-
-    continuity_future: float
-    continuity_past: float
-    pearson_u: float
-    pearson_s: float
-    direction: float
-    total: float
 
 
 def blocks_of_genes(n_cells: int, n_genes: int) -> Iterator[slice]:

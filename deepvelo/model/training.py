@@ -22,7 +22,7 @@ from deepvelo.errors import InputError
 from deepvelo.model.assignment import assign_targets, fit_neighborhood_rates
 from deepvelo.model.averaging import Averaging, as_tensor
 from deepvelo.model.batches import Batch, Batches, averaging_graph, near_order, shares, whole
-from deepvelo.model.blocks import BlockedObjective, Terms, blocks_of_genes, means
+from deepvelo.model.blocks import BlockedObjective, blocks_of_genes, means
 from deepvelo.model.candidates import Candidates
 from deepvelo.model.checkpoint import Checkpoint, Learning, State
 from deepvelo.model.device import on_device, rounded_products
@@ -34,6 +34,7 @@ from deepvelo.model.graph import (
     principal_components,
 )
 from deepvelo.model.kinetics import steady_state_slope
+from deepvelo.model.loss import Terms
 from deepvelo.model.neighborhoods import Neighborhoods
 from deepvelo.model.objective import direction_weight
 from deepvelo.model.on_disk import (
@@ -58,7 +59,7 @@ _NOT_ALWAYS_KNOWN = ("pearson_u", "pearson_s", "direction")
 
 
 class EpochTerms(NamedTuple):
-    """The terms of one epoch, `deepvelo.model.blocks.Terms`, means over its steps.
+    """The terms of one epoch, `deepvelo.model.loss.Terms`, means over its steps.
 
     In batches correlations are those of the first step alone once they have no weight.
     """
