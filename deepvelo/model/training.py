@@ -17,7 +17,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from deepvelo.config import Settings
+from deepvelo.config import Settings, Variant
 from deepvelo.errors import InputError
 from deepvelo.model.assignment import assign_targets, fit_neighborhood_rates
 from deepvelo.model.averaging import Averaging, as_tensor
@@ -238,7 +238,9 @@ def _train(
     of_each = [everything]
     if together.size > 1:
         of_each = shares(components.scores, graph, n_averagings=network.n_averagings, n_shares=together.size)
-    learn = partial(_learn, network, inputs, of_each, objective, batches, settings=settings, past=past)
+    learn = partial(
+        _learn, network, inputs, of_each, objective, batches, settings=settings, variant=variant, past=past
+    )
     with together.helped_by(learn):
         history = learn(on_epoch=on_epoch, checkpoint=checkpoint)
     network.eval()
@@ -263,6 +265,7 @@ def _learn(
     batches: Batches | None,
     *,
     settings: Settings,
+    variant: Variant,
     past: State | None = None,
     on_epoch: OnEpoch | None = None,
     checkpoint: Checkpoint | None = None,
@@ -270,7 +273,6 @@ def _learn(
     """All epochs, each a pass over the cells: in one step, or in one a batch; ``of_each`` are each process's cells."""
     together = processes()
     share = of_each[together.rank].to(inputs.device)
-    variant = settings.variant
     n_batches = len(batches) if batches else 1
     n_epochs = settings.training.epochs_of(objective.n_cells)
     n_steps = n_epochs * n_batches
