@@ -34,7 +34,7 @@ from deepvelo.model.candidates import TINY
 from deepvelo.model.kinetics import spliced_velocity
 from deepvelo.model.loss import Terms, objective
 from deepvelo.model.parallel import ALONE
-from deepvelo.model.targets import GeneTargets, Pair, Sides
+from deepvelo.model.targets import Displacements, GeneTargets, Pair
 
 WARM_UP = 2
 VERSIONS = ("default", "blocked", "literal")
@@ -59,7 +59,7 @@ class LiteralObjective:
         self.n_cells, self.n_genes = spliced.shape
         self.n_columns = 2 * self.n_genes
 
-    def survey(self, network, hidden, *, cells=None, together=ALONE) -> float:
+    def reassign_targets(self, network, hidden, *, cells=None, together=ALONE) -> float:
         """The displacements are formed in every step, so there is nothing to do before."""
         return 0.0
 
@@ -84,7 +84,7 @@ class LiteralObjective:
             chosen = [side[:, :, None] for side in (cosine > 0, cosine < 0)]
             targets = Pair(
                 *(
-                    Sides(*((delta * side).sum(1) / (side.sum(1) + TINY) for side in chosen))
+                    Displacements(*((delta * side).sum(1) / (side.sum(1) + TINY) for side in chosen))
                     for delta in (delta_s, delta_u)
                 )
             )

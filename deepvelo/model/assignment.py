@@ -62,11 +62,11 @@ def assign_targets(
             beta, gamma = (neighborhoods.to_cells(rate, cells) for rate in rates)
             yield cells, spliced_velocity(u, s, beta=beta, gamma=gamma)
 
-    objective.settle(start)
+    objective.assign_targets(start)
     if refinement_passes:
         _reverse_stretches(objective, positions, seed=seed)
     for _ in range(refinement_passes):
-        objective.settle(refined)
+        objective.assign_targets(refined)
 
 
 @torch.no_grad()
@@ -137,7 +137,7 @@ def _reverse_stretches(objective: BlockedObjective, positions: Tensor, *, seed: 
     s, u = (values[:, :] for values in objective.of(chosen))
     slope = steady_state_slope(u, s)
     for _ in range(_MOST_ROUNDS):
-        sides = [(ahead - behind) / 2 for ahead, behind in targets.settled]
+        sides = [(ahead - behind) / 2 for ahead, behind in targets.displacements]
         displacements = sides if chosen is None else [side[chosen] for side in sides]
         stretches = Stretches(positions.numpy(), torch.cat(displacements, dim=1).cpu().numpy(), seed=seed)
         in_genes = displacements[0] @ targets.spliced.loadings.T
@@ -146,7 +146,7 @@ def _reverse_stretches(objective: BlockedObjective, positions: Tensor, *, seed: 
         if (signs > 0).all():
             return
         of_cells = torch.from_numpy(signs[stretches.labels])[nearest, None].to(s)
-        objective.settle(partial(_reversed, targets, of_cells))
+        objective.assign_targets(partial(_reversed, targets, of_cells))
 
 
 def _reversed(targets: ComponentTargets, signs: Tensor, genes: slice) -> list[tuple[slice, Tensor]]:

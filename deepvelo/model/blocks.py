@@ -80,7 +80,7 @@ class BlockedObjective:
         self.explained: NeighborhoodRates | None = None
         """Where continuity leads the velocity of spliced RNA, if not to the displacements themselves."""
 
-    def settle(
+    def assign_targets(
         self,
         velocity_of: Callable[[slice], Iterable[tuple[slice, Tensor]]],
         *,
@@ -100,14 +100,14 @@ class BlockedObjective:
         for genes in blocks_of_genes(self.n_cells, self.n_genes):
             for some, velocity in velocity_of(genes):
                 self.targets.add(velocity, genes, some)
-        self.targets.settle(together)
+        self.targets.assign(together)
 
     def parts(self) -> Iterator[slice]:
         """All cells, some after the other where velocities need not be those of all at once."""
         return parts_of_cells(self.n_cells) if self.targets.takes_parts else iter([slice(0, self.n_cells)])
 
     @torch.no_grad()
-    def survey(
+    def reassign_targets(
         self,
         network: RateNetwork,
         hidden: Tensor,
@@ -139,7 +139,7 @@ class BlockedObjective:
                 pearson.add_(_pearson(*correlations) / self.n_genes)
             return [(slice(None), velocity)]
 
-        self.settle(velocity_of, cells=cells, together=together)
+        self.assign_targets(velocity_of, cells=cells, together=together)
         return float(direction_loss(pearson, self._weights)) if published else 0.0
 
     def backward(
@@ -185,9 +185,9 @@ class BlockedObjective:
             with torch.no_grad():
                 velocity = spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
                 middle = None if self.explained is None else self.explained.velocity(u, s, genes, cells)
-                misses = self.targets.misses(velocity, genes, cells, unspliced=False, middle=middle)
-                continuity += torch.stack([misses.ahead, misses.behind])
-                by_velocity = misses.residual.mul_(4 * scale)
+                residuals = self.targets.residuals(velocity, genes, cells, unspliced=False, middle=middle)
+                continuity += torch.stack([residuals.ahead, residuals.behind])
+                by_velocity = residuals.residual.mul_(4 * scale)
                 if weight > 0 or with_pearson:
                     correlations = self._correlations(velocity, s, u, genes, together=together)
                     pearson += _pearson(*correlations)
@@ -200,9 +200,9 @@ class BlockedObjective:
                 gradients = [(rates.beta, by_beta), (rates.gamma, by_gamma)]
                 if self._variant.unspliced_velocity:
                     velocity_u = unspliced_velocity(u, alpha=rates.alpha, beta=rates.beta)
-                    misses = self.targets.misses(velocity_u, genes, cells, unspliced=True)
-                    continuity += torch.stack([misses.ahead, misses.behind])
-                    by_alpha = misses.residual.mul_(4 * scale)
+                    residuals = self.targets.residuals(velocity_u, genes, cells, unspliced=True)
+                    continuity += torch.stack([residuals.ahead, residuals.behind])
+                    by_alpha = residuals.residual.mul_(4 * scale)
                     by_beta.addcmul_(by_alpha, u, value=-1)
                     gradients.append((rates.alpha, by_alpha))
             tensors, by_them = zip(*gradients, strict=True)

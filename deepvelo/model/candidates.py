@@ -11,7 +11,7 @@ from torch import Tensor
 TINY = 1e-9
 
 
-class Sides(NamedTuple):
+class FutureAndPast(NamedTuple):
     """Which candidates lie ahead of a cell and which behind, bool, shape ``(n_cells, n_candidates)``."""
 
     future: Tensor
@@ -80,10 +80,10 @@ class Candidates:
         values = products.values().view(self.n_cells, -1).gather(1, self._position)
         return values[:, :-1] - values[:, -1:]
 
-    def sides(self, products: Tensor) -> Sides:
+    def sides(self, products: Tensor) -> FutureAndPast:
         """Future and past from the sign of ``v_i . (s_j - s_i)``, the sign of the cosine."""
         along = self.along(products)
-        return Sides(along > 0, along < 0)
+        return FutureAndPast(along > 0, along < 0)
 
     def averaging(self, chosen: Tensor, *, dtype: torch.dtype = torch.float32) -> Tensor:
         """The `displacing` matrix that takes the mean over the chosen candidates, bool ``(n_cells, n_candidates)``.

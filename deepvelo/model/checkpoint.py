@@ -75,7 +75,7 @@ class Learning:
             moments.setdefault(int(index), {})[name] = value
         self.optimizer.load_state_dict({"state": moments, "param_groups": words["parameter_groups"]})
         self.schedule.load_state_dict(words["schedule"])
-        self.targets.settle_again(tensors["targets"].to(self._device))
+        self.targets.assign_from(tensors["targets"].to(self._device))
         torch.set_rng_state(tensors["random.cpu"])
         if self._on_gpu and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], self._device)

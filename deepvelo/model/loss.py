@@ -16,7 +16,7 @@ from torch import Tensor
 from deepvelo.model.candidates import TINY
 from deepvelo.model.gcn import Rates
 from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
-from deepvelo.model.targets import Pair, Sides
+from deepvelo.model.targets import Displacements, Pair
 
 
 class Terms(NamedTuple):
@@ -34,7 +34,7 @@ class Terms(NamedTuple):
     total: float
 
 
-def continuity(velocity: Tensor, sides: Sides) -> tuple[Tensor, Tensor]:
+def continuity(velocity: Tensor, sides: Displacements) -> tuple[Tensor, Tensor]:
     r"""How far cells land from their future, and run backwards from their past: means of squares (eq. 5 and 6).
 
     .. math:: L^\pm = \mathrm{mean} (v \mp d^\pm)^2
@@ -90,7 +90,7 @@ def objective(
     >>> u, s = torch.tensor([[2.0], [1.0]]), torch.tensor([[1.0], [2.0]])
     >>> rates = Rates(torch.full((2, 1), torch.nan), *torch.ones(2, 2, 1))
     >>> ahead = torch.tensor([[1.0], [0.0]])
-    >>> sides = Sides(ahead, -ahead)
+    >>> sides = Displacements(ahead, -ahead)
     >>> total, terms = objective(rates, u, s, Pair(sides, sides), weights=(0.5, 0.5), weight=0.0)
     >>> terms.continuity_future
     0.25
@@ -100,7 +100,7 @@ def objective(
     if not rates.alpha.isnan().all():
         of_unspliced = unspliced_velocity(unspliced, alpha=rates.alpha, beta=rates.beta)
         velocities = torch.cat([velocity, of_unspliced], dim=1)
-        sides = Sides(*(torch.cat(both, dim=1) for both in zip(*targets, strict=True)))
+        sides = Displacements(*(torch.cat(both, dim=1) for both in zip(*targets, strict=True)))
     scale = sqrt(velocity.shape[1]) / 2  # the released code's
     future, past = (scale * term for term in continuity(velocities, sides))
     pearson_u, pearson_s = correlation(velocity, unspliced), -correlation(velocity, spliced)

@@ -1,7 +1,7 @@
 """What continuity asks of the velocity: the mean displacements to each cell's future and past (eq. 4 to 6).
 
-Both kinds are built in three steps: `clear`, then `add` the velocity of every block of genes, then `settle` which
-candidates lie ahead; after that `of` gives the targets of some genes, and `misses` how far velocities are from them.
+Both kinds are built in three steps: `clear`, then `add` the velocity of every block of genes, then `assign` which
+candidates lie ahead; after that `of` gives the targets of some genes, and `residuals` how far velocities are from them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NEAR_CANDIDATES = 30
 _CELLS_AT_ONCE = 256
 
 
-class Sides(NamedTuple):
+class Displacements(NamedTuple):
     """Mean displacements ahead and behind, ``(n_cells, n_genes)`` each."""
 
     ahead: Tensor
@@ -35,11 +35,11 @@ class Sides(NamedTuple):
 class Pair(NamedTuple):
     """The same of spliced and of unspliced RNA."""
 
-    spliced: Sides
-    unspliced: Sides
+    spliced: Displacements
+    unspliced: Displacements
 
 
-class Misses(NamedTuple):
+class Residuals(NamedTuple):
     r"""How far extrapolated cells land from their future and, run backwards, from their past, summed over cells and genes.
 
     .. math:: \sum (v - d^+)^2, \qquad \sum (v + d^-)^2
@@ -54,7 +54,7 @@ class Misses(NamedTuple):
 
 
 class Targets(Protocol):
-    """The mean displacements ahead and behind, from the velocities they were settled with."""
+    """The mean displacements ahead and behind, from the velocities they were assigned by."""
 
     def clear(self, cells: Tensor | None = None) -> None:
         """Begin with no genes; velocities will be those of all cells, or of the cells given."""
@@ -68,20 +68,20 @@ class Targets(Protocol):
         Shape ``(n_cells, n_genes_of_the_block)``.
         """
 
-    def settle(self, together: Processes = ALONE) -> None:
+    def assign(self, together: Processes = ALONE) -> None:
         """Decide which candidates are a cell's future and which its past, from the velocities that all processes took in."""
 
     @property
     def sums(self) -> Tensor:
-        """What was added up over the genes and is all that `settle` decides from."""
+        """What was added up over the genes and is all that `assign` decides from."""
 
-    def settle_again(self, sums: Tensor) -> None:
-        """Settle as those did that had these sums."""
+    def assign_from(self, sums: Tensor) -> None:
+        """Assign as those targets did that had these sums."""
 
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
         """Displacements in a block of genes, of the cells given, or all."""
 
-    def misses(
+    def residuals(
         self,
         velocity: Tensor,
         genes: slice,
@@ -89,7 +89,7 @@ class Targets(Protocol):
         *,
         unspliced: bool,
         middle: Tensor | None = None,
-    ) -> Misses:
+    ) -> Residuals:
         """Of the velocity of spliced, or unspliced, RNA in a block of genes.
 
         ``middle``, of the velocity's shape, takes the place of the mean of both sides' displacements.
@@ -123,7 +123,7 @@ class GeneTargets:
         assert some in (slice(None), slice(0, self.candidates.n_cells))
         self._products = self.candidates.products(velocity, self._spliced[:, genes], add_to=self._products)
 
-    def settle(self, together: Processes = ALONE) -> None:
+    def assign(self, together: Processes = ALONE) -> None:
         """A candidate is in the future where the cosine of its displacement with the velocity is positive."""
         if self._cells is not None:
             self._products = self.candidates.spread(self._products, self._cells)
@@ -136,11 +136,11 @@ class GeneTargets:
         """Inner products of every cell's velocity with its candidates' and its own expression, flat."""
         return self._products.values()
 
-    def settle_again(self, sums: Tensor) -> None:
-        """Settle from these products."""
+    def assign_from(self, sums: Tensor) -> None:
+        """Assign from these products."""
         self.clear()
         self._products.values().copy_(sums)
-        self.settle()
+        self.assign()
 
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
         """Mean displacements in a block of genes."""
@@ -148,12 +148,12 @@ class GeneTargets:
             self._sides if cells is None else [self.candidates.rows(side, cells) for side in self._sides]
         )
         spliced, unspliced = (
-            Sides(*(average(weight, values[:, genes]) for weight in weights))
+            Displacements(*(average(weight, values[:, genes]) for weight in weights))
             for values in (self._spliced, self._unspliced)
         )
         return Pair(spliced, unspliced)
 
-    def misses(
+    def residuals(
         self,
         velocity: Tensor,
         genes: slice,
@@ -161,14 +161,14 @@ class GeneTargets:
         *,
         unspliced: bool,
         middle: Tensor | None = None,
-    ) -> Misses:
+    ) -> Residuals:
         """Of the velocity of spliced, or unspliced, RNA in a block of genes."""
         ahead, behind = self.of(genes, cells)[unspliced]
         if middle is not None:
             half = (ahead + behind) / 2
             ahead, behind = half + middle, half - middle
         residual = velocity - (ahead - behind) / 2
-        return Misses(residual, (velocity - ahead).square().sum(), (velocity + behind).square().sum())
+        return Residuals(residual, (velocity - ahead).square().sum(), (velocity + behind).square().sum())
 
 
 class ComponentTargets:
@@ -219,7 +219,7 @@ class ComponentTargets:
         cells = some if self._cells is None else self._cells[some]
         self._velocity[cells] += velocity @ self.spliced.loadings[genes]
 
-    def settle(self, together: Processes = ALONE) -> None:
+    def assign(self, together: Processes = ALONE) -> None:
         """Weigh every candidate by its place along the velocity, ahead or behind."""
         together.add_up(self._velocity)
         velocity = self._velocity
@@ -245,24 +245,24 @@ class ComponentTargets:
             ahead[cells] = (weight.clamp_min(0) @ displacement).squeeze(1)
             behind[cells] = ((-weight).clamp_min(0) @ displacement).squeeze(1)
         sizes = [n_spliced, scores.shape[1] - n_spliced]
-        self.settled = Pair(*map(Sides, ahead.split(sizes, dim=1), behind.split(sizes, dim=1)))
+        self.displacements = Pair(*map(Displacements, ahead.split(sizes, dim=1), behind.split(sizes, dim=1)))
 
     @property
     def sums(self) -> Tensor:
         """Every cell's velocity in the components of spliced RNA, ``(n_cells, n_components)``."""
         return self._velocity
 
-    def settle_again(self, sums: Tensor) -> None:
-        """Settle from this velocity."""
+    def assign_from(self, sums: Tensor) -> None:
+        """Assign from this velocity."""
         self._velocity = sums
-        self.settle()
+        self.assign()
 
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
         """Mean displacements in a block of genes."""
         spliced, unspliced = (
-            Sides(*(_rows(side, cells) @ loadings[genes].T for side in sides))
+            Displacements(*(_rows(side, cells) @ loadings[genes].T for side in sides))
             for sides, loadings in zip(
-                self.settled, (self.spliced.loadings, self.unspliced.loadings), strict=True
+                self.displacements, (self.spliced.loadings, self.unspliced.loadings), strict=True
             )
         )
         return Pair(spliced, unspliced)
@@ -287,7 +287,7 @@ class ComponentTargets:
 
         return displacement
 
-    def misses(
+    def residuals(
         self,
         velocity: Tensor,
         genes: slice,
@@ -295,13 +295,13 @@ class ComponentTargets:
         *,
         unspliced: bool,
         middle: Tensor | None = None,
-    ) -> Misses:
+    ) -> Residuals:
         """Of the velocity of spliced, or unspliced, RNA in a block of genes.
 
         Only the middle of both sides is formed in genes: squares of their mean, which the velocity cannot change, take
         products of the loadings.
         """
-        ahead, behind = (_rows(side, cells) for side in self.settled[unspliced])
+        ahead, behind = (_rows(side, cells) for side in self.displacements[unspliced])
         loadings = (self.unspliced if unspliced else self.spliced).loadings[genes]
         half = (ahead + behind) / 2
         if middle is None:
@@ -311,7 +311,7 @@ class ComponentTargets:
         # v - d+ is the residual less the half, v + d- the residual and the half.
         together = residual.square().sum() + ((half @ (loadings.T @ loadings)) * half).sum()
         across = 2 * ((residual @ loadings) * half).sum()
-        return Misses(residual, together - across, together + across)
+        return Residuals(residual, together - across, together + across)
 
 
 def _rows(values: Tensor, cells: Tensor | None) -> Tensor:

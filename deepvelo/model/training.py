@@ -231,7 +231,7 @@ def _train(
                 seed=settings.seed,
             )
         else:
-            targets.settle_again(past[0]["targets"].to(device))
+            targets.assign_from(past[0]["targets"].to(device))
         fit_neighborhood_rates(objective, neighborhoods)
         if variant.start == "steady_state" and past is None:
             _start_from_neighborhoods(network, objective)
@@ -300,14 +300,14 @@ def _learn(
         reassigns = variant.reassign_every > 0 and (epoch - 1) % variant.reassign_every == 0
         if reassigns and batches:
             hidden = _hidden(network, inputs, share)
-            direction = objective.survey(network, hidden, cells=share.cells, together=together)
+            direction = objective.reassign_targets(network, hidden, cells=share.cells, together=together)
         drawn = batches.shuffled(together) if batches else [share]
         with closing(read_ahead(_read(drawn, inputs, objective), device=inputs.device)) as steps:
             for step, (batch, some_inputs, moments) in enumerate(steps):
                 optimizer.zero_grad(set_to_none=True)
                 hidden = network.hidden(some_inputs, batch.graphs, batch.inputs)
                 if reassigns and not batches:
-                    direction = objective.survey(
+                    direction = objective.reassign_targets(
                         network, hidden.detach(), cells=batch.cells, together=together
                     )
                 weight = direction_weight(

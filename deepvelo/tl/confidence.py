@@ -163,8 +163,8 @@ def _displacements(
     own = Components(components.scores, torch.eye(along.shape[1]))
     targets = ComponentTargets(neighbors, own, own)
     targets.add(torch.from_numpy(along), slice(None))
-    targets.settle()
-    ahead, behind = (side.numpy() for side in targets.settled.spliced)
+    targets.assign()
+    ahead, behind = (side.numpy() for side in targets.displacements.spliced)
     return ahead, behind
 
 

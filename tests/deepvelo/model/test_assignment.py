@@ -129,7 +129,7 @@ def test_part_after_part_of_the_cells_is_assigned_as_all_at_once(n_anchors, monk
     whole, parts = [], []
     for cells_at_once, found in ((1000, whole), (7, parts)):
         monkeypatch.setattr(blocks, "CELLS_AT_ONCE", cells_at_once)
-        for sides in assigned(EVERY_FIFTH)[0].settled:
+        for sides in assigned(EVERY_FIFTH)[0].displacements:
             found += sides
     for one, other in zip(whole, parts, strict=True):
         torch.testing.assert_close(one, other)
@@ -235,7 +235,7 @@ def test_rates_of_moments_on_disk_are_those_of_memory(n_anchors, monkeypatch, tm
     found = []
     for moments, of_cells in (((spliced, unspliced), None), (files, tuple(by_cell))):
         objective, positions = objective_of(*moments, by_cell=of_cells)
-        objective.settle(lambda genes: [(slice(None), true[:, genes])])
+        objective.assign_targets(lambda genes: [(slice(None), true[:, genes])])
         fit_neighborhood_rates(objective, around(positions))
         found.append(objective.explained)
     memory, disk = found
@@ -250,6 +250,6 @@ def test_in_genes_training_fits_the_displacements_themselves():
     objective = BlockedObjective(
         spliced, unspliced, targets, correlation_weights=(0.5, 0.5), variant=Variant()
     )
-    objective.settle(lambda genes: [(slice(None), true[:, genes])])
+    objective.assign_targets(lambda genes: [(slice(None), true[:, genes])])
     fit_neighborhood_rates(objective, around(spliced))
     assert objective.explained is None

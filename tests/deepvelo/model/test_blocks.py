@@ -36,9 +36,9 @@ class FixedRates(torch.nn.Module):
         return Rates(*hidden[:, :, genes])
 
 
-def step(objective, rates, variant, *, share_done=0.0, settles=True):
+def step(objective, rates, variant, *, share_done=0.0, reassigns=True):
     """One epoch as the training does it, all cells at once."""
-    direction = objective.survey(rates, rates.values.detach()) if settles else 0.0
+    direction = objective.reassign_targets(rates, rates.values.detach()) if reassigns else 0.0
     weight = direction_weight(
         direction, n_columns=objective.n_columns, share_done=share_done, variant=variant
     )
@@ -153,8 +153,8 @@ def test_gradient_matches_finite_differences(monkeypatch, unspliced, continuity,
         for sign in (1, -1):
             with torch.no_grad():
                 rates.values[index] += sign * little
-            # in an epoch that settles nothing: the targets are given, as for the gradient
-            totals.append(step(objective, rates, variant, share_done=0.1, settles=False).total)
+            # in an epoch that reassigns nothing: the targets are given, as for the gradient
+            totals.append(step(objective, rates, variant, share_done=0.1, reassigns=False).total)
             with torch.no_grad():
                 rates.values[index] -= sign * little
         assert gradient[index].item() == pytest.approx(
@@ -175,7 +175,7 @@ def test_gradient_reaches_the_network(monkeypatch):
         objective, _ = small_problem(Variant(direction_weight=3.0))
         network.zero_grad()
         hidden = network.hidden(inputs, [graph])
-        objective.survey(network, hidden.detach())
+        objective.reassign_targets(network, hidden.detach())
         objective.backward(network, hidden, weight=3.0)
         gradients.append([parameter.grad.clone() for parameter in network.parameters()])
     for one, other in zip(*gradients, strict=True):
@@ -194,7 +194,7 @@ def test_rates_that_are_explained_leave_no_gradient_of_spliced_velocities():
         for rate in (objective.explained.beta, objective.explained.gamma)
     )
     found = FixedRates(torch.ones_like(beta), beta, gamma)
-    step(objective, found, variant, settles=False)
+    step(objective, found, variant, reassigns=False)
     assert found.values.grad.abs().max() < 1e-12
 
 

@@ -12,7 +12,7 @@ from deepvelo.model import loss
 from deepvelo.model.candidates import Candidates
 from deepvelo.model.gcn import Rates
 from deepvelo.model.objective import direction_weight
-from deepvelo.model.targets import GeneTargets, Pair, Sides
+from deepvelo.model.targets import Displacements, GeneTargets, Pair
 from tests.deepvelo.model.test_blocks import (
     WEIGHTS,
     explained_by_rates,
@@ -30,7 +30,7 @@ def as_written(rates, objective, variant, *, share_done=0.0, weights=WEIGHTS):
     if objective.explained is not None:
         middle = objective.explained.velocity(objective.unspliced, objective.spliced, slice(None), None)
         half = (targets.spliced.ahead + targets.spliced.behind) / 2
-        targets = Pair(Sides(half + middle, half - middle), targets.unspliced)
+        targets = Pair(Displacements(half + middle, half - middle), targets.unspliced)
     if not variant.unspliced_velocity:
         rates = Rates(torch.full_like(rates.beta, torch.nan), rates.beta, rates.gamma)
     velocity = rates.beta * objective.unspliced - rates.gamma * objective.spliced
@@ -82,7 +82,7 @@ def test_values_are_those_of_the_release(number, unspliced):
     targets = GeneTargets(Candidates(case["neighbors"]), case["spliced"], case["unspliced"])
     velocity = case["beta"] * case["unspliced"] - case["gamma"] * case["spliced"]
     targets.add(velocity, slice(None))
-    targets.settle()
+    targets.assign()
     lambdas = float(case["lambda_u"]), float(case["lambda_s"])
     weights = tuple(x / sum(lambdas) for x in lambdas)
     alpha = case["alpha"] if unspliced else torch.full_like(case["alpha"], torch.nan)

@@ -17,10 +17,10 @@ SPLICED = PLACE[:, None] * DIRECTION
 NEIGHBORS = torch.tensor([[other for other in range(5) if other != cell] for cell in range(5)])
 
 
-def settled(targets, velocity):
+def assigned(targets, velocity):
     targets.clear()
     targets.add(velocity, slice(None))
-    targets.settle()
+    targets.assign()
     return targets.of(slice(None))
 
 
@@ -34,7 +34,7 @@ def in_genes():
 
 
 def test_in_components_far_candidates_weigh_more():
-    found = settled(in_components(), DIRECTION.expand(5, 2))
+    found = assigned(in_components(), DIRECTION.expand(5, 2))
     # Cell 1 has one candidate 1 behind, and others 1, 2, 3 ahead: of a weight of 7, 6 lie ahead.
     assert torch.allclose(found.spliced.ahead[1], (1 + 4 + 9) / (7 / 2) * DIRECTION, atol=1e-5)
     assert torch.allclose(found.spliced.behind[1], -1 / (7 / 2) * DIRECTION, atol=1e-5)
@@ -43,7 +43,7 @@ def test_in_components_far_candidates_weigh_more():
 
 
 def test_in_components_the_end_of_a_line_is_not_held_back():
-    ahead, behind = settled(in_components(), DIRECTION.expand(5, 2)).spliced
+    ahead, behind = assigned(in_components(), DIRECTION.expand(5, 2)).spliced
     assert torch.allclose(behind[0], torch.zeros(2), atol=1e-5)
     # what the velocity is drawn to, (ahead - behind) / 2, is the mean displacement ahead itself
     assert torch.allclose((ahead - behind)[0] / 2, (1 + 4 + 9 + 16) / 10 * DIRECTION, atol=1e-5)
@@ -51,20 +51,20 @@ def test_in_components_the_end_of_a_line_is_not_held_back():
 
 def test_the_other_direction_swaps_the_sides():
     targets = in_components()
-    ahead, behind = settled(targets, DIRECTION.expand(5, 2)).spliced
-    turned = settled(targets, -DIRECTION.expand(5, 2)).spliced
+    ahead, behind = assigned(targets, DIRECTION.expand(5, 2)).spliced
+    turned = assigned(targets, -DIRECTION.expand(5, 2)).spliced
     assert torch.allclose(torch.stack(turned), torch.stack([behind, ahead]), atol=1e-5)
 
 
 def test_in_genes_all_candidates_of_a_side_weigh_the_same():
-    found = settled(in_genes(), DIRECTION.expand(5, 2)).spliced
+    found = assigned(in_genes(), DIRECTION.expand(5, 2)).spliced
     assert torch.allclose(found.ahead[1], 2 * DIRECTION, atol=1e-5)
     assert torch.allclose(found.behind[1], -DIRECTION, atol=1e-5)
 
 
 @pytest.mark.parametrize("make", [in_components, in_genes])
 def test_a_cell_at_rest_has_no_sides(make):
-    for sides in settled(make(), torch.zeros(5, 2)):
+    for sides in assigned(make(), torch.zeros(5, 2)):
         for side in sides:
             assert torch.equal(side, torch.zeros(5, 2))
 
@@ -72,7 +72,7 @@ def test_a_cell_at_rest_has_no_sides(make):
 @pytest.mark.parametrize("make", [in_components, in_genes])
 def test_some_cells_have_the_targets_they_have_among_all(make):
     targets, chosen = make(), torch.tensor([3, 0])
-    everywhere = settled(targets, DIRECTION.expand(5, 2))
+    everywhere = assigned(targets, DIRECTION.expand(5, 2))
     for sides, of_all in zip(targets.of(slice(None), chosen), everywhere, strict=True):
         for side, all_cells in zip(sides, of_all, strict=True):
             assert torch.allclose(side, all_cells[chosen], atol=1e-6)
@@ -83,13 +83,13 @@ def test_some_cells_have_the_targets_they_have_among_all(make):
 @pytest.mark.parametrize("cells", [None, torch.tensor([4, 1, 2])])
 def test_misses_are_the_squares_as_written(make, unspliced, cells):
     targets = make()
-    ahead, behind = settled(targets, DIRECTION.expand(5, 2))[unspliced]
+    ahead, behind = assigned(targets, DIRECTION.expand(5, 2))[unspliced]
     if cells is not None:
         ahead, behind = ahead[cells], behind[cells]
     velocity = torch.rand(len(ahead), 2, generator=torch.Generator().manual_seed(0))
     # gene by gene, as blocks are: the squares add up
     found = [
-        targets.misses(velocity[:, g : g + 1], slice(g, g + 1), cells, unspliced=unspliced) for g in (0, 1)
+        targets.residuals(velocity[:, g : g + 1], slice(g, g + 1), cells, unspliced=unspliced) for g in (0, 1)
     ]
     assert sum(f.ahead for f in found).item() == pytest.approx(
         (velocity - ahead).square().sum().item(), rel=1e-5
@@ -104,11 +104,11 @@ def test_misses_are_the_squares_as_written(make, unspliced, cells):
 @pytest.mark.parametrize("make", [in_components, in_genes])
 def test_another_middle_moves_both_sides_by_the_difference(make):
     targets = make()
-    ahead, behind = settled(targets, DIRECTION.expand(5, 2)).spliced
+    ahead, behind = assigned(targets, DIRECTION.expand(5, 2)).spliced
     generator = torch.Generator().manual_seed(0)
     velocity, middle = torch.rand(2, 5, 2, generator=generator)
     moved = middle - (ahead - behind) / 2
-    found = targets.misses(velocity, slice(None), None, unspliced=False, middle=middle)
+    found = targets.residuals(velocity, slice(None), None, unspliced=False, middle=middle)
     assert torch.allclose(found.residual, velocity - middle, atol=1e-6)
     assert found.ahead.item() == pytest.approx((velocity - ahead - moved).square().sum().item(), rel=1e-5)
     assert found.behind.item() == pytest.approx((velocity + behind - moved).square().sum().item(), rel=1e-5)
@@ -125,7 +125,7 @@ def test_another_middle_moves_both_sides_by_the_difference(make):
 def test_near_displacements_are_means_weighed_by_how_far_along_candidates_lie(n_near, expected, monkeypatch):
     monkeypatch.setattr(module, "NEAR_CANDIDATES", n_near)
     targets = in_components()
-    settled(targets, DIRECTION.expand(5, 2))
+    assigned(targets, DIRECTION.expand(5, 2))
     by_hand = torch.tensor(expected)[:, None] * DIRECTION
     assert torch.allclose(targets.near_displacement(None)(SPLICED), by_hand, atol=1e-5)
     some = torch.tensor([4, 0])
@@ -138,11 +138,11 @@ def test_near_displacements_are_means_weighed_by_how_far_along_candidates_lie(n_
 
 def test_near_displacements_follow_the_velocity():
     targets = in_components()
-    settled(targets, DIRECTION.expand(5, 2))
+    assigned(targets, DIRECTION.expand(5, 2))
     forward = targets.near_displacement(None)(SPLICED)
-    settled(targets, -DIRECTION.expand(5, 2))
+    assigned(targets, -DIRECTION.expand(5, 2))
     assert torch.allclose(targets.near_displacement(None)(SPLICED), -forward, atol=1e-5)
-    settled(targets, torch.zeros(5, 2))
+    assigned(targets, torch.zeros(5, 2))
     assert not targets.near_displacement(None)(SPLICED).any()
 
 
@@ -157,17 +157,17 @@ def test_velocities_are_averaged_before_candidates_are_weighed(averages):
     averaged = lengths
     for _ in range(averages):
         averaged = (averaged + averaged.roll(-1)) / 2
-    ahead, behind = settled(targets, lengths[:, None] * DIRECTION).spliced
+    ahead, behind = assigned(targets, lengths[:, None] * DIRECTION).spliced
     along = ((ahead - behind) @ DIRECTION).sign()
     assert torch.equal(along, averaged.sign())
     assert averages == 0 or not torch.equal(along, lengths.sign())
 
 
-def test_what_is_kept_to_settle_again_is_from_before_the_averages():
+def test_what_is_kept_to_assign_again_is_from_before_the_averages():
     targets = in_components(graph=RING, averages=2)
-    found = settled(targets, torch.tensor([[-4.0], [1], [1.5], [-1], [0.5]]) * DIRECTION)
+    found = assigned(targets, torch.tensor([[-4.0], [1], [1.5], [-1], [0.5]]) * DIRECTION)
     again = in_components(graph=RING, averages=2)
-    again.settle_again(targets.sums.clone())
+    again.assign_from(targets.sums.clone())
     for sides, others in zip(found, again.of(slice(None)), strict=True):
         for side, other in zip(sides, others, strict=True):
             assert torch.equal(side, other)
