@@ -176,5 +176,6 @@ def _key(section: str, name: str) -> str:
 
 
 def _words(fields: dict[str, FieldInfo], names: list[str]) -> str:
-    titles = [str(fields[name].title).lower() for name in names[:3]]
+    titles = [str(fields[name].title) for name in names[:3]]
+    titles = [title[:1].lower() + title[1:] for title in titles]
     return ", ".join(titles) + (", …" if len(names) > 3 else "")
