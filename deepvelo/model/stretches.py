@@ -119,6 +119,8 @@ class Evidence:
 
     in every neighbourhood N and gene, with displacements m, directions :math:`\sigma`, the gene's steady-state slope k and
     the factor f: eq. 3 with :math:`\beta = a + b` and :math:`\gamma` between :math:`k \beta / f` and :math:`f k \beta`.
+    The squares of a gene weigh by 1 over the root of their mean over all cells: a few abundant genes do not decide alone,
+    nor do the many that hardly move.
 
     Parameters
     ----------
@@ -145,6 +147,8 @@ class Evidence:
         n_cells = len(positions)
         some = displacement.square().sum(0).topk(min(MOST_GENES, displacement.shape[1])).indices
         v, u, s, k = (x[..., some].double() for x in (displacement, unspliced, spliced, slope))
+        scale = v.square().mean(0).clamp_min(torch.finfo(torch.float32).tiny) ** -0.25
+        v, u, s = v * scale, u * scale, s * scale
         low, high = u - k / SLOPE_FACTOR * s, u - k * SLOPE_FACTOR * s
         window = max(1, min(WIDE, n_cells // 2))
         points = positions.cpu().numpy()

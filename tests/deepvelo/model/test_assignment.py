@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -133,6 +135,41 @@ def test_part_after_part_of_the_cells_is_assigned_as_all_at_once(n_anchors, monk
             found += sides
     for one, other in zip(whole, parts, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_steps_turn_displacements_to_the_principal_axis():
+    generator = torch.Generator().manual_seed(0)
+    axes = torch.linalg.qr(torch.randn(6, 6, generator=generator))[0]
+    cells = torch.rand(400, 6, generator=generator) * torch.tensor([12.0, 1, 1, 0, 0, 0]) @ axes.T
+    components = [principal_components(cells, n_components=3, seed=0)] * 2
+    targets = ComponentTargets(nearest_neighbors(components[0].scores, n_neighbors=100), *components)
+    objective = BlockedObjective(cells, cells, targets, correlation_weights=(0.5, 0.5), variant=Variant())
+    objective.assign_targets(
+        lambda genes: [(slice(None), (axes[:, 0] + 3 * axes[:, 1]).expand(400, 6)[:, genes])]
+    )
+    along = []
+    for _ in range(4):
+        ahead, behind = targets.of(slice(None)).spliced
+        cosine = torch.nn.functional.cosine_similarity(ahead - behind, axes[None, :, 0])
+        along.append(cosine.abs().mean().item())
+        objective.assign_targets(partial(assignment._displacements, targets, 1.0))
+    assert along == sorted(along)
+    assert along[0] < 0.9 < 0.98 < along[-1]
+
+
+@pytest.mark.parametrize(("explained", "kept"), [((0.5, 0.505), False), ((0.5, 0.6), True)])
+def test_displacements_along_the_axis_are_kept_where_they_explain_more(explained, kept, monkeypatch):
+    velocities, values = [], iter(explained)
+
+    def explains(self):
+        velocities.append(self._targets.sums.clone())
+        return next(values)
+
+    monkeypatch.setattr(assignment._WholeTissue, "explained", explains)
+    targets, _ = assigned(EVERY_FIFTH)
+    before, after = velocities
+    assert not torch.equal(before, after)
+    assert torch.equal(targets.sums, after if kept else before)
 
 
 def test_permuted_cells_are_assigned_the_same():

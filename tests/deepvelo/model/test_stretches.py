@@ -117,8 +117,14 @@ def random_evidence(monkeypatch, *, n_cells=30, n_genes=4, wide=8):
     )
 
 
+def gene_weights(v):
+    """What the squares of every gene count."""
+    return v.square().mean(0).sqrt().reciprocal()
+
+
 def explained_directly(positions, v, u, s, slope, *, of_cells, wide):
     """Of the squared displacements in all neighbourhoods, by an active-set method for each gene and neighbourhood."""
+    v, u, s = (x * gene_weights(v).sqrt() for x in (v, u, s))
     left = total = 0.0
     for centre in positions:
         near = (positions - centre).norm(dim=1).argsort()[:wide].numpy()
@@ -170,7 +176,7 @@ def test_shares_are_of_the_squared_displacements(monkeypatch):
     # at most half of the cells are in a neighbourhood
     near = [(positions - centre).norm(dim=1).argsort()[:15] for centre in positions]
     counted = torch.bincount(torch.cat(near), minlength=30)
-    weight = (counted[:, None] * v.square()).sum(1).numpy()
+    weight = (counted[:, None] * v.square() * gene_weights(v)).sum(1).numpy()
     expected = np.bincount(stretches.labels, weights=weight) / weight.sum()
     np.testing.assert_allclose(evidence.shares, expected, rtol=1e-5)
 
@@ -186,6 +192,17 @@ def test_only_the_genes_that_move_most_count(monkeypatch):
     signs = np.ones(5)
     assert some.of(signs) == pytest.approx(expected.of(signs), rel=1e-12)
     assert some.of(signs) != pytest.approx(every.of(signs), rel=1e-3)
+
+
+def test_a_gene_counts_by_its_size_not_its_square():
+    place = torch.linspace(-1, 1, 30)[:, None]
+    u, s = 2 + place, 1 + place**2
+    moved = u - s
+    nothing = torch.zeros_like(u)
+    # The rates explain all of the first gene and nothing of the second, which moves 100 times as far.
+    both = (torch.cat(x, dim=1) for x in ((moved, 100 * moved), (u, nothing), (s, nothing)))
+    evidence = Evidence(place, *both, slope=torch.ones(2), stretches=Given(np.zeros(30, dtype=int)))
+    assert evidence.of(np.ones(1)) == pytest.approx(1 / 101, rel=1e-3)
 
 
 GENES = torch.Generator().manual_seed(5)
