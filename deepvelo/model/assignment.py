@@ -15,11 +15,11 @@ from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph import even_anchors
 from deepvelo.model.kinetics import SharedRates, spliced_velocity, steady_state_slope
 from deepvelo.model.neighborhoods import NeighborhoodRates, Neighborhoods
-from deepvelo.model.stretches import Evidence, Stretches, best_signs
+from deepvelo.model.stretches import MOST_CELLS, Evidence, Layout, Stretches, best_signs
 from deepvelo.model.targets import ComponentTargets
 
-# Cells that are cut into stretches, and how often stretches are cut anew after a reversal.
-_CELLS_IN_STRETCHES, _MOST_ROUNDS = 3000, 4
+# How often stretches are cut anew after a reversal.
+_MOST_ROUNDS = 4
 _LEAST_SQUARE = 1e-3  # of a neighbourhood, by the gene's mean square over all of them
 # Steps towards the principal axis of each cell's candidates, and what they must explain more, of the squared displacements.
 _AXIS_STEPS, _AXIS_GAIN = 3, 0.01
@@ -160,11 +160,11 @@ class _WholeTissue:
         self._chosen: Tensor | slice = slice(None)
         self._nearest: Tensor | slice = slice(None)
         chosen: Tensor | None = None
-        if len(positions) > _CELLS_IN_STRETCHES:
-            chosen, self._nearest = even_anchors(positions, _CELLS_IN_STRETCHES)
+        if len(positions) > MOST_CELLS:
+            chosen, self._nearest = even_anchors(positions, MOST_CELLS)
             positions, chosen = positions[chosen], chosen.to(objective.spliced.device)
             self._chosen = chosen
-        self._positions = positions
+        self._layout = Layout(positions.numpy())
         self._spliced, self._unspliced = (values[:, :] for values in objective.of(chosen))
         self._slope = steady_state_slope(self._unspliced, self._spliced)
 
@@ -185,13 +185,10 @@ class _WholeTissue:
 
     def _evidence(self) -> tuple[Evidence, Stretches]:
         displacements = [(ahead - behind)[self._chosen] / 2 for ahead, behind in self._targets.displacements]
-        positions = self._positions
-        stretches = Stretches(
-            positions.numpy(), torch.cat(displacements, dim=1).cpu().numpy(), seed=self._seed
-        )
+        stretches = Stretches(self._layout, torch.cat(displacements, dim=1).cpu().numpy(), seed=self._seed)
         in_genes = displacements[0] @ self._targets.spliced.loadings.T
         evidence = Evidence(
-            positions, in_genes, self._unspliced, self._spliced, slope=self._slope, stretches=stretches
+            self._layout, in_genes, self._unspliced, self._spliced, slope=self._slope, stretches=stretches
         )
         return evidence, stretches
 

@@ -22,6 +22,7 @@ from deepvelo.model.kinetics import non_negative_fit
 
 # Cells of a neighbourhood (at most half of all), how many neighbourhoods, and the genes that move most.
 WIDE, MOST_NEIGHBOURHOODS, MOST_GENES = 600, 150, 300
+MOST_CELLS = 3000  # that are cut into stretches; the others follow the nearest of them
 _NEAREST, _RESOLUTION = 20, 2.0  # of the graph that is cut into stretches
 _LEAST_EDGES = 3  # between stretches that lie beside each other
 # Gamma / beta in a neighbourhood lies within this factor of the gene's steady-state slope. With any rates at all, growth
@@ -30,6 +31,35 @@ SLOPE_FACTOR = 1.5
 # Of the squared displacements: what a reversal must explain more to be made.
 REVERSAL_GAIN = 0.001
 _MOST_REVERSALS = 20
+
+
+class Layout:
+    """Where cells lie, and what is found from that alone: it stays while directions change.
+
+    Parameters
+    ----------
+    positions
+        Shape ``(n_cells, n_dimensions)``.
+
+    Attributes
+    ----------
+    order
+        An order of the cells that does not depend on theirs, ``(n_cells,)``.
+    graph
+        Nearest neighbours of the cells in that order, sparse COO ``(n_cells, n_cells)``.
+    centres, windows
+        Cells in the middle of `MOST_NEIGHBOURHOODS` wide neighbourhoods, ``(n_windows,)``, and the cells of each,
+        ``(n_windows, n_in_window)``.
+    """
+
+    def __init__(self, positions: np.ndarray) -> None:
+        n_cells = len(positions)
+        self.order = np.lexsort(positions.T[::-1])  # communities depend on the order of nodes
+        search = NearestNeighbors(n_neighbors=min(_NEAREST, n_cells - 1)).fit(positions[self.order])
+        self.graph = search.kneighbors_graph(mode="connectivity").tocoo()
+        self.centres = even_choice(torch.from_numpy(positions), min(MOST_NEIGHBOURHOODS, n_cells))
+        window = NearestNeighbors(n_neighbors=max(1, min(WIDE, n_cells // 2))).fit(positions)
+        self.windows = window.kneighbors(positions[self.centres], return_distance=False)
 
 
 class Stretches:
@@ -41,8 +71,8 @@ class Stretches:
 
     Parameters
     ----------
-    positions
-        Shape ``(n_cells, n_dimensions)``.
+    layout
+        Of the cells.
     displacements
         From each cell's past to its future, of spliced and unspliced RNA side by side, ``(n_cells, n_columns)``.
 
@@ -54,11 +84,8 @@ class Stretches:
         bool ``(n_stretches, n_stretches)``.
     """
 
-    def __init__(self, positions: np.ndarray, displacements: np.ndarray, *, seed: int) -> None:
-        n_cells = len(positions)
-        order = np.lexsort(positions.T[::-1])  # communities depend on the order of nodes
-        search = NearestNeighbors(n_neighbors=min(_NEAREST, n_cells - 1)).fit(positions[order])
-        graph = search.kneighbors_graph(mode="connectivity").tocoo()
+    def __init__(self, layout: Layout, displacements: np.ndarray, *, seed: int) -> None:
+        n_cells, order, graph = len(displacements), layout.order, layout.graph
         lengths = np.linalg.norm(displacements, axis=1, keepdims=True)
         headings = np.divide(displacements, lengths, out=np.zeros_like(displacements), where=lengths > 0)[
             order
@@ -124,8 +151,8 @@ class Evidence:
 
     Parameters
     ----------
-    positions
-        Shape ``(n_cells, n_dimensions)``.
+    layout
+        Of the cells.
     displacement, unspliced, spliced
         Shape ``(n_cells, n_genes)``.
     slope
@@ -136,7 +163,7 @@ class Evidence:
 
     def __init__(
         self,
-        positions: Tensor,
+        layout: Layout,
         displacement: Tensor,
         unspliced: Tensor,
         spliced: Tensor,
@@ -144,24 +171,17 @@ class Evidence:
         slope: Tensor,
         stretches: Stretches,
     ) -> None:
-        n_cells = len(positions)
         some = displacement.square().sum(0).topk(min(MOST_GENES, displacement.shape[1])).indices
         v, u, s, k = (x[..., some].double() for x in (displacement, unspliced, spliced, slope))
         scale = v.square().mean(0).clamp_min(torch.finfo(torch.float32).tiny) ** -0.25
         v, u, s = v * scale, u * scale, s * scale
         low, high = u - k / SLOPE_FACTOR * s, u - k * SLOPE_FACTOR * s
-        window = max(1, min(WIDE, n_cells // 2))
-        points = positions.cpu().numpy()
-        centres = even_choice(positions, min(MOST_NEIGHBOURHOODS, n_cells))
-        near = (
-            NearestNeighbors(n_neighbors=window)
-            .fit(points)
-            .kneighbors(points[centres], return_distance=False)
-        )
-        sums = torch.zeros(len(centres), n_cells, dtype=torch.float64)
-        sums = sums.scatter_(1, torch.from_numpy(near), 1.0)
+        sums = torch.zeros(len(layout.centres), len(v), dtype=torch.float64)
+        sums = sums.scatter_(1, torch.from_numpy(layout.windows), 1.0)
         part = torch.from_numpy(stretches.parts)
-        sums = (sums * (part[None] == part[centres, None])).to(v.device)  # unconnected types share no rates
+        sums = (sums * (part[None] == part[layout.centres, None])).to(
+            v.device
+        )  # unconnected types share no rates
         self._squares = sums @ (low * low), sums @ (low * high), sums @ (high * high)
         labels = torch.from_numpy(stretches.labels).to(v.device)
         members = [torch.nonzero(labels == i).flatten() for i in range(stretches.n_stretches)]

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from deepvelo.model.graph import Components
     from deepvelo.model.stretches import Evidence, Stretches
 
-_CELLS_IN_STRETCHES = 3000  # an even choice of larger data
 _ERROR = 3.0  # of a correlation, times the root of the number of cells: the most in simulated tissue at rest
 
 
@@ -60,13 +59,13 @@ def direction_evidence(
 
     from deepvelo.model.graph import even_anchors
     from deepvelo.model.kinetics import steady_state_slope
-    from deepvelo.model.stretches import MOST_GENES, Evidence, Stretches
+    from deepvelo.model.stretches import MOST_CELLS, MOST_GENES, Evidence, Layout, Stretches
 
     positions = components.scores
     few: np.ndarray | slice = slice(None)
     nearest: np.ndarray | slice = slice(None)
-    if len(positions) > _CELLS_IN_STRETCHES:
-        few, nearest = (x.numpy() for x in even_anchors(positions, _CELLS_IN_STRETCHES))
+    if len(positions) > MOST_CELLS:
+        few, nearest = (x.numpy() for x in even_anchors(positions, MOST_CELLS))
     loadings = components.loadings.numpy()
     moved = np.einsum("gk,gk->g", loadings @ (displacement.T @ displacement), loadings)
     places = np.sort(np.argsort(-moved, kind="stable")[:MOST_GENES])
@@ -77,9 +76,10 @@ def direction_evidence(
         torch.from_numpy(_smoothed(adata.layers[key], average, times=times, chosen=chosen, cells=few))
         for key in (keys.MS, keys.MU)
     )
-    stretches = Stretches(positions[few].numpy(), displacement[few], seed=settings.seed)
+    layout = Layout(positions[few].numpy())
+    stretches = Stretches(layout, displacement[few], seed=settings.seed)
     evidence = Evidence(
-        positions[few],
+        layout,
         torch.from_numpy(np.ascontiguousarray(displacement[few] @ loadings[places].T, dtype=np.float32)),
         unspliced,
         spliced,

@@ -115,7 +115,7 @@ def test_what_starts_backwards_is_reversed(backwards, rounds, monkeypatch):
 
 @pytest.mark.parametrize("backwards", [EVERY_ONE, LAST_THIRD], ids=["all", "a third"])
 def test_of_many_cells_a_choice_answers_for_the_others(backwards, monkeypatch):
-    monkeypatch.setattr(assignment, "_CELLS_IN_STRETCHES", 30)
+    monkeypatch.setattr(assignment, "MOST_CELLS", 30)
     assert n_against(backwards) <= 1  # of 60, of which 20 or all start backwards
 
 

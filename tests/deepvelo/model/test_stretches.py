@@ -11,7 +11,7 @@ from scipy.optimize import nnls
 
 from deepvelo.model import stretches as module
 from deepvelo.model.kinetics import spliced_velocity, steady_state_slope
-from deepvelo.model.stretches import SLOPE_FACTOR, Evidence, Stretches, best_signs
+from deepvelo.model.stretches import SLOPE_FACTOR, Evidence, Layout, Stretches, best_signs
 
 # Two lines of cells, far from each other; in each the cells on both sides of a source in the middle leave it.
 N_LINE = 120
@@ -28,7 +28,7 @@ def same_groups(labels, others):
 
 
 def test_a_source_in_the_middle_is_where_stretches_end():
-    found = Stretches(LINES, FROM_THE_MIDDLE, seed=0)
+    found = Stretches(Layout(LINES), FROM_THE_MIDDLE, seed=0)
     assert found.n_stretches >= 4
     assert sorted(set(found.labels)) == list(range(found.n_stretches))
     for label in range(found.n_stretches):
@@ -39,7 +39,7 @@ def test_a_source_in_the_middle_is_where_stretches_end():
 
 def test_stretches_are_beside_each_other_along_a_line_only():
     along = np.tile([1.0, 0.0], (2 * N_LINE, 1))
-    found = Stretches(LINES, along, seed=0)
+    found = Stretches(Layout(LINES), along, seed=0)
     neighbors = np.zeros_like(found.beside)
     for line in found.labels[:N_LINE], found.labels[N_LINE:]:
         neighbors[line[:-1], line[1:]] = neighbors[line[1:], line[:-1]] = True
@@ -49,9 +49,9 @@ def test_stretches_are_beside_each_other_along_a_line_only():
 
 
 def test_permuted_cells_have_the_same_stretches():
-    found = Stretches(LINES, FROM_THE_MIDDLE, seed=0)
+    found = Stretches(Layout(LINES), FROM_THE_MIDDLE, seed=0)
     order = np.random.default_rng(1).permutation(len(LINES))
-    permuted = Stretches(LINES[order], FROM_THE_MIDDLE[order], seed=0)
+    permuted = Stretches(Layout(LINES[order]), FROM_THE_MIDDLE[order], seed=0)
     np.testing.assert_array_equal(permuted.labels, found.labels[order])
     np.testing.assert_array_equal(permuted.beside, found.beside)
 
@@ -59,19 +59,19 @@ def test_permuted_cells_have_the_same_stretches():
 def test_cells_without_displacement_are_one_stretch():
     moved = FROM_THE_MIDDLE.copy()
     moved[:30] = 0
-    found = Stretches(LINES, moved, seed=0)
+    found = Stretches(Layout(LINES), moved, seed=0)
     still = found.labels[0]
     assert (found.labels[:30] == still).all()
     assert (found.labels[30:] != still).all()
     assert not found.beside[still].any()
-    assert Stretches(LINES, 0 * moved, seed=0).n_stretches == 1
+    assert Stretches(Layout(LINES), 0 * moved, seed=0).n_stretches == 1
 
 
 def test_seeded_communities_leave_the_global_random_numbers_alone():
     random.seed(3)
     expected = random.random()
     random.seed(3)
-    Stretches(LINES, FROM_THE_MIDDLE, seed=0)
+    Stretches(Layout(LINES), FROM_THE_MIDDLE, seed=0)
     assert random.random() == expected
 
 
@@ -111,7 +111,7 @@ def random_evidence(monkeypatch, *, n_cells=30, n_genes=4, wide=8):
     slope = torch.tensor([0.5, 1.0, 2.0, 0.8])[:n_genes]
     stretches = Given(np.arange(n_cells) * 5 // n_cells)
     return (
-        Evidence(positions, v, u, s, slope=slope, stretches=stretches),
+        Evidence(Layout(positions.numpy()), v, u, s, slope=slope, stretches=stretches),
         stretches,
         (positions, v, u, s, slope),
     )
@@ -165,9 +165,10 @@ def test_permuted_cells_are_the_same_evidence():
     order, labels, slope = torch.randperm(400, generator=generator), np.arange(400) // 100, torch.ones(4)
     assert module.MOST_NEIGHBOURHOODS < 400
     signs = np.array([1.0, -1.0, 1.0, 1.0])
-    one = Evidence(positions, v - 0.4, u, s, slope=slope, stretches=Given(labels))
+    one = Evidence(Layout(positions.numpy()), v - 0.4, u, s, slope=slope, stretches=Given(labels))
     permuted = (x[order] for x in (positions, v - 0.4, u, s))
-    other = Evidence(*permuted, slope=slope, stretches=Given(labels[order]))
+    places, *layers = permuted
+    other = Evidence(Layout(places.numpy()), *layers, slope=slope, stretches=Given(labels[order]))
     assert other.of(signs) == pytest.approx(one.of(signs), rel=1e-9)
 
 
@@ -186,9 +187,11 @@ def test_only_the_genes_that_move_most_count(monkeypatch):
     monkeypatch.setattr(module, "MOST_GENES", 2)
     most = v.square().sum(0).topk(2).indices
     labels = Given(np.arange(30) * 5 // 30)
-    some = Evidence(positions, v, u, s, slope=slope, stretches=labels)
+    some = Evidence(Layout(positions.numpy()), v, u, s, slope=slope, stretches=labels)
     monkeypatch.setattr(module, "MOST_GENES", 300)
-    expected = Evidence(positions, v[:, most], u[:, most], s[:, most], slope=slope[most], stretches=labels)
+    expected = Evidence(
+        Layout(positions.numpy()), v[:, most], u[:, most], s[:, most], slope=slope[most], stretches=labels
+    )
     signs = np.ones(5)
     assert some.of(signs) == pytest.approx(expected.of(signs), rel=1e-12)
     assert some.of(signs) != pytest.approx(every.of(signs), rel=1e-3)
@@ -201,7 +204,9 @@ def test_a_gene_counts_by_its_size_not_its_square():
     nothing = torch.zeros_like(u)
     # The rates explain all of the first gene and nothing of the second, which moves 100 times as far.
     both = (torch.cat(x, dim=1) for x in ((moved, 100 * moved), (u, nothing), (s, nothing)))
-    evidence = Evidence(place, *both, slope=torch.ones(2), stretches=Given(np.zeros(30, dtype=int)))
+    evidence = Evidence(
+        Layout(place.numpy()), *both, slope=torch.ones(2), stretches=Given(np.zeros(30, dtype=int))
+    )
     assert evidence.of(np.ones(1)) == pytest.approx(1 / 101, rel=1e-3)
 
 
@@ -224,7 +229,9 @@ def found_signs(u, s, displacement, *, labels, beside=None, positions=None):
     positions = s if positions is None else positions
     given = Given(labels, beside)
     slope = steady_state_slope(u, s)
-    return best_signs(Evidence(positions, displacement, u, s, slope=slope, stretches=given), given)
+    return best_signs(
+        Evidence(Layout(positions.numpy()), displacement, u, s, slope=slope, stretches=given), given
+    )
 
 
 def test_unconnected_stretches_share_no_neighbourhood(monkeypatch):
@@ -233,7 +240,7 @@ def test_unconnected_stretches_share_no_neighbourhood(monkeypatch):
     v, u, s = torch.rand(3, 24, 3, generator=generator)
     positions, slope = torch.rand(24, 2, generator=generator), torch.ones(3)
     apart = Given(np.arange(24) % 2, np.zeros((2, 2), dtype=bool))
-    both = Evidence(positions, v, u, s, slope=slope, stretches=apart)
+    both = Evidence(Layout(positions.numpy()), v, u, s, slope=slope, stretches=apart)
     reversed_both = both.of(np.array([1.0, -1.0])) - both.of(np.array([1.0, 1.0]))
     reversed_other = both.of(np.array([-1.0, -1.0])) - both.of(np.array([-1.0, 1.0]))
     assert reversed_both == pytest.approx(reversed_other)  # what one does is nothing to the other
@@ -294,8 +301,8 @@ def test_whole_path_from_displacements_to_directions_on_a_line():
     u, s, v = relaxing(np.linspace(0.02, 4, 300))
     reversed_part = torch.where(torch.arange(300) < 120, -1.0, 1.0)[:, None]
     moved = reversed_part * v
-    stretches = Stretches(s.numpy(), moved.numpy(), seed=0)
-    evidence = Evidence(s, moved, u, s, slope=steady_state_slope(u, s), stretches=stretches)
+    stretches = Stretches(Layout(s.numpy()), moved.numpy(), seed=0)
+    evidence = Evidence(Layout(s.numpy()), moved, u, s, slope=steady_state_slope(u, s), stretches=stretches)
     signs = best_signs(evidence, stretches)[stretches.labels]
     np.testing.assert_array_equal(signs, reversed_part[:, 0].numpy())
 
@@ -308,8 +315,10 @@ def test_without_displacement_nothing_is_reversed():
 def test_four_cells_of_one_gene():
     generator = torch.Generator().manual_seed(0)
     positions, (u, s, v) = torch.rand(4, 1, generator=generator), torch.rand(3, 4, 1, generator=generator)
-    stretches = Stretches(positions.numpy(), torch.cat([v, v], dim=1).numpy(), seed=0)
-    evidence = Evidence(positions, v, u, s, slope=steady_state_slope(u, s), stretches=stretches)
+    stretches = Stretches(Layout(positions.numpy()), torch.cat([v, v], dim=1).numpy(), seed=0)
+    evidence = Evidence(
+        Layout(positions.numpy()), v, u, s, slope=steady_state_slope(u, s), stretches=stretches
+    )
     signs = best_signs(evidence, stretches)
     assert 0 <= evidence.of(signs) <= 1
     assert evidence.of(signs) >= evidence.of(np.ones(stretches.n_stretches))

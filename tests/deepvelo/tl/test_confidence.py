@@ -9,7 +9,7 @@ import pytest
 
 from deepvelo import config, keys, pp, tl
 from deepvelo.datasets.simulation import simulate
-from deepvelo.tl import direction_evidence
+from deepvelo.model import stretches
 
 
 @cache
@@ -66,7 +66,7 @@ def test_a_group_with_as_many_cells_as_neighbours_is_undecided():
 
 def test_evidence_for_many_cells_is_that_of_an_even_choice(monkeypatch):
     prepared, whole = fitted("cycle")
-    monkeypatch.setattr(direction_evidence, "_CELLS_IN_STRETCHES", 200)
+    monkeypatch.setattr(stretches, "MOST_CELLS", 200)
     few = tl.direction_confidence(prepared, settings=config.Settings())
     assert abs(few.cells.mean() - whole.cells.mean()) < 0.05
 
