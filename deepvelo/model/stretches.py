@@ -24,7 +24,9 @@ from deepvelo.model.kinetics import non_negative_fit
 WIDE, MOST_NEIGHBOURHOODS, MOST_GENES = 600, 150, 300
 MOST_CELLS = 3000  # that are cut into stretches; the others follow the nearest of them
 _NEAREST, _RESOLUTION = 20, 2.0  # of the graph that is cut into stretches
-_LEAST_EDGES = 3  # between stretches that lie beside each other
+# Edges between stretches that lie beside each other: at least so many, and so many a cell of the smaller. Noise joins
+# types that have nothing to do with each other by fewer.
+_LEAST_EDGES, _LEAST_EDGES_A_CELL = 3, 0.125
 # Gamma / beta in a neighbourhood lies within this factor of the gene's steady-state slope. With any rates at all, growth
 # alone (gamma = 0) explains whatever rises and decay alone whatever falls, in either direction.
 SLOPE_FACTOR = 1.5
@@ -102,7 +104,9 @@ class Stretches:
         counts = sp.coo_matrix(
             (np.ones(edges.nnz), (found[edges.row], found[edges.col])), shape=(n_stretches, n_stretches)
         ).toarray()
-        self.beside = (counts + counts.T >= _LEAST_EDGES) & ~np.eye(n_stretches, dtype=bool)
+        sizes = np.bincount(found)
+        least = np.maximum(_LEAST_EDGES, _LEAST_EDGES_A_CELL * np.minimum.outer(sizes, sizes))
+        self.beside = (counts + counts.T >= least) & ~np.eye(n_stretches, dtype=bool)
 
     @property
     def parts(self) -> np.ndarray:

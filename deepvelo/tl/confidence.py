@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _INTERCEPT, _OF_MARGIN, _OF_MIRROR, _OF_SPREAD, _OF_COUNTS = -5.0, 8.0, 2.0, 2.0, 4.0
 # Correlation of spliced with unspliced moments, less its error: tissue at rest is below, and above the odds count in full.
 _STILL, _VARIES = 0.1, 0.3
+# Mean of the mirror within connected cells: what is found in noise alone is below, and above the odds count in full.
+_SCATTERED, _DIRECTED = 0.15, 0.3
 # Below this mean probability the direction of a stretch is undecided, and so it is of groups with as many cells as neighbours.
 UNDECIDED_BELOW, SMALL_GROUP = 0.75, 30
 _NEAR = 30
@@ -62,8 +64,9 @@ def direction_confidence(
     - the share of its neighbourhood's spread that lies along the velocity,
     - the cosine of :math:`\beta M_u - \gamma M_s` of the cell's own moments with the velocity,
 
-    with coefficients that were fitted to simulated tissue. It stays 0.5 where spliced and unspliced moments are not correlated:
-    there cells differ by counting noise alone. The direction is undecided where the mean probability of a stretch is below 0.75, and in groups
+    with coefficients that were fitted to simulated tissue. Two of these are asked of connected cells as a whole as well: it
+    stays 0.5 where their spliced and unspliced moments are not correlated, since there cells differ by counting noise alone,
+    and where displacements do not mirror each other on average, since any direction is found in noise. The direction is undecided where the mean probability of a stretch is below 0.75, and in groups
     of at most 30 cells, whose moments are one mean.
 
     The score of a gene is the product of the second and the last of these over cells, each taken as 0 where negative.
@@ -100,7 +103,9 @@ def direction_confidence(
         + _OF_COUNTS * agreeing.cells
     )
     varies = ((evidence.correlation - _STILL) / (_VARIES - _STILL)).clip(0, 1)
-    cells = 0.5 + 0.5 * np.tanh(odds / 2).clip(0) * varies
+    mirror = _mean_by_group(mirrored.cells, evidence.part)
+    directed = ((mirror - _SCATTERED) / (_DIRECTED - _SCATTERED)).clip(0, 1)
+    cells = 0.5 + 0.5 * np.tanh(odds / 2).clip(0) * varies * directed
     genes = np.full(adata.n_vars, np.nan)
     genes[known] = mirrored.genes * agreeing.genes
     undecided = _mean_by_group(cells, evidence.stretch) < UNDECIDED_BELOW

@@ -48,6 +48,20 @@ def test_stretches_are_beside_each_other_along_a_line_only():
     np.testing.assert_array_equal(found.beside, neighbors)
 
 
+@pytest.mark.parametrize(("n_edges", "joined"), [(3, False), (120, True)])
+def test_a_few_edges_do_not_join_what_lies_apart(n_edges, joined, monkeypatch):
+    monkeypatch.setattr(module, "_RESOLUTION", 0.3)  # stretches of a third of a line
+    layout = Layout(LINES)
+    graph = layout.graph.tolil()
+    # in the layout's own order the cells of a line lie scattered
+    ours, theirs = (np.flatnonzero(layout.order // N_LINE == line) for line in (0, 1))
+    for one, other in zip(ours[:n_edges], theirs[:n_edges], strict=True):
+        graph[one, other] = 1
+    layout.graph = graph.tocoo()
+    parts = Stretches(layout, np.tile([1.0, 0.0], (2 * N_LINE, 1)), seed=0).parts
+    assert (len(np.unique(parts)) == 1) == joined
+
+
 def test_permuted_cells_have_the_same_stretches():
     found = Stretches(Layout(LINES), FROM_THE_MIDDLE, seed=0)
     order = np.random.default_rng(1).permutation(len(LINES))

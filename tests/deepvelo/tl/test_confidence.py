@@ -10,6 +10,7 @@ import pytest
 from deepvelo import config, keys, pp, tl
 from deepvelo.datasets.simulation import simulate
 from deepvelo.model import stretches
+from deepvelo.tl import confidence
 
 
 @cache
@@ -34,9 +35,9 @@ def test_moving_tissue_is_trusted_and_still_tissue_is_not():
     assert np.median(moving.genes) > np.median(still.genes)
     assert not moving.undecided.any()
     assert still.undecided.all()
-    for confidence in (moving, still):
-        assert ((confidence.cells >= 0.5) & (confidence.cells <= 1)).all()
-        assert ((confidence.genes >= 0) & (confidence.genes <= 1)).all()
+    for found in (moving, still):
+        assert ((found.cells >= 0.5) & (found.cells <= 1)).all()
+        assert ((found.genes >= 0) & (found.genes <= 1)).all()
 
 
 @pytest.mark.parametrize("kind", ["cycle", "static"])
@@ -54,6 +55,19 @@ def test_the_direction_of_a_reversed_velocity_is_undecided():
     assert before.cells.mean() > 0.9
     assert after.cells.mean() == pytest.approx(0.5, abs=0.02)
     assert after.undecided.all()
+
+
+@pytest.mark.parametrize(("mirror", "trusted"), [(0.1, False), (0.4, True)])
+def test_a_direction_that_is_not_mirrored_on_average_is_undecided(mirror, trusted, monkeypatch):
+    """However much a reversal would leave unexplained: in noise some direction always explains more."""
+    prepared, _ = fitted("cycle")
+    mirrored = confidence._mirrored
+    monkeypatch.setattr(
+        confidence, "_mirrored", lambda *args: mirrored(*args)._replace(cells=np.full(prepared.n_obs, mirror))
+    )
+    found = tl.direction_confidence(prepared, settings=config.Settings())
+    assert found.cells.mean() > 0.9 if trusted else (found.cells == 0.5).all()
+    assert found.undecided.any() != trusted
 
 
 def test_a_group_with_as_many_cells_as_neighbours_is_undecided():
@@ -75,7 +89,7 @@ def test_a_gene_without_velocity_has_no_confidence():
     prepared, _ = fitted("linear")
     for layer in (keys.VELOCITY, *keys.RATES):
         prepared.layers[layer][:, 4] = np.nan
-    confidence = tl.direction_confidence(prepared, settings=config.Settings())
-    assert np.isnan(confidence.genes[4])
-    assert np.isfinite(np.delete(confidence.genes, 4)).all()
-    assert np.isfinite(confidence.cells).all()
+    found = tl.direction_confidence(prepared, settings=config.Settings())
+    assert np.isnan(found.genes[4])
+    assert np.isfinite(np.delete(found.genes, 4)).all()
+    assert np.isfinite(found.cells).all()
