@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 _INTERCEPT, _OF_MARGIN, _OF_MIRROR, _OF_SPREAD, _OF_COUNTS = -5.0, 8.0, 2.0, 2.0, 4.0
 # Correlation of spliced with unspliced moments, less its error: tissue at rest is below, and above the odds count in full.
 _STILL, _VARIES = 0.1, 0.3
-# Mean of the mirror within connected cells: what is found in noise alone is below, and above the odds count in full.
-_SCATTERED, _DIRECTED = 0.15, 0.3
+# Mean of the mirror over connected cells: what is found in noise is below, and above the odds count in full.
+_SCATTERED, _DIRECTED = 0.1, 0.2
+# The same, less what it reaches at rest where moments are averages over a large share of n cells, up to 55 / n: from here on
+# cells move, whether their moments are correlated or types with rates of their own hide it.
+_AT_REST, _MIRRORED, _SURELY = 55, 0.25, 0.4
 # Below this mean probability the direction of a stretch is undecided, and so it is of groups with as many cells as neighbours.
 UNDECIDED_BELOW, SMALL_GROUP = 0.75, 30
 _NEAR = 30
@@ -65,8 +68,8 @@ def direction_confidence(
     - the cosine of :math:`\beta M_u - \gamma M_s` of the cell's own moments with the velocity,
 
     with coefficients that were fitted to simulated tissue. Two of these are asked of connected cells as a whole as well: it
-    stays 0.5 where their spliced and unspliced moments are not correlated, since there cells differ by counting noise alone,
-    and where displacements do not mirror each other on average, since any direction is found in noise. The direction is undecided where the mean probability of a stretch is below 0.75, and in groups
+    stays 0.5 where displacements do not mirror each other on average, since any direction is found in noise, and where they
+    hardly do and spliced and unspliced moments are not correlated, since there cells differ by counting noise. The direction is undecided where the mean probability of a stretch is below 0.75, and in groups
     of at most 30 cells, whose moments are one mean.
 
     The score of a gene is the product of the second and the last of these over cells, each taken as 0 where negative.
@@ -102,10 +105,8 @@ def direction_confidence(
         + _OF_SPREAD * _share_along(along, components.scores.numpy(), neighbors.numpy())
         + _OF_COUNTS * agreeing.cells
     )
-    varies = ((evidence.correlation - _STILL) / (_VARIES - _STILL)).clip(0, 1)
-    mirror = _mean_by_group(mirrored.cells, evidence.part)
-    directed = ((mirror - _SCATTERED) / (_DIRECTED - _SCATTERED)).clip(0, 1)
-    cells = 0.5 + 0.5 * np.tanh(odds / 2).clip(0) * varies * directed
+    moves = _moves(evidence.correlation, _mean_by_group(mirrored.cells, evidence.part), evidence.part)
+    cells = 0.5 + 0.5 * np.tanh(odds / 2).clip(0) * moves
     genes = np.full(adata.n_vars, np.nan)
     genes[known] = mirrored.genes * agreeing.genes
     undecided = _mean_by_group(cells, evidence.stretch) < UNDECIDED_BELOW
@@ -113,6 +114,18 @@ def direction_confidence(
         groups = adata.obs[cluster_key].astype(str)
         undecided |= (groups.map(groups.value_counts()) <= SMALL_GROUP).to_numpy()
     return Confidence(cells=cells, genes=genes, undecided=undecided)
+
+
+def _moves(correlation: np.ndarray, mirror: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """Whether the connected cells of each cell move at all, 0 to 1; all ``(n_cells,)``."""
+    varies, directed = _ramp(correlation, _STILL, _VARIES), _ramp(mirror, _SCATTERED, _DIRECTED)
+    surely = _ramp(mirror - _AT_REST / np.bincount(part)[part], _MIRRORED, _SURELY)
+    return np.maximum(varies * directed, surely)
+
+
+def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 up to ``low``, 1 from ``high`` on, straight between them."""
+    return ((values - low) / (high - low)).clip(0, 1)
 
 
 def _mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:

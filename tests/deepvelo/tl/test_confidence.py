@@ -57,7 +57,7 @@ def test_the_direction_of_a_reversed_velocity_is_undecided():
     assert after.undecided.all()
 
 
-@pytest.mark.parametrize(("mirror", "trusted"), [(0.1, False), (0.4, True)])
+@pytest.mark.parametrize(("mirror", "trusted"), [(0.05, False), (0.4, True)])
 def test_a_direction_that_is_not_mirrored_on_average_is_undecided(mirror, trusted, monkeypatch):
     """However much a reversal would leave unexplained: in noise some direction always explains more."""
     prepared, _ = fitted("cycle")
