@@ -109,8 +109,8 @@ def fit(n_cells, n_genes, name, n_components, n_candidates):
         adata.layers[key][:] = rng.random((n_cells, n_genes), dtype=numpy.float32)
     adata.obsp[keys.CONNECTIVITIES] = scipy.sparse.eye(n_cells, k=1, format="csr", dtype=numpy.float32)
     adata.obsp[keys.CONNECTIVITIES] = adata.obsp[keys.CONNECTIVITIES] + adata.obsp[keys.CONNECTIVITIES].T
-    graph = {"n_components": n_components, "n_candidates": n_candidates}
-    settings = replace(PRESETS[preset], {"training": {"n_epochs": 2}, "graph": graph})
+    few = {"preparation": {"n_components": n_components}, "graph": {"n_candidates": n_candidates}}
+    settings = replace(PRESETS[preset], {"training": {"n_epochs": 2}} | few)
     tl.velocity(adata, settings=settings, scratch=folder / name)
     return settings
 
