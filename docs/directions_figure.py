@@ -80,7 +80,9 @@ def draw_reliability(results: dict[str, list[dict[str, Any]]], target: Path) -> 
     )
     axis.plot([0, 1], [0, 1], color="#999999", linewidth=1, label="a true probability")
     for i, (when, rows) in enumerate(results.items()):
-        parts = [row["reliability"] for row in rows if row["reliability"]]
+        parts = [found for row in rows if (found := row.get("reliability"))]
+        if not parts:  # a version that states no probability
+            continue
         cells, stated, right = (
             np.sum([part[name] for part in parts], axis=0) for name in ("cells", "confidence", "right")
         )
