@@ -15,7 +15,7 @@ from deepvelo.io import read
 
 GENE = "Fth1"
 SHOWN = {"Neuroblast": "#0072b2", "Granule immature": "#e69f00", "Granule mature": "#009e73"}
-# Epochs after which future and past cells are assigned anew.
+# Future and past cells are reassigned every n epochs; 0 assigns them once, before training.
 REASSIGN_EVERY = {"default: future and past assigned once": 0, "reassigned in every 4th epoch": 4}
 
 

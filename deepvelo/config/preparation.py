@@ -46,8 +46,8 @@ class PreparationConfig:
             le=200,
             title="Principal components",
             description=(
-                "Number of principal components in which neighbours and candidates are found. Raising it keeps more detail and more "
-                "noise. On simulated tissue 40 lower the cosine with the truth by up to 0.02 on 10x counts, and 10 lower "
+                "Number of principal components in which neighbours and candidates are found. Raising it keeps more detail "
+                "and more noise. On simulated tissue 40 lower the cosine with the truth by up to 0.02 on 10x counts, and 10 lower "
                 "consistency by up to 0.04."
             ),
         ),

@@ -38,7 +38,7 @@ class Variant:
     continuity: Literal["components", "genes"] = "components"
     """Where velocities are compared with displacements: principal components, or all genes with equal weights."""
     reassign_every: int = 0
-    """Epochs after which future and past cells are assigned anew; 0: once, before training."""
+    """Reassign future and past cells every n epochs; 0 assigns them once, before training."""
     refinement_passes: int = 2
     """Each fits beta and gamma per neighbourhood, then reassigns future and past cells; only where assigned once."""
     direction_schedule: Literal["annealed", "published"] = "annealed"

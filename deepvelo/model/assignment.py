@@ -18,7 +18,7 @@ from deepvelo.model.neighborhoods import NeighborhoodRates, Neighborhoods
 from deepvelo.model.stretches import MOST_CELLS, Evidence, Layout, Stretches, best_signs
 from deepvelo.model.targets import ComponentTargets
 
-# How often stretches are cut anew after a reversal.
+# Times that stretches are found again after a reversal.
 _MOST_ROUNDS = 4
 _LEAST_SQUARE = 1e-3  # of a neighbourhood, by the gene's mean square over all of them
 # Steps towards the principal axis of each cell's candidates, and what they must explain more, of the squared displacements.

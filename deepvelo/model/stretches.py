@@ -183,9 +183,8 @@ class Evidence:
         sums = torch.zeros(len(layout.centres), len(v), dtype=torch.float64)
         sums = sums.scatter_(1, torch.from_numpy(layout.windows), 1.0)
         part = torch.from_numpy(stretches.parts)
-        sums = (sums * (part[None] == part[layout.centres, None])).to(
-            v.device
-        )  # unconnected types share no rates
+        connected = part[None] == part[layout.centres, None]  # unconnected types share no rates
+        sums = (sums * connected).to(v.device)
         self._squares = sums @ (low * low), sums @ (low * high), sums @ (high * high)
         labels = torch.from_numpy(stretches.labels).to(v.device)
         members = [torch.nonzero(labels == i).flatten() for i in range(stretches.n_stretches)]

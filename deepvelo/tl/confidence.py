@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 # Log odds of a right direction, fitted to simulated tissue of development seeds (docs/method.md, "Confidence").
 _INTERCEPT, _OF_MARGIN, _OF_MIRROR, _OF_SPREAD, _OF_COUNTS = -5.0, 8.0, 2.0, 2.0, 4.0
-# Correlation of spliced with unspliced moments, less its error: tissue at rest is below, and above the odds count in full.
+# Correlation of spliced with unspliced moments, less its error: tissue at steady state is below; above, the odds count in full.
 _STILL, _VARIES = 0.1, 0.3
 # Mean of the mirror over connected cells: what is found in noise is below, and above the odds count in full.
 _SCATTERED, _DIRECTED = 0.1, 0.2
-# The same, less what it reaches at rest where moments are averages over a large share of n cells, up to 55 / n: from here on
-# cells move, whether their moments are correlated or types with rates of their own hide it.
-_AT_REST, _MIRRORED, _SURELY = 55, 0.25, 0.4
+# The same, less the most that n cells at steady state reach, 55 / n, since their moments are averages of each other. Cells
+# above move, even where types with rates of their own hide the correlation of moments.
+_AT_STEADY_STATE, _MIRRORED, _SURELY = 55, 0.25, 0.4
 # Below this mean probability the direction of a stretch is undecided, and so it is of groups with as many cells as neighbours.
 UNDECIDED_BELOW, SMALL_GROUP = 0.75, 30
 _NEAR = 30
@@ -69,8 +69,9 @@ def direction_confidence(
 
     with coefficients that were fitted to simulated tissue. Two of these are asked of connected cells as a whole as well: it
     stays 0.5 where displacements do not mirror each other on average, since any direction is found in noise, and where they
-    hardly do and spliced and unspliced moments are not correlated, since there cells differ by counting noise. The direction is undecided where the mean probability of a stretch is below 0.75, and in groups
-    of at most 30 cells, whose moments are one mean.
+    hardly do and spliced and unspliced moments are not correlated, since there cells differ by counting noise. The direction
+    is undecided where the mean probability of a stretch is below 0.75, and in groups of at most 30 cells, whose moments are
+    one mean.
 
     The score of a gene is the product of the second and the last of these over cells, each taken as 0 where negative.
 
@@ -119,7 +120,7 @@ def direction_confidence(
 def _moves(correlation: np.ndarray, mirror: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Whether the connected cells of each cell move at all, 0 to 1; all ``(n_cells,)``."""
     varies, directed = _ramp(correlation, _STILL, _VARIES), _ramp(mirror, _SCATTERED, _DIRECTED)
-    surely = _ramp(mirror - _AT_REST / np.bincount(part)[part], _MIRRORED, _SURELY)
+    surely = _ramp(mirror - _AT_STEADY_STATE / np.bincount(part)[part], _MIRRORED, _SURELY)
     return np.maximum(varies * directed, surely)
 
 

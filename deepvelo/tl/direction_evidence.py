@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deepvelo.model.graph import Components
     from deepvelo.model.stretches import Evidence, Stretches
 
-_ERROR = 3.0  # of a correlation, times the root of the number of cells: the most in simulated tissue at rest
+_ERROR = 3.0  # of a correlation, times the root of the number of cells: the most in simulated tissue at steady state
 
 
 class DirectionEvidence(NamedTuple):
@@ -55,7 +55,6 @@ def direction_evidence(
         Of the smoothed spliced moments of the ``known`` genes, bool ``(n_genes,)``.
     """
     import torch
-    from scipy.sparse.csgraph import connected_components
 
     from deepvelo.model.graph import even_anchors
     from deepvelo.model.kinetics import steady_state_slope
@@ -86,8 +85,7 @@ def direction_evidence(
         slope=steady_state_slope(unspliced, spliced),
         stretches=stretches,
     )
-    of_stretches = connected_components(stretches.beside, directed=False)[1]
-    part = of_stretches[stretches.labels]
+    part = stretches.parts
     return DirectionEvidence(
         stretch=stretches.labels[nearest],
         part=part[nearest],
