@@ -11,11 +11,13 @@ if str(ROOT) not in sys.path:  # Streamlit puts only this file's folder there
 
 import streamlit as st  # noqa: E402
 
-from app import cached, ended_visits, session  # noqa: E402
-from app.widgets.charts import picture_format  # noqa: E402
-from app.widgets.live_jobs import jobs_in_brief  # noqa: E402
-from app.widgets.run_picker import choose_first_run, run_picker  # noqa: E402
-from app.widgets.shown_run import gone_in_words  # noqa: E402
+from app import session  # noqa: E402
+from app.background import ended_visits  # noqa: E402
+from app.shared import cached  # noqa: E402
+from app.shared.charts import picture_format  # noqa: E402
+from app.shared.live_jobs import jobs_in_brief  # noqa: E402
+from app.shared.run_picker import choose_first_run, run_picker  # noqa: E402
+from app.shared.shown_run import gone_in_words  # noqa: E402
 
 GROUPS: dict[str, list[tuple[str, str, str]]] = {
     "Data": [

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 import streamlit as st
@@ -18,7 +17,8 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from app import files
+from app import ROOT
+from app.shared import files
 from deepvelo.datasets.source import DataSource
 
 Name = Literal["data", "run", "gene", "color"]
@@ -117,7 +117,7 @@ def source() -> DataSource | None:
 
 
 def source_text() -> str | None:
-    """The chosen data as in the URL, not checked; `app.files.to_text` has the form."""
+    """The chosen data as in the URL, not checked; `app.shared.files.to_text` has the form."""
     return _get("data")
 
 
@@ -190,4 +190,4 @@ def drop_upload(upload: UploadedFile, place: str = "data") -> None:
 def go(page: str) -> None:
     """Leave for another page of ``pages/``, by file name without ``.py``, and keep the view."""
     kept: dict[str, str] = {name: value for name in NAMES if (value := _get(name))}
-    st.switch_page(Path(__file__).resolve().parents[1] / "pages" / f"{page}.py", query_params=kept)
+    st.switch_page(ROOT / "pages" / f"{page}.py", query_params=kept)

@@ -20,7 +20,7 @@ _MOST_LETTERS = 80  # of a name that others are shown
 
 
 class Owner(TypedDict):
-    """Keyword arguments that say who asks, for `app.jobs.Jobs.submit`."""
+    """Keyword arguments that say who asks, for `app.background.jobs.Jobs.submit`."""
 
     owner: str
     """A hash."""

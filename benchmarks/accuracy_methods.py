@@ -19,7 +19,7 @@ from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
 from deepvelo.datasets.tissue import Kind
 from deepvelo.peers import fitted_here
-from deepvelo.tl.baselines import ScveloMode
+from deepvelo.tl.velocity.baselines import ScveloMode
 
 # Counts of a typical cell per gene: 2,000 over 3,000 genes, as 10x experiments have, and deep sequencing.
 Depth = Literal["10x", "deep"]

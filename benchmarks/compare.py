@@ -35,7 +35,7 @@ def measure(cells: AnnData, velocities: list[np.ndarray]) -> pd.DataFrame:
     import pandas as pd
 
     from deepvelo import keys, tl
-    from deepvelo.tl.smoothing import average_over_graph
+    from deepvelo.tl.velocity.smoothing import average_over_graph
 
     velocity, graph, groups = velocities[0], cells.obsp[keys.DISTANCES], cells.obs[keys.CLUSTERS]
     edges = {"graph": graph, "groups": groups.to_numpy(), "source": "0", "target": "1"}

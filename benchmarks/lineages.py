@@ -113,7 +113,7 @@ def score(found: Lineages, truth: AnnData) -> dict[str, Any]:
     from benchmarks import lineages_scores as scores
     from deepvelo import keys
     from deepvelo.datasets.tissues import TISSUES
-    from deepvelo.tl.driver_lists import driver_enrichment
+    from deepvelo.tl.lineage.driver_lists import driver_enrichment
 
     tissue = TISSUES[truth.uns[keys.SIMULATION]["kind"]]
     paths = scores.tips(tissue)

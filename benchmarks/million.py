@@ -42,9 +42,9 @@ from deepvelo import config, keys
 from deepvelo.layers import gene_blocks
 from deepvelo.memory import MemoryMeter, trains_from_disk
 from deepvelo.model import training
-from deepvelo.model.graph import nearest_neighbors, principal_components
-from deepvelo.model.on_disk import Columns, ColumnsOnDisk, ColumnWriter, blocks_of_columns
-from deepvelo.tl.smoothing import GraphAverage
+from deepvelo.model.graph.cell_graph import nearest_neighbors, principal_components
+from deepvelo.model.large_data.on_disk import Columns, ColumnsOnDisk, ColumnWriter, blocks_of_columns
+from deepvelo.tl.velocity.smoothing import GraphAverage
 
 NEIGHBORS_AVERAGED: Final = 30  # moments are means over so many cells
 CELLS_AT_ONCE: Final = 20_000  # whose distances to their neighbours are measured

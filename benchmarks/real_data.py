@@ -51,7 +51,7 @@ def score(fitted: AnnData) -> dict[str, float]:
     import numpy as np
 
     from deepvelo import keys, tl
-    from deepvelo.compare import GRANULE_EDGES
+    from deepvelo.evaluation.compare import GRANULE_EDGES
 
     velocity, groups = fitted.layers[keys.VELOCITY], fitted.obs[keys.CLUSTERS]
     tl.velocity_graph(fitted)

@@ -264,7 +264,7 @@ def products(row: dict[str, Any]) -> dict[str, float]:
     step of the training has the first layer there and back, the rates there and both ways back, and the targets of
     spliced and unspliced RNA in components.
     """
-    from deepvelo.model.graph import sums_up
+    from deepvelo.model.graph.cell_graph import sums_up
 
     def components(features: int) -> float:
         # Of few cells they come from vectors.

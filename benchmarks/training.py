@@ -30,12 +30,12 @@ from torch import Tensor
 from deepvelo import config
 from deepvelo.memory import MemoryMeter
 from deepvelo.model import training
-from deepvelo.model.blocks import BlockedObjective
-from deepvelo.model.candidates import TINY
-from deepvelo.model.kinetics import spliced_velocity
+from deepvelo.model.assignment.candidates import TINY
+from deepvelo.model.assignment.kinetics import spliced_velocity
+from deepvelo.model.assignment.targets import Displacements, GeneTargets, Pair
+from deepvelo.model.large_data.blocks import BlockedObjective
+from deepvelo.model.large_data.parallel import ALONE
 from deepvelo.model.loss import Terms, objective
-from deepvelo.model.parallel import ALONE
-from deepvelo.model.targets import Displacements, GeneTargets, Pair
 
 WARM_UP = 2
 VERSIONS = ("default", "blocked", "literal")

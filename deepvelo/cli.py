@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from deepvelo.checks import Summary
-    from deepvelo.model.checkpoint import Checkpoint
+    from deepvelo.model.large_data.checkpoint import Checkpoint
 
 cli = typer.Typer(
     help="Cell-specific kinetic rates of RNA velocity.",
@@ -91,7 +91,7 @@ def main() -> None:
     try:
         # as torchrun sets them
         if "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
-            from deepvelo.model.parallel import lead  # seconds to import
+            from deepvelo.model.large_data.parallel import lead  # seconds to import
 
             lead(cli)
         else:
@@ -197,7 +197,9 @@ def run(
         looked = checks.Looked(adata)
         checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis, looked=looked)
         _say_findings(checks.summarize(adata, settings, looked=looked), to=Console())
-    from deepvelo.model.checkpoint import Checkpoint  # what is refused above need not wait for torch
+    from deepvelo.model.large_data.checkpoint import (
+        Checkpoint,  # what is refused above need not wait for torch
+    )
 
     checkpoint = Checkpoint(output.with_name(f".{output.name}.training"), on_resume=_say_resumed)
     with scratch_beside(output) as scratch:

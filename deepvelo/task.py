@@ -219,7 +219,7 @@ def _fit(job: Job, runner: Runner | None, report: Reporter, *, tell: Callable[..
     from dask.system import CPU_COUNT
 
     from deepvelo import workflow
-    from deepvelo.model.checkpoint import Checkpoint
+    from deepvelo.model.large_data.checkpoint import Checkpoint
 
     torch.set_num_threads(CPU_COUNT)  # Dask gives its workers one thread
     store = RunStore(job.store_folder)

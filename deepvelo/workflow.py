@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from deepvelo.config import Settings
-    from deepvelo.model.checkpoint import Checkpoint
+    from deepvelo.model.large_data.checkpoint import Checkpoint
     from deepvelo.model.training import EpochTerms, Fit
-    from deepvelo.tl.baselines import ScveloMode
+    from deepvelo.tl.velocity.baselines import ScveloMode
 
 _RECORDED_VERSIONS = ("deepvelo-explorer", "torch", "torch-geometric", "scanpy", "scvelo", "anndata", "numpy")
 
@@ -270,7 +270,7 @@ def _fit_graphvelo(adata: AnnData, *, tell: OnProgress) -> None:
 
 def _errors(settings: Settings, step: str) -> AbstractContextManager[None]:
     """For methods of other groups their packages' errors are messages for the user; elsewhere they are our bugs."""
-    from deepvelo.tl.baselines import errors_of, scvelo_errors
+    from deepvelo.tl.velocity.baselines import errors_of, scvelo_errors
 
     if settings.method == "deepvelo" or settings.method == "imported":
         return nullcontext()

@@ -2,16 +2,17 @@
 
 import streamlit as st
 
-from app import cached, session
-from app.widgets.compare_agreement import agreement_view
-from app.widgets.compare_controls import controls_view
-from app.widgets.compare_quality import VIEW_KEY, quality_view
-from app.widgets.compare_runs import choose_runs, smoothing_note, smoothing_switch
-from app.widgets.compare_scores import scores_view
-from app.widgets.compare_streams import streams_view
-from app.widgets.empty import stop_on_error
-from app.widgets.live_jobs import live_jobs
-from app.widgets.run_picker import require_run
+from app import session
+from app.compare.agreement import agreement_view
+from app.compare.controls import controls_view
+from app.compare.quality import VIEW_KEY, quality_view
+from app.compare.runs import choose_runs, smoothing_note, smoothing_switch
+from app.compare.scores import scores_view
+from app.compare.streams import streams_view
+from app.shared import cached
+from app.shared.empty import stop_on_error
+from app.shared.live_jobs import live_jobs
+from app.shared.run_picker import require_run
 
 # Each takes the chosen run, all compared runs with it first, and the smoothing; only the chosen one computes.
 VIEWS = {"Scores": scores_view, "Agreement": agreement_view}

@@ -2,9 +2,11 @@
 
 import streamlit as st
 
-from app import cached, session
-from app.widgets.bring_result import bring_result
-from app.widgets.data_summary import (
+from app import session
+from app.data.bring_result import bring_result
+from app.data.dataset_picker import dataset_picker
+from app.data.reading_choices import reading_choices
+from app.data.summary import (
     contents,
     embedding_chart,
     findings,
@@ -12,10 +14,9 @@ from app.widgets.data_summary import (
     numbers,
     proportions_chart,
 )
-from app.widgets.dataset_picker import dataset_picker
-from app.widgets.empty import stop_on_error
-from app.widgets.reading_choices import reading_choices
-from app.widgets.text import box_labels, escape
+from app.shared import cached
+from app.shared.empty import stop_on_error
+from app.shared.text import box_labels, escape
 
 st.header("Data")
 dataset_picker()

@@ -3,18 +3,18 @@
 import streamlit as st
 
 from app import session
-from app.widgets import charts
-from app.widgets.alpha import NO_ALPHA, has_alpha
-from app.widgets.cells import run_in_words
-from app.widgets.color_picker import color_picker
-from app.widgets.empty import stop_on_error
-from app.widgets.gene_picker import gene_picker
-from app.widgets.methods import has_rates, is_ours, no_rates
-from app.widgets.phase_charts import groups_and_colors
-from app.widgets.rates_charts import SPACES, gene_rates, match_scores, rates_figure, warn_of_negative_rates
-from app.widgets.run_picker import fits, require_run
-from app.widgets.shown_run import run_fragment
-from app.widgets.text import escape
+from app.shared import charts
+from app.shared.alpha import NO_ALPHA, has_alpha
+from app.shared.cells import run_in_words
+from app.shared.color_picker import color_picker
+from app.shared.empty import stop_on_error
+from app.shared.gene_picker import gene_picker
+from app.shared.methods import has_rates, is_ours, no_rates
+from app.shared.phase_charts import groups_and_colors
+from app.shared.rates_charts import SPACES, gene_rates, match_scores, rates_figure, warn_of_negative_rates
+from app.shared.run_picker import fits, require_run
+from app.shared.shown_run import run_fragment
+from app.shared.text import escape
 from deepvelo.io.runs import Run, RunInfo
 from deepvelo.pl.rates import rate_violins
 

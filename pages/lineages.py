@@ -2,17 +2,18 @@
 
 import streamlit as st
 
-from app import cached, lineages
-from app.widgets.empty import stop_on_error
-from app.widgets.lineages_drivers import drivers_view
-from app.widgets.lineages_fates import fates_view
-from app.widgets.lineages_meaning import meaning_view
-from app.widgets.lineages_settings import choose_settings, offer
-from app.widgets.lineages_trajectory import by_time_switch, trajectory_view
-from app.widgets.live_jobs import live_jobs
-from app.widgets.run_picker import require_run
-from app.widgets.text import box_labels, escape, with_labels
-from app.widgets.undecided import undecided_lineages_in_words
+from app.lineages import queries as lineages
+from app.lineages.drivers import drivers_view
+from app.lineages.enrichment import meaning_view
+from app.lineages.fates import fates_view
+from app.lineages.settings import choose_settings, offer
+from app.lineages.trajectory import by_time_switch, trajectory_view
+from app.shared import cached
+from app.shared.empty import stop_on_error
+from app.shared.live_jobs import live_jobs
+from app.shared.run_picker import require_run
+from app.shared.text import box_labels, escape, with_labels
+from app.shared.undecided import undecided_lineages_in_words
 
 OF_LINEAGE = {"Fates": fates_view, "Drivers": drivers_view, "Meaning": meaning_view}
 

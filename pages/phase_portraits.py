@@ -4,17 +4,17 @@ import numpy as np
 import streamlit as st
 
 from app import session
-from app.widgets import charts
-from app.widgets.cells import drawn, run_in_words
-from app.widgets.empty import stop_on_error
-from app.widgets.gene_picker import gene_picker, ranked_genes
-from app.widgets.gene_table import gene_table
-from app.widgets.phase_charts import Options, arrows_in_words, gene_panels, groups_and_colors, phase_of
-from app.widgets.rates_charts import warn_of_negative_rates
-from app.widgets.run_picker import require_run
-from app.widgets.shown_run import run_fragment
-from app.widgets.text import box_labels
-from app.widgets.undecided import undecided_in_words
+from app.phase_portraits.gene_table import gene_table
+from app.shared import charts
+from app.shared.cells import drawn, run_in_words
+from app.shared.empty import stop_on_error
+from app.shared.gene_picker import gene_picker, ranked_genes
+from app.shared.phase_charts import Options, arrows_in_words, gene_panels, groups_and_colors, phase_of
+from app.shared.rates_charts import warn_of_negative_rates
+from app.shared.run_picker import require_run
+from app.shared.shown_run import run_fragment
+from app.shared.text import box_labels
+from app.shared.undecided import undecided_in_words
 from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import phase_grid, phase_portrait
 

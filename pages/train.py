@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from app import cached, session
-from app.widgets.empty import error_in_words
-from app.widgets.live_jobs import live_jobs
-from app.widgets.run_table import run_table
-from app.widgets.settings_form import say_what_is_used, settings_form
-from app.widgets.start import start_panel
+from app import session
+from app.shared import cached
+from app.shared.empty import error_in_words
+from app.shared.live_jobs import live_jobs
+from app.train.run_table import run_table
+from app.train.settings_form import say_what_is_used, settings_form
+from app.train.start import start_panel
 
 st.header("Train")
 with error_in_words():

@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from app.widgets import charts
-from app.widgets.color_picker import GENE_LAYERS, color_picker
-from app.widgets.empty import stop_on_error
-from app.widgets.gene_picker import gene_picker, ranked_genes
-from app.widgets.rates_charts import RATE_COLORS, warn_of_negative_rates
-from app.widgets.run_picker import require_run
-from app.widgets.shown_run import run_fragment
-from app.widgets.signal import fade_toggle, fade_unsure, quality_line
-from app.widgets.text import box_labels
-from app.widgets.velocity_chart import KINDS, View, bases, basis_label, in_words, velocity_figure
+from app.shared import charts
+from app.shared.color_picker import GENE_LAYERS, color_picker
+from app.shared.empty import stop_on_error
+from app.shared.gene_picker import gene_picker, ranked_genes
+from app.shared.rates_charts import RATE_COLORS, warn_of_negative_rates
+from app.shared.run_picker import require_run
+from app.shared.shown_run import run_fragment
+from app.shared.signal import fade_toggle, fade_unsure, quality_line
+from app.shared.text import box_labels
+from app.shared.velocity_chart import KINDS, View, bases, basis_label, in_words, velocity_figure
 from deepvelo.io.runs import Run
 
 

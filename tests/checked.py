@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 from scipy import sparse
 
-from app import controls
+from app.compare import control_queries as controls
 from deepvelo import keys
-from deepvelo.controls import at_rest_plan, control_plan
+from deepvelo.evaluation.controls import at_rest_plan, control_plan
 from deepvelo.io.run import Run
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Result

@@ -114,7 +114,7 @@ def deepvelo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 @contextmanager
 def serving(folder: Path) -> Iterator[Path]:
     """Let the app find its data and runs in a folder, in which nothing is yet."""
-    from app import cached
+    from app.shared import cached
 
     with pytest.MonkeyPatch.context() as patch:
         for name in ("data", "runs"):
@@ -204,7 +204,7 @@ def shared_ring(shared_server: Path, ring_template: Path) -> str:
 @pytest.fixture
 def ring_run(server: Path, ring_template: Path) -> Run:
     """That run, alone in the run store of `server`; its id is that of `shared_ring`."""
-    from app import cached
+    from app.shared import cached
 
     shutil.copytree(ring_template, server / "runs" / ring_template.name)
     return cached.open_run(ring_template.name)

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from distributed.security import Security
 
-from app.jobs import Jobs
+from app.background.jobs import Jobs
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.result import Progress, Result

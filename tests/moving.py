@@ -10,7 +10,7 @@ from sklearn.neighbors import kneighbors_graph
 
 from deepvelo import keys
 from deepvelo.datasets.simulation import simulate
-from deepvelo.tl.graph import quiet
+from deepvelo.tl.graph.velocity_graph import quiet
 
 
 def moving_cells(*, n_cells: int = 600, n_genes: int = 300) -> AnnData:

@@ -20,7 +20,7 @@ def words(page: AppTest) -> str:
 
 
 def plain(markdown: str) -> str:
-    """What `app.widgets.text.escape` was given, of names without backslashes."""
+    """What `app.shared.text.escape` was given, of names without backslashes."""
     return re.sub(r":color\[(\\?.)\]", r"\1", markdown).replace("\\", "")
 
 

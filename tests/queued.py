@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from app.job_status import JobStatus
-from app.resources import MEMORY, Place
+from app.background.job_status import JobStatus
+from app.background.resources import MEMORY, Place
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.io.run import Purpose
@@ -13,7 +13,7 @@ from deepvelo.lineages import LineageSettings
 
 
 class Queue:
-    """Stands in for `app.jobs.Jobs`, called like it; jobs wait until a test `put` them another way."""
+    """Stands in for `app.background.jobs.Jobs`, called like it; jobs wait until a test `put` them another way."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, JobStatus] = {}

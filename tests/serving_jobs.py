@@ -50,7 +50,7 @@ class Server:
     def processes(self) -> dict[str, psutil.Process]:
         """The server, the process that starts workers, and the worker."""
         server = psutil.Process(self._process.pid)
-        nanny = next(child for child in server.children() if "app.workers" in child.cmdline())
+        nanny = next(child for child in server.children() if "app.background.workers" in child.cmdline())
         worker = next(child for child in nanny.children() if "spawn_main" in " ".join(child.cmdline()))
         return {"server": server, "nanny": nanny, "worker": worker}
 
@@ -88,7 +88,7 @@ def main() -> None:
     spec.loader.exec_module(lab)
     cloudpickle.register_pickle_by_value(lab)  # workers need no tests
 
-    from app.jobs import Jobs
+    from app.background.jobs import Jobs
     from deepvelo import config
     from deepvelo.config import Settings
 

@@ -15,10 +15,10 @@ import torch
 
 from deepvelo import config
 from deepvelo.errors import CancelledError, InputError
-from deepvelo.model import checkpoint
-from deepvelo.model.blocks import BlockedObjective
-from deepvelo.model.on_disk import ColumnWriter
-from deepvelo.model.parallel import lead
+from deepvelo.model.large_data import checkpoint
+from deepvelo.model.large_data.blocks import BlockedObjective
+from deepvelo.model.large_data.on_disk import ColumnWriter
+from deepvelo.model.large_data.parallel import lead
 from deepvelo.model.training import Fit, train
 
 ROOT = Path(__file__).resolve().parents[1]

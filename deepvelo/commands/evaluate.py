@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from deepvelo.compare import Asked, Comparison
+    from deepvelo.evaluation.compare import Asked, Comparison
 
 
 def evaluate(
@@ -47,7 +47,7 @@ def evaluate(
     """Score the velocities of several methods on the same cells and say how surely they differ."""
     _require_reports(json_file, csv_file)
     # Seconds to import; asking for help should not wait for them.
-    from deepvelo import compare
+    from deepvelo.evaluation import compare
     from deepvelo.io import write_text
 
     asked = [compare.Asked.parse(file) for file in files]
@@ -66,7 +66,7 @@ def evaluate(
 
 def as_text(comparison: Comparison) -> str:
     """The comparison as people read it in a terminal: table, definitions, tests, notes, warnings."""
-    from deepvelo import compare
+    from deepvelo.evaluation import compare
 
     table = comparison.table
     times = comparison.smooth
@@ -109,7 +109,7 @@ def _transposed(table: pd.DataFrame) -> str:
 
 
 def _by_name(results: list[tuple[Asked, AnnData]]) -> dict[str, AnnData]:
-    from deepvelo.compare import method_names
+    from deepvelo.evaluation.compare import method_names
 
     return dict(zip(method_names(results), (adata for _, adata in results), strict=True))
 

@@ -66,8 +66,8 @@ def lineages(
     # Seconds to import; asking for help should not wait for them.
     from deepvelo import lineages as analysis
     from deepvelo import pp, tl
-    from deepvelo.compare.results import stored_value
     from deepvelo.contents.groups import find_group, group_names, split_groups
+    from deepvelo.evaluation.compare.results import stored_value
     from deepvelo.io import read
 
     adata = read(file, by_gene=analysis.LAYERS)
@@ -104,7 +104,7 @@ def lineages(
 
 def as_text(found: Lineages, table: TableOne | None) -> str:
     """The analysis as people read it in a terminal."""
-    from deepvelo.tl.driver_lists import top_drivers
+    from deepvelo.tl.lineage.driver_lists import top_drivers
 
     parts = [
         f"{len(found.cells):,} cells, groups '{found.settings.cluster_key}'; root {found.root}; "
@@ -127,7 +127,7 @@ def as_text(found: Lineages, table: TableOne | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Known:
-    """Lists and sets to compare drivers with, as `deepvelo.tl.table_one` takes them, and what each came from."""
+    """Lists and sets to compare drivers with, as `deepvelo.tl.gene_sets.table_one` takes them, and what each came from."""
 
     names: Mapping[str, str]
     sets: GeneSets | None
@@ -148,7 +148,7 @@ class _Known:
             A list has none of the data's genes: better known before the analysis than after.
         """
         from deepvelo.contents.genes import GeneIndex, gene_aliases
-        from deepvelo.tl.gene_sets import spelled
+        from deepvelo.tl.gene_sets.sets import spelled
 
         index = GeneIndex(var.index, aliases=gene_aliases(var))
         names = self.names

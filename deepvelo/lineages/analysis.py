@@ -37,7 +37,7 @@ class Lineages:
     ``edges``
         Directed PAGA, one row an edge: see `deepvelo.tl.Trajectory`.
     ``drivers``
-        One row a lineage and gene: see `deepvelo.tl.drivers`.
+        One row a lineage and gene: see `deepvelo.tl.lineage.drivers`.
     """
 
     settings: LineageSettings

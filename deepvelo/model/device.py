@@ -11,7 +11,7 @@ import torch
 
 from deepvelo.config import Device
 from deepvelo.errors import InputError
-from deepvelo.model.parallel import processes
+from deepvelo.model.large_data.parallel import processes
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from torch.nn import functional
 from torch_geometric.nn import GCNConv
 
 from deepvelo.config import Variant
-from deepvelo.model.on_disk import Cells, CellsOnDisk
+from deepvelo.model.large_data.on_disk import Cells, CellsOnDisk
 
 ROWS_AT_ONCE = 1024  # some ten megabytes, for which the system keeps memory ready
 
@@ -41,7 +41,7 @@ class RateNetwork(nn.Module):
 
     Shapes
     ------
-    inputs ``(n_inputs, 2 n_genes)``, graphs as in `deepvelo.model.batches.Batch`, hidden ``(n_cells, hidden_sizes[-1])``.
+    inputs ``(n_inputs, 2 n_genes)``, graphs as in `deepvelo.model.large_data.mini_batches.Batch`, hidden ``(n_cells, hidden_sizes[-1])``.
     """
 
     def __init__(self, n_genes: int, variant: Variant) -> None:

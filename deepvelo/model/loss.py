@@ -1,7 +1,7 @@
 r"""The objective as it is written, in plain tensors with gradients by autograd (Cui et al. 2022, eq. 3 to 7).
 
 Read this file first, and try a new term here. Training minimises the same objective in blocks of genes, with its gradient
-written out (`deepvelo.model.blocks`); the tests of both hold their values and gradients together.
+written out (`deepvelo.model.large_data.blocks`); the tests of both hold their values and gradients together.
 Cells are rows and genes are columns throughout.
 """
 
@@ -13,10 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from deepvelo.model.candidates import TINY
+from deepvelo.model.assignment.candidates import TINY
+from deepvelo.model.assignment.kinetics import spliced_velocity, unspliced_velocity
+from deepvelo.model.assignment.targets import Displacements, Pair
 from deepvelo.model.gcn import Rates
-from deepvelo.model.kinetics import spliced_velocity, unspliced_velocity
-from deepvelo.model.targets import Displacements, Pair
 
 
 class Terms(NamedTuple):
@@ -81,7 +81,7 @@ def objective(
     weights
         Of both correlations, `deepvelo.config.Settings.correlation_weights`.
     weight
-        Of the direction term, `deepvelo.model.objective.direction_weight`.
+        Of the direction term, `deepvelo.model.large_data.objective.direction_weight`.
 
     Examples
     --------

@@ -19,25 +19,25 @@ from torch import Tensor
 
 from deepvelo.config import Settings, Variant
 from deepvelo.errors import InputError
-from deepvelo.model.assignment import assign_targets, fit_neighborhood_rates
-from deepvelo.model.averaging import Averaging, as_tensor
-from deepvelo.model.batches import Batch, Batches, averaging_graph, near_order, shares, whole
-from deepvelo.model.blocks import BlockedObjective, blocks_of_genes, means
-from deepvelo.model.candidates import Candidates
-from deepvelo.model.checkpoint import Checkpoint, Learning, State
+from deepvelo.model.assignment.assign import assign_targets, fit_neighborhood_rates
+from deepvelo.model.assignment.candidates import Candidates
+from deepvelo.model.assignment.kinetics import steady_state_slope
+from deepvelo.model.assignment.neighborhoods import Neighborhoods
+from deepvelo.model.assignment.targets import VELOCITY_AVERAGES, ComponentTargets, GeneTargets, Targets
 from deepvelo.model.device import on_device, rounded_products
 from deepvelo.model.gcn import RateNetwork, Rates
-from deepvelo.model.graph import (
+from deepvelo.model.graph.averaging import Averaging, as_tensor
+from deepvelo.model.graph.cell_graph import (
     Components,
     nearest_neighbors,
     neighbors_within_reach,
     principal_components,
 )
-from deepvelo.model.kinetics import steady_state_slope
-from deepvelo.model.loss import Terms
-from deepvelo.model.neighborhoods import Neighborhoods
-from deepvelo.model.objective import direction_weight
-from deepvelo.model.on_disk import (
+from deepvelo.model.large_data.blocks import BlockedObjective, blocks_of_genes, means
+from deepvelo.model.large_data.checkpoint import Checkpoint, Learning, State
+from deepvelo.model.large_data.mini_batches import Batch, Batches, averaging_graph, near_order, shares, whole
+from deepvelo.model.large_data.objective import direction_weight
+from deepvelo.model.large_data.on_disk import (
     Cells,
     CellsOnDisk,
     Columns,
@@ -46,9 +46,9 @@ from deepvelo.model.on_disk import (
     read_ahead,
     written_by_cell,
 )
-from deepvelo.model.parallel import processes
+from deepvelo.model.large_data.parallel import processes
+from deepvelo.model.loss import Terms
 from deepvelo.model.released import ReleasedNetwork
-from deepvelo.model.targets import VELOCITY_AVERAGES, ComponentTargets, GeneTargets, Targets
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ def train(
 ) -> Fit:
     """Fit cell-specific rates.
 
-    Within `deepvelo.model.parallel.lead`, the other processes help with the epochs.
+    Within `deepvelo.model.large_data.parallel.lead`, the other processes help with the epochs.
 
     Parameters
     ----------

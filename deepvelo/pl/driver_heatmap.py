@@ -17,7 +17,7 @@ def driver_heatmap(table: pd.DataFrame, *, time_title: str = "pseudotime") -> go
     Parameters
     ----------
     table
-        A row a gene, a column a time, ascending, as `deepvelo.tl.trends.trend_table` gives it. A gene without any
+        A row a gene, a column a time, ascending, as `deepvelo.tl.lineage.trends.trend_table` gives it. A gene without any
         value is left out, one that never changes is 0 throughout.
     time_title
         Of the axis.

@@ -27,9 +27,9 @@ def enrichment_bars(
     Parameters
     ----------
     table
-        ``term``, ``q``, ``overlap``, ``size``, ``genes``, as `deepvelo.tl.enrichment.over_representation` gives it.
+        ``term``, ``q``, ``overlap``, ``size``, ``genes``, as `deepvelo.tl.gene_sets.enrichment.over_representation` gives it.
     relevant
-        Which rows matter to the user, as `deepvelo.tl.enrichment.is_relevant` tells; None colours all alike.
+        Which rows matter to the user, as `deepvelo.tl.gene_sets.enrichment.is_relevant` tells; None colours all alike.
     top
         Sets drawn at most.
 

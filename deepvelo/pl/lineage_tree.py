@@ -36,7 +36,7 @@ def lineage_tree(
     Parameters
     ----------
     edges
-        As `deepvelo.tl.trajectory` gives them. An edge to a group that is no later, as every cycle has, is drawn in
+        As `deepvelo.tl.lineage.trajectory` gives them. An edge to a group that is no later, as every cycle has, is drawn in
         another colour; dashed as in `deepvelo.pl.trajectory_map.trajectory_map`.
     shares, part_colors, shares_title, colors, root, ends
         As for `deepvelo.pl.trajectory_map.trajectory_map`.

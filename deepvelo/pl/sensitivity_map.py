@@ -21,7 +21,7 @@ def sensitivity_map(
     Parameters
     ----------
     table
-        One row a run; cosines, -1 to 1, NaN where there is none. As `deepvelo.controls.sensitivity_table` gives it.
+        One row a run; cosines, -1 to 1, NaN where there is none. As `deepvelo.evaluation.controls.sensitivity_table` gives it.
     titles
         What columns are called, with a line break where the text has one; others keep their name.
     shares

@@ -45,10 +45,10 @@ def trajectory_map(
     groups
         Group of each cell.
     edges
-        As `deepvelo.tl.trajectory` gives them; those that touch a group of fewer than ``least_cells`` cells are dashed, and those of
+        As `deepvelo.tl.lineage.trajectory` gives them; those that touch a group of fewer than ``least_cells`` cells are dashed, and those of
         which most arrows leave undecided cells.
     shares
-        A row a group, a column a part of its pie, as `deepvelo.tl.group_shares` gives them; NaN is grey.
+        A row a group, a column a part of its pie, as `deepvelo.tl.lineage.group_shares` gives them; NaN is grey.
     part_colors
         By column of ``shares``: `nodes.STAGE_COLORS`, or the colours of the ends.
     shares_title

@@ -29,7 +29,7 @@ def trend_grid(
     Parameters
     ----------
     curves
-        Gene to quantity, of `QUANTITY_TITLES`, to ``time``, ``mean``, ``low``, ``high``, as `deepvelo.tl.trends`
+        Gene to quantity, of `QUANTITY_TITLES`, to ``time``, ``mean``, ``low``, ``high``, as `deepvelo.tl.lineage.trends`
         gives them. A gene without a quantity, or with no rows for it, has an empty panel that says so; a quantity that
         no gene has gets no row.
     color

@@ -139,7 +139,7 @@ def averaged(weights: sparse.csr_matrix, counts: sparse.csr_matrix, *, path: Pat
     # torch takes seconds to import.
     import torch
 
-    from deepvelo.model.averaging import Averaging
+    from deepvelo.model.graph.averaging import Averaging
 
     average = Averaging(weights)
     means = new_layer((weights.shape[0], counts.shape[1]), path=path)

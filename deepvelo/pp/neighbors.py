@@ -80,7 +80,7 @@ def neighbor_search(n_cells: int) -> Literal["sklearn", "pynndescent"]:
 
     Left to itself, scanpy turns to an index at 8,192 cells, which takes half a minute to be compiled alone.
     """
-    from deepvelo.model.graph import EXACT_UP_TO
+    from deepvelo.model.graph.cell_graph import EXACT_UP_TO
 
     return "sklearn" if n_cells <= EXACT_UP_TO else "pynndescent"
 
@@ -89,7 +89,7 @@ def _principal_components(out: AnnData, logged: LoggedCounts, settings: Settings
     """By scanpy, or of many cells the same numbers without a matrix of all logarithms and many passes over it."""
     import scanpy as sc
 
-    from deepvelo.model.graph import principal_components, sums_up
+    from deepvelo.model.graph.cell_graph import principal_components, sums_up
 
     n_components = min(settings.preparation.n_components, min(logged.shape) - 1)
     if sums_up(logged.shape):

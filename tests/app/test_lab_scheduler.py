@@ -15,11 +15,11 @@ import pytest
 from distributed import Client
 
 import tests.lab
-from app import cluster
-from app.job_status import AGAIN
-from app.jobs import NO_WORKER, Jobs, JobStatus
-from app.resources import GPU, MEMORY
-from app.workers import security
+from app.background import cluster
+from app.background.job_status import AGAIN
+from app.background.jobs import NO_WORKER, Jobs, JobStatus
+from app.background.resources import GPU, MEMORY
+from app.background.workers import security
 from deepvelo import config
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
@@ -40,8 +40,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    monkeypatch.setattr("app.jobs.RETRY_SECONDS", 0.2)
-    monkeypatch.setattr("app.jobs.WATCH_SECONDS", 0.2)
+    monkeypatch.setattr("app.background.jobs.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("app.background.jobs.WATCH_SECONDS", 0.2)
     with Lab(tmp_path) as lab:
         yield lab
 
@@ -252,7 +252,7 @@ def test_a_scheduler_with_tls_takes_jobs_from_those_with_its_certificate(tmp_pat
             assert jobs.place(SHORT, memory=GB).warning == ""
             # its worker asks the scheduler for the job's story, as a client
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("app.jobs.RETRY_SECONDS", 0.2)
+                patch.setattr("app.background.jobs.RETRY_SECONDS", 0.2)
                 assert wait(jobs, jobs.submit(source, SHORT), ended).state == "finished"
             jobs.close()
 

@@ -31,10 +31,10 @@ import psutil
 
 logging.disable(logging.WARNING)
 from app import cached
-from app.widgets.cells import drawn
-from app.widgets.phase_charts import gene_panels, groups_and_colors, phase_of
-from app.widgets.rates_charts import gene_rates
-from app.widgets.velocity_chart import View, velocity_figure
+from app.shared.cells import drawn
+from app.shared.phase_charts import gene_panels, groups_and_colors, phase_of
+from app.shared.rates_charts import gene_rates
+from app.shared.velocity_chart import View, velocity_figure
 from deepvelo.pl.phase_portrait import phase_portrait
 from deepvelo.pl.rates import rate_violins
 

@@ -22,7 +22,7 @@ from anndata import AnnData
 from scipy import sparse
 from streamlit.testing.v1 import AppTest
 
-from app import cached
+from app.shared import cached
 from deepvelo import config, keys
 from deepvelo.io import read
 from deepvelo.io.join import JoinReport

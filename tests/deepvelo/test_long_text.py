@@ -15,9 +15,9 @@ from deepvelo.io.matching.labels import groupings, identifiers, is_gapless, word
 from deepvelo.io.tidy import names as tidy_names
 from deepvelo.io.tidy import orientation
 from deepvelo.pl.theme import group_order
-from deepvelo.tl import gene_sets
-from deepvelo.tl.enrichment import is_relevant
-from deepvelo.tl.gene_library import library
+from deepvelo.tl.gene_sets import sets as gene_sets
+from deepvelo.tl.gene_sets.enrichment import is_relevant
+from deepvelo.tl.gene_sets.gene_library import library
 from tests.long_text import slow_kinds
 
 

@@ -10,10 +10,11 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from deepvelo import config, gate, keys, lineages, workflow
+from deepvelo import config, keys, lineages, workflow
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import InputError
-from deepvelo.gate.directions import not_static
+from deepvelo.evaluation import gate
+from deepvelo.evaluation.gate.directions import not_static
 from deepvelo.undecided import undecided_cells
 
 SETTINGS = config.replace(config.Settings(), {"training": {"device": "cpu", "n_epochs": 3}})

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 
-from app import files
+from app.shared import files
 from deepvelo.errors import InputError
 from tests import bad_input
 from tests.fuzz.examples import HDF5, MUTATIONS, ZARR, Example, Valid, offered

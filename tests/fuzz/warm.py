@@ -21,10 +21,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 IMPORTED = (
     "anndata.experimental", "h5py", "hdf5plugin", "loompy", "scanpy", "streamlit.testing.v1", "zarr", "deepvelo.checks",
-    "deepvelo.lineages", "deepvelo.model.checkpoint", "deepvelo.tl", "deepvelo.workflow", "app.cached",
-    "app.widgets.bring_result", "app.widgets.dataset_picker", "app.widgets.live_jobs", "app.widgets.rates_charts",
-    "app.widgets.run_table", "app.widgets.settings_form", "app.widgets.signal", "app.widgets.start",
-    "app.widgets.velocity_chart", "stored",
+    "deepvelo.lineages", "deepvelo.model.large_data.checkpoint", "deepvelo.tl", "deepvelo.workflow", "app.shared.cached",
+    "app.data.bring_result", "app.data.dataset_picker", "app.shared.live_jobs", "app.shared.rates_charts",
+    "app.train.run_table", "app.train.settings_form", "app.shared.signal", "app.train.start",
+    "app.shared.velocity_chart", "stored",
 )  # fmt: skip
 MEGABYTE = 2**20
 MOST_SECONDS = 10

@@ -14,7 +14,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.web.server.starlette.starlette_app_utils import generate_xsrf_token_string
 
-from app import cached
+from app.shared import cached
 from deepvelo.io.runs import Run, RunStore
 from tests.checked import save_checked
 from tests.queued import Queue

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached
-from app.widgets.text import with_labels
+from app.shared import cached
+from app.shared.text import with_labels
 from tests import bad_input
 from tests.bad_input import ODD, TOO_SMALL, UNUSABLE
 

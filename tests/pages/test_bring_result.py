@@ -11,7 +11,8 @@ import pytest
 from anndata import AnnData
 from streamlit.testing.v1 import AppTest
 
-from app import cached, comparison
+from app.compare import queries as comparison
+from app.shared import cached
 from deepvelo import keys
 from tests.compared import copy_as
 

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached, comparison
-from app.job_status import JobStatus
-from app.resources import MEMORY
-from app.widgets import compare_runs
-from app.widgets.compare_runs import FIT_MISSING
+from app.background.job_status import JobStatus
+from app.background.resources import MEMORY
+from app.compare import queries as comparison
+from app.compare import runs as compare_runs
+from app.compare.runs import FIT_MISSING
+from app.shared import cached
 from deepvelo import config
-from deepvelo.compare import SMOOTHING_NOTE
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
+from deepvelo.evaluation.compare import SMOOTHING_NOTE
 from deepvelo.memory import estimate_memory
 from deepvelo.pl import theme
 from tests.compared import copy_as

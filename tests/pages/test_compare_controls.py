@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import controls
-from app.widgets.compare_controls import PART_KEY
-from app.widgets.compare_quality import VIEW_KEY
+from app.compare import control_queries as controls
+from app.compare.controls import PART_KEY
+from app.compare.quality import VIEW_KEY
 from deepvelo import config
-from deepvelo.controls import AT_REST_NOTE, SEEDS_NOTE, SIGNAL_DEFINITION
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
+from deepvelo.evaluation.controls import AT_REST_NOTE, SEEDS_NOTE, SIGNAL_DEFINITION
 from tests.checked import add_at_rest, add_control, add_seed, add_to_sweep
 from tests.compared import copy_as
 from tests.on_page import fine, labels, press, words

@@ -13,8 +13,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import session
-from app.widgets.compare_controls import PART_KEY
-from app.widgets.compare_quality import VIEW_KEY
+from app.compare.controls import PART_KEY
+from app.compare.quality import VIEW_KEY
 from tests.checked import add_control, add_seed, add_to_sweep
 from tests.compared import copy_as
 from tests.on_page import fine

@@ -14,7 +14,7 @@ from scipy import sparse
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
-from app import cached
+from app.shared import cached
 from deepvelo import inspection
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "data.py"
@@ -171,8 +171,8 @@ def test_uploads_are_removed_on_request(page, server, counts):
 
 
 def test_an_upload_in_training_stays(page, server, counts, monkeypatch):
-    from app import cached
-    from app.job_status import JobStatus
+    from app.background.job_status import JobStatus
+    from app.shared import cached
     from deepvelo.config import Settings
     from deepvelo.datasets.source import DataSource
 

@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached
+from app.shared import cached
 from deepvelo.io import recorded
 from tests.checked import add_control
 from tests.compared import copy_as

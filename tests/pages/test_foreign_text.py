@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.widgets.text import escape
+from app.shared.text import escape
 from tests import evil
 from tests.on_page import plain
 
@@ -80,7 +80,7 @@ def test_names_and_messages_of_jobs_are_text(server, queue):
 
 
 def _jobs() -> None:
-    from app.widgets.live_jobs import jobs_in_brief, live_jobs
+    from app.shared.live_jobs import jobs_in_brief, live_jobs
 
     jobs_in_brief()
     live_jobs()
@@ -99,14 +99,14 @@ def calls(*names: str):
 
 
 def test_tables_and_downloads_are_drawn_in_one_place():
-    """There text is made safe for spreadsheets: see `app.widgets.tables`."""
+    """There text is made safe for spreadsheets: see `app.shared.tables`."""
     found = {path.name for path, _ in calls("dataframe", "table", "data_editor", "download_button")}
     assert found == {"tables.py"}
 
 
 def test_every_choice_says_how_its_options_are_shown():
-    """Options that are no constants of the program need a ``format_func``, as `app.widgets.text.box_labels` gives."""
-    own = {"compare_sweep.py", "kinetic_rates.py"}  # numbers, and spaces that this program names
+    """Options that are no constants of the program need a ``format_func``, as `app.shared.text.box_labels` gives."""
+    own = {"sweep.py", "kinetic_rates.py"}  # numbers, and spaces that this program names
     bare = [
         f"{path.name}:{call.lineno}"
         for path, call in calls(*CHOICES)

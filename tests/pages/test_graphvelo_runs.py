@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached
-from app.widgets.run_picker import run_details
+from app.shared import cached
+from app.shared.run_picker import run_details
 from deepvelo import config, keys, workflow
 from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate

@@ -11,18 +11,18 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.widgets.lineages_drivers import RATES, SINGLE_END, driver_table
-from app.widgets.lineages_meaning import notes, rows_in_words
-from app.widgets.lineages_one_group import is_one_group
-from app.widgets.lineages_questions import NO_MARKERS
-from app.widgets.lineages_settings import FIND, WHAT_COMES, in_short
-from app.widgets.lineages_trajectory import HEIGHT, table_height
+from app.lineages.drivers import RATES, SINGLE_END, driver_table
+from app.lineages.enrichment import notes, rows_in_words
+from app.lineages.one_group import is_one_group
+from app.lineages.questions import NO_MARKERS
+from app.lineages.settings import FIND, WHAT_COMES, in_short
+from app.lineages.trajectory import HEIGHT, table_height
 from deepvelo import keys, lineages
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages, LineageSettings
-from deepvelo.tl.table_one import table_one
+from deepvelo.tl.gene_sets.table_one import table_one
 from tests.compared import copy_as
 from tests.on_page import fine, press, words
 

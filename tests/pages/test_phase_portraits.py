@@ -6,8 +6,8 @@ import re
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached
-from app.widgets.phase_charts import arrows_in_words
+from app.shared import cached
+from app.shared.phase_charts import arrows_in_words
 from deepvelo import config
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -168,7 +168,7 @@ def test_a_run_without_du_dt_has_horizontal_arrows_and_no_alpha(app, shared_serv
 
 
 def test_a_run_deleted_while_it_is_looked_at_is_one_sentence(app, saved_run, figures):
-    from app import cached
+    from app.shared import cached
 
     figures(app.run())
     cached.store().delete(saved_run)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached
+from app.shared import cached
 from deepvelo import keys
 from deepvelo.io import run as io_run
 from deepvelo.io.runs import Run
@@ -74,7 +74,7 @@ def test_the_list_of_runs_reads_no_result(reads: Reads, queue: Queue, opened: Ca
 
 
 def test_checks_of_a_run_leave_its_dense_layers_on_disk(checked_run: Run, monkeypatch: pytest.MonkeyPatch):
-    from app import controls
+    from app.compare import control_queries as controls
 
     kept: list[object] = []
     part = Run.part

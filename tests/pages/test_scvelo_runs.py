@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app import cached
-from app.widgets import start
-from app.widgets.run_picker import run_label
+from app.shared import cached
+from app.shared.run_picker import run_label
+from app.train import start
 from deepvelo import config, keys, workflow
 from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
@@ -148,7 +148,7 @@ def test_portraits_of_a_gene_without_velocity(opened, run, figures):
 
 
 def test_du_dt_of_the_dynamical_mode_alone_points_up(run, mode):
-    from app.widgets.phase_charts import phase_of
+    from app.shared.phase_charts import phase_of
 
     up = phase_of(run, gene(run, with_velocity=True)).velocity_u
     assert (up is None) == (mode == "stochastic")
@@ -176,13 +176,13 @@ def test_the_table_says_the_method_and_leaves_out_what_did_not_count(alone, mode
 
 
 def run_table_alone():
-    from app.widgets.run_table import run_table
+    from app.train.run_table import run_table
 
     run_table()
 
 
 def picker_alone():
-    from app.widgets.run_picker import choose_first_run, run_picker
+    from app.shared.run_picker import choose_first_run, run_picker
 
     choose_first_run()
     run_picker()
@@ -224,7 +224,7 @@ def test_a_job_is_called_by_its_method_and_counts_genes(server, queue):
     )  # fmt: skip
 
     def both():
-        from app.widgets.live_jobs import jobs_in_brief, live_jobs
+        from app.shared.live_jobs import jobs_in_brief, live_jobs
 
         jobs_in_brief()
         live_jobs()

@@ -9,10 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
-from app import cached
-from app.job_status import AGAIN
-from app.resources import MEMORY, Place
-from app.widgets.settings_form import FIRST
+from app.background.job_status import AGAIN
+from app.background.resources import MEMORY, Place
+from app.shared import cached
+from app.train.settings_form import FIRST
 from deepvelo import config
 from deepvelo.config import PRESETS, Settings
 from deepvelo.datasets.source import DataSource

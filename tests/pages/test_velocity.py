@@ -9,7 +9,7 @@ import pytest
 import zarr
 from streamlit.testing.v1 import AppTest
 
-from app import cached
+from app.shared import cached
 from deepvelo.io import recorded
 from deepvelo.io.run import RESULT
 from deepvelo.pl import theme

@@ -10,7 +10,7 @@ import pytest
 from deepvelo.errors import InputError
 from deepvelo.lineages import LineageSettings, from_dict, to_dict
 from deepvelo.lineages.settings import key_of
-from deepvelo.tl.macrostates import MOST_STATES
+from deepvelo.tl.lineage.macrostates import MOST_STATES
 
 ALL = LineageSettings(
     cluster_key="clusters", root="nIPC", terminal=("OL", "Mossy"), n_states=4, weight_connectivities=0.5, seed=7

@@ -11,7 +11,7 @@ import torch
 from deepvelo.errors import InputError
 from deepvelo.model import device as module
 from deepvelo.model.device import choose_device, on_device
-from deepvelo.model.parallel import Processes
+from deepvelo.model.large_data.parallel import Processes
 
 
 @pytest.fixture

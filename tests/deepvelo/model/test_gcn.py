@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from deepvelo.config import Variant
-from deepvelo.model.averaging import as_tensor
-from deepvelo.model.batches import averaging_graph
 from deepvelo.model.gcn import RateNetwork
+from deepvelo.model.graph.averaging import as_tensor
+from deepvelo.model.large_data.mini_batches import averaging_graph
 
 # Four cells in a row: 0 - 1 - 2 - 3.
 PATH = torch.tensor([[1], [0], [1], [2]])

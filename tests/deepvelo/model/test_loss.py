@@ -9,11 +9,11 @@ import torch
 
 from deepvelo.config import Variant
 from deepvelo.model import loss
-from deepvelo.model.candidates import Candidates
+from deepvelo.model.assignment.candidates import Candidates
+from deepvelo.model.assignment.targets import Displacements, GeneTargets, Pair
 from deepvelo.model.gcn import Rates
-from deepvelo.model.objective import direction_weight
-from deepvelo.model.targets import Displacements, GeneTargets, Pair
-from tests.deepvelo.model.test_blocks import (
+from deepvelo.model.large_data.objective import direction_weight
+from tests.deepvelo.model.large_data.test_blocks import (
     WEIGHTS,
     explained_by_rates,
     in_blocks_of,

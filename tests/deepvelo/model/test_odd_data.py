@@ -10,9 +10,9 @@ import torch
 
 from deepvelo import config
 from deepvelo.errors import InputError
-from deepvelo.model import neighborhoods
-from deepvelo.model.batches import CELLS_TOGETHER, Batches, averaging_graph
-from deepvelo.model.graph import nearest_neighbors
+from deepvelo.model.assignment import neighborhoods
+from deepvelo.model.graph.cell_graph import nearest_neighbors
+from deepvelo.model.large_data.mini_batches import CELLS_TOGETHER, Batches, averaging_graph
 from deepvelo.model.training import Fit, train
 
 N_GENES = 6

@@ -7,8 +7,8 @@ from dataclasses import replace
 import torch
 
 from deepvelo.config import VARIANTS
-from deepvelo.model.averaging import as_tensor
-from deepvelo.model.batches import averaging_graph
+from deepvelo.model.graph.averaging import as_tensor
+from deepvelo.model.large_data.mini_batches import averaging_graph
 from deepvelo.model.released import ReleasedNetwork
 
 GRAPH = as_tensor(averaging_graph(torch.tensor([[1], [0], [1], [2]])))

@@ -143,7 +143,7 @@ def test_cells_are_compared_in_unspliced_counts_too():
 
 def test_components_of_many_cells_are_scanpys(monkeypatch):
     """Of many cells they come from sums over the cells; scanpy finds them by going through the counts again and again."""
-    from deepvelo.model import graph
+    from deepvelo.model.graph import cell_graph as graph
 
     rng = np.random.default_rng(0)
     states = rng.gamma(1, 1, size=(200, 3)) @ rng.gamma(1, 1, size=(3, 30))

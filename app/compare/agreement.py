@@ -1,0 +1,242 @@
+"""Where methods agree: a map to choose a region on, and the genes they disagree about there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import session
+from app.compare import queries as comparison
+from app.compare.portraits import portraits_view
+from app.compare.queries import RunIds
+from app.shared import cached, charts
+from app.shared.cells import drawn, run_in_words
+from app.shared.empty import error_in_words
+from app.shared.phase_charts import groups_and_colors
+from app.shared.shown_run import run_fragment
+from app.shared.tables import show_table
+from app.shared.text import box_labels, escape
+from app.shared.velocity_chart import basis_label
+from deepvelo import keys
+from deepvelo.io.runs import Run
+from deepvelo.pl import theme
+from deepvelo.pl.agreement_map import agreement_map
+from deepvelo.pl.embedding import scatter
+from deepvelo.pl.selection import cells_inside, mark_selected
+from deepvelo.wording import decimal, number
+
+HEIGHT = 540
+MOST_GENES = 100
+MAP_KEY, COLOR_KEY = "compare.map", "compare.color"
+GROUP_KEY, GENES_KEY = "compare.region", "compare.genes"
+_AGREEMENT, _GROUPS = "Agreement", "Cell type"
+_NONE = (
+    "Agreement takes two methods that move the same cells in the same genes, and no cell has two. "
+    "Choose other runs to compare."
+)
+_PART_WORDS = (
+    "Mean part of the gene in the direction of {method}, −1 to 1: above 0 its spliced RNA rises, below 0 it falls. "
+    "Methods disagree about a gene where signs differ, or where it rules one direction and not the other."
+)
+_MAP_WORDS = (
+    "Draw around cells to look into a region. "
+    "Agreement of a cell: mean cosine between the velocities of every two methods, over the {genes} for which all have "
+    "one. 1: the methods point the same way; 0: they have nothing in common; −1: opposite. Methods that agree can "
+    "all be wrong."
+)
+
+
+@run_fragment
+def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
+    """Agreement map, the genes behind it, and their portraits method by method.
+
+    Parameters
+    ----------
+    base
+        The chosen run, one of ``run_ids``: its embedding and cell types are shown.
+    smooth
+        How often every method's velocity is averaged over the graph.
+    """
+    with error_in_words():
+        agreement, n_genes = cell_agreement(run_ids, smooth)
+        if agreement.isna().all():
+            st.info(_NONE, icon=":material/info:")
+            return
+        groups, _ = groups_and_colors(base)
+        chosen = np.array(session.selected_cells(), dtype=int)
+        region = chosen[chosen < len(groups)]
+        left, right = st.columns([1, 1.1], gap="medium")
+        with left:
+            _map(base, agreement, region)
+            st.caption(f"{_MAP_WORDS.format(genes=number(n_genes, 'gene'))} {run_in_words(base)}")
+        with right:
+            _region_controls(groups, region)
+            first = _gene_table(base, run_ids, smooth, agreement, region)
+        portraits_view(base, run_ids, first=first)
+
+
+def cell_agreement(run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]:
+    """Mean cosine between the methods in each shared cell, NaN where fewer than two move, and over how many genes."""
+    comparison.infos(run_ids)  # a run that was deleted is said so, also where the answer is kept
+    return _cell_agreement(cached.runs_folder(), run_ids, smooth)
+
+
+@st.cache_data(max_entries=16, max_size="64MB", show_spinner="Comparing the methods cell by cell")
+def _cell_agreement(folder: Path, run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]:
+    from deepvelo import tl
+
+    matched = comparison.matched(run_ids, smooth)
+    moving = list(matched.moving().values())
+    values = tl.agreement(moving) if len(moving) > 1 else np.full(matched.reference.n_obs, np.nan)
+    n_genes = int(tl.common_genes(moving).sum()) if moving else 0
+    return pd.Series(values, index=matched.reference.obs_names), n_genes
+
+
+def disagreement(
+    run_ids: RunIds, smooth: int | None, region: np.ndarray | None
+) -> tuple[pd.DataFrame, pd.Series]:
+    """What methods disagree about in some rows of the first run, or in all its cells, and which two of them most.
+
+    Returns
+    -------
+    Genes: the first `MOST_GENES` of `deepvelo.evaluation.compare.disagreeing_genes`. Pairs: `deepvelo.evaluation.compare.pair_agreement`.
+    """
+    comparison.infos(run_ids)
+    return _disagreement(cached.runs_folder(), run_ids, smooth, region)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _disagreement(
+    folder: Path, run_ids: RunIds, smooth: int | None, region: np.ndarray | None
+) -> tuple[pd.DataFrame, pd.Series]:
+    from deepvelo.evaluation.compare import disagreeing_genes, pair_agreement
+
+    matched = comparison.matched(run_ids, smooth)
+    names = matched.reference.obs_names
+    chosen = np.ones(len(names), dtype=bool)
+    if region is not None:
+        chosen = names.isin(cached.open_run(run_ids[0]).obs.index[region])
+    genes = disagreeing_genes(matched, chosen).drop(columns="contribution").head(MOST_GENES)
+    return genes, pair_agreement(matched, chosen)
+
+
+def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:
+    """The embedding, to draw a region on; what is drawn is kept in the session, for Plotly forgets it."""
+    groups, colors = groups_and_colors(base)
+    color = st.segmented_control(
+        "Colour", [_AGREEMENT, _GROUPS], default=_AGREEMENT, required=True, key=COLOR_KEY,
+        persist_state="session", label_visibility="collapsed",
+    )  # fmt: skip
+    points = base.obsm[keys.embedding(base.info.basis)][:, :2]
+    axis_name, dark = basis_label(base.info.basis), charts.is_dark()
+    if color == _AGREEMENT:
+        values = agreement.reindex(base.obs.index).to_numpy()
+        figure = agreement_map(
+            points, values, groups, axis_name=axis_name, drawn=drawn(base), dark=dark, height=HEIGHT
+        )
+    else:
+        figure = scatter(
+            points, groups, colors=colors, axis_name=axis_name, drawn=drawn(base), dark=dark, height=HEIGHT
+        )
+        figure.update_layout(showlegend=False)  # names are written on the cells
+    figure.update_layout(dragmode="lasso")
+    st.plotly_chart(
+        mark_selected(figure, region), key=MAP_KEY, alt=f"Embedding by {color.lower()}", on_select=lambda: _take(points, groups),
+        config=charts.config(f"agreement {color.lower()}"),
+    )  # fmt: skip
+
+
+def _take(points: np.ndarray, groups: np.ndarray) -> None:
+    """Make all cells inside what was drawn on the map the region; a click on one cell takes its whole group."""
+    picked = session.widget_value(MAP_KEY)["selection"]
+    if picked["points"] and not (picked["lasso"] or picked["box"]):
+        _take_group(groups, groups[int(np.ravel(picked["points"][0]["customdata"])[0])])
+    else:
+        session.set_selected_cells(cells_inside(points, lassos=picked["lasso"], boxes=picked["box"]).tolist())
+
+
+def _take_group(groups: np.ndarray, group: str | None) -> None:
+    session.set_selected_cells(np.flatnonzero(groups == group).tolist())
+
+
+def _region_controls(groups: np.ndarray, region: np.ndarray) -> None:
+    """A whole group as the region, without drawing; and back to all cells."""
+    of_region = set(groups[region])
+    whole = of_region.pop() if len(of_region) == 1 else None
+    session.fill({GROUP_KEY: whole if np.count_nonzero(groups == whole) == len(region) else None})
+    box, button = st.columns([3, 1], vertical_alignment="bottom")
+    names = theme.group_order(groups)
+    box.selectbox(
+        "Region", names, format_func=box_labels(names).__getitem__, key=GROUP_KEY,
+        placeholder=f"{number(len(region), 'cell')} chosen on the map" if len(region) else "All cells",
+        on_change=lambda: _take_group(groups, session.widget_value(GROUP_KEY)),
+        help="Draw around cells on the map with the lasso or the box, or take a whole cell type here; with the map's pan tool "
+        "a click on a cell takes its type.",
+    )  # fmt: skip
+    button.button(
+        "Clear", disabled=not len(region), on_click=session.set_selected_cells, args=((),), width="stretch"
+    )
+
+
+def _gene_table(
+    base: Run, run_ids: RunIds, smooth: int | None, agreement: pd.Series, region: np.ndarray
+) -> str | None:
+    """What makes the methods disagree in the region; a click on a row chooses the gene. Returns the first of them."""
+    cells = base.obs.index[region]
+    mean = agreement[cells.intersection(agreement.index)].mean() if len(region) else agreement.mean()
+    if np.isnan(mean):
+        st.info(
+            "In no cell of this region do two methods move. Choose another region.", icon=":material/info:"
+        )
+        return None
+    groups, _ = groups_and_colors(base)
+    shares, pairs = disagreement(run_ids, smooth, region if len(region) else None)
+    where = _region_in_words(groups[region]) if len(region) else "All cells"
+    beside = f" (in all cells {agreement.mean():.2f})" if len(region) else ""
+    words = f"{where}: mean agreement **{decimal(mean)}**{beside}."
+    if len(pairs) > 1:
+        words += f" Least alike: {' and '.join(map(escape, pairs.index[0]))}, {decimal(pairs.iloc[0])}."
+    st.markdown(words)
+    genes = [str(gene) for gene in shares.index]
+    table = shares.assign(share=100 * shares["share"]).rename_axis("Gene").reset_index()
+    rows = [genes.index(gene)] if (gene := session.gene()) in genes else []
+    session.fill({GENES_KEY: {"selection": {"rows": rows, "columns": [], "cells": []}}})
+    columns = {
+        "Gene": st.column_config.TextColumn(width=72),
+        "share": st.column_config.ProgressColumn(
+            "Share", width=90, format="%.1f%%", min_value=0, max_value=float(table["share"].max()) or 1.0,
+            help="The gene's part of the disagreement in the region, which is what the mean agreement lacks to 1.",
+        ),
+    }  # fmt: skip
+    for name in table.columns[2:]:
+        columns[name] = st.column_config.NumberColumn(
+            name.removeprefix("scVelo "),
+            width=72,
+            format="%+.2f",
+            help=_PART_WORDS.format(method=escape(name)),
+        )
+    show_table(
+        table, hide_index=True, height=HEIGHT - 150, key=GENES_KEY, on_select=lambda: _pick(genes),
+        selection_mode="single-row", column_config=columns, alt="Genes by their share of the disagreement",
+    )  # fmt: skip
+    st.caption(
+        "Numbers: how much of each method's direction the gene is. Equal signs disagree where it rules one alone."
+    )
+    return genes[0] if genes else None
+
+
+def _region_in_words(groups: np.ndarray) -> str:
+    """How many cells, and of which groups."""
+    common = Counter(groups).most_common()
+    named = ", ".join(f"{escape(name)} {n:,}" for name, n in common[:3])
+    return f"{number(len(groups), 'cell')} ({named}{', …' if len(common) > 3 else ''})"
+
+
+def _pick(genes: list[str]) -> None:
+    rows = session.widget_value(GENES_KEY)["selection"]["rows"]
+    if rows:
+        session.set_gene(genes[rows[0]])

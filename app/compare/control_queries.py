@@ -1,0 +1,234 @@
+"""Cached checks of a stored run: shuffled control, cells at rest, other seeds, other settings, quality gate; every cache bounded.
+
+Caches are keyed by the ids of the runs, which never change. What these functions return is shared by all visitors:
+read it, never change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import session
+from app.compare import queries as comparison
+from app.shared import cached
+from deepvelo import keys
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Purpose, Run, RunInfo
+
+if TYPE_CHECKING:
+    from deepvelo.evaluation.compare import Edge
+    from deepvelo.evaluation.gate import Control, GateFinding
+
+LOW_AGREEMENT = 0.5
+"""Of seeds in a cell: below it, cells turn by more than 60 degrees with the seed."""
+Named = tuple[tuple[str, str], ...]
+"""What a run varies, and its id."""
+
+
+def folder_of(run: Run) -> Path:
+    """Where the run lies, as plans and their finished runs name it."""
+    return Path(run.folder).resolve()
+
+
+def control_of(base: Run) -> RunInfo | None:
+    """The finished shuffled control of a run; none for a run that is itself one, or another's seed."""
+    from deepvelo.evaluation.controls import control_plan, finished
+
+    if base.info.purpose != "fit":
+        return None
+    return finished(control_plan(base.info, folder_of(base)), cached.runs())[0][1]
+
+
+def belonging(base: Run, purpose: Purpose) -> Named:
+    """Finished runs made for a run, by what they vary, oldest first; of several alike the newest."""
+    found = {
+        info.name.removeprefix(f"{base.info.name}, "): info.run_id
+        for info in reversed(cached.runs())
+        if info.base == base.info.run_id and info.purpose == purpose
+    }
+    return tuple(found.items())
+
+
+def boundary_key(base: Run) -> str:
+    """Where a visit keeps the boundaries it chose to score, for these data and groups."""
+    return f"compare.edges.{base.info.data_hash}.{base.info.cluster_key}"
+
+
+def boundaries(base: Run) -> tuple[Edge, ...]:
+    """The boundaries chosen among the scores of this visit, or those known of the tissue; bad ones are left out."""
+    from deepvelo.evaluation.compare import default_edges, parse_edges
+
+    groups = sorted(set(base.obs[base.info.cluster_key].astype(str)))
+    chosen = session.widget_value(boundary_key(base))
+    if chosen is None:
+        return tuple(default_edges(groups))
+    edges: list[Edge] = []
+    for text in chosen:
+        try:
+            edges += parse_edges([text], groups=groups)
+        except InputError:  # the box where it was typed says so
+            continue
+    return tuple(dict.fromkeys(edges))
+
+
+def signal(run_id: str, control_id: str) -> float:
+    """Signal score of a run against its control, `deepvelo.evaluation.controls.signal_score`.
+
+    Raises
+    ------
+    InputError
+        A run was deleted, or lacks what the score needs.
+    """
+    from deepvelo.evaluation.controls import signal_score
+
+    comparison.infos((run_id, control_id))
+    folder = cached.runs_folder()
+    return signal_score(_surplus(folder, run_id), [_surplus(folder, control_id)])
+
+
+@st.cache_data(max_entries=64, max_size="32MB", show_spinner="Reading where the unspliced counts point")
+def _surplus(folder: Path, run_id: str) -> np.ndarray:
+    cached.warm_up().join()
+    from deepvelo.evaluation.controls import surplus_along
+
+    run = cached.open_run(run_id)
+    fit = run.part([keys.UNSPLICED, keys.SPLICED, keys.MS], on_disk=True)
+    return surplus_along(fit, cluster_key=run.info.cluster_key)
+
+
+def at_rest(base: Run, run_ids: Sequence[str]) -> pd.DataFrame:
+    """Scores of a run beside those of its controls at rest, `deepvelo.evaluation.controls.at_rest_table`.
+
+    Raises
+    ------
+    InputError
+        A run was deleted.
+    """
+    from deepvelo.evaluation.controls import at_rest_table
+
+    comparison.infos((base.info.run_id, *run_ids))
+    folder, edges = cached.runs_folder(), boundaries(base)
+    own, *others = (_scores_of_run(folder, run_id, edges) for run_id in (base.info.run_id, *run_ids))
+    return at_rest_table(own, others)
+
+
+@st.cache_data(max_entries=64, show_spinner="Scoring the cells at rest")
+def _scores_of_run(folder: Path, run_id: str, edges: tuple[Edge, ...]) -> pd.Series:
+    cached.warm_up().join()
+    from deepvelo.evaluation.controls import scores_of_run
+
+    run = cached.open_run(run_id)
+    fit, info = comparison.directions(run_id), run.info
+    return scores_of_run(fit, edges=edges, cluster_key=info.cluster_key, basis=info.basis)
+
+
+def seed_agreement(run_ids: tuple[str, ...]) -> np.ndarray:
+    """How far fits with different seeds agree in each cell, shape ``(n_cells,)``.
+
+    Raises
+    ------
+    InputError
+        Fewer than two, or one was deleted.
+    """
+    comparison.infos(run_ids)
+    return _seed_agreement(cached.runs_folder(), run_ids)
+
+
+@st.cache_data(max_entries=16, max_size="16MB", show_spinner="Comparing the seeds cell by cell")
+def _seed_agreement(folder: Path, run_ids: tuple[str, ...]) -> np.ndarray:
+    cached.warm_up().join()
+    from deepvelo.evaluation.controls import seed_agreement as agreement
+
+    fits = [cached.open_run(run_id).part([keys.VELOCITY], on_disk=True) for run_id in run_ids]
+    return agreement([fit.layers[keys.VELOCITY] for fit in fits])
+
+
+def sweep_table(run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFrame:
+    """Scores of a sweep's runs beside the run they vary, `deepvelo.evaluation.controls.sensitivity_table`.
+
+    Raises
+    ------
+    InputError
+        A run was deleted.
+    """
+    comparison.infos((run_id, *(other for _, other in sweep)))
+    return _sweep_table(cached.runs_folder(), run_id, sweep, edges)
+
+
+@st.cache_data(max_entries=16, show_spinner="Scoring the runs with other settings")
+def _sweep_table(folder: Path, run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFrame:
+    cached.warm_up().join()
+    from deepvelo.evaluation.controls import sensitivity_table
+
+    return sensitivity_table(
+        comparison.directions(run_id),
+        ((name, comparison.directions(other)) for name, other in sweep),
+        edges=edges,
+        cluster_key=cached.open_run(run_id).info.cluster_key,
+    )
+
+
+def gate(base: Run, *, batch_key: str | None = None) -> list[GateFinding]:
+    """Findings on a run, with all that is finished: its control, its sweep, other methods on the same data.
+
+    Raises
+    ------
+    InputError
+        A run was deleted meanwhile, or cannot be read.
+    """
+    control = control_of(base)
+    sweep = belonging(base, "sweep")
+    return _gate(
+        cached.runs_folder(),
+        base.info.run_id,
+        control.run_id if control else None,
+        tuple(comparison.newest_of_other_methods(base.info).values()),
+        sweep,
+        boundaries(base) if sweep else (),
+        batch_key,
+    )
+
+
+def _against(run_id: str, control_id: str) -> Control:
+    from deepvelo.evaluation.gate import Control
+
+    consistency = cached.open_run(control_id).obs[keys.CONSISTENCY].to_numpy(dtype=float)
+    return Control(signal=signal(run_id, control_id), consistency=consistency)
+
+
+@st.cache_data(max_entries=64, show_spinner="Checking whether the arrows can be believed")
+def _gate(
+    folder: Path,
+    run_id: str,
+    control_id: str | None,
+    other_methods: tuple[str, ...],
+    sweep: Named,
+    edges: tuple[Edge, ...],
+    batch_key: str | None,
+) -> list[GateFinding]:
+    cached.warm_up().join()
+    from deepvelo import tl
+    from deepvelo.evaluation.gate import quality_gate
+
+    run = cached.open_run(run_id)
+    agreement = None
+    if other_methods:
+        # A result that cannot be compared leaves this finding unchecked; it does not take the others away.
+        with suppress(InputError):
+            moving = list(comparison.matched((run_id, *other_methods), None).moving().values())
+            agreement = tl.agreement(moving) if len(moving) > 1 else None
+    return quality_gate(
+        run.part([keys.UNSPLICED, keys.SPLICED, keys.VELOCITY], on_disk=True),
+        cluster_key=run.info.cluster_key,
+        control=_against(run_id, control_id) if control_id else None,
+        methods_agreement=agreement,
+        sweep=_sweep_table(folder, run_id, sweep, edges) if sweep else None,
+        batch_key=batch_key,
+    )

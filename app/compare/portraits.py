@@ -1,0 +1,212 @@
+"""One gene in several methods: phase portraits side by side, and where each method's arrows lead."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app.compare import queries as comparison
+from app.compare.queries import RunIds
+from app.shared import cached, charts
+from app.shared.cells import drawn, drawn_in_words
+from app.shared.gene_picker import gene_picker
+from app.shared.methods import has_du_dt
+from app.shared.phase_charts import groups_and_colors, phase_of
+from app.shared.tables import show_table
+from app.shared.text import box_labels, escape
+from app.shared.undecided import undecided_cells
+from app.shared.velocity_chart import basis_label
+from deepvelo import keys
+from deepvelo.io.runs import Run
+from deepvelo.pl.phase_portrait import Phase
+from deepvelo.pl.side_by_side import Panel, side_by_side
+from deepvelo.undecided import share_in_words
+from deepvelo.wording import decimal, number
+
+# What the paper shows for Tmsb10 in the dentate gyrus (Cui et al., Fig. 3b, 3c).
+_LINEAGE = ("Neuroblast", "Granule immature", "Granule mature")
+_BESIDE = "Endothelial"
+FEW = "few cells"
+
+
+def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> None:
+    """Choices of gene and cell types, a panel a method, and a table of where the arrows lead.
+
+    Raises
+    ------
+    InputError
+        A run was deleted or cannot be read, or they share too little to be compared.
+    """
+    names, colors = groups_and_colors(base)
+    gene_box, types_box, zoom_box = st.columns([1, 2.4, 1.6], vertical_alignment="bottom")
+    with gene_box:
+        gene = gene_picker(base, first=first)
+    labels = box_labels(colors)
+    shown = types_box.multiselect(
+        "Cell types", list(colors), format_func=labels.__getitem__, default=preset_groups(list(colors)), placeholder="All cell types",
+        key="compare.types", persist_state="session", help="Cells of other types turn grey and get no arrows.",
+    )  # fmt: skip
+    window = zoom_box.multiselect(
+        "Zoom window on", shown or list(colors), format_func=labels.__getitem__, placeholder="No zoom window",
+        key="compare.window", persist_state="session", help="A second row of panels, around these cell types alone.",
+    )  # fmt: skip
+    matched = comparison.matched(run_ids, None)
+    cells = matched.reference.obs_names
+    rows_of_base = base.obs.index.get_indexer(cells)
+    groups, of_base = names[rows_of_base], drawn(base)
+    shared = None if of_base is None else np.flatnonzero(np.isin(rows_of_base, of_base))
+    runs = dict(zip(comparison.names(run_ids), map(cached.open_run, run_ids), strict=True))
+    panels = [_panel(name, run, gene, cells=cells, base=base) for name, run in runs.items()]
+    rows = [("", shown or None), *([("zoom", window)] if window else [])]
+    for part, in_color in rows:
+        if part:
+            st.caption(f"Zoom window on {', '.join(map(escape, window))}")
+        figures = side_by_side(
+            panels, groups, colors=colors, shown=in_color, drawn=shared, dark=charts.is_dark()
+        )
+        for i, figure in enumerate(figures):
+            where = f" among {', '.join(in_color)}" if in_color else ""
+            charts.show(figure, key=f"compare.portraits.{part}{i}", alt=f"{gene} by method{where}")
+    n_drawn = len(cells) if shared is None else len(shared)
+    st.caption(f"{_in_words(panels, runs, gene)} {drawn_in_words(n_drawn, len(cells))}")
+    if matched.basis is None:
+        return
+    st.markdown(
+        f"**Where the arrows of each cell type lead, on {escape(basis_label(matched.basis))}, all genes together**"
+    )
+    table = heading_table(run_ids, sources=tuple(shown or colors))
+    show_table(table, alt="Group towards which each group's arrows point, by method")
+    st.caption(_heading_words())
+
+
+def preset_groups(groups: Sequence[str]) -> list[str]:
+    """Granule lineage and endothelial cells where they are; else none, which shows all."""
+    return [*_LINEAGE, _BESIDE] if {*_LINEAGE, _BESIDE} <= set(groups) else []
+
+
+def heading_table(run_ids: RunIds, *, sources: tuple[str, ...]) -> pd.DataFrame:
+    """In words, one row a group and one column a method: ``→ target (mean cosine, number of cells)``."""
+    return _heading_table(cached.runs_folder(), run_ids, sources)
+
+
+@st.cache_data(max_entries=32, show_spinner="Following the arrows")
+def _heading_table(folder: Path, run_ids: RunIds, sources: tuple[str, ...]) -> pd.DataFrame:
+    from deepvelo.evaluation.compare.reference import arrows_from_velocity
+    from deepvelo.tl.metrics.heading import headings
+
+    matched = comparison.matched(run_ids, None)
+    reference, basis = matched.reference, str(matched.basis)
+    found = {}
+    for name, velocity in matched.velocities.items():
+        arrows = (
+            matched.arrows[name]
+            if matched.arrows is not None
+            else arrows_from_velocity(reference, velocity, moments=matched.moments, basis=basis)
+        )
+        table = headings(
+            arrows, reference.obsm[keys.embedding(basis)], graph=reference.obsp[keys.DISTANCES],
+            groups=matched.groups.astype(str).to_numpy(), sources=sources,
+        )  # fmt: skip
+        found[name] = [heading_in_words(*row, few=few) for *row, few in table.itertuples(index=False)]
+    return pd.DataFrame(found, index=pd.Index(sources, name="Cell type"))
+
+
+def heading_in_words(target: str | None, cosine: float, n_cells: int, *, few: bool) -> str:
+    """One row of `deepvelo.tl.metrics.heading.headings`; a high mean of few cells is marked before it is read."""
+    if n_cells == 0:
+        return "not known"
+    mark = f"{FEW}: " * few
+    if target is None:
+        return f"{mark}none (best {decimal(cosine)})"
+    return f"{mark}→ {target} ({cosine:.2f}, {n_cells if few else number(n_cells, 'cell')})"
+
+
+def _heading_words() -> str:
+    from deepvelo.tl.lineage.group_edges import FEW_CELLS, FORCED
+    from deepvelo.tl.metrics.heading import LEAST_CELLS, LEAST_COSINE, LEAST_ERRORS
+
+    return (
+        "Of the neighbouring cell types, the one that most arrows point at; in brackets their mean cosine with the ways "
+        "to their neighbours there, which is the boundary score, and over how many cells. "
+        f"None: no mean reaches {LEAST_COSINE:g} and {LEAST_ERRORS} standard errors. Not known: fewer than {LEAST_CELLS} cells lie beside another type. "
+        f"{FEW.capitalize()}: fewer than {FEW_CELLS} on one of the two sides. {FORCED}, so its number looks high by itself. "
+        "Arrows as the methods made them; two dimensions can bend a true direction."
+    )
+
+
+def _panel(name: str, run: Run, gene: str, *, cells: pd.Index, base: Run) -> Panel:
+    """A method's portrait of the shared cells; one that leaves the gene out shows the first run's counts."""
+    if gene not in run.var.index:
+        phase = _of_cells(phase_of(base, gene), base.obs.index.get_indexer(cells))
+        nothing = np.full(len(cells), np.nan, dtype=np.float32)
+        return Panel(title=name, phase=dataclasses.replace(phase, velocity=nothing, velocity_u=None))
+    phase = _of_cells(phase_of(run, gene), run.obs.index.get_indexer(cells))
+    mode = run.info.settings.method
+    if mode == "deepvelo" or mode == "imported":
+        return Panel(title=name, phase=phase)
+    cached.warm_up().join()
+    from deepvelo.tl.velocity.model_curves import FIT_TIME, learned_curve, steady_state_line
+
+    fit = run.var.loc[gene]
+    line, curve = steady_state_line(fit, mode=mode), None
+    if mode == "dynamical":
+        times = cached.gene_values(run.info.run_id, FIT_TIME, gene)
+        curve = learned_curve(fit, last_time=float(np.max(times)))
+    return Panel(
+        title=name,
+        phase=phase,
+        line=None if line is None else (line.slope, line.intercept),
+        induction=None if curve is None else curve.induction,
+        repression=None if curve is None else curve.repression,
+    )
+
+
+def _of_cells(phase: Phase, rows: np.ndarray) -> Phase:
+    up, undecided = phase.velocity_u, phase.undecided
+    return Phase(
+        gene=phase.gene,
+        spliced=phase.spliced[rows],
+        unspliced=phase.unspliced[rows],
+        velocity=phase.velocity[rows],
+        velocity_u=None if up is None else up[rows],
+        undecided=None if undecided is None else undecided[rows],
+    )
+
+
+def _in_words(panels: Sequence[Panel], runs: dict[str, Run], gene: str) -> str:
+    """The caption under the portraits."""
+    words = [
+        "Each point is a cell; arrows show where its RNA is heading, right for more spliced (ds/dt), up for more "
+        "unspliced (du/dt). They are the methods' own, not averaged by the switch above; lengths are relative within a panel."
+    ]
+    shares = [
+        f"{share_in_words(undecided)} of the cells in {escape(name)}"
+        for name, run in runs.items()
+        if (undecided := undecided_cells(run)) is not None
+    ]
+    if shares:
+        words.append(f"**Faded arrows:** {', '.join(shares)}, whose direction the data do not decide.")
+    flat = [name for name, run in runs.items() if not has_du_dt(run)]
+    if flat:
+        words.append(f"No du/dt, so arrows run along spliced alone: {', '.join(map(escape, flat))}.")
+    without = [panel.title for panel in panels if not np.isfinite(panel.phase.velocity).any()]
+    if without:
+        words.append(
+            f"{escape(gene)} has no velocity, and no part in any arrow: {', '.join(map(escape, without))}."
+        )
+    if any(panel.line for panel in panels):
+        words.append(
+            "Dashed: scVelo's steady state. The steady-state and stochastic modes take cells above it to gain spliced RNA, "
+            "cells below it to lose it."
+        )
+    if any(panel.induction is not None for panel in panels):
+        words.append(
+            "Solid and dotted: the curve that the dynamical mode learned, transcription on, then off; "
+            "its arrows are those of the curve at the time given to the cell."
+        )
+    return " ".join(words)

@@ -1,0 +1,101 @@
+"""When not to believe the picture: findings on the run, worst first, each with its evidence and its threshold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import session
+from app.compare import control_queries as controls
+from app.compare.controls import PART_KEY
+from app.shared.empty import error_in_words
+from app.shared.text import box_labels, with_labels
+from deepvelo import keys
+from deepvelo.contents import groups_cells
+from deepvelo.io.runs import Run
+
+if TYPE_CHECKING:
+    from deepvelo.evaluation.gate import GateFinding, Level
+
+_NO_BATCHES = {keys.RATES_LEIDEN}  # found by the fit
+VIEW_KEY = "compare.view"
+MOST_BATCHES = 30
+# Colour, word and icon: colour alone is lost on some eyes and on paper.
+BADGES: dict[Level, str] = {
+    "red": ":red-badge[:material/cancel: Red]",
+    "amber": ":orange-badge[:material/warning: Amber]",
+    "not checked": ":gray-badge[:material/help: Not checked]",
+    "green": ":green-badge[:material/check_circle: Green]",
+}
+_ORDER: tuple[Level, ...] = ("red", "amber", "not checked", "green")
+MEANINGS: dict[Level, str] = {
+    "red": "do not believe the arrows before this is settled",
+    "amber": "read the arrows with care",
+    "not checked": "not computed, and so nothing to rely on",
+    "green": "nothing found against the arrows, which proves nothing for them",
+}
+
+
+def _settled_by() -> dict[str, tuple[str, str | None]]:
+    """What settles a finding that was not checked: the view, and the part of it."""
+    # Seconds to import; the pages that link here should not wait for it.
+    from deepvelo.evaluation.gate.finding import CONTROL, METHODS, SWEEP
+
+    return {
+        CONTROL: ("Controls", "Shuffled control"),
+        SWEEP: ("Controls", "Other settings"),
+        METHODS: ("Scores", None),
+    }
+
+
+def quality_view(base: Run) -> None:
+    """All findings; a batch column is asked for, since nothing in the data tells which it is."""
+    with error_in_words():
+        words, box = st.columns([2.6, 1], gap="medium", vertical_alignment="bottom")
+        with box:
+            batch_key = _batch_box(base)
+        findings = sorted(
+            controls.gate(base, batch_key=batch_key), key=lambda finding: _ORDER.index(finding.level)
+        )
+        counts = {level: sum(finding.level == level for finding in findings) for level in _ORDER}
+        words.markdown(" ".join(f"{BADGES[level]} {counts[level]}" for level in _ORDER if counts[level]))
+        words.caption(". ".join(f"{level.capitalize()}: {MEANINGS[level]}" for level in _ORDER) + ".")
+        for finding in findings:
+            _row(finding)
+
+
+def _batch_box(base: Run) -> str | None:
+    columns = [
+        str(name)
+        for name in base.obs
+        if name not in _NO_BATCHES
+        and groups_cells(base.obs[name])
+        and base.obs[name].nunique() <= MOST_BATCHES
+        and name != base.info.cluster_key
+    ]
+    return st.selectbox(
+        "Batch column", columns, format_func=box_labels(columns).__getitem__, index=None, placeholder="None named" if columns else "No column with few values",
+        key=batch_box(base), persist_state="session", disabled=not columns,
+        help="The column that says in which sample or run a cell was measured.",
+    )  # fmt: skip
+
+
+def _row(finding: GateFinding) -> None:
+    with st.container(border=True):
+        badge, text, action = st.columns([0.9, 6.4, 1.2], vertical_alignment="center")
+        badge.markdown(BADGES[finding.level])
+        text.markdown(f"**{finding.title}.** {with_labels(finding.evidence)}")
+        text.caption(f"Threshold: {with_labels(finding.threshold)}. {with_labels(finding.why)}")
+        if finding.level == "not checked" and finding.title in _settled_by():
+            view, part = _settled_by()[finding.title]
+            action.button(f"To {view}", key=f"settle.{finding.title}", on_click=_show, args=(view, part))
+
+
+def batch_box(base: Run) -> str:
+    """Where a visit keeps the batch column it named for a run."""
+    return f"compare.batch.{base.info.run_id}"
+
+
+def _show(view: str, part: str | None) -> None:
+    session.fill({VIEW_KEY: view} | ({PART_KEY: part} if part else {}))

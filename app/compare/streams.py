@@ -1,0 +1,55 @@
+"""The compared runs' streams on the same cells, each as it was fitted."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.compare import queries as comparison
+from app.compare.queries import RunIds
+from app.shared import cached, charts
+from app.shared.cells import run_in_words
+from app.shared.gene_picker import ranked_genes
+from app.shared.text import escape, with_labels
+from app.shared.undecided import has_probability, undecided_in_words
+from app.shared.velocity_chart import NOT_SPEED, View, velocity_figure
+from deepvelo import keys
+from deepvelo.io.runs import Run
+
+N_COLUMNS = 2
+HEIGHT = 460
+
+
+def streams_view(base: Run, run_ids: RunIds) -> None:
+    """One picture a run, on the embedding of the chosen one; a run without it says so in its place."""
+    names = comparison.names(run_ids)
+    basis = base.info.basis
+    view = View(
+        basis=basis, kind="Stream", color=base.info.cluster_key, gene=ranked_genes(base)[0], density=1.0, smooth=0.5
+    )  # fmt: skip
+    for first in range(0, len(names), N_COLUMNS):
+        boxes = st.columns(N_COLUMNS, gap="medium")
+        for box, name, run_id in zip(
+            boxes, names[first : first + N_COLUMNS], run_ids[first : first + N_COLUMNS], strict=False
+        ):
+            with box:
+                st.markdown(f"**{escape(name)}**")
+                run = cached.open_run(run_id)
+                if keys.embedding(basis) not in run.obsm or base.info.cluster_key not in run.obs:
+                    st.info(
+                        with_labels(
+                            f"This run has no embedding '{basis}' or no groups '{base.info.cluster_key}'."
+                        )
+                    )
+                    continue
+                figure = velocity_figure(run, view).update_layout(height=HEIGHT, showlegend=False)
+                charts.show(figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}")
+                if faded := undecided_in_words(run):
+                    st.caption(faded)
+    told = [has_probability(cached.open_run(run_id)) for run_id in run_ids]
+    words = ["Each run's own arrows, as fitted."]
+    if any(told) and not all(told):
+        words.append(
+            "Arrows of the other methods are not faded: those do not say which directions are undecided."
+        )
+    words += [NOT_SPEED, "Methods that draw the same can all be wrong.", run_in_words(base)]
+    st.caption(" ".join(filter(None, words)))

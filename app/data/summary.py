@@ -1,0 +1,108 @@
+"""What was found in the data: numbers, findings with their remedies, and two pictures."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app.shared import cached, charts
+from app.shared.cells import drawn_in_words, group_names
+from app.shared.tables import show_table
+from app.shared.text import escape, with_labels
+from deepvelo import keys
+from deepvelo.checks import Summary
+from deepvelo.contents.count_kinds import KIND_NAMES
+from deepvelo.contents.groups import group_colors
+from deepvelo.datasets.source import DataSource
+from deepvelo.pl.embedding import scatter
+from deepvelo.pl.proportions import proportions
+
+CHART_HEIGHT = 460
+
+
+def numbers(summary: Summary) -> None:
+    """Size, counts and what the file brings along."""
+    unspliced = "none" if summary.unspliced_fraction is None else f"{summary.unspliced_fraction:.0%}"
+    row = st.container(horizontal=True)
+    row.metric("Cells", f"{summary.n_cells:,}")
+    row.metric("Genes", f"{summary.n_genes:,}")
+    row.metric("Unspliced", unspliced, help="Share of unspliced counts; 10 to 25% is usual for 10x data.")
+    row.metric("Values", "unknown" if summary.count_kind is None else KIND_NAMES[summary.count_kind])
+    row.metric("Moments", "in the file" if summary.has_moments else "to be made")
+
+
+def contents(summary: Summary) -> None:
+    """Names of layers, groupings and embeddings."""
+    lines = {
+        "Layers": ", ".join(f"{escape(name)} ({kind})" for name, kind in summary.layers.items()) or "none",
+        "Groupings": ", ".join(map(escape, summary.groupings)) or "none; Leiden clusters will be computed",
+        "Embeddings": ", ".join(map(escape, summary.embeddings)) or "none; a UMAP will be computed",
+        "Neighbours": escape(summary.compared_in),
+    }
+    st.markdown("\n".join(f"- {what}: {found}" for what, found in lines.items()))
+
+
+def findings(summary: Summary) -> None:
+    """Each finding with its remedy, errors first, one box a level."""
+    drawn = {"error": st.error, "warning": st.warning, "ok": st.success, "note": st.info}
+    for level, draw in drawn.items():
+        found = [f"{f.what} {f.remedy}".strip() for f in summary.findings if f.level == level]
+        lines = [with_labels(line) for line in found]
+        if lines:
+            draw("\n".join(f"- {line}" for line in lines) if len(lines) > 1 else lines[0])
+
+
+def join_report(source: DataSource) -> None:
+    """How many cells of a joined set found their counts, and five of them; a note among the findings says how."""
+    report = cached.join_report(source)
+    if report is None:
+        return
+    rates = ", ".join(f"{escape(name)} {rate:.0%}" for name, rate in report.by_sample.items())
+    st.success(
+        f"{report.n_matched:,} of {report.n_processed:,} cells ({report.rate:.0%}) found their counts "
+        f"among {report.n_counts:,} barcodes; {report.genes_shared:,} genes are in both files."
+        + (f" By sample: {rates}." if rates else "")
+    )
+    with st.expander(f"{len(report.pairs)} matched cells"):
+        pairs = {"Processed file": [a for a, _ in report.pairs], "Counts": [b for _, b in report.pairs]}
+        show_table(pd.DataFrame(pairs), hide_index=True)
+
+
+def proportions_chart(source: DataSource, group: str | None) -> None:
+    """Spliced and unspliced share per group."""
+    st.markdown("**Spliced and unspliced counts**")
+    fractions = cached.fractions(source, group)
+    if fractions.empty:
+        missing = _missing_layers(cached.summary(source))
+        why = f"There is no {missing} layer" if missing else "The layers are no raw counts"
+        st.caption(f"{why}, so the shares are not known.")
+        return
+    charts.show(proportions(fractions), key="data.proportions", alt="Spliced and unspliced share per group")
+    st.caption("The same share in every group, or one far from 10 to 25%, is a reason to doubt the counts.")
+
+
+def _missing_layers(summary: Summary) -> str:
+    """Of spliced and unspliced counts, those that are not there, in words."""
+    return " and no ".join(name for name in (keys.SPLICED, keys.UNSPLICED) if name not in summary.layers)
+
+
+def embedding_chart(source: DataSource, group: str | None) -> None:
+    """The embedding that came with the file."""
+    st.markdown("**Cells**")
+    pictures = cached.pictures(source)
+    if not pictures:
+        st.caption("The file brings no embedding; a UMAP will be computed before the training.")
+        return
+    basis = pictures[0]
+    adata = cached.dataset(source)
+    points = adata.obsm[keys.embedding(basis)][:, :2]
+    groups = None if group is None else group_names(adata.obs[group])
+    colors = None if group is None else group_colors(adata, group)
+    drawn = cached.drawn_cells_of_data(source, basis, group)
+    figure = scatter(
+        points, groups, colors=colors, axis_name=basis.upper(), drawn=drawn, dark=charts.is_dark(),
+        height=CHART_HEIGHT,
+    )  # fmt: skip
+    charts.show(figure, key="data.embedding", alt=f"Cells on {basis}, coloured by {group or 'nothing'}")
+    if drawn is not None:
+        st.caption(drawn_in_words(len(drawn), len(points)))

@@ -1,0 +1,205 @@
+"""Driver genes of a lineage: a table whose rows open the gene's phase portrait, and a heat map along its time."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from app import session
+from app.lineages import queries as lineages
+from app.lineages.one_group import say_one_group
+from app.lineages.settings import offer_other_methods
+from app.shared import charts
+from app.shared.cells import drawn, run_in_words
+from app.shared.empty import stop_on_error
+from app.shared.phase_charts import groups_and_colors, phase_of
+from app.shared.shown_run import run_fragment
+from app.shared.tables import download, show_table
+from app.shared.text import escape
+from deepvelo.io.runs import Run
+from deepvelo.io.spreadsheet import to_csv
+from deepvelo.lineages import Lineages
+from deepvelo.pl.driver_heatmap import driver_heatmap
+from deepvelo.pl.phase_portrait import phase_portrait
+from deepvelo.tl.lineage.driver_lists import top_drivers
+
+N_SHOWN = 40  # genes of the heat map: as many as can be read
+HEIGHT = 470
+TOP = 100
+LEAST_Q = 1e-16
+NEARNESS = "nearness"  # as `deepvelo.tl.lineage.drivers.drivers` calls it
+SINGLE_END = "Single end: correlation with nearness to it, since every probability is 1."
+_LEGEND = (
+    "Low to High: where the correlation lies with 95% confidence. q: part of the genes with this q or less that would be "
+    "there by chance alone. Both take cells for independent, which they are not: use them to rank."
+)
+_UNSURE = "In simulated genes of constant rate it is 0.2 to 0.5 either way: no discovery by itself."
+# Column of the drivers, what it is, how far to trust it.
+RATES = {
+    "α, log2 late/early": ("alpha_change", "transcription", "Right in sign for 9 of 10 simulated genes."),
+    "β, log2 late/early": ("beta_change", "splicing", _UNSURE),
+    "γ, log2 late/early": ("gamma_change", "degradation", _UNSURE),
+}
+
+
+def drivers_view(run: Run, analysis: Lineages, lineage: str) -> None:
+    """Table and phase portrait, then the heat map, of one lineage."""
+    say_one_group(run, analysis, lineage)
+    found = lineages.of_methods(run, analysis.settings)
+    table = driver_table(analysis, lineage, methods=found)
+    genes = list(table["Gene"])
+    if (table["Measure"] == NEARNESS).all():
+        st.caption(SINGLE_END)
+    rows, portrait = st.columns([1.7, 1], gap="medium")
+    with rows:
+        _table(run, table, lineage)
+        _overlap(run, analysis, lineage, found)
+    with portrait:
+        _portrait(run, genes, lineage)
+    _heatmap(run, analysis, lineage, genes=genes[:N_SHOWN])
+
+
+def driver_table(analysis: Lineages, lineage: str, *, methods: dict[str, Lineages]) -> pd.DataFrame:
+    """Genes of a lineage, best first, as they are shown; ``Methods`` counts those whose top holds the gene."""
+    own = analysis.drivers[analysis.drivers["lineage"] == lineage].sort_values("rank")
+    tops = [set(top_drivers(other.drivers, lineage, top=TOP)["gene"]) for other in methods.values()]
+    shown = pd.DataFrame(
+        {
+            "Gene": own["gene"],
+            "Correlation": own["correlation"],
+            "Low": own["ci_low"],
+            "High": own["ci_high"],
+            "q": own["q"],
+            **{title: own[column] for title, (column, *_) in RATES.items()},
+            "Measure": own["measure"],
+            "Methods": [sum(gene in top for top in tops) for gene in own["gene"]],
+        }
+    )
+    return shown.dropna(axis="columns", how="all").reset_index(drop=True)
+
+
+@run_fragment
+def _portrait(run: Run, genes: list[str], lineage: str) -> None:
+    """The phase portrait of the gene that was chosen in this lineage's table."""
+    gene = session.widget_value(_chosen_key(run, lineage))
+    if gene not in genes:
+        st.caption("Choose a row to see the gene's phase portrait here.")
+        return
+    with stop_on_error():
+        phase = phase_of(run, gene)
+    groups, colors = groups_and_colors(run)
+    figure = phase_portrait(
+        phase,
+        groups,
+        colors=colors,
+        shown=None,
+        zoom=False,
+        drawn=drawn(run),
+        dark=charts.is_dark(),
+        height=HEIGHT,
+    )
+    charts.show(figure, key="lineages.portrait", alt=f"Unspliced against spliced {gene}")
+    if run_in_words(run):
+        st.caption(run_in_words(run))
+    if st.button("Open in Phase portraits", icon=":material/scatter_plot:", key="lineages.open"):
+        session.set_gene(gene)  # another may have been chosen elsewhere since
+        session.go("phase_portraits")
+
+
+def _heatmap(run: Run, analysis: Lineages, lineage: str, *, genes: list[str]) -> None:
+    table = lineages.trend_table(run.info.run_id, genes, analysis.settings, lineage)
+    if table.shape[1] == 0:
+        st.info("Too few cells belong to this lineage to draw its genes along it.")
+        return
+    st.markdown(f"**The {len(genes)} best drivers of {escape(lineage)}**, spliced RNA along its time")
+    figure = driver_heatmap(table, time_title="latent time")
+    charts.show(figure, key="lineages.heatmap", alt=f"Expression of the drivers of {lineage} along its time")
+
+
+def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
+    key = f"lineages.drivers.{run.info.run_id}.{lineage}"  # a row chosen elsewhere is not chosen here
+    near = (table["Measure"] == NEARNESS).all()
+    show_table(
+        table.assign(q=table["q"].clip(lower=LEAST_Q)),
+        hide_index=True,
+        height=430,
+        key=key,
+        column_order=[name for name in table if name != "Measure"],
+        on_select=lambda: _open(key, list(table["Gene"]), _chosen_key(run, lineage)),
+        selection_mode="single-row",
+        column_config={
+            "Gene": st.column_config.TextColumn(
+                help="Choose a row to open the gene's phase portrait.", pinned=True, width=66
+            ),
+            "Correlation": st.column_config.NumberColumn(
+                format="%.2f",
+                help="Of the gene's expression with how near its end a cell is, by mean number of steps."
+                if near
+                else "Of the gene's expression with the probability of this fate.",
+            ),
+            **{
+                title: st.column_config.NumberColumn(width=46, format="%.2f", help=_interval_in_words(end))
+                for title, end in (("Low", "Lower"), ("High", "Upper"))
+            },
+            "q": st.column_config.NumberColumn(
+                format="%.0e", help="Part of the genes with this q or less that would be there by chance alone (false discovery "
+                "rate, Benjamini-Hochberg over the genes of the lineage); 1e-16 stands for that or less. Cells of one tissue are "
+                "not independent, so it is too small: use it to rank."
+            ),
+            **{
+                title: st.column_config.NumberColumn(
+                    width=98,
+                    format="%+.1f",
+                    help=f"Change of {name} along the lineage, log2 of its last third over its first: +1 is twice as "
+                    f"much, −1 half. {note}",
+                )
+                for title, (_, name, note) in RATES.items()
+            },
+            "Methods": st.column_config.NumberColumn(
+                width=60,
+                help=f"Methods analysed with the same choices that have the gene among their {TOP} best."
+            ),
+        },
+        alt=f"Driver genes of {lineage}",
+    )  # fmt: skip
+    st.caption(_LEGEND)
+    download("Drivers as CSV", to_csv(table), name=f"drivers_{lineage.replace(' ', '_')}.csv")
+
+
+def _interval_in_words(end: str) -> str:
+    return (
+        f"{end} end of the range in which the correlation lies with 95% confidence, if cells were independent; those of "
+        "one tissue are not, so the true range is wider."
+    )
+
+
+def _chosen_key(run: Run, lineage: str) -> str:
+    """Of the gene that was chosen in a lineage's table."""
+    return f"lineages.chosen.{run.info.run_id}.{lineage}"
+
+
+def _open(key: str, genes: list[str], chosen: str) -> None:
+    rows = session.widget_value(key)["selection"]["rows"]
+    session.fill({chosen: genes[rows[0]] if rows else None})
+    if rows:
+        session.set_gene(genes[rows[0]])
+
+
+def _overlap(run: Run, analysis: Lineages, lineage: str, found: dict[str, Lineages]) -> None:
+    """How many of the best drivers other methods share."""
+    from deepvelo.tl.lineage.driver_lists import driver_overlap
+
+    lines = []
+    own = next(iter(found))  # the run itself comes first
+    for name, other in found.items():
+        overlap = driver_overlap(analysis.drivers, other.drivers, top=TOP)
+        of_lineage = overlap[overlap["lineage"] == lineage]
+        if name == own or of_lineage.empty:
+            continue
+        row = of_lineage.iloc[0]
+        lines.append(
+            f"- {escape(name)}: {row['n_common']} of {row['top']} best drivers in common, "
+            f"{row['expected']:.0f} by chance, among the {row['n_tested']} genes both have"
+        )
+    st.markdown("\n".join(lines) or "No other method has this lineage with these choices.")
+    offer_other_methods(run, analysis.settings)

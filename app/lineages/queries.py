@@ -1,0 +1,212 @@
+"""Lineage analyses of stored runs: which is chosen, found, or under way; every cache bounded.
+
+What these functions return is shared by all visitors: read it, never change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import visitors
+from app.background.job_status import JobStatus
+from app.compare import queries as comparison
+from app.shared import cached
+from deepvelo import keys
+from deepvelo.contents.groups import group_names
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run
+from deepvelo.lineages import Lineages, LineageSettings
+
+if TYPE_CHECKING:
+    from deepvelo.tl import GeneSets, TableOne
+
+
+def found(run: Run, settings: LineageSettings) -> Lineages | None:
+    """The finished analysis of a run with just these settings."""
+    known = (cached.runs_folder(), run.info.run_id, settings, _stamp(run))
+    analysis = _found(*known)
+    if analysis is None:  # it may come within the clock's tick
+        _found.clear(*known)
+    return analysis
+
+
+# Read again after each new analysis of the run, when the folder changes.
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _found(folder: Path, run_id: str, settings: LineageSettings, stamp: int) -> Lineages | None:
+    from deepvelo.lineages import load
+
+    return load(folder / run_id, settings)
+
+
+def earlier(run: Run) -> list[LineageSettings]:
+    """Settings of the run's analyses, the newest first."""
+    return _earlier(cached.runs_folder(), run.info.run_id, _stamp(run))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _earlier(folder: Path, run_id: str, stamp: int) -> list[LineageSettings]:
+    from deepvelo.lineages import stored
+
+    return stored(folder / run_id)
+
+
+def under_way(run: Run, settings: LineageSettings) -> JobStatus | None:
+    """The waiting or running job that does just this."""
+    try:
+        jobs = cached.jobs().list()
+    except InputError:  # the list of jobs on the page says that the scheduler does not answer
+        return None
+    wanted = (run.info.run_id, settings)
+    return next((job for job in jobs if job.active and (job.base, job.lineages) == wanted), None)
+
+
+def submit(run: Run, settings: LineageSettings) -> str:
+    """Queue an analysis and return the job's id.
+
+    Raises
+    ------
+    InputError
+        The root or an end cannot be one, the store cannot be written to, or the scheduler cannot be reached.
+    """
+    from deepvelo.tl.lineage.terminal_states import find_ends
+
+    groups = group_names(run.obs[settings.cluster_key])
+    find_ends(groups, root=settings.root, terminal=settings.terminal or None)
+    cached.store().require_writable()
+    return cached.jobs().submit(
+        DataSource("run", path=str(Path(run.folder).resolve())),
+        run.info.settings,
+        cluster_key=run.info.cluster_key,
+        basis=run.info.basis,
+        name=f"{run.info.name}, lineages",
+        base=run.info.run_id,
+        lineages=settings,
+        **visitors.visitor(),
+    )
+
+
+def of_methods(base: Run, settings: LineageSettings) -> dict[str, Lineages]:
+    """Analyses with these settings of the run and of the newest run of every other method, by the method's name."""
+    ids = (base.info.run_id, *comparison.beside(base.info))
+    analyses = {
+        name: found(cached.open_run(run_id), settings)
+        for name, run_id in zip(comparison.names(ids), ids, strict=True)
+    }
+    return {name: analysis for name, analysis in analyses.items() if analysis is not None}
+
+
+def trend(run_id: str, layer: str, gene: str, settings: LineageSettings, lineage: str) -> pd.DataFrame:
+    """One quantity of a gene along the latent time of a lineage, see `deepvelo.tl.lineage.trends.trends`."""
+    stamp = _stamp(cached.open_run(run_id))
+    return _trend(cached.runs_folder(), run_id, layer, gene, settings, lineage, stamp)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _trend(
+    folder: Path, run_id: str, layer: str, gene: str, settings: LineageSettings, lineage: str, stamp: int
+) -> pd.DataFrame:
+    from deepvelo.tl.lineage.trends import trends
+
+    analysis = _require(folder, run_id, settings, stamp)
+    values = np.asarray(cached.gene_values(run_id, layer, gene), dtype=float)
+    return trends(
+        values, analysis.cells["latent_time"].to_numpy(), weights=analysis.fates[lineage].to_numpy()
+    )
+
+
+def trend_table(run_id: str, genes: Sequence[str], settings: LineageSettings, lineage: str) -> pd.DataFrame:
+    """Spliced moments of several genes along the latent time of a lineage, see `deepvelo.tl.lineage.trends.trend_table`."""
+    stamp = _stamp(cached.open_run(run_id))
+    return _trend_table(cached.runs_folder(), run_id, tuple(genes), settings, lineage, stamp)
+
+
+@st.cache_data(max_entries=64, show_spinner="Following the genes along the lineage")
+def _trend_table(
+    folder: Path, run_id: str, genes: tuple[str, ...], settings: LineageSettings, lineage: str, stamp: int
+) -> pd.DataFrame:
+    from deepvelo.tl.lineage.trends import trend_table
+
+    analysis = _require(folder, run_id, settings, stamp)
+    values = np.column_stack([cached.gene_values(run_id, keys.MS, gene) for gene in genes])
+    time, weights = analysis.cells["latent_time"].to_numpy(), analysis.fates[lineage].to_numpy()
+    return trend_table(values, time, weights=weights, genes=genes)
+
+
+def _require(folder: Path, run_id: str, settings: LineageSettings, stamp: int) -> Lineages:
+    analysis = _found(folder, run_id, settings, stamp)
+    if analysis is None:
+        msg = "The lineages of this run are gone. Find them again."
+        raise InputError(msg)
+    return analysis
+
+
+def markers(run: Run) -> GeneSets:
+    """Markers of the run's own groups, `deepvelo.tl.markers_by_group`."""
+    return _markers(cached.runs_folder(), run.info.run_id)
+
+
+@st.cache_data(max_entries=16, show_spinner="Looking for the markers of the cell types")
+def _markers(folder: Path, run_id: str) -> GeneSets:
+    cached.warm_up().join()
+    from deepvelo import tl
+
+    run = cached.open_run(run_id)
+    return tl.markers_by_group(run.part([keys.SPLICED]), run.info.cluster_key)
+
+
+def library(name: str) -> GeneSets:
+    """A gene-set library by name, `deepvelo.tl.library`; that it cannot be had is remembered for a minute.
+
+    Raises
+    ------
+    InputError
+        There is none of that name, or no network.
+    """
+    found = _library(name)
+    if isinstance(found, str):
+        raise InputError(found)
+    return found
+
+
+@st.cache_data(max_entries=4, ttl=60, show_spinner="Fetching the library")
+def _library(name: str) -> GeneSets | str:
+    cached.warm_up().join()
+    from deepvelo import tl
+
+    try:
+        return tl.library(name)
+    except InputError as error:
+        return str(error)
+
+
+def table_one(drivers: Mapping[str, pd.DataFrame], **choices: Any) -> TableOne:
+    """The paper's Table 1 for these runs and choices, `deepvelo.tl.gene_sets.table_one`.
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    return _table_one(dict(drivers), choices)
+
+
+@st.cache_data(max_entries=16, show_spinner="Comparing the drivers with what is known")
+def _table_one(drivers: dict[str, pd.DataFrame], choices: dict[str, Any]) -> TableOne:
+    cached.warm_up().join()
+    from deepvelo import tl
+
+    return tl.table_one(drivers, **choices)
+
+
+def _stamp(run: Run) -> int:
+    from deepvelo.lineages.store import FOLDER
+
+    folder = Path(run.folder) / FOLDER
+    return folder.stat().st_mtime_ns if folder.is_dir() else 0

@@ -1,0 +1,121 @@
+"""What drivers are compared with: a box for each list, its answer, and beside it why there is none."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import streamlit as st
+
+from app.lineages import queries as lineages
+from app.shared.empty import error_in_words, say_error
+from deepvelo.contents.genes import GeneIndex, gene_aliases
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run
+from deepvelo.wording import in_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+    from deepvelo.tl import GeneSets, TableOne
+
+OWN_MARKERS, NO_MARKERS, GIVEN = "The data's own cell types", "None", "A file"
+_KEPT: Final = "session"
+_MOST_BYTES: Final = 30_000_000  # all sets of MSigDB; every rerun of the page tests them again
+
+
+def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
+    """Draw the boxes and answer each by itself, so that a list without a match leaves the others' answers.
+
+    Parameters
+    ----------
+    drivers
+        Of each method, by its name.
+    """
+    from deepvelo import tl
+    from deepvelo.tl.gene_sets.enrichment import require_relevant
+
+    first, second, third, fourth = st.columns(4, gap="medium")
+    with fourth:
+        typed = st.text_area(
+            "Words that make a gene set relevant", key="lineages.keywords", persist_state=_KEPT,
+            placeholder="neuron\nsynap", height=100, max_chars=10_000,
+        )  # fmt: skip
+        top = st.number_input("Drivers a lineage", 5, 1000, 100, key="lineages.top", persist_state=_KEPT)
+    tested = GeneIndex(
+        chain.from_iterable(table.dropna(subset="correlation")["gene"] for table in drivers.values()),
+        aliases=gene_aliases(run.var),
+    )
+    answers: list[TableOne] = []
+    with first:
+        kind = st.radio(
+            "Markers", [OWN_MARKERS, GIVEN, NO_MARKERS], key="lineages.markers", persist_state=_KEPT
+        )
+        upload = st.file_uploader("One gene a line, or .gmt with a set a lineage") if kind == GIVEN else None
+        with error_in_words():
+            if kind == OWN_MARKERS:
+                answers.append(lineages.table_one(drivers, markers=lineages.markers(run), top=top))
+            elif upload is not None:
+                in_sets = upload.name.lower().endswith(".gmt")
+                markers = _read(upload, tl.read_gmt if in_sets else tl.read_gene_list)
+                markers = tl.spelled(markers, tested, what=upload.name)
+                answers.append(lineages.table_one(drivers, markers=markers, top=top))
+    with second:
+        factors = st.file_uploader("Transcription factors, one gene a line", key="lineages.tfs")
+        with error_in_words():
+            if factors is not None:
+                tfs = _read(factors, tl.read_gene_list)
+                tfs = tl.spelled(tfs, tested, what=factors.name)
+                answers.append(lineages.table_one(drivers, tfs=tfs, top=top))
+    with third:
+        gmt = st.file_uploader("Gene sets, .gmt", key="lineages.gmt")
+        library = st.text_input(
+            "or a library of Enrichr", key="lineages.library", persist_state=_KEPT,
+            placeholder="GO_Biological_Process_2023", help="Downloaded once, then kept on this server.",
+        ).strip()  # fmt: skip
+        sets: GeneSets | None = None
+        with error_in_words():
+            found: GeneSets | None = None
+            if gmt is not None:
+                found = _read(gmt, tl.read_gmt)
+            elif library:
+                found = lineages.library(library)
+            if found is not None:
+                found = tl.spelled(found, tested, what=library if gmt is None else gmt.name)
+                # Others count nowhere, and each takes time when the page is drawn again.
+                those = frozenset(tested.genes)
+                found = {name: tuple(filter(those.__contains__, genes)) for name, genes in found.items()}
+            sets = found  # only where some of the genes are the data's: one message is enough
+    keywords = tuple(line.strip() for line in typed.splitlines() if line.strip())
+    if sets is not None and keywords:
+        with fourth:
+            try:
+                require_relevant(sets, keywords=keywords)
+            except InputError as error:
+                say_error(error)
+                keywords = ()
+    if sets is not None:
+        with third, error_in_words():
+            answers.append(lineages.table_one(drivers, sets=sets, keywords=keywords, top=top))
+    return answers
+
+
+def _read(upload: UploadedFile, reader: Callable[[Path], Any]) -> Any:
+    """Read an uploaded text with its own name in the messages; nothing of it is kept."""
+    if upload.size > _MOST_BYTES:
+        msg = (
+            f"{upload.name} is larger than {in_bytes(_MOST_BYTES)}. Leave out what does not matter here, or use "
+            "`deepvelo lineages`, which takes larger files."
+        )
+        raise InputError(msg)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"upload{Path(upload.name[-20:]).suffix}"  # a name from outside makes no path
+        path.write_bytes(upload.getvalue())
+        try:
+            return reader(path)
+        except InputError as error:
+            raise InputError(str(error).replace(str(path), upload.name)) from None

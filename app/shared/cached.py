@@ -1,0 +1,363 @@
+"""Cached calls into the library, every cache bounded.
+
+``max_entries`` bounds what is small whatever the data; what grows with the cells has a ``max_size`` too. The roof over
+all of it is ``maxCacheDataSize`` in ``.streamlit/config.toml``.
+
+What a ``cache_resource`` returns is shared by all visitors: read it, never change it.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from anndata import AnnData
+
+from app.background.jobs import Jobs
+from app.shared.files import data_folder as data_folder
+from app.shared.files import runs_folder as runs_folder
+from deepvelo import checks, keys
+from deepvelo.config import Settings
+from deepvelo.contents import graphs
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.inspection import inspect
+from deepvelo.io.hashing import signature
+from deepvelo.io.join import JoinReport
+from deepvelo.io.runs import DamagedRun, Run, RunInfo, RunStore
+from deepvelo.pl import thinning
+from deepvelo.pp.prepare import chosen_cluster_key
+
+if TYPE_CHECKING:
+    from deepvelo.tl import StreamLines
+
+# What takes seconds to import, in the order in which a visitor comes to need it.
+_HEAVY = ("scvelo.plotting.velocity_embedding_grid", "deepvelo.tl")
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> threading.Thread:
+    """Import, once a process and in the background, what the first screen can do without.
+
+    Join the thread before using any of it: no module is then imported by two threads at once.
+    """
+    thread = threading.Thread(target=_import_heavy, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _import_heavy() -> None:
+    for name in _HEAVY:
+        importlib.import_module(name)
+    # After every run of a page Streamlit looks for garbage among all objects, and no other page answers for so long:
+    # 0.2 s with what was just imported, which is none.
+    gc.collect()
+    gc.freeze()
+
+
+def store() -> RunStore:
+    """The run store of this server."""
+    return _store(runs_folder())
+
+
+@st.cache_resource(max_entries=4)
+def _store(folder: Path) -> RunStore:
+    return RunStore(folder)
+
+
+def jobs() -> Jobs:
+    """Background work of this server, one queue for all visitors."""
+    return _jobs(os.environ.get("DEEPVELO_SCHEDULER") or None, runs_folder())
+
+
+@st.cache_resource(max_entries=4)
+def _jobs(scheduler: str | None, folder: Path) -> Jobs:
+    return Jobs(scheduler, folder)
+
+
+def runs() -> list[RunInfo]:
+    """All finished runs, newest first."""
+    return store().list()
+
+
+def damaged_runs() -> tuple[DamagedRun, ...]:
+    """Runs of this server that cannot be shown."""
+    return store().damaged()
+
+
+def open_run(run_id: str) -> Run:
+    """A finished run by its name in the store.
+
+    Raises
+    ------
+    InputError
+        There is no such run; the name may come from anyone's URL. Or it is damaged, or was deleted by now.
+    """
+    run = _open_run(runs_folder(), run_id)
+    run.require_stored()
+    return run
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _open_run(folder: Path, run_id: str) -> Run:
+    run_store = _store(folder)
+    if not run_store.exists(run_id):
+        msg = f"There is no run {run_id[:100]!r} on this server. Choose another run in the sidebar."
+        raise InputError(msg)
+    return run_store.open(run_id, whole=True)
+
+
+def delete_run(run_id: str) -> None:
+    """Remove a run from the store and from the caches."""
+    store().delete(run_id)
+    _open_run.clear(runs_folder(), run_id)
+
+
+def find_run(
+    source: DataSource, settings: Settings, cluster_key: str | None, basis: str | None
+) -> RunInfo | None:
+    """A finished run of the same data with the same settings."""
+    return store().find(source.hash(), settings, cluster_key=cluster_key, basis=basis)
+
+
+def gene_values(run_id: str, layer: str, gene: str) -> np.ndarray:
+    """One gene of one layer, shape ``(n_cells,)``, float32."""
+    return _gene_values(runs_folder(), run_id, layer, gene)
+
+
+@st.cache_data(max_entries=512, max_size="128MB", show_spinner=False)
+def _gene_values(folder: Path, run_id: str, layer: str, gene: str) -> np.ndarray:
+    return _open_run(folder, run_id).gene(layer, gene)
+
+
+def drawn_cells(run_id: str) -> np.ndarray | None:
+    """Rows of the cells that all pictures of a run draw, `deepvelo.pl.thinning.drawn_cells`; None for all."""
+    return _drawn_cells(runs_folder(), run_id)
+
+
+@st.cache_data(max_entries=32, max_size="16MB", show_spinner=False)
+def _drawn_cells(folder: Path, run_id: str) -> np.ndarray | None:
+    run = _open_run(folder, run_id)
+    # The picture may be of another embedding: this one is read only where it is needed.
+    if len(run.obs) <= thinning.MOST_DRAWN:
+        return None
+    points = run.obsm[keys.embedding(run.info.basis)][:, :2]
+    return thinning.drawn_cells(points, run.obs[run.info.cluster_key].astype("category").cat.codes.to_numpy())
+
+
+def stream(run_id: str, basis: str, density: float, smooth: float) -> StreamLines:
+    """Stream lines of a run's velocity on an embedding."""
+    return _stream(runs_folder(), run_id, basis, density, smooth)
+
+
+@st.cache_data(max_entries=64, max_size="32MB", show_spinner=False)
+def _stream(folder: Path, run_id: str, basis: str, density: float, smooth: float) -> StreamLines:
+    warm_up().join()
+    from deepvelo.tl import stream_lines
+
+    points = _open_run(folder, run_id).obsm[keys.embedding(basis)][:, :2]
+    return stream_lines(points, _velocity_on(folder, run_id, basis), density=density, smooth=smooth)
+
+
+def arrows(run_id: str, basis: str, density: float, smooth: float) -> tuple[np.ndarray, np.ndarray]:
+    """Velocity of a run on a grid over an embedding: positions and arrows, each ``(n_points, 2)``."""
+    return _arrows(runs_folder(), run_id, basis, density, smooth)
+
+
+@st.cache_data(max_entries=64, max_size="16MB", show_spinner=False)
+def _arrows(
+    folder: Path, run_id: str, basis: str, density: float, smooth: float
+) -> tuple[np.ndarray, np.ndarray]:
+    warm_up().join()
+    from deepvelo.tl import grid_arrows
+
+    points = _open_run(folder, run_id).obsm[keys.embedding(basis)][:, :2]
+    return grid_arrows(points, _velocity_on(folder, run_id, basis), density=density, smooth=smooth)
+
+
+def velocity_on(run_id: str, basis: str) -> np.ndarray:
+    """Arrows of a run on an embedding, shape ``(n_cells, 2)``; projected once where the run has none.
+
+    Raises
+    ------
+    InputError
+        The run keeps no velocity graph to project with.
+    """
+    return _velocity_on(runs_folder(), run_id, basis)
+
+
+@st.cache_data(max_entries=32, max_size="32MB", show_spinner="Projecting velocity onto the embedding")
+def _velocity_on(folder: Path, run_id: str, basis: str) -> np.ndarray:
+    run = _open_run(folder, run_id)
+    if keys.velocity_embedding(basis) in run.obsm:
+        return run.obsm[keys.velocity_embedding(basis)][:, :2]
+    warm_up().join()
+    from deepvelo.tl import velocity_embedding
+
+    adata = run.part()
+    if keys.VELOCITY_GRAPH not in adata.uns:
+        msg = f"This run has no arrows on {basis!r} and no velocity graph. Choose {run.info.basis!r} instead."
+        raise InputError(msg)
+    # Under a name of its own, so that scVelo projects onto the two drawn dimensions, of a PCA too.
+    adata.obsm[keys.embedding("drawn")] = adata.obsm[keys.embedding(basis)][:, :2]
+    return velocity_embedding(adata, basis="drawn")
+
+
+def dataset(source: DataSource) -> AnnData:
+    """The data of a source, in memory; shared, so read only.
+
+    Raises
+    ------
+    InputError
+        As `DataSource.load`; or the process that inspects visitors' data first died or met a limit.
+    """
+    return _dataset(source, _stamp(source))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading the data")
+def _dataset(source: DataSource, stamp: tuple[int, ...]) -> AnnData:
+    _require_inspected(source, stamp)
+    return source.load()
+
+
+def _require_inspected(source: DataSource, stamp: tuple[int, ...]) -> None:
+    """Read what visitors bring in a process of its own first, so that it cannot end this one."""
+    if source.kind in ("file", "join") and (problem := _problem(source, stamp)):
+        raise InputError(problem)
+
+
+# Problems too, or every click would read a bad file again; not for long: free memory changes.
+@st.cache_data(max_entries=64, ttl=60, show_spinner="Reading the data")
+def _problem(source: DataSource, stamp: tuple[int, ...]) -> str:
+    try:
+        inspect(source)
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def drawn_cells_of_data(source: DataSource, basis: str, group_key: str | None) -> np.ndarray | None:
+    """Rows of the cells that a picture of the data draws, `deepvelo.pl.thinning.drawn_cells`; None for all."""
+    return _drawn_cells_of_data(source, basis, group_key, _stamp(source))
+
+
+@st.cache_data(max_entries=32, max_size="16MB", show_spinner=False)
+def _drawn_cells_of_data(
+    source: DataSource, basis: str, group_key: str | None, stamp: tuple[int, ...]
+) -> np.ndarray | None:
+    adata = _dataset(source, stamp)
+    groups = None if group_key is None else adata.obs[group_key].astype("category").cat.codes.to_numpy()
+    return thinning.drawn_cells(adata.obsm[keys.embedding(basis)][:, :2], groups)
+
+
+def summary(source: DataSource) -> checks.Summary:
+    """What was found in the data."""
+    return _summary(source, _stamp(source))
+
+
+@st.cache_data(max_entries=16, show_spinner="Checking the data")
+def _summary(source: DataSource, stamp: tuple[int, ...]) -> checks.Summary:
+    return checks.summarize(_dataset(source, stamp), Settings(), looked=_looked(source, stamp))
+
+
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _looked(source: DataSource, stamp: tuple[int, ...]) -> checks.Looked:
+    """What no setting changes: a matrix that lies in a file is then not read again for each."""
+    return checks.Looked(_dataset(source, stamp))
+
+
+def fractions(source: DataSource, group_key: str | None) -> pd.DataFrame:
+    """Spliced and unspliced fractions of each group."""
+    return _fractions(source, group_key, _stamp(source))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _fractions(source: DataSource, group_key: str | None, stamp: tuple[int, ...]) -> pd.DataFrame:
+    return checks.unspliced_fractions(_dataset(source, stamp), group_key=group_key)
+
+
+def fit_problem(
+    source: DataSource, settings: Settings, cluster_key: str | None, basis: str | None, *, here: bool = True
+) -> str | None:
+    """Why these settings cannot be fitted to the data, in a sentence; None if they can.
+
+    With ``here`` False the fit will run on another machine, whose memory this one cannot know.
+    """
+    try:
+        _require_fit(source, settings, cluster_key, basis, _stamp(source), here=here)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _require_fit(
+    source: DataSource,
+    settings: Settings,
+    cluster_key: str | None,
+    basis: str | None,
+    stamp: tuple[int, ...],
+    *,
+    here: bool,
+) -> None:
+    # A cached success; failures, free memory among them, are asked again each time.
+    checks.require_fit(
+        _dataset(source, stamp),
+        settings,
+        cluster_key=cluster_key,
+        basis=basis,
+        here=here,
+        looked=_looked(source, stamp),
+    )
+
+
+def pictures(source: DataSource) -> list[str]:
+    """Embeddings of the data that are made to be looked at."""
+    return checks.pictures(dataset(source))
+
+
+def compare_options(source: DataSource) -> list[str]:
+    """Graphs and representations of the data in which cells can be compared."""
+    return graphs.options(dataset(source))
+
+
+def cluster_key(source: DataSource) -> str:
+    """The grouping that preparation takes when none is named."""
+    return chosen_cluster_key(dataset(source), None)
+
+
+def join_report(source: DataSource) -> JoinReport | None:
+    """How well barcodes matched, for a joined set; None for others."""
+    return _join_report(source, _stamp(source)) if source.kind == "join" else None
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _join_report(source: DataSource, stamp: tuple[int, ...]) -> JoinReport:
+    _require_inspected(source, stamp)
+    return source.joined()[1]
+
+
+def _stamp(source: DataSource) -> tuple[int, ...]:
+    """Times of change: a file that was replaced is read again."""
+    paths = [Path(path) for path in source.files]
+    return tuple(_folder_stamp(path) if path.is_dir() else _stamp_of(path) for path in paths)
+
+
+@st.cache_data(ttl=5, max_entries=64, show_spinner=False)  # a folder may hold thousands of files
+def _folder_stamp(path: Path) -> int:
+    """The time of a folder does not change with the files in it."""
+    return _stamp_of(path)
+
+
+def _stamp_of(path: Path) -> int:
+    try:
+        return hash(signature(path))
+    except OSError:  # gone, or being replaced
+        return 0

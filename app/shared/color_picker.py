@@ -1,0 +1,93 @@
+"""What the cells are coloured by."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from app import session
+from app.shared import cached
+from app.shared.alpha import NO_ALPHA, has_alpha
+from app.shared.empty import say_error
+from app.shared.methods import is_ours, no_rates
+from app.shared.text import box_labels
+from app.shared.undecided import has_probability
+from deepvelo import keys
+from deepvelo.contents.groups import MAX_GROUPS
+from deepvelo.io.runs import Run
+
+_ALPHA = "gene_alpha"
+GENE_LAYERS = {
+    session.GENE_COLOR: keys.MS,
+    "gene_velocity": keys.VELOCITY,
+    _ALPHA: keys.ALPHA,
+    "gene_beta": keys.BETA,
+    "gene_gamma": keys.GAMMA,
+}
+LABELS = {
+    keys.LATENT_TIME: "Latent time",
+    keys.PSEUDOTIME: "Pseudotime",
+    keys.CONFIDENCE: "Confidence in direction",
+    keys.UNDECIDED: "Direction undecided",
+    keys.CONSISTENCY: "Consistency, neighbours",
+    keys.CONSISTENCY_CELLTYPE: "Consistency, cell type",
+    keys.RATES_LEIDEN: "Rate clusters",
+    session.GENE_COLOR: "Gene: expression",
+    "gene_velocity": "Gene: velocity",
+    _ALPHA: "Gene: α, transcription",
+    "gene_beta": "Gene: β, splicing",
+    "gene_gamma": "Gene: γ, degradation",
+}
+
+
+def color_picker(run: Run, *, label: str = "Colour by") -> str:
+    """Select box; returns a column of ``run.obs`` or a key of `GENE_LAYERS`."""
+    options = color_options(run)
+    chosen = session.color()
+    if chosen in LABELS and chosen not in options and not is_ours(run.info):
+        st.info(no_rates(run.info))
+    elif chosen == _ALPHA and chosen not in options:
+        st.info(NO_ALPHA)
+    elif chosen is not None and chosen not in options:
+        say_error(f"This run has no cell column {chosen!r}. Choose a colour from the list.")
+    shown = chosen if chosen in options else options[0]
+    labels = box_labels(options, color_label)
+    st.selectbox(label, options, format_func=labels.__getitem__, **session.linked("color", shown))
+    return shown
+
+
+def color_label(color: str) -> str:
+    """How a colour is called on pages."""
+    return LABELS.get(color, color)
+
+
+def color_options(run: Run) -> list[str]:
+    """The run's grouping first, then the scores, the gene, and what else ``obs`` holds."""
+    obs = run.obs
+    layers = run.layers
+    of_genes = [
+        key for key, layer in GENE_LAYERS.items() if layer in layers and (key != _ALPHA or has_alpha(run))
+    ]
+    first = [run.info.cluster_key, *(key for key in LABELS if key in obs or key in of_genes)]
+    others = [key for key in obs.columns if key not in first and _can_color(obs[key])]
+    return [*first, *others]
+
+
+def color_values(run: Run, color: str, *, gene: str) -> pd.Series:
+    """One value per cell: categorical for groups, numbers for scores and genes; its name is the label."""
+    if color in GENE_LAYERS:
+        values = cached.gene_values(run.info.run_id, GENE_LAYERS[color], gene)
+        return pd.Series(values, index=run.obs.index, name=gene)
+    values = run.obs[color]
+    if color == keys.UNDECIDED and has_probability(run):
+        values = values.map({False: "decided", True: "undecided"})
+    if not is_numeric_dtype(values) or is_bool_dtype(values):
+        values = values.astype("category")
+    return values.rename(color_label(color))
+
+
+def _can_color(values: pd.Series) -> bool:
+    if is_numeric_dtype(values):
+        return True
+    return 1 < values.nunique() <= MAX_GROUPS

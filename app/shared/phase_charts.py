@@ -1,0 +1,136 @@
+"""A gene in all cells: its phase portrait and the same cells on the embedding."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from app.shared import cached
+from app.shared.alpha import NO_ALPHA, has_alpha
+from app.shared.cells import drawn, group_names
+from app.shared.methods import has_du_dt, is_imported, is_ours
+from app.shared.undecided import undecided_cells
+from deepvelo import keys
+from deepvelo.io.runs import Run
+from deepvelo.pl import theme
+from deepvelo.pl.embedding import panels
+from deepvelo.pl.phase_portrait import Phase
+
+_PANELS = {
+    "spliced": keys.MS,
+    "unspliced": keys.MU,
+    "velocity ds/dt": keys.VELOCITY,
+    "α, transcription": keys.ALPHA,
+    "β, splicing": keys.BETA,
+    "γ, degradation": keys.GAMMA,
+}
+
+
+_BOTH_WAYS = (
+    "Arrows show where its RNA is heading: right means more spliced (ds/dt), up means more unspliced (du/dt)."
+)
+_ONE_WAY = "Arrows are ds/dt alone: right means more spliced, left less."
+
+
+class Options(TypedDict):
+    """What one portrait and a grid of them have in common."""
+
+    colors: dict[str, str]
+    shown: list[str] | None
+    zoom: bool
+    drawn: np.ndarray | None
+    dark: bool
+
+
+def groups_and_colors(run: Run) -> tuple[np.ndarray, dict[str, str]]:
+    """Cell type of each cell, and each type's colour on every page."""
+    groups = group_names(run.obs[run.info.cluster_key])
+    return groups, theme.group_colors(groups, run.uns_colors(run.info.cluster_key))
+
+
+def phase_of(run: Run, gene: str) -> Phase:
+    """A gene's moments and velocities."""
+    run_id = run.info.run_id
+    return Phase(
+        gene=gene,
+        spliced=cached.gene_values(run_id, keys.MS, gene),
+        unspliced=cached.gene_values(run_id, keys.MU, gene),
+        velocity=cached.gene_values(run_id, keys.VELOCITY, gene),
+        velocity_u=cached.gene_values(run_id, keys.VELOCITY_U, gene) if has_du_dt(run) else None,
+        undecided=undecided_cells(run),
+    )
+
+
+def arrows_in_words(run: Run) -> str:
+    """What the arrows of this run show, and why they need not fit the drawn point."""
+    if is_imported(run.info):
+        without = f"{_ONE_WAY} The imported result has no du/dt, so none is drawn."
+        drawn = _BOTH_WAYS if has_du_dt(run) else without
+        return f"{drawn} Genes without a velocity in the imported result have no arrows."
+    if not is_ours(run.info):
+        return _other_arrows_in_words(run)
+    if has_du_dt(run):
+        words = [_BOTH_WAYS]
+    else:
+        words = [f"{_ONE_WAY} {NO_ALPHA}"]
+    graph = run.info.settings.graph
+    if graph.smooth_velocity:
+        words.append(
+            f"They are the fitted velocities, averaged {_times(graph.smooth_velocity)} over neighbouring cells, "
+            "so they need not equal β u − γ s of the drawn point."
+        )
+    elif graph.smooth_inputs:
+        times = graph.smoothings_of(int(run.info.metrics["n_cells"]))
+        words.append(
+            f"They were fitted on counts averaged {_times(times)} more over neighbouring cells, "
+            "so they need not equal β u − γ s of the drawn point."
+        )
+    return " ".join(words)
+
+
+def _other_arrows_in_words(run: Run) -> str:
+    if run.info.settings.method == "graphvelo":
+        return f"{_ONE_WAY} GraphVelo gives every gene a ds/dt and no du/dt, so none is drawn."
+    if has_du_dt(run):
+        words = (
+            f"{_BOTH_WAYS} They are those of the curve that scVelo fits to the gene, at the time it gives the cell, "
+            "so they need not fit the drawn point."
+        )
+    else:
+        words = (
+            f"{_ONE_WAY} ds/dt is how far the cell lies above the line fitted to the gene, u − γ s; "
+            f"scVelo's {run.info.settings.method} mode gives no du/dt, so none is drawn."
+        )
+    return f"{words} Genes that scVelo finds unfit for velocities have no arrows."
+
+
+def _times(n: int) -> str:
+    return {1: "once", 2: "twice"}.get(n, f"{n} times")
+
+
+def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
+    """Spliced, unspliced, velocity and the fitted rates of a gene on the fitted embedding."""
+    stored = run.layers
+    layers = {
+        title: layer
+        for title, layer in _PANELS.items()
+        if layer in stored and (layer != keys.ALPHA or has_alpha(run))
+    }
+    values = {title: cached.gene_values(run.info.run_id, layer, gene) for title, layer in layers.items()}
+    below_zero = [title for title, numbers in values.items() if (numbers < 0).any()]
+    points = run.obsm[keys.embedding(run.info.basis)][:, :2]
+    diverging = ["velocity ds/dt", *below_zero]
+    return panels(points, values, diverging=diverging, columns=2, drawn=drawn(run), height=height)
+
+
+def gene_scores(run: Run, genes: list[str]) -> pd.DataFrame:
+    """Genes in the order given with their multi-kinetic score; none where a gene has no velocity.
+
+    scVelo's modes have one rate a gene, so no score at all, and imported results are not scored.
+    """
+    if not is_ours(run.info):
+        return pd.DataFrame({"Gene": genes})
+    return pd.DataFrame({"Gene": genes, "Score": run.var.loc[genes, keys.MULTIKINETIC_SCORE].to_numpy()})

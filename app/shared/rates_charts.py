@@ -1,0 +1,87 @@
+"""Cells in the space of their kinetic rates, and what the scores of that space mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+from pandas import CategoricalDtype
+
+from app.shared import cached
+from app.shared.alpha import has_alpha
+from app.shared.cells import drawn, group_names
+from app.shared.charts import is_dark
+from app.shared.color_picker import color_values
+from app.shared.methods import is_ours
+from app.shared.text import NEGATIVE_RATES
+from app.shared.velocity_chart import View, color_limits, color_title
+from deepvelo import keys
+from deepvelo.io.runs import Run
+from deepvelo.pl import theme
+from deepvelo.pl.embedding import scatter
+
+SPACES = {
+    "All rates": keys.X_RATES_UMAP,
+    "α": keys.X_ALPHA_UMAP,
+    "β": keys.X_BETA_UMAP,
+    "γ": keys.X_GAMMA_UMAP,
+}
+RATE_LAYERS = {"alpha": keys.ALPHA, "beta": keys.BETA, "gamma": keys.GAMMA}
+RATE_COLORS = ("gene_alpha", "gene_beta", "gene_gamma")
+
+
+def warn_of_negative_rates(run: Run) -> None:
+    """Say so wherever rates of a run without constraint are shown."""
+    if is_ours(run.info) and not run.info.settings.variant.nonnegative_rates:
+        st.warning(NEGATIVE_RATES, icon=":material/warning:")
+
+
+def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, height: int) -> go.Figure:
+    """UMAP of all rates, or of one kind, in the chosen colour; groups by ``names`` on it or by a legend."""
+    points = run.obsm[SPACES[space]][:, :2]
+    values = color_values(run, color, gene=gene)
+    axis_name = "Rates UMAP" if space == "All rates" else f"{space} UMAP"
+    if isinstance(values.dtype, CategoricalDtype):
+        groups = group_names(values)
+        colors = theme.group_colors(groups, run.uns_colors(color))
+        fig = scatter(
+            points, groups, colors=colors, axis_name=axis_name, labels=names, drawn=drawn(run), dark=is_dark(),
+            height=height,
+        )  # fmt: skip
+        return fig.update_layout(showlegend=not names)
+    numbers = values.to_numpy(dtype=np.float32)
+    groups = group_names(run.obs[run.info.cluster_key])
+    view = View(basis="", kind="No arrows", color=color, gene=gene, density=1, smooth=1)
+    diverging = color.startswith("gene_") and bool((numbers < 0).any())
+    return scatter(
+        points, groups, values=numbers, value_title=color_title(run, view), diverging=diverging, limits=color_limits(run, view),
+        axis_name=axis_name, labels=names, drawn=drawn(run), dark=is_dark(), height=height,
+    )  # fmt: skip
+
+
+def gene_rates(run: Run, gene: str) -> dict[str, np.ndarray]:
+    """A gene's rates in every cell, without alpha where the run has none."""
+    layers = {rate: layer for rate, layer in RATE_LAYERS.items() if rate != "alpha" or has_alpha(run)}
+    return {rate: cached.gene_values(run.info.run_id, layer, gene) for rate, layer in layers.items()}
+
+
+def match_scores(run: Run) -> None:
+    """How well rates tell cell types apart, in two numbers and what they mean."""
+    metrics = run.info.metrics
+    silhouette, rand = st.columns(2)
+    with silhouette:
+        st.metric("Silhouette of cell types", _number(metrics.get("silhouette_rates")))
+        st.caption(
+            "In the space of rates, cells sit with their own type: 1 well apart, 0 mixed, below 0 elsewhere."
+        )
+    with rand:
+        st.metric("Adjusted Rand index", _number(metrics.get("ari_rates")))
+        st.caption(
+            "Clusters found from rates alone repeat the cell types: 1 exactly, 0 no better than chance."
+        )
+
+
+def _number(value: float | int | str | None) -> str:
+    if isinstance(value, (float, int)) and np.isfinite(value):
+        return f"{value:.2f}"
+    return "not known"

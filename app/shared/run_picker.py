@@ -1,0 +1,116 @@
+"""Which finished run the pictures show."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import session
+from app.shared import cached
+from app.shared.empty import empty_state, say_error
+from app.shared.methods import is_ours, is_scvelo, method_label
+from app.shared.text import box_labels, escape, with_labels
+from deepvelo.config import preset_label
+from deepvelo.datasets.source import DataSource
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run, RunInfo
+from deepvelo.wording import number
+
+
+def run_label(info: RunInfo) -> str:
+    """One line that tells runs apart."""
+    s, method = info.settings, method_label(info)
+    if not is_ours(info):
+        return info.name if method in info.name else f"{info.name} · {method}"
+    return f"{info.name} · k {s.graph.n_neighbors} · λ {s.objective.lambda_u:g}/{s.objective.lambda_s:g}"
+
+
+def run_details(info: RunInfo) -> str:
+    """What was fitted, how and when; settings that counted alone."""
+    s = info.settings
+    made = f"{info.created[:16].replace('T', ' ')} UTC."
+    if not is_ours(info):
+        n_genes = number(int(info.metrics["n_genes"]), "gene")
+        return (
+            f"{escape(info.data_name)}. {escape(method_label(info))}{' mode' if is_scvelo(info) else ''}; {info.metrics.get('n_velocity_genes', 0):,} of "
+            f"{n_genes} have a velocity. {made}"
+        )
+    epochs = number(int(info.metrics.get("n_epochs", s.training.n_epochs)), "epoch")
+    return (
+        f"{escape(info.data_name)}. Preset {preset_label(s)}; {s.graph.n_neighbors} graph and "
+        f"{s.graph.candidates_of(int(info.metrics['n_cells']))} candidate neighbours, λ {s.objective.lambda_u:g} and "
+        f"{s.objective.lambda_s:g}, {epochs}, seed {s.seed}. {made}"
+    )
+
+
+def fits() -> list[RunInfo]:
+    """Finished runs that a visitor asked for, newest first; not their controls, other seeds and sweeps."""
+    return [info for info in cached.runs() if info.purpose == "fit"]
+
+
+def choose_first_run() -> None:
+    """At first sight show the sample's newest run, or the newest of all; one of ours if there is one."""
+    runs = fits()
+    if session.run_id() is None and runs:
+        sample = DataSource(kind="sample").label
+        first = min(runs, key=lambda info: (info.data_name != sample, not is_ours(info)))
+        session.set_run(first.run_id)
+
+
+def run_picker() -> None:
+    """Select box of all fits, and of what else was chosen by its address, for the sidebar."""
+    chosen = session.run_id()
+    runs = {info.run_id: info for info in cached.runs() if info.purpose == "fit" or info.run_id == chosen}
+    labels = box_labels(runs, lambda run_id: run_label(runs[run_id]))
+    if not labels:
+        st.caption(with_labels(cached.store().problem() or "No runs yet."))
+        return
+    st.selectbox(
+        "Run",
+        list(labels),
+        format_func=labels.__getitem__,
+        placeholder="Choose a run",
+        **session.linked("run", chosen if chosen in labels else None),
+    )
+    if chosen in runs:
+        st.caption(run_details(runs[chosen]))
+        _say_other_data(runs[chosen])
+
+
+def _say_other_data(shown: RunInfo) -> None:
+    """Where the run is not of the data chosen on the pages Data and Train: say so, and offer their newest run.
+
+    A fit that ends does not change the run by itself: someone may be looking at another.
+    """
+    try:
+        source = session.source()
+    except InputError:  # the pages that read the data say it
+        return
+    if source is None or source.label == shown.data_name:  # names, as written above: hashes take long to read
+        return
+    newest = next((info for info in fits() if info.data_name == source.label), None)
+    none_yet = "" if newest else ", which have no run yet"
+    st.caption(
+        f":material/info: This run is not of the data chosen on Data and Train, **{escape(source.label)}**{none_yet}."
+    )
+    if newest:
+        st.button("Show their newest run", on_click=session.set_run, args=(newest.run_id,), width="stretch")
+
+
+def require_run() -> Run:
+    """The chosen run; without one the page says so, offers the next step and ends."""
+    run_id = session.run_id()
+    if run_id is None:
+        empty_state("No velocity yet. Choose data, then train on them.", button="Choose data", page="data")
+    try:
+        return cached.open_run(run_id)
+    except InputError as error:
+        say_error(error)
+    if fits():
+        st.button("Show the newest run", type="primary", on_click=_choose_newest)
+        st.stop()
+    empty_state("There are no runs yet. Choose data, then train on them.", button="Choose data", page="data")
+
+
+def _choose_newest() -> None:
+    if runs := fits():  # the last of them may have been deleted since the button was drawn
+        session.set_run(runs[0].run_id)

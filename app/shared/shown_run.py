@@ -1,0 +1,62 @@
+"""Parts of pages that draw a run, which may be deleted by anyone while someone looks at it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Concatenate, ParamSpec
+
+import streamlit as st
+
+from app import session
+from app.shared import cached
+from app.shared.empty import say_error
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run
+
+logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+
+
+@contextmanager
+def gone_in_words() -> Iterator[None]:
+    """Show what a visitor can mend as a sentence, and whatever follows from the chosen run's end as that."""
+    try:
+        yield
+    except InputError as error:
+        say_error(error)
+    except Exception:
+        gone = _why_gone()
+        if gone is None:
+            raise
+        logger.info("a page stumbled over a run that is gone", exc_info=True)
+        say_error(gone)
+
+
+def run_fragment(draw: Callable[Concatenate[Run, P], None]) -> Callable[Concatenate[Run, P], None]:
+    """``st.fragment`` for what draws a run: it is drawn again without the page, which sees that the run is there."""
+
+    @st.fragment
+    @functools.wraps(draw)
+    def drawn(run: Run, *args: P.args, **options: P.kwargs) -> None:
+        with gone_in_words():
+            run.require_stored()
+            draw(run, *args, **options)
+
+    return drawn
+
+
+def _why_gone() -> InputError | str | None:
+    """Why the chosen run cannot be shown any more; None if it can."""
+    if problem := cached.store().problem():
+        return problem
+    run_id = session.run_id()
+    if run_id is None:
+        return None
+    try:
+        cached.open_run(run_id)
+    except InputError as error:
+        return error
+    return None

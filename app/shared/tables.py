@@ -1,0 +1,31 @@
+"""Tables on pages, and files of tables to take along: text from outside is shown, and computed by no spreadsheet."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+import streamlit as st
+
+from app.shared.charts import file_name
+from deepvelo.io.spreadsheet import as_cell, in_cells
+from deepvelo.wording import in_one_line
+
+_MOST: Final = 300  # characters of a cell
+_MIMES: Final = {"csv": "text/csv", "json": "application/json"}
+
+
+def show_table(table: pd.DataFrame, *, column_config: dict[str, Any] | None = None, **options: Any) -> Any:
+    """Draw a table as `st.dataframe` does, which lets visitors copy its cells and save it: safe for a spreadsheet too."""
+    shown = table.map(lambda value: in_one_line(value, most=_MOST) if isinstance(value, str) else value)
+    config = {as_cell(name): column for name, column in (column_config or {}).items()}
+    return st.dataframe(in_cells(shown), column_config=config or None, **options)
+
+
+def download(title: str, text: str, *, name: str, help: str | None = None) -> None:
+    """A button that saves a text, ``.csv`` or ``.json``, under a name without signs that a disk may not take."""
+    stem, _, ending = name.rpartition(".")
+    st.download_button(
+        title, text, file_name=f"{file_name(stem)}.{ending}", mime=_MIMES[ending], on_click="ignore",
+        icon=":material/download:", help=help,
+    )  # fmt: skip

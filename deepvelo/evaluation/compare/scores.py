@@ -1,0 +1,249 @@
+"""The table of several methods' scores, the tests between them, and what to know before believing it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from deepvelo import keys, tl
+from deepvelo.evaluation.compare.edges import Edge, default_edges, edge_name, require_edges
+from deepvelo.evaluation.compare.match import Matched
+from deepvelo.evaluation.compare.reference import arrows_from_velocity
+from deepvelo.tl.metrics.boundary import boundary_scores
+from deepvelo.wording import number
+
+if TYPE_CHECKING:
+    from deepvelo.layers import Layer
+
+SMOOTHING_NOTE: Final = (
+    "Consistency and coherence rise with every averaging over the graph, for any method and for any tissue, moving or "
+    "not: compare methods at equal smoothing, and read them beside the boundary scores."
+)
+EFFECT_NOTE: Final = (
+    "With many cells p is tiny for any difference: read the effect, how often a random cell of A beats one of B "
+    "(0.5 is no difference)."
+)
+CONSISTENCY, CELLTYPE, COHERENCE = "consistency", "consistency_celltype", "coherence"
+IN_EMBEDDING, IN_GENES = "boundary_embedding", "boundary_genes"
+# One line each, to stand beside the number.
+SCORES: Final[dict[str, str]] = {
+    CONSISTENCY: "mean cosine of a cell's velocity with those of its graph neighbours",
+    CELLTYPE: "mean cosine of a cell's velocity with those of all other cells of its group",
+    COHERENCE: "mean cosine of a cell's velocity with those of its graph neighbours of the same group",
+    IN_EMBEDDING: "mean cosine of a source cell's arrow with the ways to its neighbours in the target, on the embedding",
+    IN_GENES: "mean cosine of a source cell's velocity with the ways to its neighbours in the target, over genes",
+    "n_velocity_genes": "genes for which the method gives a velocity",
+    "seconds": "time of the fit, without preparation",
+    "peak_memory_mb": "most memory held while the run was made, in MB",
+}
+FEW_CELLS: Final = 5  # a boundary score of fewer source cells is said to rest on them
+SMOOTHNESS: Final = (CONSISTENCY, CELLTYPE, COHERENCE)
+"""Scores that rise with every averaging over the graph."""
+_BOUNDARIES = (IN_EMBEDDING, IN_GENES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Scores of several methods on the same cells.
+
+    ``table``
+        One row a method: median and mean of every score of smoothness (``consistency_median``, ...), the boundary
+        scores of every edge (``boundary_genes: A > B``) and their mean (``boundary_genes``), ``n_velocity_genes``,
+        ``seconds``, ``peak_memory_mb``; NaN where a score is not defined.
+    ``tests``
+        One row a score and pair of methods: ``score``, ``a``, ``b``, ``median_a``, ``median_b``, ``u``, ``p``,
+        ``p_text``, ``effect``.
+    ``cells``
+        By method, the scores of every cell, a column each; boundaries of a cell with several targets are averaged.
+    ``agreement``
+        Mean cosine over the pairs of methods, one value a cell, over ``n_common_genes`` genes.
+    ``equally_smooth``
+        Whether all were averaged over the graph the same number of times: else smoothness is no ranking.
+    """
+
+    table: pd.DataFrame
+    tests: pd.DataFrame
+    cells: dict[str, pd.DataFrame]
+    agreement: pd.Series
+    n_common_genes: int
+    facts: pd.DataFrame
+    edges: list[Edge]
+    cluster_key: str
+    basis: str | None
+    smooth: int | None
+    equally_smooth: bool
+    warnings: list[str]
+
+    @property
+    def n_cells(self) -> int:
+        """How many cells were scored."""
+        return len(self.agreement)
+
+
+def compare(matched: Matched, *, edges: Sequence[Edge] | None = None) -> Comparison:
+    """Score every method on the shared cells and genes.
+
+    Parameters
+    ----------
+    matched
+        As `deepvelo.evaluation.compare.match` leaves it; ``matched.smoothed(n)`` to average all velocities first.
+    edges
+        Source and target groups for the boundary scores; by default the granule lineage's where it is there.
+
+    Raises
+    ------
+    InputError
+        An edge names a group that is not there.
+    """
+    known = [str(group) for group in matched.groups.cat.categories]
+    if edges is None:
+        edges = default_edges(known)
+    require_edges(edges, groups=known)
+    edges = list(edges)
+    moving = matched.moving()
+    by_edge = {name: _boundaries(matched, name, edges) for name in moving}
+    cells = {name: _score_cells(matched, name, by_edge.get(name)) for name in matched.velocities}
+    velocities = list(moving.values())
+    agreement = tl.agreement(velocities) if len(moving) > 1 else np.full(matched.reference.n_obs, np.nan)
+    return Comparison(
+        table=_table(matched, cells, by_edge, edges),
+        tests=_tests(cells),
+        cells=cells,
+        agreement=pd.Series(agreement, index=matched.reference.obs_names, name="agreement"),
+        n_common_genes=int(tl.common_genes(velocities).sum()) if velocities else 0,
+        facts=matched.facts,
+        edges=edges,
+        cluster_key=matched.cluster_key,
+        basis=matched.basis,
+        smooth=matched.smooth,
+        equally_smooth=matched.equally_smooth,
+        warnings=[*matched.warnings, *matched.smoothing_warnings(), *_warnings(matched, by_edge, edges)],
+    )
+
+
+def definition(column: str) -> str:
+    """The one-line definition of a column of the table."""
+    score = column.partition(":")[0].removesuffix("_median").removesuffix("_mean")
+    return SCORES[score]
+
+
+def _boundaries(matched: Matched, name: str, edges: Sequence[Edge]) -> dict[str, np.ndarray]:
+    """Boundary scores of every cell, by column of the table; edges with a group of one cell are left out."""
+    if not edges:
+        return {}
+    sizes = matched.groups.value_counts()
+    reference, velocity = matched.reference, matched.velocities[name]
+    spaces: dict[str, tuple[Layer, Layer]] = {IN_GENES: (velocity, matched.moments)}
+    if matched.basis is not None:
+        arrows = (
+            matched.arrows[name]
+            if matched.arrows is not None
+            else arrows_from_velocity(reference, velocity, moments=matched.moments, basis=matched.basis)
+        )
+        spaces = {IN_EMBEDDING: (arrows, reference.obsm[keys.embedding(matched.basis)])} | spaces
+    scored = [edge for edge in edges if sizes[list(edge)].min() > 1]
+    found: dict[str, np.ndarray] = {}
+    for space, (directions, positions) in spaces.items():
+        scores = boundary_scores(
+            directions,
+            positions,
+            graph=reference.obsp[keys.DISTANCES],
+            groups=matched.groups.to_numpy(),
+            edges=scored,
+        )
+        found |= {f"{space}: {edge_name(edge)}": score for edge, score in zip(scored, scores, strict=True)}
+    return found
+
+
+def _score_cells(matched: Matched, name: str, boundaries: dict[str, np.ndarray] | None) -> pd.DataFrame:
+    """All scores of every cell; NaN for a method that stands still."""
+    scores = pd.DataFrame(np.nan, index=matched.reference.obs_names, columns=[*SMOOTHNESS, *_BOUNDARIES])
+    if boundaries is None:
+        return scores
+    velocity, graph = matched.velocities[name], matched.reference.obsp[keys.DISTANCES]
+    length = matched.lengths[name]
+    scores[CONSISTENCY] = tl.consistency(velocity, graph, length=length)
+    scores[CELLTYPE] = tl.consistency_celltype(velocity, matched.groups, length=length)
+    scores[COHERENCE] = tl.coherence(velocity, graph, matched.groups, length=length)
+    for space in _BOUNDARIES:
+        of_space = [values for column, values in boundaries.items() if column.startswith(f"{space}:")]
+        if of_space:
+            scores[space] = pd.DataFrame(of_space).mean().to_numpy()
+    return scores
+
+
+def _table(
+    matched: Matched,
+    cells: dict[str, pd.DataFrame],
+    by_edge: dict[str, dict[str, np.ndarray]],
+    edges: Sequence[Edge],
+) -> pd.DataFrame:
+    rows = {}
+    for name, scores in cells.items():
+        row: dict[str, float] = {}
+        for score in SMOOTHNESS:
+            row |= {f"{score}_median": _median(scores[score]), f"{score}_mean": scores[score].mean()}
+        for space in _BOUNDARIES if edges else ():
+            columns = [f"{space}: {edge_name(edge)}" for edge in edges]
+            means = {column: _mean(by_edge.get(name, {}).get(column)) for column in columns}
+            row |= {space: pd.Series(means).mean()} | means
+        rows[name] = row
+    costs = matched.facts[["n_velocity_genes", "seconds", "peak_memory_mb"]]
+    return pd.DataFrame.from_dict(rows, orient="index").join(costs).rename_axis("method")
+
+
+def _tests(cells: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    columns = ["score", "a", "b", "median_a", "median_b", "u", "p", "p_text", "effect"]
+    rows = []
+    for score in (*SMOOTHNESS, *_BOUNDARIES):
+        for a, b in itertools.combinations(cells, 2):
+            of_a, of_b = cells[a][score], cells[b][score]
+            found = tl.mann_whitney(of_a.to_numpy(), of_b.to_numpy())
+            if np.isfinite(found.p):
+                medians = {"median_a": _median(of_a), "median_b": _median(of_b)}
+                rows.append(
+                    {"score": score, "a": a, "b": b}
+                    | medians
+                    | found._asdict()
+                    | {"p_text": tl.p_text(found.p)}
+                )
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _warnings(
+    matched: Matched, by_edge: dict[str, dict[str, np.ndarray]], edges: Sequence[Edge]
+) -> Iterable[str]:
+    for name in matched.velocities:
+        if name not in by_edge:
+            yield f"All velocities of {name} are zero or missing, so it has no scores; look at its fit, or leave it out."
+    if not edges:
+        yield "No edges from a source to a target group are named, so there are no boundary scores."
+    sizes = matched.groups.value_counts()
+    for edge in edges:
+        alone = [group for group in edge if sizes[group] == 1]
+        if alone:
+            yield f"The boundary {edge_name(edge)} has no score: {alone[0]} is one cell."
+        elif by_edge and all(
+            np.isnan(scores[f"{IN_GENES}: {edge_name(edge)}"]).all() for scores in by_edge.values()
+        ):
+            yield f"The boundary {edge_name(edge)} has no score: no cell of the one has a neighbour in the other."
+        elif by_edge:
+            scored = max(np.isfinite(s[f"{IN_GENES}: {edge_name(edge)}"]).sum() for s in by_edge.values())
+            if scored < FEW_CELLS:
+                yield (
+                    f"The boundary {edge_name(edge)} rests on {number(int(scored), 'cell')}: read no score of it, nor "
+                    "the mean that it is part of."
+                )
+
+
+def _mean(values: np.ndarray | None) -> float:
+    return float("nan") if values is None else float(pd.Series(values).mean())
+
+
+def _median(values: pd.Series) -> float:
+    return float(values.dropna().median())  # of NaN alone, NaN without a warning

@@ -1,0 +1,109 @@
+"""What a run's scores are worth: those that the same fit reaches on cells of which none moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from deepvelo import keys
+from deepvelo.evaluation.compare.edges import Edge, edge_name
+from deepvelo.tl.metrics.boundary import boundary_means
+from deepvelo.wording import decimal, number
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+AT_REST_NOTE: Final = (
+    "No direction is true in cells at rest, yet a fit gives them one, and neighbouring cells the same: so a boundary "
+    "score there is near 0 only on average, and single fits lie far to either side."
+)
+CONSISTENCY_ROWS: Final = {
+    keys.CONSISTENCY: "consistency, mean",
+    keys.CONSISTENCY_CELLTYPE: "consistency within cell types, mean",
+}
+
+
+def scores_of_run(adata: AnnData, *, edges: Sequence[Edge], cluster_key: str, basis: str) -> pd.Series:
+    """Consistency and boundary scores of one run on its own graph, moments and embedding, means over the cells.
+
+    Parameters
+    ----------
+    adata
+        A finished run, by any method; its layers may lie on disk.
+    edges
+        Source and target groups.
+
+    Returns
+    -------
+    ``consistency, mean``, ``consistency within cell types, mean``, then ``A > B, embedding`` and ``A > B, genes`` for every edge;
+    NaN where a score is not defined.
+    """
+    groups = adata.obs[cluster_key].astype(str).to_numpy()
+    spaces = {
+        "embedding": (adata.obsm[keys.velocity_embedding(basis)], adata.obsm[keys.embedding(basis)]),
+        "genes": (adata.layers[keys.VELOCITY], adata.layers[keys.MS]),
+    }
+    scores = {name: float(adata.obs[key].mean()) for key, name in CONSISTENCY_ROWS.items()}
+    for space, (arrows, positions) in spaces.items():
+        means = boundary_means(
+            arrows, positions, graph=adata.obsp[keys.DISTANCES], groups=groups, edges=edges
+        )
+        scores |= {f"{edge_name(edge)}, {space}": mean for edge, mean in zip(edges, means, strict=True)}
+    return pd.Series(scores)
+
+
+def at_rest_table(run: pd.Series, at_rest: Sequence[pd.Series]) -> pd.DataFrame:
+    """A run's scores beside those of its controls at rest.
+
+    Parameters
+    ----------
+    run, at_rest
+        As `scores_of_run` gives them, the run's and one a control.
+
+    Returns
+    -------
+    One row a score: ``run``, and over the controls ``mean``, ``sd`` (NaN with one), ``lowest``, ``highest``, ``as_high``
+    (how many reach the run's score) and ``n``, those with the score.
+    """
+    controls = pd.DataFrame(list(at_rest)).reindex(columns=run.index).astype(float)
+    return pd.DataFrame(
+        {
+            "run": run,
+            "mean": controls.mean(),
+            "sd": controls.std(),
+            "lowest": controls.min(),
+            "highest": controls.max(),
+            "as_high": controls.ge(run).sum(),
+            "n": controls.notna().sum(),
+        }
+    )
+
+
+def beyond_rest(table: pd.DataFrame) -> list[str]:
+    """What `at_rest_table` says: how many scores cells at rest never reach, then a sentence for each of those."""
+    known = table[table["run"].notna() & (table["n"] > 0)]
+    beyond = known[known["as_high"] == 0]
+    if known.empty:
+        return []
+    if beyond.empty:
+        first = f"Cells at rest reach {_all_of(len(known))}: none of them proves that cells move."
+    else:
+        first = f"Cells at rest do not reach {len(beyond)} of {number(len(known), 'score')}; the others prove no movement."
+    sentences = [first, *(_sentence(str(score), row) for score, row in beyond.iterrows())]
+    if len(beyond):
+        n_fits = int(known["n"].min())
+        sentences.append(
+            f"With {number(n_fits, 'fit')}, chance alone does that for about 1 score in {n_fits + 1}."
+        )
+    return sentences
+
+
+def _all_of(n_scores: int) -> str:
+    return "this score" if n_scores == 1 else f"each of these {n_scores} scores in some fit"
+
+
+def _sentence(score: str, row: pd.Series) -> str:
+    run, highest = (decimal(row[name], 2) for name in ("run", "highest"))
+    return f"{score}: {run}; cells at rest at most {highest} in {number(int(row['n']), 'fit')}."

@@ -1,0 +1,200 @@
+"""Target assignment before training: which candidates lie in each cell's future, and which in its past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deepvelo.model.assignment.candidates import TINY
+from deepvelo.model.assignment.kinetics import SharedRates, spliced_velocity, steady_state_slope
+from deepvelo.model.assignment.neighborhoods import NeighborhoodRates, Neighborhoods
+from deepvelo.model.assignment.stretches import MOST_CELLS, Evidence, Layout, Stretches, best_signs
+from deepvelo.model.assignment.targets import ComponentTargets
+from deepvelo.model.gcn import RateNetwork
+from deepvelo.model.graph.cell_graph import even_anchors
+from deepvelo.model.large_data.blocks import BlockedObjective, blocks_of_genes
+
+# Times that stretches are found again after a reversal.
+_MOST_ROUNDS = 4
+_LEAST_SQUARE = 1e-3  # of a neighbourhood, by the gene's mean square over all of them
+# Steps towards the principal axis of each cell's candidates, and what they must explain more, of the squared displacements.
+_AXIS_STEPS, _AXIS_GAIN = 3, 0.01
+
+
+@torch.no_grad()
+def assign_targets(
+    objective: BlockedObjective,
+    network: RateNetwork,
+    hidden: Tensor,
+    *,
+    neighborhoods: Neighborhoods,
+    positions: Tensor,
+    refinement_passes: int,
+    seed: int,
+) -> None:
+    r"""Assign each cell's future and past by the velocity a network starts with, and refine them.
+
+    First, stretches of cells are reversed while that explains more of the tissue as a whole (`deepvelo.model.assignment.stretches`).
+    Then, in every refinement pass, rates are fitted to each neighbourhood's displacements, and future and past are
+    assigned anew by the velocity with those rates.
+
+    Where the first velocities are mostly wrong, displacements lie across the lineage, and neither sign is right. So both
+    are repeated from displacements along the principal axis of each cell's candidates, and what explains more is kept. A
+    displacement is that axis after enough steps of the power iteration
+
+    .. math:: d \leftarrow C_i d / \lVert C_i d \rVert, \qquad C_i = \sum_j (z_j - z_i) (z_j - z_i)^T
+
+    and to assign future and past by the displacements is one step: eq. 4 to 6 weigh candidates by their place along d.
+
+    Parameters
+    ----------
+    hidden
+        The network's last hidden layer of all cells.
+    positions
+        Where cells lie, ``(n_cells, n_dimensions)``.
+    """
+    fit = _NeighborhoodFit(objective, neighborhoods)
+    targets = objective.targets
+
+    def start(genes: slice) -> Iterator[tuple[slice, Tensor]]:
+        for cells in objective.parts():
+            rates = network.rates(hidden[cells], genes)
+            s, u = objective.spliced[cells, genes], objective.unspliced[cells, genes]
+            yield cells, spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
+
+    def refined(genes: slice) -> Iterator[tuple[slice, Tensor]]:
+        ahead, behind = objective.targets.of(genes, neighborhoods.cells).spliced
+        rates = fit.rates((ahead - behind) / 2, genes)
+        for cells in objective.parts():
+            s, u = objective.spliced[cells, genes], objective.unspliced[cells, genes]
+            beta, gamma = (neighborhoods.to_cells(rate, cells) for rate in rates)
+            yield cells, spliced_velocity(u, s, beta=beta, gamma=gamma)
+
+    def refine() -> None:
+        for _ in range(refinement_passes):
+            objective.assign_targets(refined)
+
+    objective.assign_targets(start)
+    if not isinstance(targets, ComponentTargets) or refinement_passes == 0:
+        refine()
+        return
+    whole = _WholeTissue(objective, targets, positions, seed=seed)
+
+    def improve() -> float:
+        whole.reverse_stretches()
+        refine()
+        return whole.explained()
+
+    explained, before = improve(), targets.sums
+    for _ in range(_AXIS_STEPS):
+        objective.assign_targets(partial(_displacements, targets, 1.0))
+    if improve() < explained + _AXIS_GAIN:
+        targets.assign_from(before)
+
+
+@torch.no_grad()
+def fit_neighborhood_rates(objective: BlockedObjective, neighborhoods: Neighborhoods) -> None:
+    """Let training fit what neighbourhood rates explain of the displacements, for targets that have been assigned.
+
+    Displacements to the nearest candidates, in all genes: nearer ones follow a curved lineage, and the rates that a
+    neighbourhood shares average their noise.
+    """
+    targets = objective.targets
+    if not isinstance(targets, ComponentTargets):
+        return
+    fit = _NeighborhoodFit(objective, neighborhoods)
+    n_anchors, device = neighborhoods.n_anchors, objective.spliced.device
+    beta, gamma = rates = torch.empty(2, n_anchors, objective.n_genes, device=device)
+    typical = torch.empty(2, objective.n_genes, device=device)
+    displacement = targets.near_displacement(neighborhoods.cells)
+    for genes in blocks_of_genes(objective.n_cells, objective.n_genes):
+        beta[:, genes], gamma[:, genes] = fit.rates(displacement(objective.spliced[:, genes]), genes)
+        squares = fit.squares(genes)
+        typical[:, genes] = ((rates[:, :, genes] * squares).sum(1) / squares.sum(1).clamp_min(TINY)).to(
+            typical
+        )
+    objective.explained = NeighborhoodRates(beta, gamma, typical, neighborhoods)
+
+
+class _NeighborhoodFit:
+    """Rates of every neighbourhood, from displacements that change and moments that do not."""
+
+    def __init__(self, objective: BlockedObjective, neighborhoods: Neighborhoods) -> None:
+        self._mean = neighborhoods.mean
+        self._spliced, self._unspliced = objective.of(neighborhoods.cells)
+        # Preallocated, 240 MB for 5,000 anchors and 2,000 genes, to avoid heap fragmentation.
+        shape = 3, neighborhoods.n_anchors, objective.n_genes
+        self._squares = torch.empty(shape, dtype=torch.float64, device=objective.spliced.device)
+        self._known: set[int] = set()
+
+    def squares(self, genes: slice) -> Tensor:
+        """Means of u u and s s, ``(2, n_anchors, n_genes_of_the_block)``, of genes whose `rates` were fitted."""
+        return self._squares[::2, :, genes]
+
+    def rates(self, displacement: Tensor, genes: slice) -> tuple[Tensor, Tensor]:
+        """Beta and gamma, float32 ``(n_anchors, n_genes_of_the_block)``, for displacements of the cells in any."""
+        s, u = self._spliced[:, genes], self._unspliced[:, genes]
+        squares = self._squares[:, :, genes]
+        if genes.start not in self._known:
+            uu, us, ss = SharedRates.squares(u, s, mean=self._mean)
+            # Where a neighbourhood has next to none of a gene, any rate fits and the next cell's velocity has no bound.
+            uu, ss = (torch.maximum(values, _LEAST_SQUARE * values.mean(0)) for values in (uu, ss))
+            for stored, values in zip(squares, (uu, us, ss), strict=True):
+                stored.copy_(values)
+            self._known.add(genes.start)
+        beta, gamma = SharedRates(displacement, u, s, mean=self._mean, squares=squares.unbind()).rates()
+        return beta.to(s.dtype), gamma.to(s.dtype)
+
+
+class _WholeTissue:
+    """What the assigned displacements explain of the tissue as a whole, in an even choice of its cells."""
+
+    def __init__(
+        self, objective: BlockedObjective, targets: ComponentTargets, positions: Tensor, *, seed: int
+    ) -> None:
+        self._objective, self._targets, self._seed = objective, targets, seed
+        self._chosen: Tensor | slice = slice(None)
+        self._nearest: Tensor | slice = slice(None)
+        chosen: Tensor | None = None
+        if len(positions) > MOST_CELLS:
+            chosen, self._nearest = even_anchors(positions, MOST_CELLS)
+            positions, chosen = positions[chosen], chosen.to(objective.spliced.device)
+            self._chosen = chosen
+        self._layout = Layout(positions.numpy())
+        self._spliced, self._unspliced = (values[:, :] for values in objective.of(chosen))
+        self._slope = steady_state_slope(self._unspliced, self._spliced)
+
+    def explained(self) -> float:
+        """The share of the squared displacements."""
+        evidence, stretches = self._evidence()
+        return evidence.of(np.ones(stretches.n_stretches))
+
+    def reverse_stretches(self) -> None:
+        """Reverse stretches of cells while that explains more."""
+        for _ in range(_MOST_ROUNDS):
+            evidence, stretches = self._evidence()
+            signs = best_signs(evidence, stretches)
+            if (signs > 0).all():
+                return
+            of_cells = torch.from_numpy(signs[stretches.labels])[self._nearest, None].to(self._spliced)
+            self._objective.assign_targets(partial(_displacements, self._targets, of_cells))
+
+    def _evidence(self) -> tuple[Evidence, Stretches]:
+        displacements = [(ahead - behind)[self._chosen] / 2 for ahead, behind in self._targets.displacements]
+        stretches = Stretches(self._layout, torch.cat(displacements, dim=1).cpu().numpy(), seed=self._seed)
+        in_genes = displacements[0] @ self._targets.spliced.loadings.T
+        evidence = Evidence(
+            self._layout, in_genes, self._unspliced, self._spliced, slope=self._slope, stretches=stretches
+        )
+        return evidence, stretches
+
+
+def _displacements(
+    targets: ComponentTargets, signs: Tensor | float, genes: slice
+) -> list[tuple[slice, Tensor]]:
+    ahead, behind = targets.of(genes).spliced
+    return [(slice(None), signs * (ahead - behind) / 2)]

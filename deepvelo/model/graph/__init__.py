@@ -1,0 +1,1 @@
+"""The graph of cells, averages over it, and graph coarsening."""

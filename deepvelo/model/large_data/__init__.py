@@ -1,0 +1,1 @@
+"""The objective in blocks of genes, mini-batches, values on disk, checkpoints and several processes."""

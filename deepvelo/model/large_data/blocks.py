@@ -1,0 +1,244 @@
+"""The objective and its gradient, one block of genes at a time, so that memory stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from math import sqrt
+
+import torch
+from torch import Tensor
+
+from deepvelo.config import Variant
+from deepvelo.model.assignment.kinetics import spliced_velocity, unspliced_velocity
+from deepvelo.model.assignment.neighborhoods import NeighborhoodRates
+from deepvelo.model.assignment.targets import Targets
+from deepvelo.model.gcn import RateNetwork
+from deepvelo.model.large_data.objective import Correlation, direction_gradient, direction_loss
+from deepvelo.model.large_data.on_disk import Cells, Columns
+from deepvelo.model.large_data.parallel import ALONE, Processes
+from deepvelo.model.loss import Terms
+
+# Numbers worked on at once: few enough for the temporaries of a block to stay in cache.
+BLOCK_SIZE = 400_000
+FEWEST_GENES = 16
+CELLS_AT_ONCE = BLOCK_SIZE // FEWEST_GENES
+
+
+def blocks_of_genes(n_cells: int, n_genes: int) -> Iterator[slice]:
+    """All genes, in blocks that suit so many cells."""
+    size = max(FEWEST_GENES, BLOCK_SIZE // max(1, n_cells))
+    for start in range(0, n_genes, size):
+        yield slice(start, min(start + size, n_genes))
+
+
+def parts_of_cells(n_cells: int) -> Iterator[slice]:
+    """All cells, in parts of which the smallest blocks of genes stay in cache as well."""
+    for start in range(0, n_cells, CELLS_AT_ONCE):
+        yield slice(start, min(start + CELLS_AT_ONCE, n_cells))
+
+
+def means(values: Columns) -> Tensor:
+    """Mean of every gene, ``(n_genes,)``, of values ``(n_cells, n_genes)``."""
+    return torch.cat([values[:, genes].mean(0) for genes in blocks_of_genes(*values.shape)])
+
+
+class BlockedObjective:
+    """The data of one fit and the objective of eq. 4 to 7 on them, in all cells or in a batch.
+
+    Parameters
+    ----------
+    spliced, unspliced
+        Moments, shape ``(n_cells, n_genes)``.
+    targets
+        Where continuity wants the velocity to lead; they decide each cell's future and past.
+    correlation_weights
+        Of corr(v, u) and corr(v, -s), `deepvelo.config.Settings.correlation_weights`.
+    by_cell
+        The moments once more, where they lie on disk, to take some cells from.
+    """
+
+    def __init__(
+        self,
+        spliced: Columns,
+        unspliced: Columns,
+        targets: Targets,
+        *,
+        correlation_weights: tuple[float, float],
+        variant: Variant,
+        by_cell: tuple[Cells, Cells] | None = None,
+    ) -> None:
+        self.spliced, self.unspliced, self.targets = spliced, unspliced, targets
+        self._weights, self._variant = correlation_weights, variant
+        if by_cell is None:
+            assert isinstance(spliced, Tensor)
+            assert isinstance(unspliced, Tensor)
+            by_cell = spliced, unspliced
+        self._by_cell = by_cell
+        self.n_cells, self.n_genes = spliced.shape
+        self.n_columns = self.n_genes * (2 if variant.unspliced_velocity else 1)
+        self._means = means(spliced), means(unspliced)
+        self.explained: NeighborhoodRates | None = None
+        """Where continuity leads the velocity of spliced RNA, if not to the displacements themselves."""
+
+    def assign_targets(
+        self,
+        velocity_of: Callable[[slice], Iterable[tuple[slice, Tensor]]],
+        *,
+        cells: Tensor | None = None,
+        together: Processes = ALONE,
+    ) -> None:
+        """Choose each cell's future and past by the velocity that a function gives for a block of genes.
+
+        Parameters
+        ----------
+        velocity_of
+            Gives it part after part of the cells, as `parts` or all at once, and says which they are.
+        cells
+            Indices of those that the velocity is of, where processes have the others; all if None.
+        """
+        self.targets.clear(cells)
+        for genes in blocks_of_genes(self.n_cells, self.n_genes):
+            for some, velocity in velocity_of(genes):
+                self.targets.add(velocity, genes, some)
+        self.targets.assign(together)
+
+    def parts(self) -> Iterator[slice]:
+        """All cells, some after the other where velocities need not be those of all at once."""
+        return parts_of_cells(self.n_cells) if self.targets.takes_parts else iter([slice(0, self.n_cells)])
+
+    @torch.no_grad()
+    def reassign_targets(
+        self,
+        network: RateNetwork,
+        hidden: Tensor,
+        *,
+        cells: Tensor | None = None,
+        together: Processes = ALONE,
+    ) -> float:
+        """Choose each cell's future and past by the velocity as it is; the direction loss.
+
+        Only the published schedule weighs by the direction loss; for others it is left at 0.
+
+        Parameters
+        ----------
+        hidden
+            Last hidden layer of ``cells``: all if None, else this process's share.
+        """
+        published = self._variant.direction_schedule == "published"
+        pearson = torch.zeros(2).to(hidden)
+
+        def velocity_of(genes: slice) -> list[tuple[slice, Tensor]]:
+            rates = network.rates(hidden, genes)
+            # Cells of some genes, not genes of some cells: a share of the cells may be more than memory holds.
+            s, u = (values[:, genes] for values in (self.spliced, self.unspliced))
+            if cells is not None:
+                s, u = s.index_select(0, cells), u.index_select(0, cells)
+            velocity = spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
+            if published:
+                correlations = self._correlations(velocity, s, u, genes, together=together)
+                pearson.add_(_pearson(*correlations) / self.n_genes)
+            return [(slice(None), velocity)]
+
+        self.assign_targets(velocity_of, cells=cells, together=together)
+        return float(direction_loss(pearson, self._weights)) if published else 0.0
+
+    def backward(
+        self,
+        network: RateNetwork,
+        hidden: Tensor,
+        *,
+        weight: float,
+        cells: Tensor | None = None,
+        moments: tuple[Columns, Columns] | None = None,
+        with_pearson: bool = True,
+        together: Processes = ALONE,
+    ) -> Terms:
+        """The terms of some cells; the gradient of their total is added to the network's parameters.
+
+        Where processes share the cells, the terms are those of all, and the gradient is this process's part of it.
+
+        The gradient by the rates is written out, which takes a third of the time of having it found; it is gathered
+        in the last hidden layer and sent through the graph convolutions once.
+
+        Parameters
+        ----------
+        hidden
+            Last hidden layer of these cells, with its way back to the parameters.
+        weight
+            Of the direction term.
+        cells
+            Indices; all if None. Continuity is the mean over them, correlations are taken over them.
+        moments
+            What `of` gives of them, if that was asked already.
+        with_pearson
+            Whether to compute the correlations where they have no weight; NaN otherwise.
+        """
+        spliced, unspliced = moments or self.of(cells)
+        n_cells = together.total(len(spliced))
+        scale = sqrt(self.n_genes) / (2 * n_cells * self.n_columns)
+        leaf = hidden.detach().requires_grad_()
+        continuity, pearson = torch.zeros(2).to(leaf), torch.zeros(2).to(leaf)
+        # The same blocks in all processes, whose shares are not quite of one size.
+        for genes in blocks_of_genes(n_cells // together.size, self.n_genes):
+            s, u = spliced[:, genes], unspliced[:, genes]
+            rates = network.rates(leaf, genes)
+            with torch.no_grad():
+                velocity = spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
+                middle = None if self.explained is None else self.explained.velocity(u, s, genes, cells)
+                residuals = self.targets.residuals(velocity, genes, cells, unspliced=False, middle=middle)
+                continuity += torch.stack([residuals.ahead, residuals.behind])
+                by_velocity = residuals.residual.mul_(4 * scale)
+                if weight > 0 or with_pearson:
+                    correlations = self._correlations(velocity, s, u, genes, together=together)
+                    pearson += _pearson(*correlations)
+                if weight > 0:
+                    by_velocity.add_(
+                        direction_gradient(*correlations, self._weights), alpha=weight / self.n_genes
+                    )
+                by_beta = by_velocity * u
+                by_gamma = (by_velocity * s).neg_()
+                gradients = [(rates.beta, by_beta), (rates.gamma, by_gamma)]
+                if self._variant.unspliced_velocity:
+                    velocity_u = unspliced_velocity(u, alpha=rates.alpha, beta=rates.beta)
+                    residuals = self.targets.residuals(velocity_u, genes, cells, unspliced=True)
+                    continuity += torch.stack([residuals.ahead, residuals.behind])
+                    by_alpha = residuals.residual.mul_(4 * scale)
+                    by_beta.addcmul_(by_alpha, u, value=-1)
+                    gradients.append((rates.alpha, by_alpha))
+            tensors, by_them = zip(*gradients, strict=True)
+            torch.autograd.backward(tensors, by_them)
+        hidden.backward(leaf.grad)
+        together.add_up(continuity)
+        pearson = pearson / self.n_genes if weight > 0 or with_pearson else pearson + torch.nan
+        ahead, behind = (scale * continuity).tolist()
+        direction = float(direction_loss(pearson, self._weights))
+        return Terms(
+            continuity_future=ahead,
+            continuity_past=behind,
+            pearson_u=float(pearson[0]),
+            pearson_s=float(pearson[1]),
+            direction=direction,
+            total=ahead + behind + (weight * direction if weight > 0 else 0.0),
+        )
+
+    def of(self, cells: Tensor | None) -> tuple[Columns, Columns]:
+        """Moments of some cells, spliced and unspliced; of all if None."""
+        if cells is None:
+            return self.spliced, self.unspliced
+        spliced, unspliced = self._by_cell
+        return spliced.index_select(0, cells), unspliced.index_select(0, cells)
+
+    def _correlations(
+        self, velocity: Tensor, spliced: Tensor, unspliced: Tensor, genes: slice, *, together: Processes
+    ) -> tuple[Correlation, Correlation]:
+        """With unspliced and with spliced RNA."""
+        mean_s, mean_u = (mean[genes] for mean in self._means)
+        return (
+            Correlation(velocity, unspliced, mean=mean_u, together=together),
+            Correlation(velocity, spliced, mean=mean_s, together=together),
+        )
+
+
+def _pearson(of_unspliced: Correlation, of_spliced: Correlation) -> Tensor:
+    """corr(v, u) and corr(v, -s), summed over the genes; shape ``(2,)``."""
+    return torch.stack([of_unspliced.value.sum(), -of_spliced.value.sum()])

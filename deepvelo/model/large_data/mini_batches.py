@@ -1,0 +1,151 @@
+"""Batches of cells: which cells a step learns from, and the part of the graph their rates depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from deepvelo.model.graph.averaging import as_tensor
+from deepvelo.model.large_data.parallel import ALONE, Processes
+
+# Cells that lie together and go into a batch together: so many, or more where a batch has places enough. More share
+# their neighbours, so a step is cheaper; but a batch of few places is less like the whole, and so are its steps.
+CELLS_TOGETHER, MOST_TOGETHER, PLACES_ENOUGH = 16, 64, 32
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some cells and what their last hidden layer is computed from.
+
+    Attributes
+    ----------
+    cells
+        Their indices, ``(n_cells,)``; None: all in their order.
+    inputs
+        Indices of the cells whose inputs they depend on, ``(n_inputs,)``; None: all in their order.
+    graphs
+        For each averaging over the graph, sparse CSR from the cells before it to those after it: the first has
+        ``n_inputs`` columns, the last ``n_cells`` rows.
+    """
+
+    cells: Tensor | None
+    inputs: Tensor | None
+    graphs: tuple[Tensor, ...]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        cells, inputs = (None if of is None else of.to(device) for of in (self.cells, self.inputs))
+        return Batch(cells, inputs, tuple(graph.to(device) for graph in self.graphs))
+
+
+def averaging_graph(neighbors: Tensor) -> sp.csr_matrix:
+    r""":math:`D^{-1/2} (A + I) D^{-1/2}` of eq. 2, ``(n_cells, n_cells)``, float32.
+
+    A has an edge, counted once, between a cell and each of its ``neighbors``, ``(n_cells, n_neighbors)``.
+    """
+    n_cells, n_neighbors = neighbors.shape
+    starts = np.arange(0, neighbors.numel() + 1, n_neighbors)
+    there = sp.csr_matrix(
+        (np.ones(neighbors.numel(), dtype=bool), neighbors.numpy().ravel(), starts), shape=(n_cells, n_cells)
+    )
+    graph = there + there.T + sp.identity(n_cells, dtype=bool, format="csr")
+    degree = np.diff(graph.indptr)
+    scale = (degree**-0.5).astype(np.float32)
+    return sp.csr_matrix((np.repeat(scale, degree) * scale[graph.indices], graph.indices, graph.indptr))
+
+
+def whole(graph: sp.csr_matrix, *, n_averagings: int) -> Batch:
+    """All cells in one batch."""
+    return Batch(None, None, (as_tensor(graph),) * n_averagings)
+
+
+def shares(positions: Tensor, graph: sp.csr_matrix, *, n_averagings: int, n_shares: int) -> list[Batch]:
+    """All cells in so many batches of one size, each of cells that lie together; for the rest see `Batches`."""
+    near = near_order(positions).numpy()
+    return [_batch(cells, graph, n_averagings) for cells in np.array_split(near, n_shares)]
+
+
+def near_order(positions: Tensor) -> Tensor:
+    """Indices of all cells, ``(n_cells,)``, those next to each other that `Batches` keeps together."""
+    return torch.from_numpy(np.concatenate(_together(positions.numpy(), n_together=CELLS_TOGETHER)))
+
+
+class Batches:
+    """Batches of cells from all over the data, all cells once a pass.
+
+    A batch is made of small groups of cells that lie together, drawn at random: the neighbours that their averages
+    need are then largely the same. Gradients are those of the batch's cells in the whole graph; no edge is cut.
+
+    Parameters
+    ----------
+    positions
+        Where cells lie, ``(n_cells, n_dimensions)``.
+    graph
+        As `averaging_graph` gives it.
+    batch_cells
+        About how many cells a batch has.
+    n_averagings
+        Averagings over the graph between inputs and rates.
+
+    Attributes
+    ----------
+    random
+        What draws them.
+    """
+
+    def __init__(
+        self, positions: Tensor, graph: sp.csr_matrix, *, batch_cells: int, n_averagings: int, seed: int
+    ) -> None:
+        self._graph, self._n_averagings = graph, n_averagings
+        together = min(max(batch_cells // PLACES_ENOUGH, CELLS_TOGETHER), MOST_TOGETHER)
+        self._groups = _together(positions.numpy(), n_together=together)
+        self._n_batches = min(len(self._groups), -(-len(positions) // batch_cells))
+        self.random = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        """Batches a pass."""
+        return self._n_batches
+
+    @property
+    def fewest_cells(self) -> int:
+        """No batch has fewer."""
+        sizes = sorted(len(group) for group in self._groups)
+        return sum(sizes[: len(sizes) // self._n_batches])
+
+    def shuffled(self, together: Processes = ALONE) -> Iterator[Batch]:
+        """The batches of one pass, drawn anew each time; where processes share them, this one's share of each."""
+        order = self.random.permutation(len(self._groups))
+        for chosen in np.array_split(order, self._n_batches):
+            cells = np.concatenate([self._groups[group] for group in chosen])
+            yield _batch(together.share_of(cells), self._graph, self._n_averagings)
+
+
+def _batch(cells: np.ndarray, graph: sp.csr_matrix, n_averagings: int) -> Batch:
+    graphs: list[Tensor] = []
+    needed = cells
+    for _ in range(n_averagings):
+        rows = graph[needed]
+        needed, columns = np.unique(rows.indices, return_inverse=True)
+        part = sp.csr_matrix((rows.data, columns, rows.indptr), shape=(len(rows.indptr) - 1, len(needed)))
+        graphs.insert(0, as_tensor(part))
+    return Batch(torch.from_numpy(cells), torch.from_numpy(needed).long(), tuple(graphs))
+
+
+def _together(positions: np.ndarray, *, n_together: int) -> list[np.ndarray]:
+    """Indices of at most so many cells that lie together: the leaves of a tree that halves the cells again and again."""
+    groups: list[np.ndarray] = []
+    nodes = [cKDTree(positions, leafsize=n_together).tree]
+    while nodes:
+        node = nodes.pop()
+        if node.lesser is None:
+            # Cells that are alike in everything are never halved: all would go into one batch.
+            groups += np.array_split(node.indices, -(-len(node.indices) // n_together))
+        else:
+            nodes += [node.lesser, node.greater]
+    return groups

@@ -1,0 +1,1 @@
+"""Gene sets: reading, enrichment, markers and the paper's Table 1."""

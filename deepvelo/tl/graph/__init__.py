@@ -1,0 +1,1 @@
+"""The velocity graph, its transitions, and arrows on an embedding."""

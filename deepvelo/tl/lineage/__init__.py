@@ -1,0 +1,1 @@
+"""Lineages: directed PAGA, latent time, terminal states, fates and driver genes."""

@@ -1,0 +1,1 @@
+"""Scores of a velocity: consistency, cross-boundary correctness, agreement, confidence."""

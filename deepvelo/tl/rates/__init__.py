@@ -1,0 +1,1 @@
+"""Embeddings of kinetic rates, and genes with several kinetics."""

@@ -1,0 +1,134 @@
+"""Maps and scores of the cell-specific rates."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import scanpy as sc
+from anndata import AnnData
+from sklearn import config_context
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.neighbors import KNeighborsTransformer
+
+from deepvelo import keys
+from deepvelo.layers import gene_blocks
+from deepvelo.tl.rates.block_pca import block_pca
+
+if TYPE_CHECKING:
+    from deepvelo.layers import Layer
+
+N_COMPONENTS = 30
+UMAP_ROUNDS = 200  # as UMAP itself takes for more than 10,000 cells
+SILHOUETTE_CELLS = 20_000  # every cell is compared with every other
+_SILHOUETTE_MB = 64  # of distances at once; scikit-learn would take a gigabyte
+
+
+def rates_embedding(adata: AnnData, *, n_neighbors: int, seed: int) -> None:
+    """PCA and UMAP of [alpha, beta, gamma], as far as they are there, UMAPs of each alone, and clusters, in place.
+
+    Every gene's rate is standardised over cells first: rates are relative, so no gene should count for more
+    because its numbers are larger.
+
+    Sets
+    ----
+    obsm ``X_rates_pca``, ``X_rates_umap``, ``X_alpha_umap``, ``X_beta_umap``, ``X_gamma_umap``;
+    obs ``rates_leiden`` (Leiden clusters of all three).
+    """
+    estimated = {
+        key: rate
+        for key in keys.RATES
+        if key in adata.layers and (rate := _Standardized(adata.layers[key])).has_values
+    }
+    options = {"n_neighbors": n_neighbors, "seed": seed}
+    together = _space(list(estimated.values()), **options)
+    sc.tl.leiden(together, random_state=seed, flavor="igraph", n_iterations=2, directed=False)
+    adata.obsm[keys.X_RATES_PCA] = together.obsm[keys.X_PCA]
+    adata.obsm[keys.X_RATES_UMAP] = together.obsm[keys.X_UMAP]
+    adata.obs[keys.RATES_LEIDEN] = pd.Categorical(together.obs[keys.LEIDEN].to_numpy())
+    names = dict(zip(keys.RATES, (keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP), strict=True))
+    for key, rate in estimated.items():
+        adata.obsm[names[key]] = _space([rate], **options).obsm[keys.X_UMAP]
+
+
+def rate_scores(adata: AnnData, *, cluster_key: str, seed: int) -> dict[str, float]:
+    """How well rate space separates the cell groups.
+
+    Parameters
+    ----------
+    cluster_key
+        Column of ``obs`` with the groups.
+    seed
+        Draws 20,000 cells for the silhouette where there are more.
+
+    Returns
+    -------
+    ``silhouette_rates``
+        Mean silhouette of the groups in the PCA of the rates, -1 to 1: 1, every group on its own; 0, overlapping.
+    ``ari_rates``
+        Adjusted Rand index of the rate clusters and the groups: 1, the same partition; 0, as by chance.
+        NaN where there is one group only.
+    """
+    groups = adata.obs[cluster_key].astype(str).to_numpy()
+    if not 1 < len(np.unique(groups)) < len(groups):
+        return {"silhouette_rates": float("nan"), "ari_rates": float("nan")}
+    cells = np.arange(adata.n_obs)
+    if adata.n_obs > SILHOUETTE_CELLS:
+        cells = np.random.default_rng(seed).choice(adata.n_obs, size=SILHOUETTE_CELLS, replace=False)
+    silhouette = float("nan")
+    if len(np.unique(groups[cells])) > 1:  # a rare group may not be drawn
+        with config_context(working_memory=_SILHOUETTE_MB):
+            silhouette = float(silhouette_score(adata.obsm[keys.X_RATES_PCA][cells], groups[cells]))
+    return {
+        "silhouette_rates": silhouette,
+        "ari_rates": float(adjusted_rand_score(groups, adata.obs[keys.RATES_LEIDEN].astype(str))),
+    }
+
+
+class _Standardized:
+    """Block after block of the genes that have a rate in every cell and not the same in all, standardised over cells."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        # Found in the first of many passes: which genes, their means and their standard deviations.
+        self._scales: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for genes in gene_blocks(self.layer):
+            values = self.layer[:, genes]
+            if genes.start not in self._scales:
+                with np.errstate(invalid="ignore"):
+                    mean, spread = values.mean(axis=0), values.std(axis=0)
+                used = np.isfinite(mean) & (
+                    spread > 0
+                )  # one that is not finite is enough for the mean not to be
+                self._scales[genes.start] = used, mean[used], spread[used]
+            used, mean, spread = self._scales[genes.start]
+            yield ((values if used.all() else values[:, used]) - mean) / spread
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there are any such genes."""
+        return any(block.shape[1] for block in self)
+
+
+def _space(rates: list[_Standardized], *, n_neighbors: int, seed: int) -> AnnData:
+    n_cells = rates[0].layer.shape[0]
+    scores = block_pca(
+        lambda: itertools.chain.from_iterable(rates),
+        n_cells=n_cells, n_components=N_COMPONENTS, seed=seed,
+    )  # fmt: skip
+    space = AnnData(obsm={keys.X_PCA: scores})
+    n_neighbors = min(n_neighbors, n_cells - 1)
+    # Rates are smooth over cells, so a tree need not look at most of them: exact, and of 20,000 cells it takes less than
+    # half as long as comparing all with all. Of counts, noise in most components, it takes twice as long (100,000).
+    tree = KNeighborsTransformer(n_neighbors=n_neighbors, algorithm="kd_tree", n_jobs=-1)
+    sc.pp.neighbors(space, n_neighbors=n_neighbors, use_rep=keys.X_PCA, transformer=tree, random_state=seed)
+    # From the first components (Kobak & Linderman 2021, Nature Biotechnology 39:156): eigenvectors of the graph, scanpy's
+    # start, take as long as the map itself.
+    start = scores[:, :2] if scores.shape[1] > 1 else "spectral"
+    sc.tl.umap(space, init_pos=start, maxiter=UMAP_ROUNDS, random_state=seed)
+    return space

@@ -1,0 +1,1 @@
+"""From moments to rates and velocities: ours, scVelo's and GraphVelo's."""

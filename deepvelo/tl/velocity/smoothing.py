@@ -1,0 +1,122 @@
+"""The smoothing around a fit: of the moments before it and of the velocities after it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sp
+from anndata import AnnData
+
+from deepvelo import keys
+from deepvelo.layers import blocks_of
+from deepvelo.views import View, columns
+
+if TYPE_CHECKING:
+    import torch
+
+    from deepvelo.config import Settings
+    from deepvelo.layers import Layer
+    from deepvelo.model.graph.coarsening import GroupAveraging
+
+
+# Of more cells so many averages are made over groups of near cells: those are found sooner.
+_MANY_CELLS, _MANY_TIMES = 100_000, 8
+
+
+class GraphAverage:
+    """Averages over the neighbour graph of some cells: made once, used on block after block.
+
+    Eight averages and more over more than 100,000 cells are made over groups of near cells.
+
+    Parameters
+    ----------
+    adata
+        With ``obsp["connectivities"]``.
+    """
+
+    def __init__(self, adata: AnnData) -> None:
+        import torch
+
+        from deepvelo.model.graph.averaging import Averaging
+        from deepvelo.model.graph.cell_graph import averaging_matrix
+
+        graph = sp.coo_matrix(adata.obsp[keys.CONNECTIVITIES])
+        index = torch.from_numpy(np.stack([graph.row, graph.col]).astype(np.int64))
+        weights = torch.from_numpy(graph.data.astype(np.float32))
+        matrix = averaging_matrix(torch.sparse_coo_tensor(index, weights, graph.shape))
+        self._matrix = sp.csr_matrix((matrix.values().numpy(), matrix.indices().numpy()), shape=graph.shape)
+        self._average = Averaging(self._matrix)
+        self._over_groups: dict[int, GroupAveraging] = {}
+
+    def __call__(self, values: np.ndarray, *, times: int) -> np.ndarray:
+        """Values of every cell, ``(n_cells, n_columns)``, averaged that often; a copy, float32."""
+        if times < _MANY_TIMES or len(values) <= _MANY_CELLS:
+            return self._average(_tensor(values), times=times).numpy()
+        if times not in self._over_groups:
+            from deepvelo.model.graph.coarsening import GroupAveraging
+
+            self._over_groups[times] = GroupAveraging(self._matrix, times=times)
+        return self._over_groups[times](_tensor(values)).numpy()
+
+
+def smooth_moments(adata: AnnData, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """``Ms`` and ``Mu``, averaged over the neighbour graph as often as a fit with these settings does.
+
+    Returns
+    -------
+    Two arrays of shape ``(n_cells, n_genes)``, float32.
+    """
+    every_gene = np.ones(adata.n_vars, dtype=bool)
+    spliced, unspliced = (
+        smoothed(
+            adata.layers[key],
+            GraphAverage(adata),
+            times=settings.graph.smoothings_of(adata.n_obs),
+            chosen=every_gene,
+        )
+        for key in (keys.MS, keys.MU)
+    )
+    return spliced, unspliced
+
+
+def smoothed(layer: Layer, average: GraphAverage, *, times: int, chosen: np.ndarray) -> np.ndarray:
+    """The ``chosen`` genes of a layer, bool ``(n_genes,)``, averaged over the graph; float32 ``(n_cells, n_chosen)``."""
+    out = np.empty((layer.shape[0], int(chosen.sum())), dtype=np.float32)
+    for genes, places in blocks_of(layer, chosen):
+        out[:, places] = average(layer[:, genes][:, chosen[genes]], times=times)
+    return out
+
+
+def averaged(layer: Layer, average: GraphAverage, *, times: int) -> View:
+    """A layer averaged over the graph, block by block of genes when it is read."""
+    return View(layer.shape, lambda genes: average(columns(layer, genes), times=times), source=layer)
+
+
+def smooth_velocity(adata: AnnData, velocity: Layer, *, settings: Settings) -> np.ndarray:
+    """Velocities averaged over the neighbour graph as often as ``settings.graph.smooth_velocity`` says.
+
+    Any method's velocities can be given, to compare methods at equal smoothing.
+
+    Parameters
+    ----------
+    velocity
+        ds/dt or du/dt, shape ``(n_cells, n_genes)``; a gene that is NaN stays NaN.
+
+    Returns
+    -------
+    float32, ``(n_cells, n_genes)``.
+    """
+    every_gene = np.ones(velocity.shape[1], dtype=bool)
+    return smoothed(velocity, GraphAverage(adata), times=settings.graph.smooth_velocity, chosen=every_gene)
+
+
+def average_over_graph(adata: AnnData, values: np.ndarray, *, times: int) -> np.ndarray:
+    """Values of every cell, ``(n_cells, n_columns)``, averaged over the neighbour graph; a copy, float32."""
+    return GraphAverage(adata)(values, times=times)
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

@@ -1,0 +1,27 @@
+"""What visitors upload to compare drivers with."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from app.lineages import questions as lineages_questions
+from deepvelo.errors import InputError
+from deepvelo.tl import read_gmt
+
+
+def upload(content: bytes) -> SimpleNamespace:
+    return SimpleNamespace(name="sets.gmt", size=len(content), getvalue=lambda: content)
+
+
+def test_an_upload_is_read_under_its_own_name():
+    assert lineages_questions._read(upload(b"A\t\tCpe\n"), read_gmt) == {"A": ("Cpe",)}
+    with pytest.raises(InputError, match=r"^sets\.gmt, line 1 is no gene set: '1+…1+' has 20,000 characters"):
+        lineages_questions._read(upload(b"A\t\t" + b"1" * 20_000), read_gmt)
+
+
+def test_an_upload_that_would_keep_the_page_busy_is_refused(monkeypatch):
+    monkeypatch.setattr(lineages_questions, "_MOST_BYTES", 5)
+    with pytest.raises(InputError, match=r"sets\.gmt is larger than 0\.005 kB.*`deepvelo lineages`"):
+        lineages_questions._read(upload(b"A\t\tCpe\n"), read_gmt)
