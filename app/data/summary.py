@@ -37,7 +37,7 @@ def contents(summary: Summary) -> None:
         "Layers": ", ".join(f"{escape(name)} ({kind})" for name, kind in summary.layers.items()) or "none",
         "Groupings": ", ".join(map(escape, summary.groupings)) or "none; Leiden clusters will be computed",
         "Embeddings": ", ".join(map(escape, summary.embeddings)) or "none; a UMAP will be computed",
-        "Neighbours": escape(summary.compared_in),
+        "Neighbours": with_labels(summary.compared_in),
     }
     st.markdown("\n".join(f"- {what}: {found}" for what, found in lines.items()))
 

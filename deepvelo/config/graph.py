@@ -13,7 +13,7 @@ from deepvelo.config.strict import STRICT
 MOST_ANCHORS = 5000  # cells whose neighbourhoods get rates before training
 # Of all cells, as candidates of one cell: more would not be similar.
 _CANDIDATE_SHARE, _MOST_CANDIDATES = 0.125, 120
-# Up to so many cells moments are averaged as often as asked.
+# Moments of more cells are averaged more often than the setting says.
 _FEW_CELLS = 3000
 
 
@@ -28,8 +28,8 @@ class GraphConfig:
             le=500,
             title="Graph neighbours",
             description=(
-                "Number of similar cells that each graph convolution averages. Raising it gives smoother rates; "
-                "lowering it lets small groups keep their own. On simulated tissue 5 to 40 change hardly anything: the "
+                "Number of nearest cells that each graph convolution averages. Raising it gives smoother rates; lowering "
+                "it preserves the rates of small groups. On simulated tissue 5 to 40 change hardly anything: the "
                 "cosine with the truth, consistency and boundary scores by less than 0.01."
             ),
         ),
@@ -41,9 +41,9 @@ class GraphConfig:
             le=500,
             title="Candidate neighbours",
             description=(
-                "Number of similar cells among which the model finds each cell's future and past; 0 takes an eighth of all "
-                "cells, at most 120. Raising it reaches "
-                "further along a lineage and averages out noise; too many reach into other cell types. On simulated "
+                "Number of nearest cells among which target assignment finds each cell's future and past; 0 uses an "
+                "eighth of all cells, at most 120. Raising it reaches further along a lineage and averages out noise; too "
+                "many reach into other cell types. On simulated "
                 "tissue 30 lower the cosine with the truth by 0.01 to 0.04 on 10x counts, and by 0.01 at most on deep "
                 "counts."
             ),
@@ -56,9 +56,9 @@ class GraphConfig:
             le=5,
             title="Input smoothing",
             description=(
-                "How often the moments are averaged over the neighbours again before training; 0 leaves them as they "
-                "are. Raising it helps with sparse counts; more than 3,000 cells get proportionally more averages "
-                "(3 times as many at 10,000, 11 times at 100,000). On simulated tissue 0 lowers the cosine with the truth "
+                "Number of times moments are averaged over graph neighbours before training; 0 uses them as they are. "
+                "Raising it helps with sparse counts; above 3,000 cells the number grows with the data set (3 times as many "
+                "at 10,000 cells, 11 times at 100,000). On simulated tissue 0 lowers the cosine with the truth "
                 "by 0.01 to 0.1 on 10x counts and changes hardly anything on deep counts."
             ),
         ),
@@ -70,8 +70,8 @@ class GraphConfig:
             le=5,
             title="Velocity smoothing",
             description=(
-                "How often the fitted velocity is averaged over the neighbours. Raising it raises the consistency score "
-                "of any method, even where nothing moves. On simulated tissue 0 lowers consistency by 0.01 to 0.09, raises "
+                "Number of times the fitted velocity is averaged over graph neighbours. Raising it raises the "
+                "consistency score of any method, even at steady state. On simulated tissue 0 lowers consistency by 0.01 to 0.09, raises "
                 "boundary scores by up to 0.02 and lowers the cosine with the truth by up to 0.04 on 10x counts."
             ),
         ),
@@ -81,28 +81,27 @@ class GraphConfig:
         Field(
             title="Changes of total RNA",
             description=(
-                "biological: where cells' total counts change along the velocity, their growth is part of it; "
-                "technical: velocities are those of normalised counts, as in scVelo. "
-                "Choose technical where the share of RNA that is captured changes along a lineage: counts alone cannot tell."
+                "biological adds the change of total RNA along the velocity to it; technical keeps the velocity of "
+                "normalised counts, as in scVelo. Choose technical where capture efficiency changes along a lineage: counts "
+                "alone cannot tell."
             ),
         ),
     ] = "biological"
 
     def averages_of(self, n_cells: int) -> int:
-        """How many averages over neighbours reach as far, in a data set of this size, as one in 3,000 cells.
+        """Number of averages over neighbours that reach as far, in a data set of this size, as one in 3,000 cells.
 
-        The more cells, the nearer are a cell's neighbours: averaged as often, moments would be as noisy as those of few
-        cells, and the ways from cell to cell shorter, until they are noise alone. Counted for cells that fill three
-        dimensions.
+        More cells lie closer together: with the same number of averages, displacements between neighbours would shrink
+        below their noise. The exponent holds for cells that fill three dimensions.
         """
         return math.ceil(max(1.0, n_cells / _FEW_CELLS) ** (2 / 3))
 
     def smoothings_of(self, n_cells: int) -> int:
-        """How often the moments are averaged in a data set of this size."""
+        """Number of averages of the moments in a data set of this size."""
         return self.smooth_inputs * self.averages_of(n_cells)
 
     def candidates_of(self, n_cells: int) -> int:
-        """How many candidates a cell gets in a data set of this size."""
+        """Number of candidates of a cell in a data set of this size."""
         return self.n_candidates or min(_MOST_CANDIDATES, max(2, round(_CANDIDATE_SHARE * n_cells)))
 
     @model_validator(mode="after")
@@ -113,5 +112,5 @@ class GraphConfig:
         return self
 
     def neighborhood_of(self, n_cells: int) -> int:
-        """How many other cells share rates with a cell before training: as many as its candidates."""
+        """Number of other cells in the neighbourhood of a cell: as many as its candidates."""
         return min(self.candidates_of(n_cells), n_cells - 1)

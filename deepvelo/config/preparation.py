@@ -21,8 +21,8 @@ class PreparationConfig:
             le=1000,
             title="Minimum shared counts",
             description=(
-                "Least sum of spliced and unspliced counts, over cells with both, of a gene that is kept. Raising it "
-                "drops noisy genes; too high a value drops rare genes that mark small cell types."
+                "Minimum sum of spliced and unspliced counts of a gene, over the cells that have both. Raising it drops "
+                "noisy genes; too high a value drops the markers of small cell types."
             ),
         ),
     ] = 20
@@ -33,7 +33,7 @@ class PreparationConfig:
             le=20000,
             title="Variable genes",
             description=(
-                "Number of most variable genes that are kept. Raising it gives steadier arrows and a longer fit; do not "
+                "Number of most variable genes to keep. Raising it gives more stable arrows and a longer fit; do not "
                 "trust a direction that reverses with this number. On simulated tissue a quarter of the genes lowers the "
                 "cosine with the truth by up to 0.09, half of them by up to 0.02 on 10x counts."
             ),
@@ -46,7 +46,7 @@ class PreparationConfig:
             le=200,
             title="Principal components",
             description=(
-                "Number of principal components in which neighbours and candidates are found. Raising it keeps more detail "
+                "Number of principal components for the search of neighbours and candidates. Raising it keeps more detail "
                 "and more noise. On simulated tissue 40 lower the cosine with the truth by up to 0.02 on 10x counts, and 10 lower "
                 "consistency by up to 0.04."
             ),
@@ -56,11 +56,11 @@ class PreparationConfig:
         str,
         Field(
             min_length=1,
-            title="Cells compared in",
+            title="Neighbour space",
             description=(
-                "Space in which neighbours are found. auto takes the graph of the data set, else its integrated "
-                "representation (Harmony, scVI, ...), else principal components; own computes new components. Choose an "
-                "integrated representation where batches differ: otherwise cells are averaged within their batch."
+                "Space of the neighbour search: auto uses the graph of the data set, else its integrated representation "
+                "(Harmony, scVI, ...), else principal components; own computes new components. Choose an integrated "
+                "representation where batches differ: otherwise moments average each cell within its batch."
             ),
         ),
     ] = "auto"
@@ -71,8 +71,8 @@ class PreparationConfig:
             le=500,
             title="Neighbours for moments",
             description=(
-                "Number of similar cells over which counts are averaged. Raising it gives smoother moments and blurs "
-                "neighbouring cell states into each other. On simulated tissue 15 lower the cosine with the truth by up "
+                "Number of nearest cells that moments average counts over. Raising it gives smoother moments and blurs "
+                "neighbouring cell states. On simulated tissue 15 lower the cosine with the truth by up "
                 "to 0.07 on 10x counts; 60 change it by 0.02, up or down."
             ),
         ),
@@ -81,13 +81,19 @@ class PreparationConfig:
         bool,
         Field(
             title="Recompute moments",
-            description=("Compute genes, neighbours and moments again instead of using those in the file."),
+            description=(
+                "Compute genes, neighbours and moments instead of using those in the file. Turn it on when they were "
+                "computed with settings you do not want."
+            ),
         ),
     ] = False
     recompute_embedding: Annotated[
         bool,
         Field(
             title="Recompute embedding",
-            description=("Compute the UMAP again instead of using the one in the file."),
+            description=(
+                "Compute a new UMAP instead of using the one in the file. Turn it on when the file's embedding does not "
+                "fit the neighbours used here."
+            ),
         ),
     ] = False

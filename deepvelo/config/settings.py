@@ -33,7 +33,7 @@ FITTED: tuple[Method, ...] = tuple(method for method in METHOD_LABELS if method 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Settings:
-    """Everything that decides a result, besides the data and what the preset fixes (`Variant`)."""
+    """All settings that decide a result, besides the data and what the preset fixes (`Variant`)."""
 
     preset: Preset = "default"
     method: Annotated[
@@ -53,8 +53,8 @@ class Settings:
         Field(
             title="Velocity layer",
             description=(
-                "The layer of an imported result that holds its velocities. Leave it empty for `velocity`, or what "
-                "the tool calls it."
+                "Layer that holds the velocities of an imported result. Leave it empty to use `velocity`, or the name "
+                "that the tool writes."
             ),
         ),
     ] = ""
@@ -64,7 +64,7 @@ class Settings:
             max_length=40,
             title="Tool",
             description=(
-                "Which tool computed an imported result, as pages call it. Leave it empty to have it recognized."
+                "Name of the tool that computed an imported result, as pages show it. Leave it empty to detect it."
             ),
         ),
     ] = ""
@@ -74,7 +74,10 @@ class Settings:
             ge=0,
             le=2**32 - 1,
             title="Seed",
-            description=("Same seed, same answer on one machine. Try another seed to see what is chance."),
+            description=(
+                "Seed of all random numbers: the same seed gives the same result on one machine. Try other seeds to see "
+                "what is chance."
+            ),
         ),
     ] = 0
     preparation: PreparationConfig = field(default_factory=PreparationConfig)

@@ -30,7 +30,7 @@ class TrainingConfig:
             le=100000,
             title="Epochs",
             description=(
-                "Number of passes over the data; raise it where the loss curve still falls at its end. Mini-batches use "
+                "Number of epochs; raise it when the loss curve still falls at its end. Mini-batches use "
                 "fewer epochs for the same number of steps (at least 8; 3 for very large data). On simulated tissue half as "
                 "many lower the cosine with the truth by up to 0.02."
             ),
@@ -43,7 +43,7 @@ class TrainingConfig:
             le=1,
             title="Learning rate",
             description=(
-                "Size of the first steps; mini-batches use 0.7 of it. Lower it if the loss jumps up and down."
+                "Initial step size of Adam; mini-batches use 0.7 of it. Lower it if the loss jumps up and down."
             ),
         ),
     ] = 5e-3
@@ -52,10 +52,11 @@ class TrainingConfig:
         Field(
             ge=0,
             le=100_000_000,
-            title="Cells a step",
+            title="Batch size",
             description=(
-                "Number of cells in a mini-batch, at least 32; 0 takes all of up to 2,000 cells, and an eighth of more "
-                "(512 to 2,048). The number of all cells, or more, trains on all at once, which needs more memory and time."
+                "Number of cells in a mini-batch, at least 32; 0 uses all of up to 2,000 cells, and an eighth of more "
+                "(512 to 2,048). Raising it to the number of cells or more trains on all at once, which needs more memory "
+                "and time."
             ),
         ),
     ] = 0
@@ -63,12 +64,12 @@ class TrainingConfig:
         Device,
         Field(
             title="Device",
-            description="Where the network is trained; auto takes a GPU where the machine has one.",
+            description="Device that trains the network; auto uses a GPU if there is one. Choose cpu to leave the GPU to others.",
         ),
     ] = "auto"
 
     def batch_of(self, n_cells: int) -> int:
-        """How many cells a step learns from in a data set of this size."""
+        """Number of cells in a mini-batch of a data set of this size."""
         if self.batch_cells:
             return min(max(self.batch_cells, FEWEST_CELLS), n_cells)
         if n_cells <= LARGEST_WHOLE:

@@ -94,7 +94,11 @@ class Compared:
             what = f"'{self.representation}', which came with the data"
         else:
             what = "principal components computed from their counts"
-        more = f" Also there: {', '.join(self.others)} (see 'Cells compared in')." if self.others else ""
+        more = (
+            f" Also there: {', '.join(self.others)} (setting `preparation.compare_in`)."
+            if self.others
+            else ""
+        )
         return f"Cells are compared in {what}.{more}"
 
 

@@ -14,7 +14,7 @@ from deepvelo.config import sections
     ("message", "shown"),
     [
         ("Setting `graph.n_neighbors` should be.", "**Graph neighbours** (`graph.n_neighbors`) should be."),
-        ("Lower `training.batch_cells`.", "Lower **Cells a step** (`training.batch_cells`)."),
+        ("Lower `training.batch_cells`.", "Lower **Batch size** (`training.batch_cells`)."),
         ("Setting `seed` is empty.", "**Seed** is empty."),
         ("There is no setting `graph.neighbours`.", r"There is no setting \`graph.neighbours\`."),
         ("`total` became nan.", r"\`total\` became nan."),
