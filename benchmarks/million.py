@@ -39,11 +39,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.scale import Mixtures
 from deepvelo import config, keys
-from deepvelo.layers import gene_blocks
+from deepvelo.arrays.layers import gene_blocks
+from deepvelo.arrays.on_disk import Columns, ColumnsOnDisk, ColumnWriter, blocks_of_columns
 from deepvelo.memory import MemoryMeter, trains_from_disk
 from deepvelo.model import training
 from deepvelo.model.graph.cell_graph import nearest_neighbors, principal_components
-from deepvelo.model.large_data.on_disk import Columns, ColumnsOnDisk, ColumnWriter, blocks_of_columns
 from deepvelo.tl.velocity.smoothing import GraphAverage
 
 NEIGHBORS_AVERAGED: Final = 30  # moments are means over so many cells

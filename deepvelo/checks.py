@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from deepvelo import config, keys, matrices
+from deepvelo import config, keys
+from deepvelo.arrays import matrices
 from deepvelo.contents import (
     embeddings,
     find_embedding,
@@ -102,7 +103,7 @@ class Looked:
 
     @cached_property
     def shared_counts(self) -> np.ndarray:
-        """As `deepvelo.matrices.shared_counts` gives them, ``(n_genes,)``."""
+        """As `deepvelo.arrays.matrices.shared_counts` gives them, ``(n_genes,)``."""
         return matrices.shared_counts(self.adata.layers[keys.SPLICED], self.adata.layers[keys.UNSPLICED])
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from deepvelo import contents, keys, matrices
+from deepvelo import contents, keys
+from deepvelo.arrays import matrices
 from deepvelo.contents.count_kinds import KIND_NAMES, CountKind, count_kind
 from deepvelo.contents.graphs import compared_in
 from deepvelo.contents.groups import MAX_GROUPS, coded_cell_types, group_names, too_many_groups

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 
 from deepvelo import config
+from deepvelo.arrays.on_disk import ColumnWriter
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.model.large_data import checkpoint
 from deepvelo.model.large_data.blocks import BlockedObjective
-from deepvelo.model.large_data.on_disk import ColumnWriter
 from deepvelo.model.large_data.parallel import lead
 from deepvelo.model.training import Fit, train
 

@@ -10,12 +10,12 @@ from app.shared import cached, files
 from app.shared.empty import error_in_words, say_error
 from app.shared.live_jobs import live_jobs
 from app.shared.text import box_labels, escape
+from deepvelo.arrays.matrices import is_numeric
 from deepvelo.config import Settings, replace
 from deepvelo.contents.imported import tool_of, velocity_layers
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.read import SUFFIXES
-from deepvelo.matrices import is_numeric
 from deepvelo.memory import estimate_memory
 
 FILE_KEY = "bring.file"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import sparse
 
-from deepvelo import keys, matrices
+from deepvelo import keys
+from deepvelo.arrays import matrices
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 
 from deepvelo import keys
+from deepvelo.arrays.layers import gene_blocks
+from deepvelo.arrays.views import Genes, View, columns
 from deepvelo.contents.columns import as_text
 from deepvelo.contents.layer_names import standard_layers
 from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
-from deepvelo.layers import gene_blocks
-from deepvelo.views import Genes, View, columns
 from deepvelo.wording import listed
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 # ds/dt of spliced RNA in lower case, best first: scVelo and most others, dynamo, MultiVelo, Latent Velo, STT and TFvelo.
 _SPLICED_VELOCITY: Final = (

@@ -8,7 +8,8 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from deepvelo import checks, keys, matrices
+from deepvelo import checks, keys
+from deepvelo.arrays import matrices
 from deepvelo.contents import graphs
 from deepvelo.contents.count_kinds import count_kind
 from deepvelo.errors import InputError

@@ -17,10 +17,10 @@ from scipy import sparse
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
+from deepvelo.arrays.layers import COMPRESSOR, gene_blocks, gene_chunks
 from deepvelo.errors import InputError
 from deepvelo.io.storable import storable
 from deepvelo.io.write import first_line
-from deepvelo.layers import COMPRESSOR, gene_blocks, gene_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ def write_by_gene(adata: AnnData, path: Path) -> None:
 
     Dense layers are chunked by genes, sparse ones and ``X`` are stored by columns (CSC), so that
     reading one gene reads one chunk. Layers that lie on disk like that already, as
-    `deepvelo.layers.new_layer` makes them, are linked, not written again. Names that Zarr cannot hold are written as
+    `deepvelo.arrays.layers.new_layer` makes them, are linked, not written again. Names that Zarr cannot hold are written as
     `deepvelo.io.stored_names` spells them. What cannot be written is left out and logged: it must not cost the fit.
 
     Parameters

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch_geometric.nn import GCNConv
 
+from deepvelo.arrays.on_disk import Cells, CellsOnDisk
 from deepvelo.config import Variant
-from deepvelo.model.large_data.on_disk import Cells, CellsOnDisk
 
 ROWS_AT_ONCE = 1024  # some ten megabytes, for which the system keeps memory ready
 

@@ -17,6 +17,15 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
+from deepvelo.arrays.on_disk import (
+    Cells,
+    CellsOnDisk,
+    Columns,
+    ColumnsOnDisk,
+    ColumnWriter,
+    read_ahead,
+    written_by_cell,
+)
 from deepvelo.config import Settings, Variant
 from deepvelo.errors import InputError
 from deepvelo.model.assignment.assign import assign_targets, fit_neighborhood_rates
@@ -37,15 +46,6 @@ from deepvelo.model.large_data.blocks import BlockedObjective, blocks_of_genes, 
 from deepvelo.model.large_data.checkpoint import Checkpoint, Learning, State
 from deepvelo.model.large_data.mini_batches import Batch, Batches, averaging_graph, near_order, shares, whole
 from deepvelo.model.large_data.objective import direction_weight
-from deepvelo.model.large_data.on_disk import (
-    Cells,
-    CellsOnDisk,
-    Columns,
-    ColumnsOnDisk,
-    ColumnWriter,
-    read_ahead,
-    written_by_cell,
-)
 from deepvelo.model.large_data.parallel import processes
 from deepvelo.model.loss import Terms
 from deepvelo.model.released import ReleasedNetwork

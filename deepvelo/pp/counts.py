@@ -10,8 +10,8 @@ from uuid import uuid4
 import numpy as np
 from scipy import sparse
 
-from deepvelo import matrices
-from deepvelo.layers import Layer, gene_blocks, new_layer
+from deepvelo.arrays import matrices
+from deepvelo.arrays.layers import Layer, gene_blocks, new_layer
 
 _LEAST_MEAN, _LARGE_MEAN = 1e-4, 100  # counts a cell
 _OVERDISPERSION = 0.1  # variance of counts beyond Poisson, of the squared mean
@@ -21,7 +21,7 @@ def normalized_counts(counts: Any, scale: np.ndarray) -> sparse.csr_matrix:
     """Counts ``(n_cells, n_genes)`` of cells, each times its ``scale``, ``(n_cells,)``; float32.
 
     Where counts are CSR of float32, only the values are new: which of them are stored is told once for both. They must
-    be in order, as `deepvelo.matrices.as_csr` leaves them: scipy would put them in order for one and not for the other.
+    be in order, as `deepvelo.arrays.matrices.as_csr` leaves them: scipy would put them in order for one and not for the other.
     """
     counts = sparse.csr_matrix(counts, dtype=np.float32)
     values = counts.data * np.repeat(scale.astype(np.float32, copy=False), np.diff(counts.indptr))

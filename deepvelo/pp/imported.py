@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from deepvelo import checks, config, keys, matrices
+from deepvelo import checks, config, keys
+from deepvelo.arrays import matrices
+from deepvelo.arrays.views import dense
 from deepvelo.contents import imported
 from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
 from deepvelo.io.tidy import tidied
 from deepvelo.pp.prepare import prepare_tidied, shared_copy
-from deepvelo.views import dense
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from anndata import AnnData
 
-from deepvelo import checks, contents, keys, matrices
+from deepvelo import checks, contents, keys
+from deepvelo.arrays import matrices
+from deepvelo.arrays.layers import gene_blocks, new_layer
 from deepvelo.contents.groups import CLUSTER_NAMES, too_many_groups
 from deepvelo.contents.notes import stored_notes
 from deepvelo.io.tidy import tidied
-from deepvelo.layers import gene_blocks, new_layer
 from deepvelo.pp.counts import averaged, most_variable, normalized_counts
 from deepvelo.pp.groups import tidy_groups, too_many_in_words
 from deepvelo.pp.neighbors import find_neighbors

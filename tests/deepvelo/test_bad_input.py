@@ -8,9 +8,9 @@ import os
 import pandas as pd
 import pytest
 
+from deepvelo.arrays.layers import new_layer
 from deepvelo.io import write
 from deepvelo.io.read import read
-from deepvelo.layers import new_layer
 from deepvelo.result import Result
 from tests import bad_input
 from tests.bad_input import ODD, TOO_SMALL, UNUSABLE

@@ -8,7 +8,8 @@ import scvelo as scv
 from scipy import sparse
 from sklearn.neighbors import kneighbors_graph
 
-from deepvelo import checks, keys, matrices
+from deepvelo import checks, keys
+from deepvelo.arrays import matrices
 from deepvelo.config import Settings, replace
 from deepvelo.errors import InputError
 from deepvelo.io import read

@@ -93,7 +93,7 @@ import numpy, psutil, scipy.sparse, torch
 from anndata import AnnData
 from deepvelo import keys, memory, tl
 from deepvelo.config import PRESETS, replace
-from deepvelo.layers import new_layer
+from deepvelo.arrays.layers import new_layer
 from deepvelo.memory import MemoryMeter, estimate_memory
 from deepvelo.model import graph, on_disk
 

@@ -14,14 +14,15 @@ import zarr
 from scipy import sparse
 from zarr.storage import LocalStore
 
-from deepvelo import config, keys, layers, memory, peers, tl, workflow
+from deepvelo import config, keys, memory, peers, tl, workflow
+from deepvelo.arrays import layers
+from deepvelo.arrays.on_disk import ColumnWriter
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.evaluation.compare import GRANULE_EDGES
 from deepvelo.io import aside
 from deepvelo.io.read import read
 from deepvelo.io.runs import RunStore
-from deepvelo.model.large_data.on_disk import ColumnWriter
 from deepvelo.peers import fitted_here
 from deepvelo.result import step_in_words
 from tests.graphvelo_stand_in import install

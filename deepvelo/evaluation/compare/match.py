@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from deepvelo import checks, keys, pp
+from deepvelo.arrays.views import dense, kept, selected
 from deepvelo.contents.groups import UNASSIGNED, group_names, plain_group
 from deepvelo.errors import InputError
 from deepvelo.evaluation.compare import results as stored
@@ -20,13 +21,12 @@ from deepvelo.evaluation.compare.reference import chosen_basis, reference_of, st
 from deepvelo.evaluation.compare.shared import shared_rows
 from deepvelo.tl.metrics.consistency import lengths
 from deepvelo.tl.velocity.smoothing import GraphAverage, averaged
-from deepvelo.views import dense, kept, selected
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 MOST_SMOOTHING = 2
 

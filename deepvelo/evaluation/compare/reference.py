@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 
 from deepvelo import checks, contents, keys, pp, tl
+from deepvelo.arrays.layers import gene_blocks
 from deepvelo.errors import InputError
 from deepvelo.evaluation.compare import results as stored
-from deepvelo.layers import gene_blocks
 from deepvelo.tl.rates.block_pca import block_pca
 from deepvelo.wording import listed, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 _FEWEST_CELLS = 3
 _N_NEIGHBORS = 30

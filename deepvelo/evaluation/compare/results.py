@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from deepvelo import keys
+from deepvelo.arrays.matrices import is_numeric
+from deepvelo.arrays.views import Genes, View, columns, dense
 from deepvelo.contents import imported
 from deepvelo.contents.layer_names import standard_layers
-from deepvelo.matrices import is_numeric
-from deepvelo.views import Genes, View, columns, dense
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 _OF_VELOCITY = (keys.BETA, keys.GAMMA, keys.MU, keys.MS)  # in the order of equation 3
 LAYERS: Final = (keys.VELOCITY, *_OF_VELOCITY)

@@ -18,7 +18,7 @@ from deepvelo.tl.metrics.boundary import boundary_scores
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 SMOOTHING_NOTE: Final = (
     "Consistency and coherence rise with every averaging over the graph, for any method and for any tissue, moving or "

@@ -11,7 +11,7 @@ from deepvelo.errors import InputError
 from deepvelo.tl.metrics.agreement import agreement
 
 if TYPE_CHECKING:
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 SEEDS_NOTE: Final = (
     "Mean cosine between the velocities of the same fit with different seeds: 1, all seeds say the same; 0 or below, "

@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 
 from deepvelo import keys
+from deepvelo.arrays.views import selected
 from deepvelo.errors import InputError
 from deepvelo.evaluation.compare.edges import Edge, edge_name
 from deepvelo.tl.metrics.agreement import agreement
 from deepvelo.tl.metrics.boundary import boundary_means
-from deepvelo.views import selected
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 BASE: Final = "base run"
 AGREEMENT, TURNED = "agreement", "turned"

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import scipy.sparse as sp
 
-from deepvelo import keys, matrices
+from deepvelo import keys
+from deepvelo.arrays import matrices
 from deepvelo.errors import InputError
 from deepvelo.wording import listed
 

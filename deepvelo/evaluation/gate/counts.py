@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kruskal
 
-from deepvelo import checks, keys, matrices
+from deepvelo import checks, keys
+from deepvelo.arrays import matrices
+from deepvelo.arrays.layers import known_genes
 from deepvelo.contents.count_kinds import KIND_NAMES, count_kind
 from deepvelo.evaluation.gate.finding import GateFinding, Level, graded
 from deepvelo.findings import PLAUSIBLE_UNSPLICED
-from deepvelo.layers import known_genes
 from deepvelo.wording import number
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepvelo import memory
+from deepvelo.arrays.matrices import CELLS_AT_ONCE
 from deepvelo.contents.layer_names import COUNTS, standard_layers
 from deepvelo.errors import InputError
 from deepvelo.io.formats.claims import (
@@ -23,7 +24,6 @@ from deepvelo.io.formats.claims import (
 from deepvelo.io.formats.reading import ByGene, Reading, with_notes
 from deepvelo.io.formats.sound import declared_shape, read_element, read_lazily
 from deepvelo.io.tidy.layers import renaming_note
-from deepvelo.matrices import CELLS_AT_ONCE
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -9,10 +9,10 @@ import pandas as pd
 from scipy import sparse
 
 from deepvelo import keys
+from deepvelo.arrays.matrices import CELLS_AT_ONCE, is_in_file, is_lazy, is_numeric, is_whole, some_cells
 from deepvelo.contents.layer_names import AMBIGUOUS, COUNTS, standard_layers
 from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
-from deepvelo.matrices import CELLS_AT_ONCE, is_in_file, is_lazy, is_numeric, is_whole, some_cells
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from deepvelo.arrays.matrices import is_in_file, is_lazy
 from deepvelo.errors import InputError
-from deepvelo.matrices import is_in_file, is_lazy
 
 if TYPE_CHECKING:
     from anndata import AnnData

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from deepvelo import keys, matrices
+from deepvelo import keys
+from deepvelo.arrays import matrices
+from deepvelo.arrays.layers import gene_blocks
+from deepvelo.arrays.views import dense
 from deepvelo.contents.count_kinds import logarithm_bases, undo_logarithm
-from deepvelo.layers import gene_blocks
-from deepvelo.views import dense
 from deepvelo.wording import number
 
 if TYPE_CHECKING:

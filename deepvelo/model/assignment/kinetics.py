@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from deepvelo.model.large_data.on_disk import Columns
+from deepvelo.arrays.on_disk import Columns
 
 # Of the product of mean squares; keeps the two rates of a gene apart where the data hardly do, and the rounding of
 # velocities in single precision out of them.

@@ -12,10 +12,10 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from deepvelo.arrays.on_disk import Columns
 from deepvelo.model.assignment.candidates import TINY, Candidates
 from deepvelo.model.graph.averaging import average
 from deepvelo.model.graph.cell_graph import Components
-from deepvelo.model.large_data.on_disk import Columns
 from deepvelo.model.large_data.parallel import ALONE, Processes
 
 VELOCITY_AVERAGES = 2  # before candidates are weighed

@@ -14,8 +14,8 @@ from scipy.spatial import KDTree
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
+from deepvelo.arrays.on_disk import Columns, ColumnsOnDisk
 from deepvelo.errors import InputError
-from deepvelo.model.large_data.on_disk import Columns, ColumnsOnDisk
 
 logger = logging.getLogger(__name__)
 

@@ -8,13 +8,13 @@ from math import sqrt
 import torch
 from torch import Tensor
 
+from deepvelo.arrays.on_disk import Cells, Columns
 from deepvelo.config import Variant
 from deepvelo.model.assignment.kinetics import spliced_velocity, unspliced_velocity
 from deepvelo.model.assignment.neighborhoods import NeighborhoodRates
 from deepvelo.model.assignment.targets import Targets
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.large_data.objective import Correlation, direction_gradient, direction_loss
-from deepvelo.model.large_data.on_disk import Cells, Columns
 from deepvelo.model.large_data.parallel import ALONE, Processes
 from deepvelo.model.loss import Terms
 

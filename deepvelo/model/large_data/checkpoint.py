@@ -20,12 +20,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from deepvelo import config
+from deepvelo.arrays.on_disk import Columns
 from deepvelo.config import Settings
 from deepvelo.model.assignment.targets import Targets
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.large_data.blocks import blocks_of_genes
 from deepvelo.model.large_data.mini_batches import Batches
-from deepvelo.model.large_data.on_disk import Columns
 
 logger = logging.getLogger(__name__)
 

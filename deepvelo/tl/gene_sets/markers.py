@@ -6,7 +6,8 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Final
 
-from deepvelo import checks, keys, matrices
+from deepvelo import checks, keys
+from deepvelo.arrays import matrices
 from deepvelo.contents.groups import group_names
 from deepvelo.errors import InputError
 from deepvelo.wording import listed

@@ -12,8 +12,8 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import checks, keys
+from deepvelo.arrays.layers import known_genes
 from deepvelo.errors import InputError
-from deepvelo.layers import known_genes
 from deepvelo.tl.graph.velocity_graph import velocity_blocks
 
 

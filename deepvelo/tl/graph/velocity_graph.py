@@ -12,14 +12,14 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys
+from deepvelo.arrays.layers import gene_blocks
 from deepvelo.contents.graphs import n_neighbors
 from deepvelo.errors import InputError
-from deepvelo.layers import gene_blocks
 
 if TYPE_CHECKING:
     import torch
 
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 
 def velocity_graph(
@@ -38,7 +38,7 @@ def velocity_graph(
     adata
         Layers ``Ms`` and ``velocity``, NumPy or Zarr, which are read by blocks of genes; neighbours.
     layers
-        In their place, layers of a kind that AnnData does not take, such as `deepvelo.views.View`.
+        In their place, layers of a kind that AnnData does not take, such as `deepvelo.arrays.views.View`.
     device
         Where to compute, in double precision.
 

@@ -11,9 +11,9 @@ from anndata import AnnData
 from scipy import sparse, stats
 
 from deepvelo import keys
+from deepvelo.arrays.layers import gene_blocks
+from deepvelo.arrays.matrices import as_dense
 from deepvelo.errors import InputError
-from deepvelo.layers import gene_blocks
-from deepvelo.matrices import as_dense
 from deepvelo.tl.lineage.driver_rates import rate_change
 from deepvelo.tl.lineage.fates import Fates
 from deepvelo.wording import listed

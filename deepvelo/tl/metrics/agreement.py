@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from deepvelo.layers import gene_blocks
+from deepvelo.arrays.layers import gene_blocks
 from deepvelo.tl.metrics.consistency import scaled
 
 if TYPE_CHECKING:
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 
 class UnitBlock(NamedTuple):

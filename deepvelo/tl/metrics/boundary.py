@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from deepvelo.layers import gene_blocks
+from deepvelo.arrays.layers import gene_blocks
 
 if TYPE_CHECKING:
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 _WAYS_AT_ONCE = 2**13  # times the genes of a block: 4 MB
 

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from deepvelo.tl.metrics.consistency import consistency
 
 if TYPE_CHECKING:
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 
 def coherence(

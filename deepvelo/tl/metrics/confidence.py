@@ -8,7 +8,7 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.layers import blocks_of, known_genes, projected
+from deepvelo.arrays.layers import blocks_of, known_genes, projected
 from deepvelo.tl.metrics.direction_evidence import direction_evidence
 from deepvelo.tl.velocity.smoothing import GraphAverage, smoothed
 

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from deepvelo.layers import gene_blocks
+from deepvelo.arrays.layers import gene_blocks
 
 if TYPE_CHECKING:
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 
 def lengths(velocity: Layer) -> np.ndarray:

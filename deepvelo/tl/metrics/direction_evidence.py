@@ -8,14 +8,14 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.layers import blocks_of
+from deepvelo.arrays.layers import blocks_of
 from deepvelo.tl.velocity.smoothing import GraphAverage
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from deepvelo.arrays.layers import Layer
     from deepvelo.config import Settings
-    from deepvelo.layers import Layer
     from deepvelo.model.assignment.stretches import Evidence, Stretches
     from deepvelo.model.graph.cell_graph import Components
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from deepvelo.layers import gene_blocks, known_genes
+from deepvelo.arrays.layers import gene_blocks, known_genes
 
 if TYPE_CHECKING:
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 # The mean of fewer cells is chance.
 SMALLEST_GROUP = 5

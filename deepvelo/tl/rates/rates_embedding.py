@@ -15,11 +15,11 @@ from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.neighbors import KNeighborsTransformer
 
 from deepvelo import keys
-from deepvelo.layers import gene_blocks
+from deepvelo.arrays.layers import gene_blocks
 from deepvelo.tl.rates.block_pca import block_pca
 
 if TYPE_CHECKING:
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 N_COMPONENTS = 30
 UMAP_ROUNDS = 200  # as UMAP itself takes for more than 10,000 cells

@@ -11,7 +11,8 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from deepvelo import checks, keys, matrices
+from deepvelo import checks, keys
+from deepvelo.arrays import matrices
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.tl.graph.velocity_graph import quiet
 

@@ -12,9 +12,9 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import keys
+from deepvelo.arrays.layers import blocks_of, fill, gene_blocks, new_layer
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
-from deepvelo.layers import blocks_of, fill, gene_blocks, new_layer
 from deepvelo.memory import trains_from_disk
 from deepvelo.tl.velocity.growth import add_growth, growth_rates
 from deepvelo.tl.velocity.smoothing import GraphAverage
@@ -22,9 +22,9 @@ from deepvelo.tl.velocity.smoothing import GraphAverage
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from deepvelo.layers import WritableLayer
+    from deepvelo.arrays.layers import WritableLayer
+    from deepvelo.arrays.on_disk import Columns
     from deepvelo.model.large_data.checkpoint import Checkpoint
-    from deepvelo.model.large_data.on_disk import Columns
     from deepvelo.model.training import Fit, OnEpoch
 
 
@@ -110,7 +110,7 @@ def _moments(
     """Smoothed spliced and unspliced moments of the genes that have both, and which these are."""
     import torch
 
-    from deepvelo.model.large_data.on_disk import ColumnWriter
+    from deepvelo.arrays.on_disk import ColumnWriter
 
     layers = [adata.layers[key] for key in (keys.MS, keys.MU)]
     used = np.zeros(adata.n_vars, dtype=bool)
@@ -140,7 +140,7 @@ def _moments(
 
 
 class _InMemory:
-    """Takes blocks of columns as `deepvelo.model.large_data.on_disk.ColumnWriter` does, into an array for at most so many."""
+    """Takes blocks of columns as `deepvelo.arrays.on_disk.ColumnWriter` does, into an array for at most so many."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._values, self._n_columns = np.empty(shape, dtype=np.float32), 0

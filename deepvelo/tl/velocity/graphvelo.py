@@ -10,13 +10,13 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys, peers
+from deepvelo.arrays.layers import known_genes
 from deepvelo.contents.graphs import n_neighbors
 from deepvelo.errors import InputError
-from deepvelo.layers import known_genes
 from deepvelo.tl.velocity.baselines import errors_of
 
 if TYPE_CHECKING:
-    from deepvelo.layers import Layer
+    from deepvelo.arrays.layers import Layer
 
 OnCells = Callable[[int, int], None]
 

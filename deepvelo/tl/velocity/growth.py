@@ -8,15 +8,15 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.layers import blocks_of, fill, projected
+from deepvelo.arrays.layers import blocks_of, fill, projected
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from deepvelo.arrays.layers import Layer, WritableLayer
+    from deepvelo.arrays.on_disk import Columns
     from deepvelo.config import Settings
-    from deepvelo.layers import Layer, WritableLayer
     from deepvelo.model.graph.cell_graph import Components
-    from deepvelo.model.large_data.on_disk import Columns
     from deepvelo.tl.velocity.smoothing import GraphAverage
 
 # Averages over the graph, of up to 3,000 cells: single totals differ by capture far more than by growth.

@@ -9,14 +9,14 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.layers import blocks_of
-from deepvelo.views import View, columns
+from deepvelo.arrays.layers import blocks_of
+from deepvelo.arrays.views import View, columns
 
 if TYPE_CHECKING:
     import torch
 
+    from deepvelo.arrays.layers import Layer
     from deepvelo.config import Settings
-    from deepvelo.layers import Layer
     from deepvelo.model.graph.coarsening import GroupAveraging
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.compare import queries as comparison
 from app.shared import cached
-from deepvelo import views
+from deepvelo.arrays import views
 from deepvelo.errors import InputError
 from deepvelo.evaluation import compare
 from deepvelo.pl import theme

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.shared import cached
-from deepvelo import config, matrices
+from deepvelo import config
+from deepvelo.arrays import matrices
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError

@@ -16,10 +16,10 @@ import zarr
 from scipy import sparse
 
 from deepvelo import keys
+from deepvelo.arrays.matrices import is_lazy
 from deepvelo.errors import InputError
 from deepvelo.io import read, write_h5ad
 from deepvelo.io.formats import stored
-from deepvelo.matrices import is_lazy
 
 SPLICED = np.array([[3, 0, 1], [0, 2, 5], [1, 1, 0], [7, 0, 2]])
 UNSPLICED = np.array([[1, 0, 0], [0, 1, 1], [2, 0, 0], [0, 3, 1]])

@@ -20,7 +20,8 @@ import torch
 import zarr
 from scipy import sparse
 
-from deepvelo import config, layers
+from deepvelo import config
+from deepvelo.arrays import layers
 from deepvelo.config import PRESETS, Settings
 from deepvelo.errors import InputError
 from deepvelo.io import write_zarr

@@ -10,7 +10,8 @@ import pytest
 from scipy import sparse
 from sklearn.metrics import roc_auc_score
 
-from deepvelo import keys, layers, tl
+from deepvelo import keys, tl
+from deepvelo.arrays import layers
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.lineages import LAYERS, analyse
 from tests.branched import SETTINGS, TREE, analysed, branched

@@ -9,11 +9,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from deepvelo import config
+from deepvelo.arrays.on_disk import ColumnWriter
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.model import gcn, training
 from deepvelo.model.large_data import blocks, on_disk
 from deepvelo.model.large_data.blocks import BlockedObjective
-from deepvelo.model.large_data.on_disk import ColumnWriter
 from deepvelo.model.training import train
 
 FEW = {

@@ -8,7 +8,7 @@ import scanpy as sc
 import zarr
 from scipy import sparse
 
-from deepvelo import layers, matrices
+from deepvelo.arrays import layers, matrices
 from deepvelo.pp.counts import (
     LoggedCounts,
     averaged,

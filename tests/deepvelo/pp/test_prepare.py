@@ -13,7 +13,8 @@ import zarr
 from scipy import sparse
 from sklearn.neighbors import kneighbors_graph
 
-from deepvelo import checks, keys, matrices
+from deepvelo import checks, keys
+from deepvelo.arrays import matrices
 from deepvelo.config import Settings, ablation, replace
 from deepvelo.errors import InputError
 from deepvelo.io import read, write_h5ad

@@ -12,10 +12,11 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from deepvelo import keys, layers, views
+from deepvelo import keys
+from deepvelo.arrays import layers, views
+from deepvelo.arrays.layers import new_layer
 from deepvelo.evaluation.compare import LAYERS, Matched, compare, disagreeing_genes, match, pair_agreement
 from deepvelo.evaluation.controls import scores_of_run, seed_agreement, sensitivity_table
-from deepvelo.layers import new_layer
 
 EDGES = [("A", "B"), ("B", "C")]
 

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import torch
 
+from deepvelo.arrays.on_disk import ColumnWriter, written_by_cell
 from deepvelo.config import Variant
 from deepvelo.model.assignment import assign as assignment
 from deepvelo.model.assignment import neighborhoods
@@ -19,7 +20,6 @@ from deepvelo.model.gcn import Rates
 from deepvelo.model.graph.cell_graph import nearest_neighbors, principal_components
 from deepvelo.model.large_data import blocks
 from deepvelo.model.large_data.blocks import BlockedObjective
-from deepvelo.model.large_data.on_disk import ColumnWriter, written_by_cell
 
 N_CELLS = 60
 EVERY_ONE = torch.ones(N_CELLS, dtype=torch.bool)

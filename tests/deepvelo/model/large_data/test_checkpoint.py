@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import save
 
 from deepvelo import config
+from deepvelo.arrays.on_disk import ColumnWriter
 from deepvelo.config import Settings
 from deepvelo.model import training
 from deepvelo.model.large_data import checkpoint as module
 from deepvelo.model.large_data.checkpoint import Checkpoint
-from deepvelo.model.large_data.on_disk import ColumnWriter
 from deepvelo.model.training import EpochTerms, Fit, train
 
 FEW = {

@@ -12,7 +12,8 @@ from anndata import AnnData
 from scipy import sparse
 from scipy.stats import rankdata
 
-from deepvelo import keys, layers
+from deepvelo import keys
+from deepvelo.arrays import layers
 from deepvelo.errors import InputError
 from deepvelo.tl import Fates, drivers, fates
 from deepvelo.tl.graph.transitions import quiet_cellrank, transition_matrix

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deepvelo import layers
+from deepvelo.arrays import layers
 from deepvelo.tl import boundary_correctness, boundary_means
 from deepvelo.tl.metrics import boundary
 

@@ -12,14 +12,15 @@ import torch
 import zarr
 from anndata import AnnData
 
-from deepvelo import config, keys, layers, memory, pp, tl
+from deepvelo import config, keys, memory, pp, tl
+from deepvelo.arrays import layers
+from deepvelo.arrays.on_disk import ColumnsOnDisk
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.model import training
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph.cell_graph import Components
 from deepvelo.model.large_data import parallel
-from deepvelo.model.large_data.on_disk import ColumnsOnDisk
 from deepvelo.model.large_data.parallel import Processes
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deepvelo import layers, views
-from deepvelo.layers import gene_blocks, new_layer
-from deepvelo.views import View, columns, dense, kept, selected
+from deepvelo.arrays import layers, views
+from deepvelo.arrays.layers import gene_blocks, new_layer
+from deepvelo.arrays.views import View, columns, dense, kept, selected
 
 VALUES = np.arange(5 * 12, dtype=np.float32).reshape(5, 12)
 

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import torch
 
-from deepvelo.model.graph.cell_graph import principal_components
-from deepvelo.model.large_data import on_disk
-from deepvelo.model.large_data.on_disk import (
+from deepvelo.arrays import on_disk
+from deepvelo.arrays.on_disk import (
     CellsOnDisk,
     ColumnsOnDisk,
     ColumnWriter,
     read_ahead,
     written_by_cell,
 )
+from deepvelo.model.graph.cell_graph import principal_components
 
 N_CELLS, N_COLUMNS = 57, 35  # of which 16, 16 and 3 lie together
 CPU = torch.device("cpu")
@@ -177,9 +177,9 @@ def test_what_was_read_is_no_longer_held(tmp_path: Path) -> None:
     """Files of 128 MB, read through by columns and by cells, leave the process as large as before."""
     program = f"""
 import psutil, torch
-from deepvelo.model import on_disk
+from deepvelo.arrays import on_disk
 from pathlib import Path
-from deepvelo.model.large_data.on_disk import ColumnWriter, written_by_cell
+from deepvelo.arrays.on_disk import ColumnWriter, written_by_cell
 on_disk.BYTES_GATHERED = 2**24
 def held():
     return psutil.Process().memory_info().rss / 2**20

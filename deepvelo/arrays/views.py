@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from deepvelo.layers import Layer, gene_blocks
-from deepvelo.matrices import as_dense
+from deepvelo.arrays.layers import Layer, gene_blocks
+from deepvelo.arrays.matrices import as_dense
 
 # A layer of so many bytes, of 3,000 cells x 2,500 genes, is kept once it was read: reading and making it again for
 # every score takes longer than the scores.

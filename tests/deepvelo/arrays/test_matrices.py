@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deepvelo import matrices
+from deepvelo.arrays import matrices
 
 VALUES = np.array([[0.0, 2.0, 3.0], [4.0, 0.0, 0.0]], dtype="float32")
 
