@@ -34,7 +34,7 @@ from deepvelo.model.assignment.candidates import TINY
 from deepvelo.model.assignment.kinetics import spliced_velocity
 from deepvelo.model.assignment.targets import Displacements, GeneTargets, Pair
 from deepvelo.model.large_data.blocks import BlockedObjective
-from deepvelo.model.large_data.parallel import ALONE
+from deepvelo.model.large_data.parallel import SINGLE_PROCESS
 from deepvelo.model.loss import Terms, objective
 
 WARM_UP = 2
@@ -60,7 +60,7 @@ class LiteralObjective:
         self.n_cells, self.n_genes = spliced.shape
         self.n_columns = 2 * self.n_genes
 
-    def reassign_targets(self, network, hidden, *, cells=None, together=ALONE) -> float:
+    def reassign_targets(self, network, hidden, *, cells=None, group=SINGLE_PROCESS) -> float:
         """The displacements are formed in every step, so there is nothing to do before."""
         return 0.0
 
@@ -73,7 +73,7 @@ class LiteralObjective:
         cells=None,
         moments=None,
         with_pearson: bool = True,
-        together=ALONE,
+        group=SINGLE_PROCESS,
     ) -> Terms:
         """As `BlockedObjective.backward`, of all cells, in one process."""
         s, u = self.spliced, self.unspliced

@@ -91,9 +91,9 @@ def main() -> None:
     try:
         # as torchrun sets them
         if "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
-            from deepvelo.model.large_data.parallel import lead  # seconds to import
+            from deepvelo.model.large_data.parallel import run_main  # seconds to import
 
-            lead(cli)
+            run_main(cli)
         else:
             cli()
     except InputError as error:

@@ -11,7 +11,7 @@ import torch
 
 from deepvelo.config import Device
 from deepvelo.errors import InputError
-from deepvelo.model.large_data.parallel import processes
+from deepvelo.model.large_data.parallel import process_group
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def on_device(work: Callable[[torch.device], T], *, asked: Device) -> T:
     try:
         return work(device)
     except torch.OutOfMemoryError as error:
-        if asked == "cuda" or processes().size > 1:
+        if asked == "cuda" or process_group().size > 1:
             n_bytes = torch.cuda.get_device_properties(device).total_memory
             msg = (
                 f"The memory of the GPU ran out. It has {n_bytes / 2**30:.1f} GB. Lower `training.batch_cells` or "

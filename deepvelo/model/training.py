@@ -43,10 +43,10 @@ from deepvelo.model.graph.cell_graph import (
     principal_components,
 )
 from deepvelo.model.large_data.blocks import BlockedObjective, blocks_of_genes, means
-from deepvelo.model.large_data.checkpoint import Checkpoint, Learning, State
+from deepvelo.model.large_data.checkpoint import Checkpoint, CheckpointState, TrainState
 from deepvelo.model.large_data.mini_batches import Batch, Batches, averaging_graph, near_order, shares, whole
 from deepvelo.model.large_data.objective import direction_weight
-from deepvelo.model.large_data.parallel import processes
+from deepvelo.model.large_data.parallel import process_group
 from deepvelo.model.loss import Terms
 from deepvelo.model.released import ReleasedNetwork
 
@@ -107,7 +107,7 @@ def train(
 ) -> Fit:
     """Fit cell-specific rates.
 
-    Within `deepvelo.model.large_data.parallel.lead`, the other processes help with the epochs.
+    Within `deepvelo.model.large_data.parallel.run_main`, all processes of the group take part in the epochs.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def train(
         Called after every epoch with its terms. Whatever it raises stops the training and is passed on:
         a caller cancels by raising `CancelledError`.
     checkpoint
-        Follows the training; where it is there already, of this fit, the training goes on from it.
+        File with the state of the training; if it exists and is of this fit, training resumes from it.
 
     Raises
     ------
@@ -182,8 +182,8 @@ def _train(
             n_averagings=network.n_averagings,
             seed=settings.seed,
         )
-    together = processes()
-    together.require(device=device, fewest_cells=batches.fewest_cells if batches else n_cells)
+    group = process_group()
+    group.require(device=device, fewest_cells=batches.fewest_cells if batches else n_cells)
     # Counts that are not standardised may be more than half precision holds.
     half = in_batches and variant.standardize_inputs
     blocks = _input_blocks(spliced, unspliced, graph, settings=settings, half=half)
@@ -212,7 +212,7 @@ def _train(
         variant=variant,
         by_cell=by_cell,
     )
-    past = checkpoint.look_for(spliced, unspliced, settings=settings) if checkpoint else None
+    checkpoint_state = checkpoint.load(spliced, unspliced, settings=settings) if checkpoint else None
     if variant.reassign_every == 0:
         neighborhoods = Neighborhoods(
             components.scores,
@@ -220,7 +220,7 @@ def _train(
             n_among=n_among,
             device=device,
         )
-        if past is None:
+        if checkpoint_state is None:
             assign_targets(
                 objective,
                 network,
@@ -231,17 +231,25 @@ def _train(
                 seed=settings.seed,
             )
         else:
-            targets.assign_from(past[0]["targets"].to(device))
+            targets.assign_from(checkpoint_state[0]["targets"].to(device))
         fit_neighborhood_rates(objective, neighborhoods)
-        if variant.start == "steady_state" and past is None:
+        if variant.start == "steady_state" and checkpoint_state is None:
             _start_from_neighborhoods(network, objective)
     of_each = [everything]
-    if together.size > 1:
-        of_each = shares(components.scores, graph, n_averagings=network.n_averagings, n_shares=together.size)
+    if group.size > 1:
+        of_each = shares(components.scores, graph, n_averagings=network.n_averagings, n_shares=group.size)
     learn = partial(
-        _learn, network, inputs, of_each, objective, batches, settings=settings, variant=variant, past=past
+        _learn,
+        network,
+        inputs,
+        of_each,
+        objective,
+        batches,
+        settings=settings,
+        variant=variant,
+        checkpoint_state=checkpoint_state,
     )
-    with together.helped_by(learn):
+    with group.run_on_others(learn):
         history = learn(on_epoch=on_epoch, checkpoint=checkpoint)
     network.eval()
     hidden = _hidden(network, inputs, everything).cpu()
@@ -266,13 +274,13 @@ def _learn(
     *,
     settings: Settings,
     variant: Variant,
-    past: State | None = None,
+    checkpoint_state: CheckpointState | None = None,
     on_epoch: OnEpoch | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> list[EpochTerms]:
     """All epochs, each a pass over the cells: in one step, or in one a batch; ``of_each`` are each process's cells."""
-    together = processes()
-    share = of_each[together.rank].to(inputs.device)
+    group = process_group()
+    share = of_each[group.rank].to(inputs.device)
     n_batches = len(batches) if batches else 1
     n_epochs = settings.training.epochs_of(objective.n_cells)
     n_steps = n_epochs * n_batches
@@ -282,17 +290,17 @@ def _learn(
     decay = variant.learning_rate_decay ** (settings.training.n_epochs / n_steps)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=decay)
     history: list[EpochTerms] = []
-    learning = Learning(
+    state = TrainState(
         network=network, targets=objective.targets, optimizer=optimizer, schedule=schedule, batches=batches
     )
-    if past is not None:
-        learning.restore(past)
-        history += [EpochTerms(*terms) for terms in past[1]["history"]]
+    if checkpoint_state is not None:
+        state.restore(checkpoint_state)
+        history += [EpochTerms(*terms) for terms in checkpoint_state[1]["history"]]
         if checkpoint is not None:
-            checkpoint.tell(epoch=len(history), n_epochs=n_epochs)
-    if together.rank > 0:
+            checkpoint.report_resume(epoch=len(history), n_epochs=n_epochs)
+    if not group.is_main:
         # With dropout each drops values of its own, and others than in the epochs before.
-        torch.manual_seed(settings.seed + together.rank + together.size * len(history))
+        torch.manual_seed(settings.seed + group.rank + group.size * len(history))
     direction = 0.0
     network.train()
     for epoch in range(len(history) + 1, n_epochs + 1):
@@ -300,15 +308,15 @@ def _learn(
         reassigns = variant.reassign_every > 0 and (epoch - 1) % variant.reassign_every == 0
         if reassigns and batches:
             hidden = _hidden(network, inputs, share)
-            direction = objective.reassign_targets(network, hidden, cells=share.cells, together=together)
-        drawn = batches.shuffled(together) if batches else [share]
+            direction = objective.reassign_targets(network, hidden, cells=share.cells, group=group)
+        drawn = batches.shuffled(group) if batches else [share]
         with closing(read_ahead(_read(drawn, inputs, objective), device=inputs.device)) as steps:
             for step, (batch, some_inputs, moments) in enumerate(steps):
                 optimizer.zero_grad(set_to_none=True)
                 hidden = network.hidden(some_inputs, batch.graphs, batch.inputs)
                 if reassigns and not batches:
                     direction = objective.reassign_targets(
-                        network, hidden.detach(), cells=batch.cells, together=together
+                        network, hidden.detach(), cells=batch.cells, group=group
                     )
                 weight = direction_weight(
                     direction,
@@ -324,21 +332,21 @@ def _learn(
                     moments=moments,
                     with_pearson=step
                     == 0,  # of the others only where it counts: it takes as long as the rest
-                    together=together,
+                    group=group,
                 )
                 del hidden  # it holds its inputs
-                together.add_up(*(x.grad for x in network.parameters() if x.grad is not None))
+                group.all_reduce(*(x.grad for x in network.parameters() if x.grad is not None))
                 _check_finite(terms, epoch=epoch, known=step == 0 or weight > 0)
                 optimizer.step()
                 schedule.step()
                 found.append(terms)
         means = EpochTerms(epoch, *(_mean(values) for values in zip(*found, strict=True)))
         history.append(means)
-        with together.led():
+        with group.stop_all_with_main():
             if on_epoch is not None:
                 on_epoch(means)
         if checkpoint is not None:
-            checkpoint.save(learning, history)
+            checkpoint.save(state, history)
     return history
 
 

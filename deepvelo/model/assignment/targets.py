@@ -16,7 +16,7 @@ from deepvelo.arrays.on_disk import Columns
 from deepvelo.model.assignment.candidates import TINY, Candidates
 from deepvelo.model.graph.averaging import average
 from deepvelo.model.graph.cell_graph import Components
-from deepvelo.model.large_data.parallel import ALONE, Processes
+from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
 
 VELOCITY_AVERAGES = 2  # before candidates are weighed
 NEAR_CANDIDATES = 30
@@ -68,7 +68,7 @@ class Targets(Protocol):
         Shape ``(n_cells, n_genes_of_the_block)``.
         """
 
-    def assign(self, together: Processes = ALONE) -> None:
+    def assign(self, group: ProcessGroup = SINGLE_PROCESS) -> None:
         """Decide which candidates are a cell's future and which its past, from the velocities that all processes took in."""
 
     @property
@@ -123,11 +123,11 @@ class GeneTargets:
         assert some in (slice(None), slice(0, self.candidates.n_cells))
         self._products = self.candidates.products(velocity, self._spliced[:, genes], add_to=self._products)
 
-    def assign(self, together: Processes = ALONE) -> None:
+    def assign(self, group: ProcessGroup = SINGLE_PROCESS) -> None:
         """A candidate is in the future where the cosine of its displacement with the velocity is positive."""
         if self._cells is not None:
             self._products = self.candidates.spread(self._products, self._cells)
-            together.add_up(self._products.values())
+            group.all_reduce(self._products.values())
         sides = self.candidates.sides(self._products)
         self._sides = [self.candidates.averaging(side, dtype=self._spliced.dtype) for side in sides]
 
@@ -219,9 +219,9 @@ class ComponentTargets:
         cells = some if self._cells is None else self._cells[some]
         self._velocity[cells] += velocity @ self.spliced.loadings[genes]
 
-    def assign(self, together: Processes = ALONE) -> None:
+    def assign(self, group: ProcessGroup = SINGLE_PROCESS) -> None:
         """Weigh every candidate by its place along the velocity, ahead or behind."""
-        together.add_up(self._velocity)
+        group.all_reduce(self._velocity)
         velocity = self._velocity
         if self._graph is not None:
             for _ in range(self._averages):

@@ -15,7 +15,7 @@ from deepvelo.model.assignment.neighborhoods import NeighborhoodRates
 from deepvelo.model.assignment.targets import Targets
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.large_data.objective import Correlation, direction_gradient, direction_loss
-from deepvelo.model.large_data.parallel import ALONE, Processes
+from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
 from deepvelo.model.loss import Terms
 
 # Numbers worked on at once: few enough for the temporaries of a block to stay in cache.
@@ -85,7 +85,7 @@ class BlockedObjective:
         velocity_of: Callable[[slice], Iterable[tuple[slice, Tensor]]],
         *,
         cells: Tensor | None = None,
-        together: Processes = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
         """Choose each cell's future and past by the velocity that a function gives for a block of genes.
 
@@ -100,7 +100,7 @@ class BlockedObjective:
         for genes in blocks_of_genes(self.n_cells, self.n_genes):
             for some, velocity in velocity_of(genes):
                 self.targets.add(velocity, genes, some)
-        self.targets.assign(together)
+        self.targets.assign(group)
 
     def parts(self) -> Iterator[slice]:
         """All cells, some after the other where velocities need not be those of all at once."""
@@ -113,7 +113,7 @@ class BlockedObjective:
         hidden: Tensor,
         *,
         cells: Tensor | None = None,
-        together: Processes = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> float:
         """Choose each cell's future and past by the velocity as it is; the direction loss.
 
@@ -135,11 +135,11 @@ class BlockedObjective:
                 s, u = s.index_select(0, cells), u.index_select(0, cells)
             velocity = spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
             if published:
-                correlations = self._correlations(velocity, s, u, genes, together=together)
+                correlations = self._correlations(velocity, s, u, genes, group=group)
                 pearson.add_(_pearson(*correlations) / self.n_genes)
             return [(slice(None), velocity)]
 
-        self.assign_targets(velocity_of, cells=cells, together=together)
+        self.assign_targets(velocity_of, cells=cells, group=group)
         return float(direction_loss(pearson, self._weights)) if published else 0.0
 
     def backward(
@@ -151,7 +151,7 @@ class BlockedObjective:
         cells: Tensor | None = None,
         moments: tuple[Columns, Columns] | None = None,
         with_pearson: bool = True,
-        together: Processes = ALONE,
+        group: ProcessGroup = SINGLE_PROCESS,
     ) -> Terms:
         """The terms of some cells; the gradient of their total is added to the network's parameters.
 
@@ -174,12 +174,12 @@ class BlockedObjective:
             Whether to compute the correlations where they have no weight; NaN otherwise.
         """
         spliced, unspliced = moments or self.of(cells)
-        n_cells = together.total(len(spliced))
+        n_cells = group.total(len(spliced))
         scale = sqrt(self.n_genes) / (2 * n_cells * self.n_columns)
         leaf = hidden.detach().requires_grad_()
         continuity, pearson = torch.zeros(2).to(leaf), torch.zeros(2).to(leaf)
         # The same blocks in all processes, whose shares are not quite of one size.
-        for genes in blocks_of_genes(n_cells // together.size, self.n_genes):
+        for genes in blocks_of_genes(n_cells // group.size, self.n_genes):
             s, u = spliced[:, genes], unspliced[:, genes]
             rates = network.rates(leaf, genes)
             with torch.no_grad():
@@ -189,7 +189,7 @@ class BlockedObjective:
                 continuity += torch.stack([residuals.ahead, residuals.behind])
                 by_velocity = residuals.residual.mul_(4 * scale)
                 if weight > 0 or with_pearson:
-                    correlations = self._correlations(velocity, s, u, genes, together=together)
+                    correlations = self._correlations(velocity, s, u, genes, group=group)
                     pearson += _pearson(*correlations)
                 if weight > 0:
                     by_velocity.add_(
@@ -208,7 +208,7 @@ class BlockedObjective:
             tensors, by_them = zip(*gradients, strict=True)
             torch.autograd.backward(tensors, by_them)
         hidden.backward(leaf.grad)
-        together.add_up(continuity)
+        group.all_reduce(continuity)
         pearson = pearson / self.n_genes if weight > 0 or with_pearson else pearson + torch.nan
         ahead, behind = (scale * continuity).tolist()
         direction = float(direction_loss(pearson, self._weights))
@@ -229,13 +229,13 @@ class BlockedObjective:
         return spliced.index_select(0, cells), unspliced.index_select(0, cells)
 
     def _correlations(
-        self, velocity: Tensor, spliced: Tensor, unspliced: Tensor, genes: slice, *, together: Processes
+        self, velocity: Tensor, spliced: Tensor, unspliced: Tensor, genes: slice, *, group: ProcessGroup
     ) -> tuple[Correlation, Correlation]:
         """With unspliced and with spliced RNA."""
         mean_s, mean_u = (mean[genes] for mean in self._means)
         return (
-            Correlation(velocity, unspliced, mean=mean_u, together=together),
-            Correlation(velocity, spliced, mean=mean_s, together=together),
+            Correlation(velocity, unspliced, mean=mean_u, group=group),
+            Correlation(velocity, spliced, mean=mean_s, group=group),
         )
 
 

@@ -1,4 +1,4 @@
-"""Where a training stands, in a file: one that was killed goes on from there."""
+"""The state of a training in a file, from which a killed training resumes."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN = 30.0
 MOST_OF_THE_TIME = 0.05  # however slow the disk
-# Prepared anew, on another machine perhaps, the same data differ by rounding; other data by far more.
+# The same data, prepared on another machine, differ by rounding; other data by far more.
 SAME_DATA = 1e-3
 
 # Tensors on the CPU by name, and what JSON can hold: of a file also the ``history``, the terms of each epoch so far.
-State = tuple[dict[str, Tensor], dict[str, Any]]
+CheckpointState = tuple[dict[str, Tensor], dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learning:
-    """All that changes while a network learns, but for the history."""
+class TrainState:
+    """Everything that changes during training, except the history."""
 
     network: RateNetwork
     targets: Targets
@@ -48,8 +48,8 @@ class Learning:
     schedule: torch.optim.lr_scheduler.LRScheduler
     batches: Batches | None
 
-    def state(self) -> State:
-        """Where it stands now, but for the history."""
+    def state(self) -> CheckpointState:
+        """A copy on the CPU, without the history."""
         optimizer = self.optimizer.state_dict()
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         for index, values in optimizer["state"].items():
@@ -65,8 +65,8 @@ class Learning:
         }
         return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}, words
 
-    def restore(self, state: State) -> None:
-        """Go back to a `state`, of a training with the same settings and data."""
+    def restore(self, state: CheckpointState) -> None:
+        """Restore a `state` of a training with the same settings and data."""
         tensors, words = state
         self.network.load_state_dict(_below("network", tensors))
         moments: dict[int, dict[str, Tensor]] = {}
@@ -92,21 +92,21 @@ class Learning:
 
 
 class Checkpoint:
-    """A file that follows a training.
+    """A file with the state of a training.
 
-    Safetensors with JSON in the metadata, exact to the last bit: on the same machine, a training that goes on ends as
-    if nothing had happened. It is written aside and renamed, so that a killed write leaves the one before, and two
-    trainings of the same fit may share it. A full disk or a damaged file is logged and never stops a training.
-    Whoever stores the result removes the file.
+    Safetensors with JSON in the metadata, exact to the last bit: on the same machine, a resumed training gives the
+    result of an uninterrupted one. The file is written under a temporary name and renamed, so a killed write leaves the
+    previous file, and two trainings of the same fit may share it. A full disk or a damaged file is logged and never
+    stops a training. The caller that stores the result removes the file.
 
     Parameters
     ----------
     path
-        Where it is, or will be.
+        The file; it need not exist.
     on_resume
-        Told after which epoch, of how many, a training goes on.
+        Called with the epoch a training resumes after, and the number of epochs.
     on_save
-        Told after which epoch the file was written.
+        Called with the epoch the file was written after.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class Checkpoint:
     ) -> None:
         self.path = path
         self._on_resume, self._on_save = on_resume, on_save
-        self._fit, self._marks = "", torch.empty(0)
+        self._fit, self._fingerprint = "", torch.empty(0)
         self._due = 0.0
         self._failed = False
 
-    def look_for(self, spliced: Columns, unspliced: Columns, *, settings: Settings) -> State | None:
-        """What is in the file if it is whole and of just this fit; what is saved from now on is of this fit.
+    def load(self, spliced: Columns, unspliced: Columns, *, settings: Settings) -> CheckpointState | None:
+        """The state in the file, if the file is whole and of this fit; None otherwise. Sets the fit of later saves.
 
         ``spliced`` and ``unspliced`` are the moments, shape ``(n_cells, n_genes)``.
         """
@@ -135,28 +135,30 @@ class Checkpoint:
                 "versions": {name: version(name) for name in ("deepvelo-explorer", "torch")},
             }
         )
-        self._marks = _marks(spliced, unspliced)
+        self._fingerprint = _fingerprint(spliced, unspliced)
         self._due = time.monotonic() + SECONDS_BETWEEN
         return self._read()
 
-    def tell(self, *, epoch: int, n_epochs: int) -> None:
-        """Say after which epoch a training goes on."""
-        logger.info("Going on after epoch %d of %d.", epoch, n_epochs)
+    def report_resume(self, *, epoch: int, n_epochs: int) -> None:
+        """Report the epoch a training resumes after."""
+        logger.info("Resuming after epoch %d of %d.", epoch, n_epochs)
         if self._on_resume is not None:
             self._on_resume(epoch, n_epochs)
 
-    def save(self, learning: Learning, history: Sequence[tuple[float, ...]]) -> None:
-        """Write where a training stands, if it is time to."""
+    def save(self, state: TrainState, history: Sequence[tuple[float, ...]]) -> None:
+        """Write the state of a training, if the last write is long enough ago."""
         started = time.monotonic()
         if started < self._due:
             return
-        tensors, words = learning.state()
+        tensors, words = state.state()
         try:
-            self._write(tensors | {"marks": self._marks}, words | {"fit": self._fit, "history": history})
+            self._write(
+                tensors | {"marks": self._fingerprint}, words | {"fit": self._fit, "history": history}
+            )
         except OSError as error:
             if not self._failed:
                 logger.warning(
-                    "Where the training stands could not be written, it goes on all the same: %s", error
+                    "The checkpoint could not be written; training continues without it: %s", error
                 )
             self._failed = True
         else:
@@ -167,7 +169,7 @@ class Checkpoint:
         self._due = ended + max(SECONDS_BETWEEN, (ended - started) / MOST_OF_THE_TIME)
 
     def remove(self) -> None:
-        """Remove the file, and what killed writes left of it."""
+        """Remove the file, and temporary files of killed writes."""
         for path in (self.path, *self.path.parent.glob(f"{escape(self.path.name)}.*.part")):
             try:
                 path.unlink(missing_ok=True)
@@ -184,7 +186,7 @@ class Checkpoint:
         finally:
             partial.unlink(missing_ok=True)
 
-    def _read(self) -> State | None:
+    def _read(self) -> CheckpointState | None:
         try:
             with safe_open(self.path, framework="pt") as file:
                 # copies: the file itself may be replaced
@@ -194,35 +196,35 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            logger.warning("%s is damaged and left aside: %s", self.path, error)
+            logger.warning("%s is damaged and ignored: %s", self.path, error)
             return None
         if checksum != _checksum(tensors, text):
-            logger.warning("%s is damaged and left aside.", self.path)
+            logger.warning("%s is damaged and ignored.", self.path)
             return None
-        marks = tensors.pop("marks")
-        if words["fit"] != self._fit or not _alike(marks, self._marks):
-            logger.warning("%s is of other data, settings or versions and left aside.", self.path)
+        fingerprint = tensors.pop("marks")
+        if words["fit"] != self._fit or not _alike(fingerprint, self._fingerprint):
+            logger.warning("%s is of other data, settings or versions and ignored.", self.path)
             return None
         return tensors, words
 
 
-def _marks(spliced: Columns, unspliced: Columns) -> Tensor:
-    """What tells data apart: the sums of each cell's moments with random weights, ``(2, n_cells)``."""
+def _fingerprint(spliced: Columns, unspliced: Columns) -> Tensor:
+    """A fingerprint of the data: randomly weighted sums of each cell's moments, ``(2, n_cells)``."""
     weights = torch.randn(spliced.shape[1], generator=torch.Generator().manual_seed(0)).to(spliced.device)
-    marks = torch.zeros(2, len(spliced), device=spliced.device)
+    sums = torch.zeros(2, len(spliced), device=spliced.device)
     for genes in blocks_of_genes(*spliced.shape):
-        for mark, values in zip(marks, (spliced, unspliced), strict=True):
-            mark += values[:, genes] @ weights[genes]
-    return marks.cpu()
+        for out, values in zip(sums, (spliced, unspliced), strict=True):
+            out += values[:, genes] @ weights[genes]
+    return sums.cpu()
 
 
-def _alike(marks: Tensor, others: Tensor) -> bool:
-    """Whether they differ by no more than rounding, and a few cells' neighbours, can do."""
-    return bool(((marks - others).norm(dim=1) <= SAME_DATA * others.norm(dim=1)).all())
+def _alike(fingerprint: Tensor, other: Tensor) -> bool:
+    """Whether fingerprints differ by no more than rounding, and a few cells' neighbours, explain."""
+    return bool(((fingerprint - other).norm(dim=1) <= SAME_DATA * other.norm(dim=1)).all())
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those whose names begin so, without it."""
+    """The tensors below a prefix, without the prefix."""
     return {
         name.removeprefix(f"{prefix}."): value
         for name, value in tensors.items()

@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from deepvelo.model.graph.averaging import as_tensor
-from deepvelo.model.large_data.parallel import ALONE, Processes
+from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
 
 # Cells that lie together and go into a batch together: so many, or more where a batch has places enough. More share
 # their neighbours, so a step is cheaper; but a batch of few places is less like the whole, and so are its steps.
@@ -118,12 +118,12 @@ class Batches:
         sizes = sorted(len(group) for group in self._groups)
         return sum(sizes[: len(sizes) // self._n_batches])
 
-    def shuffled(self, together: Processes = ALONE) -> Iterator[Batch]:
+    def shuffled(self, group: ProcessGroup = SINGLE_PROCESS) -> Iterator[Batch]:
         """The batches of one pass, drawn anew each time; where processes share them, this one's share of each."""
         order = self.random.permutation(len(self._groups))
         for chosen in np.array_split(order, self._n_batches):
             cells = np.concatenate([self._groups[group] for group in chosen])
-            yield _batch(together.share_of(cells), self._graph, self._n_averagings)
+            yield _batch(group.share_of(cells), self._graph, self._n_averagings)
 
 
 def _batch(cells: np.ndarray, graph: sp.csr_matrix, n_averagings: int) -> Batch:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deepvelo.config import Variant
 from deepvelo.model.assignment.candidates import TINY
-from deepvelo.model.large_data.parallel import ALONE, Processes
+from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
 
 ANNEALED_UNTIL = 0.5  # of the training: the annealed direction term is 0 from there
 
@@ -26,12 +26,12 @@ class Correlation:
         ds/dt, and ``Mu`` or ``Ms``; shape ``(n_cells, n_genes)``.
     mean
         About the mean abundance of each gene, ``(n_genes,)``: taken off first, so that little is lost in rounding.
-    together
-        The processes whose cells are meant; by default those given here alone.
+    group
+        The process group whose cells are correlated; by default this process's cells alone.
     """
 
     def __init__(
-        self, velocity: Tensor, abundance: Tensor, *, mean: Tensor, together: Processes = ALONE
+        self, velocity: Tensor, abundance: Tensor, *, mean: Tensor, group: ProcessGroup = SINGLE_PROCESS
     ) -> None:
         # Numbers, not booleans: multiplying is twice as fast as choosing.
         self._present = (abundance > 0).to(abundance.dtype)
@@ -39,7 +39,7 @@ class Correlation:
         self._v = velocity * self._present
         pairs = (self._x, self._x), (self._v, self._v), (self._x, self._v)
         sums = [x.sum(0) for x in (self._present, self._x, self._v)] + [(a * b).sum(0) for a, b in pairs]
-        together.add_up(*sums)
+        group.all_reduce(*sums)
         n = sums[0].clamp_min(1)
         self._mean_x, self._mean_v = sums[1] / n, sums[2] / n
         square_x, square_v, product = (

@@ -1,8 +1,8 @@
-"""Several processes that train one network together, as torchrun starts them.
+"""The process group of a training that torchrun started.
 
-The first does alone all that is not training, and only it says anything. For a training it hands the others what they
-need. Each then takes its share of the cells of every step, and what is summed over cells is added up over the
-processes: all take the step that one process would have taken, but for rounding.
+The main process alone prepares the data and writes messages. It sends the training to the other processes. In every
+step each process computes its share of the cells, and sums over cells are reduced over the group, so the step equals
+that of a single process, but for rounding.
 """
 
 from __future__ import annotations
@@ -24,54 +24,59 @@ from torch import Tensor
 
 from deepvelo.errors import CancelledError, InputError
 
-# The others wait while the first prepares the data: hours, of a million cells.
+# The other processes wait while the main process prepares the data: hours for a million cells.
 LONGEST_WAIT = timedelta(days=7)
 BYTES_AT_ONCE = 2**30
 
 
 @dataclass
-class Processes:
-    """The processes that train together, seen from one of them; where there is but one, nothing here does anything.
+class ProcessGroup:
+    """The processes of one training, as one of them sees them; in a group of one every method does nothing.
 
     Attributes
     ----------
     rank
-        Which one this is; 0 is the first.
+        Rank of this process; 0 is the main process.
     size
-        How many there are.
+        Number of processes.
     on_this_machine
-        How many of them run here.
-    others_wait
-        Whether the others wait for a training, as the first knows.
+        Number of processes on this machine.
+    others_waiting
+        In the main process: whether the other processes are waiting for work.
     """
 
     rank: int = 0
     size: int = 1
     on_this_machine: int = 1
-    others_wait: bool = False
+    others_waiting: bool = False
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the main process."""
+        return self.rank == 0
 
     def share_of(self, cells: np.ndarray) -> np.ndarray:
-        """What this process takes of some cells, ``(n_taken,)``; all take as many, but for one cell."""
+        """Share of the cells for this process, ``(n_taken,)``; shares differ by at most one cell."""
         return np.array_split(cells, self.size)[self.rank]
 
-    def add_up(self, *tensors: Tensor) -> None:
-        """Replace each, of one kind of number on one device, by its sum over the processes."""
+    def all_reduce(self, *tensors: Tensor) -> None:
+        """Replace each tensor by its sum over the processes; all have one dtype and device."""
         if self.size == 1:
             return
-        together = torch.cat([tensor.flatten() for tensor in tensors])  # one message costs less than many
-        dist.all_reduce(together)
-        for tensor, total in zip(tensors, together.split([x.numel() for x in tensors]), strict=True):
+        flat = torch.cat([tensor.flatten() for tensor in tensors])  # one message costs less than many
+        dist.all_reduce(flat)
+        for tensor, total in zip(tensors, flat.split([x.numel() for x in tensors]), strict=True):
             tensor.copy_(total.view_as(tensor))
 
     def total(self, number: int) -> int:
         """The sum of a whole number over the processes."""
         count = torch.tensor(number)
-        self.add_up(count)
+        self.all_reduce(count)
         return int(count)
 
     @contextmanager
-    def led(self) -> Iterator[None]:
-        """What is raised in this block in the first process raises `CancelledError` in the others."""
+    def stop_all_with_main(self) -> Iterator[None]:
+        """An error in this block of the main process raises `CancelledError` in the other processes."""
         failed = torch.ones((), dtype=torch.int64)
         try:
             yield
@@ -83,27 +88,27 @@ class Processes:
             raise CancelledError
 
     @contextmanager
-    def helped_by(self, work: Callable[[], object]) -> Iterator[None]:
-        """Let the others do this work, while the first does the same in the block."""
+    def run_on_others(self, work: Callable[[], object]) -> Iterator[None]:
+        """Run this work in the other processes, while the main process does the same work in the block."""
         if self.size == 1:
             yield
             return
-        _hand_out(work)
-        self.others_wait = False
+        _send(work)
+        self.others_waiting = False
         try:
             yield
         except (CancelledError, InputError):
-            self.others_wait = True  # these end the training in all
+            self.others_waiting = True  # these errors end the training in every process
             raise
-        self.others_wait = True
+        self.others_waiting = True
 
     def require(self, *, device: torch.device, fewest_cells: int) -> None:
-        """Raise an `InputError` where there are more processes than can take part.
+        """Raise an `InputError` if the group has more processes than GPUs, or than cells in a step.
 
         Parameters
         ----------
         fewest_cells
-            Of the steps, the one with the fewest cells has so many.
+            Number of cells of the smallest step.
         """
         if device.type == "cuda" and self.on_this_machine > torch.cuda.device_count():
             n_devices = torch.cuda.device_count()
@@ -121,20 +126,20 @@ class Processes:
             raise InputError(msg)
 
 
-ALONE = Processes()
-_here = ContextVar("processes", default=ALONE)
+SINGLE_PROCESS = ProcessGroup()
+_here = ContextVar("process_group", default=SINGLE_PROCESS)
 
 
-def processes() -> Processes:
-    """Those that train together with this one: itself alone, but within `lead`."""
+def process_group() -> ProcessGroup:
+    """The group of this process: a group of one, except within `run_main`."""
     return _here.get()
 
 
-def lead(work: Callable[[], None]) -> None:
-    """Do this work in the first of the processes that torchrun started; the others help it with its trainings.
+def run_main(work: Callable[[], None]) -> None:
+    """Run this work in the main process that torchrun started; the other processes take part in its trainings.
 
-    The environment names the processes: ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``LOCAL_WORLD_SIZE``, and the
-    address where they meet. They speak through gloo, and GPUs through nccl.
+    Reads torchrun's environment: ``RANK``, ``WORLD_SIZE``, ``LOCAL_RANK``, ``LOCAL_WORLD_SIZE``, ``MASTER_ADDR`` and
+    ``MASTER_PORT``. CPU tensors go through gloo, GPU tensors through nccl.
     """
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     own_gpu = int(os.environ.get("LOCAL_RANK", rank))
@@ -142,32 +147,32 @@ def lead(work: Callable[[], None]) -> None:
         torch.cuda.set_device(own_gpu)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, rank=rank, world_size=size, timeout=LONGEST_WAIT)
-    here = Processes(rank, size, int(os.environ.get("LOCAL_WORLD_SIZE", size)), others_wait=rank == 0)
+    here = ProcessGroup(rank, size, int(os.environ.get("LOCAL_WORLD_SIZE", size)), others_waiting=rank == 0)
     token = _here.set(here)
     try:
         if rank == 0:
             work()
         else:
-            _help()
+            _serve()
             dist.destroy_process_group()
     finally:
         _here.reset(token)
-        # Where the first failed within a step, the others wait there: they end when its connections do.
-        if here.others_wait:
-            _hand_out(None)
+        # If the main process failed within a step, the others wait in it and end when its connections close.
+        if here.others_waiting:
+            _send(None)
             dist.destroy_process_group()
 
 
-def _help() -> None:
-    """Do what the first process hands out, until it has no more."""
-    while (work := _taken()) is not None:
-        with suppress(CancelledError, InputError):  # the first says why
+def _serve() -> None:
+    """Run the work that the main process sends, until it sends None."""
+    while (work := _receive()) is not None:
+        with suppress(CancelledError, InputError):  # the main process reports them
             work()
-        del work  # and the data with it: the first needs the memory for what follows
+        del work  # frees its data: the main process needs the memory
 
 
 class _Pickler(pickle.Pickler):
-    """Leaves tensors out: they may be larger than the memory left, so they are not copied into the pickle."""
+    """Leaves tensors out of the pickle: a copy of them may not fit into memory."""
 
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file)
@@ -175,7 +180,7 @@ class _Pickler(pickle.Pickler):
         self._places: dict[int, int] = {}
 
     def persistent_id(self, obj: Any) -> int | None:
-        """The place of a tensor among those left out; parameters and sparse tensors are made of plain ones."""
+        """Index of a tensor among those left out; parameters and sparse tensors consist of plain tensors."""
         if type(obj) is not Tensor or obj.layout is not torch.strided:
             return None
         if id(obj) not in self._places:
@@ -190,12 +195,12 @@ class _Unpickler(pickle.Unpickler):
         self._tensors = tensors
 
     def persistent_load(self, pid: Any) -> Tensor:
-        """The tensor at a place."""
+        """The tensor with this index."""
         return self._tensors[pid]
 
 
-def _hand_out(work: Callable[[], object] | None) -> None:
-    """Give the others some work; None ends them."""
+def _send(work: Callable[[], object] | None) -> None:
+    """Send work to the other processes; None ends them."""
     file = io.BytesIO()
     pickler = _Pickler(file)
     pickler.dump(work)
@@ -205,13 +210,13 @@ def _hand_out(work: Callable[[], object] | None) -> None:
         _broadcast(tensor.detach().cpu().contiguous())
 
 
-def _taken() -> Callable[[], object] | None:
-    """The work that the first process hands out."""
+def _receive() -> Callable[[], object] | None:
+    """The work that the main process sent."""
     found: list[Any] = [None, None]
     try:
         dist.broadcast_object_list(found, src=0, device=torch.device("cpu"))
     except RuntimeError:
-        raise SystemExit(1) from None  # the first is gone; why, it said itself
+        raise SystemExit(1) from None  # the main process is gone and has reported why
     pickled, kinds = found
     tensors = []
     for shape, dtype, device in kinds:
@@ -223,6 +228,6 @@ def _taken() -> Callable[[], object] | None:
 
 
 def _broadcast(tensor: Tensor) -> None:
-    """Fill a tensor with what the first process has; as bytes, since not every kind of number can be sent."""
+    """Fill a tensor with the main process's values; sent as bytes, since not every dtype can be."""
     for part in tensor.view(-1).view(torch.uint8).split(BYTES_AT_ONCE):
         dist.broadcast(part, src=0)

@@ -91,11 +91,11 @@ def velocity(
 @contextmanager
 def _folder(adata: AnnData, settings: Settings, scratch: Path | None) -> Iterator[Path | None]:
     """Where moments and what is made of them lie during the training; None: in memory."""
-    from deepvelo.model.large_data.parallel import processes
+    from deepvelo.model.large_data.parallel import process_group
 
-    together = processes()
+    group = process_group()
     # Other machines could not read the files.
-    here = together.size == together.on_this_machine
+    here = group.size == group.on_this_machine
     if scratch is None or not here or not trains_from_disk(adata.n_obs, adata.n_vars, settings):
         yield None
         return

@@ -11,7 +11,7 @@ import torch
 from deepvelo.errors import InputError
 from deepvelo.model import device as module
 from deepvelo.model.device import choose_device, on_device
-from deepvelo.model.large_data.parallel import Processes
+from deepvelo.model.large_data.parallel import ProcessGroup
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_the_cpu_goes_on_where_a_gpus_memory_runs_out(small_gpu, caplog):
 
 @pytest.mark.parametrize(("asked", "size"), [("cuda", 1), ("auto", 2)], ids=["asked for", "one of several"])
 def test_a_gpu_that_was_asked_for_is_not_given_up_in_silence(small_gpu, monkeypatch, asked, size):
-    monkeypatch.setattr(module, "processes", lambda: Processes(size=size))
+    monkeypatch.setattr(module, "process_group", lambda: ProcessGroup(size=size))
     with pytest.raises(InputError, match=r"The memory of the GPU ran out. It has 3\.0 GB.*batch_cells"):
         on_device(lambda device: work(small_gpu, device), asked=asked)
     assert small_gpu == ["cuda"]

@@ -1,4 +1,4 @@
-"""A training that is killed goes on from its checkpoint and ends as if nothing had happened."""
+"""A killed training resumes from its checkpoint and ends as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def same(fit: Fit, other: Fit) -> bool:
 
 @pytest.mark.parametrize("last", [1, 6])
 @pytest.mark.parametrize("kind", KINDS)
-def test_interrupted_and_gone_on_is_uninterrupted_bit_for_bit(path: Path, kind: str, last: int) -> None:
+def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(path: Path, kind: str, last: int) -> None:
     settings, fixed = KINDS[kind]
     resumed, told = [], []
     with config.ablation(**fixed):
@@ -101,7 +101,7 @@ def test_interrupted_and_gone_on_is_uninterrupted_bit_for_bit(path: Path, kind: 
     assert torch.equal(fit.hidden, expected.hidden)
 
 
-def test_moments_on_disk_are_gone_on_from_too_and_nothing_is_left_beside_them(path: Path) -> None:
+def test_moments_on_disk_resume_too_and_nothing_is_left_beside_them(path: Path) -> None:
     settings = BATCHES
     expected = train(*moments(), settings=settings)
     folder = path.parent / "moments"
@@ -164,13 +164,13 @@ def test_a_checkpoint_of_another_fit_is_left_aside_and_replaced(
     until(3, path, SETTINGS, moments())
     assert same(train(*data, settings=settings, checkpoint=Checkpoint(path)), expected)
     assert "is of other data, settings or versions" in caplog.text
-    assert Checkpoint(path).look_for(*data, settings=settings)
+    assert Checkpoint(path).load(*data, settings=settings)
 
 
 def test_data_prepared_again_may_differ_by_rounding(path: Path) -> None:
     until(3, path, SETTINGS, moments())
     spliced, unspliced = moments()
-    assert Checkpoint(path).look_for(spliced * (1 + 1e-6), unspliced, settings=SETTINGS)
+    assert Checkpoint(path).load(spliced * (1 + 1e-6), unspliced, settings=SETTINGS)
 
 
 @pytest.mark.parametrize("damage", ["empty", "half", "one bit", "text", "other file"])
@@ -192,7 +192,7 @@ def test_a_damaged_checkpoint_is_left_aside(
         }[damage]
     )
     assert same(train(*moments(), settings=SETTINGS, checkpoint=Checkpoint(path)), expected)
-    assert "is damaged and left aside" in caplog.text
+    assert "is damaged and ignored" in caplog.text
 
 
 def test_a_full_disk_stops_nothing_and_is_told_once(

@@ -1,4 +1,4 @@
-"""Several processes train as one does, and end together."""
+"""A process group trains as a single process does, and ends together."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 
 from deepvelo.errors import InputError
 from deepvelo.model.large_data import parallel
-from deepvelo.model.large_data.parallel import ALONE, Processes, processes
+from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup, process_group
 from deepvelo.model.training import EpochTerms, Fit
-from tests.together import CASES, FROM_DISK, GONE_ON, OWN, RELEASED, fitted, together
+from tests.process_group import CASES, FROM_DISK, OWN, RELEASED, RESUMED, fitted, run_processes
 
 
 @cache
@@ -24,7 +24,7 @@ def alone(name: str) -> Fit:
 def of_several(request, tmp_path_factory):
     """Weights and history of every case, of two and of three processes."""
     path = tmp_path_factory.mktemp("several") / "fits.pt"
-    first, *others = together("fit_all", str(path), n_processes=request.param)
+    first, *others = run_processes("fit_all", str(path), n_processes=request.param)
     assert first.returncode == 0, first.stderr
     assert [line.split()[0] for line in first.stdout.splitlines()] == [
         "CancelledError",
@@ -49,9 +49,9 @@ def test_several_processes_read_the_same_files(of_several, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", GONE_ON)
-def test_several_processes_go_on_from_a_checkpoint_as_if_nothing_had_happened(of_several, name):
-    require_alike(of_several[f"{name}, gone on"], alone(name))
+@pytest.mark.parametrize("name", RESUMED)
+def test_several_processes_resume_from_a_checkpoint_as_if_nothing_had_happened(of_several, name):
+    require_alike(of_several[f"{name}, resumed"], alone(name))
 
 
 def require_alike(found: tuple[dict[str, torch.Tensor], list[EpochTerms]], fit: Fit) -> None:
@@ -72,44 +72,44 @@ def test_with_dropout_several_processes_learn_too(of_several):
 
 
 @pytest.mark.slow
-def test_when_the_first_fails_within_a_step_all_end():
-    first, other = together("fail_within_a_step")
+def test_all_processes_end_when_the_main_process_fails_within_a_step():
+    first, other = run_processes("fail_within_a_step")
     assert first.returncode == 1
     assert "no more memory" in first.stderr
     assert other.returncode != 0
 
 
 @pytest.mark.slow
-def test_when_the_first_is_gone_before_a_training_the_others_end_without_a_word():
-    first, other = together("leave")
+def test_others_end_silently_when_the_main_process_is_gone_before_training():
+    first, other = run_processes("leave")
     assert first.returncode == 7
     assert (other.returncode, other.stderr) == (1, "")
 
 
 def test_one_process_is_alone():
-    assert processes() is ALONE
+    assert process_group() is SINGLE_PROCESS
     values = torch.tensor([1.0, 2.0])
-    ALONE.add_up(values)
+    SINGLE_PROCESS.all_reduce(values)
     assert values.tolist() == [1, 2]
-    assert ALONE.total(7) == 7
+    assert SINGLE_PROCESS.total(7) == 7
     assert not torch.distributed.is_initialized()
 
 
 def test_what_stops_one_process_is_passed_on():
-    with pytest.raises(KeyError), ALONE.led():
+    with pytest.raises(KeyError), SINGLE_PROCESS.stop_all_with_main():
         raise KeyError
 
 
 def test_shares_are_even_and_make_up_the_whole():
     cells = np.random.default_rng(0).permutation(50)
-    parts = [Processes(rank=rank, size=4).share_of(cells) for rank in range(4)]
+    parts = [ProcessGroup(rank=rank, size=4).share_of(cells) for rank in range(4)]
     assert sorted(len(part) for part in parts) == [12, 12, 13, 13]
     assert np.concatenate(parts).tolist() == cells.tolist()
 
 
 @pytest.mark.parametrize(("fewest", "allowed"), [(3, False), (4, True)])
 def test_more_processes_than_cells_in_a_step_are_refused(fewest, allowed):
-    four = Processes(size=4, on_this_machine=4)
+    four = ProcessGroup(size=4, on_this_machine=4)
     if allowed:
         four.require(device=torch.device("cpu"), fewest_cells=fewest)
     else:
@@ -121,11 +121,11 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     cuda = torch.device("cuda")
     with pytest.raises(InputError, match="Found 4 processes and 2 GPUs on this machine"):
-        Processes(size=4, on_this_machine=4).require(device=cuda, fewest_cells=100)
-    Processes(size=4, on_this_machine=2).require(device=cuda, fewest_cells=100)
+        ProcessGroup(size=4, on_this_machine=4).require(device=cuda, fewest_cells=100)
+    ProcessGroup(size=4, on_this_machine=2).require(device=cuda, fewest_cells=100)
 
 
-def test_what_is_handed_out_arrives_as_it_was(monkeypatch):
+def test_work_that_is_sent_arrives_unchanged(monkeypatch):
     """Parameters, sparse and half-precision tensors, none at all; one that occurs twice goes over once."""
     sent = []
     monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda objects, **_: sent.append(objects))
@@ -142,14 +142,14 @@ def test_what_is_handed_out_arrives_as_it_was(monkeypatch):
         "sparse": twice.to_sparse_csr(),
         "network": torch.nn.Linear(3, 2),
     }
-    parallel._hand_out(given)
+    parallel._send(given)
 
     def next_objects(objects, **_):
         objects[:] = sent.pop(0)
 
     monkeypatch.setattr(torch.distributed, "broadcast_object_list", next_objects)
     monkeypatch.setattr(torch.distributed, "broadcast", lambda part, **_: part.copy_(sent.pop(0)))
-    found = parallel._taken()
+    found = parallel._receive()
     assert sent == []
     assert found["twice"][0] is found["twice"][1]
     assert torch.equal(found["sparse"].to_dense(), twice)

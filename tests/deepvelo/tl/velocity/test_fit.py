@@ -21,7 +21,7 @@ from deepvelo.model import training
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph.cell_graph import Components
 from deepvelo.model.large_data import parallel
-from deepvelo.model.large_data.parallel import Processes
+from deepvelo.model.large_data.parallel import ProcessGroup
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
 FEW = {
@@ -117,8 +117,8 @@ def test_a_training_from_disk_gives_the_same_and_leaves_the_layers_alone(tmp_pat
 )
 def test_processes_read_from_disk_what_all_of_them_can_reach(tmp_path, monkeypatch, on_this_machine, kind):
     monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
-    two = Processes(size=2, on_this_machine=on_this_machine)
-    monkeypatch.setattr(parallel, "processes", lambda: two)
+    two = ProcessGroup(size=2, on_this_machine=on_this_machine)
+    monkeypatch.setattr(parallel, "process_group", lambda: two)
     given = []
 
     def cancelled(*moments, **_):

@@ -1,4 +1,4 @@
-"""Processes that train together, as torchrun would start them: ``python tests/together.py FUNCTION [ARGUMENT]``."""
+"""A process group as torchrun would start it: ``python tests/process_group.py FUNCTION [ARGUMENT]``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from deepvelo.arrays.on_disk import ColumnWriter
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.model.large_data import checkpoint
 from deepvelo.model.large_data.blocks import BlockedObjective
-from deepvelo.model.large_data.parallel import lead
+from deepvelo.model.large_data.parallel import run_main
 from deepvelo.model.training import Fit, train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,11 +43,11 @@ CASES = {
     "published, in batches": (RELEASED_BATCHES, KEPT),
 }
 FROM_DISK = ("in batches", "in batches, reassigned")
-GONE_ON = ("all at once", "in batches", "published, in batches")
+RESUMED = ("all at once", "in batches", "published, in batches")
 
 
-def together(function: str, *arguments: str, n_processes: int = 2) -> list[subprocess.CompletedProcess]:
-    """What became of the processes, of which the first does this function; all must end within a quarter of an hour."""
+def run_processes(function: str, *arguments: str, n_processes: int = 2) -> list[subprocess.CompletedProcess]:
+    """Run this function in the main process of a group; the ended processes, all within a quarter of an hour."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -123,8 +123,8 @@ def fit_all(path: str) -> None:
             ends_badly()
         except (CancelledError, InputError) as error:
             print(type(error).__name__, error)  # noqa: T201
-    for name in GONE_ON:
-        fits[f"{name}, gone on"] = gone_on(*CASES[name], Path(path).with_name(name))
+    for name in RESUMED:
+        fits[f"{name}, resumed"] = resumed(*CASES[name], Path(path).with_name(name))
     for name in FROM_DISK:
         fits[f"{name}, from disk"] = fitted_from_disk(*CASES[name], Path(path).with_name(f"moments {name}"))
     fits["after others that ended badly"] = fitted(OWN, {})
@@ -132,8 +132,8 @@ def fit_all(path: str) -> None:
     torch.save({name: (fit.weights, fit.history) for name, fit in fits.items()}, path)
 
 
-def gone_on(settings: config.Settings, fixed: dict[str, Any], path: Path) -> Fit:
-    """A fit that ended after its fifth epoch and goes on from where the fourth left it."""
+def resumed(settings: config.Settings, fixed: dict[str, Any], path: Path) -> Fit:
+    """A fit cancelled after its fifth epoch and resumed from the checkpoint of the fourth."""
     checkpoint.SECONDS_BETWEEN, checkpoint.MOST_OF_THE_TIME = 0.0, 1e9
 
     def stop(terms):
@@ -142,13 +142,13 @@ def gone_on(settings: config.Settings, fixed: dict[str, Any], path: Path) -> Fit
 
     with suppress(CancelledError):
         fitted(settings, fixed, on_epoch=stop, checkpoint=checkpoint.Checkpoint(path))
-    resumed = []
+    told = []
     fit = fitted(
         settings,
         fixed,
-        checkpoint=checkpoint.Checkpoint(path, on_resume=lambda *epochs: resumed.append(epochs)),
+        checkpoint=checkpoint.Checkpoint(path, on_resume=lambda *epochs: told.append(epochs)),
     )
-    assert resumed == [(4, settings.training.epochs_of(len(noisy_cells()[0])))]
+    assert told == [(4, settings.training.epochs_of(len(noisy_cells()[0])))]
     return fit
 
 
@@ -171,4 +171,4 @@ def leave() -> None:
 
 
 if __name__ == "__main__":
-    lead(partial(globals()[sys.argv[1]], *sys.argv[2:]))
+    run_main(partial(globals()[sys.argv[1]], *sys.argv[2:]))
