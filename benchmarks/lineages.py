@@ -231,7 +231,8 @@ def main() -> None:
         from benchmarks import lineages_real
         from deepvelo.io.read import read
 
-        rows = lineages_real.measure(read(args.real), methods=args.methods, seeds=args.seeds or [0])
+        methods = {name: METHODS[name] for name in args.methods}
+        rows = lineages_real.measure(read(args.real), methods=methods, seeds=args.seeds or [0])
         print(lineages_real.text(rows))
     else:
         sets = product(args.kinds, args.depths, args.seeds or SEEDS, args.methods)

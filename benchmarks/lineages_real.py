@@ -7,13 +7,12 @@ chosen by hand for all of them: a method that does not find it has only this, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 
-from benchmarks.lineages import METHODS
 from deepvelo import config, keys, tl, workflow
 from deepvelo.errors import InputError
 
@@ -27,13 +26,16 @@ BY_HAND: Final = "end by hand"
 SHOWN: Final = ("tested", "drivers", "markers", "markers_share", "markers_p", "markers_genes")
 
 
-def measure(cells: AnnData, *, methods: Sequence[str], seeds: Sequence[int]) -> pd.DataFrame:
-    """A row for each method and, for the default, which alone draws at random, each seed."""
+def measure(cells: AnnData, *, methods: Mapping[str, str], seeds: Sequence[int]) -> pd.DataFrame:
+    """A row for each method and, for the default, which alone draws at random, each seed.
+
+    ``methods`` gives the setting ``method`` for the name of each row.
+    """
     markers = tl.markers_by_group(cells, keys.CLUSTERS)
     rows = []
-    for method in methods:
+    for method, fitted_by in methods.items():
         for seed in seeds if method == "default" else seeds[:1]:
-            changes = {"seed": seed, "method": METHODS[method], "training": {"device": "cpu"}}
+            changes = {"seed": seed, "method": fitted_by, "training": {"device": "cpu"}}
             settings = config.replace(config.Settings(), changes)
             fitted = workflow.run(cells, settings, cluster_key=keys.CLUSTERS).adata
             rows.append({"method": method, "seed": seed} | score(fitted, markers=markers))

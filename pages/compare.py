@@ -5,7 +5,7 @@ import streamlit as st
 from app import session
 from app.compare.agreement import agreement_view
 from app.compare.controls import controls_view
-from app.compare.quality import VIEW_KEY, quality_view
+from app.compare.quality import quality_view
 from app.compare.runs import choose_runs, smoothing_note, smoothing_switch
 from app.compare.scores import scores_view
 from app.compare.streams import streams_view
@@ -13,6 +13,7 @@ from app.shared import cached
 from app.shared.empty import stop_on_error
 from app.shared.live_jobs import live_jobs
 from app.shared.run_picker import require_run
+from app.shared.signal import VIEW_KEY
 
 # Each takes the chosen run, all compared runs with it first, and the smoothing; only the chosen one computes.
 VIEWS = {"Scores": scores_view, "Agreement": agreement_view}

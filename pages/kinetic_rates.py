@@ -4,12 +4,11 @@ import streamlit as st
 
 from app import session
 from app.shared import charts
-from app.shared.alpha import NO_ALPHA, has_alpha
 from app.shared.cells import run_in_words
 from app.shared.color_picker import color_picker
 from app.shared.empty import stop_on_error
 from app.shared.gene_picker import gene_picker
-from app.shared.methods import has_rates, is_ours, no_rates
+from app.shared.methods import NO_ALPHA, no_rates
 from app.shared.phase_charts import groups_and_colors
 from app.shared.rates_charts import SPACES, gene_rates, match_scores, rates_figure, warn_of_negative_rates
 from app.shared.run_picker import fits, require_run
@@ -57,14 +56,14 @@ def explorer(run: Run) -> None:
                 "Rates are relative: time has no unit here, so nothing is per hour. Compare cell types within "
                 "a gene; a line marks each median, the box the middle half of the cells."
             )
-            if not has_alpha(run):
+            if not run.has_alpha:
                 st.caption(f"{NO_ALPHA} All rates are therefore β and γ.")
 
 
 def offer_rates(info: RunInfo) -> None:
     """Say why there is nothing to show, and lead to the newest run that has rates, best of the same data."""
     st.info(no_rates(info), icon=":material/info:")
-    ours = [other for other in fits() if is_ours(other)]
+    ours = [other for other in fits() if other.is_ours]
     ours.sort(key=lambda other: other.data_hash != info.data_hash)
     if ours:
         st.button(
@@ -78,7 +77,7 @@ def offer_rates(info: RunInfo) -> None:
 st.header("Kinetic rates")
 run = require_run()
 with stop_on_error():
-    if not has_rates(run):
+    if not run.has_rates:
         offer_rates(run.info)
 warn_of_negative_rates(run)
 explorer(run)

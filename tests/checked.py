@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from scipy import sparse
 
-from app.compare import control_queries as controls
+from app.shared import controls
 from deepvelo import keys
 from deepvelo.evaluation.controls import at_rest_plan, control_plan
 from deepvelo.io.run import Run

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app import session
-from app.compare import queries as comparison
+from app.compare import queries
 from app.compare.portraits import portraits_view
-from app.compare.queries import RunIds
-from app.shared import cached, charts
+from app.shared import charts
 from app.shared.cells import drawn, run_in_words
+from app.shared.comparison import RunIds
 from app.shared.empty import error_in_words
 from app.shared.phase_charts import groups_and_colors
 from app.shared.shown_run import run_fragment
@@ -30,7 +29,6 @@ from deepvelo.pl.selection import cells_inside, mark_selected
 from deepvelo.wording import decimal, number
 
 HEIGHT = 540
-MOST_GENES = 100
 MAP_KEY, COLOR_KEY = "compare.map", "compare.color"
 GROUP_KEY, GENES_KEY = "compare.region", "compare.genes"
 _AGREEMENT, _GROUPS = "Agreement", "Cell type"
@@ -62,7 +60,7 @@ def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
         How often every method's velocity is averaged over the graph.
     """
     with error_in_words():
-        agreement, n_genes = cell_agreement(run_ids, smooth)
+        agreement, n_genes = queries.cell_agreement(run_ids, smooth)
         if agreement.isna().all():
             st.info(_NONE, icon=":material/info:")
             return
@@ -77,51 +75,6 @@ def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
             _region_controls(groups, region)
             first = _gene_table(base, run_ids, smooth, agreement, region)
         portraits_view(base, run_ids, first=first)
-
-
-def cell_agreement(run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]:
-    """Mean cosine between the methods in each shared cell, NaN where fewer than two move, and over how many genes."""
-    comparison.infos(run_ids)  # a run that was deleted is said so, also where the answer is kept
-    return _cell_agreement(cached.runs_folder(), run_ids, smooth)
-
-
-@st.cache_data(max_entries=16, max_size="64MB", show_spinner="Comparing the methods cell by cell")
-def _cell_agreement(folder: Path, run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]:
-    from deepvelo import tl
-
-    matched = comparison.matched(run_ids, smooth)
-    moving = list(matched.moving().values())
-    values = tl.agreement(moving) if len(moving) > 1 else np.full(matched.reference.n_obs, np.nan)
-    n_genes = int(tl.common_genes(moving).sum()) if moving else 0
-    return pd.Series(values, index=matched.reference.obs_names), n_genes
-
-
-def disagreement(
-    run_ids: RunIds, smooth: int | None, region: np.ndarray | None
-) -> tuple[pd.DataFrame, pd.Series]:
-    """What methods disagree about in some rows of the first run, or in all its cells, and which two of them most.
-
-    Returns
-    -------
-    Genes: the first `MOST_GENES` of `deepvelo.evaluation.compare.disagreeing_genes`. Pairs: `deepvelo.evaluation.compare.pair_agreement`.
-    """
-    comparison.infos(run_ids)
-    return _disagreement(cached.runs_folder(), run_ids, smooth, region)
-
-
-@st.cache_data(max_entries=32, show_spinner=False)
-def _disagreement(
-    folder: Path, run_ids: RunIds, smooth: int | None, region: np.ndarray | None
-) -> tuple[pd.DataFrame, pd.Series]:
-    from deepvelo.evaluation.compare import disagreeing_genes, pair_agreement
-
-    matched = comparison.matched(run_ids, smooth)
-    names = matched.reference.obs_names
-    chosen = np.ones(len(names), dtype=bool)
-    if region is not None:
-        chosen = names.isin(cached.open_run(run_ids[0]).obs.index[region])
-    genes = disagreeing_genes(matched, chosen).drop(columns="contribution").head(MOST_GENES)
-    return genes, pair_agreement(matched, chosen)
 
 
 def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:
@@ -194,7 +147,7 @@ def _gene_table(
         )
         return None
     groups, _ = groups_and_colors(base)
-    shares, pairs = disagreement(run_ids, smooth, region if len(region) else None)
+    shares, pairs = queries.disagreement(run_ids, smooth, region if len(region) else None)
     where = _region_in_words(groups[region]) if len(region) else "All cells"
     beside = f" (in all cells {agreement.mean():.2f})" if len(region) else ""
     words = f"{where}: mean agreement **{decimal(mean)}**{beside}."

@@ -7,13 +7,12 @@ import pandas as pd
 import streamlit as st
 
 from app import session
-from app.compare import control_queries as controls
-from app.compare import queries as comparison
 from app.compare.control_fits import offer
 from app.compare.steady_state import at_rest_part
 from app.compare.sweep import sweep_part
 from app.compare.table import COLUMNS, marked
-from app.shared import charts
+from app.shared import charts, comparison, controls
+from app.shared.boundaries import chosen_boundaries
 from app.shared.cells import drawn, run_in_words
 from app.shared.empty import error_in_words
 from app.shared.phase_charts import groups_and_colors
@@ -64,7 +63,7 @@ def _shuffled(base: Run) -> None:
     value = controls.signal(base.info.run_id, control.run_id)
     score, scores = st.columns([1, 1.3], gap="medium")
     ids = (base.info.run_id, control.run_id)
-    found = comparison.compared(ids, None, controls.boundaries(base))
+    found = comparison.compared(ids, None, chosen_boundaries(base))
     names = dict(zip(comparison.names(ids), ("This run", "Control"), strict=True))
     with scores:
         _control_table(found.table.rename(index=names))
@@ -124,7 +123,7 @@ def _seeds(base: Run) -> None:
             seeds_plan(base.info, controls.folder_of(base), n_seeds=int(n_seeds)),
             key="compare.fit_seeds",
         )
-    done = controls.belonging(base, "seed")
+    done = controls.runs_for(base, "seed")
     if not done:
         return
     values = controls.seed_agreement((base.info.run_id, *(run_id for _, run_id in done)))

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.compare import queries as comparison
-from app.compare.queries import RunIds
-from app.shared import cached, charts
+from app.compare import queries
+from app.shared import cached, charts, comparison
 from app.shared.cells import drawn, drawn_in_words
+from app.shared.comparison import RunIds
 from app.shared.gene_picker import gene_picker
-from app.shared.methods import has_du_dt
 from app.shared.phase_charts import groups_and_colors, phase_of
 from app.shared.tables import show_table
 from app.shared.text import box_labels, escape
 from app.shared.undecided import undecided_cells
 from app.shared.velocity_chart import basis_label
-from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import Phase
 from deepvelo.pl.side_by_side import Panel, side_by_side
@@ -79,9 +76,10 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     st.markdown(
         f"**Where the arrows of each cell type lead, on {escape(basis_label(matched.basis))}, all genes together**"
     )
-    table = heading_table(run_ids, sources=tuple(shown or colors))
+    sources = tuple(shown or colors)
+    table = target_table(queries.targets(run_ids, sources=sources), sources=sources)
     show_table(table, alt="Group towards which each group's arrows point, by method")
-    st.caption(_heading_words())
+    st.caption(_targets_in_words())
 
 
 def preset_groups(groups: Sequence[str]) -> list[str]:
@@ -89,34 +87,16 @@ def preset_groups(groups: Sequence[str]) -> list[str]:
     return [*_LINEAGE, _BESIDE] if {*_LINEAGE, _BESIDE} <= set(groups) else []
 
 
-def heading_table(run_ids: RunIds, *, sources: tuple[str, ...]) -> pd.DataFrame:
-    """In words, one row a group and one column a method: ``→ target (mean cosine, number of cells)``."""
-    return _heading_table(cached.runs_folder(), run_ids, sources)
+def target_table(found: dict[str, pd.DataFrame], *, sources: Sequence[str]) -> pd.DataFrame:
+    """One row a group and one column a method: ``→ target (mean cosine, number of cells)``."""
+    columns = {
+        name: [target_in_words(*row, few=few) for *row, few in table.itertuples(index=False)]
+        for name, table in found.items()
+    }
+    return pd.DataFrame(columns, index=pd.Index(sources, name="Cell type"))
 
 
-@st.cache_data(max_entries=32, show_spinner="Following the arrows")
-def _heading_table(folder: Path, run_ids: RunIds, sources: tuple[str, ...]) -> pd.DataFrame:
-    from deepvelo.evaluation.compare.reference import arrows_from_velocity
-    from deepvelo.tl.metrics.heading import headings
-
-    matched = comparison.matched(run_ids, None)
-    reference, basis = matched.reference, str(matched.basis)
-    found = {}
-    for name, velocity in matched.velocities.items():
-        arrows = (
-            matched.arrows[name]
-            if matched.arrows is not None
-            else arrows_from_velocity(reference, velocity, moments=matched.moments, basis=basis)
-        )
-        table = headings(
-            arrows, reference.obsm[keys.embedding(basis)], graph=reference.obsp[keys.DISTANCES],
-            groups=matched.groups.astype(str).to_numpy(), sources=sources,
-        )  # fmt: skip
-        found[name] = [heading_in_words(*row, few=few) for *row, few in table.itertuples(index=False)]
-    return pd.DataFrame(found, index=pd.Index(sources, name="Cell type"))
-
-
-def heading_in_words(target: str | None, cosine: float, n_cells: int, *, few: bool) -> str:
+def target_in_words(target: str | None, cosine: float, n_cells: int, *, few: bool) -> str:
     """One row of `deepvelo.tl.metrics.heading.headings`; a high mean of few cells is marked before it is read."""
     if n_cells == 0:
         return "not known"
@@ -126,7 +106,7 @@ def heading_in_words(target: str | None, cosine: float, n_cells: int, *, few: bo
     return f"{mark}→ {target} ({cosine:.2f}, {n_cells if few else number(n_cells, 'cell')})"
 
 
-def _heading_words() -> str:
+def _targets_in_words() -> str:
     from deepvelo.tl.lineage.group_edges import FEW_CELLS, FORCED
     from deepvelo.tl.metrics.heading import LEAST_CELLS, LEAST_COSINE, LEAST_ERRORS
 
@@ -191,7 +171,7 @@ def _in_words(panels: Sequence[Panel], runs: dict[str, Run], gene: str) -> str:
     ]
     if shares:
         words.append(f"**Faded arrows:** {', '.join(shares)}, whose direction the data do not decide.")
-    flat = [name for name, run in runs.items() if not has_du_dt(run)]
+    flat = [name for name, run in runs.items() if not run.has_du_dt]
     if flat:
         words.append(f"No du/dt, so arrows run along spliced alone: {', '.join(map(escape, flat))}.")
     without = [panel.title for panel in panels if not np.isfinite(panel.phase.velocity).any()]

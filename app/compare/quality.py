@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from app import session
-from app.compare import control_queries as controls
 from app.compare.controls import PART_KEY
+from app.shared import controls
+from app.shared.boundaries import chosen_boundaries
 from app.shared.empty import error_in_words
+from app.shared.signal import BADGES, VIEW_KEY, batch_key_of
 from app.shared.text import box_labels, with_labels
 from deepvelo import keys
 from deepvelo.contents import groups_cells
@@ -19,15 +21,7 @@ if TYPE_CHECKING:
     from deepvelo.evaluation.gate import GateFinding, Level
 
 _NO_BATCHES = {keys.RATES_LEIDEN}  # found by the fit
-VIEW_KEY = "compare.view"
 MOST_BATCHES = 30
-# Colour, word and icon: colour alone is lost on some eyes and on paper.
-BADGES: dict[Level, str] = {
-    "red": ":red-badge[:material/cancel: Red]",
-    "amber": ":orange-badge[:material/warning: Amber]",
-    "not checked": ":gray-badge[:material/help: Not checked]",
-    "green": ":green-badge[:material/check_circle: Green]",
-}
 _ORDER: tuple[Level, ...] = ("red", "amber", "not checked", "green")
 MEANINGS: dict[Level, str] = {
     "red": "do not believe the arrows before this is settled",
@@ -56,7 +50,8 @@ def quality_view(base: Run) -> None:
         with box:
             batch_key = _batch_box(base)
         findings = sorted(
-            controls.gate(base, batch_key=batch_key), key=lambda finding: _ORDER.index(finding.level)
+            controls.gate(base, edges=chosen_boundaries(base), batch_key=batch_key),
+            key=lambda finding: _ORDER.index(finding.level),
         )
         counts = {level: sum(finding.level == level for finding in findings) for level in _ORDER}
         words.markdown(" ".join(f"{BADGES[level]} {counts[level]}" for level in _ORDER if counts[level]))
@@ -76,7 +71,7 @@ def _batch_box(base: Run) -> str | None:
     ]
     return st.selectbox(
         "Batch column", columns, format_func=box_labels(columns).__getitem__, index=None, placeholder="None named" if columns else "No column with few values",
-        key=batch_box(base), persist_state="session", disabled=not columns,
+        key=batch_key_of(base), persist_state="session", disabled=not columns,
         help="The column that says in which sample or run a cell was measured.",
     )  # fmt: skip
 
@@ -90,11 +85,6 @@ def _row(finding: GateFinding) -> None:
         if finding.level == "not checked" and finding.title in _settled_by():
             view, part = _settled_by()[finding.title]
             action.button(f"To {view}", key=f"settle.{finding.title}", on_click=_show, args=(view, part))
-
-
-def batch_box(base: Run) -> str:
-    """Where a visit keeps the batch column it named for a run."""
-    return f"compare.batch.{base.info.run_id}"
 
 
 def _show(view: str, part: str | None) -> None:

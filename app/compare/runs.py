@@ -7,12 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from app import visitors
-from app.compare import queries as comparison
-from app.compare.queries import RunIds
-from app.shared import cached
+from app.shared import cached, comparison
+from app.shared.comparison import RunIds
 from app.shared.empty import say_error
 from app.shared.estimate import estimate_seconds, in_words
-from app.shared.methods import is_imported, method_label
 from app.shared.run_picker import fits
 from app.shared.text import box_labels, escape
 from deepvelo.config import METHOD_LABELS, Method, Settings, replace
@@ -31,7 +29,7 @@ def choose_runs(base: Run) -> RunIds:
     """The chosen run first, then those to compare it with; at first the newest of every other method."""
     others = _of_same_data(base.info)
     newest = comparison.newest_of_other_methods(base.info)
-    first = comparison.beside(base.info)[: MAX_RUNS - 1]
+    first = comparison.default_runs(base.info)[: MAX_RUNS - 1]
     names = {info.run_id: _label(base.info, info) for info in others}
     labels = box_labels(names, names.__getitem__)
     beside = st.multiselect(
@@ -86,9 +84,9 @@ def _of_same_data(base: RunInfo) -> list[RunInfo]:
 
 
 def _label(base: RunInfo, info: RunInfo) -> str:
-    method, name = method_label(info), comparison.run_name(info)
+    method, name = info.method_label, comparison.run_name(info)
     label = method if name == method else f"{method}: {name}"
-    other = not is_imported(info) and not comparison.same_preparation(base, info)
+    other = not info.is_imported and not comparison.same_preparation(base, info)
     return f"{label} (prepared in another way)" if other else label
 
 

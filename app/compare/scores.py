@@ -9,11 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from app import session
-from app.compare import control_queries as controls
-from app.compare import queries as comparison
-from app.compare.queries import RunIds
 from app.compare.table import COLUMNS, better_in_words, marked, meaning
-from app.shared import charts
+from app.shared import charts, comparison
+from app.shared.boundaries import boundary_key
+from app.shared.comparison import RunIds
 from app.shared.empty import error_in_words, stop_on_error
 from app.shared.shown_run import run_fragment
 from app.shared.signal import quality_line
@@ -63,7 +62,7 @@ def _edges(base: Run, groups: list[str]) -> list[Edge]:
     """Boundaries to score: picked from two boxes, or typed; a bad one is a sentence and does not count."""
     from deepvelo.evaluation.compare import default_edges, parse_edges
 
-    key = controls.boundary_key(base)
+    key = boundary_key(base)
     pairs = {f"{a} > {b}": (a, b) for a, b in itertools.permutations(groups, 2)}
     known = [f"{a} > {b}" for a, b in default_edges(groups)]
     labels = box_labels(groups)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.compare import control_queries as controls
 from app.compare.control_fits import offer
+from app.shared import controls
+from app.shared.boundaries import chosen_boundaries
 from app.shared.tables import show_table
 from app.shared.text import with_labels
 from deepvelo.io.runs import Run
@@ -31,10 +32,10 @@ def at_rest_part(base: Run) -> None:
         "at steady state, so that nothing moves; then fitted with the same settings, several times."
     )
     offer(base, at_rest_plan(base.info, controls.folder_of(base)), key="compare.fit_at_rest")
-    done = controls.belonging(base, "at_rest")
+    done = controls.runs_for(base, "at_rest")
     if not done:
         return
-    table = controls.at_rest(base, [run_id for _, run_id in done])
+    table = controls.steady_state(base, [run_id for _, run_id in done], chosen_boundaries(base))
     scores, words = st.columns([2.2, 1], gap="medium")
     with scores:
         show_table(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app.compare import queries as comparison
-from app.compare.queries import RunIds
-from app.shared import cached, charts
+from app.shared import cached, charts, comparison
 from app.shared.cells import run_in_words
+from app.shared.comparison import RunIds
 from app.shared.gene_picker import ranked_genes
 from app.shared.text import escape, with_labels
 from app.shared.undecided import has_probability, undecided_in_words

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app.compare import control_queries as controls
 from app.compare.control_fits import offer
-from app.shared import charts
+from app.shared import charts, controls
+from app.shared.boundaries import chosen_boundaries
 from app.shared.empty import error_in_words
 from app.shared.tables import show_table
 from app.shared.text import with_labels
@@ -59,10 +59,10 @@ def sweep_part(base: Run) -> None:
             sweep_plan(base.info, controls.folder_of(base), values=_values(base)),
             key="compare.fit_sweep",
         )
-    done = controls.belonging(base, "sweep")
+    done = controls.runs_for(base, "sweep")
     if not done:
         return
-    edges = controls.boundaries(base)
+    edges = chosen_boundaries(base)
     table = controls.sweep_table(base.info.run_id, done, edges)
     st.markdown("\n".join(f"- {with_labels(sentence)}" for sentence in conclusions(table)))
     wrapped = {column: " ".join(str(column).split()).replace(" > ", " >\n") for column in table}

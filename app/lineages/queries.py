@@ -13,10 +13,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import visitors
 from app.background.job_status import JobStatus
-from app.compare import queries as comparison
-from app.shared import cached
+from app.shared import cached, comparison
 from deepvelo import keys
 from deepvelo.contents.groups import group_names
 from deepvelo.datasets.source import DataSource
@@ -67,8 +65,8 @@ def under_way(run: Run, settings: LineageSettings) -> JobStatus | None:
     return next((job for job in jobs if job.active and (job.base, job.lineages) == wanted), None)
 
 
-def submit(run: Run, settings: LineageSettings) -> str:
-    """Queue an analysis and return the job's id.
+def submit(run: Run, settings: LineageSettings, *, owner: str, owner_name: str) -> str:
+    """Queue an analysis for a visitor, as in `deepvelo.task.Job`, and return the job's id.
 
     Raises
     ------
@@ -88,13 +86,14 @@ def submit(run: Run, settings: LineageSettings) -> str:
         name=f"{run.info.name}, lineages",
         base=run.info.run_id,
         lineages=settings,
-        **visitors.visitor(),
+        owner=owner,
+        owner_name=owner_name,
     )
 
 
 def of_methods(base: Run, settings: LineageSettings) -> dict[str, Lineages]:
     """Analyses with these settings of the run and of the newest run of every other method, by the method's name."""
-    ids = (base.info.run_id, *comparison.beside(base.info))
+    ids = (base.info.run_id, *comparison.default_runs(base.info))
     analyses = {
         name: found(cached.open_run(run_id), settings)
         for name, run_id in zip(comparison.names(ids), ids, strict=True)

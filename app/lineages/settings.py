@@ -6,12 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from app import session
-from app.compare import queries as comparison
+from app import session, visitors
 from app.lineages import queries as lineages
-from app.shared import cached
+from app.shared import cached, comparison
 from app.shared.empty import error_in_words
-from app.shared.methods import method_label
 from app.shared.text import box_labels, escape
 from deepvelo.io.runs import Run
 from deepvelo.lineages import LineageSettings
@@ -98,7 +96,7 @@ def offer(run: Run, settings: LineageSettings) -> None:
             st.caption(WHAT_COMES)
         if pressed:
             with error_in_words():
-                lineages.submit(run, settings)
+                lineages.submit(run, settings, **visitors.visitor())
                 st.rerun()
     offer_earlier(run)
 
@@ -141,7 +139,7 @@ def in_short(settings: LineageSettings) -> str:
 
 def offer_other_methods(run: Run, settings: LineageSettings) -> None:
     """The same analysis of the newest run of every other method, where it is neither there nor under way."""
-    others = [cached.open_run(run_id) for run_id in comparison.beside(run.info)]
+    others = [cached.open_run(run_id) for run_id in comparison.default_runs(run.info)]
     missing = [
         other
         for other in others
@@ -151,11 +149,11 @@ def offer_other_methods(run: Run, settings: LineageSettings) -> None:
     ]
     if not missing:
         return
-    names = ", ".join(escape(method_label(other.info)) for other in missing)
+    names = ", ".join(escape(other.info.method_label) for other in missing)
     if st.button(
         "Analyse the other methods too", icon=":material/play_arrow:", key="lineages.others", help=names
     ):
         with error_in_words():
             for other in missing:
-                lineages.submit(other, settings)
+                lineages.submit(other, settings, **visitors.visitor())
             st.rerun()

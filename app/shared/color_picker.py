@@ -8,9 +8,8 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from app import session
 from app.shared import cached
-from app.shared.alpha import NO_ALPHA, has_alpha
 from app.shared.empty import say_error
-from app.shared.methods import is_ours, no_rates
+from app.shared.methods import NO_ALPHA, no_rates
 from app.shared.text import box_labels
 from app.shared.undecided import has_probability
 from deepvelo import keys
@@ -45,7 +44,7 @@ def color_picker(run: Run, *, label: str = "Colour by") -> str:
     """Select box; returns a column of ``run.obs`` or a key of `GENE_LAYERS`."""
     options = color_options(run)
     chosen = session.color()
-    if chosen in LABELS and chosen not in options and not is_ours(run.info):
+    if chosen in LABELS and chosen not in options and not run.info.is_ours:
         st.info(no_rates(run.info))
     elif chosen == _ALPHA and chosen not in options:
         st.info(NO_ALPHA)
@@ -67,7 +66,7 @@ def color_options(run: Run) -> list[str]:
     obs = run.obs
     layers = run.layers
     of_genes = [
-        key for key, layer in GENE_LAYERS.items() if layer in layers and (key != _ALPHA or has_alpha(run))
+        key for key, layer in GENE_LAYERS.items() if layer in layers and (key != _ALPHA or run.has_alpha)
     ]
     first = [run.info.cluster_key, *(key for key in LABELS if key in obs or key in of_genes)]
     others = [key for key in obs.columns if key not in first and _can_color(obs[key])]

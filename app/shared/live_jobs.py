@@ -10,8 +10,7 @@ import streamlit as st
 
 from app import session, visitors
 from app.background.job_status import JobStatus
-from app.compare import queries as comparison
-from app.shared import cached, charts
+from app.shared import cached, charts, comparison
 from app.shared.empty import say_error
 from app.shared.estimate import in_words
 from app.shared.text import escape, with_labels

@@ -9,9 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.shared import cached
-from app.shared.alpha import NO_ALPHA, has_alpha
 from app.shared.cells import drawn, group_names
-from app.shared.methods import has_du_dt, is_imported, is_ours
+from app.shared.methods import NO_ALPHA
 from app.shared.undecided import undecided_cells
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -59,20 +58,20 @@ def phase_of(run: Run, gene: str) -> Phase:
         spliced=cached.gene_values(run_id, keys.MS, gene),
         unspliced=cached.gene_values(run_id, keys.MU, gene),
         velocity=cached.gene_values(run_id, keys.VELOCITY, gene),
-        velocity_u=cached.gene_values(run_id, keys.VELOCITY_U, gene) if has_du_dt(run) else None,
+        velocity_u=cached.gene_values(run_id, keys.VELOCITY_U, gene) if run.has_du_dt else None,
         undecided=undecided_cells(run),
     )
 
 
 def arrows_in_words(run: Run) -> str:
     """What the arrows of this run show, and why they need not fit the drawn point."""
-    if is_imported(run.info):
+    if run.info.is_imported:
         without = f"{_ONE_WAY} The imported result has no du/dt, so none is drawn."
-        drawn = _BOTH_WAYS if has_du_dt(run) else without
+        drawn = _BOTH_WAYS if run.has_du_dt else without
         return f"{drawn} Genes without a velocity in the imported result have no arrows."
-    if not is_ours(run.info):
+    if not run.info.is_ours:
         return _other_arrows_in_words(run)
-    if has_du_dt(run):
+    if run.has_du_dt:
         words = [_BOTH_WAYS]
     else:
         words = [f"{_ONE_WAY} {NO_ALPHA}"]
@@ -94,7 +93,7 @@ def arrows_in_words(run: Run) -> str:
 def _other_arrows_in_words(run: Run) -> str:
     if run.info.settings.method == "graphvelo":
         return f"{_ONE_WAY} GraphVelo gives every gene a ds/dt and no du/dt, so none is drawn."
-    if has_du_dt(run):
+    if run.has_du_dt:
         words = (
             f"{_BOTH_WAYS} They are those of the curve that scVelo fits to the gene, at the time it gives the cell, "
             "so they need not fit the drawn point."
@@ -117,7 +116,7 @@ def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
     layers = {
         title: layer
         for title, layer in _PANELS.items()
-        if layer in stored and (layer != keys.ALPHA or has_alpha(run))
+        if layer in stored and (layer != keys.ALPHA or run.has_alpha)
     }
     values = {title: cached.gene_values(run.info.run_id, layer, gene) for title, layer in layers.items()}
     below_zero = [title for title, numbers in values.items() if (numbers < 0).any()]
@@ -131,6 +130,6 @@ def gene_scores(run: Run, genes: list[str]) -> pd.DataFrame:
 
     scVelo's modes have one rate a gene, so no score at all, and imported results are not scored.
     """
-    if not is_ours(run.info):
+    if not run.info.is_ours:
         return pd.DataFrame({"Gene": genes})
     return pd.DataFrame({"Gene": genes, "Score": run.var.loc[genes, keys.MULTIKINETIC_SCORE].to_numpy()})

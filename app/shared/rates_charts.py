@@ -8,11 +8,9 @@ import streamlit as st
 from pandas import CategoricalDtype
 
 from app.shared import cached
-from app.shared.alpha import has_alpha
 from app.shared.cells import drawn, group_names
 from app.shared.charts import is_dark
 from app.shared.color_picker import color_values
-from app.shared.methods import is_ours
 from app.shared.text import NEGATIVE_RATES
 from app.shared.velocity_chart import View, color_limits, color_title
 from deepvelo import keys
@@ -32,7 +30,7 @@ RATE_COLORS = ("gene_alpha", "gene_beta", "gene_gamma")
 
 def warn_of_negative_rates(run: Run) -> None:
     """Say so wherever rates of a run without constraint are shown."""
-    if is_ours(run.info) and not run.info.settings.variant.nonnegative_rates:
+    if run.info.is_ours and not run.info.settings.variant.nonnegative_rates:
         st.warning(NEGATIVE_RATES, icon=":material/warning:")
 
 
@@ -61,7 +59,7 @@ def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, he
 
 def gene_rates(run: Run, gene: str) -> dict[str, np.ndarray]:
     """A gene's rates in every cell, without alpha where the run has none."""
-    layers = {rate: layer for rate, layer in RATE_LAYERS.items() if rate != "alpha" or has_alpha(run)}
+    layers = {rate: layer for rate, layer in RATE_LAYERS.items() if rate != "alpha" or run.has_alpha}
     return {rate: cached.gene_values(run.info.run_id, layer, gene) for rate, layer in layers.items()}
 
 

@@ -7,7 +7,6 @@ import streamlit as st
 from app import session
 from app.shared import cached
 from app.shared.empty import empty_state, say_error
-from app.shared.methods import is_ours, is_scvelo, method_label
 from app.shared.text import box_labels, escape, with_labels
 from deepvelo.config import preset_label
 from deepvelo.datasets.source import DataSource
@@ -18,8 +17,8 @@ from deepvelo.wording import number
 
 def run_label(info: RunInfo) -> str:
     """One line that tells runs apart."""
-    s, method = info.settings, method_label(info)
-    if not is_ours(info):
+    s, method = info.settings, info.method_label
+    if not info.is_ours:
         return info.name if method in info.name else f"{info.name} · {method}"
     return f"{info.name} · k {s.graph.n_neighbors} · λ {s.objective.lambda_u:g}/{s.objective.lambda_s:g}"
 
@@ -28,10 +27,10 @@ def run_details(info: RunInfo) -> str:
     """What was fitted, how and when; settings that counted alone."""
     s = info.settings
     made = f"{info.created[:16].replace('T', ' ')} UTC."
-    if not is_ours(info):
+    if not info.is_ours:
         n_genes = number(int(info.metrics["n_genes"]), "gene")
         return (
-            f"{escape(info.data_name)}. {escape(method_label(info))}{' mode' if is_scvelo(info) else ''}; {info.metrics.get('n_velocity_genes', 0):,} of "
+            f"{escape(info.data_name)}. {escape(info.method_label)}{' mode' if info.is_scvelo else ''}; {info.metrics.get('n_velocity_genes', 0):,} of "
             f"{n_genes} have a velocity. {made}"
         )
     epochs = number(int(info.metrics.get("n_epochs", s.training.n_epochs)), "epoch")
@@ -52,7 +51,7 @@ def choose_first_run() -> None:
     runs = fits()
     if session.run_id() is None and runs:
         sample = DataSource(kind="sample").label
-        first = min(runs, key=lambda info: (info.data_name != sample, not is_ours(info)))
+        first = min(runs, key=lambda info: (info.data_name != sample, not info.is_ours))
         session.set_run(first.run_id)
 
 

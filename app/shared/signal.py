@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
 from app import session
-from app.compare import control_queries as controls
-from app.compare.quality import BADGES, VIEW_KEY, batch_box
-from app.shared import cached
+from app.shared import cached, controls
+from app.shared.boundaries import chosen_boundaries
 from app.shared.empty import error_in_words
 from app.shared.text import with_labels
 from deepvelo.io.runs import Run
 from deepvelo.pl.selection import mark_selected
 from deepvelo.wording import number
+
+if TYPE_CHECKING:
+    from deepvelo.evaluation.gate import Level
+
+VIEW_KEY = "compare.view"
+# Colour, word and icon: colour alone is lost on some eyes and on paper.
+BADGES: dict[Level, str] = {
+    "red": ":red-badge[:material/cancel: Red]",
+    "amber": ":orange-badge[:material/warning: Amber]",
+    "not checked": ":gray-badge[:material/help: Not checked]",
+    "green": ":green-badge[:material/check_circle: Green]",
+}
+
+
+def batch_key_of(base: Run) -> str:
+    """Session key of the batch column named for a run."""
+    return f"compare.batch.{base.info.run_id}"
 
 
 def quality_line(run: Run) -> None:
@@ -34,7 +52,7 @@ def quality_line(run: Run) -> None:
 
 def fade_toggle(run: Run) -> bool:
     """Whether cells whose direction depends on the seed are to be faded; offered where other seeds are finished."""
-    if not controls.belonging(run, "seed"):
+    if not controls.runs_for(run, "seed"):
         return False
     return st.toggle(
         "Fade unsure cells", key="velocity.fade", persist_state="session",
@@ -50,7 +68,7 @@ def fade_unsure(figure: go.Figure, run: Run) -> str:
     InputError
         A run was deleted meanwhile.
     """
-    run_ids = (run.info.run_id, *(run_id for _, run_id in controls.belonging(run, "seed")))
+    run_ids = (run.info.run_id, *(run_id for _, run_id in controls.runs_for(run, "seed")))
     agreement = controls.seed_agreement(run_ids)
     sure = np.flatnonzero(~(agreement < controls.LOW_AGREEMENT))
     mark_selected(figure, sure if len(sure) else [-1])  # none: all are faded
@@ -62,7 +80,9 @@ def _in_words(run: Run) -> str:
     from deepvelo.evaluation.gate import worst
     from deepvelo.evaluation.gate.finding import CONTROL
 
-    findings = controls.gate(run, batch_key=session.widget_value(batch_box(run)))
+    findings = controls.gate(
+        run, edges=chosen_boundaries(run), batch_key=session.widget_value(batch_key_of(run))
+    )
     level = worst(findings)
     of_level = [finding for finding in findings if finding.level == level]
     words = [f"{BADGES[level]} "]

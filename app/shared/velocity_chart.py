@@ -13,7 +13,6 @@ from app.shared import cached
 from app.shared.cells import drawn, group_names, run_in_words
 from app.shared.charts import is_dark
 from app.shared.color_picker import LABELS, color_values
-from app.shared.methods import is_ours
 from app.shared.text import escape
 from app.shared.undecided import has_probability, undecided_cells, undecided_in_words
 from deepvelo import keys
@@ -196,7 +195,7 @@ def color_title(run: Run, view: View) -> str:
 def in_words(run: Run, view: View) -> str:
     """The caption under the picture."""
     color = COLOR_WORDS.get(view.color, "")
-    if view.color == keys.CONSISTENCY and not is_ours(run.info):
+    if view.color == keys.CONSISTENCY and not run.info.is_ours:
         color = _SCVELO_CONSISTENCY
     if view.color == keys.CONFIDENCE and not has_probability(run):
         color = _EARLIER_CONFIDENCE

@@ -9,7 +9,6 @@ from app import session
 from app.shared import cached
 from app.shared.empty import say_error
 from app.shared.estimate import in_words
-from app.shared.methods import is_ours, method_label
 from app.shared.run_picker import fits
 from app.shared.tables import show_table
 from app.shared.text import escape, with_labels
@@ -99,9 +98,9 @@ def _row(info: RunInfo) -> dict[str, object]:
     }
     return {
         "Run": info.name,
-        "Method": method_label(info),
+        "Method": info.method_label,
         **{title: metrics.get(key) for key, title in SCORES.items()},
-        **(counted if is_ours(info) else dict.fromkeys(counted)),
+        **(counted if info.is_ours else dict.fromkeys(counted)),
         "Groups": info.cluster_key,
         "Data": info.data_name,
         "Made (UTC)": info.created[:16].replace("T", " "),

@@ -121,6 +121,23 @@ class Run:
         with self._reading():
             return sorted(self._elements("layers"))
 
+    @property
+    def has_rates(self) -> bool:
+        """Whether there are rates for every cell and gene."""
+        return keys.BETA in self.layers
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the fit gave alpha: a preset without the unspliced velocity stores NaN in its place."""
+        if self.info.is_ours:
+            return self.info.settings.variant.unspliced_velocity
+        return keys.ALPHA in self.layers
+
+    @property
+    def has_du_dt(self) -> bool:
+        """Whether the fit gave du/dt: scVelo's dynamical mode does, and ours where it fits alpha."""
+        return keys.VELOCITY_U in self.layers and (not self.info.is_ours or self.has_alpha)
+
     def gene(self, layer: str, gene: str) -> np.ndarray:
         """Values of one gene in every cell, from one chunk on disk.
 

@@ -88,6 +88,26 @@ class RunInfo:
     owner_name: _Text = ""
     """What others are shown for the owner."""
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether DeepVelo was fitted, by this program."""
+        return self.settings.method == "deepvelo"
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether another tool computed the velocities."""
+        return self.settings.method == "imported"
+
+    @property
+    def is_scvelo(self) -> bool:
+        """Whether one of scVelo's modes was fitted."""
+        return self.settings.method in ("steady_state", "stochastic", "dynamical")
+
+    @property
+    def method_label(self) -> str:
+        """What computed the velocities, as people write it."""
+        return config.method_label(self.settings)
+
 
 _SCHEMA: TypeAdapter[RunInfo] = TypeAdapter(RunInfo)
 

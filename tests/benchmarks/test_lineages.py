@@ -147,7 +147,7 @@ def test_an_edge_is_right_reversed_or_none():
 
 def test_real_cells_have_a_row_of_table_one_whether_or_not_the_end_was_found(shared_data):
     cells = read(shared_data / "dentate_gyrus_200.h5ad")
-    rows = lineages_real.measure(cells, methods=["steady_state"], seeds=[0, 1])
+    rows = lineages_real.measure(cells, methods={"steady_state": "steady_state"}, seeds=[0, 1])
     assert len(rows) == 1  # it draws nothing at random
     found = rows.iloc[0]
     assert ("Granule mature" in found["terminal states"]) == ("end as found: markers" in rows)

@@ -11,8 +11,7 @@ import pytest
 from anndata import AnnData
 from streamlit.testing.v1 import AppTest
 
-from app.compare import queries as comparison
-from app.shared import cached
+from app.shared import cached, comparison
 from deepvelo import keys
 from tests.compared import copy_as
 
@@ -107,7 +106,7 @@ def test_imported_results_stand_beside_the_fits_of_their_cells(server, ring_run)
     base = ring_run.info
     same = copy_as(ring_run, "imported", settings={"tool": "dynamo"}, data_hash="1" * 32)
     older = copy_as(ring_run, "deepvelo", data_hash="2" * 32)
-    assert comparison.beside(base) == [same]
+    assert comparison.default_runs(base) == [same]
     info = cached.open_run(same).info
     assert comparison.names((base.run_id, same)) == ["DeepVelo", "dynamo imported"]
     assert comparison.shares_cells(base, info) == 1

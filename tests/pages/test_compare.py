@@ -11,10 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from app.background.job_status import JobStatus
 from app.background.resources import MEMORY
-from app.compare import queries as comparison
 from app.compare import runs as compare_runs
 from app.compare.runs import FIT_MISSING
-from app.shared import cached
+from app.shared import cached, comparison
 from deepvelo import config
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError

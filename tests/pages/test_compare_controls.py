@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.compare import control_queries as controls
 from app.compare.controls import PART_KEY
-from app.compare.quality import VIEW_KEY
+from app.shared import controls
+from app.shared.boundaries import boundary_key
+from app.shared.signal import VIEW_KEY
 from deepvelo import config
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
@@ -147,7 +148,7 @@ def test_a_sweep_says_what_survives(opened, run, figures, back_every, verdict):
 def test_boundaries_chosen_among_the_scores_count_here_too(opened, run):
     add_to_sweep(run, 10)
     page = opened("Other settings")
-    page.session_state[controls.boundary_key(run)] = ["Neuroblast > OPC", "Neuroblast > nothing"]
+    page.session_state[boundary_key(run)] = ["Neuroblast > OPC", "Neuroblast > nothing"]
     fine(page.run())
     edges = [column for column in page.dataframe[0].value if ">" in column]
     assert edges == ["Neuroblast > OPC"]

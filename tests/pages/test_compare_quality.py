@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from app import session
 from app.compare.controls import PART_KEY
-from app.compare.quality import VIEW_KEY
+from app.shared.signal import VIEW_KEY
 from tests.checked import add_control, add_seed, add_to_sweep
 from tests.compared import copy_as
 from tests.on_page import fine

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.compare.quality import VIEW_KEY
 from app.shared import cached
+from app.shared.signal import VIEW_KEY
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from tests.compared import copy_as

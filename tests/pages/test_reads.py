@@ -74,7 +74,7 @@ def test_the_list_of_runs_reads_no_result(reads: Reads, queue: Queue, opened: Ca
 
 
 def test_checks_of_a_run_leave_its_dense_layers_on_disk(checked_run: Run, monkeypatch: pytest.MonkeyPatch):
-    from app.compare import control_queries as controls
+    from app.shared import controls
 
     kept: list[object] = []
     part = Run.part
@@ -86,6 +86,6 @@ def test_checks_of_a_run_leave_its_dense_layers_on_disk(checked_run: Run, monkey
 
     monkeypatch.setattr(Run, "part", watched)
     monkeypatch.setattr(Run, "to_adata", lambda run: pytest.fail("the whole run was read"))
-    assert controls.gate(cached.open_run(checked_run.info.run_id), batch_key=None)
+    assert controls.gate(cached.open_run(checked_run.info.run_id), edges=())
     assert kept
     assert all(type(layer).__module__.startswith("zarr") for layer in kept)

@@ -87,7 +87,7 @@ def test_velocity_is_drawn_without_offering_rates_or_confidence(opened, run, fig
 @pytest.mark.parametrize("color", ["gene_beta", "gene_alpha", keys.CONFIDENCE, keys.RATES_LEIDEN])
 def test_a_colour_of_another_run_that_this_one_lacks_is_explained(opened, color):
     page = opened("velocity", color=color)
-    assert "one rate for all cells" in page.info[0].value
+    assert "one rate per gene" in page.info[0].value
     assert not page.warning
 
 
@@ -108,7 +108,7 @@ def test_consistency_is_not_said_to_be_smoothed(opened):
 
 def test_kinetic_rates_say_in_a_sentence_that_there_are_none(opened, alone, server, made_up_run):
     page = opened("kinetic_rates")
-    assert "one rate for all cells" in page.info[0].value
+    assert "one rate per gene" in page.info[0].value
     assert not page.warning
     assert [button.label for button in page.button] == ["Train DeepVelo"]
     ours, other = (made_up_run(server / "runs", name=name) for name in ("with rates", "on other data"))

@@ -16,7 +16,7 @@ from scipy import sparse
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
 
-from app.compare.portraits import heading_in_words, preset_groups
+from app.compare.portraits import preset_groups, target_in_words
 from app.shared import cached
 from deepvelo import config, keys
 from deepvelo.io.runs import RunStore
@@ -299,7 +299,7 @@ def test_where_arrows_lead_is_a_row_a_group_and_a_column_a_method(methods, opene
 )
 def test_headings_in_words(row, expected):
     *found, few = row
-    assert heading_in_words(*found, few=few) == expected
+    assert target_in_words(*found, few=few) == expected
 
 
 def test_the_papers_groups_are_preset_where_they_are():

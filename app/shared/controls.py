@@ -15,9 +15,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import session
-from app.compare import queries as comparison
-from app.shared import cached
+from app.shared import cached, comparison
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Purpose, Run, RunInfo
@@ -46,7 +44,7 @@ def control_of(base: Run) -> RunInfo | None:
     return finished(control_plan(base.info, folder_of(base)), cached.runs())[0][1]
 
 
-def belonging(base: Run, purpose: Purpose) -> Named:
+def runs_for(base: Run, purpose: Purpose) -> Named:
     """Finished runs made for a run, by what they vary, oldest first; of several alike the newest."""
     found = {
         info.name.removeprefix(f"{base.info.name}, "): info.run_id
@@ -54,28 +52,6 @@ def belonging(base: Run, purpose: Purpose) -> Named:
         if info.base == base.info.run_id and info.purpose == purpose
     }
     return tuple(found.items())
-
-
-def boundary_key(base: Run) -> str:
-    """Where a visit keeps the boundaries it chose to score, for these data and groups."""
-    return f"compare.edges.{base.info.data_hash}.{base.info.cluster_key}"
-
-
-def boundaries(base: Run) -> tuple[Edge, ...]:
-    """The boundaries chosen among the scores of this visit, or those known of the tissue; bad ones are left out."""
-    from deepvelo.evaluation.compare import default_edges, parse_edges
-
-    groups = sorted(set(base.obs[base.info.cluster_key].astype(str)))
-    chosen = session.widget_value(boundary_key(base))
-    if chosen is None:
-        return tuple(default_edges(groups))
-    edges: list[Edge] = []
-    for text in chosen:
-        try:
-            edges += parse_edges([text], groups=groups)
-        except InputError:  # the box where it was typed says so
-            continue
-    return tuple(dict.fromkeys(edges))
 
 
 def signal(run_id: str, control_id: str) -> float:
@@ -103,7 +79,7 @@ def _surplus(folder: Path, run_id: str) -> np.ndarray:
     return surplus_along(fit, cluster_key=run.info.cluster_key)
 
 
-def at_rest(base: Run, run_ids: Sequence[str]) -> pd.DataFrame:
+def steady_state(base: Run, run_ids: Sequence[str], edges: Sequence[Edge]) -> pd.DataFrame:
     """Scores of a run beside those of its controls at rest, `deepvelo.evaluation.controls.at_rest_table`.
 
     Raises
@@ -114,8 +90,8 @@ def at_rest(base: Run, run_ids: Sequence[str]) -> pd.DataFrame:
     from deepvelo.evaluation.controls import at_rest_table
 
     comparison.infos((base.info.run_id, *run_ids))
-    folder, edges = cached.runs_folder(), boundaries(base)
-    own, *others = (_scores_of_run(folder, run_id, edges) for run_id in (base.info.run_id, *run_ids))
+    folder = cached.runs_folder()
+    own, *others = (_scores_of_run(folder, run_id, tuple(edges)) for run_id in (base.info.run_id, *run_ids))
     return at_rest_table(own, others)
 
 
@@ -175,7 +151,7 @@ def _sweep_table(folder: Path, run_id: str, sweep: Named, edges: tuple[Edge, ...
     )
 
 
-def gate(base: Run, *, batch_key: str | None = None) -> list[GateFinding]:
+def gate(base: Run, *, edges: Sequence[Edge], batch_key: str | None = None) -> list[GateFinding]:
     """Findings on a run, with all that is finished: its control, its sweep, other methods on the same data.
 
     Raises
@@ -184,14 +160,14 @@ def gate(base: Run, *, batch_key: str | None = None) -> list[GateFinding]:
         A run was deleted meanwhile, or cannot be read.
     """
     control = control_of(base)
-    sweep = belonging(base, "sweep")
+    sweep = runs_for(base, "sweep")
     return _gate(
         cached.runs_folder(),
         base.info.run_id,
         control.run_id if control else None,
         tuple(comparison.newest_of_other_methods(base.info).values()),
         sweep,
-        boundaries(base) if sweep else (),
+        tuple(edges) if sweep else (),
         batch_key,
     )
 

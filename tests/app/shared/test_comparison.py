@@ -7,8 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from app.compare import queries as comparison
-from app.shared import cached
+from app.shared import cached, comparison
 from deepvelo.arrays import views
 from deepvelo.errors import InputError
 from deepvelo.evaluation import compare
