@@ -110,7 +110,7 @@ def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, An
     peaks: dict[str, float] = {}
     times: list[float] = []
     started = time.perf_counter()
-    adata = read(path, beyond_memory=True)
+    adata = read(path, lazy_if_large=True)
     steps["read"] = time.perf_counter() - started
     loaded = psutil.Process().memory_info().rss
     settings = config.replace(config.Settings(), {"seed": seed, "training": {"n_epochs": epochs}})

@@ -175,7 +175,7 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
                 return
             if ending := next((event for event in past if event["event"] in ENDINGS), None):
                 worker.log_event(state_topic(job.job_id), ending)
-            elif stored := RunStore(job.store_folder).made_by(job.job_id):
+            elif stored := RunStore(job.store_folder).run_of_job(job.job_id):
                 tell(event="finished", run_id=stored.run_id)
             elif why := why_given_up(past):
                 tell(event="failed", message=why)

@@ -159,7 +159,7 @@ def _fit(
     import pandas as pd
 
     from deepvelo import pp, tl
-    from deepvelo.io.aside import counts_aside, require_space
+    from deepvelo.io.temporary import offloaded_counts, require_space
     from deepvelo.model.device import on_device
 
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
@@ -171,7 +171,7 @@ def _fit(
         beside = 2 if trains_from_disk(prepared.n_obs, prepared.n_vars, settings) else 0
         require_space(scratch, layers=5 + beside, of=prepared)
     fit: Fit | None = None
-    with counts_aside(prepared, scratch):
+    with offloaded_counts(prepared, scratch):
         if settings.method == "deepvelo":
             fit = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch, checkpoint=checkpoint)
         elif settings.method == "graphvelo":

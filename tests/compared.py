@@ -11,7 +11,7 @@ import zarr
 from scipy import sparse
 
 from deepvelo import config, keys
-from deepvelo.io import recorded
+from deepvelo.io import checksums
 from deepvelo.io.run import RESULT, Run
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Result
@@ -74,7 +74,7 @@ def copy_as(
     if back_every:
         layer = zarr.open_group(folder / RESULT, mode="r+")["layers"][keys.VELOCITY]
         layer[:] = _velocity(*layer.shape, back_every=back_every)
-    recorded.record(folder)
+    checksums.write_checksums(folder)
     return run_id
 
 

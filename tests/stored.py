@@ -16,7 +16,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from deepvelo import config, keys
-from deepvelo.io import recorded
+from deepvelo.io import checksums
 from deepvelo.io.run import INFO, RESULT
 from deepvelo.io.runs import RunStore
 from deepvelo.workflow import Result
@@ -29,7 +29,7 @@ def copy_run(run: Path, folder: Path, **info: object) -> str:
     file = folder / run_id / INFO
     values = json.loads(file.read_text()) | {"created": datetime.now(UTC).isoformat()}
     file.write_text(json.dumps(values | info))
-    recorded.record(folder / run_id)
+    checksums.write_checksums(folder / run_id)
     return run_id
 
 
@@ -38,7 +38,7 @@ def undecide(run: Path, share: float) -> None:
     stored = zarr.open_group(run / RESULT, mode="r+")
     x = stored["obsm"][keys.X_UMAP][:, 0]
     stored["obs"][keys.UNDECIDED][:] = x <= np.quantile(x, share, method="inverted_cdf")
-    recorded.record(run)
+    checksums.write_checksums(run)
 
 
 def save_made_up(

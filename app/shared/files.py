@@ -24,7 +24,7 @@ from deepvelo.datasets import public
 from deepvelo.datasets.source import PUBLIC_CACHE, DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.formats import SUFFIXES, is_data_folder, known_ending
-from deepvelo.io.formats.inside import is_inside
+from deepvelo.io.formats.links import is_inside
 
 UPLOADS = "uploads"
 OWNERS = ".owners"  # of uploads

@@ -133,7 +133,7 @@ class DataSource:
 
                 return public.load(self.name, folder=Path(self.path or PUBLIC_CACHE).expanduser())
             case "file":
-                return self._read_counts(self.path, beyond_memory=True)
+                return self._read_counts(self.path, lazy_if_large=True)
             case "join":
                 return self.joined()[0]
             case "run" | "shuffled" | "at_rest":
@@ -168,7 +168,7 @@ class DataSource:
 
         return join(read(self.path), self._read_counts(self.counts_path))
 
-    def _read_counts(self, path: str, *, beyond_memory: bool = False) -> AnnData:
+    def _read_counts(self, path: str, *, lazy_if_large: bool = False) -> AnnData:
         from deepvelo.io import read, read_samples
 
         if self.more or self.sheet:
@@ -178,7 +178,7 @@ class DataSource:
                 gene_names=self.gene_names,
                 ambiguous=self.ambiguous,
             )
-        return read(path, beyond_memory=beyond_memory, gene_names=self.gene_names, ambiguous=self.ambiguous)
+        return read(path, lazy_if_large=lazy_if_large, gene_names=self.gene_names, ambiguous=self.ambiguous)
 
     def hash(self) -> str:
         """Hash of the content, 32 hexadecimal digits; see `deepvelo.io.hashing.data_hash`.

@@ -20,8 +20,8 @@ from deepvelo.io.matching import (
     MIN_RATE,
     Labels,
     Matching,
+    are_running_numbers,
     cell_columns,
-    count_up,
     match_cells,
 )
 from deepvelo.wording import listed
@@ -141,7 +141,7 @@ def _by_sample(matching: Matching) -> dict[str, float]:
 
 def _too_few(processed: AnnData, counts: AnnData, matching: Matching, report: JoinReport) -> str:
     tables = {"processed file": processed.obs, "file with the counts": counts.obs}
-    numbered = [what for what, obs in tables.items() if count_up(obs.index)]
+    numbered = [what for what, obs in tables.items() if are_running_numbers(obs.index)]
     if numbered and not matching.found.mean() >= MIN_RATE:
         columns = {what: cell_columns(obs) for what, obs in tables.items()}
         found = "; ".join(f"{what}: {listed(names)}" for what, names in columns.items())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from deepvelo.config import Ambiguous
 from deepvelo.errors import InputError
-from deepvelo.io.formats import SUFFIXES, ByGene, Reading, find_format
+from deepvelo.io.formats import SUFFIXES, ByGene, ReadOptions, find_format
 from deepvelo.io.tidy import tidied
 from deepvelo.io.write import first_line
 
@@ -22,7 +22,7 @@ __all__ = ["SUFFIXES", "read"]
 def read(
     path: Path | str,
     *,
-    beyond_memory: bool = False,
+    lazy_if_large: bool = False,
     by_gene: ByGene | None = None,
     gene_names: str = "auto",
     ambiguous: Ambiguous = "leave_out",
@@ -34,7 +34,7 @@ def read(
     path
         A file or folder of any of `deepvelo.io.formats`: what a counter wrote, h5ad, loom, Zarr, MuData, h5Seurat, a table
         of cells or cellDancer's result; also packed.
-    beyond_memory
+    lazy_if_large
         Leave ``X`` and layers in an h5ad file or Zarr folder that would take more than half of the free memory.
         They are then Dask arrays, which `deepvelo.checks` and `deepvelo.pp.prepare` take and little else does.
     by_gene
@@ -70,11 +70,11 @@ def read(
     if path.is_file() and path.stat().st_size == 0:
         msg = f"{path.name} is empty: it has 0 bytes. Copy or download it again."
         raise InputError(msg)
-    reading = Reading(beyond_memory=beyond_memory, by_gene=by_gene)
+    options = ReadOptions(lazy_if_large=lazy_if_large, by_gene=by_gene)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # duplicate names and old spellings: told in the notes
-            adata = find_format(path).read(path, reading)
+            adata = find_format(path).read(path, options)
             return tidied(adata, name=path.name, gene_names=gene_names, ambiguous=ambiguous)
     except InputError:
         raise

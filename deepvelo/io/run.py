@@ -19,7 +19,7 @@ from deepvelo import keys
 from deepvelo.checks import require_gene
 from deepvelo.contents.groups import colors_by_group
 from deepvelo.errors import InputError
-from deepvelo.io import recorded
+from deepvelo.io import checksums
 from deepvelo.io.run_info import INFO, DamagedRunError, Purpose, RunInfo
 from deepvelo.io.stored_names import restored, restored_names
 
@@ -63,19 +63,19 @@ class Run:
     def _root(self) -> Any:  # a zarr.Group; its types cannot tell the groups in it from arrays
         names = {
             name.removeprefix(f"{RESULT}/"): checksum
-            for name, checksum in self._recorded.items()
+            for name, checksum in self._checksums.items()
             if name.startswith(f"{RESULT}/")
         }
-        store = recorded.RecordedStore(
+        store = checksums.VerifiedStore(
             self.folder / RESULT, names=names, on_damage=lambda what: self._damaged(f"{RESULT}/{what}")
         )
         with self._reading():
             return zarr.open_group(store, mode="r")
 
     @cached_property
-    def _recorded(self) -> recorded.Recorded:
+    def _checksums(self) -> checksums.Checksums:
         try:
-            return recorded.recorded(self.folder)
+            return checksums.read_checksums(self.folder)
         except InputError as error:
             raise self._damaged(str(error)) from None
 
@@ -192,7 +192,7 @@ class Run:
 
     def _file(self, name: str) -> bytes:
         try:
-            return recorded.checked(self.folder, name, self._recorded)
+            return checksums.read_verified(self.folder, name, self._checksums)
         except InputError as error:
             raise self._damaged(str(error)) from None
 
@@ -273,8 +273,8 @@ class Run:
         InputError
             A file is gone or damaged, or the run was deleted.
         """
-        if gone := recorded.missing(self.folder, self._recorded):
-            what = f"{recorded.in_brief(gone)} gone"
+        if gone := checksums.missing_files(self.folder, self._checksums):
+            what = f"{checksums.in_brief(gone)} gone"
             raise self._damaged(what)
         told = self.info
         n_told = (told.metrics.get("n_cells"), told.metrics.get("n_genes"))

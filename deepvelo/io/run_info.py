@@ -18,14 +18,14 @@ from deepvelo import config
 from deepvelo.config import Settings
 from deepvelo.config.strict import STRICT
 from deepvelo.errors import InputError
-from deepvelo.io.recorded import read_regular
+from deepvelo.io.checksums import read_regular_file
 
 INFO = "info.json"
 FORMAT = 1
 """Of the run's folder; a version that changes what lies there, so that earlier ones cannot read it, raises it."""
 PROGRAM = "deepvelo-explorer"  # its name among the versions
-MOST_BYTES = 2**20
-_MOST_LETTERS = 1000
+MAX_BYTES = 2**20
+_MAX_LETTERS = 1000
 _MOST = 2**53  # the largest number that JSON, floats and browsers agree on
 _UNKNOWN = {
     "extra_forbidden",
@@ -53,7 +53,7 @@ def _sized(metrics: dict[str, float | int]) -> dict[str, float | int]:
     return metrics
 
 
-_Text = Annotated[str, Field(max_length=_MOST_LETTERS)]
+_Text = Annotated[str, Field(max_length=_MAX_LETTERS)]
 _Number = (
     Annotated[int, Field(strict=True, ge=-_MOST, le=_MOST)]
     | Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -125,7 +125,7 @@ def read_info(folder: Path) -> RunInfo:
         It is missing, unreadable, too large, no JSON, not what a run says, or of a newer version.
     """
     try:
-        values = from_json(read_regular(folder / INFO, most=MOST_BYTES), allow_inf_nan=False)
+        values = from_json(read_regular_file(folder / INFO, most=MAX_BYTES), allow_inf_nan=False)
     except PermissionError:
         msg = f"Run {folder.name} may not be read by this program. Allow reading it, or take it out of the store."
         raise DamagedRunError(msg) from None
@@ -153,7 +153,7 @@ def read_info(folder: Path) -> RunInfo:
 def info_text(info: RunInfo) -> str:
     """The text of ``info.json``: what could not be computed is left out of the metrics, and long texts are cut."""
     values = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
-    texts = {name: value[:_MOST_LETTERS] for name, value in values.items() if isinstance(value, str)}
+    texts = {name: value[:_MAX_LETTERS] for name, value in values.items() if isinstance(value, str)}
     numbers = {
         name: getattr(value, "item", lambda value=value: value)() for name, value in info.metrics.items()
     }

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from deepvelo import config, keys
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
-from deepvelo.io import journal, recorded
+from deepvelo.io import checksums, journal
 from deepvelo.io.hashing import data_hash
 from deepvelo.io.run import HISTORY, RESULT, WEIGHTS, Run
 from deepvelo.io.run_info import INFO, DamagedRunError, Purpose, RunInfo, damage, info_text, read_info
@@ -255,13 +255,13 @@ class RunStore:
             bad = [
                 (part / name).relative_to(folder).as_posix()
                 for part in (folder, *sorted(analyses))
-                for name in recorded.damaged(part)
+                for name in checksums.damaged_files(part)
             ]
         except InputError as error:
             return str(error) if run_id in str(error) else str(damage(run_id, str(error)))
         if not bad:
             return None
-        return str(damage(run_id, f"{recorded.in_brief(bad)} gone or not what was saved"))
+        return str(damage(run_id, f"{checksums.in_brief(bad)} gone or not what was saved"))
 
     def find(
         self,
@@ -291,7 +291,7 @@ class RunStore:
                 return info
         return None
 
-    def made_by(self, job: str) -> RunInfo | None:
+    def run_of_job(self, job: str) -> RunInfo | None:
         """The run that a job has stored."""
         return next((info for info in self.list() if info.job == job), None)
 
@@ -407,7 +407,7 @@ class RunStore:
         # not by `save_file`, whose error for a full disk is no OSError
         (folder / WEIGHTS).write_bytes(save(weights))
         (folder / INFO).write_text(info_text(info), encoding="utf-8")
-        recorded.record(folder)
+        checksums.write_checksums(folder)
 
     def _sentence(self, error: OSError) -> str:
         if error.errno in FULL:
@@ -426,12 +426,12 @@ def _look_into(folder: Path) -> RunInfo | DamagedRun | None:
     """What a folder is, without a look at every file: a cut text, a group of the result that is gone."""
     try:
         info = read_info(folder)
-        names = recorded.recorded(folder)
+        names = checksums.read_checksums(folder)
         metadata = f"{RESULT}/{METADATA}"
         parts = {RESULT, *("/".join(name.split("/")[:2]) for name in [*names, metadata])}
         if gone := sorted(part for part in parts if not os.path.exists(f"{folder}/{part}")):  # noqa: PTH110
-            raise damage(folder.name, f"{recorded.in_brief(gone)} gone")
-        recorded.checked(folder, metadata, names)
+            raise damage(folder.name, f"{checksums.in_brief(gone)} gone")
+        checksums.read_verified(folder, metadata, names)
     except InputError as error:
         if not folder.is_dir() or (
             os.access(folder, os.X_OK) and not any(os.path.lexists(folder / name) for name in (INFO, RESULT))

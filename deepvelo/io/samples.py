@@ -18,7 +18,7 @@ from deepvelo.contents.genes import same_genes
 from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
 from deepvelo.io.formats import SUFFIXES
-from deepvelo.io.formats.reading import with_notes
+from deepvelo.io.formats.read_options import with_notes
 from deepvelo.io.formats.table import separator
 from deepvelo.io.read import read
 from deepvelo.plain_text import read_text

@@ -11,7 +11,7 @@ from deepvelo.io.stored_names import stored_names
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_MOST_COLUMNS = 4000  # whose names fit into 64 KiB, 16 bytes each
+_MAX_COLUMNS = 4000  # whose names fit into 64 KiB, 16 bytes each
 
 
 def storable(adata: AnnData, *, in_folders: bool) -> AnnData:
@@ -50,7 +50,7 @@ def storable(adata: AnnData, *, in_folders: bool) -> AnnData:
 def is_wide(adata: AnnData) -> bool:
     """Whether a table has more columns than the oldest HDF5 format can hold the names of."""
     tables = [adata.obs, adata.var, *adata.obsm.values(), *adata.varm.values(), *adata.uns.values()]
-    return any(isinstance(table, pd.DataFrame) and table.shape[1] > _MOST_COLUMNS for table in tables)
+    return any(isinstance(table, pd.DataFrame) and table.shape[1] > _MAX_COLUMNS for table in tables)
 
 
 def _stored(tree: Any, *, in_folders: bool) -> Any:

@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import AwareDatetime, TypeAdapter
 
 from deepvelo.errors import InputError
-from deepvelo.io import recorded
+from deepvelo.io import checksums
 from deepvelo.io.runs import ANALYSES as FOLDER
 from deepvelo.io.write import new_folder, remove_leftovers, token
 from deepvelo.lineages.analysis import Lineages
@@ -67,7 +67,7 @@ def save(lineages: Lineages, run_folder: Path) -> None:
             for name in _TABLES:
                 getattr(lineages, name).to_parquet(aside / f"{name}.parquet")
             (aside / _INFO).write_text(json.dumps(info, indent=2, ensure_ascii=False), encoding="utf-8")
-            recorded.record(aside)
+            checksums.write_checksums(aside)
             _put(aside, place)
     except FileNotFoundError:  # deleted while the analysis went on
         msg = f"There is no run {run_folder.name!r} any more, so its lineages are not saved. Choose another run."
@@ -137,10 +137,11 @@ def _read(place: Path) -> tuple[_Info, dict[str, pd.DataFrame]]:
     InputError
         A file is not what was saved.
     """
-    names = recorded.recorded(place)
-    info = _SCHEMA.validate_json(recorded.checked(place, _INFO, names))
+    names = checksums.read_checksums(place)
+    info = _SCHEMA.validate_json(checksums.read_verified(place, _INFO, names))
     tables = {
-        name: pd.read_parquet(BytesIO(recorded.checked(place, f"{name}.parquet", names))) for name in _TABLES
+        name: pd.read_parquet(BytesIO(checksums.read_verified(place, f"{name}.parquet", names)))
+        for name in _TABLES
     }
     for name, columns in _TABLES.items():
         tables[name][columns]

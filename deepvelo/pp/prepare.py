@@ -64,7 +64,7 @@ def prepare(
     ----------
     adata
         Cells x genes with layers ``spliced`` and ``unspliced``, under any names that `deepvelo.io.tidy` knows; not
-        changed. Layers may be Dask arrays, as `deepvelo.io.read` gives them ``beyond_memory``: of these the genes that
+        changed. Layers may be Dask arrays, as `deepvelo.io.read` gives them ``lazy_if_large``: of these the genes that
         are kept come into memory.
     settings
         ``settings.preparation`` and ``settings.seed`` decide the answer.

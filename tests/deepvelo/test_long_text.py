@@ -10,7 +10,7 @@ import pytest
 from deepvelo import checks
 from deepvelo.contents import columns, coordinates, genes, graphs, groups, imported, layer_names
 from deepvelo.io import samples
-from deepvelo.io.matching import count_up, match_cells
+from deepvelo.io.matching import are_running_numbers, match_cells
 from deepvelo.io.matching.labels import groupings, identifiers, is_gapless, words_of
 from deepvelo.io.tidy import names as tidy_names
 from deepvelo.io.tidy import orientation
@@ -58,7 +58,7 @@ ROUTINES = {
     "cells of two files": lambda x, at: match_cells(
         pd.DataFrame({"s": [x, x]}, index=[x, "b"]), pd.DataFrame({"s": ["a", x]}, index=[x, "c"])
     ),
-    "running numbers": lambda x, at: (count_up([x, x + "1"]), is_gapless([x, x + "1"])),
+    "running numbers": lambda x, at: (are_running_numbers([x, x + "1"]), is_gapless([x, x + "1"])),
     "samples": lambda x, at: (samples._GENERIC.fullmatch(x), samples._SAMPLE_COLUMN.fullmatch(x)),
 }
 

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.shared import cached
-from deepvelo.io import recorded
+from deepvelo.io import checksums
 from tests.checked import add_control
 from tests.compared import copy_as
 from tests.on_page import plain
@@ -117,7 +117,7 @@ def test_it_may_go_between_any_two_reads(open_page, run, page, monkeypatch, tmp_
     """The page that is being drawn says it, or, where all was read before, draws its picture."""
     folder = Path(run.folder)
     kept = shutil.copytree(folder, tmp_path / "kept")
-    read = recorded._checked
+    read = checksums._read_verified
     for n_reads in range(1, 40, 3):
         cached._open_run.clear()
         cached._gene_values.clear()
@@ -131,7 +131,7 @@ def test_it_may_go_between_any_two_reads(open_page, run, page, monkeypatch, tmp_
             return read(*args, **options)
 
         with monkeypatch.context() as patch:
-            patch.setattr(recorded, "_checked", read_or_delete)
+            patch.setattr(checksums, "_read_verified", read_or_delete)
             app = open_page(page)
         assert not app.exception, n_reads
         if n_left > 0:

@@ -10,7 +10,7 @@ import zarr
 from streamlit.testing.v1 import AppTest
 
 from app.shared import cached
-from deepvelo.io import recorded
+from deepvelo.io import checksums
 from deepvelo.io.run import RESULT
 from deepvelo.pl import theme
 from deepvelo.pl.arrows import LINE_WIDTH
@@ -161,7 +161,7 @@ def test_cells_without_coordinates_are_not_drawn_and_the_others_have_arrows(serv
     stored = zarr.open_group(server / "runs" / saved_run / RESULT)["obsm"]
     for key in ("X_umap", "velocity_umap"):
         stored[key][:3] = np.nan
-    recorded.record(server / "runs" / saved_run)
+    checksums.write_checksums(server / "runs" / saved_run)
     app = AppTest.from_file(str(PAGE), default_timeout=60)
     app.query_params["run"] = saved_run
     choose(app.run(), "Show", kind)
@@ -173,7 +173,7 @@ def test_cells_without_coordinates_are_not_drawn_and_the_others_have_arrows(serv
 def test_cells_at_one_point_are_said(server, saved_run):
     stored = zarr.open_group(server / "runs" / saved_run / RESULT)["obsm"]
     stored["X_umap"][:] = 1
-    recorded.record(server / "runs" / saved_run)
+    checksums.write_checksums(server / "runs" / saved_run)
     app = AppTest.from_file(str(PAGE), default_timeout=60)
     app.query_params["run"] = saved_run
     for kind in ("Stream", "Grid arrows", "Cell arrows"):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from deepvelo.errors import InputError
 from deepvelo.io.formats import (
     alevin,
+    archive,
     celldancer,
     h5ad,
     h5seurat,
@@ -22,15 +23,14 @@ from deepvelo.io.formats import (
     mtx_folder,
     mudata,
     nested,
-    packed,
-    robject,
+    r_object,
     starsolo,
     table,
     tenx,
     zarr,
 )
-from deepvelo.io.formats.inside import require_inside
-from deepvelo.io.formats.reading import ByGene, Reading
+from deepvelo.io.formats.links import require_inside
+from deepvelo.io.formats.read_options import ByGene, ReadOptions
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -66,18 +66,18 @@ class Format(Protocol):
         """Whether a file or folder is of this format, by its content."""
 
     @property
-    def read(self) -> Callable[[Path, Reading], AnnData]:
+    def read(self) -> Callable[[Path, ReadOptions], AnnData]:
         """The object as the file holds it."""
 
 
 # The first that recognizes a file or folder reads it, so those that look at more of it come first.
 FORMATS: Final[tuple[Format, ...]] = (
-    robject, zarr, starsolo, kallisto, alevin, mtx_folder, packed, celldancer, table, mudata, tenx, h5seurat, loom, h5ad,
+    r_object, zarr, starsolo, kallisto, alevin, mtx_folder, archive, celldancer, table, mudata, tenx, h5seurat, loom, h5ad,
 )  # fmt: skip
 # Recognized to say what is missing or to be done; never read.
-REFUSED: Final[tuple[Format, ...]] = (robject, tenx)
+REFUSED: Final[tuple[Format, ...]] = (r_object, tenx)
 _READ: Final[tuple[Format, ...]] = (
-    h5ad, loom, zarr, starsolo, kallisto, alevin, mtx_folder, mudata, h5seurat, celldancer, table, packed,
+    h5ad, loom, zarr, starsolo, kallisto, alevin, mtx_folder, mudata, h5seurat, celldancer, table, archive,
 )  # fmt: skip
 LABELS: Final[tuple[str, ...]] = tuple(format.LABEL for format in _READ)
 """What people call the formats that are read, the usual ones first."""

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.complete import with_both_layers
-from deepvelo.io.formats.inside import is_inside
+from deepvelo.io.formats.both_layers import file_with_both_layers
+from deepvelo.io.formats.links import is_inside
 from deepvelo.io.formats.mtx import (
     by_cells,
     cell_names,
     cells_in_rows,
+    find_file,
     gene_table,
     header,
-    in_folder,
     read_matrix,
     read_names,
 )
-from deepvelo.io.formats.reading import Reading, with_notes
+from deepvelo.io.formats.read_options import ReadOptions, with_notes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -36,7 +36,7 @@ def recognizes(path: Path) -> bool:
     return path.is_dir() and _folder(path) is not None
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """``quants.h5ad`` where simpleaf wrote it, else the matrix of all copies of all genes, to be taken apart.
 
     Raises
@@ -47,25 +47,25 @@ def read(path: Path, reading: Reading) -> AnnData:
     folder = _folder(path)
     assert folder is not None  # as `recognizes` found
     for around in _around(folder):
-        made = with_both_layers(around, ("quants.h5ad",), within=around)
+        made = file_with_both_layers(around, ("quants.h5ad",), within=around)
         if made is not None:
             from deepvelo.io.formats import find_format
 
-            return with_notes(find_format(made).read(made, reading), [f"'{made.name}' was read."])
+            return with_notes(find_format(made).read(made, options), [f"'{made.name}' was read."])
     return _read_matrix(folder)
 
 
 def _read_matrix(folder: Path) -> AnnData:
     import anndata
 
-    matrix = in_folder(folder, "quants_mat.mtx")
+    matrix = find_file(folder, "quants_mat.mtx")
     if matrix is None:
         msg = (
             f"{folder.name} holds salmon's binary matrix quants_mat.gz, which is not read. Count in USA mode with "
             "`alevin-fry quant --use-mtx`, or with simpleaf."
         )
         raise InputError(msg)
-    rows, columns = in_folder(folder, "quants_mat_rows.txt"), in_folder(folder, "quants_mat_cols.txt")
+    rows, columns = find_file(folder, "quants_mat_rows.txt"), find_file(folder, "quants_mat_cols.txt")
     if rows is None or columns is None:
         missing = "quants_mat_rows.txt" if rows is None else "quants_mat_cols.txt"
         msg = f"{folder.name} lacks {missing}, which names what quants_mat.mtx counts. Copy the whole folder."
@@ -91,7 +91,7 @@ def _read_matrix(folder: Path) -> AnnData:
 def _folder(path: Path) -> Path | None:
     within = ("", "alevin", "af_quant/alevin", "quant/alevin", "simpleaf_out/af_quant/alevin")
     folders = (path / name for name in within)
-    return next((folder for folder in folders if in_folder(folder, *_MATRICES) is not None), None)
+    return next((folder for folder in folders if find_file(folder, *_MATRICES) is not None), None)
 
 
 def _around(folder: Path) -> list[Path]:
@@ -106,7 +106,7 @@ def _without_copy(gene: str) -> str:
 def _symbols(folder: Path) -> dict[str, str]:
     """Symbols by gene id, from the table that simpleaf puts beside the counts."""
     for around in _around(folder):
-        path = in_folder(around, "gene_id_to_name.tsv")
+        path = find_file(around, "gene_id_to_name.tsv")
         if path is not None and is_inside(path, around):
             table = read_names(path)
             return dict(zip(table[0], table[1], strict=True)) if table.shape[1] > 1 else {}

@@ -10,8 +10,8 @@ import pandas as pd
 
 from deepvelo import keys
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import ALWAYS, require_fits
-from deepvelo.io.formats.reading import Reading, with_notes
+from deepvelo.io.formats.declared_sizes import ALWAYS_ALLOWED, require_memory
+from deepvelo.io.formats.read_options import ReadOptions, with_notes
 from deepvelo.io.formats.table import separator
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _NUMBERS = ("unsplice", "splice", "unsplice_predict", "splice_predict")
 _RATES = {"alpha": keys.ALPHA, "beta": keys.BETA, "gamma": keys.GAMMA}
 _EMBEDDING = ("embedding1", "embedding2")
 _N_LAYERS = 9
-_MOST_TIMES_LINES = 20
+_MAX_TIMES_LINES = 20
 _BYTES_PER_LINE = 200  # a line in memory: two texts and nine numbers
 
 
@@ -37,7 +37,7 @@ def recognizes(path: Path) -> bool:
     return set(title.replace('"', "").strip().split(separator(path))) >= {_CELL, _GENE, *_NUMBERS}
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """Cells x genes; NaN where a cell has no line for a gene.
 
     Returns
@@ -48,7 +48,7 @@ def read(path: Path, reading: Reading) -> AnnData:
     """
     import anndata
 
-    require_fits(_BYTES_PER_LINE * (path.stat().st_size // 100), path.name)
+    require_memory(_BYTES_PER_LINE * (path.stat().st_size // 100), path.name)
     wanted = {_CELL, _GENE, _GROUP, *_NUMBERS, *_RATES, *_EMBEDDING}
     lines = pd.read_csv(
         path,
@@ -60,9 +60,9 @@ def read(path: Path, reading: Reading) -> AnnData:
     columns, genes = pd.factorize(lines[_GENE])
     shape = (len(cells), len(genes))
     dense = 4 * _N_LAYERS * shape[0] * shape[1]
-    require_fits(dense, path.name)
+    require_memory(dense, path.name)
     # Few cells lack a line for a gene: cells and genes that never meet are no result.
-    if dense > max(ALWAYS, _MOST_TIMES_LINES * path.stat().st_size):
+    if dense > max(ALWAYS_ALLOWED, _MAX_TIMES_LINES * path.stat().st_size):
         msg = (
             f"{path.name} is not cellDancer's result: of {shape[0]:,} cells and {shape[1]:,} genes only {len(lines):,} pairs "
             "have a line. Give the whole table."

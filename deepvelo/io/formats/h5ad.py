@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deepvelo.errors import InputError
+from deepvelo.io.formats.anndata_groups import inspect, is_current_format, read_group
 from deepvelo.io.formats.hdf5 import is_hdf5, opened
-from deepvelo.io.formats.reading import Reading
-from deepvelo.io.formats.sound import require_sound_parts
-from deepvelo.io.formats.stored import inspect, is_of_today, read_group
+from deepvelo.io.formats.read_options import ReadOptions
+from deepvelo.io.formats.validation import require_valid_parts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -25,20 +25,20 @@ def recognizes(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES or is_hdf5(path)
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """The whole file, or as much as was asked for."""
     import anndata
     import h5py
 
-    reading = reading.of(path.stat().st_size)
+    options = options.with_size(path.stat().st_size)
     with opened(path, kind=_KIND) as file:
         if "X" not in file and "layers" not in file and "obs" not in file:
             msg = f"{path.name} is not {_KIND}: it holds {sorted(file)}. Save the object with `write_h5ad`."
             raise InputError(msg)
-        if is_of_today(file):
+        if is_current_format(file):
             # By gene another handle, which lives as long as the arrays that are read through it.
-            source = file if reading.by_gene is None else h5py.File(path, "r")
-            return read_group(source, path.name, reading)
-        inspect(file, path.name, replace(reading, beyond_memory=False))
-        require_sound_parts(file, path.name)
+            source = file if options.by_gene is None else h5py.File(path, "r")
+            return read_group(source, path.name, options)
+        inspect(file, path.name, replace(options, lazy_if_large=False))
+        require_valid_parts(file, path.name)
     return anndata.read_h5ad(path)

@@ -10,18 +10,18 @@ import pandas as pd
 
 from deepvelo.contents.layer_names import AMBIGUOUS, COUNTS, standard_name
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import (
-    arrays,
-    held,
+from deepvelo.io.formats.declared_sizes import (
+    arrays_in,
+    bytes_in_memory,
     largest_chunk,
     require_few_chunks,
-    require_fits,
-    require_meant,
+    require_memory,
+    require_plausible_size,
 )
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
 from deepvelo.io.formats.mtx import reduce_to_shared
-from deepvelo.io.formats.reading import Reading, with_notes
-from deepvelo.io.formats.sound import csr_of_parts
+from deepvelo.io.formats.read_options import ReadOptions, with_notes
+from deepvelo.io.formats.validation import csr_from_parts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -37,7 +37,7 @@ def recognizes(path: Path) -> bool:
     return named or top_names(path) >= {"assays", "cell.names"}
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """Assays of spliced, unspliced and ambiguous counts as layers, or the counts of the active assay as ``X``.
 
     Cells have their metadata and reductions. Where the assays have other genes than each other, the shared ones are
@@ -49,12 +49,12 @@ def read(path: Path, reading: Reading) -> AnnData:
         if not set(file) >= {"assays", "cell.names"}:
             msg = f"{path.name} is not an h5Seurat file: it holds {sorted(file)}. Save the object with SaveH5Seurat."
             raise InputError(msg)
-        stored = arrays(file)
-        needed = held(stored, least=4) + largest_chunk(stored)
-        given = reading.of(path.stat().st_size).given
-        require_fits(needed, path.name)
-        require_meant(needed, path.name, given=given)
-        require_few_chunks(stored, path.name, given=given)
+        stored = arrays_in(file)
+        needed = bytes_in_memory(stored, min_itemsize=4) + largest_chunk(stored)
+        packed_size = options.with_size(path.stat().st_size).packed_size
+        require_memory(needed, path.name)
+        require_plausible_size(needed, path.name, packed_size=packed_size)
+        require_few_chunks(stored, path.name, packed_size=packed_size)
         cells = pd.Index(_text(file["cell.names"]))
         assays = {
             layer: file["assays"][name]
@@ -103,7 +103,7 @@ def _counts(assay: Any, shape: tuple[int, int], name: str) -> Any:
     if len(indptr) != shape[0] + 1:
         msg = f"Assay {assay.name} of {name} has {len(indptr) - 1:,} cells, the file names {shape[0]:,}. Save it again."
         raise InputError(msg)
-    return csr_of_parts(data, indices, indptr, shape=shape, what=f"{name} is damaged: in '{assay.name}'")
+    return csr_from_parts(data, indices, indptr, shape=shape, what=f"{name} is damaged: in '{assay.name}'")
 
 
 def _columns(frame: Any, n: int) -> dict[str, Any]:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.chunks import HDF5_FILTERS, exceeds, is_suspect
-from deepvelo.io.formats.claims import chunk_bytes
-from deepvelo.io.formats.texts import n_references, require_own_texts
+from deepvelo.io.formats.compression import HDF5_FILTERS, exceeds, may_exceed
+from deepvelo.io.formats.declared_sizes import chunk_bytes
+from deepvelo.io.formats.string_sizes import n_references, require_bounded_strings
 
-_MOST_ELEMENTS: Final = 20_000
+_MAX_ELEMENTS: Final = 20_000
 _DEEPEST: Final = 100
 _LARGEST_ATTRIBUTE: Final = 2**24
-_MOST_ATTRIBUTES: Final = 1000  # of an element: HDF5 looks for each from the first on
-_MOST_ATTRIBUTES_IN_ALL: Final = 100_000
+_MAX_ATTRIBUTES: Final = 1000  # of an element: HDF5 looks for each from the first on
+_MAX_ATTRIBUTES_IN_ALL: Final = 100_000
 _CHECKSUM = 3  # the one filter that may follow one that packs
 
 
@@ -80,13 +80,13 @@ def opened(path: Path, *, kind: str) -> Iterator[Any]:
         arrays, attributes = [], []
         for place, element in _elements(path, file):
             attributes += _attributes(path, place, element)
-            if len(attributes) > _MOST_ATTRIBUTES_IN_ALL:
+            if len(attributes) > _MAX_ATTRIBUTES_IN_ALL:
                 raise _too_many_attributes(path, place)
             if isinstance(element, h5py.Dataset):
                 _require_own_values(path, place, element)
                 _require_known_packing(path, place, element)
                 arrays.append(element)
-        require_own_texts(path, arrays, most_in_attribute=max(attributes, default=0))
+        require_bounded_strings(path, arrays, most_in_attribute=max(attributes, default=0))
         _require_known_categories(path, arrays)
         yield file
 
@@ -111,9 +111,9 @@ def _elements(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
     while waiting:
         above, group = waiting.pop()
         n_found += len(group)
-        if n_found > _MOST_ELEMENTS or above.count("/") > _DEEPEST:
+        if n_found > _MAX_ELEMENTS or above.count("/") > _DEEPEST:
             msg = (
-                f"{path.name} holds more than {_MOST_ELEMENTS:,} elements, or groups within more than {_DEEPEST} others. "
+                f"{path.name} holds more than {_MAX_ELEMENTS:,} elements, or groups within more than {_DEEPEST} others. "
                 "Save the object again without what is not needed."
             )
             raise InputError(msg)
@@ -152,7 +152,7 @@ def _attributes(path: Path, place: str, element: Any) -> list[int]:
     from h5py import h5a
 
     n_attributes = h5a.get_num_attrs(element.id)
-    if n_attributes > _MOST_ATTRIBUTES:
+    if n_attributes > _MAX_ATTRIBUTES:
         raise _too_many_attributes(path, place)
     found = []
     for i in range(n_attributes):
@@ -214,12 +214,12 @@ def _require_known_packing(path: Path, place: str, array: Any) -> None:
         return
     if method == "bitshuffle" and (len(values) < 5 or not values[4]):  # it only reorders
         return
-    if not is_suspect(array.id.get_storage_size(), method):  # all of its chunks together
+    if not may_exceed(array.id.get_storage_size(), method):  # all of its chunks together
         return
     suspect: list[tuple[tuple[int, ...], int]] = []
 
     def collect(chunk: Any) -> None:
-        if is_suspect(chunk.size, method):
+        if may_exceed(chunk.size, method):
             suspect.append((chunk.chunk_offset, chunk.size))
 
     array.id.chunk_iter(collect)
@@ -243,8 +243,8 @@ def _elsewhere(path: Path, place: str, how: str) -> InputError:
 
 def _too_many_attributes(path: Path, place: str) -> InputError:
     return InputError(
-        f"{path.name} has more than {_MOST_ATTRIBUTES:,} attributes at '{place.lstrip('/') or '/'}', or more than "
-        f"{_MOST_ATTRIBUTES_IN_ALL:,} in all. Save the object again with anndata or the program that wrote it."
+        f"{path.name} has more than {_MAX_ATTRIBUTES:,} attributes at '{place.lstrip('/') or '/'}', or more than "
+        f"{_MAX_ATTRIBUTES_IN_ALL:,} in all. Save the object again with anndata or the program that wrote it."
     )
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deepvelo.io.formats.complete import with_both_layers
-from deepvelo.io.formats.inside import is_inside
+from deepvelo.io.formats.both_layers import file_with_both_layers
+from deepvelo.io.formats.links import is_inside
 from deepvelo.io.formats.mtx import (
     UNFILTERED,
+    find_file,
     find_matrices,
     find_parts,
-    in_folder,
-    listed_names,
     read_names,
     read_parts,
+    visible_names,
     without_empty_cells,
 )
-from deepvelo.io.formats.reading import Reading, with_notes
+from deepvelo.io.formats.read_options import ReadOptions, with_notes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,15 +33,15 @@ def recognizes(path: Path) -> bool:
     return path.is_dir() and bool(_folders(path))
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """The filtered cells where kb called cells, else the droplets; kb's own h5ad or loom file where it made one."""
     folders = _folders(path)
     folder = folders[0]
-    made = with_both_layers(folder, _MADE, within=path)
+    made = file_with_both_layers(folder, _MADE, within=path)
     if made is not None:
         from deepvelo.io.formats import find_format
 
-        adata = find_format(made).read(made, reading)
+        adata = find_format(made).read(made, options)
         notes = [f"'{made.name}' was read, in which kb wrote both matrices."]
     else:
         adata, notes = _read_matrices(folder), []
@@ -54,7 +54,7 @@ def read(path: Path, reading: Reading) -> AnnData:
 
 def _folders(path: Path) -> list[Path]:
     """Folders with counts that a path stands for, the filtered one first."""
-    names = listed_names(path)
+    names = visible_names(path)
     if path.name in _COUNTS or any(name.startswith("cells_x_genes.") for name in names):
         candidates = [path]
     else:
@@ -65,14 +65,14 @@ def _folders(path: Path) -> list[Path]:
         folder
         for folder in candidates
         if is_inside(folder, path)
-        and (find_matrices(folder) or with_both_layers(folder, _MADE, within=path) is not None)
+        and (find_matrices(folder) or file_with_both_layers(folder, _MADE, within=path) is not None)
     ]
 
 
 def _read_matrices(folder: Path) -> AnnData:
     parts = find_parts(folder)
     adata = read_parts(parts, cells_first=True)
-    symbols = in_folder(folder, "cells_x_genes.genes.names.txt", "spliced.genes.names.txt")
+    symbols = find_file(folder, "cells_x_genes.genes.names.txt", "spliced.genes.names.txt")
     if symbols is not None:
         genes = next(iter(parts.values())).genes
         names = dict(zip(read_names(genes)[0], read_names(symbols)[0], strict=False))

@@ -11,18 +11,18 @@ import pandas as pd
 from scipy import sparse
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import (
-    arrays,
-    held,
+from deepvelo.io.formats.anndata_groups import require_one_shape
+from deepvelo.io.formats.declared_sizes import (
+    arrays_in,
+    bytes_in_memory,
+    bytes_of_names,
     largest_chunk,
-    of_names,
     require_few_chunks,
-    require_fits,
-    require_meant,
+    require_memory,
+    require_plausible_size,
 )
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
-from deepvelo.io.formats.reading import Reading
-from deepvelo.io.formats.stored import require_one_shape
+from deepvelo.io.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -47,7 +47,7 @@ _BYTES_PER_VALUE = 20  # once they are read: put together, and the matrix made o
 _BYTES_OF_CHUNK = 64  # of 64 x 64 zeros, packed
 # Bytes of dense values: read from a file of any size, or up to this many times its size. Nearly all counts are zero.
 _ALWAYS_READ = 2**31
-_MOST_TIMES_DENSE = 500
+_MAX_TIMES_DENSE = 500
 
 
 def recognizes(path: Path) -> bool:
@@ -55,21 +55,21 @@ def recognizes(path: Path) -> bool:
     return top_names(path) >= _PARTS or (path.suffix.lower() in SUFFIXES and not is_anndata(path))
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """The whole file; every attribute of cells and genes as a column, their names as the index.
 
     Values that are stored dense are read in blocks and kept sparse.
     """
     import anndata
 
-    given = reading.of(path.stat().st_size).given
+    packed_size = options.with_size(path.stat().st_size).packed_size
     with opened(path, kind="a loom file") as file:
         if not set(file) >= _PARTS:
             msg = f"{path.name} is not a loom file: it holds {sorted(file)}. Make it again with velocyto or loompy."
             raise InputError(msg)
         matrices = {"matrix": file["matrix"], **file.get("layers", {})}
         require_one_shape({name: stored.shape[::-1] for name, stored in matrices.items()}, path.name)
-        _require_size(file, matrices, path.name, given=given)
+        _require_size(file, matrices, path.name, packed_size=packed_size)
         found = {name: _by_cells(stored, path.name) for name, stored in matrices.items()}
         axes = {axis: _attributes(file[axis], names) for axis, names in _NAMES.items()}
     (obs, obsm), (var, varm) = axes["col_attrs"], axes["row_attrs"]
@@ -108,20 +108,22 @@ def _names(columns: dict[str, np.ndarray], candidates: tuple[str, ...]) -> str |
     return next((name for name in texts if len(set(columns[name])) == len(columns[name])), None)
 
 
-def _require_size(file: Any, matrices: dict[str, Any], name: str, *, given: int) -> None:
+def _require_size(file: Any, matrices: dict[str, Any], name: str, *, packed_size: int) -> None:
     """Check attributes against the memory, and what the matrices claim against the size of the file."""
     groups = [file[group] for group in ("row_attrs", "col_attrs")]
-    attributes = [array for group in groups for array in arrays(group)]
-    dense = [array for stored in matrices.values() for array in arrays(stored)]
+    attributes = [array for group in groups for array in arrays_in(group)]
+    dense = [array for stored in matrices.values() for array in arrays_in(stored)]
     # Names that anndata makes up where there are none.
-    unnamed = (n for n, group in zip(file["matrix"].shape, groups, strict=False) if not arrays(group))
-    needed = held(attributes) + largest_chunk([*attributes, *dense]) + of_names(tuple(unnamed))
-    require_fits(needed, name)
-    require_meant(needed, name, given=given)
+    unnamed = (n for n, group in zip(file["matrix"].shape, groups, strict=False) if not arrays_in(group))
+    needed = (
+        bytes_in_memory(attributes) + largest_chunk([*attributes, *dense]) + bytes_of_names(tuple(unnamed))
+    )
+    require_memory(needed, name)
+    require_plausible_size(needed, name, packed_size=packed_size)
     # Dense matrices pass by in blocks: what they declare takes time only.
-    if held(dense) > max(_ALWAYS_READ, _MOST_TIMES_DENSE * given):
-        require_meant(held(dense), name, given=given)
-    require_few_chunks([*attributes, *dense], name, given=given, each=_BYTES_OF_CHUNK)
+    if bytes_in_memory(dense) > max(_ALWAYS_READ, _MAX_TIMES_DENSE * packed_size):
+        require_plausible_size(bytes_in_memory(dense), name, packed_size=packed_size)
+    require_few_chunks([*attributes, *dense], name, packed_size=packed_size, bytes_per_chunk=_BYTES_OF_CHUNK)
 
 
 def _by_cells(stored: Any, name: str) -> sparse.csr_matrix:
@@ -144,7 +146,7 @@ def _by_cells(stored: Any, name: str) -> sparse.csr_matrix:
             block = stored[top : top + rows, left : left + columns]
             of_genes, of_cells = np.nonzero(block)
             n_values += len(of_genes)
-            require_fits(_BYTES_PER_VALUE * n_values, name)
+            require_memory(_BYTES_PER_VALUE * n_values, name)
             values.append(block[of_genes, of_cells].astype(np.float32))
             genes.append((of_genes + top).astype(np.int32))
             cells.append((of_cells + left).astype(np.int32))

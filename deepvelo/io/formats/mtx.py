@@ -19,8 +19,8 @@ from scipy import sparse
 
 from deepvelo.contents.layer_names import AMBIGUOUS, COUNTS, standard_name
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import require_fits
-from deepvelo.io.formats.reading import with_notes
+from deepvelo.io.formats.declared_sizes import require_memory
+from deepvelo.io.formats.read_options import with_notes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -31,9 +31,9 @@ UNFILTERED: Final = (
     "filtered matrices."
 )
 _GZIP: Final = b"\x1f\x8b"
-_MOST_PACKED = 1032  # deflate cannot make data smaller than by this factor
+_MAX_PACKED = 1032  # deflate cannot make data smaller than by this factor
 # Lists of names and of entries are packed by 3 to 10.
-_MOST_TIMES_PACKED = 50
+_MAX_TIMES_PACKED = 50
 _ALWAYS_UNPACKED = 2**28
 _AT_ONCE = 2**20
 _BYTES_PER_ENTRY = 4  # the shortest line of a matrix: "1 1" and the end of the line
@@ -42,8 +42,8 @@ _LONGEST_LINE = 4096
 _MEMORY_AS_READ = 16  # bytes of an entry: row, column and value
 _MEMORY_AS_KEPT = 8
 _MEMORY_PER_BYTE = 10  # of a list of names
-_MOST_COLUMNS = 100  # of a list of names
-_MOST_LISTED = 1000  # names of a folder looked at
+_MAX_COLUMNS = 100  # of a list of names
+_MAX_LISTED = 1000  # names of a folder looked at
 _LINES_AT_ONCE = 2_000_000
 _LINES_LOOKED_AT = 20
 _CELL_WORDS = ("barcodes", "barcode", "cells", "cell", "obs", "colnames")
@@ -81,17 +81,17 @@ class Part:
     genes: Path
 
 
-def listed_names(folder: Path) -> list[str]:
+def visible_names(folder: Path) -> list[str]:
     """Names in a folder, sorted, without hidden ones; of a very large one some. None where it cannot be read."""
     try:
         with os.scandir(folder) as found:
-            names = sorted(entry.name for entry in islice(found, _MOST_LISTED))
+            names = sorted(entry.name for entry in islice(found, _MAX_LISTED))
             return [name for name in names if not name.startswith((".", "__MACOSX"))]
     except OSError:
         return []
 
 
-def in_folder(folder: Path, *names: str) -> Path | None:
+def find_file(folder: Path, *names: str) -> Path | None:
     """The first of these files that is there, plain or with ``.gz``."""
     paths = (folder / f"{name}{packed}" for name in names for packed in ("", ".gz"))
     return next((path for path in paths if path.is_file()), None)
@@ -112,7 +112,7 @@ class _Unpacked(io.RawIOBase):
 
     def __init__(self, path: Path) -> None:
         self._file = gzip.open(path, "rb")
-        self._left = max(_ALWAYS_UNPACKED, _MOST_TIMES_PACKED * path.stat().st_size)
+        self._left = max(_ALWAYS_UNPACKED, _MAX_TIMES_PACKED * path.stat().st_size)
 
     def readable(self) -> bool:
         return True
@@ -188,7 +188,7 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 def require_plausible(path: Path, head: Header) -> None:
     """Check that a file can hold what its header claims, and the memory too, before anything is allocated."""
-    most = path.stat().st_size * (_MOST_PACKED if _is_packed(path) else 1)
+    most = path.stat().st_size * (_MAX_PACKED if _is_packed(path) else 1)
     shortest = _BYTES_PER_DENSE_ENTRY if head.dense else _BYTES_PER_ENTRY
     if head.n_entries * shortest > most + shortest:
         msg = (
@@ -197,7 +197,7 @@ def require_plausible(path: Path, head: Header) -> None:
         )
         raise InputError(msg)
     needed = head.n_entries * (_MEMORY_AS_READ + _MEMORY_AS_KEPT) * head.values_per_line
-    require_fits(needed + 8 * (head.n_rows + head.n_columns), _shown(path))
+    require_memory(needed + 8 * (head.n_rows + head.n_columns), _shown(path))
 
 
 def read_matrix(path: Path, head: Header) -> sparse.coo_matrix:
@@ -219,7 +219,7 @@ def read_matrix(path: Path, head: Header) -> sparse.coo_matrix:
         raise _damaged(path, error) from error
 
 
-def read_three(path: Path, head: Header) -> list[sparse.coo_matrix]:
+def read_three_columns(path: Path, head: Header) -> list[sparse.coo_matrix]:
     """Spliced, unspliced and ambiguous counts of a matrix with three values a line, as STARsolo first wrote it."""
     require_plausible(path, head)
     parts: list[list[np.ndarray]] = [[], [], []]
@@ -252,7 +252,7 @@ def read_names(path: Path) -> pd.DataFrame:
             size = 0
             while block := file.read(_AT_ONCE):  # of a packed list only this tells how long it is
                 size += len(block)
-                require_fits(_MEMORY_PER_BYTE * size, _shown(path))
+                require_memory(_MEMORY_PER_BYTE * size, _shown(path))
                 if b"\n" not in block and b"\r" not in block and len(block) == _AT_ONCE:
                     msg = f"it has a line of more than {_AT_ONCE:,} bytes"
                     raise ValueError(msg)
@@ -260,7 +260,7 @@ def read_names(path: Path) -> pd.DataFrame:
             start = [line for line in islice(_lines(file), _LINES_LOOKED_AT) if line.strip()]
             sep = b"\t" if any(b"\t" in line for line in start) else b","
             n_columns = max((line.count(sep) for line in start), default=0) + 1
-            if n_columns > _MOST_COLUMNS:
+            if n_columns > _MAX_COLUMNS:
                 msg = f"it has {n_columns:,} columns, a list of names a few"
                 raise ValueError(msg)
         with open_bytes(path) as file:
@@ -332,7 +332,7 @@ def read_parts(parts: Mapping[str, Part], *, cells_first: bool) -> AnnData:
         )
     entries = [head.n_entries for head in heads.values()]
     folder = parts[next(iter(parts))].matrix.parent
-    require_fits(_MEMORY_AS_READ * max(entries) + _MEMORY_AS_KEPT * sum(entries), folder.name)
+    require_memory(_MEMORY_AS_READ * max(entries) + _MEMORY_AS_KEPT * sum(entries), folder.name)
     layers, cells, genes = {}, {}, {}
     for layer, part in parts.items():
         head = heads[layer]
@@ -431,12 +431,12 @@ def find_matrices(folder: Path) -> dict[str, Path]:
     folder named after it that holds ``matrix.mtx``.
     """
     found: dict[str, list[Path]] = {}
-    for name in listed_names(folder):
+    for name in visible_names(folder):
         path = folder / name
         if is_matrix(path):
             matrix: Path | None = path
         elif path.suffix == "" or path.is_dir():
-            matrix = in_folder(path, "matrix.mtx")
+            matrix = find_file(path, "matrix.mtx")
         else:
             matrix = None
         layer = _layer_of(re.sub(r"\.mtx(\.gz)?$", "", name, flags=re.IGNORECASE))
@@ -464,7 +464,7 @@ def _names_beside(matrix: Path, words: tuple[str, ...], what: str) -> Path:
     folder = matrix.parent
     own = re.sub(r"\.mtx(\.gz)?$", "", matrix.name, flags=re.IGNORECASE)
     candidates = []
-    for name in listed_names(folder):
+    for name in visible_names(folder):
         plain = name.lower().removesuffix(".gz")
         stem = plain.rpartition(".")[0].removeprefix("cells_x_genes")
         if not plain.endswith(_TEXT):

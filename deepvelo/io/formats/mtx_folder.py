@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.inside import require_inside
+from deepvelo.io.formats.links import require_inside
 from deepvelo.io.formats.mtx import find_matrices, find_parts, is_matrix, read_parts
-from deepvelo.io.formats.reading import Reading
+from deepvelo.io.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -22,14 +22,14 @@ def recognizes(path: Path) -> bool:
     return is_matrix(path) if path.is_file() else bool(find_matrices(path))
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """All layers; which way round the matrices lie is told by the numbers of names."""
     if path.is_file():
-        return _read_folder_of(path, reading)
+        return _read_folder_of(path, options)
     return read_parts(find_parts(path), cells_first=False)
 
 
-def _read_folder_of(matrix: Path, reading: Reading) -> AnnData:
+def _read_folder_of(matrix: Path, options: ReadOptions) -> AnnData:
     """The folder in which one of the matrices lies."""
     from deepvelo.io.formats import format_of
 
@@ -37,7 +37,7 @@ def _read_folder_of(matrix: Path, reading: Reading) -> AnnData:
     format = format_of(folder)
     if format is not None:
         require_inside(folder)
-        return format.read(folder, reading)
+        return format.read(folder, options)
     msg = (
         f"{matrix.name} is a single matrix, and no matrices of spliced and unspliced counts lie in its folder "
         f"{folder.name}. Give the folder that the counter wrote, with both matrices and the names of cells and genes."

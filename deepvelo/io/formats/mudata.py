@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from deepvelo.contents.layer_names import COUNTS, standard_layers
 from deepvelo.errors import InputError
+from deepvelo.io.formats.anndata_groups import read_group
 from deepvelo.io.formats.hdf5 import is_anndata, opened, top_names
-from deepvelo.io.formats.reading import Reading, with_notes
-from deepvelo.io.formats.stored import read_group
+from deepvelo.io.formats.read_options import ReadOptions, with_notes
 from deepvelo.wording import listed
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def recognizes(path: Path) -> bool:
     return named or ("mod" in top_names(path) and "X" not in top_names(path))
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """The modality with both layers of counts.
 
     Raises
@@ -35,14 +35,14 @@ def read(path: Path, reading: Reading) -> AnnData:
     """
     import h5py
 
-    reading = reading.of(path.stat().st_size)
+    options = options.with_size(path.stat().st_size)
     with opened(path, kind="an h5mu file") as file:
         # By gene another handle, which lives as long as the arrays that are read through it.
-        source = file if reading.by_gene is None else h5py.File(path, "r")
-        return read_one(source.get("mod", {}), path.name, reading)
+        source = file if options.by_gene is None else h5py.File(path, "r")
+        return read_modality(source.get("mod", {}), path.name, options)
 
 
-def read_one(objects: Any, name: str, reading: Reading) -> AnnData:
+def read_modality(objects: Any, name: str, options: ReadOptions) -> AnnData:
     """The one of several objects in a file, HDF5 or Zarr, that has both layers of counts."""
     names = sorted(objects)
     fitting = [one for one in names if _has_counts(objects[one])]
@@ -54,7 +54,7 @@ def read_one(objects: Any, name: str, reading: Reading) -> AnnData:
         )
         raise InputError(msg)
     left = [one for one in names if one != fitting[0]]
-    adata = read_group(objects[fitting[0]], name, reading)
+    adata = read_group(objects[fitting[0]], name, options)
     return with_notes(adata, [f"Modality '{fitting[0]}' was read; left out: {listed(left)}."] if left else [])
 
 

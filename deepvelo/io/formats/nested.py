@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.inside import is_inside
-from deepvelo.io.formats.mtx import listed_names
-from deepvelo.io.formats.reading import Reading, with_notes
+from deepvelo.io.formats.links import is_inside
+from deepvelo.io.formats.mtx import visible_names
+from deepvelo.io.formats.read_options import ReadOptions, with_notes
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
 LABEL: Final = "folder around a data set"
 SUFFIXES: Final = ()
-_MOST_LEVELS = 3
-_MOST_FOLDERS = 200
+_MAX_LEVELS = 3
+_MAX_FOLDERS = 200
 
 
 def recognizes(path: Path) -> bool:
@@ -26,7 +26,7 @@ def recognizes(path: Path) -> bool:
     return path.is_dir()
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """The data set in the folder, down to three levels; its place is noted.
 
     Raises
@@ -46,7 +46,7 @@ def read(path: Path, reading: Reading) -> AnnData:
         raise InputError(msg)
     places = [child.relative_to(path).as_posix() for child in found]
     if not found:
-        inside = _matrices(path) or listed_names(path)
+        inside = _matrices(path) or visible_names(path)
         shown = ", ".join(inside[:5]) or "nothing"
         msg = (
             f"{path.name} holds no data set that can be read: no file, and no matrices of both spliced and unspliced "
@@ -60,14 +60,14 @@ def read(path: Path, reading: Reading) -> AnnData:
         )
         msg = f"{path.name} holds several data sets: {shown}. Give one of them."
         raise InputError(msg)
-    return with_notes(find_format(found[0]).read(found[0], reading), [f"'{path.name}/{places[0]}' was read."])
+    return with_notes(find_format(found[0]).read(found[0], options), [f"'{path.name}/{places[0]}' was read."])
 
 
 def _link_out(path: Path) -> Path | None:
     """A link on the levels that are looked at that leads out of the folder."""
     level = [path]
-    for _ in range(_MOST_LEVELS + 1):
-        children = [child for folder in level[:_MOST_FOLDERS] for child in _children(folder)]
+    for _ in range(_MAX_LEVELS + 1):
+        children = [child for folder in level[:_MAX_FOLDERS] for child in _children(folder)]
         for child in children:
             if child.is_symlink() and not is_inside(child, path):
                 return child
@@ -77,7 +77,7 @@ def _link_out(path: Path) -> Path | None:
 
 def _matrices(path: Path) -> list[str]:
     """Places of single matrices, as they are left where another is missing."""
-    places = ["*/" * level + "*.mtx*" for level in range(_MOST_LEVELS + 1)]
+    places = ["*/" * level + "*.mtx*" for level in range(_MAX_LEVELS + 1)]
     found = (child for place in places for child in islice(path.glob(place), 5))
     return [child.relative_to(path).as_posix() for child in found if is_inside(child, path)]
 
@@ -89,7 +89,7 @@ def _data_sets(path: Path) -> list[Path]:
     level, n_folders = [path], 0
     refused: list[Path] = []
     tables: list[Path] = []
-    for _ in range(_MOST_LEVELS):
+    for _ in range(_MAX_LEVELS):
         children = [child for folder in level for child in _children(folder)]
         formats = {child: format_of(child) for child in children if _may_be_data(child)}
         known = {child: format for child, format in formats.items() if format is not None}
@@ -102,13 +102,13 @@ def _data_sets(path: Path) -> list[Path]:
             child for child in children if child not in known and child.is_dir() and not child.is_symlink()
         ]
         n_folders += len(level)
-        if n_folders > _MOST_FOLDERS:
+        if n_folders > _MAX_FOLDERS:
             break
     return refused or ([] if _matrices(path) else tables)  # beside a matrix they are lists of names
 
 
 def _children(folder: Path) -> Iterator[Path]:
-    return (folder / name for name in listed_names(folder))
+    return (folder / name for name in visible_names(folder))
 
 
 def _may_be_data(path: Path) -> bool:

@@ -10,23 +10,23 @@ import pandas as pd
 from deepvelo import keys
 from deepvelo.contents.layer_names import AMBIGUOUS
 from deepvelo.errors import InputError
-from deepvelo.io.formats.inside import is_inside
+from deepvelo.io.formats.links import is_inside
 from deepvelo.io.formats.mtx import (
     UNFILTERED,
     by_cells,
     cell_names,
     cells_in_rows,
+    find_file,
     find_matrices,
     find_parts,
     gene_table,
     header,
-    in_folder,
     read_names,
     read_parts,
-    read_three,
+    read_three_columns,
     without_empty_cells,
 )
-from deepvelo.io.formats.reading import Reading, with_notes
+from deepvelo.io.formats.read_options import ReadOptions, with_notes
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -40,7 +40,7 @@ def recognizes(path: Path) -> bool:
     return path.is_dir() and bool(_folders(path))
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """The filtered cells where STARsolo called cells, else the droplets."""
     folders = _folders(path)
     folder = folders[0]
@@ -70,7 +70,7 @@ def _folders(path: Path) -> list[Path]:
 def _has_matrices(folder: Path, *, within: Path) -> bool:
     if not is_inside(folder, within):
         return False
-    matrix = in_folder(folder, "matrix.mtx")
+    matrix = find_file(folder, "matrix.mtx")
     return bool(find_matrices(folder)) or (
         matrix is not None and is_inside(matrix, within) and header(matrix).values_per_line == 3
     )
@@ -80,8 +80,8 @@ def _read_three_columns(folder: Path) -> AnnData:
     """Counts of STAR before 2.7.5, with three values a line."""
     import anndata
 
-    matrix = in_folder(folder, "matrix.mtx")
-    cells, genes = in_folder(folder, "barcodes.tsv"), in_folder(folder, "features.tsv", "genes.tsv")
+    matrix = find_file(folder, "matrix.mtx")
+    cells, genes = find_file(folder, "barcodes.tsv"), find_file(folder, "features.tsv", "genes.tsv")
     if matrix is None or cells is None or genes is None:
         missing = "barcodes.tsv" if cells is None else "features.tsv"
         msg = f"{folder.name} lacks {missing}, which names what its matrix counts. Copy the whole folder."
@@ -89,7 +89,7 @@ def _read_three_columns(folder: Path) -> AnnData:
     head, barcodes, features = header(matrix), read_names(cells), read_names(genes)
     turned = cells_in_rows(head, barcodes, features, cells_first=False, matrix=matrix)
     n_cells, n_genes = (head.n_rows, head.n_columns) if turned else (head.n_columns, head.n_rows)
-    layers = zip((keys.SPLICED, keys.UNSPLICED, AMBIGUOUS), read_three(matrix, head), strict=True)
+    layers = zip((keys.SPLICED, keys.UNSPLICED, AMBIGUOUS), read_three_columns(matrix, head), strict=True)
     return anndata.AnnData(
         obs=pd.DataFrame(index=cell_names(barcodes, n_cells)),
         var=gene_table(features, n_genes),
@@ -101,7 +101,7 @@ def _called_cells(adata: AnnData, folder: Path) -> AnnData:
     """The droplets in which STARsolo found cells by other features; without such a list those with any count."""
     for features in ("GeneFull_Ex50pAS", "GeneFull", "Gene"):
         beside = folder.parent.parent / features / "filtered"
-        path = in_folder(beside, "barcodes.tsv")
+        path = find_file(beside, "barcodes.tsv")
         if path is not None and is_inside(path, folder.parent.parent):
             names = read_names(path)[0]
             called = adata.obs_names.isin(names)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import require_fits
+from deepvelo.io.formats.declared_sizes import require_memory
 from deepvelo.io.formats.hdf5 import is_hdf5
-from deepvelo.io.formats.reading import Reading
+from deepvelo.io.formats.read_options import ReadOptions
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -23,8 +23,8 @@ _MEMORY_PER_BYTE = 8  # of the file: text takes more room in memory
 _LONGEST_LINE = 2**20
 # A name and a value of a cell take more, however they are packed.
 _ALWAYS_LINES, _BYTES_OF_LINE = 1_000_000, 4
-_MOST_TITLES = 20_000  # more columns take pandas minutes
-_MOST_COLUMNS = 500  # a table with more numbers than this is a matrix of counts
+_MAX_TITLES = 20_000  # more columns take pandas minutes
+_MAX_COLUMNS = 500  # a table with more numbers than this is a matrix of counts
 
 
 def recognizes(path: Path) -> bool:
@@ -32,7 +32,7 @@ def recognizes(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in _ENDINGS and not is_hdf5(path)
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """An object without genes: the first column names the cells, the others become ``obs``.
 
     Raises
@@ -42,9 +42,9 @@ def read(path: Path, reading: Reading) -> AnnData:
     """
     import anndata
 
-    require_fits(_MEMORY_PER_BYTE * path.stat().st_size, path.name)
+    require_memory(_MEMORY_PER_BYTE * path.stat().st_size, path.name)
     sep = separator(path)
-    _require_lines(path, sep, given=reading.of(path.stat().st_size).given)
+    _require_lines(path, sep, packed_size=options.with_size(path.stat().st_size).packed_size)
     frame = _read_csv(path, sep, ".")
     if sep == ";" and frame.shape[1] > frame.select_dtypes("number").shape[1]:
         # Where a comma is the decimal sign, a semicolon separates; but many programs write 0.5 all the same.
@@ -54,7 +54,7 @@ def read(path: Path, reading: Reading) -> AnnData:
     if frame.index.name in (None, "Unnamed: 0", ""):
         frame.index.name = None
     numbers = frame.select_dtypes("number").shape[1]
-    if numbers > _MOST_COLUMNS:
+    if numbers > _MAX_COLUMNS:
         msg = (
             f"{path.name} is a table of {len(frame):,} x {numbers:,} numbers, one count for each gene, without unspliced "
             "counts. Give what velocyto, kb, alevin-fry or STARsolo wrote."
@@ -75,7 +75,7 @@ def _read_csv(path: Path, sep: str, decimal: str) -> pd.DataFrame:
     return pd.read_csv(path, sep=sep, decimal=decimal, index_col=0, dtype={0: str}, low_memory=False)
 
 
-def _require_lines(path: Path, sep: str, *, given: int) -> None:
+def _require_lines(path: Path, sep: str, *, packed_size: int) -> None:
     """Refuse what is no table of cells before it is read: lines without end, a column for every gene, or lines of nothing."""
     with path.open("rb") as file:
         # The title is the first line that is not blank; a line may also end in a carriage return alone.
@@ -85,13 +85,13 @@ def _require_lines(path: Path, sep: str, *, given: int) -> None:
         while block and (b"\n" in block or b"\r" in block or len(block) < _LONGEST_LINE):
             block = file.read(_LONGEST_LINE)
             n_lines += max(block.count(b"\n"), block.count(b"\r"))
-    if n_lines > _ALWAYS_LINES + given // _BYTES_OF_LINE:
-        msg = f"{path.name} has {n_lines:,} lines, more than its {given / 2**20:,.1f} MB have cells. Give a table with a line a cell."
+    if n_lines > _ALWAYS_LINES + packed_size // _BYTES_OF_LINE:
+        msg = f"{path.name} has {n_lines:,} lines, more than its {packed_size / 2**20:,.1f} MB have cells. Give a table with a line a cell."
         raise InputError(msg)
     if block:
         msg = f"{path.name} is no table of cells: it has a line of more than {_LONGEST_LINE:,} characters. Give a table with a line a cell."
         raise InputError(msg)
-    if n_columns > _MOST_TITLES:
+    if n_columns > _MAX_TITLES:
         msg = (
             f"{path.name} is a table of {n_columns:,} columns, one for each gene, without unspliced counts. Give what velocyto, "
             "kb, alevin-fry or STARsolo wrote."

@@ -7,9 +7,9 @@ from typing import Final, NoReturn
 
 from deepvelo.errors import InputError
 from deepvelo.io.formats.hdf5 import top_names
-from deepvelo.io.formats.inside import is_inside
-from deepvelo.io.formats.mtx import header, in_folder
-from deepvelo.io.formats.reading import Reading
+from deepvelo.io.formats.links import is_inside
+from deepvelo.io.formats.mtx import find_file, header
+from deepvelo.io.formats.read_options import ReadOptions
 
 LABEL: Final = "10x count matrix"
 SUFFIXES: Final = ()
@@ -18,14 +18,14 @@ SUFFIXES: Final = ()
 def recognizes(path: Path) -> bool:
     """Cell Ranger's or CellBender's HDF5 file, whatever its ending, or a folder with one matrix of one kind of counts."""
     if path.is_dir():
-        matrix = in_folder(path, "matrix.mtx")
+        matrix = find_file(path, "matrix.mtx")
         return matrix is not None and is_inside(matrix, path) and header(matrix).values_per_line == 1
     parts = {"barcodes", "data", "indices", "indptr"}
     # Cell Ranger 2 had a group for each genome.
     return any(parts <= top_names(path, group) for group in _groups(path))
 
 
-def read(path: Path, reading: Reading) -> NoReturn:
+def read(path: Path, options: ReadOptions) -> NoReturn:
     """Refused.
 
     Raises

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.chunks import ZARR_CODECS, exceeds, is_suspect, n_texts
-from deepvelo.io.formats.claims import ALWAYS, chunk_bytes, most_unpacked
-from deepvelo.io.formats.inside import require_inside
-from deepvelo.io.formats.mudata import read_one
-from deepvelo.io.formats.reading import Reading
-from deepvelo.io.formats.sound import require_sound_parts
-from deepvelo.io.formats.stored import inspect, is_of_today, read_group
+from deepvelo.io.formats.anndata_groups import inspect, is_current_format, read_group
+from deepvelo.io.formats.compression import ZARR_CODECS, exceeds, may_exceed, n_declared_strings
+from deepvelo.io.formats.declared_sizes import ALWAYS_ALLOWED, chunk_bytes, max_unpacked_bytes
+from deepvelo.io.formats.links import require_inside
+from deepvelo.io.formats.mudata import read_modality
+from deepvelo.io.formats.read_options import ReadOptions
+from deepvelo.io.formats.validation import require_valid_parts
 from deepvelo.io.formats.zips import members
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ LABEL: Final = "Zarr"
 SUFFIXES: Final = (".zarr",)
 METADATA: Final = ("zarr.json", ".zarray", ".zgroup", ".zmetadata")
 _LARGEST_METADATA: Final = 2**25
-_MOST_NODES: Final = 20_000
+_MAX_NODES: Final = 20_000
 _DEEPEST: Final = 50
-_MOST_IN_SHARD: Final = 10**6
+_MAX_IN_SHARD: Final = 10**6
 _SLACK: Final = 2**16  # bytes by which a chunk that does not shrink may grow
 
 Read = Callable[[str, int], bytes]
@@ -45,7 +45,7 @@ def recognizes(path: Path) -> bool:
     return _top_in_zip(path) is not None
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """The folder, or what is zipped: of that nothing is left in the file.
 
     Raises
@@ -63,12 +63,12 @@ def read(path: Path, reading: Reading) -> AnnData:
             with (path / place).open("rb") as file:
                 return file.read(n_bytes)
 
-        reading = reading.of(sum(sizes.values()))
+        options = options.with_size(sum(sizes.values()))
         _require_plain_metadata(sizes, path.name)
         group = zarr.open_group(path, mode="r", use_consolidated=False)
-        return _read(group, path.name, reading, sizes=sizes, read_file=read_file)
+        return _read(group, path.name, options, sizes=sizes, read_file=read_file)
     top = _top_in_zip(path) or ""
-    reading = replace(reading.of(path.stat().st_size), beyond_memory=False, by_gene=None)
+    options = replace(options.with_size(path.stat().st_size), lazy_if_large=False, by_gene=None)
     with zipfile.ZipFile(path) as archive:
         above = f"{top}/" if top else ""
         if any({"", ".", ".."} & set(name.removesuffix("/").split("/")) for name in archive.namelist()):
@@ -87,20 +87,20 @@ def read(path: Path, reading: Reading) -> AnnData:
         _require_plain_metadata(sizes, path.name)
         with zarr.storage.ZipStore(path, mode="r") as store:
             group = zarr.open_group(store, mode="r", path=top, use_consolidated=False)
-            return _read(group, path.name, reading, sizes=sizes, read_file=read_member)
+            return _read(group, path.name, options, sizes=sizes, read_file=read_member)
 
 
-def _read(group: Any, name: str, reading: Reading, *, sizes: dict[str, int], read_file: Read) -> AnnData:
+def _read(group: Any, name: str, options: ReadOptions, *, sizes: dict[str, int], read_file: Read) -> AnnData:
     import anndata
 
-    _require_known_packing(group, name, reading, sizes=sizes, read_file=read_file)
+    _require_known_packing(group, name, options, sizes=sizes, read_file=read_file)
     for several in ("mod", "tables"):  # of MuData and of SpatialData
         if several in group and "X" not in group and "obs" not in group.get(several, ()):
-            return read_one(group[several], name, reading)
-    if is_of_today(group):
-        return read_group(group, name, reading)
-    inspect(group, name, replace(reading, beyond_memory=False))
-    require_sound_parts(group, name)
+            return read_modality(group[several], name, options)
+    if is_current_format(group):
+        return read_group(group, name, options)
+    inspect(group, name, replace(options, lazy_if_large=False))
+    require_valid_parts(group, name)
     return anndata.io.read_zarr(group)
 
 
@@ -120,19 +120,19 @@ def _require_plain_metadata(sizes: dict[str, int], name: str) -> None:
         place: size for place, size in sizes.items() if place.rpartition("/")[2] in (*METADATA, ".zattrs")
     }
     if (
-        len(described) > _MOST_NODES
+        len(described) > _MAX_NODES
         or any(place.count("/") > _DEEPEST for place in described)
         or sum(found.values()) > _LARGEST_METADATA
     ):
         msg = (
-            f"{name} holds more than {_MOST_NODES:,} groups and arrays, some of them within more than {_DEEPEST} others, or "
+            f"{name} holds more than {_MAX_NODES:,} groups and arrays, some of them within more than {_DEEPEST} others, or "
             f"descriptions of more than {_LARGEST_METADATA / 2**20:.0f} MB. Save the object again without what is not needed."
         )
         raise InputError(msg)
 
 
 def _require_known_packing(
-    group: Any, name: str, reading: Reading, *, sizes: dict[str, int], read_file: Read
+    group: Any, name: str, options: ReadOptions, *, sizes: dict[str, int], read_file: Read
 ) -> None:
     """Check the codecs of every array, and what its chunks unpack to."""
     found = {place: array for place, array in group.members(max_depth=None) if hasattr(array, "shape")}
@@ -147,14 +147,14 @@ def _require_known_packing(
             continue
         array = found[place]
         is_text = array.dtype.kind in "OT"
-        most = most_unpacked(reading.given) if is_text else chunk_bytes(array)
+        most = max_unpacked_bytes(options.packed_size) if is_text else chunk_bytes(array)
         method = "" if array.shards else methods[place]
         # What does not shrink grows a little; more than that belongs to no chunk of this array.
-        too_large = size > most + most // 8 + _SLACK + 16 * _MOST_IN_SHARD * bool(array.shards)
-        if not too_large and is_suspect(size, method):
+        too_large = size > most + most // 8 + _SLACK + 16 * _MAX_IN_SHARD * bool(array.shards)
+        if not too_large and may_exceed(size, method):
             too_large = exceeds(partial(read_file, file), size, method, most=most)
         if not too_large and is_text and not array.shards:
-            too_large = n_texts(read_file(file, size), codecs[place]) > math.prod(array.chunks)
+            too_large = n_declared_strings(read_file(file, size), codecs[place]) > math.prod(array.chunks)
         if not too_large and array.shards:
             too_large = shards[place].hold_more(read_file(file, size), methods[place])
         if too_large:
@@ -190,13 +190,13 @@ class _Shards:
         places = np.frombuffer(content, "<u8", 2 * self._n, start).reshape(-1, 2)
         places = places[~(places == 2**64 - 1).all(axis=1)]
         n_values, is_text = math.prod(self._array.chunks), self._array.dtype.kind in "OT"
-        most = ALWAYS if is_text else n_values * int(self._array.dtype.itemsize)
+        most = ALWAYS_ALLOWED if is_text else n_values * int(self._array.dtype.itemsize)
         for at, size in places.tolist():
             chunk = content[at : at + size]
-            suspect = is_suspect(size, method)
+            suspect = may_exceed(size, method)
             if suspect and exceeds(partial(_start, chunk), size, method, most=most):
                 return True
-            if is_text and n_texts(chunk, self._codecs) > n_values:
+            if is_text and n_declared_strings(chunk, self._codecs) > n_values:
                 return True
         return False
 
@@ -215,7 +215,7 @@ def _method(array: Any, codecs: list[str], place: str, name: str) -> str:
     methods = [method for codec in codecs if (method := ZARR_CODECS.get(codec, "unknown"))]
     transformed = getattr(array.metadata, "storage_transformers", ())
     twice = codecs.count("sharding_indexed") > 1
-    if "unknown" in methods or len(methods) > 1 or transformed or twice or in_shard > _MOST_IN_SHARD:
+    if "unknown" in methods or len(methods) > 1 or transformed or twice or in_shard > _MAX_IN_SHARD:
         found = ", ".join([*codecs, *("a storage transformer" for _ in transformed)])
         msg = (
             f"{name} is packed in a way that is not read: '{place}' by {found}. "

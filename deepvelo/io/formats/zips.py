@@ -9,7 +9,7 @@ from typing import Final
 
 from deepvelo.errors import InputError
 
-MOST_MEMBERS: Final = 100_000  # a Zarr folder has one for each chunk
+MAX_MEMBERS: Final = 100_000  # a Zarr folder has one for each chunk
 _LARGEST_LIST: Final = 2**25  # bytes
 _END, _END_64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _LONGEST_END = 22 + 2**16
@@ -44,7 +44,7 @@ def require_short_list(path: Path) -> None:
                 length = max(length if length < 2**32 - 1 else 0, struct.unpack_from("<Q", long_end, 40)[0])
     if length > _LARGEST_LIST:
         msg = (
-            f"{path.name} lists more files than are unpacked (at most {MOST_MEMBERS:,}). "
+            f"{path.name} lists more files than are unpacked (at most {MAX_MEMBERS:,}). "
             "Pack the data set alone, or give its folder."
         )
         raise InputError(msg)

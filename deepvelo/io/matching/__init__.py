@@ -7,14 +7,14 @@ apart (`evidence`), or the cell stays unmatched.
 """
 
 from deepvelo.io.matching.cells import MIN_RATE, Matching, match_cells
-from deepvelo.io.matching.labels import Labels, cell_columns, count_up, is_row_numbers
+from deepvelo.io.matching.labels import Labels, are_running_numbers, cell_columns, is_row_numbers
 
 __all__ = [
     "MIN_RATE",
     "Labels",
     "Matching",
+    "are_running_numbers",
     "cell_columns",
-    "count_up",
     "is_row_numbers",
     "match_cells",
 ]

@@ -29,7 +29,7 @@ _ALIGNED_FILE = re.compile(
     r"(?:[._-]?+(?:Aligned|sortedByCoord|out|(?:un)?+sorted|unique|dedup\w*+|rmdup|mark(?:ed)?+dup\w*+))*+\.bam$"
 )
 _END = 100  # characters; the search reads no more than these
-_MOST_DIGITS = 18  # of a number that counts something
+_MAX_DIGITS = 18  # of a number that counts something
 
 _MOSTLY, _NEARLY_ALL = 0.5, 0.95
 # A suffix is of anndata's making where so many of its cells have their twin; the others' twins were taken out.
@@ -43,7 +43,7 @@ _MAX_OVER_ROWS, _MAX_OVER_NAMES = 100, 10
 # More groups than this share of the cells, or than this number, tell no samples.
 _MAX_SAMPLE_SHARE, _MAX_SAMPLES = 1 / 3, 500
 # Columns that are compared with those of the other file, if there are so many.
-_MOST_LABELS, _MOST_GROUPINGS = 8, 20
+_MAX_LABELS, _MAX_GROUPINGS = 8, 20
 
 
 _SAMPLE_COLUMN = re.compile(
@@ -134,7 +134,7 @@ def identifiers(obs: pd.DataFrame) -> list[Labels]:
         different[core] = one
     return _first(
         list(different.values()),
-        _MOST_LABELS,
+        _MAX_LABELS,
         rank=lambda one: (one.column is not None, "barcode" not in one.kind),
     )
 
@@ -152,7 +152,7 @@ def groupings(obs: pd.DataFrame, labels: Sequence[Labels]) -> list[Grouping]:
         if (called_sample or values.dtype.kind != "f") and 1 <= _n_different(values) <= most:
             texts = as_text(values).to_numpy(dtype=object)
             found.append(Grouping(f"column '{column}'", texts, called_sample=called_sample))
-    return _first(found, _MOST_GROUPINGS, rank=lambda one: (one.labels is None, not one.called_sample))
+    return _first(found, _MAX_GROUPINGS, rank=lambda one: (one.labels is None, not one.called_sample))
 
 
 def _first(found: list[T], most: int, *, rank: Callable[[T], tuple[bool, ...]]) -> list[T]:
@@ -174,14 +174,14 @@ def cell_columns(obs: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(str(name) for name, values in obs.items() if _labels_of(str(name), values)))
 
 
-def count_up(names: Sequence[str]) -> bool:
+def are_running_numbers(names: Sequence[str]) -> bool:
     """Whether names are numbers, or numbers behind a word, that a program may have given."""
     return is_row_numbers(names) or _is_running([str(name) for name in names])
 
 
 def is_row_numbers(names: Sequence[str]) -> bool:
     """Whether names are numbers hardly larger than there are rows: they say nothing about the cell."""
-    if not len(names) or not all(str(name).isdecimal() and len(str(name)) <= _MOST_DIGITS for name in names):
+    if not len(names) or not all(str(name).isdecimal() and len(str(name)) <= _MAX_DIGITS for name in names):
         return False
     return max(int(name) for name in names) < _MAX_OVER_ROWS * len(names)
 
@@ -311,7 +311,7 @@ def _is_running(texts: Sequence[str]) -> bool:
 def _spans(texts: Sequence[str]) -> pd.DataFrame | None:
     """By the word before the number: the least and the largest number, and how many; None where a name has none."""
     parts = [_RUNNING.fullmatch(text) for text in texts]
-    numbered = [(found[1], int(found[2])) for found in parts if found and len(found[2]) <= _MOST_DIGITS]
+    numbered = [(found[1], int(found[2])) for found in parts if found and len(found[2]) <= _MAX_DIGITS]
     if len(numbered) < len(texts):
         return None
     table = pd.DataFrame(numbered, columns=["word", "number"])

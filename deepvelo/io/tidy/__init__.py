@@ -15,7 +15,7 @@ from deepvelo.io.tidy.layers import (
     place_ambiguous,
     require_numbers,
     split_genes,
-    take_main_as_spliced,
+    use_x_as_spliced,
 )
 from deepvelo.io.tidy.names import make_names_unique, name_cells, name_genes, require_short_names
 from deepvelo.io.tidy.orientation import oriented
@@ -61,7 +61,7 @@ def tidied(
     adata, turned = oriented(adata)
     adata, found = split_genes(adata)
     notes += turned
-    notes += found + name_layers(adata) + take_main_as_spliced(adata)
+    notes += found + name_layers(adata) + use_x_as_spliced(adata)
     require_numbers(adata, name)
     notes += place_ambiguous(adata, ambiguous)
     notes += name_cells(adata) + name_genes(adata, gene_names) + make_names_unique(adata)

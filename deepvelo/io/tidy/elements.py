@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 _DEEPEST = 20  # dictionaries in each other
-_MOST_PARTS = 100  # of a list whose parts are stored one by one
+_MAX_PARTS = 100  # of a list whose parts are stored one by one
 _LARGEST_INT = 2**63
 _LEFT_OUT = object()
 
@@ -204,7 +204,7 @@ def _sequence(value: Any, where: str, plain: Callable[[Any, str], Any], left_out
         array = np.array([])
     if array.ndim > 1 and (found := _array(array)) is not None:
         return found
-    if len(items) > _MOST_PARTS:
+    if len(items) > _MAX_PARTS:
         return _LEFT_OUT
     return _each({str(i): item for i, item in enumerate(items)}, where, plain, left_out)
 

@@ -30,8 +30,8 @@ _AXIS_FIRST = re.compile(r"^(?P<axis>[xyz])[ _.:-]+(?P<stem>.+)$", re.IGNORECASE
 _AXIS_ALONE = re.compile(r"^_?(?P<axis>[XYZ])(?P<stem>)$")
 _AXIS: Final = (_AXIS_ALONE, _AXIS_LAST, _AXIS_FIRST, _AXIS_INSIDE)
 _AXES: Final = (("1", "2", "3"), ("0", "1", "2"), ("x", "y", "z"))
-_MOST_AXES = 10  # of what is no array of numbers yet
-_MOST_DIMENSIONS = 200  # of a sparse matrix that may be a representation
+_MAX_AXES = 10  # of what is no array of numbers yet
+_MAX_DIMENSIONS = 200  # of a sparse matrix that may be a representation
 _UNNAMED: Final = ("", "coord", "coords", "coordinate", "embedding", "embed", "emb")
 _CANONICAL: Final = {"umap": "umap", "tsne": "tsne"} | dict.fromkeys(_UNNAMED, "embedding")
 
@@ -75,7 +75,7 @@ def _as_numbers(adata: AnnData) -> list[str]:
     notes = []
     for key, values in dict(adata.obsm).items():
         stored_sparse = sparse.issparse(values) and key.startswith("X_")
-        most = _MOST_DIMENSIONS if stored_sparse else _MOST_AXES * is_named_picture(key)
+        most = _MAX_DIMENSIONS if stored_sparse else _MAX_AXES * is_named_picture(key)
         shape: tuple[int, ...] = getattr(values, "shape", ())
         if is_coordinates(values) or len(shape) != 2 or not 2 <= shape[1] <= most:
             continue

@@ -86,7 +86,7 @@ def split_genes(adata: AnnData) -> tuple[AnnData, list[str]]:
     return adata, []
 
 
-def take_main_as_spliced(adata: AnnData) -> list[str]:
+def use_x_as_spliced(adata: AnnData) -> list[str]:
     """Use whole counts in ``X`` as spliced where ``unspliced`` is a layer and ``spliced`` is not; returns a note.
 
     ``X`` that is nowhere smaller than the unspliced counts is their sum with others and stays what it is.

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 _COUNTS = (keys.SPLICED, keys.UNSPLICED)
 _MOMENTS = (keys.MS, keys.MU)
-_FEWEST_CELLS, _FEWEST_GENES = 50, 20  # from which moments and counts can be compared
-_LEAST_TOTAL = 100.0  # counts of a gene whose mean says something
+_MIN_CELLS, _MIN_GENES = 50, 20  # from which moments and counts can be compared
+_MIN_TOTAL = 100.0  # counts of a gene whose mean says something
 # Means of moments rise with means of counts, and by the same factor in every gene.
-_LEAST_SLOPE, _LARGEST_SPREAD = 0.85, 0.3
+_MIN_SLOPE, _LARGEST_SPREAD = 0.85, 0.3
 
 
 def undo_logarithms(adata: AnnData) -> list[str]:
@@ -139,8 +139,8 @@ def _follows(means: np.ndarray, counts: Any, genes: np.ndarray) -> bool:
         stop = start + cells.shape[0]
         sums += np.asarray(cells.T @ scales[start:stop])[genes]
         start = stop
-    enough = (matrices.gene_totals(counts)[genes] >= _LEAST_TOTAL) & (means > 0)
-    if len(totals) < _FEWEST_CELLS or enough.sum() < _FEWEST_GENES:
+    enough = (matrices.gene_totals(counts)[genes] >= _MIN_TOTAL) & (means > 0)
+    if len(totals) < _MIN_CELLS or enough.sum() < _MIN_GENES:
         return True
     return any(_rise_together(np.log(x), np.log(means[enough])) for x in sums[enough].T)
 
@@ -148,7 +148,7 @@ def _follows(means: np.ndarray, counts: Any, genes: np.ndarray) -> bool:
 def _rise_together(x: np.ndarray, y: np.ndarray) -> bool:
     spread = np.subtract(*np.percentile(y - x, [75, 25])) / 1.35
     slope = np.polyfit(x, y, 1)[0] if np.std(x) > 0.3 else 1.0
-    return bool(spread < _LARGEST_SPREAD and slope > _LEAST_SLOPE)
+    return bool(spread < _LARGEST_SPREAD and slope > _MIN_SLOPE)
 
 
 def _can_be_counts(adata: AnnData) -> bool:

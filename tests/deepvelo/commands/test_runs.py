@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepvelo.io.recorded import CHECKSUMS
+from deepvelo.io.checksums import CHECKSUMS
 from deepvelo.lineages import save
 from deepvelo.lineages.store import FOLDER
 from tests.branched import analysed

@@ -14,7 +14,7 @@ import pytest
 
 from deepvelo import keys
 from deepvelo.errors import InputError
-from deepvelo.io import recorded
+from deepvelo.io import checksums
 from deepvelo.io.runs import RunStore
 
 META = "result.zarr/.zmetadata"
@@ -118,9 +118,9 @@ DAMAGES: dict[str, Callable[[RunStore], object]] = {
     "info a link": in_place_of_info(lambda file: file.symlink_to("/etc/hostname")),
     "info a link to itself": in_place_of_info(lambda file: file.symlink_to(file)),
     "metadata cut": cut(META),
-    "checksums cut": cut(recorded.CHECKSUMS),
-    "checksums gone": lambda store: (store.folder / "first" / recorded.CHECKSUMS).unlink(),
-    "checksums nonsense": lambda store: (store.folder / "first" / recorded.CHECKSUMS).write_bytes(b"\xff" * 99),
+    "checksums cut": cut(checksums.CHECKSUMS),
+    "checksums gone": lambda store: (store.folder / "first" / checksums.CHECKSUMS).unlink(),
+    "checksums nonsense": lambda store: (store.folder / "first" / checksums.CHECKSUMS).write_bytes(b"\xff" * 99),
     "metadata gone": lambda store: (store.folder / "first" / META).unlink(),
     "obs gone": lambda store: shutil.rmtree(store.folder / "first" / "result.zarr" / "obs"),
     "layers gone": lambda store: shutil.rmtree(store.folder / "first" / "result.zarr" / "layers"),
@@ -195,7 +195,7 @@ def test_a_chunk_that_is_no_file_is_said_at_once(store, make):
 def test_a_chunk_put_where_there_was_none_is_not_read(store, run_template):
     """Zarr leaves out chunks in which all is zero or NaN."""
     run = RunStore(run_template.parent).open(run_template.name)
-    names = run._recorded
+    names = run._checksums
     assert f"result.zarr/layers/{keys.VELOCITY}/9.9" not in names
     (chunks_of(store) / "9.9").write_bytes(b"x")
     assert store.verify("first") is None  # a file more harms nothing

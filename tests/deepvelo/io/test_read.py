@@ -19,7 +19,7 @@ from deepvelo import keys
 from deepvelo.arrays.matrices import is_lazy
 from deepvelo.errors import InputError
 from deepvelo.io import read, write_h5ad
-from deepvelo.io.formats import stored
+from deepvelo.io.formats import anndata_groups
 
 SPLICED = np.array([[3, 0, 1], [0, 2, 5], [1, 1, 0], [7, 0, 2]])
 UNSPLICED = np.array([[1, 0, 0], [0, 1, 1], [2, 0, 0], [0, 3, 1]])
@@ -268,7 +268,7 @@ def asked_for(path: Path, monkeypatch: pytest.MonkeyPatch) -> int:
     """Bytes that reading a file as a whole asks for."""
     asked: list[int] = []
     with monkeypatch.context() as patched:
-        patched.setattr(stored, "require_fits", lambda n_bytes, _: asked.append(n_bytes))
+        patched.setattr(anndata_groups, "require_memory", lambda n_bytes, _: asked.append(n_bytes))
         read(path)
     return asked[0]
 
@@ -303,19 +303,19 @@ def test_numbers_count_as_wide_as_they_become(tmp_path, monkeypatch, name):
 @pytest.mark.parametrize("as_sparse", [True, False], ids=["sparse", "dense"])
 @pytest.mark.slow
 def test_file_that_fills_the_memory_is_read_some_cells_at_a_time(tmp_path, monkeypatch, name, as_sparse):
-    reading = stored
+    reading = anndata_groups
     monkeypatch.setattr(reading, "CELLS_AT_ONCE", 3)
     adata = small("float64", as_sparse=as_sparse)
     adata.layers["Unspliced"] = adata.layers.pop("unspliced")
     adata.var_names = ["Cpe", "Cpe", "Sox2"]
     adata.raw = adata.copy()
     adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
-    whole = read(tmp_path / name, beyond_memory=True)
+    whole = read(tmp_path / name, lazy_if_large=True)
     assert not any(is_lazy(layer) for layer in whole.layers.values())
 
     needed = asked_for(tmp_path / name, monkeypatch)
     monkeypatch.setattr("deepvelo.memory.available_memory", lambda: needed)
-    lazy = read(tmp_path / name, beyond_memory=True)
+    lazy = read(tmp_path / name, lazy_if_large=True)
     assert set(lazy.layers) == {"spliced", "unspliced"}
     for key in ("spliced", "unspliced"):
         assert is_lazy(lazy.layers[key])
@@ -330,7 +330,7 @@ def test_file_that_fills_the_memory_is_read_some_cells_at_a_time(tmp_path, monke
 
     monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 20)
     with pytest.raises(InputError, match=rf"{name} needs 0\.0 GB of memory"):
-        read(tmp_path / name, beyond_memory=True)
+        read(tmp_path / name, lazy_if_large=True)
 
 
 def test_file_stored_by_genes_is_not_read_some_cells_at_a_time(tmp_path, monkeypatch):
@@ -339,7 +339,7 @@ def test_file_stored_by_genes_is_not_read_some_cells_at_a_time(tmp_path, monkeyp
     adata.write_h5ad(tmp_path / "cells.h5ad")
     needed = asked_for(tmp_path / "cells.h5ad", monkeypatch)
     monkeypatch.setattr("deepvelo.memory.available_memory", lambda: needed)
-    layer = read(tmp_path / "cells.h5ad", beyond_memory=True).layers["spliced"]
+    layer = read(tmp_path / "cells.h5ad", lazy_if_large=True).layers["spliced"]
     assert not is_lazy(layer)
     np.testing.assert_array_equal(layer.toarray(), SPLICED)
 

@@ -419,7 +419,7 @@ def test_from_a_file_the_answer_is_that_from_memory(tmp_path, monkeypatch, name,
     adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
     whole = read(tmp_path / name)
     monkeypatch.setattr(stored, "_SHARE_IN_MEMORY", 0)
-    lazy = read(tmp_path / name, beyond_memory=True)
+    lazy = read(tmp_path / name, lazy_if_large=True)
     assert all(matrices.is_lazy(layer) for layer in lazy.layers.values())
     assert checks.summarize(lazy) == checks.summarize(whole)
     settings = replace(SETTINGS, {"preparation": {"n_top_genes": 12}})

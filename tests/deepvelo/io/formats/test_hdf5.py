@@ -13,8 +13,8 @@ from scipy import sparse
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.io import read
+from deepvelo.io.formats import anndata_groups
 from deepvelo.io.formats import loom as loom_format
-from deepvelo.io.formats import stored
 from deepvelo.io.formats.hdf5 import opened
 from tests.counters import as_anndata, h5ad, h5seurat, loom, mudata, small_counts
 
@@ -92,7 +92,7 @@ UNKNOWN = {"encoding-type": "xarray-dataset", "encoding-version": "0.3.0"}
 
 
 @pytest.mark.parametrize("kind", ["h5ad", "zarr"])
-@pytest.mark.parametrize("how", [{}, {"by_gene": ["spliced", "unspliced"]}, {"beyond_memory": True}])
+@pytest.mark.parametrize("how", [{}, {"by_gene": ["spliced", "unspliced"]}, {"lazy_if_large": True}])
 def test_what_is_of_an_unknown_encoding_is_left_out_and_named(tmp_path, monkeypatch, kind, how):
     adata = as_anndata(small_counts())
     adata.obs["frac"] = np.linspace(0, 1, 7)
@@ -111,8 +111,8 @@ def test_what_is_of_an_unknown_encoding_is_left_out_and_named(tmp_path, monkeypa
         group.close()
     else:
         zarr.consolidate_metadata(path)
-    if "beyond_memory" in how:
-        monkeypatch.setattr(stored, "_SHARE_IN_MEMORY", 0)
+    if "lazy_if_large" in how:
+        monkeypatch.setattr(anndata_groups, "_SHARE_IN_MEMORY", 0)
     found = read(path, **how)
     assert list(found.obs) == ["clusters"]
     assert found.uns["tool"] == {"version": "1"}
@@ -129,9 +129,9 @@ def test_what_is_of_an_unknown_encoding_is_left_out_and_named(tmp_path, monkeypa
         assert name in note
 
 
-@pytest.mark.parametrize("how", [{}, {"by_gene": ["spliced", "a/b"]}, {"beyond_memory": True}])
+@pytest.mark.parametrize("how", [{}, {"by_gene": ["spliced", "a/b"]}, {"lazy_if_large": True}])
 def test_names_with_slashes_that_anndata_wrote_are_read(tmp_path, monkeypatch, how):
-    monkeypatch.setattr(stored, "_SHARE_IN_MEMORY", 0)
+    monkeypatch.setattr(anndata_groups, "_SHARE_IN_MEMORY", 0)
     adata = as_anndata(small_counts())
     adata.layers["a/b"], adata.obsm["c/d/e"] = adata.layers["spliced"].copy(), np.ones((7, 2))
     path = tmp_path / "x.h5ad"
@@ -266,7 +266,7 @@ def test_loom_values_count_wherever_they_are(tmp_path, monkeypatch, chunks, wher
         file["col_attrs/CellID"] = [f"C{i}" for i in range(30)]
     asked: list[int] = []
     with monkeypatch.context() as patched:
-        patched.setattr(loom_format, "require_fits", lambda n_bytes, _: asked.append(n_bytes))
+        patched.setattr(loom_format, "require_memory", lambda n_bytes, _: asked.append(n_bytes))
         adata = read(path)
     np.testing.assert_array_equal(adata.layers["spliced"].toarray(), values.T)
     attributes, *matrices = asked

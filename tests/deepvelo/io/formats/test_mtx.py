@@ -303,7 +303,7 @@ def test_a_failed_allocation_ends_in_a_sentence(tmp_path, monkeypatch):
     path = starsolo(small_counts(), tmp_path) / "Velocyto" / "filtered" / "spliced.mtx"
     write_text(path, ["%%MatrixMarket matrix coordinate integer general", f"5 7 {10**15}", "1 1 1"])
     monkeypatch.setattr(mtx, "require_plausible", lambda *_: None)
-    monkeypatch.setattr(mtx, "require_fits", lambda *_: None)
+    monkeypatch.setattr(mtx, "require_memory", lambda *_: None)
     with pytest.raises(InputError, match=r"does not fit into memory"):
         read(tmp_path / "Solo.out")
     gc.collect()

@@ -16,7 +16,7 @@ from deepvelo.io.tidy import tidied
 from deepvelo.io.tidy.layers import (
     place_ambiguous,
     split_genes,
-    take_main_as_spliced,
+    use_x_as_spliced,
 )
 from tests.counters import as_anndata, small_counts
 
@@ -134,10 +134,10 @@ def test_whole_counts_in_x_are_spliced_where_only_unspliced_is_a_layer():
     rng = np.random.default_rng(0)
     s, u = rng.poisson(1.0, (2, 30, 20)).astype("float32")
     adata = with_main(s, u)
-    (note,) = take_main_as_spliced(adata)
+    (note,) = use_x_as_spliced(adata)
     assert "X is used as spliced" in note
     np.testing.assert_array_equal(adata.layers["spliced"].toarray(), s)
-    assert take_main_as_spliced(adata) == []
+    assert use_x_as_spliced(adata) == []
 
 
 @pytest.mark.parametrize("make", [lambda s, u: s + u, lambda s, u: np.log1p(s), lambda s, u: s - 1])
@@ -145,7 +145,7 @@ def test_totals_logarithms_and_scaled_values_are_not_taken_as_spliced(make):
     rng = np.random.default_rng(0)
     s, u = rng.poisson(1.0, (2, 30, 20)).astype("float32")
     adata = with_main(make(s, u), u)
-    assert take_main_as_spliced(adata) == []
+    assert use_x_as_spliced(adata) == []
     assert list(adata.layers) == ["unspliced"]
 
 

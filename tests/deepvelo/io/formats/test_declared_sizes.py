@@ -21,7 +21,7 @@ from h5py import h5d, h5p, h5s, h5t, h5z
 
 from deepvelo.errors import InputError
 from deepvelo.io import read
-from deepvelo.io.formats import chunks, claims, hdf5, texts
+from deepvelo.io.formats import compression, declared_sizes, hdf5, string_sizes
 from tests.counters import as_anndata, h5ad, loom, small_counts, starsolo, write_text, zipped
 
 ARRAY = {"encoding-type": "array", "encoding-version": "0.2.0"}
@@ -56,13 +56,13 @@ def test_a_small_file_that_claims_much_is_refused(tmp_path, free, place):
 
 def test_narrow_numbers_count_as_wide_as_they_become(tmp_path, monkeypatch, free):
     """Layers of uint8 become float32."""
-    monkeypatch.setattr(claims, "ALWAYS", 2**20)
+    monkeypatch.setattr(declared_sizes, "ALWAYS_ALLOWED", 2**20)
     path = tmp_path / "cells.h5ad"
     ad.AnnData(shape=(3000, 3000)).write_h5ad(path)
     with h5py.File(path, "r+") as file:
         for name in ("spliced", "unspliced"):
             declare(file, f"layers/{name}", (3000, 3000), "uint8")
-    assert 2 * 3000 * 3000 < claims.most_unpacked(path.stat().st_size) < 2 * 4 * 3000 * 3000
+    assert 2 * 3000 * 3000 < declared_sizes.max_unpacked_bytes(path.stat().st_size) < 2 * 4 * 3000 * 3000
     with pytest.raises(InputError, match=r"claims to hold"):
         read(path)
 
@@ -116,8 +116,8 @@ def test_most_cells_and_genes_without_counts_are_honest(tmp_path):
         adata.layers[name] = (rng.random((2000, 1000)) < 0.01).astype("float32")
     adata.write_h5ad(path, compression="gzip")
     n_bytes = sum(layer.nbytes for layer in adata.layers.values())
-    assert n_bytes < claims.MOST_TIMES * path.stat().st_size
-    assert n_bytes > claims.MOST_TIMES * path.stat().st_size / 4
+    assert n_bytes < declared_sizes.MAX_RATIO * path.stat().st_size
+    assert n_bytes > declared_sizes.MAX_RATIO * path.stat().st_size / 4
 
 
 PACKED = {
@@ -131,7 +131,7 @@ PACKED = {
 
 @pytest.mark.parametrize("name", PACKED)
 def test_a_chunk_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(chunks, "_UNSEEN", 2**14)
+    monkeypatch.setattr(compression, "_UNSEEN", 2**14)
     how, pack = PACKED[name]
     path = h5ad(small_counts(), tmp_path)
     with h5py.File(path, "r+") as file:
@@ -145,7 +145,7 @@ def test_a_chunk_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("name", PACKED)
 def test_large_chunks_are_read(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(chunks, "_UNSEEN", 2**14)
+    monkeypatch.setattr(compression, "_UNSEEN", 2**14)
     how, _ = PACKED[name]
     path, values = h5ad(small_counts(), tmp_path), np.random.default_rng(0).random(2**14)
     with h5py.File(path, "r+") as file:
@@ -165,7 +165,7 @@ CODECS = {
 
 @pytest.mark.parametrize("name", CODECS)
 def test_a_chunk_of_zarr_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(chunks, "_UNSEEN", 2**14)
+    monkeypatch.setattr(compression, "_UNSEEN", 2**14)
     codec, pack = CODECS[name]
     path = tmp_path / "cells.zarr"
     with ad.settings.override(zarr_write_format=2):
@@ -266,7 +266,7 @@ def test_storage_transformers_are_refused(tmp_path):
 
 @pytest.mark.parametrize("spoil", ["many", "deep", "attribute"])
 def test_more_elements_than_data_have_are_refused(tmp_path, monkeypatch, spoil):
-    monkeypatch.setattr(hdf5, "_MOST_ELEMENTS", 200)
+    monkeypatch.setattr(hdf5, "_MAX_ELEMENTS", 200)
     path = h5ad(small_counts(), tmp_path)
     with h5py.File(path, "r+", libver="latest") as file:
         group = file["uns"]
@@ -328,7 +328,7 @@ def test_cells_and_genes_that_never_meet_are_no_result(tmp_path, free):
 @pytest.mark.parametrize("packed", [False, True])
 def test_one_text_is_not_taken_many_times(tmp_path, monkeypatch, packed):
     """Arrays of HDF5 refer to texts, and any number of references may name the same one."""
-    monkeypatch.setattr(texts, "ALWAYS", 2**16)
+    monkeypatch.setattr(string_sizes, "ALWAYS_ALLOWED", 2**16)
     path, n = h5ad(small_counts(), tmp_path), 200
     honest = ["x" * 10_000, *(f"text {i}" for i in range(n - 1))]
     with h5py.File(path, "r+") as file:
@@ -372,8 +372,8 @@ def test_categories_count_once_for_every_column_that_refers_to_them(tmp_path, mo
             )
         file["obs"].attrs["column-order"] = [f"column{n}" for n in range(100)]
         file["obs"].attrs["encoding-version"] = "0.1.0"
-    monkeypatch.setattr(claims, "ALWAYS", 2**20)
-    monkeypatch.setattr(claims, "MOST_TIMES", 20)
+    monkeypatch.setattr(declared_sizes, "ALWAYS_ALLOWED", 2**20)
+    monkeypatch.setattr(declared_sizes, "MAX_RATIO", 20)
     with pytest.raises(InputError, match=r"cells\.h5ad has .* and claims to hold"):
         read(path)
     monkeypatch.undo()
@@ -434,7 +434,7 @@ def in_a_fill_value(group) -> None:
     "write", [in_compound, in_arrays, in_compact, in_scalars, in_an_attribute, in_a_fill_value]
 )
 def test_one_text_is_not_taken_many_times_wherever_it_is(tmp_path, monkeypatch, write):
-    monkeypatch.setattr(texts, "ALWAYS", 2**21)
+    monkeypatch.setattr(string_sizes, "ALWAYS_ALLOWED", 2**21)
     path = h5ad(small_counts(), tmp_path)
     one_text_for_all(path, write)
     with pytest.raises(InputError, match=r"refers to the same text so often"):
@@ -449,12 +449,12 @@ def test_references_are_looked_at_however_they_are_packed(tmp_path, how):
     with h5py.File(path, "w") as file:
         file.create_dataset("x", data=names, dtype=h5py.string_dtype(), **({"chunks": (300,)} | dict(how)))
     with h5py.File(path) as file:
-        assert texts._text_bytes(path, file["x"]) == (sum(map(len, names)), 0)
+        assert string_sizes._text_bytes(path, file["x"]) == (sum(map(len, names)), 0)
 
 
 def test_more_attributes_than_data_have_are_refused(tmp_path, monkeypatch):
     """HDF5 looks for each from the first on."""
-    monkeypatch.setattr(hdf5, "_MOST_ATTRIBUTES", 50)
+    monkeypatch.setattr(hdf5, "_MAX_ATTRIBUTES", 50)
     path = h5ad(small_counts(), tmp_path)
     with h5py.File(path, "r+") as file:
         for n in range(60):
@@ -465,7 +465,7 @@ def test_more_attributes_than_data_have_are_refused(tmp_path, monkeypatch):
 
 def test_frames_of_blosc2_are_read_and_do_not_lie(tmp_path, monkeypatch):
     """A few bytes of it can stand for any number of zeros."""
-    monkeypatch.setattr(chunks, "_UNSEEN", 2**10)
+    monkeypatch.setattr(compression, "_UNSEEN", 2**10)
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as file:
         values = np.random.default_rng(0).random((50, 60))
@@ -485,7 +485,7 @@ def test_frames_of_blosc2_are_read_and_do_not_lie(tmp_path, monkeypatch):
 
 
 def test_lzf_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch):
-    monkeypatch.setattr(chunks, "_UNSEEN", 2**10)
+    monkeypatch.setattr(compression, "_UNSEEN", 2**10)
     path = h5ad(small_counts(), tmp_path)
     with h5py.File(path, "r+") as file:
         array = declare(file, "uns/x", (2000,), chunks=(2000,), compression="lzf")
@@ -540,7 +540,7 @@ def sharded(path, values, chunk: int, **how) -> zarr.Array:
 
 @pytest.mark.parametrize("values", [np.arange(1000.0), np.array([f"text {i}" for i in range(1000)], object)])
 def test_a_chunk_in_a_shard_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch, values):
-    monkeypatch.setattr(chunks, "_UNSEEN", 2**8)
+    monkeypatch.setattr(compression, "_UNSEEN", 2**8)
     values = values if values.dtype != object else values.astype(np.dtypes.StringDType())
     path = tmp_path / "x.zarr"
     sharded(path, values, 500, compressors=zarr.codecs.GzipCodec()).attrs.update(
@@ -548,7 +548,7 @@ def test_a_chunk_in_a_shard_unpacks_to_no_more_than_its_array_declares(tmp_path,
     )
     assert (read(path).uns["x"] == values).all()
     file = path / "uns/x/c/0"
-    monkeypatch.setattr("deepvelo.io.formats.zarr.ALWAYS", 2**16)
+    monkeypatch.setattr("deepvelo.io.formats.zarr.ALWAYS_ALLOWED", 2**16)
     bomb = gzip.compress((2**20).to_bytes(4, "little") + bytes(2**20))
     places = np.array([0, len(bomb)] * 2, "<u8").tobytes()
     file.write_bytes(bomb + places + google_crc32c.value(places).to_bytes(4, "little"))
@@ -573,6 +573,6 @@ def test_packed_texts_of_two_files_are_looked_at_at_once(tmp_path):
         with h5py.File(tmp_path / f"{name}.h5", "w") as file:
             file.create_dataset("names", data=["one", "two"], dtype=h5py.string_dtype(), compression="lzf")
     with h5py.File(tmp_path / "a.h5") as first, h5py.File(tmp_path / "b.h5") as second:
-        looks = [texts._unpacked(file["names"], [(0,)], 16) for file in (first, second)]
+        looks = [string_sizes._unpacked(file["names"], [(0,)], 16) for file in (first, second)]
         a, b = (next(look) for look in looks)
         assert a[:4].tolist() == b[:4].tolist() == [3, 0, 0, 0]

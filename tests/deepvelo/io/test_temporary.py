@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from deepvelo.errors import InputError
-from deepvelo.io.aside import counts_aside, require_space
+from deepvelo.io.temporary import offloaded_counts, require_space
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def cells() -> ad.AnnData:
 
 def test_counts_are_away_and_come_back_as_they_were(cells, tmp_path):
     before = cells.copy()
-    with counts_aside(cells, tmp_path / "scratch"):
+    with offloaded_counts(cells, tmp_path / "scratch"):
         assert cells.X is None
         assert list(cells.layers) == ["Ms"]
     np.testing.assert_array_equal(cells.X.toarray(), before.X.toarray())
@@ -34,7 +34,7 @@ def test_counts_are_away_and_come_back_as_they_were(cells, tmp_path):
 def test_layers_that_share_what_is_stored_where_come_back(cells, tmp_path):
     counts = cells.layers["spliced"]
     cells.layers["twice"] = sparse.csr_matrix((2 * counts.data, counts.indices, counts.indptr), counts.shape)
-    with counts_aside(cells, tmp_path):
+    with offloaded_counts(cells, tmp_path):
         pass
     np.testing.assert_array_equal(cells.layers["twice"].toarray(), 2 * cells.layers["spliced"].toarray())
 
@@ -48,12 +48,12 @@ def test_a_disk_too_small_is_said_before_the_fit(cells, tmp_path, monkeypatch):
 
 
 def test_without_a_folder_they_stay(cells):
-    with counts_aside(cells, None):
+    with offloaded_counts(cells, None):
         assert sparse.issparse(cells.X)
         assert "spliced" in cells.layers
 
 
 def test_dense_x_stays(cells, tmp_path):
     cells.X = cells.X.toarray()
-    with counts_aside(cells, tmp_path):
+    with offloaded_counts(cells, tmp_path):
         assert cells.X is not None

@@ -46,7 +46,7 @@ def require_space(folder: Path, *, layers: int, of: AnnData) -> None:
 
 
 @contextmanager
-def counts_aside(adata: AnnData, folder: Path | None) -> Iterator[None]:
+def offloaded_counts(adata: AnnData, folder: Path | None) -> Iterator[None]:
     """Keep ``X`` and the sparse layers of an object in a folder while the block runs, and put them back at its end.
 
     A fit and all that follows from it need the moments alone: with many cells the counts would take as much memory as

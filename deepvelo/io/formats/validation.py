@@ -29,7 +29,7 @@ def read_element(element: Any, name: str) -> Any:
 
     def checked(read: Any, place: str, part: Any, iospec: Any) -> Any:
         if iospec.encoding_type == "dataframe":
-            require_plain_columns(part, name)
+            require_own_columns(part, name)
         if iospec.encoding_type == "anndata" and not {"obs", "var"} <= set(part):
             what = f"{name} is damaged: in {_shown(part)}"
             raise _damaged(what, "cells or genes have no names")
@@ -37,7 +37,7 @@ def read_element(element: Any, name: str) -> Any:
             return read(part)
         _require_declared(part, name)
         matrix = read(part)
-        require_sound(matrix, f"{name} is damaged: in {_shown(part)}")
+        require_valid_sparse(matrix, f"{name} is damaged: in {_shown(part)}")
         matrix.indices, matrix.indptr = map(_signed, (matrix.indices, matrix.indptr))
         return matrix
 
@@ -57,11 +57,11 @@ def read_lazily(element: Any, name: str, *, cells: int) -> Any:
     return lazy.map_blocks(partial(_sound, what=what), dtype=lazy.dtype, meta=lazy._meta)
 
 
-def require_sound_parts(group: Any, name: str) -> None:
+def require_valid_parts(group: Any, name: str) -> None:
     """Check all sparse matrices and tables below a group in the file: what reads them itself does not."""
     for part in _groups(group):
         if "column-order" in part.attrs:
-            require_plain_columns(part, name)
+            require_own_columns(part, name)
         if sparse_axis(part) is not None:
             _require_declared(part, name)
             axis, shape = sparse_axis(part), declared_shape(part)
@@ -71,7 +71,7 @@ def require_sound_parts(group: Any, name: str) -> None:
             _require_places(part["indices"][...], shape[1 - axis], what)
 
 
-def require_sound(matrix: Any, what: str) -> None:
+def require_valid_sparse(matrix: Any, what: str) -> None:
     """Check a CSR or CSC matrix; ``what`` begins the message.
 
     Raises
@@ -86,7 +86,7 @@ def require_sound(matrix: Any, what: str) -> None:
     _require_places(matrix.indices, minor, what)
 
 
-def csr_of_parts(
+def csr_from_parts(
     data: Any, indices: Any, indptr: Any, *, shape: tuple[int, int], what: str
 ) -> sparse.csr_matrix:
     """A CSR matrix of its parts, checked before it is made."""
@@ -97,7 +97,7 @@ def csr_of_parts(
     return sparse.csr_matrix((data, indices, indptr), shape=shape)
 
 
-def require_plain_columns(frame: Any, name: str) -> None:
+def require_own_columns(frame: Any, name: str) -> None:
     """Check that a table names each of its own columns once, and no element elsewhere."""
     columns = [str(column) for column in np.ravel(frame.attrs["column-order"])]
     index = str(frame.attrs.get("_index", "_index"))
@@ -163,7 +163,7 @@ def _signed(places: np.ndarray) -> np.ndarray:
 
 
 def _sound(block: Any, *, what: str) -> Any:
-    require_sound(block, what)
+    require_valid_sparse(block, what)
     return block
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from deepvelo.contents.layer_names import COUNTS, standard_layers
 from deepvelo.io.formats.hdf5 import top_names
-from deepvelo.io.formats.inside import is_inside
+from deepvelo.io.formats.links import is_inside
 
 
-def with_both_layers(folder: Path, names: tuple[str, ...], *, within: Path) -> Path | None:
+def file_with_both_layers(folder: Path, names: tuple[str, ...], *, within: Path) -> Path | None:
     """The first of these h5ad or loom files that is there and has layers of spliced and of unspliced counts.
 
     A link out of the folder ``within`` is not followed.

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from deepvelo.errors import InputError
 from deepvelo.io import read
-from deepvelo.io.formats import stored
+from deepvelo.io.formats import anndata_groups
 from tests.counters import as_anndata, h5seurat, small_counts
 
 N, M = 7, 5
@@ -120,10 +120,10 @@ def test_an_unsound_block_of_cells_is_refused_when_it_is_read(tmp_path, monkeypa
     path.write_bytes(whole.read_bytes())
     with h5py.File(path, "r+") as file:
         file["layers/spliced/indices"][-1] = value
-    monkeypatch.setattr(stored, "_SHARE_IN_MEMORY", 0)
-    monkeypatch.setattr(stored, "CELLS_AT_ONCE", 3)
+    monkeypatch.setattr(anndata_groups, "_SHARE_IN_MEMORY", 0)
+    monkeypatch.setattr(anndata_groups, "CELLS_AT_ONCE", 3)
     with pytest.raises(InputError, match=r"cells\.h5ad is damaged: in '/?layers/spliced'"):
-        read(path, beyond_memory=True).layers["spliced"].compute()
+        read(path, lazy_if_large=True).layers["spliced"].compute()
 
 
 def test_unsound_pointers_are_refused_before_blocks_are_read(tmp_path, monkeypatch, whole):
@@ -131,9 +131,9 @@ def test_unsound_pointers_are_refused_before_blocks_are_read(tmp_path, monkeypat
     path.write_bytes(whole.read_bytes())
     with h5py.File(path, "r+") as file:
         file["layers/spliced/indptr"][2] = 10**6
-    monkeypatch.setattr(stored, "_SHARE_IN_MEMORY", 0)
+    monkeypatch.setattr(anndata_groups, "_SHARE_IN_MEMORY", 0)
     with pytest.raises(InputError, match=r"in 'layers/spliced', 'indptr'"):
-        read(path, beyond_memory=True)
+        read(path, lazy_if_large=True)
 
 
 @pytest.mark.parametrize(

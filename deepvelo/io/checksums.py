@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
 CHECKSUMS = "checksums.b2"
-_MOST_BYTES = 2**28  # of checksums: of two million files, far more than a run has
+_MAX_BYTES = 2**28  # of checksums: of two million files, far more than a run has
 _BLOCK = 2**20
 _THREADS = min(8, os.cpu_count() or 1)  # hashing lets other threads run
 _HEADER = f"# {{}} files, BLAKE2b: b2sum --check {CHECKSUMS}"
@@ -35,12 +35,12 @@ _N_FILES = re.compile(r"# (\d{1,9}) files,")
 # No file has a line break in its name: see `stored_names`.
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
-Recorded = Mapping[str, str]
+Checksums = Mapping[str, str]
 """Checksum of every file by its path in the folder."""
 _State = tuple[int, ...]
 
 
-def record(folder: Path) -> None:
+def write_checksums(folder: Path) -> None:
     """Write the checksums of all files in a folder into it.
 
     Raises
@@ -56,7 +56,7 @@ def record(folder: Path) -> None:
     (folder / CHECKSUMS).write_bytes(content.encode(errors="surrogateescape"))
 
 
-def recorded(folder: Path) -> Recorded:
+def read_checksums(folder: Path) -> Checksums:
     """The checksums of a folder.
 
     Raises
@@ -65,7 +65,7 @@ def recorded(folder: Path) -> Recorded:
         They are missing, cut short, or no such file.
     """
     try:
-        content = read_regular(folder / CHECKSUMS, most=_MOST_BYTES)
+        content = read_regular_file(folder / CHECKSUMS, most=_MAX_BYTES)
     except FileNotFoundError:
         msg = f"{CHECKSUMS} is missing"
         raise InputError(msg) from None
@@ -81,13 +81,13 @@ def recorded(folder: Path) -> Recorded:
     return names
 
 
-def missing(folder: Path, names: Recorded) -> list[str]:
+def missing_files(folder: Path, names: Checksums) -> list[str]:
     """Recorded files that are not there; looks at folders alone, not at what the files hold."""
     there = set(_files(folder))
     return [name for name in names if name not in there]
 
 
-def damaged(folder: Path) -> list[str]:
+def damaged_files(folder: Path) -> list[str]:
     """Recorded files that are gone, or hold something else than when they were saved.
 
     Raises
@@ -95,7 +95,7 @@ def damaged(folder: Path) -> list[str]:
     InputError
         As `recorded`.
     """
-    names = recorded(folder)
+    names = read_checksums(folder)
 
     def is_whole(name: str) -> bool:
         try:
@@ -112,7 +112,7 @@ def in_brief(names: list[str]) -> str:
     return f"{names[0]} is" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more files are"
 
 
-def checked(folder: Path, name: str, names: Recorded) -> bytes:
+def read_verified(folder: Path, name: str, names: Checksums) -> bytes:
     """The content of a recorded file.
 
     Raises
@@ -120,10 +120,10 @@ def checked(folder: Path, name: str, names: Recorded) -> bytes:
     InputError
         It is not there, or is not what was saved.
     """
-    return _checked(folder, name, names, seen=None)[0]
+    return _read_verified(folder, name, names, seen=None)[0]
 
 
-def read_regular(path: Path, *, most: int) -> bytes:
+def read_regular_file(path: Path, *, most: int) -> bytes:
     """The content of a regular file; no link is followed, and no pipe waited for.
 
     Raises
@@ -131,14 +131,14 @@ def read_regular(path: Path, *, most: int) -> bytes:
     OSError
         It is no such file, or has more bytes than ``most``.
     """
-    with _regular(path) as file:
+    with _open_regular(path) as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise OSError(errno.EFBIG, f"more than {most} bytes")
     return content
 
 
-class RecordedStore(LocalStore):
+class VerifiedStore(LocalStore):
     """A Zarr folder as it was saved: reading a file that is gone or changed is an error, where Zarr gives zeros.
 
     Parameters
@@ -151,7 +151,7 @@ class RecordedStore(LocalStore):
         Makes the error to raise from what is wrong with a file.
     """
 
-    def __init__(self, root: Path, *, names: Recorded, on_damage: Callable[[str], InputError]) -> None:
+    def __init__(self, root: Path, *, names: Checksums, on_damage: Callable[[str], InputError]) -> None:
         super().__init__(root, read_only=True)
         self._names, self._on_damage = names, on_damage
         self._seen: dict[str, _State] = {}
@@ -167,7 +167,7 @@ class RecordedStore(LocalStore):
         if key not in self._names:
             return None
         try:
-            content, state = _checked(self.root, key, self._names, seen=self._seen.get(key))
+            content, state = _read_verified(self.root, key, self._names, seen=self._seen.get(key))
         except InputError as error:
             raise self._on_damage(str(error)) from None
         self._seen[key] = state
@@ -189,10 +189,10 @@ class RecordedStore(LocalStore):
         return self
 
 
-def _checked(folder: Path, name: str, names: Recorded, *, seen: _State | None) -> tuple[bytes, _State]:
+def _read_verified(folder: Path, name: str, names: Checksums, *, seen: _State | None) -> tuple[bytes, _State]:
     """Content and state of a file; not hashed again while it is in the state in which it was ``seen``."""
     try:
-        with _regular(folder / name) as file:
+        with _open_regular(folder / name) as file:
             content = file.read()
             found = os.fstat(file.fileno())
     except (FileNotFoundError, NotADirectoryError):
@@ -209,7 +209,7 @@ def _checked(folder: Path, name: str, names: Recorded, *, seen: _State | None) -
 
 
 @contextmanager
-def _regular(path: Path) -> Iterator[BinaryIO]:
+def _open_regular(path: Path) -> Iterator[BinaryIO]:
     """A regular file for reading; opening a link fails, and opening a pipe does not wait for a writer."""
     flags = (
         os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -222,7 +222,7 @@ def _regular(path: Path) -> Iterator[BinaryIO]:
 
 def _digest(path: Path) -> str:
     digest = _new_hash()
-    with _regular(path) as file:
+    with _open_regular(path) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()

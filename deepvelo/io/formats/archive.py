@@ -19,10 +19,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from deepvelo import memory
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import MOST_TIMES, most_unpacked
+from deepvelo.io.formats.declared_sizes import MAX_RATIO, max_unpacked_bytes
 from deepvelo.io.formats.hdf5 import is_hdf5
-from deepvelo.io.formats.reading import Reading
-from deepvelo.io.formats.zips import MOST_MEMBERS, require_short_list
+from deepvelo.io.formats.read_options import ReadOptions
+from deepvelo.io.formats.zips import MAX_MEMBERS, require_short_list
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -36,7 +36,7 @@ _OPENERS: Final[dict[str, Callable[..., Any]]] = {"gzip": gzip.open, "bzip2": bz
 _TAR = b"ustar"
 _TAR_PLACE = 257
 _BLOCK = 1 << 20
-_MOST_TIMES_PACKED = 3  # an archive of packed files is, packed again, in this many
+_MAX_TIMES_PACKED = 3  # an archive of packed files is, packed again, in this many
 _LONGEST_TARGET = 4096
 _LARGEST_HEAD = 2**22  # bytes that `tarfile` reads at once to describe a member
 _ENDINGS = {"gzip": (".gz", ".tgz", ".gzip"), "bzip2": (".bz2", ".tbz2"), "xz": (".xz", ".txz")}
@@ -50,7 +50,7 @@ def recognizes(path: Path) -> bool:
     return path.is_file() and (_kind(path) != "" or (path.suffix.lower() == ".zip" and not is_hdf5(path)))
 
 
-def read(path: Path, reading: Reading) -> AnnData:
+def read(path: Path, options: ReadOptions) -> AnnData:
     """The one data set that is packed.
 
     Raises
@@ -65,19 +65,19 @@ def read(path: Path, reading: Reading) -> AnnData:
     if kind in _ENDINGS and not name.lower().endswith(_ENDINGS[kind]):
         msg = f"{name} is packed with {kind}, though its name does not say so. Unpack it, or call it {name}{_ENDINGS[kind][0]}."
         raise InputError(msg)
-    reading = replace(reading.of(path.stat().st_size), n_unpacked=reading.n_unpacked + 1)
-    if reading.n_unpacked > _MOST_TIMES_PACKED:
-        msg = f"{name} is packed more than {_MOST_TIMES_PACKED} times, archive in archive. Unpack it and give what is inside."
+    options = replace(options.with_size(path.stat().st_size), n_unpacked=options.n_unpacked + 1)
+    if options.n_unpacked > _MAX_TIMES_PACKED:
+        msg = f"{name} is packed more than {_MAX_TIMES_PACKED} times, archive in archive. Unpack it and give what is inside."
         raise InputError(msg)
     with tempfile.TemporaryDirectory(prefix="deepvelo-") as temporary:
         folder = Path(temporary)
         try:
-            found = _unpack(path, folder, kind, given=reading.given)
+            found = _unpack(path, folder, kind, packed_size=options.packed_size)
         except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError) as error:
             msg = f"{name} is not a {kind or 'zip'} file, or its end is missing. Copy it or pack it again."
             raise InputError(msg) from error
         # The unpacked files are gone when this ends, so nothing can be left in them.
-        return find_format(found).read(found, replace(reading, beyond_memory=False, by_gene=None))
+        return find_format(found).read(found, replace(options, lazy_if_large=False, by_gene=None))
 
 
 def _kind(path: Path) -> str:
@@ -88,17 +88,17 @@ def _kind(path: Path) -> str:
     return next((kind for kind, signs in _STARTS.items() if start.startswith(signs)), "")
 
 
-def _unpack(path: Path, folder: Path, kind: str, *, given: int) -> Path:
+def _unpack(path: Path, folder: Path, kind: str, *, packed_size: int) -> Path:
     """Everything into a folder; returns the file or folder to read."""
     if kind in _OPENERS:
         # What was packed has the name of the whole: `sample.h5ad.gz`, `sample.tgz`.
         inner = path.stem + (".tar" if path.suffix.lower().startswith(".t") else "")
         with path.open("rb") as plain, _OPENERS[kind](plain, "rb") as file:
-            _write([(inner, 0, file)], folder, given=given, n_read=plain.tell)
+            _write([(inner, 0, file)], folder, packed_size=packed_size, n_read=plain.tell)
         return folder / inner
     inner_folder = folder / path.stem
     inner_folder.mkdir()
-    _write(_zip_members(path) if kind != "tar" else _tar_members(path), inner_folder, given=given)
+    _write(_zip_members(path) if kind != "tar" else _tar_members(path), inner_folder, packed_size=packed_size)
     return inner_folder
 
 
@@ -118,10 +118,8 @@ def _zip_members(path: Path) -> Iterator[Member]:
 def _tar_members(path: Path) -> Iterator[Member]:
     with path.open("rb") as plain, tarfile.open(fileobj=_InPieces(plain), mode="r:") as archive:  # type: ignore[call-overload]
         for n, member in enumerate(archive):
-            if n >= MOST_MEMBERS:
-                msg = (
-                    f"{path.name} holds more than {MOST_MEMBERS:,} files and links. Pack the data set alone."
-                )
+            if n >= MAX_MEMBERS:
+                msg = f"{path.name} holds more than {MAX_MEMBERS:,} files and links. Pack the data set alone."
                 raise InputError(msg)
             if member.issym():
                 _require_link_inside(member.name, member.linkname)
@@ -159,7 +157,7 @@ def _leads_out(place: str) -> bool:
 
 
 def _write(
-    members: Iterable[Member], folder: Path, *, given: int, n_read: Callable[[], int] | None = None
+    members: Iterable[Member], folder: Path, *, packed_size: int, n_read: Callable[[], int] | None = None
 ) -> None:
     """Copy members below a folder, as long as disk and memory have room for them and data pack so well.
 
@@ -172,26 +170,28 @@ def _write(
         inside = PurePosixPath(name.replace("\\", "/"))
         if "__MACOSX" in inside.parts or inside.name.startswith("._") or inside.name == ".DS_Store":
             continue
-        if _leads_out(name) or n >= MOST_MEMBERS:
+        if _leads_out(name) or n >= MAX_MEMBERS:
             msg = f"An archive must not hold '{name}': it leads out of its folder, or there are too many files. Pack the data set alone."
             raise InputError(msg)
-        _require_room(name, unpacked + size, free=free, given=given)
+        _require_room(name, unpacked + size, free=free, packed_size=packed_size)
         target = folder / inside
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as out:
             while block := file.read(_BLOCK):
                 unpacked += len(block)
-                _require_room(name, unpacked, free=free, given=given if n_read is None else 2 * n_read())
+                _require_room(
+                    name, unpacked, free=free, packed_size=packed_size if n_read is None else 2 * n_read()
+                )
                 out.write(block)
 
 
-def _require_room(name: str, n_bytes: int, *, free: int, given: int) -> None:
+def _require_room(name: str, n_bytes: int, *, free: int, packed_size: int) -> None:
     if n_bytes > free:
         msg = f"{name} is larger unpacked than the free disk or memory. Free some, or use a larger machine."
         raise InputError(msg)
-    if n_bytes > most_unpacked(given):
+    if n_bytes > max_unpacked_bytes(packed_size):
         msg = (
-            f"{name} is unpacked more than {MOST_TIMES} times larger than packed, which data are not: it is damaged or made "
+            f"{name} is unpacked more than {MAX_RATIO} times larger than packed, which data are not: it is damaged or made "
             "to fill the disk. Pack the data set again."
         )
         raise InputError(msg)

@@ -16,7 +16,7 @@ import pytest
 from deepvelo import keys
 from deepvelo.errors import InputError
 from deepvelo.io import read
-from deepvelo.io.formats import claims, packed, zips
+from deepvelo.io.formats import archive, declared_sizes, zips
 from tests.counters import h5ad, h5ad_packed, loom, small_counts, starsolo, zipped
 
 
@@ -143,7 +143,7 @@ def test_an_archive_of_itself_ends(tmp_path):
 @pytest.mark.parametrize("kind", ["zip", "tar.gz", "gz"])
 def test_what_unpacks_to_far_more_than_data_do_is_refused(tmp_path, monkeypatch, kind, temporary):
     """Whatever memory is free, and though archives lie in each other."""
-    monkeypatch.setattr(claims, "ALWAYS", 2**20)
+    monkeypatch.setattr(declared_sizes, "ALWAYS_ALLOWED", 2**20)
     path, zeros = tmp_path / f"x.h5ad.{kind}", b"\0" * 2**22
     if kind == "zip":
         pack(path, kind, "x.h5ad", zeros)
@@ -160,7 +160,7 @@ def test_what_unpacks_to_far_more_than_data_do_is_refused(tmp_path, monkeypatch,
 def test_what_fits_into_the_free_memory_is_unpacked(tmp_path, monkeypatch):
     content = h5ad(small_counts(), tmp_path).read_bytes()
     monkeypatch.setattr("deepvelo.memory.available_memory", lambda: len(content) + 2**17)
-    monkeypatch.setattr(packed, "_BLOCK", 1000)
+    monkeypatch.setattr(archive, "_BLOCK", 1000)
     for kind in ("zip", "tar"):
         assert read(pack(tmp_path / f"x.{kind}", kind, "x.h5ad", content)).shape == (7, 5)
 

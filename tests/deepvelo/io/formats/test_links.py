@@ -11,7 +11,7 @@ import pytest
 from deepvelo.errors import InputError
 from deepvelo.io import read
 from deepvelo.io.formats import format_of, is_data_folder
-from deepvelo.io.formats.inside import is_inside
+from deepvelo.io.formats.links import is_inside
 from tests.counters import (
     alevin_fry,
     as_anndata,

@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 from deepvelo.errors import InputError
 from deepvelo.io.formats.hdf5 import is_hdf5
-from deepvelo.io.formats.reading import Reading
+from deepvelo.io.formats.read_options import ReadOptions
 
 LABEL: Final = "R object"
 SUFFIXES: Final = ()
@@ -41,7 +41,7 @@ def recognizes(path: Path) -> bool:
     return path.is_file() and _suffix(path) in _LOADERS and not is_hdf5(path)
 
 
-def read(path: Path, reading: Reading) -> NoReturn:
+def read(path: Path, options: ReadOptions) -> NoReturn:
     """Refused.
 
     Raises

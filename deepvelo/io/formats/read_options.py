@@ -17,30 +17,30 @@ ByGene = Collection[str] | Callable[[Collection[str]], Collection[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class ReadOptions:
     """Choices of the caller.
 
     Parameters
     ----------
-    beyond_memory
+    lazy_if_large
         Leave matrices that would take more than half of the free memory in the file, as Dask arrays.
     by_gene
         Read no layers but these, and leave dense ones in the file, to be read in blocks of genes; a function chooses
         them among the names of all layers.
-    given
+    packed_size
         Bytes of what the user gave, packed as it was: what these may hold is limited. 0 where nobody looked yet.
     n_unpacked
         How many archives it was unpacked from, one in the other.
     """
 
-    beyond_memory: bool = False
+    lazy_if_large: bool = False
     by_gene: ByGene | None = None
-    given: int = 0
+    packed_size: int = 0
     n_unpacked: int = 0
 
-    def of(self, n_bytes: int) -> Reading:
+    def with_size(self, n_bytes: int) -> ReadOptions:
         """The same for a file of so many bytes, unless it was unpacked from another."""
-        return self if self.given else replace(self, given=n_bytes)
+        return self if self.packed_size else replace(self, packed_size=n_bytes)
 
 
 def with_notes(adata: AnnData, notes: list[str]) -> AnnData:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 _UNSEEN = 2**26  # bytes that a chunk may unpack to without a look at it
 # By how much each method shrinks data at most.
-_MOST_TIMES: Final = {
+_MAX_TIMES: Final = {
     "deflate": 1032, "bz2": 2**21, "lzma": 2**13, "zstd": 2**15, "blosc": 2**15, "lz4": 255, "lz4-hdf5": 255,
     "bitshuffle": 2**15, "blosc2": 2**40, "lzf": 88,
 }  # fmt: skip
@@ -36,9 +36,9 @@ ZARR_CODECS: Final = {
 """Codecs of Zarr 2 and 3 that store numbers and texts; none of them runs anything that a file brings along."""
 
 
-def is_suspect(n_stored: int, method: str) -> bool:
+def may_exceed(n_stored: int, method: str) -> bool:
     """Whether a chunk of so many bytes in the file may unpack to so much that it has to be looked at."""
-    return n_stored * _MOST_TIMES.get(method, 0) > _UNSEEN
+    return n_stored * _MAX_TIMES.get(method, 0) > _UNSEEN
 
 
 def exceeds(read: Callable[[int], bytes], n_stored: int, method: str, *, most: int) -> bool:
@@ -54,7 +54,7 @@ def exceeds(read: Callable[[int], bytes], n_stored: int, method: str, *, most: i
     return _CLAIMED[method](read(n_stored if method in _CLAIMED_WITHIN else _HEAD)) > most
 
 
-def n_texts(packed: bytes, codecs: list[str]) -> int:
+def n_declared_strings(packed: bytes, codecs: list[str]) -> int:
     """How many texts a chunk of them says it holds: numcodecs makes room for so many before it looks for them."""
     import numcodecs
 

@@ -12,17 +12,17 @@ from deepvelo import memory
 from deepvelo.arrays.matrices import CELLS_AT_ONCE
 from deepvelo.contents.layer_names import COUNTS, standard_layers
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import (
-    arrays,
-    held,
+from deepvelo.io.formats.declared_sizes import (
+    arrays_in,
+    bytes_in_memory,
+    bytes_of_names,
     largest_chunk,
-    of_names,
     require_few_chunks,
-    require_fits,
-    require_meant,
+    require_memory,
+    require_plausible_size,
 )
-from deepvelo.io.formats.reading import ByGene, Reading, with_notes
-from deepvelo.io.formats.sound import declared_shape, read_element, read_lazily
+from deepvelo.io.formats.read_options import ByGene, ReadOptions, with_notes
+from deepvelo.io.formats.validation import declared_shape, read_element, read_lazily
 from deepvelo.io.tidy.layers import renaming_note
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ _BYTES_OF_FLOAT = 4
 _UNKNOWN = object()
 
 
-def read_group(group: Any, name: str, reading: Reading) -> AnnData:
+def read_group(group: Any, name: str, options: ReadOptions) -> AnnData:
     """An object that anndata 0.8 or later wrote, whole or as much as was asked for.
 
     What has an encoding that the installed anndata does not know is left out, with a note.
     """
-    if reading.by_gene is not None:
-        return _read_by_gene(group, name, reading, layers=reading.by_gene)
-    if inspect(group, name, reading):
+    if options.by_gene is not None:
+        return _read_by_gene(group, name, options, layers=options.by_gene)
+    if inspect(group, name, options):
         return _read_lazily(group, name)
     left_out: dict[str, str] = {}
     layers = {}
@@ -68,7 +68,7 @@ def read_group(group: Any, name: str, reading: Reading) -> AnnData:
     )
 
 
-def is_of_today(group: Any) -> bool:
+def is_current_format(group: Any) -> bool:
     """Whether anndata 0.8 or later wrote the file: what is older is read as a whole."""
     return bool(group.attrs.get("encoding-type") == "anndata")
 
@@ -83,7 +83,7 @@ def _read_lazily(group: Any, name: str) -> AnnData:
     return _assembled(group, name, X=lazy(group["X"]) if "X" in group else None, layers=layers)
 
 
-def _read_by_gene(group: Any, name: str, reading: Reading, *, layers: ByGene) -> AnnData:
+def _read_by_gene(group: Any, name: str, options: ReadOptions, *, layers: ByGene) -> AnnData:
     """Some layers, by their standard names too, and everything else but ``raw``; dense matrices stay in the file."""
     stored_layers = _layer_names(group)
     standard = standard_layers(stored_layers)
@@ -95,15 +95,19 @@ def _read_by_gene(group: Any, name: str, reading: Reading, *, layers: ByGene) ->
     found |= {layer: group["layers"][layer] for layer in chosen}
     require_one_shape(_shapes(found), name)
     dense = {layer for layer, stored in found.items() if stored.attrs.get("encoding-type") == "array"}
-    read = {layer: arrays(stored) for layer, stored in found.items() if layer not in dense}
+    read = {layer: arrays_in(stored) for layer, stored in found.items() if layer not in dense}
     rest = _other_arrays(group, _IN_MEMORY)
-    every = [*rest, *chain.from_iterable(map(arrays, found.values()))]
+    every = [*rest, *chain.from_iterable(map(arrays_in, found.values()))]
     chunk = largest_chunk(every)
-    needed = sum(held(parts, least=_BYTES_OF_FLOAT) for parts in read.values()) + held(rest) + chunk
+    needed = (
+        sum(bytes_in_memory(parts, min_itemsize=_BYTES_OF_FLOAT) for parts in read.values())
+        + bytes_in_memory(rest)
+        + chunk
+    )
     needed += _unnamed(group, _shapes(found))
-    require_fits(needed, name)
-    require_meant(needed, name, given=reading.given)
-    require_few_chunks(every, name, given=reading.given)
+    require_memory(needed, name)
+    require_plausible_size(needed, name, packed_size=options.packed_size)
+    require_few_chunks(every, name, packed_size=options.packed_size)
     matrices = {
         renamed.get(layer, layer): stored if layer in dense else read_element(stored, name)
         for layer, stored in found.items()
@@ -201,7 +205,7 @@ def _known_columns(frame: Any, place: str, left_out: dict[str, str], name: str) 
     )
 
 
-def inspect(group: Any, name: str, reading: Reading) -> bool:
+def inspect(group: Any, name: str, options: ReadOptions) -> bool:
     """Compare the shapes of X and of all layers, and the size of everything, before anything is loaded.
 
     Returns
@@ -212,18 +216,18 @@ def inspect(group: Any, name: str, reading: Reading) -> bool:
     found |= {layer: group["layers"][layer] for layer in _layer_names(group)}
     shapes = _shapes(found)
     require_one_shape(shapes, name)
-    parts = {layer: arrays(element) for layer, element in found.items()}
-    rest = _other_arrays(group, [*_IN_MEMORY, "raw"] if is_of_today(group) else [*group])
-    if not is_of_today(group):
+    parts = {layer: arrays_in(element) for layer, element in found.items()}
+    rest = _other_arrays(group, [*_IN_MEMORY, "raw"] if is_current_format(group) else [*group])
+    if not is_current_format(group):
         rest += _categories(rest)
     every = [*rest, *chain.from_iterable(parts.values())]
     chunk = largest_chunk(every)
-    needed = sum(held(of_layer, least=_BYTES_OF_FLOAT) for of_layer in parts.values())
+    needed = sum(bytes_in_memory(of_layer, min_itemsize=_BYTES_OF_FLOAT) for of_layer in parts.values())
     # Converted one after the other.
     needed += max((_n_copied(element, parts[layer]) for layer, element in found.items()), default=0)
-    others = held(rest) + chunk + _unnamed(group, shapes)
+    others = bytes_in_memory(rest) + chunk + _unnamed(group, shapes)
     leave = (
-        reading.beyond_memory
+        options.lazy_if_large
         and needed + others > _SHARE_IN_MEMORY * memory.available_memory()
         and all(element.attrs.get("encoding-type") in _STORED_BY_CELLS for element in found.values())
     )
@@ -231,17 +235,17 @@ def inspect(group: Any, name: str, reading: Reading) -> bool:
     if leave:
         most_cells = max((shape[0] for shape in shapes.values()), default=1)
         in_memory = int(needed * min(1, CELLS_AT_ONCE / max(1, most_cells)))
-        in_memory -= held(arrays(group["raw"])) if "raw" in group else 0
-    require_fits(in_memory + others, name)
-    require_meant(needed + others, name, given=reading.given)
-    require_few_chunks(every, name, given=reading.given)
+        in_memory -= bytes_in_memory(arrays_in(group["raw"])) if "raw" in group else 0
+    require_memory(in_memory + others, name)
+    require_plausible_size(needed + others, name, packed_size=options.packed_size)
+    require_few_chunks(every, name, packed_size=options.packed_size)
     return leave
 
 
 def _other_arrays(group: Any, parts: Iterable[str]) -> list[Any]:
     """Arrays of all that is no matrix of cells x genes."""
     return [
-        array for part in parts if part in group and part not in _MATRICES for array in arrays(group[part])
+        array for part in parts if part in group and part not in _MATRICES for array in arrays_in(group[part])
     ]
 
 
@@ -259,13 +263,15 @@ def _n_copied(element: Any, parts: list[Any]) -> int:
     as_stored = element.attrs.get("encoding-type") in _STORED_BY_CELLS and any(
         array.dtype == np.float32 for array in parts
     )
-    return 0 if as_stored else held(parts, least=_BYTES_OF_FLOAT)
+    return 0 if as_stored else bytes_in_memory(parts, min_itemsize=_BYTES_OF_FLOAT)
 
 
 def _unnamed(group: Any, shapes: dict[str, tuple[int, ...]]) -> int:
     """Bytes of the names that anndata makes up where a file has none: a sparse matrix of any shape takes no room in it."""
     shape = next(iter(shapes.values()), ())
-    return of_names(tuple(n for n, names in zip(shape, ("obs", "var"), strict=False) if names not in group))
+    return bytes_of_names(
+        tuple(n for n, names in zip(shape, ("obs", "var"), strict=False) if names not in group)
+    )
 
 
 def _shapes(found: dict[str, Any]) -> dict[str, tuple[int, ...]]:

@@ -12,33 +12,33 @@ from deepvelo import memory
 from deepvelo.errors import InputError
 
 # Deflate packs zeros by a factor of 1032 and counts, 99 % of them zero, by 100; nested packing multiplies.
-MOST_TIMES: Final = 200
-ALWAYS: Final = 2**28
+MAX_RATIO: Final = 200
+ALWAYS_ALLOWED: Final = 2**28
 """Bytes that a file of any size may unpack to."""
-_ALWAYS_CHUNKS = 20_000
+_ALWAYS_ALLOWED_CHUNKS = 20_000
 _BYTES_OF_CHUNK = 256
-_TEXT = 80  # bytes of a short text as a Python object, and of the reference to it
-_SHOWN_AS = {"O": _TEXT, "T": _TEXT}
+_BYTES_PER_TEXT = 80  # bytes of a short text as a Python object, and of the reference to it
+_BYTES_OF_KIND = {"O": _BYTES_PER_TEXT, "T": _BYTES_PER_TEXT}
 
 
-def arrays(element: Any) -> list[Any]:
+def arrays_in(element: Any) -> list[Any]:
     """Every array of an HDF5 or Zarr group, or the array itself."""
     if hasattr(element, "shape"):
         return [element]
     if hasattr(element, "members"):  # all of a Zarr group together: one by one takes milliseconds each
         return [found for _, found in element.members(max_depth=None) if hasattr(found, "shape")]
-    return [array for key in getattr(element, "keys", tuple)() for array in arrays(element[key])]
+    return [array for key in getattr(element, "keys", tuple)() for array in arrays_in(element[key])]
 
 
-def held(arrays: Iterable[Any], *, least: int = 1) -> int:
+def bytes_in_memory(arrays: Iterable[Any], *, min_itemsize: int = 1) -> int:
     """Bytes that arrays take in memory.
 
     Parameters
     ----------
-    least
+    min_itemsize
         Bytes that a number takes at least: 4 where all become float32.
     """
-    return sum(_size(array) * _bytes_per_value(array.dtype, least) for array in arrays)
+    return sum(_size(array) * _bytes_per_value(array.dtype, min_itemsize) for array in arrays)
 
 
 def largest_chunk(arrays: Iterable[Any]) -> int:
@@ -52,7 +52,7 @@ def chunk_bytes(array: Any) -> int:
     return math.prod(map(int, widths)) * int(array.dtype.itemsize) if widths else 0
 
 
-def require_fits(n_bytes: int, name: str) -> None:
+def require_memory(n_bytes: int, name: str) -> None:
     """Raise an `InputError` if a file would take more memory than is free."""
     available = memory.available_memory()
     if n_bytes > available:
@@ -63,40 +63,42 @@ def require_fits(n_bytes: int, name: str) -> None:
         raise InputError(msg)
 
 
-def most_unpacked(given: int) -> int:
-    """Bytes that a file of ``given`` bytes may unpack to."""
-    return max(ALWAYS, MOST_TIMES * given)
+def max_unpacked_bytes(packed_size: int) -> int:
+    """Bytes that a file of ``packed_size`` bytes may unpack to."""
+    return max(ALWAYS_ALLOWED, MAX_RATIO * packed_size)
 
 
-def require_meant(n_bytes: int, name: str, *, given: int) -> None:
+def require_plausible_size(n_bytes: int, name: str, *, packed_size: int) -> None:
     """Raise an `InputError` if a file claims to hold far more than data of its size do.
 
     Parameters
     ----------
-    given
+    packed_size
         Bytes of the file, packed as the user gave it.
     """
-    if n_bytes > most_unpacked(given):
+    if n_bytes > max_unpacked_bytes(packed_size):
         msg = (
-            f"{name} has {given / 2**20:,.1f} MB and claims to hold {n_bytes / 2**30:.1f} GB. Data are packed at most "
-            f"{MOST_TIMES} times smaller, so it is damaged or made to fill the memory. Save the data again, matrices sparse."
+            f"{name} has {packed_size / 2**20:,.1f} MB and claims to hold {n_bytes / 2**30:.1f} GB. Data are packed at most "
+            f"{MAX_RATIO} times smaller, so it is damaged or made to fill the memory. Save the data again, matrices sparse."
         )
         raise InputError(msg)
 
 
-def require_few_chunks(arrays: Iterable[Any], name: str, *, given: int, each: int = _BYTES_OF_CHUNK) -> None:
-    """Raise an `InputError` if arrays have far more chunks than a file of ``given`` bytes can hold: each takes time.
+def require_few_chunks(
+    arrays: Iterable[Any], name: str, *, packed_size: int, bytes_per_chunk: int = _BYTES_OF_CHUNK
+) -> None:
+    """Raise an `InputError` if arrays have far more chunks than a file of ``packed_size`` bytes can hold: each takes time.
 
     Parameters
     ----------
-    each
+    bytes_per_chunk
         Bytes of the file that a chunk takes at least, on average.
     """
-    most = _ALWAYS_CHUNKS + given // each
+    most = _ALWAYS_ALLOWED_CHUNKS + packed_size // bytes_per_chunk
     n_chunks = sum(_n_chunks(array) for array in arrays)
     if n_chunks > most:
         msg = (
-            f"{name} claims to hold its values in {n_chunks:,} pieces, more than its {given / 2**20:,.1f} MB have room for. "
+            f"{name} claims to hold its values in {n_chunks:,} pieces, more than its {packed_size / 2**20:,.1f} MB have room for. "
             "Save the data again, in larger chunks."
         )
         raise InputError(msg)
@@ -117,20 +119,20 @@ def _size(array: Any) -> int:
     return math.prod(map(int, array.shape)) if array.shape is not None else 0
 
 
-def of_names(shape: tuple[int, ...]) -> int:
+def bytes_of_names(shape: tuple[int, ...]) -> int:
     """Bytes of names that are made up for as many cells and genes, and of what a sparse matrix has for each."""
-    return _TEXT * sum(shape)
+    return _BYTES_PER_TEXT * sum(shape)
 
 
-def _bytes_per_value(dtype: np.dtype, least: int) -> int:
+def _bytes_per_value(dtype: np.dtype, min_itemsize: int) -> int:
     if dtype.names:
-        return sum(_bytes_per_value(dtype[name], least) for name in dtype.names)
+        return sum(_bytes_per_value(dtype[name], min_itemsize) for name in dtype.names)
     if dtype.subdtype:
-        return math.prod(dtype.shape) * _bytes_per_value(dtype.base, least)
-    if dtype.kind in _SHOWN_AS:
-        return _SHOWN_AS[dtype.kind]
+        return math.prod(dtype.shape) * _bytes_per_value(dtype.base, min_itemsize)
+    if dtype.kind in _BYTES_OF_KIND:
+        return _BYTES_OF_KIND[dtype.kind]
     if dtype.kind == "S":  # unpacked, decoded, and as a Python object
-        return 5 * dtype.itemsize + _TEXT
+        return 5 * dtype.itemsize + _BYTES_PER_TEXT
     if dtype.kind == "U":
-        return 2 * dtype.itemsize + _TEXT
-    return max(int(dtype.itemsize), least)
+        return 2 * dtype.itemsize + _BYTES_PER_TEXT
+    return max(int(dtype.itemsize), min_itemsize)

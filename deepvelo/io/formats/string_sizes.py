@@ -12,10 +12,10 @@ from typing import Any, Final
 import numpy as np
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.claims import ALWAYS
+from deepvelo.io.formats.declared_sizes import ALWAYS_ALLOWED
 
 _BYTES_OF_LENGTH = 4  # that a reference begins with
-_MOST_IN_VALUE: Final = 10_000
+_MAX_IN_VALUE: Final = 10_000
 # What texts lie in; its size follows (HDF5's specification, III.E: global heap).
 _COLLECTION = re.compile(rb"GCOL\x01\0\0\0(.{8})", re.DOTALL)
 
@@ -23,7 +23,7 @@ References = list[tuple[int, int]]
 """Where each lies within a value, and how many bytes one of the items has that its length counts."""
 
 
-def require_own_texts(path: Path, arrays: list[Any], *, most_in_attribute: int) -> None:
+def require_bounded_strings(path: Path, arrays: list[Any], *, most_in_attribute: int) -> None:
     """Refuse a file whose arrays or attributes refer to far more text than the file has.
 
     Parameters
@@ -37,9 +37,9 @@ def require_own_texts(path: Path, arrays: list[Any], *, most_in_attribute: int) 
         here, elsewhere = _text_bytes(path, array)
         n_bytes, n_elsewhere = n_bytes + here, n_elsewhere + elsewhere
     # Where the references cannot be looked at, each may be to the longest text, at most as long as the file.
-    if n_elsewhere * size > size + ALWAYS:
+    if n_elsewhere * size > size + ALWAYS_ALLOWED:
         n_bytes += n_elsewhere * _longest_text(path)
-    if n_bytes > size + ALWAYS:
+    if n_bytes > size + ALWAYS_ALLOWED:
         msg = (
             f"{path.name} has {size / 2**20:,.1f} MB and refers to the same text so often that it would take "
             f"{n_bytes / 2**30:.1f} GB. Save the data again with the program that wrote it."
@@ -52,7 +52,7 @@ def n_references(kind: Any, n_values: int) -> int:
     try:
         return n_values * len(_references(kind, 16)[1])
     except _TooMany:
-        return n_values * _MOST_IN_VALUE
+        return n_values * _MAX_IN_VALUE
 
 
 class _TooMany(Exception):
@@ -107,7 +107,7 @@ def _references(kind: Any, width: int) -> tuple[int, References]:
         return width, [(0, n_bytes)]
     if isinstance(kind, h5t.TypeArrayID):
         n, (n_bytes, inner) = math.prod(kind.get_array_dims()), _references(kind.get_super(), width)
-        if n * len(inner) > _MOST_IN_VALUE:
+        if n * len(inner) > _MAX_IN_VALUE:
             raise _TooMany
         return n * n_bytes, [
             (i * n_bytes + place, unit) for i in range(n if inner else 0) for place, unit in inner
@@ -120,7 +120,7 @@ def _references(kind: Any, width: int) -> tuple[int, References]:
             n_bytes, inner = _references(member, width)
             found += [(kind.get_member_offset(i) + wider + place, unit) for place, unit in inner]
             wider += n_bytes - member.get_size()
-        if len(found) > _MOST_IN_VALUE:
+        if len(found) > _MAX_IN_VALUE:
             raise _TooMany
         return kind.get_size() + wider, found
     return kind.get_size(), []
