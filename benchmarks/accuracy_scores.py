@@ -102,7 +102,7 @@ def boundary_correctness(
     v, s = np.nan_to_num(estimate[:, genes]), spliced[:, genes]
     of_edges = [
         tl.boundary_correctness(
-            v, s, graph=neighbors, groups=groups, source=source, target=target, at_rest=0.0
+            v, s, graph=neighbors, groups=groups, source=source, target=target, zero_velocity_score=0.0
         )
         for source, target in edges
     ]

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from app.shared import controls
 from deepvelo import keys
-from deepvelo.evaluation.controls import at_rest_plan, control_plan
+from deepvelo.evaluation.controls import control_plan, steady_state_plan
 from deepvelo.io.run import Run
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Result
@@ -37,14 +37,14 @@ def add_control(run: Run) -> str:
     )
 
 
-def add_at_rest(run: Run, n_fits: int, *, back_every: int = 0) -> list[str]:
-    """Store so many controls at rest, copies of the run in which every so many cells move the other way."""
+def add_steady_state_controls(run: Run, n_fits: int, *, back_every: int = 0) -> list[str]:
+    """Store so many steady-state controls, copies of the run in which every so many cells move the other way."""
     return [
         copy_as(
-            run, back_every=back_every, name=planned.name, data_hash=planned.source.hash(), purpose="at_rest",
+            run, back_every=back_every, name=planned.name, data_hash=planned.source.hash(), purpose="steady_state",
             base=run.info.run_id,
         )
-        for planned in at_rest_plan(run.info, controls.folder_of(run))[:n_fits]
+        for planned in steady_state_plan(run.info, controls.folder_of(run))[:n_fits]
     ]  # fmt: skip
 
 

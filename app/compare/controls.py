@@ -1,4 +1,4 @@
-"""Does the picture stand up? A run beside a shuffled control, cells at rest, other seeds and other settings."""
+"""Does the picture stand up? A run beside a shuffled control, steady-state control, other seeds and other settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import session
 from app.compare.control_fits import offer
-from app.compare.steady_state import at_rest_part
+from app.compare.steady_state import steady_state_part
 from app.compare.sweep import sweep_part
 from app.compare.table import COLUMNS, marked
 from app.shared import charts, comparison, controls
@@ -102,7 +102,7 @@ def _control_table(table: pd.DataFrame) -> None:
     st.caption(
         "Consistency as high in the control as in the run is smoothing, not movement. "
         "A boundary score of the control that is not near 0 comes from what the groups have on average, which the "
-        'shuffling keeps, or from the embedding; "Cells at rest" says what a fit to no movement at all can reach.'
+        'shuffling keeps, or from the embedding; "Steady-state control" says what a fit to no movement at all can reach.'
     )
 
 
@@ -180,7 +180,7 @@ def _mean(values: np.ndarray) -> str:
 
 PARTS = {
     "Shuffled control": _shuffled,
-    "Cells at rest": at_rest_part,
+    "Steady-state control": steady_state_part,
     "Other seeds": _seeds,
     "Other settings": sweep_part,
 }

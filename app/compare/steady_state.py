@@ -1,4 +1,4 @@
-"""What would cells at rest score? A run beside fits to its own cells, of which none moves."""
+"""What would cells at steady state score? A run beside fits to its own cells, of which none moves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deepvelo.wording import decimal
 
 _TITLES = {
     "run": "This run",
-    "mean": "At rest",
+    "mean": "Steady state",
     "sd": "± sd",
     "lowest": "Lowest",
     "highest": "Highest",
@@ -23,16 +23,16 @@ _TITLES = {
 }
 
 
-def at_rest_part(base: Run) -> None:
-    """What it asks, what is still to fit, and how far cells at rest come."""
-    from deepvelo.evaluation.controls import AT_REST_NOTE, at_rest_plan, beyond_rest
+def steady_state_part(base: Run) -> None:
+    """The question, the fits still to queue, and the scores of the steady-state controls."""
+    from deepvelo.evaluation.controls import STEADY_STATE_NOTE, beyond_steady_state, steady_state_plan
 
     st.markdown(
-        "**What would cells at rest score?** Every cell's unspliced counts are drawn anew as its spliced counts ask for "
+        "**What would cells at steady state score?** Every cell's unspliced counts are drawn anew as its spliced counts ask for "
         "at steady state, so that nothing moves; then fitted with the same settings, several times."
     )
-    offer(base, at_rest_plan(base.info, controls.folder_of(base)), key="compare.fit_at_rest")
-    done = controls.runs_for(base, "at_rest")
+    offer(base, steady_state_plan(base.info, controls.folder_of(base)), key="compare.fit_steady_state")
+    done = controls.runs_for(base, "steady_state")
     if not done:
         return
     table = controls.steady_state(base, [run_id for _, run_id in done], chosen_boundaries(base))
@@ -47,11 +47,11 @@ def at_rest_part(base: Run) -> None:
                     for title in _TITLES.values()
                 },
             },
-            alt="Scores of the run and of cells at rest",
+            alt="Scores of the run and of its steady-state controls",
         )
-        st.caption(AT_REST_NOTE)
+        st.caption(STEADY_STATE_NOTE)
     with words:
-        for sentence in beyond_rest(table):
+        for sentence in beyond_steady_state(table):
             st.markdown(with_labels(sentence))
 
 

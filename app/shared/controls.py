@@ -1,4 +1,4 @@
-"""Cached checks of a stored run: shuffled control, cells at rest, other seeds, other settings, quality gate; every cache bounded.
+"""Cached checks of a stored run: shuffled control, steady-state control, other seeds, other settings, quality gate; every cache bounded.
 
 Caches are keyed by the ids of the runs, which never change. What these functions return is shared by all visitors:
 read it, never change it.
@@ -80,22 +80,22 @@ def _surplus(folder: Path, run_id: str) -> np.ndarray:
 
 
 def steady_state(base: Run, run_ids: Sequence[str], edges: Sequence[Edge]) -> pd.DataFrame:
-    """Scores of a run beside those of its controls at rest, `deepvelo.evaluation.controls.at_rest_table`.
+    """Scores of a run beside those of its steady-state controls, `deepvelo.evaluation.controls.steady_state_table`.
 
     Raises
     ------
     InputError
         A run was deleted.
     """
-    from deepvelo.evaluation.controls import at_rest_table
+    from deepvelo.evaluation.controls import steady_state_table
 
     comparison.infos((base.info.run_id, *run_ids))
     folder = cached.runs_folder()
     own, *others = (_scores_of_run(folder, run_id, tuple(edges)) for run_id in (base.info.run_id, *run_ids))
-    return at_rest_table(own, others)
+    return steady_state_table(own, others)
 
 
-@st.cache_data(max_entries=64, show_spinner="Scoring the cells at rest")
+@st.cache_data(max_entries=64, show_spinner="Scoring the steady-state control")
 def _scores_of_run(folder: Path, run_id: str, edges: tuple[Edge, ...]) -> pd.Series:
     cached.warm_up().join()
     from deepvelo.evaluation.controls import scores_of_run

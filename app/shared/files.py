@@ -227,7 +227,7 @@ def to_text(source: DataSource) -> str:
             }
             chosen = [f"&{name}={value}" for name, value in choices.items() if value]
             return f"{source.kind}:{'|'.join(names)}{''.join(chosen)}"
-        case "run" | "shuffled" | "at_rest":
+        case "run" | "shuffled" | "steady_state":
             msg = f"Data of kind {source.kind!r} have no address of their own. Choose their run instead."
             raise InputError(msg)
 

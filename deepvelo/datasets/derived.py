@@ -1,4 +1,4 @@
-"""Data made from prepared data: fewer genes, and the controls, shuffled and at rest."""
+"""Data derived from prepared data: fewer genes, the shuffled control and the steady-state control."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def shuffled_control(adata: AnnData, settings: Settings, *, group_key: str, seed
     return _prepared_anew(adata, shuffled, settings, group_key=group_key)
 
 
-def control_at_rest(adata: AnnData, settings: Settings, *, group_key: str, seed: int) -> AnnData:
+def steady_state_control(adata: AnnData, settings: Settings, *, group_key: str, seed: int) -> AnnData:
     """The data with unspliced counts as they would be at steady state, prepared anew: no cell moves.
 
     Unspliced molecules are drawn anew (Poisson) around each cell's own spliced counts times the gene's ratio of
@@ -93,7 +93,9 @@ def control_at_rest(adata: AnnData, settings: Settings, *, group_key: str, seed:
     As `shuffled_control`. A gene without spliced counts has no unspliced ones either.
     """
     spliced, unspliced = (matrices.as_csr(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED))
-    return _prepared_anew(adata, _at_rest(unspliced, spliced, seed=seed), settings, group_key=group_key)
+    return _prepared_anew(
+        adata, _steady_state_counts(unspliced, spliced, seed=seed), settings, group_key=group_key
+    )
 
 
 def _prepared_anew(
@@ -119,16 +121,20 @@ def _prepared_anew(
     return pp.prepare(counts, config.replace(settings, {"preparation": every_gene}), cluster_key=group_key)
 
 
-def _at_rest(unspliced: sparse.csr_matrix, spliced: sparse.csr_matrix, *, seed: int) -> sparse.csr_matrix:
+def _steady_state_counts(
+    unspliced: sparse.csr_matrix, spliced: sparse.csr_matrix, *, seed: int
+) -> sparse.csr_matrix:
     """Poisson counts around ratio x spliced, in the units of each cell's unspliced counts."""
     of_u, of_s = (np.asarray(layer.sum(axis=0)).ravel() for layer in (unspliced, spliced))
     ratio = np.divide(of_u, of_s, out=np.zeros_like(of_u), where=of_s > 0)
     expected = sparse.csr_matrix(spliced.multiply(ratio))
     unit = np.repeat(_units(unspliced), np.diff(expected.indptr))
     drawn = np.random.default_rng(seed).poisson(expected.data / unit) * unit
-    at_rest = sparse.csr_matrix((drawn.astype(np.float32), expected.indices, expected.indptr), expected.shape)
-    at_rest.eliminate_zeros()
-    return at_rest
+    steady_state = sparse.csr_matrix(
+        (drawn.astype(np.float32), expected.indices, expected.indptr), expected.shape
+    )
+    steady_state.eliminate_zeros()
+    return steady_state
 
 
 def _units(counts: sparse.csr_matrix) -> np.ndarray:

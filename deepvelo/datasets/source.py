@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deepvelo.io import JoinReport
     from deepvelo.io.runs import Run
 
-Kind = Literal["sample", "file", "join", "public", "run", "shuffled", "at_rest"]
+Kind = Literal["sample", "file", "join", "public", "run", "shuffled", "steady_state"]
 _TRIES = 2  # a file may be replaced once; one that changes again is being written to
 PUBLIC_CACHE = Path("~/.cache/deepvelo")
 _NEEDED: dict[Kind, tuple[str, ...]] = {
@@ -27,10 +27,10 @@ _NEEDED: dict[Kind, tuple[str, ...]] = {
     "public": ("name",),
     "run": ("path",),
     "shuffled": ("path",),
-    "at_rest": ("path",),
+    "steady_state": ("path",),
 }
 
-_CONTROLS: dict[Kind, str] = {"shuffled": "shuffled control", "at_rest": "control at rest"}
+_CONTROLS: dict[Kind, str] = {"shuffled": "shuffled control", "steady_state": "steady-state control"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class DataSource:
         ``sample`` the shipped simulated data; ``file`` a file or folder, or those of several samples; ``join`` a
         processed object and its counts; ``public`` a public set by name; ``run`` the prepared data of a stored run;
         ``shuffled`` the same with unspliced counts permuted among the cells of each of the run's groups
-        (see `deepvelo.datasets.derived.shuffled_control`); ``at_rest`` the same with unspliced counts as at steady
-        state (see `deepvelo.datasets.derived.control_at_rest`).
+        (see `deepvelo.datasets.derived.shuffled_control`); ``steady_state`` the same with unspliced counts as at steady
+        state (see `deepvelo.datasets.derived.steady_state_control`).
     path
         The file, the processed object of a join, or the folder of a run. For a public set the folder where
         downloads are kept, ``~/.cache/deepvelo`` when empty.
@@ -59,7 +59,7 @@ class DataSource:
     name
         The name of a public set; otherwise what people call the data.
     seed
-        Of the chance in ``shuffled`` and ``at_rest``.
+        Of the chance in ``shuffled`` and ``steady_state``.
     n_genes
         Take only so many of a run's genes, the most variable; 0 takes all.
     """
@@ -93,7 +93,7 @@ class DataSource:
     @property
     def is_prepared(self) -> bool:
         """Whether `load` gives what `deepvelo.pp.prepare` leaves, to be fitted as it is."""
-        return self.kind in ("run", "shuffled", "at_rest")
+        return self.kind in ("run", "shuffled", "steady_state")
 
     @property
     def label(self) -> str:
@@ -108,7 +108,7 @@ class DataSource:
             case "join" | "file":
                 names = [Path(path).name for path in (self.path, self.counts_path, *self.more) if path]
                 return self.name or " + ".join(names)
-            case "run" | "shuffled" | "at_rest":
+            case "run" | "shuffled" | "steady_state":
                 words = [self.name or self._name_of_run()]
                 words += [f"{self.n_genes} genes"] * bool(self.n_genes)
                 if self.kind in _CONTROLS:
@@ -136,7 +136,7 @@ class DataSource:
                 return self._read_counts(self.path, lazy_if_large=True)
             case "join":
                 return self.joined()[0]
-            case "run" | "shuffled" | "at_rest":
+            case "run" | "shuffled" | "steady_state":
                 return self._load_run()
 
     def load_with_hash(self) -> tuple[AnnData, str]:
@@ -201,7 +201,7 @@ class DataSource:
                 words = ":".join([self.kind, *parts, *choices])
             case "public":
                 words = f"public:{self.name}"
-            case "run" | "shuffled" | "at_rest":
+            case "run" | "shuffled" | "steady_state":
                 info = self._run().info
                 if self.kind == "run" and not self.n_genes:
                     return info.data_hash
@@ -249,5 +249,5 @@ class DataSource:
             adata = derived.most_variable(adata, self.n_genes)
         if self.kind == "run":
             return adata
-        control = derived.shuffled_control if self.kind == "shuffled" else derived.control_at_rest
+        control = derived.shuffled_control if self.kind == "shuffled" else derived.steady_state_control
         return control(adata, run.info.settings, group_key=run.info.cluster_key, seed=self.seed)

@@ -33,7 +33,7 @@ _UNKNOWN = {
 }  # pydantic's names for fields of a newer version
 
 # fit: what a visitor asked for, scVelo's modes among them; the others belong to a fit and are shown with it.
-Purpose = Literal["fit", "control", "at_rest", "seed", "sweep"]
+Purpose = Literal["fit", "control", "steady_state", "seed", "sweep"]
 
 
 def _when(text: str) -> str:

@@ -49,7 +49,7 @@ def eight_types_of_five() -> AnnData:
     return adata
 
 
-def at_rest() -> AnnData:
+def steady_state() -> AnnData:
     return simulate(kind="static", n_cells=300, n_genes=100, depth=600, seed=3)
 
 
@@ -83,14 +83,14 @@ def unspliced_falls_as_spliced_rises() -> AnnData:
 
 
 UNDECIDABLE = [
-    all_types_small, eight_types_of_five, at_rest, one_gene_varies, one_gene_varies_most, unspliced_constant,
+    all_types_small, eight_types_of_five, steady_state, one_gene_varies, one_gene_varies_most, unspliced_constant,
     unspliced_falls_as_spliced_rises,
 ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def fitted() -> Callable[[Callable[[], AnnData]], AnnData]:
-    """The result of a fit, made once: ``fitted(at_rest)``."""
+    """The result of a fit, made once: ``fitted(steady_state)``."""
     results: dict[str, AnnData] = {}
 
     def fit(make: Callable[[], AnnData]) -> AnnData:

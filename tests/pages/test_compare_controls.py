@@ -15,8 +15,8 @@ from app.shared.signal import VIEW_KEY
 from deepvelo import config
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
-from deepvelo.evaluation.controls import AT_REST_NOTE, SEEDS_NOTE, SIGNAL_DEFINITION
-from tests.checked import add_at_rest, add_control, add_seed, add_to_sweep
+from deepvelo.evaluation.controls import SEEDS_NOTE, SIGNAL_DEFINITION, STEADY_STATE_NOTE
+from tests.checked import add_control, add_seed, add_steady_state_controls, add_to_sweep
 from tests.compared import copy_as
 from tests.on_page import fine, labels, press, words
 
@@ -63,23 +63,23 @@ def test_a_control_as_good_as_the_run_leaves_no_signal(opened, run):
     assert not any(label.startswith("Fit 1") for label in labels(page))
 
 
-def test_cells_at_rest_are_queued_several_times(opened, run, queue):
-    add_at_rest(run, 2)
-    page = opened("Cells at rest")
+def test_steady_state_controls_are_queued_several_times(opened, run, queue):
+    add_steady_state_controls(run, 2)
+    page = opened("Steady-state control")
     assert "2 of 5 fits done" in words(page)
     fine(press(page, "Fit 3 runs"))
     assert [job.source.seed for job in queue.submitted] == [2, 3, 4]
     assert {(job.source.kind, job.purpose, job.base) for job in queue.submitted} == {
-        ("at_rest", "at_rest", run.info.run_id)
+        ("steady_state", "steady_state", run.info.run_id)
     }
 
 
-def test_a_run_is_set_beside_cells_at_rest(opened, run):
-    add_at_rest(run, 3)
-    page = fine(opened("Cells at rest"))
-    assert AT_REST_NOTE in words(page)
+def test_a_run_is_set_beside_steady_state_controls(opened, run):
+    add_steady_state_controls(run, 3)
+    page = fine(opened("Steady-state control"))
+    assert STEADY_STATE_NOTE in words(page)
     table = page.dataframe[0].value
-    assert (table["This run"] == table["At rest"]).all()
+    assert (table["This run"] == table["Steady state"]).all()
     assert table.loc["Consistency, mean", "± sd"] == "0.00"
     assert table.loc["Neuroblast > Granule immature, genes", "As high"] == "3 of 3"
     assert "none of them proves that cells move" in words(page)

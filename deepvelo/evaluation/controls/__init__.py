@@ -1,15 +1,14 @@
-"""Whether a run's arrows survive what they should: shuffling, cells at rest, other seeds, other settings."""
+"""Controls of a run: shuffled counts, cells at steady state, other seeds and a sweep of settings."""
 
-from deepvelo.evaluation.controls.at_rest import AT_REST_NOTE, at_rest_table, beyond_rest, scores_of_run
 from deepvelo.evaluation.controls.plans import (
-    N_AT_REST,
     N_SEEDS,
+    N_STEADY_STATE,
     PlannedFit,
     SweepValues,
-    at_rest_plan,
     control_plan,
     finished,
     seeds_plan,
+    steady_state_plan,
     sweep_plan,
 )
 from deepvelo.evaluation.controls.seeds import SEEDS_NOTE, seed_agreement
@@ -20,18 +19,22 @@ from deepvelo.evaluation.controls.signal import (
     signal_score,
     surplus_along,
 )
+from deepvelo.evaluation.controls.steady_state import (
+    STEADY_STATE_NOTE,
+    beyond_steady_state,
+    scores_of_run,
+    steady_state_table,
+)
 
 __all__ = [
-    "AT_REST_NOTE",
-    "N_AT_REST",
     "N_SEEDS",
+    "N_STEADY_STATE",
     "SEEDS_NOTE",
     "SIGNAL_DEFINITION",
+    "STEADY_STATE_NOTE",
     "PlannedFit",
     "SweepValues",
-    "at_rest_plan",
-    "at_rest_table",
-    "beyond_rest",
+    "beyond_steady_state",
     "conclusions",
     "control_plan",
     "finished",
@@ -41,6 +44,8 @@ __all__ = [
     "seeds_plan",
     "sensitivity_table",
     "signal_score",
+    "steady_state_plan",
+    "steady_state_table",
     "surplus_along",
     "sweep_plan",
 ]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 FEWEST_GENES: Final = 2
 N_SEEDS: Final = 5  # in all, the run's own among them
-N_AT_REST: Final = 5
-_CALLED: Final[dict[Purpose, str]] = {"at_rest": "control at rest"}
+N_STEADY_STATE: Final = 5
+_CALLED: Final[dict[Purpose, str]] = {"steady_state": "steady-state control"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def control_plan(base: RunInfo, folder: Path, *, seeds: Sequence[int] = (0,)) ->
     return _controls(base, folder, "shuffled", seeds=seeds, purpose="control")
 
 
-def at_rest_plan(base: RunInfo, folder: Path, *, n_fits: int = N_AT_REST) -> list[PlannedFit]:
+def steady_state_plan(base: RunInfo, folder: Path, *, n_fits: int = N_STEADY_STATE) -> list[PlannedFit]:
     """The run's own settings on its own cells at steady state, ``n_fits`` times with other counting noise.
 
     Several, because a fit to noise takes some direction or other: one says nothing of the range.
@@ -85,7 +85,7 @@ def at_rest_plan(base: RunInfo, folder: Path, *, n_fits: int = N_AT_REST) -> lis
     InputError
         The run is itself a control, another seed or part of a sweep.
     """
-    return _controls(base, folder, "at_rest", seeds=range(n_fits), purpose="at_rest")
+    return _controls(base, folder, "steady_state", seeds=range(n_fits), purpose="steady_state")
 
 
 def seeds_plan(base: RunInfo, folder: Path, *, n_seeds: int = N_SEEDS) -> list[PlannedFit]:

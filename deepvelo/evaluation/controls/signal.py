@@ -1,6 +1,6 @@
 r"""The signal score: does unspliced RNA support the arrows more than in the shuffled control?
 
-Consistency cannot tell, since arrows averaged over a graph are smooth in tissue at rest too. Nor can anything that
+Consistency cannot tell, since arrows averaged over a graph are smooth in tissue at steady state too. Nor can anything that
 cell groups alone bring about, since the control keeps each group's mean unspliced RNA. What the control loses is
 where inside its group a cell has more unspliced RNA than others, and this is what is looked at:
 
@@ -14,9 +14,9 @@ where inside its group a cell has more unspliced RNA than others, and this is wh
 3. the length :math:`a_i` of the surplus along the way ahead, negative where it points back. Its balance over the
    cells is :math:`B = \sum a_i / \sum |a_i|`: 1, all of it points forward; 0, as much back as forward.
 
-Arrows fitted to noise follow its surplus a little, so the balance is above 0 in tissue at rest. With the control's
+Arrows fitted to noise follow its surplus a little, so the balance is above 0 in tissue at steady state. With the control's
 balance C the signal is :math:`(B - C) / (1 - C)`, chance corrected as Cohen's kappa is. It holds no fitted constant;
-that neighbours are alike in spliced RNA alone was decided on simulated tissue at rest.
+that neighbours are alike in spliced RNA alone was decided on simulated tissue at steady state.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def unspliced_by_group(adata: AnnData, *, cluster_key: str) -> GateFinding:
         "threshold": f"amber where the groups differ no more than by chance (Kruskal-Wallis p above {EQUAL_P:g})",
         "why": (
             "Groups that switch genes on have more unspliced RNA than others. The same share everywhere is what "
-            "contamination or wrongly counted introns give, or tissue at rest; with few or shallow cells, too little to tell."
+            "contamination or wrongly counted introns give, or tissue at steady state; with few or shallow cells, too little to tell."
         ),
     }
     shares = _unspliced_shares(adata)

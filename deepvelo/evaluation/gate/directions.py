@@ -46,7 +46,7 @@ def better_than_control(adata: AnnData, control: Control | None) -> GateFinding:
         "threshold": f"signal: amber below {WEAK_SIGNAL:g}, red below {NO_SIGNAL:g}",
         "why": (
             "Arrows averaged over a graph are smooth whether cells move or not, so consistency does not decide; the "
-            f"signal does. Simulated tissue at rest stays below {NO_SIGNAL:g}; at {WEAK_SIGNAL:g} half of what could go "
+            f"signal does. Simulated tissue at steady state stays below {NO_SIGNAL:g}; at {WEAK_SIGNAL:g} half of what could go "
             "beyond chance does. Few cells, shallow counts and finely cut groups lower it: more cells or coarser groups "
             "can settle it, else do not read the arrows within groups."
         ),
@@ -82,8 +82,8 @@ def not_static(adata: AnnData) -> GateFinding:
             f"probability that the direction is right: amber below {LOW_PROBABILITY:g}, red below {NO_PROBABILITY:g}"
         ),
         "why": (
-            f"Arrows are drawn for tissue at rest too. A coin flip is right half of the time, and no cell of simulated "
-            f"tissue at rest is given more than {NO_PROBABILITY:g}. {SOME_UNDECIDED:.0%} of the cells is a small cell type, "
+            f"Arrows are drawn for tissue at steady state too. A coin flip is right half of the time, and no cell of simulated "
+            f"tissue at steady state is given more than {NO_PROBABILITY:g}. {SOME_UNDECIDED:.0%} of the cells is a small cell type, "
             f"whose arrows are faded; with {MANY_UNDECIDED:.0%} the picture as a whole says nothing."
         ),
     }

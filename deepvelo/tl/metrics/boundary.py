@@ -25,7 +25,7 @@ def boundary_correctness(
     groups: np.ndarray,
     source: str,
     target: str,
-    at_rest: float = np.nan,
+    zero_velocity_score: float = np.nan,
 ) -> np.ndarray:
     """Mean cosine of a source cell's arrow with the ways to its graph neighbours in the target.
 
@@ -43,7 +43,7 @@ def boundary_correctness(
         Sparse ``(n_cells, n_cells)``; the stored entries of a row are the cell's neighbours.
     groups
         Group of every cell, shape ``(n_cells,)``.
-    at_rest
+    zero_velocity_score
         Score of a cell whose arrow has no length: NaN leaves it out, 0 counts it as neither.
 
     Returns
@@ -52,7 +52,9 @@ def boundary_correctness(
     none at another place.
     """
     edges = [(source, target)]
-    return boundary_scores(arrows, positions, graph=graph, groups=groups, edges=edges, at_rest=at_rest)[0]
+    return boundary_scores(
+        arrows, positions, graph=graph, groups=groups, edges=edges, zero_velocity_score=zero_velocity_score
+    )[0]
 
 
 def boundary_means(
@@ -75,7 +77,7 @@ def boundary_scores(
     graph: sp.spmatrix,
     groups: np.ndarray,
     edges: Sequence[tuple[str, str]],
-    at_rest: float = np.nan,
+    zero_velocity_score: float = np.nan,
 ) -> list[np.ndarray]:
     """`boundary_correctness` of several sources and targets, for which all genes are read once."""
     given, names = _given(arrows), np.asarray(groups)
@@ -99,7 +101,9 @@ def boundary_scores(
                 along[some] += np.einsum("ij,ij->i", way, arrow[start[some]], dtype=np.float64)
                 length[some] += np.einsum("ij,ij->i", way, way, dtype=np.float64)
     return [
-        _mean_cosines(start, along, np.sqrt(length), speed=np.sqrt(speed), at_rest=at_rest)
+        _mean_cosines(
+            start, along, np.sqrt(length), speed=np.sqrt(speed), zero_velocity_score=zero_velocity_score
+        )
         for (start, _), (along, length) in zip(ways, sums, strict=True)
     ]
 
@@ -115,12 +119,14 @@ def _given(arrows: Layer) -> np.ndarray:
 
 
 def _mean_cosines(
-    start: np.ndarray, along: np.ndarray, length: np.ndarray, *, speed: np.ndarray, at_rest: float
+    start: np.ndarray, along: np.ndarray, length: np.ndarray, *, speed: np.ndarray, zero_velocity_score: float
 ) -> np.ndarray:
     """Of each cell, over its ways that lead anywhere; NaN for a cell without any."""
     leads = length > 0
     start = start[leads]
     n_ways = np.bincount(start, minlength=len(speed))
     total = np.bincount(start, along[leads] / length[leads], minlength=len(speed))
-    mean = np.divide(total, n_ways * speed, out=np.full(len(speed), at_rest), where=n_ways * speed > 0)
+    mean = np.divide(
+        total, n_ways * speed, out=np.full(len(speed), zero_velocity_score), where=n_ways * speed > 0
+    )
     return np.where(n_ways > 0, mean, np.nan)

@@ -60,7 +60,7 @@ def store_as(
     return RunStore(folder).save(result, data_name=info.data_name, data_hash=info.data_hash)
 
 
-def steady_state(adata: AnnData) -> None:
+def zero_velocity(adata: AnnData) -> None:
     """Moves one group the other way."""
     adata.layers[keys.VELOCITY][adata.obs["clusters"] == OTHERWISE] *= -1
     del adata.layers[keys.VELOCITY_U]
@@ -87,7 +87,7 @@ def store(shared_server, run_template) -> Callable[..., str]:
 @pytest.fixture(scope="module")
 def methods(store) -> list[str]:
     """DeepVelo, the steady state and the dynamical mode."""
-    return [store("deepvelo"), store("steady_state", steady_state), store("dynamical", dynamical)]
+    return [store("deepvelo"), store("zero_velocity", zero_velocity), store("dynamical", dynamical)]
 
 
 @pytest.fixture
@@ -315,10 +315,10 @@ def test_one_method_alone_is_one_sentence(methods, opened):
 
 
 def test_a_region_of_cells_that_no_two_methods_move(methods, store, opened):
-    def at_rest(adata: AnnData) -> None:
+    def zero_velocity(adata: AnnData) -> None:
         adata.layers[keys.VELOCITY][adata.obs["clusters"] == OTHERWISE] = 0
 
-    run_ids = [methods[0], store("stochastic", at_rest)]
+    run_ids = [methods[0], store("stochastic", zero_velocity)]
     app = draw(opened(run_ids), np.flatnonzero(groups(methods[0]) == OTHERWISE).tolist())
     assert "In no cell of this region do two methods move." in words(app)
     assert len(figures(app)) == 2

@@ -7,7 +7,7 @@ import pytest
 from anndata import AnnData
 
 from deepvelo import config, keys, pp
-from deepvelo.datasets.derived import control_at_rest, most_variable, shuffled_control
+from deepvelo.datasets.derived import most_variable, shuffled_control, steady_state_control
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import InputError
 
@@ -115,11 +115,11 @@ def counts_of(unspliced, spliced) -> AnnData:
 
 @pytest.fixture
 def dealt(monkeypatch):
-    """The unspliced counts of the control at rest, not prepared: four cells are too few for that."""
+    """The unspliced counts of the steady-state control, not prepared: four cells are too few for that."""
     from deepvelo.datasets import derived
 
     monkeypatch.setattr(derived, "_prepared_anew", lambda _, unspliced, *__, **___: unspliced.toarray())
-    return lambda u, s, seed=0: control_at_rest(counts_of(u, s), SETTINGS, group_key="", seed=seed)
+    return lambda u, s, seed=0: steady_state_control(counts_of(u, s), SETTINGS, group_key="", seed=seed)
 
 
 def test_at_rest_every_gene_lies_on_its_line_but_for_counting_noise(dealt):
@@ -156,8 +156,8 @@ def test_at_rest_scaled_values_stay_multiples_of_the_cells_unit(dealt):
     assert new[:, 0].min() > 0
 
 
-def test_a_control_at_rest_is_prepared_anew(prepared):
-    control = control_at_rest(prepared, SETTINGS, group_key=keys.CLUSTERS, seed=0)
+def test_a_steady_state_control_is_prepared_anew(prepared):
+    control = steady_state_control(prepared, SETTINGS, group_key=keys.CLUSTERS, seed=0)
     assert unspliced(control).sum() == pytest.approx(unspliced(prepared).sum(), rel=0.02)
     assert (prepared.layers[keys.SPLICED] != control.layers[keys.SPLICED]).nnz == 0
     assert not np.array_equal(prepared.layers[keys.MU], control.layers[keys.MU])

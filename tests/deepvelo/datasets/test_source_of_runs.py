@@ -99,12 +99,12 @@ def test_controls_and_fewer_genes_are_data_of_their_own(base):
         DataSource(kind="run", path=str(base), n_genes=20),
         DataSource(kind="shuffled", path=str(base)),
         DataSource(kind="shuffled", path=str(base), seed=1),
-        DataSource(kind="at_rest", path=str(base)),
+        DataSource(kind="steady_state", path=str(base)),
     ]
     assert len({source.hash() for source in sources}) == 5
     assert [source.label for source in sources] == [
         "my cells", "my cells, 20 genes", "my cells, shuffled control 0", "my cells, shuffled control 1",
-        "my cells, control at rest 0",
+        "my cells, steady-state control 0",
     ]  # fmt: skip
     assert sources[1].load().n_vars == 20
     control, given = sources[2].load(), whole.load()
@@ -112,9 +112,9 @@ def test_controls_and_fewer_genes_are_data_of_their_own(base):
     assert list(control.obs_names) == list(given.obs_names)
     assert same(control.layers[keys.SPLICED], given.layers[keys.SPLICED])
     assert not same(control.layers[keys.MU], given.layers[keys.MU])
-    at_rest = sources[4].load()
-    assert same(at_rest.layers[keys.SPLICED], given.layers[keys.SPLICED])
-    assert not same(at_rest.layers[keys.UNSPLICED], control.layers[keys.UNSPLICED])
+    steady_state = sources[4].load()
+    assert same(steady_state.layers[keys.SPLICED], given.layers[keys.SPLICED])
+    assert not same(steady_state.layers[keys.UNSPLICED], control.layers[keys.UNSPLICED])
 
 
 def test_settings_with_another_preparation_are_refused(base):

@@ -10,13 +10,13 @@ from deepvelo import config
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.evaluation.controls import (
-    N_AT_REST,
     N_SEEDS,
+    N_STEADY_STATE,
     SweepValues,
-    at_rest_plan,
     control_plan,
     finished,
     seeds_plan,
+    steady_state_plan,
     sweep_plan,
 )
 from deepvelo.io.runs import RunStore
@@ -57,17 +57,17 @@ def test_the_control_changes_the_data_alone(base):
     assert [plan.source.seed for plan in control_plan(info, folder, seeds=(3, 4))] == [3, 4]
 
 
-def test_controls_at_rest_are_several_with_the_runs_own_settings(base):
+def test_steady_state_controls_are_several_with_the_runs_own_settings(base):
     info, folder = base
-    plan = at_rest_plan(info, folder)
+    plan = steady_state_plan(info, folder)
     assert [planned.source for planned in plan] == [
-        DataSource("at_rest", path=str(folder), seed=seed) for seed in range(N_AT_REST)
+        DataSource("steady_state", path=str(folder), seed=seed) for seed in range(N_STEADY_STATE)
     ]
     assert {planned.settings for planned in plan} == {info.settings}
-    assert {planned.purpose for planned in plan} == {"at_rest"}
-    assert plan[2].name == "made up, at rest 2"
-    with pytest.raises(InputError, match="is itself a control at rest of run"):
-        at_rest_plan(stored_as(plan[0], "rest"), folder)
+    assert {planned.purpose for planned in plan} == {"steady_state"}
+    assert plan[2].name == "made up, steady state 2"
+    with pytest.raises(InputError, match="is itself a steady-state control of run"):
+        steady_state_plan(stored_as(plan[0], "rest"), folder)
 
 
 def test_other_seeds_make_five_with_the_runs_own(base):

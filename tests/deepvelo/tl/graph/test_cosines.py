@@ -54,7 +54,7 @@ def test_what_is_the_same_in_all_genes_of_a_cell_counts_for_nothing():
     np.testing.assert_allclose(one.toarray(), other.toarray(), atol=1e-6)
 
 
-def test_equal_cells_and_cells_at_rest_have_no_cosine():
+def test_equal_cells_and_cells_without_velocity_have_no_cosine():
     found = on_plane([[0, 0], [1, 0], [1, 0], [2, 0]], [[1, 0], [1, 0], [1, 0], [0, 0]])
     assert found[1, 2] == found[2, 1] == 0
     assert not found[3].any()

@@ -84,7 +84,7 @@ def _without(key):
     return spoil
 
 
-def _all_at_rest(tissue):
+def _zero_velocity(tissue):
     tissue.layers[keys.VELOCITY][:] = 0
 
 
@@ -105,7 +105,7 @@ def _no_neighbors(tissue):
     [
         (_without(keys.VELOCITY), r"need the layers \['velocity'\].*Choose a finished run"),
         (_without(keys.MS), r"need the layers \['Ms'\]"),
-        (_all_at_rest, "velocity is 0 in every cell.*Train for more epochs"),
+        (_zero_velocity, "velocity is 0 in every cell.*Train for more epochs"),
         (_no_velocity_genes, "two or more genes with a velocity. Found 0 of 5"),
         (_empty_graph, "velocity graph is empty.*Train for more epochs"),
         (_no_neighbors, "need the neighbour graph"),

@@ -51,7 +51,7 @@ def test_a_cell_without_arrow_does_not_cost_the_others_theirs():
 def test_a_cell_at_rest_has_no_score_unless_given_one():
     resting = [[0, 0], [1, 0], [0, 0], [0, 0], [0, 0]]
     assert np.isnan(score(resting)[0])
-    assert score(resting, at_rest=0.0)[:2].tolist() == [0, 1]
+    assert score(resting, zero_velocity_score=0.0)[:2].tolist() == [0, 1]
 
 
 def test_a_neighbour_at_the_same_place_is_no_way():

@@ -1,4 +1,4 @@
-"""A run beside cells at rest, on scores that are known."""
+"""A run beside its steady-state controls, on scores that are known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from anndata import AnnData
 from scipy import sparse
 
 from deepvelo import keys
-from deepvelo.evaluation.controls import at_rest_table, beyond_rest, scores_of_run
+from deepvelo.evaluation.controls import beyond_steady_state, scores_of_run, steady_state_table
 
 
 def row_of_cells(direction: float) -> AnnData:
@@ -51,7 +51,7 @@ def test_scores_are_means_over_the_cells():
 
 
 def test_the_run_is_set_beside_the_range_of_the_controls():
-    table = at_rest_table(scores(1.0), [scores(-1.0), scores(-1.0), scores(1.0)])
+    table = steady_state_table(scores(1.0), [scores(-1.0), scores(-1.0), scores(1.0)])
     genes = table.loc["A > B, genes"]
     assert genes[["run", "mean", "lowest", "highest", "as_high", "n"]].tolist() == pytest.approx(
         [1, -1 / 3, -1, 1, 1, 3]
@@ -62,21 +62,24 @@ def test_the_run_is_set_beside_the_range_of_the_controls():
 def test_a_score_that_a_control_lacks_counts_for_the_others_alone():
     without = scores(-1.0)
     without["A > B, genes"] = np.nan
-    table = at_rest_table(scores(1.0), [without, scores(-1.0)])
+    table = steady_state_table(scores(1.0), [without, scores(-1.0)])
     assert table.loc["A > B, genes", ["as_high", "n"]].tolist() == [0, 1]
     assert np.isnan(table.loc["A > B, genes", "sd"])
-    alone = at_rest_table(scores(1.0), [without])
-    assert beyond_rest(alone)[0] == "Cells at rest do not reach 1 of 3 scores; the others prove no movement."
-    assert beyond_rest(alone.iloc[:0]) == []
+    alone = steady_state_table(scores(1.0), [without])
+    assert (
+        beyond_steady_state(alone)[0]
+        == "The steady-state control does not reach 1 of 3 scores; the others prove no movement."
+    )
+    assert beyond_steady_state(alone.iloc[:0]) == []
 
 
-def test_it_is_said_which_scores_cells_at_rest_do_not_reach():
-    assert beyond_rest(at_rest_table(scores(1.0), [scores(-1.0)] * 4)) == [
-        "Cells at rest do not reach 2 of 4 scores; the others prove no movement.",
-        "A > B, embedding: 0.71; cells at rest at most −0.71 in 4 fits.",
-        "A > B, genes: 1.00; cells at rest at most −1.00 in 4 fits.",
-        "With 4 fits, chance alone does that for about 1 score in 5.",
+def test_it_is_said_which_scores_steady_state_controls_do_not_reach():
+    assert beyond_steady_state(steady_state_table(scores(1.0), [scores(-1.0)] * 4)) == [
+        "The steady-state control does not reach 2 of 4 scores; the others prove no movement.",
+        "A > B, embedding: 0.71; steady-state control at most −0.71 in 4 fits.",
+        "A > B, genes: 1.00; steady-state control at most −1.00 in 4 fits.",
+        "With 4 fits, chance alone gives such a result for about 1 score in 5.",
     ]
-    assert beyond_rest(at_rest_table(scores(1.0), [scores(1.0)])) == [
-        "Cells at rest reach each of these 4 scores in some fit: none of them proves that cells move."
+    assert beyond_steady_state(steady_state_table(scores(1.0), [scores(1.0)])) == [
+        "The steady-state control reaches each of these 4 scores in some fit: none of them proves that cells move."
     ]

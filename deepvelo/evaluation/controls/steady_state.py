@@ -1,4 +1,4 @@
-"""What a run's scores are worth: those that the same fit reaches on cells of which none moves."""
+"""A run's scores beside those of its steady-state controls, in which no cell moves."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from deepvelo.wording import decimal, number
 if TYPE_CHECKING:
     from anndata import AnnData
 
-AT_REST_NOTE: Final = (
-    "No direction is true in cells at rest, yet a fit gives them one, and neighbouring cells the same: so a boundary "
-    "score there is near 0 only on average, and single fits lie far to either side."
+STEADY_STATE_NOTE: Final = (
+    "Cells at steady state have no true direction, yet a fit gives them one and neighbouring cells the same one. "
+    "Their cross-boundary direction correctness is therefore near 0 only on average, and single fits lie far to either side."
 )
 CONSISTENCY_ROWS: Final = {
     keys.CONSISTENCY: "consistency, mean",
@@ -26,7 +26,7 @@ CONSISTENCY_ROWS: Final = {
 
 
 def scores_of_run(adata: AnnData, *, edges: Sequence[Edge], cluster_key: str, basis: str) -> pd.Series:
-    """Consistency and boundary scores of one run on its own graph, moments and embedding, means over the cells.
+    """Mean consistency and CBDir of one run, on its own graph, moments and embedding.
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ def scores_of_run(adata: AnnData, *, edges: Sequence[Edge], cluster_key: str, ba
     return pd.Series(scores)
 
 
-def at_rest_table(run: pd.Series, at_rest: Sequence[pd.Series]) -> pd.DataFrame:
-    """A run's scores beside those of its controls at rest.
+def steady_state_table(run: pd.Series, steady_state: Sequence[pd.Series]) -> pd.DataFrame:
+    """A run's scores beside those of its steady-state controls.
 
     Parameters
     ----------
-    run, at_rest
+    run, steady_state
         As `scores_of_run` gives them, the run's and one a control.
 
     Returns
@@ -67,7 +67,7 @@ def at_rest_table(run: pd.Series, at_rest: Sequence[pd.Series]) -> pd.DataFrame:
     One row a score: ``run``, and over the controls ``mean``, ``sd`` (NaN with one), ``lowest``, ``highest``, ``as_high``
     (how many reach the run's score) and ``n``, those with the score.
     """
-    controls = pd.DataFrame(list(at_rest)).reindex(columns=run.index).astype(float)
+    controls = pd.DataFrame(list(steady_state)).reindex(columns=run.index).astype(float)
     return pd.DataFrame(
         {
             "run": run,
@@ -81,21 +81,23 @@ def at_rest_table(run: pd.Series, at_rest: Sequence[pd.Series]) -> pd.DataFrame:
     )
 
 
-def beyond_rest(table: pd.DataFrame) -> list[str]:
-    """What `at_rest_table` says: how many scores cells at rest never reach, then a sentence for each of those."""
+def beyond_steady_state(table: pd.DataFrame) -> list[str]:
+    """Sentences on `steady_state_table`: how many scores the control never reaches, then one sentence for each of them."""
     known = table[table["run"].notna() & (table["n"] > 0)]
     beyond = known[known["as_high"] == 0]
     if known.empty:
         return []
     if beyond.empty:
-        first = f"Cells at rest reach {_all_of(len(known))}: none of them proves that cells move."
+        first = (
+            f"The steady-state control reaches {_all_of(len(known))}: none of them proves that cells move."
+        )
     else:
-        first = f"Cells at rest do not reach {len(beyond)} of {number(len(known), 'score')}; the others prove no movement."
+        first = f"The steady-state control does not reach {len(beyond)} of {number(len(known), 'score')}; the others prove no movement."
     sentences = [first, *(_sentence(str(score), row) for score, row in beyond.iterrows())]
     if len(beyond):
         n_fits = int(known["n"].min())
         sentences.append(
-            f"With {number(n_fits, 'fit')}, chance alone does that for about 1 score in {n_fits + 1}."
+            f"With {number(n_fits, 'fit')}, chance alone gives such a result for about 1 score in {n_fits + 1}."
         )
     return sentences
 
@@ -106,4 +108,4 @@ def _all_of(n_scores: int) -> str:
 
 def _sentence(score: str, row: pd.Series) -> str:
     run, highest = (decimal(row[name], 2) for name in ("run", "highest"))
-    return f"{score}: {run}; cells at rest at most {highest} in {number(int(row['n']), 'fit')}."
+    return f"{score}: {run}; steady-state control at most {highest} in {number(int(row['n']), 'fit')}."
