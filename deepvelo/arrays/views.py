@@ -1,4 +1,4 @@
-"""Layers that are made from others when they are read, and never lie anywhere as a whole unless they are small."""
+"""Layers that are computed from others when they are read; only small ones are ever held as a whole."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Genes = slice | np.ndarray
 
 
 class View:
-    """A layer that is made when it is asked for ``layer[:, genes]``.
+    """A layer that is computed when it is read, ``layer[cells, genes]``.
 
     Parameters
     ----------
     shape
         Numbers of cells and genes.
     make
-        Gives the values of some genes in all cells, float32 ``(n_cells, n_genes_asked_for)``.
+        Gives the values of some cells and genes, float32.
     source
         A layer it is made from: blocks of genes are then whole chunks of that.
     """
@@ -35,16 +35,15 @@ class View:
     dtype = np.dtype(np.float32)
 
     def __init__(
-        self, shape: tuple[int, ...], make: Callable[[Genes], np.ndarray], *, source: Layer | None = None
+        self, shape: tuple[int, ...], make: Callable[[Any, Genes], np.ndarray], *, source: Layer | None = None
     ) -> None:
         self.shape = shape
         self.chunks: tuple[int, int] | None = getattr(source, "chunks", None)
         self._make = make
 
-    def __getitem__(self, where: tuple[slice, Genes]) -> np.ndarray:
-        """Values of some cells and genes; all cells are made for it."""
-        cells, genes = where
-        return self._make(genes)[cells]
+    def __getitem__(self, where: tuple[Any, Genes]) -> np.ndarray:
+        """Values of some cells, by a slice, a mask or indices, and genes."""
+        return self._make(*where)
 
 
 def columns(layer: Any, genes: Genes) -> np.ndarray:
@@ -63,7 +62,7 @@ def dense(matrix: Any) -> Layer:
         layer: Layer = matrix
         return layer
     by_gene = matrix.tocsc() if sparse.issparse(matrix) else matrix
-    return View(matrix.shape, lambda genes: columns(by_gene, genes), source=matrix)
+    return View(matrix.shape, lambda cells, genes: columns(by_gene, genes)[cells], source=matrix)
 
 
 def selected(layer: Layer, *, cells: np.ndarray, genes: np.ndarray) -> Layer:
@@ -75,9 +74,9 @@ def selected(layer: Layer, *, cells: np.ndarray, genes: np.ndarray) -> Layer:
     if all_cells and all_genes:
         return layer
 
-    def make(block: Genes) -> np.ndarray:
+    def make(asked: Any, block: Genes) -> np.ndarray:
         found = columns(layer, block if all_genes else genes[block])
-        return found if all_cells else found[cells]
+        return (found if all_cells else found[cells])[asked]
 
     return View((len(cells), len(genes)), make, source=layer)
 

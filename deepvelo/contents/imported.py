@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -198,8 +198,8 @@ def filled(layer: Layer, known: np.ndarray) -> View:
     float32 ``(n_cells, n_genes)``, made when it is read.
     """
 
-    def make(genes: Genes) -> np.ndarray:
-        block = columns(layer, genes)
+    def make(cells: Any, genes: Genes) -> np.ndarray:
+        block = columns(layer, genes)[cells]
         return np.where(known[genes], np.where(np.isfinite(block), block, 0), np.float32(np.nan))
 
     return View(layer.shape, make, source=layer)

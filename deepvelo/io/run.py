@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import zarr
-from anndata.io import read_elem
+from anndata.io import read_elem, sparse_dataset
 from scipy import sparse
 
 from deepvelo import keys
+from deepvelo.arrays import matrices
 from deepvelo.checks import require_gene
 from deepvelo.contents.groups import colors_by_group
 from deepvelo.errors import InputError
@@ -26,6 +27,7 @@ from deepvelo.io.stored_names import restored, restored_names
 if TYPE_CHECKING:
     import torch
     from anndata import AnnData
+    from anndata.abc import CSCDataset
 
 __all__ = ["HISTORY", "INFO", "RESULT", "WEIGHTS", "Purpose", "Run", "RunInfo"]
 
@@ -57,7 +59,7 @@ class Run:
     def __init__(self, folder: Path, info: RunInfo) -> None:
         self.folder = folder
         self.info = info
-        self._arrays: dict[str, zarr.Array | _ColumnsOnDisk] = {}
+        self._arrays: dict[str, zarr.Array | CSCDataset] = {}
 
     @cached_property
     def _root(self) -> Any:  # a zarr.Group; its types cannot tell the groups in it from arrays
@@ -162,7 +164,7 @@ class Run:
             require_gene(names, gene)
         with self._reading():
             column = self._layer(layer)[:, names.get_loc(gene)]
-        return np.asarray(column, dtype=np.float32)
+        return matrices.as_dense(column).astype(np.float32, copy=False).ravel()
 
     def uns_colors(self, group_key: str) -> dict[str, str] | None:
         """The data set's own colour for each category of a grouping; None when it brings none."""
@@ -307,30 +309,14 @@ class Run:
             raise self._damaged(str(error).partition("\n")[0].rstrip(".")) from error
         self.require_stored()
 
-    def _layer(self, layer: str) -> zarr.Array | _ColumnsOnDisk:
+    def _layer(self, layer: str) -> zarr.Array | CSCDataset:
         if layer not in self._arrays:
             stored = self._root.get("X") if layer == "X" else self._elements("layers").get(layer)
             if stored is None:
                 msg = f"This run has no layer {layer!r}. Found {self.layers}. Choose one of them."
                 raise InputError(msg)
-            self._arrays[layer] = _ColumnsOnDisk(stored) if isinstance(stored, zarr.Group) else stored
+            self._arrays[layer] = sparse_dataset(stored) if isinstance(stored, zarr.Group) else stored
         return self._arrays[layer]
-
-
-class _ColumnsOnDisk:
-    """A CSC matrix on disk that reads only the column asked for."""
-
-    def __init__(self, group: Any) -> None:
-        self._n_cells = int(group.attrs["shape"][0])
-        self._indptr: np.ndarray = group["indptr"][:]
-        self._indices, self._data = group["indices"], group["data"]
-
-    def __getitem__(self, item: tuple[slice, int]) -> np.ndarray:
-        start, stop = self._indptr[item[1]], self._indptr[item[1] + 1]
-        column = np.zeros(self._n_cells, dtype=np.float32)
-        if stop > start:
-            column[self._indices[start:stop]] = self._data[start:stop]
-        return column
 
 
 class _Matrices(Mapping[str, np.ndarray]):

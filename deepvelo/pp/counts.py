@@ -12,6 +12,7 @@ from scipy import sparse
 
 from deepvelo.arrays import matrices
 from deepvelo.arrays.layers import Layer, gene_blocks, new_layer
+from deepvelo.arrays.views import Genes, View
 
 _LEAST_MEAN, _LARGE_MEAN = 1e-4, 100  # counts a cell
 _OVERDISPERSION = 0.1  # variance of counts beyond Poisson, of the squared mean
@@ -71,8 +72,8 @@ def most_variable(counts: Any, scale: np.ndarray, *, genes: np.ndarray, n_top_ge
     return of_genes.var["highly_variable"].to_numpy()
 
 
-class LoggedCounts:
-    """Logarithms of 1 + normalised counts of layers side by side, cells x all their genes, made for the cells asked for.
+def logged_counts(layers: Sequence[Any], *, weights: np.ndarray | None = None) -> View:
+    """Logarithms of 1 + normalised counts of layers side by side, cells x all their genes, computed for the cells asked for.
 
     Parameters
     ----------
@@ -82,22 +83,19 @@ class LoggedCounts:
         What the columns are multiplied with, ``(n_columns,)``; by default they stay as they are.
     """
 
-    def __init__(self, layers: Sequence[Any], *, weights: np.ndarray | None = None) -> None:
-        self.layers, self._weights = layers, weights
-        self.shape = layers[0].shape[0], sum(layer.shape[1] for layer in layers)
+    def make(cells: Any, genes: Genes) -> np.ndarray:
+        logged = np.log1p(np.hstack([matrices.as_dense(layer[cells]) for layer in layers]))[:, genes]
+        return logged if weights is None else logged * weights[genes]
 
-    def __getitem__(self, cells: slice) -> np.ndarray:
-        """Of some cells, dense."""
-        parts = [layer[cells] for layer in self.layers]
-        logged = np.log1p(np.hstack([matrices.as_dense(part) for part in parts]))
-        return logged if self._weights is None else logged * self._weights
+    return View((layers[0].shape[0], sum(layer.shape[1] for layer in layers)), make)
 
-    def whole(self) -> Any:
-        """Of all cells, sparse where the layers are."""
-        if not sparse.issparse(self.layers[0]):
-            return self[slice(None)]
-        logged = sparse.hstack([layer.log1p() for layer in self.layers], format="csr")
-        return logged if self._weights is None else (logged @ sparse.diags(self._weights)).tocsr()
+
+def whole_logged_counts(layers: Sequence[Any], *, weights: np.ndarray | None = None) -> Any:
+    """The same in memory, sparse where the layers are."""
+    if not sparse.issparse(layers[0]):
+        return logged_counts(layers, weights=weights)[:, :]
+    logged = sparse.hstack([layer.log1p() for layer in layers], format="csr")
+    return logged if weights is None else (logged @ sparse.diags(weights)).tocsr()
 
 
 def noise_weights(layers: Sequence[Any]) -> np.ndarray:

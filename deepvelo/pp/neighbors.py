@@ -10,7 +10,7 @@ import numpy as np
 from deepvelo import keys
 from deepvelo.contents import coordinates, graphs
 from deepvelo.errors import InputError
-from deepvelo.pp.counts import LoggedCounts, noise_weights
+from deepvelo.pp.counts import logged_counts, noise_weights, whole_logged_counts
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -57,7 +57,10 @@ def find_neighbors(
     if stored is None:
         for mapping, name in ((out.uns, "pca"), (out.varm, "PCs")):
             mapping.pop(name, None)
-        _principal_components(out, _logged(layers, settings, counted=counted), settings)
+        used = list(layers[: graphs.n_layers(settings.variant)])
+        weighted = counted and settings.variant.neighbors_from == "both"
+        weights = noise_weights(used) if weighted else None
+        _principal_components(out, used, settings, weights=weights)
     elif stored != keys.X_PCA:
         out.obsm[keys.X_PCA] = np.array(out.obsm[stored])
     if compared.graph is not None:
@@ -66,13 +69,6 @@ def find_neighbors(
         _neighbors(out, compared.representation or keys.X_PCA, settings)
     lowered = graphs.lowered_components(settings, n_cells=out.n_obs, n_genes=out.n_vars, own=stored is None)
     return [*compared.rejected, compared.sentence, *lowered]
-
-
-def _logged(layers: Sequence[Any], settings: Settings, *, counted: bool) -> LoggedCounts:
-    """What components are computed of: as scVelo does where spliced RNA alone decides."""
-    used = list(layers[: graphs.n_layers(settings.variant)])
-    weighted = counted and settings.variant.neighbors_from == "both"
-    return LoggedCounts(used, weights=noise_weights(used) if weighted else None)
 
 
 def neighbor_search(n_cells: int) -> Literal["sklearn", "pynndescent"]:
@@ -85,18 +81,21 @@ def neighbor_search(n_cells: int) -> Literal["sklearn", "pynndescent"]:
     return "sklearn" if n_cells <= EXACT_UP_TO else "pynndescent"
 
 
-def _principal_components(out: AnnData, logged: LoggedCounts, settings: Settings) -> None:
-    """By scanpy, or of many cells the same numbers without a matrix of all logarithms and many passes over it."""
+def _principal_components(
+    out: AnnData, layers: Sequence[Any], settings: Settings, *, weights: np.ndarray | None
+) -> None:
+    """Of logarithms of layers, each column times its weight: by scanpy, or of many cells the same numbers without a matrix of all logarithms and many passes over it."""
     import scanpy as sc
 
     from deepvelo.model.graph.cell_graph import principal_components, sums_up
 
+    logged = logged_counts(layers, weights=weights)
     n_components = min(settings.preparation.n_components, min(logged.shape) - 1)
     if sums_up(logged.shape):
         found = principal_components(logged, n_components=n_components, seed=settings.seed)
         scores = found.scores.numpy()
     else:
-        values = logged.whole()
+        values = whole_logged_counts(layers, weights=weights)
         if (values.max(axis=0) - values.min(axis=0)).max() <= _ROUNDING:
             msg = (
                 "All cells have the same counts relative to their total, so nothing tells them apart. Choose data of "

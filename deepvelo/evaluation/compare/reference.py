@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from deepvelo import checks, contents, keys, pp, tl
 from deepvelo.arrays.layers import gene_blocks
+from deepvelo.arrays.views import Genes, View
 from deepvelo.errors import InputError
 from deepvelo.evaluation.compare import results as stored
 from deepvelo.tl.rates.block_pca import block_pca
@@ -135,17 +136,17 @@ def _neighbors(reference: AnnData, components: np.ndarray | None, *, moments: La
         )
         raise InputError(msg)
     if components is None:
-        components = block_pca(
-            lambda: _centered_logarithms(moments),
-            n_cells=reference.n_obs, n_components=min(_N_NEIGHBORS, min(reference.shape) - 1), seed=0,
-        )  # fmt: skip
+        n_components = min(_N_NEIGHBORS, min(reference.shape) - 1)
+        components = block_pca([_centered_logarithms(moments)], n_components=n_components, seed=0)
     reference.obsm[keys.X_PCA] = np.asarray(components)
     del reference.uns[keys.NEIGHBORS]  # scanpy would start from it
     n_neighbors = min(_N_NEIGHBORS, reference.n_obs - 1)
     sc.pp.neighbors(reference, n_neighbors=n_neighbors, use_rep=keys.X_PCA, random_state=0)
 
 
-def _centered_logarithms(moments: Layer) -> Iterator[np.ndarray]:
-    for genes in gene_blocks(moments):
+def _centered_logarithms(moments: Layer) -> View:
+    def make(cells: Any, genes: Genes) -> np.ndarray:
         logged = np.log1p(moments[:, genes])
-        yield logged - logged.mean(axis=0)
+        return (logged - logged.mean(axis=0))[cells]
+
+    return View(moments.shape, make, source=moments)

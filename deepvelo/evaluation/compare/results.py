@@ -155,10 +155,10 @@ def unsmoothed_velocity_of(adata: AnnData) -> Layer | None:
     layers = [dense(adata.layers[key]) for key in _OF_VELOCITY]
     chosen = imported.velocity_genes(adata)
 
-    def make(genes: Genes) -> np.ndarray:
+    def make(cells: Any, genes: Genes) -> np.ndarray:
         beta, gamma, unspliced, spliced = (columns(layer, genes) for layer in layers)
         velocity = beta * unspliced - gamma * spliced
-        return _of_genes(velocity, np.isfinite(velocity).all(axis=0) & chosen[genes])
+        return _of_genes(velocity, np.isfinite(velocity).all(axis=0) & chosen[genes])[cells]
 
     return View(adata.shape, make, source=layers[0])
 

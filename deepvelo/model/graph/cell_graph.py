@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,14 +14,15 @@ from scipy.spatial import KDTree
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
+from deepvelo.arrays.layers import Layer
 from deepvelo.arrays.on_disk import Columns, ColumnsOnDisk
 from deepvelo.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 _CELLS_AT_ONCE = 1024
-# Of cells in a file of columns: pieces of megabytes, which disks read as fast as all in a row.
-BYTES_AT_ONCE = 2**28
+# Of cells in a file of columns, twice in memory: pieces of megabytes, which disks read as fast as all in a row.
+BYTES_AT_ONCE = 2**27
 _CELLS_ASKED = 50_000  # whose neighbours are looked for at once, in 64-bit numbers
 # With more cells, an index is faster than comparing all with all. It is built of each cell's nearest few, begins with those
 # in the same leaf of so many trees, and finds more of the nearest where it looks for some more.
@@ -42,28 +43,12 @@ class Components(NamedTuple):
     loadings: Tensor
 
 
-class Rows(Protocol):
-    """Measurements of cells, ``(n_cells, n_features)``, to be asked for some cells at a time: ``rows[cells]`` is dense."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Numbers of cells and features."""
-
-    def __getitem__(self, cells: slice, /) -> np.ndarray: ...
-
-
-def principal_components(values: Columns | Rows, *, n_components: int, seed: int) -> Components:
+def principal_components(values: Columns | Layer, *, n_components: int, seed: int) -> Components:
     """The first principal components of ``values``, ``(n_cells, n_features)``; fewer when there are fewer dimensions.
 
     Exact, and never with a double-precision copy of all cells. The largest loading of a component is positive.
     """
-    measured: Rows
-    if isinstance(values, Tensor):
-        measured = values.cpu().numpy()
-    elif isinstance(values, ColumnsOnDisk):
-        measured = _RowsOnDisk(values)
-    else:
-        measured = values
+    measured = values.to("cpu") if isinstance(values, Tensor | ColumnsOnDisk) else values
     n_cells, n_features = measured.shape
     n_components = min(n_components, n_cells, n_features)
     mean, differ = _mean(measured)
@@ -90,45 +75,38 @@ def principal_components(values: Columns | Rows, *, n_components: int, seed: int
     )
 
 
-class _RowsOnDisk:
-    """Cells of values that lie on disk by columns: asked for a few at a time in their order, read many at once."""
-
-    def __init__(self, values: ColumnsOnDisk) -> None:
-        self._values, self.shape = values.to("cpu"), values.shape
-        bytes_a_cell = values.shape[1] * values.dtype.itemsize
-        self._at_once = max(_CELLS_AT_ONCE, BYTES_AT_ONCE // max(1, bytes_a_cell))
-        self._first = 0
-        self._read: np.ndarray = np.empty(0)
-
-    def __getitem__(self, cells: slice) -> np.ndarray:
-        stop = min(cells.stop, self.shape[0])
-        if not self._first <= cells.start <= stop <= self._first + len(self._read):
-            self._first = cells.start
-            self._read = np.empty(0)  # not both at once
-            self._read = self._values[cells.start : cells.start + self._at_once].numpy()
-        return self._read[cells.start - self._first : stop - self._first]
+def _parts(values: Columns | Layer) -> Iterator[np.ndarray]:
+    """All cells, some at a time; those in a file are read many at once."""
+    on_disk = isinstance(values, ColumnsOnDisk)
+    read = _CELLS_AT_ONCE
+    if on_disk:
+        read *= max(1, BYTES_AT_ONCE // (_CELLS_AT_ONCE * values.shape[1] * values.dtype.itemsize))
+    for start in range(0, values.shape[0], read):
+        some = values[start : start + read, :]
+        some = some.numpy() if isinstance(some, Tensor) else some
+        for first in range(0, len(some), _CELLS_AT_ONCE):
+            yield some[first : first + _CELLS_AT_ONCE]
 
 
-def _mean(measured: Rows) -> tuple[np.ndarray, bool]:
+def _mean(values: Columns | Layer) -> tuple[np.ndarray, bool]:
     """Of each feature, float64, and whether any differs between cells."""
-    first = measured[slice(0, 1)]
-    total, differ = np.zeros(measured.shape[1]), False
-    for start in range(0, measured.shape[0], _CELLS_AT_ONCE):
-        cells = measured[slice(start, start + _CELLS_AT_ONCE)]
+    total, first, differ = np.zeros(values.shape[1]), None, False
+    for cells in _parts(values):
+        first = cells[:1].copy() if first is None else first
         total += cells.sum(axis=0, dtype=np.float64)
         differ = differ or bool((cells != first).any())
-    return total / measured.shape[0], differ
+    return total / values.shape[0], differ
 
 
-def _centered(measured: Rows, mean: np.ndarray) -> Iterator[np.ndarray]:
+def _centered(values: Columns | Layer, mean: np.ndarray) -> Iterator[np.ndarray]:
     """The cells minus the mean, some at a time, in double precision: there their order is lost in the rounding."""
-    for start in range(0, measured.shape[0], _CELLS_AT_ONCE):
-        yield measured[slice(start, start + _CELLS_AT_ONCE)] - mean
+    for cells in _parts(values):
+        yield cells - mean
 
 
-def _project(measured: Rows, mean: np.ndarray, loadings: np.ndarray) -> np.ndarray:
-    scores = np.empty((measured.shape[0], loadings.shape[1]))
-    for start, cells in zip(range(0, len(scores), _CELLS_AT_ONCE), _centered(measured, mean), strict=True):
+def _project(values: Columns | Layer, mean: np.ndarray, loadings: np.ndarray) -> np.ndarray:
+    scores = np.empty((values.shape[0], loadings.shape[1]))
+    for start, cells in zip(range(0, len(scores), _CELLS_AT_ONCE), _centered(values, mean), strict=True):
         scores[start : start + _CELLS_AT_ONCE] = cells @ loadings
     return scores
 
@@ -139,7 +117,7 @@ def sums_up(shape: tuple[int, ...]) -> bool:
     return n_features <= min(n_cells // 2, MOST_FEATURES)
 
 
-def _scatter(measured: Rows, mean: np.ndarray) -> np.ndarray | LinearOperator:
+def _scatter(measured: Columns | Layer, mean: np.ndarray) -> np.ndarray | LinearOperator:
     """The sum over cells of (x - mean)(x - mean)^T, ``(n_features, n_features)``, whose eigenvectors are the loadings.
 
     Summed up once where there are many more cells than features, as the solver would go through all cells some

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from deepvelo.arrays.layers import gene_blocks
+
+if TYPE_CHECKING:
+    from deepvelo.arrays.layers import Layer
 
 EXTRA = 10  # dimensions taken along: the last components wanted settle sooner
 TOLERANCE = 1e-4
@@ -12,10 +18,8 @@ ROUNDING = 1e-12  # as a share of the largest of A's eigenvalues
 MOST_PASSES = 12
 
 
-def block_pca(
-    blocks: Callable[[], Iterator[np.ndarray]], *, n_cells: int, n_components: int, seed: int
-) -> np.ndarray:
-    r"""Scores of the first principal components of columns that come in blocks.
+def block_pca(layers: Sequence[Layer], *, n_components: int, seed: int) -> np.ndarray:
+    r"""Scores of the first principal components of layers side by side, read in blocks of genes.
 
     Block Lanczos from a random start (Musco & Musco 2015, NeurIPS): with the columns X, the space of
     :math:`Q, A Q, A^2 Q, \dots` with :math:`A = X X^T` soon holds A's first eigenvectors. Every pass over the blocks
@@ -24,8 +28,8 @@ def block_pca(
 
     Parameters
     ----------
-    blocks
-        Gives all columns anew with every call, float32 in blocks ``(n_cells, n_columns)``, each column of mean 0.
+    layers
+        Of the same cells, float32 ``(n_cells, n_genes)`` each, every gene of mean 0.
     n_components
         Less when there are not more cells and columns than that.
 
@@ -33,23 +37,24 @@ def block_pca(
     -------
     Shape ``(n_cells, n_components)``, float32; the number furthest from 0 is positive in every component.
     """
+    n_cells, n_columns = layers[0].shape[0], sum(layer.shape[1] for layer in layers)
     n_components = min(n_components, n_cells - 1)
     start = np.random.default_rng(seed).normal(size=(n_cells, min(n_cells, n_components + EXTRA)))
     newest = np.linalg.qr(start)[0]
     basis = newest[:, :0]
+    n_components = max(1, min(n_components, n_columns - 1))
     inside: np.ndarray = np.zeros((0, 0))  # A between the vectors of the basis
+    blocks = [(layer, genes) for layer in layers for genes in gene_blocks(layer)]
     for _ in range(MOST_PASSES):
-        image, n_columns = np.zeros_like(newest), 0
-        for block in blocks():
+        image = np.zeros_like(newest)
+        for layer, genes in blocks:
             # Double precision: A has squares, in which single precision would lose all but the first components.
-            columns = block.astype(np.float64)
+            columns = layer[:, genes].astype(np.float64)
             image += columns @ (columns.T @ newest)
-            n_columns += block.shape[1]
         n_known, basis = basis.shape[1], np.concatenate([basis, newest], axis=1)
         along = basis.T @ image
         inside = np.pad(inside, (0, newest.shape[1]))
         inside[:, n_known:], inside[n_known:, :n_known] = along, along[:n_known].T
-        n_components = max(1, min(n_components, n_columns - 1))
         values, vectors = np.linalg.eigh((inside + inside.T) / 2)
         values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
         image -= basis @ along

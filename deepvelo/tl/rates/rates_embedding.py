@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +14,7 @@ from sklearn.neighbors import KNeighborsTransformer
 
 from deepvelo import keys
 from deepvelo.arrays.layers import gene_blocks
+from deepvelo.arrays.views import View, selected
 from deepvelo.tl.rates.block_pca import block_pca
 
 if TYPE_CHECKING:
@@ -38,11 +37,8 @@ def rates_embedding(adata: AnnData, *, n_neighbors: int, seed: int) -> None:
     obsm ``X_rates_pca``, ``X_rates_umap``, ``X_alpha_umap``, ``X_beta_umap``, ``X_gamma_umap``;
     obs ``rates_leiden`` (Leiden clusters of all three).
     """
-    estimated = {
-        key: rate
-        for key in keys.RATES
-        if key in adata.layers and (rate := _Standardized(adata.layers[key])).has_values
-    }
+    rates = {key: _standardized(adata.layers[key]) for key in keys.RATES if key in adata.layers}
+    estimated = {key: rate for key, rate in rates.items() if rate.shape[1]}
     options = {"n_neighbors": n_neighbors, "seed": seed}
     together = _space(list(estimated.values()), **options)
     sc.tl.leiden(together, random_state=seed, flavor="igraph", n_iterations=2, directed=False)
@@ -88,39 +84,28 @@ def rate_scores(adata: AnnData, *, cluster_key: str, seed: int) -> dict[str, flo
     }
 
 
-class _Standardized:
-    """Block after block of the genes that have a rate in every cell and not the same in all, standardised over cells."""
-
-    def __init__(self, layer: Layer) -> None:
-        self.layer = layer
-        # Found in the first of many passes: which genes, their means and their standard deviations.
-        self._scales: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for genes in gene_blocks(self.layer):
-            values = self.layer[:, genes]
-            if genes.start not in self._scales:
-                with np.errstate(invalid="ignore"):
-                    mean, spread = values.mean(axis=0), values.std(axis=0)
-                used = np.isfinite(mean) & (
-                    spread > 0
-                )  # one that is not finite is enough for the mean not to be
-                self._scales[genes.start] = used, mean[used], spread[used]
-            used, mean, spread = self._scales[genes.start]
-            yield ((values if used.all() else values[:, used]) - mean) / spread
-
-    @property
-    def has_values(self) -> bool:
-        """Whether there are any such genes."""
-        return any(block.shape[1] for block in self)
+def _standardized(layer: Layer) -> Layer:
+    """The genes that have a rate in every cell and not the same in all, standardised over cells when they are read."""
+    n_cells, n_genes = layer.shape
+    means, spreads = np.empty(n_genes, dtype=np.float32), np.empty(n_genes, dtype=np.float32)
+    for genes in gene_blocks(layer):
+        values = layer[:, genes]
+        with np.errstate(invalid="ignore"):
+            means[genes], spreads[genes] = values.mean(axis=0), values.std(axis=0)
+    # One value that is not finite is enough for the mean not to be.
+    used = np.flatnonzero(np.isfinite(means) & (spreads > 0))
+    rates = selected(layer, cells=np.arange(n_cells), genes=used)
+    mean, spread = means[used], spreads[used]
+    return View(
+        rates.shape,
+        lambda cells, genes: ((rates[:, genes] - mean[genes]) / spread[genes])[cells],
+        source=rates,
+    )
 
 
-def _space(rates: list[_Standardized], *, n_neighbors: int, seed: int) -> AnnData:
-    n_cells = rates[0].layer.shape[0]
-    scores = block_pca(
-        lambda: itertools.chain.from_iterable(rates),
-        n_cells=n_cells, n_components=N_COMPONENTS, seed=seed,
-    )  # fmt: skip
+def _space(rates: list[Layer], *, n_neighbors: int, seed: int) -> AnnData:
+    n_cells = rates[0].shape[0]
+    scores = block_pca(rates, n_components=N_COMPONENTS, seed=seed)
     space = AnnData(obsm={keys.X_PCA: scores})
     n_neighbors = min(n_neighbors, n_cells - 1)
     # Rates are smooth over cells, so a tree need not look at most of them: exact, and of 20,000 cells it takes less than

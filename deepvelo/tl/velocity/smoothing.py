@@ -90,7 +90,9 @@ def smoothed(layer: Layer, average: GraphAverage, *, times: int, chosen: np.ndar
 
 def averaged(layer: Layer, average: GraphAverage, *, times: int) -> View:
     """A layer averaged over the graph, block by block of genes when it is read."""
-    return View(layer.shape, lambda genes: average(columns(layer, genes), times=times), source=layer)
+    return View(
+        layer.shape, lambda cells, genes: average(columns(layer, genes), times=times)[cells], source=layer
+    )
 
 
 def smooth_velocity(adata: AnnData, velocity: Layer, *, settings: Settings) -> np.ndarray:

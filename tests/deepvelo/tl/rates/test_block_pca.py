@@ -27,9 +27,7 @@ def few(rng, n_cells, n_columns):
 def test_scores_are_those_of_a_singular_value_decomposition(draw, n_cells, n_columns):
     values = draw(np.random.default_rng(0), n_cells, n_columns)
     values = (values - values.mean(axis=0)).astype(np.float32)
-    scores = block_pca(
-        lambda: iter(np.array_split(values, 3, axis=1)), n_cells=n_cells, n_components=20, seed=0
-    )
+    scores = block_pca(np.array_split(values, 3, axis=1), n_components=20, seed=0)
     left, lengths, _ = np.linalg.svd(values.astype(float), full_matrices=False)
     n_components = min(20, values.shape[1] - 1)
     expected = (left * lengths)[:, :n_components]
@@ -43,5 +41,5 @@ def test_scores_are_those_of_a_singular_value_decomposition(draw, n_cells, n_col
 
 def test_same_seed_same_scores():
     values = np.random.default_rng(0).normal(size=(90, 60)).astype(np.float32)
-    first, second = (block_pca(lambda: iter([values]), n_cells=90, n_components=5, seed=3) for _ in range(2))
+    first, second = (block_pca([values], n_components=5, seed=3) for _ in range(2))
     assert first.tolist() == second.tolist()
