@@ -42,7 +42,7 @@ from deepvelo import config, keys
 from deepvelo.arrays.layers import gene_blocks
 from deepvelo.arrays.on_disk import Columns, ColumnsOnDisk, ColumnWriter, blocks_of_columns
 from deepvelo.memory import MemoryMeter, trains_from_disk
-from deepvelo.model import training
+from deepvelo.model import preparation, training
 from deepvelo.model.graph.cell_graph import nearest_neighbors, principal_components
 from deepvelo.tl.velocity.smoothing import GraphAverage
 
@@ -54,8 +54,8 @@ BEFORE: Final = {
     "neighbors_within_reach": "candidates",
     "assign_targets": "target assignment",
     "fit_neighborhood_rates": "neighbourhood rates",
-    "_by_cell": "writing by cell",
-    "_hidden": "the last hidden layer",
+    "in_files": "writing by cell",
+    "last_hidden": "the last hidden layer",
 }
 REST: Final = "the rest before the epochs"
 
@@ -140,7 +140,7 @@ def _measure(
     ends: list[float] = []
 
     def timed(name: str) -> AbstractContextManager[Any]:
-        step = getattr(training, name)
+        step = getattr(preparation, name)
 
         def call(*args: Any, **options: Any) -> Any:
             started = time.perf_counter()
@@ -148,15 +148,15 @@ def _measure(
             seconds[BEFORE[name]] += time.perf_counter() - started
             return done
 
-        return patch.object(training, name, call)
+        return patch.object(preparation, name, call)
 
-    learn = training._learn
+    learn = training.learn
 
     def learning(*args: Any, **options: Any) -> Any:
         began.append(time.perf_counter())
         return learn(*args, **options)
 
-    def on_epoch(_: training.EpochTerms) -> None:
+    def on_epoch(*_: object) -> None:
         ends.append(time.perf_counter())
         if len(ends) == n_epochs:
             raise Enough
@@ -173,7 +173,7 @@ def _measure(
         with ExitStack() as stack:
             for name in BEFORE:
                 stack.enter_context(timed(name))
-            stack.enter_context(patch.object(training, "_learn", learning))
+            stack.enter_context(patch.object(training, "learn", learning))
             stack.enter_context(suppress(Enough))
             before_it = time.perf_counter()
             training.train(spliced, unspliced, settings=settings, on_epoch=on_epoch)

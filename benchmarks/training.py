@@ -2,8 +2,9 @@
 
 ``python benchmarks/training.py [--cells 3000] [--genes 2000] [--candidates 30] [--epochs 8] [--json FILE]``
 
-``default`` is the default preset, all of its epochs; ``blocked`` and ``literal`` are the paper's continuity in all
-genes, as it is computed here and as it is written, all cells at once. Each version runs in a process of its own, since
+``default`` is the default preset, all of its epochs; the others are the paper's continuity in all genes, all cells at
+once: ``blocked`` as it is computed here, ``autograd`` by `deepvelo.model.loss`, ``literal`` with all differences of all
+candidates formed besides. Each version runs in a process of its own, since
 a process's peak memory never falls again. An epoch is forward, backward and optimizer step, alpha and unspliced velocity
 included; of the default above 2,000 cells it is a pass in batches.
 """
@@ -29,69 +30,40 @@ from torch import Tensor
 
 from deepvelo import config
 from deepvelo.memory import MemoryMeter
-from deepvelo.model import training
+from deepvelo.model import loss, preparation, training
 from deepvelo.model.assignment.candidates import TINY
 from deepvelo.model.assignment.kinetics import spliced_velocity
-from deepvelo.model.assignment.targets import Displacements, GeneTargets, Pair
-from deepvelo.model.large_data.blocks import BlockedObjective
-from deepvelo.model.large_data.parallel import SINGLE_PROCESS
-from deepvelo.model.loss import Terms, objective
+from deepvelo.model.assignment.targets import Displacements, Pair
+from deepvelo.model.autograd import AutogradObjective
+from deepvelo.model.gcn import Rates
+from deepvelo.model.large_data.blocks import Sample
 
 WARM_UP = 2
-VERSIONS = ("default", "blocked", "literal")
+VERSIONS = ("default", "blocked", "autograd", "literal")
 
 
-class LiteralObjective:
+class LiteralObjective(AutogradObjective):
     """Eq. 4 to 7 as they are written: all differences of all candidates, all genes at once, gradients found by torch."""
 
-    def __init__(
-        self,
-        spliced: Tensor,
-        unspliced: Tensor,
-        targets: GeneTargets,
-        *,
-        correlation_weights: tuple[float, float],
-        variant: config.Variant,
-        by_cell: None = None,  # moments are in memory
-    ) -> None:
-        self.spliced, self.unspliced, self.targets = spliced, unspliced, targets
-        self._weights = correlation_weights
-        self.neighbors = targets.candidates.neighbors
-        self.n_cells, self.n_genes = spliced.shape
-        self.n_columns = 2 * self.n_genes
-
-    def reassign_targets(self, network, hidden, *, cells=None, group=SINGLE_PROCESS) -> float:
+    def reassign_targets(self, *_: object, **__: object) -> float:
         """The displacements are formed in every step, so there is nothing to do before."""
         return 0.0
 
-    def backward(
-        self,
-        network,
-        hidden,
-        *,
-        weight: float,
-        cells=None,
-        moments=None,
-        with_pearson: bool = True,
-        group=SINGLE_PROCESS,
-    ) -> Terms:
-        """As `BlockedObjective.backward`, of all cells, in one process."""
-        s, u = self.spliced, self.unspliced
-        rates = network.rates(hidden)
-        with torch.no_grad():
-            velocity = spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
-            delta_s, delta_u = (values[self.neighbors] - values[:, None] for values in (s, u))
-            cosine = torch.nn.functional.cosine_similarity(delta_s, velocity[:, None], dim=2)
-            chosen = [side[:, :, None] for side in (cosine > 0, cosine < 0)]
-            targets = Pair(
-                *(
-                    Displacements(*((delta * side).sum(1) / (side.sum(1) + TINY) for side in chosen))
-                    for delta in (delta_s, delta_u)
-                )
+    @torch.no_grad()
+    def displacements(self, rates: Rates, sample: Sample) -> Pair:
+        """Of all cells, as Eq. 4 to 6 have them."""
+        s, u = sample.spliced[:, :], sample.unspliced[:, :]
+        neighbors = self.targets.candidates.neighbors
+        velocity = spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
+        delta_s, delta_u = (values[neighbors] - values[:, None] for values in (s, u))
+        cosine = torch.nn.functional.cosine_similarity(delta_s, velocity[:, None], dim=2)
+        chosen = [side[:, :, None] for side in (cosine > 0, cosine < 0)]
+        return Pair(
+            *(
+                Displacements(*((delta * side).sum(1) / (side.sum(1) + TINY) for side in chosen))
+                for delta in (delta_s, delta_u)
             )
-        total, terms = objective(rates, u, s, targets, weights=self._weights, weight=weight)
-        total.backward()
-        return terms
+        )
 
 
 def cells(n_cells: int, n_genes: int) -> tuple[Tensor, Tensor]:
@@ -109,7 +81,8 @@ def measure(
 ) -> dict[str, float]:
     """Seconds of the fit, of each epoch after the warm-up, and the rise of the peak memory, in this process."""
     warnings.filterwarnings("ignore")
-    training.BlockedObjective = LiteralObjective if version == "literal" else BlockedObjective  # type: ignore[misc, assignment]
+    loss.AUTOGRAD = version in ("autograd", "literal")
+    preparation.AutogradObjective = LiteralObjective if version == "literal" else AutogradObjective  # type: ignore[misc]
     changes: dict[str, Any] = {"training": {"device": "cpu"}}
     if version != "default":
         changes["training"] |= {"n_epochs": n_epochs + WARM_UP, "batch_cells": n_cells}
@@ -129,7 +102,7 @@ def _measured(settings: config.Settings, *, n_cells: int, n_genes: int) -> dict[
     moments = [started]
     with MemoryMeter() as memory:
         fit = training.train(
-            spliced, unspliced, settings=settings, on_epoch=lambda _: moments.append(time.perf_counter())
+            spliced, unspliced, settings=settings, on_epoch=lambda *_: moments.append(time.perf_counter())
         )
     seconds = [b - a for a, b in zip(moments[WARM_UP:], moments[WARM_UP + 1 :], strict=False)]
     return {
@@ -138,8 +111,8 @@ def _measured(settings: config.Settings, *, n_cells: int, n_genes: int) -> dict[
         "seconds_min": min(seconds),
         "seconds_max": max(seconds),
         "memory_rise_mb": (memory.peak - before) / 2**20,
-        "first_total": fit.history[0].total,
-        "last_total": fit.history[-1].total,
+        "first_total": fit.history[0]["total"],
+        "last_total": fit.history[-1]["total"],
     }
 
 

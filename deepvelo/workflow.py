@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from deepvelo.config import Settings
     from deepvelo.model.large_data.checkpoint import Checkpoint
-    from deepvelo.model.training import EpochTerms, Fit
+    from deepvelo.model.loss import Terms
+    from deepvelo.model.training import Fit
     from deepvelo.tl.velocity.baselines import ScveloMode
 
 _RECORDED_VERSIONS = ("deepvelo-explorer", "torch", "torch-geometric", "scanpy", "scvelo", "anndata", "numpy")
@@ -221,7 +222,7 @@ def _fit(
         "seconds_prepare": seconds_prepare,
         "seconds_train": seconds_train,
     }
-    table = pd.DataFrame(history) if own else pd.DataFrame({"epoch": []})
+    table = pd.DataFrame({"epoch": range(1, len(history) + 1)}).join(pd.DataFrame(history))
     return Result(adata=prepared, history=table, weights=weights, settings=settings, metrics=metrics)
 
 
@@ -237,11 +238,10 @@ def _fit_deepvelo(
 
     n_epochs = settings.training.epochs_of(adata.n_obs)
 
-    def on_epoch(terms: EpochTerms) -> None:
+    def on_epoch(epoch: int, terms: Terms) -> None:
         if scratch is not None:
             scratch.touch()  # what lies unchanged for a day is taken for a leftover
-        values = terms._asdict()
-        tell(Progress(step="train", epoch=values.pop("epoch"), n_epochs=n_epochs, terms=values))
+        tell(Progress(step="train", epoch=epoch, n_epochs=n_epochs, terms=terms))
 
     tell(Progress(step="train"))  # neighbours, components and directions are found before the first epoch
     return tl.velocity(adata, settings=settings, on_epoch=on_epoch, scratch=scratch, checkpoint=checkpoint)

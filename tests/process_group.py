@@ -109,8 +109,8 @@ def fit_all(path: str) -> None:
     """Store every case; one after fits that ended badly, and one with dropout."""
     fits = {name: fitted(*case) for name, case in CASES.items()}
 
-    def stop(terms):
-        if terms.epoch == 3:
+    def stop(epoch, terms):
+        if epoch == 3:
             raise CancelledError
 
     too_large = [values * 1e25 for values in noisy_cells()]
@@ -136,8 +136,8 @@ def resumed(settings: config.Settings, fixed: dict[str, Any], path: Path) -> Fit
     """A fit cancelled after its fifth epoch and resumed from the checkpoint of the fourth."""
     checkpoint.SECONDS_BETWEEN, checkpoint.MOST_OF_THE_TIME = 0.0, 1e9
 
-    def stop(terms):
-        if terms.epoch == 5:
+    def stop(epoch, terms):
+        if epoch == 5:
             raise CancelledError
 
     with suppress(CancelledError):

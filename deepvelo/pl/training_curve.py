@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -9,7 +11,7 @@ from plotly.subplots import make_subplots
 from deepvelo.pl import theme
 
 # Panel to terms: continuity and direction differ in size, so each has its own axis.
-PANELS: dict[str, dict[str, tuple[str, str]]] = {
+KNOWN: dict[str, dict[str, tuple[str, str]]] = {
     "Total, falls while the model learns": {"total": ("total", "#0072B2")},
     "Continuity (Eq. 4 to 6)": {
         "continuity_future": ("future, L+", "#009E73"),
@@ -24,15 +26,20 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {
 
 
 def training_curve(history: pd.DataFrame, *, height: int = 320) -> go.Figure:
-    """One panel each for the total, continuity and direction.
+    """One panel each for the total, continuity, direction and, where there are any, other terms.
 
     Parameters
     ----------
     history
-        One row an epoch: ``epoch`` and the terms; a term that is not there is left out.
+        One row an epoch: ``epoch`` and the terms. Known terms that are missing are not drawn; terms added to
+        `deepvelo.model.loss.objective` appear by their name.
     """
-    fig = make_subplots(rows=1, cols=len(PANELS), subplot_titles=list(PANELS), horizontal_spacing=0.06)
-    for col, terms in enumerate(PANELS.values(), start=1):
+    known = {"epoch", *(term for terms in KNOWN.values() for term in terms)}
+    added = (term for term in history if term not in known)
+    others = {term: (term, color) for term, color in zip(added, cycle(theme.PALETTE), strict=False)}
+    panels = KNOWN | ({"Other terms": others} if others else {})
+    fig = make_subplots(rows=1, cols=len(panels), subplot_titles=list(panels), horizontal_spacing=0.06)
+    for col, terms in enumerate(panels.values(), start=1):
         for term, (name, color) in terms.items():
             if term not in history:
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from math import sqrt
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,9 +15,9 @@ from deepvelo.model.assignment.kinetics import spliced_velocity, unspliced_veloc
 from deepvelo.model.assignment.neighborhoods import NeighborhoodRates
 from deepvelo.model.assignment.targets import Targets
 from deepvelo.model.gcn import RateNetwork
-from deepvelo.model.large_data.objective import Correlation, direction_gradient, direction_loss
+from deepvelo.model.large_data.correlation import Correlation, direction_gradient
 from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
-from deepvelo.model.loss import Terms
+from deepvelo.model.loss import Terms, direction
 
 # Numbers worked on at once: few enough for the temporaries of a block to stay in cache.
 BLOCK_SIZE = 400_000
@@ -40,6 +41,14 @@ def parts_of_cells(n_cells: int) -> Iterator[slice]:
 def means(values: Columns) -> Tensor:
     """Mean of every gene, ``(n_genes,)``, of values ``(n_cells, n_genes)``."""
     return torch.cat([values[:, genes].mean(0) for genes in blocks_of_genes(*values.shape)])
+
+
+class Sample(NamedTuple):
+    """The cells of one step: their indices, None for all, and their moments ``(n_cells, n_genes)``."""
+
+    cells: Tensor | None
+    spliced: Columns
+    unspliced: Columns
 
 
 class BlockedObjective:
@@ -68,7 +77,7 @@ class BlockedObjective:
         by_cell: tuple[Cells, Cells] | None = None,
     ) -> None:
         self.spliced, self.unspliced, self.targets = spliced, unspliced, targets
-        self._weights, self._variant = correlation_weights, variant
+        self.correlation_weights, self.variant = correlation_weights, variant
         if by_cell is None:
             assert isinstance(spliced, Tensor)
             assert isinstance(unspliced, Tensor)
@@ -124,7 +133,7 @@ class BlockedObjective:
         hidden
             Last hidden layer of ``cells``: all if None, else this process's share.
         """
-        published = self._variant.direction_schedule == "published"
+        published = self.variant.direction_schedule == "published"
         pearson = torch.zeros(2).to(hidden)
 
         def velocity_of(genes: slice) -> list[tuple[slice, Tensor]]:
@@ -140,43 +149,42 @@ class BlockedObjective:
             return [(slice(None), velocity)]
 
         self.assign_targets(velocity_of, cells=cells, group=group)
-        return float(direction_loss(pearson, self._weights)) if published else 0.0
+        pearson_u, pearson_s = pearson
+        return float(direction(pearson_u, pearson_s, self.correlation_weights)) if published else 0.0
 
     def backward(
         self,
         network: RateNetwork,
         hidden: Tensor,
+        sample: Sample,
         *,
         weight: float,
-        cells: Tensor | None = None,
-        moments: tuple[Columns, Columns] | None = None,
-        with_pearson: bool = True,
+        with_correlations: bool = True,
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> Terms:
-        """The terms of some cells; the gradient of their total is added to the network's parameters.
+        """The terms of a sample; the gradient of the total is added to the network's parameters.
 
-        Where processes share the cells, the terms are those of all, and the gradient is this process's part of it.
+        Where a process group shares the cells, terms are those of all cells, gradients those of this process's cells.
 
-        The gradient by the rates is written out, which takes a third of the time of having it found; it is gathered
-        in the last hidden layer and sent through the graph convolutions once.
+        The gradient by the rates is written out, in a third of the time of autograd; it is gathered in the last
+        hidden layer and goes through the graph convolutions once.
 
         Parameters
         ----------
         hidden
-            Last hidden layer of these cells, with its way back to the parameters.
+            Last hidden layer of these cells, attached to the parameters.
+        sample
+            Continuity is the mean over these cells, correlations are taken over them.
         weight
             Of the direction term.
-        cells
-            Indices; all if None. Continuity is the mean over them, correlations are taken over them.
-        moments
-            What `of` gives of them, if that was asked already.
-        with_pearson
-            Whether to compute the correlations where they have no weight; NaN otherwise.
+        with_correlations
+            Whether to compute the correlations where they have no weight: without weight they take as long as the rest.
         """
-        spliced, unspliced = moments or self.of(cells)
+        cells, spliced, unspliced = sample
         n_cells = group.total(len(spliced))
         scale = sqrt(self.n_genes) / (2 * n_cells * self.n_columns)
         leaf = hidden.detach().requires_grad_()
+        with_correlations = with_correlations or weight > 0
         continuity, pearson = torch.zeros(2).to(leaf), torch.zeros(2).to(leaf)
         # The same blocks in all processes, whose shares are not quite of one size.
         for genes in blocks_of_genes(n_cells // group.size, self.n_genes):
@@ -188,17 +196,18 @@ class BlockedObjective:
                 residuals = self.targets.residuals(velocity, genes, cells, unspliced=False, middle=middle)
                 continuity += torch.stack([residuals.ahead, residuals.behind])
                 by_velocity = residuals.residual.mul_(4 * scale)
-                if weight > 0 or with_pearson:
+                if with_correlations:
                     correlations = self._correlations(velocity, s, u, genes, group=group)
                     pearson += _pearson(*correlations)
                 if weight > 0:
                     by_velocity.add_(
-                        direction_gradient(*correlations, self._weights), alpha=weight / self.n_genes
+                        direction_gradient(*correlations, self.correlation_weights),
+                        alpha=weight / self.n_genes,
                     )
                 by_beta = by_velocity * u
                 by_gamma = (by_velocity * s).neg_()
                 gradients = [(rates.beta, by_beta), (rates.gamma, by_gamma)]
-                if self._variant.unspliced_velocity:
+                if self.variant.unspliced_velocity:
                     velocity_u = unspliced_velocity(u, alpha=rates.alpha, beta=rates.beta)
                     residuals = self.targets.residuals(velocity_u, genes, cells, unspliced=True)
                     continuity += torch.stack([residuals.ahead, residuals.behind])
@@ -209,17 +218,15 @@ class BlockedObjective:
             torch.autograd.backward(tensors, by_them)
         hidden.backward(leaf.grad)
         group.all_reduce(continuity)
-        pearson = pearson / self.n_genes if weight > 0 or with_pearson else pearson + torch.nan
-        ahead, behind = (scale * continuity).tolist()
-        direction = float(direction_loss(pearson, self._weights))
-        return Terms(
-            continuity_future=ahead,
-            continuity_past=behind,
-            pearson_u=float(pearson[0]),
-            pearson_s=float(pearson[1]),
-            direction=direction,
-            total=ahead + behind + (weight * direction if weight > 0 else 0.0),
-        )
+        future, past = (scale * continuity).tolist()
+        terms = {"continuity_future": future, "continuity_past": past}
+        total = future + past
+        if with_correlations:
+            pearson_u, pearson_s = pearson / self.n_genes
+            of_direction = float(direction(pearson_u, pearson_s, self.correlation_weights))
+            terms |= {"pearson_u": float(pearson_u), "pearson_s": float(pearson_s), "direction": of_direction}
+            total += weight * of_direction
+        return terms | {"total": total}
 
     def of(self, cells: Tensor | None) -> tuple[Columns, Columns]:
         """Moments of some cells, spliced and unspliced; of all if None."""

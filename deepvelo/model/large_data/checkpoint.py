@@ -26,6 +26,7 @@ from deepvelo.model.assignment.targets import Targets
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.large_data.blocks import blocks_of_genes
 from deepvelo.model.large_data.mini_batches import Batches
+from deepvelo.model.loss import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ MOST_OF_THE_TIME = 0.05  # however slow the disk
 # The same data, prepared on another machine, differ by rounding; other data by far more.
 SAME_DATA = 1e-3
 
-# Tensors on the CPU by name, and what JSON can hold: of a file also the ``history``, the terms of each epoch so far.
+# Tensors on the CPU by name, and JSON values; a file also has the ``history``, the terms of each epoch so far.
 CheckpointState = tuple[dict[str, Tensor], dict[str, Any]]
 
 
@@ -129,6 +130,7 @@ class Checkpoint:
         """
         self._fit = json.dumps(
             {
+                "format": 2,  # of the file
                 "settings": config.to_dict(settings),
                 "variant": asdict(settings.variant),
                 "shape": list(spliced.shape),
@@ -145,7 +147,7 @@ class Checkpoint:
         if self._on_resume is not None:
             self._on_resume(epoch, n_epochs)
 
-    def save(self, state: TrainState, history: Sequence[tuple[float, ...]]) -> None:
+    def save(self, state: TrainState, history: Sequence[Terms]) -> None:
         """Write the state of a training, if the last write is long enough ago."""
         started = time.monotonic()
         if started < self._due:
@@ -153,7 +155,7 @@ class Checkpoint:
         tensors, words = state.state()
         try:
             self._write(
-                tensors | {"marks": self._fingerprint}, words | {"fit": self._fit, "history": history}
+                tensors | {"fingerprint": self._fingerprint}, words | {"fit": self._fit, "history": history}
             )
         except OSError as error:
             if not self._failed:
@@ -201,8 +203,7 @@ class Checkpoint:
         if checksum != _checksum(tensors, text):
             logger.warning("%s is damaged and ignored.", self.path)
             return None
-        fingerprint = tensors.pop("marks")
-        if words["fit"] != self._fit or not _alike(fingerprint, self._fingerprint):
+        if words["fit"] != self._fit or not _alike(tensors.pop("fingerprint"), self._fingerprint):
             logger.warning("%s is of other data, settings or versions and ignored.", self.path)
             return None
         return tensors, words

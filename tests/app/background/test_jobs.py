@@ -459,10 +459,8 @@ class Killed:
 
         module.SECONDS_BETWEEN, module.MOST_OF_THE_TIME = 0.0, 1e9
 
-        def on_epoch(terms: Any) -> None:
-            values = terms._asdict()
-            epoch = values.pop("epoch")
-            on_progress(Progress(step="train", epoch=epoch, n_epochs=8, terms=values))
+        def on_epoch(epoch: int, terms: dict[str, float]) -> None:
+            on_progress(Progress(step="train", epoch=epoch, n_epochs=8, terms=terms))
             to_come = json.loads(self.epochs.read_text())
             if to_come and epoch == to_come[0]:
                 self.epochs.write_text(json.dumps(to_come[1:]))
@@ -474,7 +472,7 @@ class Killed:
         fit = train(*moments, settings=settings, on_epoch=on_epoch, checkpoint=checkpoint)
         adata.layers["velocity"] = fit.rates().beta.numpy()
         adata.uns["deepvelo"] = {"cluster_key": "clusters", "basis": "umap", "versions": "{}"}
-        history = pd.DataFrame(fit.history)
+        history = pd.DataFrame({"epoch": range(1, len(fit.history) + 1)}).join(pd.DataFrame(fit.history))
         return Result(adata=adata, history=history, weights=fit.weights, settings=settings, metrics={})
 
 

@@ -9,10 +9,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from deepvelo import config
+from deepvelo.arrays import on_disk
 from deepvelo.arrays.on_disk import ColumnWriter
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.model import gcn, training
-from deepvelo.model.large_data import blocks, on_disk
+from deepvelo.model.large_data import blocks
 from deepvelo.model.large_data.blocks import BlockedObjective
 from deepvelo.model.training import train
 
@@ -42,8 +43,8 @@ def changed(**training) -> config.Settings:
 
 def test_loss_falls_in_twenty_epochs():
     history = train(*moving_cells(), settings=SETTINGS).history
-    assert [terms.epoch for terms in history] == list(range(1, 21))
-    assert history[-1].total < 0.9 * history[0].total
+    assert len(history) == 20
+    assert history[-1]["total"] < 0.9 * history[0]["total"]
 
 
 def test_an_induction_moves_forward():
@@ -66,9 +67,9 @@ def test_same_seed_same_answer_bit_for_bit_and_another_seed_another():
 def test_the_caller_can_stop_it():
     seen = []
 
-    def stop_at_three(terms):
-        seen.append(terms.epoch)
-        if terms.epoch == 3:
+    def stop_at_three(epoch, terms):
+        seen.append(epoch)
+        if epoch == 3:
             raise CancelledError
 
     with pytest.raises(CancelledError):
@@ -93,7 +94,7 @@ def test_a_loss_that_is_lost_in_the_last_batch_is_not_averaged_away(monkeypatch)
     def lost_in_the_end(self, *args, **kwargs):
         terms = backward(self, *args, **kwargs)
         seen.append(terms)
-        return terms if len(seen) < 4 else terms._replace(continuity_past=math.nan, total=math.nan)
+        return terms if len(seen) < 4 else terms | {"continuity_past": math.nan, "total": math.nan}
 
     monkeypatch.setattr(BlockedObjective, "backward", lost_in_the_end)
     with pytest.raises(InputError, match=r"`continuity_past` became nan in epoch 1"):
@@ -105,14 +106,14 @@ def test_cells_without_future_candidates_are_handled():
     spliced, unspliced = moving_cells()
     spliced[:] = spliced[0]  # every difference is zero: no candidate on either side
     fit = train(spliced, unspliced, settings=SETTINGS)
-    assert all(math.isfinite(terms.total) for terms in fit.history)
+    assert all(math.isfinite(terms["total"]) for terms in fit.history)
     assert all(torch.isfinite(rate).all() for rate in fit.rates())
 
 
 def test_published_settings_train_too():
     fit = train(*moving_cells(), settings=config.replace(config.PUBLISHED, FEW))
     assert len(fit.history) == 20
-    assert fit.history[-1].total < fit.history[0].total
+    assert fit.history[-1]["total"] < fit.history[0]["total"]
     assert torch.isnan(fit.rates().alpha).all()  # its objective says nothing of alpha
     assert min(fit.rates().beta.min(), fit.rates().gamma.min()) < 0  # nor keeps rates from being negative
 
@@ -178,8 +179,8 @@ def test_batches_lead_where_all_cells_at_once_do():
 def test_in_batches_fewer_epochs_take_as_many_steps():
     settings = config.replace(SETTINGS, {"training": {"n_epochs": 20, "batch_cells": 32}})
     fit = train(*moving_cells(120), settings=settings)
-    assert [terms.epoch for terms in fit.history] == list(range(1, 9))  # of 4 steps each: 8 is the least
-    assert all(math.isfinite(value) for terms in fit.history for value in terms)
+    assert len(fit.history) == 8  # of 4 steps each: 8 is the least
+    assert all(math.isfinite(value) for terms in fit.history for value in terms.values())
 
 
 def test_the_order_of_the_cells_changes_nothing_in_batches():
@@ -199,7 +200,7 @@ def test_the_order_of_the_cells_changes_nothing_in_batches():
 def test_batches_go_with_every_assignment(fixed):
     with config.ablation(**fixed):
         history = train(*moving_cells(120), settings=changed(batch_cells=40)).history
-    assert history[-1].continuity_future < history[0].continuity_future
+    assert history[-1]["continuity_future"] < history[0]["continuity_future"]
 
 
 @pytest.mark.parametrize(
@@ -245,15 +246,15 @@ def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, batch_c
 
 def test_where_a_gpus_memory_runs_out_the_answer_is_that_of_the_cpu(monkeypatch, caplog):
     expected = train(*moving_cells(), settings=SETTINGS)
-    on_devices, fit = [], training._train
+    on_devices, prepare = [], training.prepare
 
     def fails_on_a_gpu(*args, **options):
         on_devices.append(args[2].type)
         if args[2].type == "cuda":
             raise torch.OutOfMemoryError
-        return fit(*args, **options)
+        return prepare(*args, **options)
 
-    monkeypatch.setattr(training, "_train", fails_on_a_gpu)
+    monkeypatch.setattr(training, "prepare", fails_on_a_gpu)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     found = train(*moving_cells(), settings=config.replace(SETTINGS, {"training": {"device": "auto"}}))
     assert on_devices == ["cuda", "cpu"]
@@ -288,13 +289,13 @@ def test_factors_are_rounded_to_ten_bits():
 def test_products_of_a_gpu_give_the_rates_of_exact_ones(monkeypatch, batch_cells):
     settings = config.replace(SETTINGS, {"training": {"batch_cells": batch_cells}})
     exact = train(*moving_cells(200), settings=settings).rates()
-    learn = training._learn
+    learn = training.learn
 
     def on_a_gpu(*args, **options):
         with Rounded():
             return learn(*args, **options)
 
-    monkeypatch.setattr(training, "_learn", on_a_gpu)
+    monkeypatch.setattr(training, "learn", on_a_gpu)
     rounded = train(*moving_cells(200), settings=settings).rates()
     for found, wanted in zip(rounded, exact, strict=True):
         assert not torch.equal(found, wanted)

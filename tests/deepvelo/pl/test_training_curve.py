@@ -27,3 +27,15 @@ def test_the_first_epoch_is_a_visible_point():
     history = pd.DataFrame({"epoch": [1], "total": [3.0]})
     fig = training_curve(history)
     assert [(trace.mode, len(trace.x)) for trace in fig.data] == [("markers", 1)]
+
+
+def test_a_term_that_was_added_to_the_loss_has_a_panel_of_its_own():
+    history = pd.DataFrame({"epoch": [1, 2], "total": [2.0, 1.0], "smoothness": [0.5, 0.25]})
+    fig = training_curve(history)
+    (added,) = (trace for trace in fig.data if trace.name == "smoothness")
+    assert list(added.y) == [0.5, 0.25]
+    assert added.yaxis not in {trace.yaxis for trace in fig.data if trace is not added}
+    assert "Other terms" in {note.text for note in fig.layout.annotations}
+    assert "Other terms" not in {
+        note.text for note in training_curve(history[["epoch", "total"]]).layout.annotations
+    }

@@ -14,10 +14,11 @@ from safetensors.torch import save
 from deepvelo import config
 from deepvelo.arrays.on_disk import ColumnWriter
 from deepvelo.config import Settings
-from deepvelo.model import training
+from deepvelo.model import preparation
 from deepvelo.model.large_data import checkpoint as module
 from deepvelo.model.large_data.checkpoint import Checkpoint
-from deepvelo.model.training import EpochTerms, Fit, train
+from deepvelo.model.loss import Terms
+from deepvelo.model.training import Fit, train
 
 FEW = {
     "preparation": {"n_components": 5},
@@ -66,8 +67,8 @@ def moments(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 def until(last: int, path: Path, settings: Settings, data: tuple[torch.Tensor, torch.Tensor]) -> None:
     """Train and be killed in the next epoch."""
 
-    def on_epoch(terms: EpochTerms) -> None:
-        if terms.epoch > last:
+    def on_epoch(epoch: int, terms: Terms) -> None:
+        if epoch > last:
             raise Killed
 
     with pytest.raises(Killed):
@@ -92,11 +93,11 @@ def test_interrupted_and_resumed_equals_uninterrupted_bit_for_bit(path: Path, ki
         fit = train(
             *moments(),
             settings=settings,
-            on_epoch=told.append,
+            on_epoch=lambda epoch, terms: told.append(epoch),
             checkpoint=Checkpoint(path, on_resume=lambda *where: resumed.append(where)),
         )
     assert [epoch for epoch, _ in resumed] == [last]
-    assert [terms.epoch for terms in told] == list(range(last + 1, len(expected.history) + 1))
+    assert told == list(range(last + 1, len(expected.history) + 1))
     assert same(fit, expected)
     assert torch.equal(fit.hidden, expected.hidden)
 
@@ -123,7 +124,7 @@ def test_targets_assigned_before_training_are_not_assigned_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     until(2, path, SETTINGS, moments())
-    monkeypatch.setattr(training, "assign_targets", lambda *_, **__: pytest.fail("assigned again"))
+    monkeypatch.setattr(preparation, "assign_targets", lambda *_, **__: pytest.fail("assigned again"))
     assert len(train(*moments(), settings=SETTINGS, checkpoint=Checkpoint(path)).history) == 9
 
 
@@ -244,7 +245,7 @@ def test_a_slow_disk_is_written_to_less_often(path: Path, monkeypatch: pytest.Mo
         write(*args)
         now += 4
 
-    def on_epoch(terms: EpochTerms) -> None:
+    def on_epoch(epoch: int, terms: Terms) -> None:
         nonlocal now
         now += 10
 

@@ -1,4 +1,4 @@
-"""The terms of the objective in closed form."""
+"""Correlations and their gradient against numpy and autograd."""
 
 from __future__ import annotations
 
@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from deepvelo.config import Variant
-from deepvelo.model.large_data.objective import (
-    Correlation,
-    direction_gradient,
-    direction_loss,
-    direction_weight,
-)
+from deepvelo.model.large_data.correlation import Correlation, direction_gradient
+from deepvelo.model.loss import direction
 
 
 def correlation(velocity, abundance):
@@ -56,25 +51,6 @@ def test_gradients_are_those_found_automatically():
     velocity.requires_grad_()
     weights = 0.35, 1.15
     with_u, with_s = correlation(velocity, u), correlation(velocity, s)
-    loss = direction_loss(torch.stack([with_u.value.mean(), -with_s.value.mean()]), weights)
+    loss = direction(with_u.value.mean(), -with_s.value.mean(), weights)
     (expected,) = torch.autograd.grad(loss, velocity)
     assert torch.allclose(direction_gradient(with_u, with_s, weights) / 3, expected, atol=1e-8)
-
-
-@pytest.mark.parametrize(("r_u", "r_s", "loss"), [(1.0, 1.0, 0.0), (-1.0, -1.0, 4.0), (1.0, -1.0, 1.0)])
-def test_direction_loss_is_a_weighted_sum(r_u, r_s, loss):
-    assert direction_loss(torch.tensor([r_u, r_s]), (1.5, 0.5)).item() == pytest.approx(loss)
-
-
-def test_annealed_weight_falls_to_zero_and_stays():
-    variant = Variant(direction_weight=18.0)
-    weights = [
-        direction_weight(0.9, n_columns=4, share_done=t, variant=variant) for t in (0.0, 0.25, 0.5, 0.9)
-    ]
-    assert weights == [18.0, 9.0, 0.0, 0.0]
-
-
-def test_published_weight_depends_on_the_loss_alone():
-    variant = Variant(direction_weight=18.0, direction_schedule="published")
-    weights = [direction_weight(d, n_columns=4, share_done=0.7, variant=variant) for d in (1.2, 0.8, 0.1)]
-    assert weights == pytest.approx([18 * 2 / 0.01, 18 * 2 / 0.2, 18 * 2 / 0.5])

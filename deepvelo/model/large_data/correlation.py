@@ -1,17 +1,11 @@
-"""The part of the objective that gives velocity its direction, by correlation with the counts (eq. 7)."""
+"""Correlations of velocity with counts (eq. 7) from sums over cells, and the gradient of the direction loss."""
 
 from __future__ import annotations
 
-from math import sqrt
-
-import torch
 from torch import Tensor
 
-from deepvelo.config import Variant
 from deepvelo.model.assignment.candidates import TINY
 from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
-
-ANNEALED_UNTIL = 0.5  # of the training: the annealed direction term is 0 from there
 
 
 class Correlation:
@@ -62,28 +56,10 @@ class Correlation:
         return gradient.addcmul_(self._x, of_x).addcmul_(self._v, of_v)
 
 
-def direction_loss(pearson: Tensor, weights: tuple[float, float]) -> Tensor:
-    r"""Eq. 7 as a loss: 0 at perfect correlations, 1 at none, with both weights at their default.
-
-    .. math:: \frac{\lambda_u (1 - r_u) + \lambda_s (1 - r_s)}{2}
-
-    with :math:`r_u = corr(v, u)` and :math:`r_s = corr(v, -s)`, means over genes. The published schedule divides by
-    :math:`\lambda_u + \lambda_s` instead of 2, as the released code does.
-
-    Parameters
-    ----------
-    pearson
-        :math:`(r_u, r_s)`, shape ``(2,)``.
-    weights
-        Of both, `deepvelo.config.Settings.correlation_weights`.
-    """
-    return (torch.tensor(weights).to(pearson) * (1 - pearson)).sum()
-
-
 def direction_gradient(
     of_unspliced: Correlation, of_spliced: Correlation, weights: tuple[float, float]
 ) -> Tensor:
-    """Gradient of the `direction_loss` by the velocities of some genes, times the number of all genes.
+    """Gradient of `deepvelo.model.loss.direction` by the velocities of some genes, times the number of all genes.
 
     Returns
     -------
@@ -91,20 +67,3 @@ def direction_gradient(
     """
     weight_u, weight_s = weights
     return of_spliced.gradient().mul_(weight_s) - of_unspliced.gradient().mul_(weight_u)
-
-
-def direction_weight(direction: float, *, n_columns: int, share_done: float, variant: Variant) -> float:
-    """Weight of the direction term against continuity in one epoch.
-
-    Parameters
-    ----------
-    direction
-        This epoch's `direction_loss`; the published schedule depends on it.
-    n_columns
-        Columns of the state: genes, or twice as many with unspliced velocity.
-    share_done
-        Share of the epochs that lie behind, 0 to 1.
-    """
-    if variant.direction_schedule == "published":
-        return variant.direction_weight * sqrt(n_columns) / min(0.5, max(0.01, 1 - direction))
-    return variant.direction_weight * max(0.0, 1 - share_done / ANNEALED_UNTIL)
