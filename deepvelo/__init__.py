@@ -7,11 +7,17 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from importlib.metadata import version
 from types import ModuleType
 
+from deepvelo_explorer import conflict
+
 __version__ = version("deepvelo-explorer")
 __all__ = ["__version__", "checks", "config", "datasets", "io", "keys", "pl", "pp", "tl", "workflow"]
+
+if _conflict := conflict():
+    warnings.warn(_conflict, stacklevel=2)
 
 
 def __getattr__(name: str) -> ModuleType:

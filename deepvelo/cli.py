@@ -20,7 +20,14 @@ from rich.table import Table
 from rich.text import Text
 
 from deepvelo import config, keys, open_files, peers
-from deepvelo.commands.app import THIS_MACHINE, require_free, require_scheduler_address, serve, who_reaches
+from deepvelo.commands.app import (
+    THIS_MACHINE,
+    require_free,
+    require_scheduler_address,
+    require_streamlit,
+    serve,
+    who_reaches,
+)
 from deepvelo.commands.evaluate import evaluate
 from deepvelo.commands.lineages import lineages
 from deepvelo.commands.runs import runs as list_runs
@@ -28,6 +35,7 @@ from deepvelo.commands.simulate import simulate
 from deepvelo.config import Ambiguous, Device, Method, Preset
 from deepvelo.contents.count_kinds import KIND_NAMES
 from deepvelo.errors import InputError
+from deepvelo.places import default_folder
 from deepvelo.result import STEP_NAMES, step_in_words
 from deepvelo.result import Progress as RunProgress
 from deepvelo.wording import for_terminal, in_one_line
@@ -46,8 +54,6 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 console = Console(stderr=True)
-ROOT = Path(__file__).resolve().parents[1]
-
 
 Inputs = Annotated[
     list[Path],
@@ -287,17 +293,14 @@ def app(
     ] = None,
 ) -> None:
     """Open the app in the browser; the first start fits the simulated sample, so there is something to see."""
-    entry = ROOT / "app" / "main.py"
-    if not entry.is_file():
-        msg = f"The app's files are not beside the package: {entry} is missing. Install from a clone with `pip install -e .`."
-        raise InputError(msg)
+    require_streamlit()
     if data is not None and not data.is_dir():
-        msg = f"There is no folder {data} for data. Make it, or leave --data out to use {ROOT / 'data'}."
+        msg = f"There is no folder {data} for data. Make it, or leave --data out to use {default_folder('data')}."
         raise InputError(msg)
     if scheduler:
         require_scheduler_address(scheduler)
     require_free(host, port)
-    data, runs = (data or ROOT / "data").resolve(), (runs or ROOT / "runs").resolve()
+    data, runs = (data or default_folder("data")).resolve(), (runs or default_folder("runs")).resolve()
     if note := open_files.raise_limit():
         _say(note)
     _fit_sample_once(runs)

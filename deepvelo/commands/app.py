@@ -8,15 +8,22 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from ipaddress import ip_address
-from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
 
 from deepvelo.errors import InputError
+from deepvelo.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 THIS_MACHINE = "127.0.0.1"
+
+
+def require_streamlit() -> None:
+    """Raise an `InputError` with the command to run where the package was installed without the app."""
+    if find_spec("streamlit") is None:
+        msg = "The app is not installed. Run `pip install 'deepvelo-explorer[app]'`."
+        raise InputError(msg)
 
 
 def require_scheduler_address(address: str) -> None:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deepvelo.errors import InputError
+from deepvelo.places import default_folder
 from deepvelo.wording import in_one_line, number
 
 if TYPE_CHECKING:
     from deepvelo.io.runs import RunStore
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def runs(
@@ -29,7 +28,7 @@ def runs(
     """List the finished runs, a line each; damaged ones last, with what is wrong. Exit code 2 if any is damaged."""
     from deepvelo.io.runs import RunStore  # seconds to import
 
-    store = RunStore(folder or ROOT / "runs")
+    store = RunStore(folder or default_folder("runs"))
     if problem := store.problem():
         raise InputError(problem)
     if not store.folder.is_dir():

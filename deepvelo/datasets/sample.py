@@ -14,8 +14,9 @@ from deepvelo.datasets.simulation import draw
 from deepvelo.datasets.truth import Truth
 from deepvelo.errors import InputError
 from deepvelo.io.read import read
+from deepvelo.places import ROOT
 
-FOLDER: Final = Path(__file__).resolve().parents[2] / "sample_data"
+FOLDER: Final = ROOT / "sample_data"
 LABEL: Final = "Simulated dentate gyrus (not measured data)"
 SETTINGS: Final[dict[str, Any]] = {
     "kind": "dentate",
