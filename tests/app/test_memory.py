@@ -30,7 +30,7 @@ import gc, json, logging, os, sys
 import psutil
 
 logging.disable(logging.WARNING)
-from app import cached
+from app.shared import cached
 from app.shared.cells import drawn
 from app.shared.phase_charts import gene_panels, groups_and_colors, phase_of
 from app.shared.rates_charts import gene_rates

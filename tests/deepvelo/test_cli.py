@@ -59,7 +59,7 @@ def test_run_writes_a_whole_file_with_the_settings_given(deepvelo, tmp_path, sma
 KILLED = """
 import os, signal, sys
 from deepvelo import cli
-from deepvelo.model import checkpoint
+from deepvelo.model.large_data import checkpoint
 
 checkpoint.SECONDS_BETWEEN, checkpoint.MOST_OF_THE_TIME = 0.0, 1e9
 save = checkpoint.Checkpoint.save

@@ -95,11 +95,12 @@ from deepvelo import keys, memory, tl
 from deepvelo.config import PRESETS, replace
 from deepvelo.arrays.layers import new_layer
 from deepvelo.memory import MemoryMeter, estimate_memory
-from deepvelo.model import graph, on_disk
+from deepvelo.arrays import on_disk
+from deepvelo.model.graph import cell_graph
 
 folder, preset, n_cells, n_genes, most_in_memory, alive = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
 memory.MOST_IN_MEMORY = most_in_memory
-graph.BYTES_AT_ONCE = on_disk.BYTES_GATHERED = 2**24
+cell_graph.BYTES_AT_ONCE = on_disk.BYTES_GATHERED = 2**24
 
 def fit(n_cells, n_genes, name, n_components, n_candidates):
     rng = numpy.random.default_rng(0)

@@ -20,7 +20,7 @@ from deepvelo.arrays.on_disk import ColumnWriter
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.evaluation.compare import GRANULE_EDGES
-from deepvelo.io import aside
+from deepvelo.io import temporary
 from deepvelo.io.read import read
 from deepvelo.io.runs import RunStore
 from deepvelo.peers import fitted_here
@@ -393,7 +393,7 @@ def test_a_disk_that_fills_up_while_the_training_writes_leaves_no_half_run(tmp_p
 def test_a_training_from_disk_asks_for_its_room_before_it_begins(tmp_path, monkeypatch):
     in_batches = config.replace(SHORT, {"training": {"batch_cells": 64}})
     asked = []
-    monkeypatch.setattr(aside, "require_space", lambda folder, *, layers, of: asked.append(layers))
+    monkeypatch.setattr(temporary, "require_space", lambda folder, *, layers, of: asked.append(layers))
     for most in (memory.MOST_IN_MEMORY, 0):
         monkeypatch.setattr(memory, "MOST_IN_MEMORY", most)
         with RunStore(tmp_path).scratch() as scratch:

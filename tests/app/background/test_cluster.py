@@ -173,7 +173,7 @@ sys.path.insert(0, {root!r})
 from pathlib import Path
 import streamlit as st
 from distributed import fire_and_forget
-from app import cached
+from app.shared import cached
 
 def busy():
     Path({mark!r}).write_text(str(os.getpid()))

@@ -18,7 +18,7 @@ from deepvelo.arrays import matrices
 from deepvelo.config import Settings, ablation, replace
 from deepvelo.errors import InputError
 from deepvelo.io import read, write_h5ad
-from deepvelo.io.formats import stored
+from deepvelo.io.formats import anndata_groups
 from deepvelo.pp import chosen_basis, chosen_cluster_key, prepare
 
 N_CELLS, N_GENES = 40, 30
@@ -413,12 +413,12 @@ def test_unusable_data_are_refused_before_any_work():
 @pytest.mark.parametrize("name", ["cells.h5ad", "cells.zarr"])
 @pytest.mark.parametrize("make", [counted, with_moments, lambda: counted(as_sparse=False)])
 def test_from_a_file_the_answer_is_that_from_memory(tmp_path, monkeypatch, name, make):
-    for module in (matrices, stored):
+    for module in (matrices, anndata_groups):
         monkeypatch.setattr(module, "CELLS_AT_ONCE", 16)
     adata = make()
     adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
     whole = read(tmp_path / name)
-    monkeypatch.setattr(stored, "_SHARE_IN_MEMORY", 0)
+    monkeypatch.setattr(anndata_groups, "_SHARE_IN_MEMORY", 0)
     lazy = read(tmp_path / name, lazy_if_large=True)
     assert all(matrices.is_lazy(layer) for layer in lazy.layers.values())
     assert checks.summarize(lazy) == checks.summarize(whole)
