@@ -41,9 +41,10 @@ from benchmarks.scale import Mixtures
 from deepvelo import config, keys
 from deepvelo.arrays.layers import gene_blocks
 from deepvelo.arrays.on_disk import Columns, ColumnsOnDisk, ColumnWriter, blocks_of_columns
-from deepvelo.memory import MemoryMeter, trains_from_disk
+from deepvelo.memory import MemoryMeter
 from deepvelo.model import preparation, training
 from deepvelo.model.graph.cell_graph import nearest_neighbors, principal_components
+from deepvelo.plan import moment_averages, plan_of
 from deepvelo.tl.velocity.smoothing import GraphAverage
 
 NEIGHBORS_AVERAGED: Final = 30  # moments are means over so many cells
@@ -121,7 +122,7 @@ def measure(*, n_cells: int, n_genes: int, n_epochs: int, seed: int) -> dict[str
     small = moments(n_cells=3000, n_genes=100, seed=seed)
     training.train(*small, settings=config.replace(settings, {"training": {"n_epochs": 1}}))
     with TemporaryDirectory() as folder:
-        on_disk = trains_from_disk(n_cells, n_genes, settings)
+        on_disk = plan_of(n_cells, n_genes, settings).from_disk
         cells = moments(n_cells=n_cells, n_genes=n_genes, seed=seed, folder=Path(folder) if on_disk else None)
         return {"n_cells": n_cells, "n_genes": n_genes, "on_disk": on_disk} | _measure(
             *cells, settings=settings, n_epochs=n_epochs
@@ -133,7 +134,7 @@ def _measure(
 ) -> dict[str, Any]:
     n_cells = len(spliced)
     cells = graph_of(spliced, settings=settings)
-    n_averages = settings.graph.smoothings_of(n_cells)
+    n_averages = moment_averages(n_cells, settings)
     before = psutil.Process().memory_info().rss
     seconds = dict.fromkeys(BEFORE.values(), 0.0)
     began: list[float] = []
@@ -187,7 +188,7 @@ def _measure(
             seconds["writing a layer of moments"] = time.perf_counter() - started
     return {
         "seconds": {name: value for name, value in seconds.items() if value},  # in memory nothing is written
-        "n_epochs": settings.training.epochs_of(n_cells),
+        "n_epochs": plan_of(n_cells, spliced.shape[1], settings).n_epochs,
         "n_averages": n_averages,
         "peak_mb": (memory.peak - before) / 2**20,
         "moments_mb": 2 * 4 * n_cells * spliced.shape[1] / 2**20,

@@ -102,6 +102,7 @@ def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, An
     from deepvelo.io import read
     from deepvelo.io.runs import RunStore
     from deepvelo.memory import MemoryMeter
+    from deepvelo.plan import plan_of
     from deepvelo.tl import stream_lines
 
     torch.set_num_threads(os.cpu_count() or 1)
@@ -114,7 +115,7 @@ def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, An
     steps["read"] = time.perf_counter() - started
     loaded = psutil.Process().memory_info().rss
     settings = config.replace(config.Settings(), {"seed": seed, "training": {"n_epochs": epochs}})
-    n_epochs = settings.training.epochs_of(adata.n_obs)
+    n_epochs = plan_of(adata.n_obs, adata.n_vars, settings).n_epochs
     if share < 1:
         settings = config.replace(settings, {"training": {"n_epochs": max(2, round(share * n_epochs))}})
     meters: list[tuple[str, float, MemoryMeter]] = []

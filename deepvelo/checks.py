@@ -31,6 +31,7 @@ from deepvelo.errors import InputError
 from deepvelo.findings import Finding, find_errors, find_oddities
 from deepvelo.io.tidy.names import gene_name_columns
 from deepvelo.memory import estimate_memory, require_memory
+from deepvelo.plan import n_candidates
 from deepvelo.wording import in_code, listed, number
 
 if TYPE_CHECKING:
@@ -291,7 +292,7 @@ def _require_neighbors(adata: AnnData, settings: Settings) -> None:
     if settings.method == "deepvelo":
         wanted = {
             "graph.n_neighbors": settings.graph.n_neighbors,
-            "graph.n_candidates": settings.graph.candidates_of(adata.n_obs),
+            "graph.n_candidates": n_candidates(adata.n_obs, settings),
         }
     if compared_in(adata, settings.preparation).graph is None:
         wanted = {"preparation.n_neighbors": settings.preparation.n_neighbors} | wanted

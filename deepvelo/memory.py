@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from deepvelo import plan
 from deepvelo.config import replace
-from deepvelo.config.graph import MOST_ANCHORS
-from deepvelo.config.training import SMALLEST_BATCH
 from deepvelo.errors import InputError
 
 if TYPE_CHECKING:
     from deepvelo.config import Settings
 
-# Of the moments, spliced and unspliced, that a training holds in memory: with more it reads them from disk.
-MOST_IN_MEMORY = 2 * 2**30
 # Dense cells x genes float32 matrices alive at the peak, while the network is trained: both smoothed moments, a copy while
 # they are made, and as much as the counts take before. Moments, rates and velocities are written out as they are made.
 _DENSE_MATRICES = 4
@@ -46,41 +43,28 @@ _FEWEST_GENES = 200  # that are recommended: fits of fewer say little
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
-def trains_from_disk(n_cells: int, n_genes: int, settings: Settings) -> bool:
-    """Whether moments and what the network sees lie on disk while it is trained, where there is a folder for them.
-
-    They do where they are large, cells are taken in batches, and continuity is asked for in components: in genes every
-    step would read the displacements of all cells. The answer is the same but for rounding.
-    """
-    own = settings.method == "deepvelo" and settings.variant.continuity == "components"
-    in_batches = settings.training.batch_of(n_cells) < n_cells
-    return own and in_batches and 2 * 4 * n_cells * n_genes > MOST_IN_MEMORY
-
-
 def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
     """Memory a run needs on top of the loaded data, in bytes; ``n_genes`` is the number of genes that are fitted.
 
     Measured at 2,000 to 100,000 cells (`benchmarks/scale.py`) and rounded up. scVelo's modes take less.
     """
     variant = settings.variant
+    sizes = plan.plan_of(n_cells, n_genes, settings)
     widths = [2 * n_genes, *variant.hidden_sizes, 3 * n_genes]
     n_weights = sum(a * b for a, b in itertools.pairwise(widths))
-    step_cells = settings.training.batch_of(n_cells)
-    half = step_cells < n_cells and variant.standardize_inputs
-    dense = _DENSE_MATRICES + (_HALF if half else _SINGLE)
+    dense = _DENSE_MATRICES + (_HALF if sizes.input_precision == "half" else _SINGLE)
     in_memory = 4 * n_cells * n_genes * (dense - _OF_COUNTS)
-    if trains_from_disk(n_cells, n_genes, settings):
+    if sizes.from_disk:
         # As much as just before, so that fewer genes never count more.
-        in_memory = MOST_IN_MEMORY // 2 * (dense - _OF_COUNTS)
-    anchors = min(n_cells, MOST_ANCHORS) if variant.reassign_every == 0 else 0
-    kept = step_cells if variant.rate_layer == "graph" else 0
+        in_memory = plan.MOST_IN_MEMORY // 2 * (dense - _OF_COUNTS)
+    anchors = sizes.anchor_cells if variant.reassign_every == 0 else 0
+    kept = sizes.batch_cells if variant.rate_layer == "graph" else 0
     return (
         4 * n_cells * n_genes * _OF_COUNTS
         + in_memory
         + _BYTES_PER_ANCHOR_AND_GENE * anchors * n_genes
         + _BYTES_KEPT * kept * n_genes
-        + (_BYTES_PER_CANDIDATE[variant.continuity] * settings.graph.candidates_of(n_cells) + _BYTES_PER_CELL)
-        * n_cells
+        + (_BYTES_PER_CANDIDATE[variant.continuity] * sizes.n_candidates + _BYTES_PER_CELL) * n_cells
         + 4 * _COPIES_PER_WEIGHT * n_weights
         + _BASE
     )
@@ -153,12 +137,15 @@ def require_memory(n_cells: int, n_genes: int, settings: Settings) -> None:
 
 def _smaller_batches(n_cells: int, n_genes: int, settings: Settings) -> list[str]:
     """As a remedy, where it is one: below some batch size nothing more is saved."""
-    in_batches = replace(settings, {"training": {"batch_cells": min(SMALLEST_BATCH, max(1, n_cells // 2))}})
+    in_batches = replace(
+        settings, {"training": {"batch_cells": min(plan.SMALLEST_BATCH, max(1, n_cells // 2))}}
+    )
     needed, lower = (estimate_memory(n_cells, n_genes, tried) for tried in (settings, in_batches))
     if lower > 0.95 * needed:
         return []
-    batch = in_batches.training.batch_of(n_cells)
-    return [f"lower `training.batch_cells` to {batch} (about {lower / 2**30:.1f} GB)"]
+    return [
+        f"lower `training.batch_cells` to {plan.batch_cells(n_cells, in_batches)} (about {lower / 2**30:.1f} GB)"
+    ]
 
 
 def _fewer_genes(n_cells: int, n_genes: int, settings: Settings, *, available: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 import time
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING
 from deepvelo import config, keys, peers
 from deepvelo.contents.imported import tool_of
 from deepvelo.errors import InputError
-from deepvelo.memory import MemoryMeter, trains_from_disk
+from deepvelo.memory import MemoryMeter
+from deepvelo.plan import Plan, plan_of
 from deepvelo.result import OnProgress, Progress, Result
 
 if TYPE_CHECKING:
@@ -162,19 +164,21 @@ def _fit(
     from deepvelo import pp, tl
     from deepvelo.io.temporary import offloaded_counts, require_space
     from deepvelo.model.device import on_device
+    from deepvelo.model.large_data.parallel import this_machine
 
     cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
     own = settings.method == "deepvelo"
+    plan = plan_of(prepared.n_obs, prepared.n_vars, settings, this_machine(scratch))
     started = time.perf_counter()
     if scratch is not None:
         # Before the training, not after. Rates and velocities; while they are written, the moments of the training are
         # there as well, which with what the network sees take no more before.
-        beside = 2 if trains_from_disk(prepared.n_obs, prepared.n_vars, settings) else 0
+        beside = 2 if plan.from_disk else 0
         require_space(scratch, layers=5 + beside, of=prepared)
     fit: Fit | None = None
     with offloaded_counts(prepared, scratch):
         if settings.method == "deepvelo":
-            fit = _fit_deepvelo(prepared, settings, tell=tell, scratch=scratch, checkpoint=checkpoint)
+            fit = _fit_deepvelo(prepared, settings, plan, tell=tell, scratch=scratch, checkpoint=checkpoint)
         elif settings.method == "graphvelo":
             _fit_graphvelo(prepared, tell=tell)
         elif settings.method != "imported":
@@ -207,6 +211,7 @@ def _fit(
     versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
     prepared.uns[keys.DEEPVELO] = {
         "settings": json.dumps(config.to_dict(settings)),
+        **({"plan": json.dumps(dataclasses.asdict(plan))} if own else {}),
         "preset": settings.preset,
         "seed": settings.seed,
         "cluster_key": cluster_key,
@@ -229,6 +234,7 @@ def _fit(
 def _fit_deepvelo(
     adata: AnnData,
     settings: Settings,
+    plan: Plan,
     *,
     tell: OnProgress,
     scratch: Path | None,
@@ -236,15 +242,15 @@ def _fit_deepvelo(
 ) -> Fit:
     from deepvelo import tl
 
-    n_epochs = settings.training.epochs_of(adata.n_obs)
-
     def on_epoch(epoch: int, terms: Terms) -> None:
         if scratch is not None:
             scratch.touch()  # what lies unchanged for a day is taken for a leftover
-        tell(Progress(step="train", epoch=epoch, n_epochs=n_epochs, terms=terms))
+        tell(Progress(step="train", epoch=epoch, n_epochs=plan.n_epochs, terms=terms))
 
     tell(Progress(step="train"))  # neighbours, components and directions are found before the first epoch
-    return tl.velocity(adata, settings=settings, on_epoch=on_epoch, scratch=scratch, checkpoint=checkpoint)
+    return tl.velocity(
+        adata, settings=settings, plan=plan, on_epoch=on_epoch, scratch=scratch, checkpoint=checkpoint
+    )
 
 
 def _fit_scvelo(adata: AnnData, mode: ScveloMode, *, tell: OnProgress) -> None:

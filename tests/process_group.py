@@ -20,6 +20,7 @@ from deepvelo.model.large_data import checkpoint
 from deepvelo.model.large_data.blocks import BlockedObjective
 from deepvelo.model.large_data.parallel import run_main
 from deepvelo.model.training import Fit, train
+from deepvelo.plan import plan_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = {
@@ -148,7 +149,7 @@ def resumed(settings: config.Settings, fixed: dict[str, Any], path: Path) -> Fit
         fixed,
         checkpoint=checkpoint.Checkpoint(path, on_resume=lambda *epochs: told.append(epochs)),
     )
-    assert told == [(4, settings.training.epochs_of(len(noisy_cells()[0])))]
+    assert told == [(4, plan_of(*noisy_cells()[0].shape, settings).n_epochs)]
     return fit
 
 

@@ -18,6 +18,7 @@ from deepvelo.config.objective import LARGEST_LAMBDA
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.pl.sensitivity_map import sensitivity_map
+from deepvelo.plan import n_candidates
 
 if TYPE_CHECKING:
     from deepvelo.config import Settings
@@ -112,15 +113,15 @@ def _knobs(base: Run) -> list[_Knob]:
     )
     if settings.method != "deepvelo":  # scVelo's modes ignore the other settings
         return [genes]
-    graph = settings.graph
+    graph, candidates = settings.graph, n_candidates(n_cells, settings)
     return [
         _Knob(
             title="Graph neighbours", field="n_neighbors", own=graph.n_neighbors, number=int,
             values=_whole(graph.n_neighbors, below=n_cells),
         ),
         _Knob(
-            title="Candidates", field="n_candidates", own=graph.candidates_of(n_cells), number=int,
-            values=_whole(graph.candidates_of(n_cells), below=n_cells),
+            title="Candidates", field="n_candidates", own=candidates, number=int,
+            values=_whole(candidates, below=n_cells),
         ),
         *_lambdas(settings),
         genes,

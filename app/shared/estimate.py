@@ -6,6 +6,7 @@ import statistics
 
 from deepvelo.config import Method, Settings
 from deepvelo.io.runs import RunInfo
+from deepvelo.plan import plan_of
 
 # Measured on two cores with 3,000 cells x 800 genes; used until this server has runs of its own.
 SECONDS_PER_VALUE = 1.5e-7
@@ -55,7 +56,9 @@ def estimate_seconds(n_cells: int, n_genes: int, settings: Settings, *, past: li
     rest = SECONDS_BESIDES + of_a_cell * n_cells
     if not own:
         return pace * n_cells * (1 if by_cell else n_genes) + rest
-    return (pace * n_cells * n_genes + SECONDS_PER_EPOCH) * settings.training.epochs_of(n_cells) + rest
+    return (pace * n_cells * n_genes + SECONDS_PER_EPOCH) * plan_of(
+        n_cells, n_genes, settings
+    ).n_epochs + rest
 
 
 def _usual_pace(method: Method) -> float:

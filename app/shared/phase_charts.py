@@ -17,6 +17,7 @@ from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from deepvelo.pl.embedding import panels
 from deepvelo.pl.phase_portrait import Phase
+from deepvelo.plan import moment_averages
 
 _PANELS = {
     "spliced": keys.MS,
@@ -82,7 +83,7 @@ def arrows_in_words(run: Run) -> str:
             "so they need not equal β u − γ s of the drawn point."
         )
     elif graph.smooth_inputs:
-        times = graph.smoothings_of(int(run.info.metrics["n_cells"]))
+        times = moment_averages(int(run.info.metrics["n_cells"]), run.info.settings)
         words.append(
             f"They were fitted on counts averaged {_times(times)} more over neighbouring cells, "
             "so they need not equal β u − γ s of the drawn point."

@@ -12,6 +12,7 @@ from deepvelo.config import preset_label
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run, RunInfo
+from deepvelo.plan import n_candidates
 from deepvelo.wording import number
 
 
@@ -36,7 +37,7 @@ def run_details(info: RunInfo) -> str:
     epochs = number(int(info.metrics.get("n_epochs", s.training.n_epochs)), "epoch")
     return (
         f"{escape(info.data_name)}. Preset {preset_label(s)}; {s.graph.n_neighbors} graph and "
-        f"{s.graph.candidates_of(int(info.metrics['n_cells']))} candidate neighbours, λ {s.objective.lambda_u:g} and "
+        f"{n_candidates(int(info.metrics['n_cells']), s)} candidate neighbours, λ {s.objective.lambda_u:g} and "
         f"{s.objective.lambda_s:g}, {epochs}, seed {s.seed}. {made}"
     )
 

@@ -16,6 +16,7 @@ from app.visitors import whose
 from deepvelo.config import preset_label
 from deepvelo.errors import InputError
 from deepvelo.io.runs import DamagedRun, RunInfo
+from deepvelo.plan import n_candidates
 
 SCORES = {
     "consistency": "Consistency",
@@ -89,7 +90,7 @@ def _row(info: RunInfo) -> dict[str, object]:
     counted = {
         "Preset": preset_label(s),
         "Neighbours": s.graph.n_neighbors,
-        "Candidates": s.graph.candidates_of(int(metrics["n_cells"])),
+        "Candidates": n_candidates(int(metrics["n_cells"]), s),
         "λ u": s.objective.lambda_u,
         "λ s": s.objective.lambda_s,
         "Smoothing": s.graph.smooth_velocity,

@@ -16,6 +16,7 @@ from app.shared.text import box_labels
 from deepvelo.config import PRESETS, Preset, Settings, from_dict, sections, to_dict
 from deepvelo.contents.graphs import AUTO
 from deepvelo.errors import InputError
+from deepvelo.plan import plan_of
 
 TITLES = {
     "preparation": "Preparation",
@@ -103,14 +104,14 @@ def say_what_is_used(form: Form, *, n_cells: int) -> None:
     settings = form.settings
     if settings is None:
         return
+    plan = plan_of(n_cells, settings.preparation.n_top_genes, settings)
     if settings.graph.n_candidates == 0:
-        form.below["n_candidates"].caption(f"This data set uses {settings.graph.candidates_of(n_cells)}.")
-    training = settings.training
-    epochs = training.epochs_of(n_cells)
-    if epochs < training.n_epochs:
+        form.below["n_candidates"].caption(f"This data set uses {plan.n_candidates}.")
+    asked = settings.training.n_epochs
+    if plan.n_epochs < asked:
         form.below["n_epochs"].caption(
-            f"This data set takes {epochs} epochs in mini-batches of {training.batch_of(n_cells):,} cells: at least as "
-            f"many steps as {training.n_epochs} epochs of all cells at once."
+            f"This data set takes {plan.n_epochs} epochs in mini-batches of {plan.batch_cells:,} cells: at least as "
+            f"many steps as {asked} epochs of all cells at once."
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -88,29 +87,9 @@ class GraphConfig:
         ),
     ] = "biological"
 
-    def averages_of(self, n_cells: int) -> int:
-        """Number of averages over neighbours that reach as far, in a data set of this size, as one in 3,000 cells.
-
-        More cells lie closer together: with the same number of averages, displacements between neighbours would shrink
-        below their noise. The exponent holds for cells that fill three dimensions.
-        """
-        return math.ceil(max(1.0, n_cells / _FEW_CELLS) ** (2 / 3))
-
-    def smoothings_of(self, n_cells: int) -> int:
-        """Number of averages of the moments in a data set of this size."""
-        return self.smooth_inputs * self.averages_of(n_cells)
-
-    def candidates_of(self, n_cells: int) -> int:
-        """Number of candidates of a cell in a data set of this size."""
-        return self.n_candidates or min(_MOST_CANDIDATES, max(2, round(_CANDIDATE_SHARE * n_cells)))
-
     @model_validator(mode="after")
     def _two_candidates(self) -> GraphConfig:
         if self.n_candidates == 1:
             msg = "Setting `graph.n_candidates` should be 0 or at least 2, one ahead and one behind. Got 1. Change it."
             raise ValueError(msg)
         return self
-
-    def neighborhood_of(self, n_cells: int) -> int:
-        """Number of other cells in the neighbourhood of a cell: as many as its candidates."""
-        return min(self.candidates_of(n_cells), n_cells - 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -11,12 +10,6 @@ from pydantic.dataclasses import dataclass
 from deepvelo.config.strict import STRICT
 
 Device = Literal["auto", "cpu", "cuda"]
-
-# Cells: up to so many all are taken at once; of more, a batch is an eighth within these limits.
-LARGEST_WHOLE, SMALLEST_BATCH, LARGEST_BATCH = 2000, 512, 2048
-# From so many steps on more help little, so fewer epochs do, down to the second number: see docs/method.md, "Batches".
-FEWEST_EPOCHS, FEWEST_OF_MANY, STEPS_ENOUGH = 8, 3, 1200
-FEWEST_CELLS = 32  # of a batch
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -67,17 +60,3 @@ class TrainingConfig:
             description="Device that trains the network; auto uses a GPU if there is one. Choose cpu to leave the GPU to others.",
         ),
     ] = "auto"
-
-    def batch_of(self, n_cells: int) -> int:
-        """Number of cells in a mini-batch of a data set of this size."""
-        if self.batch_cells:
-            return min(max(self.batch_cells, FEWEST_CELLS), n_cells)
-        if n_cells <= LARGEST_WHOLE:
-            return n_cells
-        return min(max(n_cells // 8, SMALLEST_BATCH), LARGEST_BATCH)
-
-    def epochs_of(self, n_cells: int) -> int:
-        """Epochs over a data set of this size: mini-batches take as many steps in fewer."""
-        n_batches = max(1, math.ceil(n_cells / max(1, self.batch_of(n_cells))))
-        fewest = min(FEWEST_EPOCHS, max(FEWEST_OF_MANY, math.ceil(STEPS_ENOUGH / n_batches)))
-        return min(self.n_epochs, max(math.ceil(self.n_epochs / n_batches), fewest))

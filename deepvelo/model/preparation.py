@@ -34,6 +34,7 @@ from deepvelo.model.large_data.inputs import in_files, in_memory, input_blocks
 from deepvelo.model.large_data.mini_batches import Batch, Batches, averaging_graph, near_order, shares, whole
 from deepvelo.model.large_data.parallel import process_group
 from deepvelo.model.released import ReleasedNetwork
+from deepvelo.plan import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Problem:
 
     settings: Settings
     variant: Variant
+    plan: Plan
     network: RateNetwork
     inputs: Cells
     objective: BlockedObjective
@@ -87,39 +89,36 @@ class Prepared:
 
 
 def prepare(
-    spliced: Columns,
-    unspliced: Columns,
+    moments: tuple[Columns, Columns],
     device: torch.device,
     *,
     settings: Settings,
+    plan: Plan,
     checkpoint: Checkpoint | None,
     folder: Path | None,
 ) -> Prepared:
-    """Prepare a training on moments ``(n_cells, n_genes)``; parameters and errors as in `deepvelo.model.training.train`.
+    """Prepare a training on spliced and unspliced moments, ``(n_cells, n_genes)`` each; parameters and errors as in `deepvelo.model.training.train`.
 
     Parameters
     ----------
     folder
         Where inputs and moments are written for the cells of one step at a time; None: they stay in memory.
     """
-    n_cells, variant, group = len(spliced), settings.variant, process_group()
+    (spliced, unspliced), variant, group = moments, settings.variant, process_group()
     components = principal_components(
         spliced, n_components=settings.preparation.n_components, seed=settings.seed
     )
     neighbors = neighbors_within_reach(
-        components.scores,
-        n_neighbors=settings.graph.candidates_of(n_cells),
-        n_among=variant.candidate_cells,
+        components.scores, n_neighbors=plan.n_candidates, n_among=plan.candidate_cells
     )
     network = _network(spliced, unspliced, settings=settings).to(device)
     nearest = nearest_neighbors(components.scores, n_neighbors=settings.graph.n_neighbors)
     graph = averaging_graph(nearest)
     everything = whole(graph, n_averagings=network.n_averagings).to(device)
-    batches = _batches(components, graph, n_averagings=network.n_averagings, settings=settings)
-    group.require(device=device, fewest_cells=batches.fewest_cells if batches else n_cells)
+    batches = _batches(components, graph, n_averagings=network.n_averagings, settings=settings, plan=plan)
+    group.require(device=device, fewest_cells=batches.fewest_cells if batches else plan.n_cells)
 
-    # Counts that are not standardised may exceed half precision.
-    half = batches is not None and variant.standardize_inputs
+    half = plan.input_precision == "half"
     blocks = input_blocks(spliced, unspliced, graph, standardize=variant.standardize_inputs, half=half)
     inputs: Cells
     by_cell: tuple[Cells, Cells] | None = None
@@ -131,7 +130,9 @@ def prepare(
         by_cell = s.to(device), u.to(device)
     inputs, spliced, unspliced = inputs.to(device), spliced.to(device), unspliced.to(device)
 
-    targets = _targets(neighbors.to(device), components, spliced, unspliced, graph=graph, settings=settings)
+    averages = as_tensor(graph).to(device), VELOCITY_AVERAGES * plan.n_averages
+    moments = spliced, unspliced
+    targets = _targets(neighbors.to(device), components, moments, averages=averages, settings=settings)
     kind = AutogradObjective if loss.AUTOGRAD else BlockedObjective
     objective = kind(
         spliced,
@@ -145,6 +146,7 @@ def prepare(
     problem = Problem(
         settings=settings,
         variant=variant,
+        plan=plan,
         network=network,
         inputs=inputs,
         objective=objective,
@@ -177,33 +179,35 @@ def _network(spliced: Columns, unspliced: Columns, *, settings: Settings) -> Rat
 
 
 def _batches(
-    components: Components, graph: sp.csr_matrix, *, n_averagings: int, settings: Settings
+    components: Components, graph: sp.csr_matrix, *, n_averagings: int, settings: Settings, plan: Plan
 ) -> Batches | None:
     """Mini-batches, or None where one step takes all cells."""
-    n_cells, asked = len(components.scores), settings.training.batch_cells
-    batch_cells = settings.training.batch_of(n_cells)
-    if batch_cells >= n_cells:
+    if not plan.in_batches:
         return None
-    if 0 < asked < batch_cells:
+    if 0 < (asked := settings.training.batch_cells) < plan.batch_cells:
         logger.warning(
-            "`training.batch_cells` is %d; steps take %d cells, the fewest allowed.", asked, batch_cells
+            "`training.batch_cells` is %d; steps take %d cells, the fewest allowed.", asked, plan.batch_cells
         )
     return Batches(
-        components.scores, graph, batch_cells=batch_cells, n_averagings=n_averagings, seed=settings.seed
+        components.scores,
+        graph,
+        batch_cells=plan.batch_cells,
+        group_cells=plan.group_cells,
+        n_averagings=n_averagings,
+        seed=settings.seed,
     )
 
 
 def _targets(
     neighbors: Tensor,
     components: Components,
-    spliced: Columns,
-    unspliced: Columns,
+    moments: tuple[Columns, Columns],
     *,
-    graph: sp.csr_matrix,
+    averages: tuple[Tensor, int],
     settings: Settings,
 ) -> Targets:
-    """What continuity compares velocities with, not assigned yet."""
-    device = neighbors.device
+    """What continuity compares velocities with, not assigned yet; ``averages`` are a graph and how often over it."""
+    (spliced, unspliced), (graph, times), device = moments, averages, neighbors.device
     if settings.variant.continuity == "genes":
         return GeneTargets(Candidates(neighbors.long()), spliced, unspliced)
     of_unspliced = principal_components(
@@ -212,19 +216,20 @@ def _targets(
     return ComponentTargets(
         neighbors,
         *(Components(*(x.to(device) for x in part)) for part in (components, of_unspliced)),
-        graph=as_tensor(graph).to(device),
-        averages=VELOCITY_AVERAGES * settings.graph.averages_of(len(neighbors)),
+        graph=graph,
+        averages=times,
     )
 
 
 def _assign_once(problem: Problem, everything: Batch, positions: Tensor) -> None:
     """Assign targets before training, and let neighbourhood rates explain them and start the network."""
-    settings, variant, objective = problem.settings, problem.variant, problem.objective
+    settings, variant, plan, objective = problem.settings, problem.variant, problem.plan, problem.objective
     state = problem.checkpoint_state
     neighborhoods = Neighborhoods(
         positions,
-        n_neighbors=settings.graph.neighborhood_of(objective.n_cells),
-        n_among=variant.candidate_cells,
+        n_anchors=plan.anchor_cells,
+        n_neighbors=plan.neighborhood_cells,
+        n_among=plan.candidate_cells,
         device=problem.inputs.device,
     )
     if state is None:

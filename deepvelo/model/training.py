@@ -25,9 +25,7 @@ from deepvelo.model.large_data.inputs import steps
 from deepvelo.model.large_data.parallel import process_group
 from deepvelo.model.loss import Terms, direction_weight
 from deepvelo.model.preparation import Prepared, Problem, last_hidden, prepare
-
-# Of the learning rate: a batch's gradient is noisier than that of all cells, and full steps lose accuracy.
-BATCH_RATE = 0.7
+from deepvelo.plan import Plan, plan_of
 
 OnEpoch = Callable[[int, Terms], None]
 """Called with the epoch, from 1, and its terms."""
@@ -59,6 +57,7 @@ def train(
     unspliced: Columns,
     *,
     settings: Settings,
+    plan: Plan | None = None,
     on_epoch: OnEpoch | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Fit:
@@ -71,6 +70,8 @@ def train(
     spliced, unspliced
         Moments, smoothed as wanted, shape ``(n_cells, n_genes)``, float32. If they lie on disk, temporary files beside
         them hold what the training reads cell by cell.
+    plan
+        What the sizes decide; by default `deepvelo.plan.plan_of` these moments.
     on_epoch
         Called after every epoch with its number and terms. Its errors stop the training and are passed on: a caller
         cancels by raising `CancelledError`.
@@ -88,11 +89,13 @@ def train(
     """
     if loss.AUTOGRAD:
         checkpoint = None
+    plan = plan or plan_of(spliced.shape[0], spliced.shape[1], settings)
     with _folder_beside(spliced) as folder:
 
         def fit_on(device: torch.device) -> Fit:
+            moments = spliced, unspliced
             prepared = prepare(
-                spliced, unspliced, device, settings=settings, checkpoint=checkpoint, folder=folder
+                moments, device, settings=settings, plan=plan, checkpoint=checkpoint, folder=folder
             )
             return _fit(prepared, on_epoch=on_epoch, checkpoint=checkpoint)
 
@@ -126,14 +129,13 @@ def learn(
     computes its share of the cells of every step.
     """
     group = process_group()
-    settings, variant = problem.settings, problem.variant
+    settings, variant, n_epochs = problem.settings, problem.variant, problem.plan.n_epochs
     network, inputs, objective, batches = problem.network, problem.inputs, problem.objective, problem.batches
     share = problem.shares[group.rank].to(inputs.device)
     n_batches = len(batches) if batches else 1
-    n_epochs = settings.training.epochs_of(objective.n_cells)
     n_steps = n_epochs * n_batches
 
-    learning_rate = settings.training.learning_rate * (BATCH_RATE if batches else 1)
+    learning_rate = settings.training.learning_rate * problem.plan.learning_rate_factor
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, amsgrad=True)
     # The same decay over the whole training, however many steps it has.
     decay = variant.learning_rate_decay ** (settings.training.n_epochs / n_steps)

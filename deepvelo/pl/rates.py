@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from deepvelo.pl import theme
 from deepvelo.pl.assembly import Grid, Part
+from deepvelo.plan import MOST_IN_VIOLIN
 
 RATE_TITLES = {
     "alpha": "α, transcription<br>(normalised counts / time)",
@@ -16,7 +17,6 @@ RATE_TITLES = {
     "gamma": "γ, degradation<br>(1 / time)",
 }
 _FEW = 10  # cells; a density of fewer says less than the cells themselves
-_MANY = 2000  # cells; of more, so many quantiles give the same density and the same box
 
 
 def rate_violins(
@@ -82,7 +82,7 @@ def _violin(values: np.ndarray, *, name: str, color: str) -> Part:
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
     """Values that are there, evenly spaced by rank, lowest and highest among them; few enough are left as they are."""
-    if len(values) <= _MANY:
+    if len(values) <= MOST_IN_VIOLIN:
         return values
-    ranks = np.linspace(0, len(values) - 1, _MANY).round().astype(int)
+    ranks = np.linspace(0, len(values) - 1, MOST_IN_VIOLIN).round().astype(int)
     return np.sort(values)[ranks]

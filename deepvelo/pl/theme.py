@@ -14,6 +14,7 @@ from plotly.colors import sample_colorscale
 
 from deepvelo.config import Method
 from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR, in_order
+from deepvelo.plan import MOST_OUTLINED
 from deepvelo.wording import in_one_line
 
 # Okabe and Ito's colours first. The others were picked one by one, each as far as possible (CIELAB) from
@@ -191,7 +192,7 @@ def marker_size(n_cells: int) -> float:
 
 def marker_outline(n_cells: int) -> dict[str, float | str]:
     """A hair line that keeps pale colours visible; left out where points are many and small."""
-    return {"width": 0.5 if n_cells <= 10_000 else 0, "color": "rgba(128,128,128,0.55)"}
+    return {"width": 0.5 if n_cells <= MOST_OUTLINED else 0, "color": "rgba(128,128,128,0.55)"}
 
 
 def color_range(values: np.ndarray, *, diverging: bool) -> tuple[float, float]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-MOST_DRAWN = 20_000
-"""Points of one picture: more take a browser seconds and show no more, for they hide each other."""
+from deepvelo.plan import MOST_DRAWN
+
 _BOXES = 128  # along a side: a box is some 5 pixels of a picture, about two points wide
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deepvelo import keys
 from deepvelo.contents import coordinates, graphs
 from deepvelo.errors import InputError
+from deepvelo.plan import neighbor_search
 from deepvelo.pp.counts import logged_counts, noise_weights, whole_logged_counts
 
 if TYPE_CHECKING:
@@ -71,16 +72,6 @@ def find_neighbors(
     return [*compared.rejected, compared.sentence, *lowered]
 
 
-def neighbor_search(n_cells: int) -> Literal["sklearn", "pynndescent"]:
-    """How `scanpy.pp.neighbors` should look for neighbours: comparing all with all, or with an index where that is faster.
-
-    Left to itself, scanpy turns to an index at 8,192 cells, which takes half a minute to be compiled alone.
-    """
-    from deepvelo.model.graph.cell_graph import EXACT_UP_TO
-
-    return "sklearn" if n_cells <= EXACT_UP_TO else "pynndescent"
-
-
 def _principal_components(
     out: AnnData, layers: Sequence[Any], settings: Settings, *, weights: np.ndarray | None
 ) -> None:
@@ -121,7 +112,8 @@ def _neighbors(out: AnnData, representation: str, settings: Settings) -> None:
         n_neighbors=settings.preparation.n_neighbors,
         n_pcs=min(settings.preparation.n_components, n_columns) if is_pca else n_columns,
         use_rep=_REPRESENTATION,
-        transformer=neighbor_search(out.n_obs),
+        # Left to itself, scanpy turns to an index at 8,192 cells, which takes half a minute to be compiled alone.
+        transformer="sklearn" if neighbor_search(out.n_obs) == "exact" else "pynndescent",
         random_state=settings.seed,
     )
     for key in (keys.DISTANCES, keys.CONNECTIVITIES):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.million import in_words, measure, moments, whole
-from deepvelo import memory
+from deepvelo import plan
 
 
 def row(n_cells: int, *, seconds: float) -> dict:
@@ -71,7 +71,7 @@ def test_few_cells_are_measured_from_components_to_epochs():
 
 @pytest.mark.slow
 def test_cells_of_more_moments_are_measured_from_disk(monkeypatch):
-    monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(plan, "MOST_IN_MEMORY", 0)
     found = measure(n_cells=2500, n_genes=60, n_epochs=2, seed=0)
     assert found["on_disk"]
     assert found["seconds"]["writing by cell"] > 0

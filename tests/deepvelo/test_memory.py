@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepvelo import memory
+from deepvelo import memory, plan
 from deepvelo.config import PRESETS, PUBLISHED, Settings, ablation, replace
 from deepvelo.errors import InputError
 
@@ -57,10 +57,8 @@ def test_the_released_network_keeps_a_byte_for_each_rate_of_a_step():
 
 
 def test_from_disk_what_the_training_reads_takes_no_more_memory():
-    n_cells = memory.MOST_IN_MEMORY // (2 * 4 * 2000)
+    n_cells = plan.MOST_IN_MEMORY // (2 * 4 * 2000)
     edge, beyond = (memory.estimate_memory(n, 2000, Settings()) for n in (n_cells, 2 * n_cells))
-    assert memory.trains_from_disk(2 * n_cells, 2000, Settings())
-    assert not memory.trains_from_disk(n_cells, 2000, Settings())
     assert beyond < 2 * edge - 1.5 * 2**30
 
 
@@ -69,29 +67,12 @@ def test_fewer_genes_never_count_more():
     assert counted == sorted(counted)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        PUBLISHED,
-        replace(Settings(), {"method": "stochastic"}),
-        replace(Settings(), {"training": {"batch_cells": 10**6}}),
-    ],
-    ids=["in genes", "scvelo", "all at once"],
-)
-def test_only_batches_in_components_are_read_from_disk(settings):
-    in_batches = (
-        settings if settings.training.batch_cells else replace(settings, {"training": {"batch_cells": 512}})
-    )
-    assert memory.trains_from_disk(10**6, 2000, Settings())
-    assert not memory.trains_from_disk(10**6, 2000, in_batches)
-
-
 PROGRAM = """
 import ctypes, sys, threading, time
 from pathlib import Path
 import numpy, psutil, scipy.sparse, torch
 from anndata import AnnData
-from deepvelo import keys, memory, tl
+from deepvelo import keys, plan, tl
 from deepvelo.config import PRESETS, replace
 from deepvelo.arrays.layers import new_layer
 from deepvelo.memory import MemoryMeter, estimate_memory
@@ -99,7 +80,7 @@ from deepvelo.arrays import on_disk
 from deepvelo.model.graph import cell_graph
 
 folder, preset, n_cells, n_genes, most_in_memory, alive = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
-memory.MOST_IN_MEMORY = most_in_memory
+plan.MOST_IN_MEMORY = most_in_memory
 cell_graph.BYTES_AT_ONCE = on_disk.BYTES_GATHERED = 2**24
 
 def fit(n_cells, n_genes, name, n_components, n_candidates):
@@ -138,7 +119,7 @@ def fit_of(
     n_cells: int,
     n_genes: int,
     *,
-    most_in_memory: int = memory.MOST_IN_MEMORY,
+    most_in_memory: int = plan.MOST_IN_MEMORY,
     alive: bool = False,
 ) -> tuple[int, int]:
     """Bytes that a fit in a process of its own takes, or of those only what is ``alive`` at once, and the estimate."""

@@ -14,7 +14,7 @@ import zarr
 from scipy import sparse
 from zarr.storage import LocalStore
 
-from deepvelo import config, keys, memory, peers, tl, workflow
+from deepvelo import config, keys, peers, plan, tl, workflow
 from deepvelo.arrays import layers
 from deepvelo.arrays.on_disk import ColumnWriter
 from deepvelo.datasets.simulation import simulate
@@ -382,7 +382,7 @@ def test_a_disk_that_fills_up_while_the_training_writes_leaves_no_half_run(tmp_p
 
     add = ColumnWriter.add
     monkeypatch.setattr(ColumnWriter, "add", full_after_three)
-    monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(plan, "MOST_IN_MEMORY", 0)
     with pytest.raises(InputError, match=r"disk of the run store .* is full"), store.scratch() as scratch:
         workflow.run(simulated_cells(), in_batches, cluster_key="clusters", scratch=scratch)
     assert written, "a file had begun"
@@ -394,8 +394,8 @@ def test_a_training_from_disk_asks_for_its_room_before_it_begins(tmp_path, monke
     in_batches = config.replace(SHORT, {"training": {"batch_cells": 64}})
     asked = []
     monkeypatch.setattr(temporary, "require_space", lambda folder, *, layers, of: asked.append(layers))
-    for most in (memory.MOST_IN_MEMORY, 0):
-        monkeypatch.setattr(memory, "MOST_IN_MEMORY", most)
+    for most in (plan.MOST_IN_MEMORY, 0):
+        monkeypatch.setattr(plan, "MOST_IN_MEMORY", most)
         with RunStore(tmp_path).scratch() as scratch:
             workflow.run(simulated_cells(), in_batches, cluster_key="clusters", scratch=scratch)
     assert asked == [5, 7]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from deepvelo import config
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
+from deepvelo.plan import n_candidates
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
@@ -147,10 +148,10 @@ def finished(plan: Sequence[PlannedFit], infos: Iterable[RunInfo]) -> list[tuple
 def _variations(
     base: RunInfo, folder: Path, values: SweepValues
 ) -> Iterator[tuple[str, DataSource, dict[str, dict[str, Any]]]]:
-    data, graph = _data_of(folder), base.settings.graph
+    data, graph, n_cells = _data_of(folder), base.settings.graph, int(base.metrics["n_cells"])
     for n in _others(values.n_neighbors, than=graph.n_neighbors):
         yield f"graph neighbours {n}", data, {"graph": {"n_neighbors": n}}
-    for n in _others(values.n_candidates, than=graph.candidates_of(int(base.metrics["n_cells"]))):
+    for n in _others(values.n_candidates, than=n_candidates(n_cells, base.settings)):
         yield f"candidates {n}", data, {"graph": {"n_candidates": n}}
     for varied, changes in _distinct_lambdas(base.settings, values):
         yield varied, data, changes

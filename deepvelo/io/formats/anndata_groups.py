@@ -24,12 +24,11 @@ from deepvelo.io.formats.declared_sizes import (
 from deepvelo.io.formats.read_options import ByGene, ReadOptions, with_notes
 from deepvelo.io.formats.validation import declared_shape, read_element, read_lazily
 from deepvelo.io.tidy.layers import renaming_note
+from deepvelo.plan import SHARE_IN_MEMORY
 
 if TYPE_CHECKING:
     from anndata import AnnData
 
-# A file that takes more of the free memory than this leaves too little for what is made of it.
-_SHARE_IN_MEMORY = 0.5
 # Of a matrix stored by genes (CSC), or as anndata wrote it before 0.7, some cells cannot be read by themselves.
 _STORED_BY_CELLS = ("csr_matrix", "array")
 _IN_MEMORY = ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
@@ -228,7 +227,7 @@ def inspect(group: Any, name: str, options: ReadOptions) -> bool:
     others = bytes_in_memory(rest) + chunk + _unnamed(group, shapes)
     leave = (
         options.lazy_if_large
-        and needed + others > _SHARE_IN_MEMORY * memory.available_memory()
+        and needed + others > SHARE_IN_MEMORY * memory.available_memory()
         and all(element.attrs.get("encoding-type") in _STORED_BY_CELLS for element in found.values())
     )
     in_memory = needed

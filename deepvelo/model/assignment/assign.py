@@ -12,11 +12,12 @@ from torch import Tensor
 from deepvelo.model.assignment.candidates import TINY
 from deepvelo.model.assignment.kinetics import SharedRates, spliced_velocity, steady_state_slope
 from deepvelo.model.assignment.neighborhoods import NeighborhoodRates, Neighborhoods
-from deepvelo.model.assignment.stretches import MOST_CELLS, Evidence, Layout, Stretches, best_signs
+from deepvelo.model.assignment.stretches import Evidence, Layout, Stretches, best_signs
 from deepvelo.model.assignment.targets import ComponentTargets
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph.cell_graph import even_anchors
 from deepvelo.model.large_data.blocks import BlockedObjective, blocks_of_genes
+from deepvelo.plan import MOST_IN_STRETCHES
 
 # Times that stretches are found again after a reversal.
 _MOST_ROUNDS = 4
@@ -160,8 +161,8 @@ class _WholeTissue:
         self._chosen: Tensor | slice = slice(None)
         self._nearest: Tensor | slice = slice(None)
         chosen: Tensor | None = None
-        if len(positions) > MOST_CELLS:
-            chosen, self._nearest = even_anchors(positions, MOST_CELLS)
+        if len(positions) > MOST_IN_STRETCHES:
+            chosen, self._nearest = even_anchors(positions, MOST_IN_STRETCHES)
             positions, chosen = positions[chosen], chosen.to(objective.spliced.device)
             self._chosen = chosen
         self._layout = Layout(positions.numpy())

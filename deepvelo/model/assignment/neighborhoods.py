@@ -7,7 +7,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from deepvelo.config.graph import MOST_ANCHORS
 from deepvelo.model.assignment.kinetics import spliced_velocity
 from deepvelo.model.graph.averaging import average
 from deepvelo.model.graph.cell_graph import even_anchors, neighbors_within_reach
@@ -20,6 +19,8 @@ class Neighborhoods:
     ----------
     positions
         Where cells lie, ``(n_cells, n_dimensions)``.
+    n_anchors
+        Number of anchor cells, at most that of all cells.
     n_neighbors
         Number of nearest cells in a neighbourhood, beside the anchor itself.
     n_among
@@ -33,13 +34,15 @@ class Neighborhoods:
         Index of each cell's nearest anchor, ``(n_cells,)``; None: every cell is its own anchor.
     """
 
-    def __init__(self, positions: Tensor, *, n_neighbors: int, n_among: int, device: torch.device) -> None:
+    def __init__(
+        self, positions: Tensor, *, n_anchors: int, n_neighbors: int, n_among: int, device: torch.device
+    ) -> None:
         n_cells = len(positions)
         anchors: Tensor | None = None
         self.nearest: Tensor | None = None
         self.cells: Tensor | None = None
-        if n_cells > MOST_ANCHORS:
-            anchors, nearest = even_anchors(positions, MOST_ANCHORS)
+        if n_cells > n_anchors:
+            anchors, nearest = even_anchors(positions, n_anchors)
             self.nearest = nearest.to(device)
         around = neighbors_within_reach(positions, of=anchors, n_neighbors=n_neighbors, n_among=n_among)
         own = torch.arange(n_cells) if anchors is None else anchors

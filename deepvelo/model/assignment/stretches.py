@@ -22,7 +22,6 @@ from deepvelo.model.graph.cell_graph import even_choice
 
 # Cells of a neighbourhood (at most half of all), how many neighbourhoods, and the genes that move most.
 WIDE, MOST_NEIGHBOURHOODS, MOST_GENES = 600, 150, 300
-MOST_CELLS = 3000  # that are cut into stretches; the others follow the nearest of them
 _NEAREST, _RESOLUTION = 20, 2.0  # of the graph that is cut into stretches
 # Edges between stretches that lie beside each other: at least so many, and so many a cell of the smaller. Noise joins
 # types that have nothing to do with each other by fewer.

@@ -17,6 +17,7 @@ from torch import Tensor
 from deepvelo.arrays.layers import Layer
 from deepvelo.arrays.on_disk import Columns, ColumnsOnDisk
 from deepvelo.errors import InputError
+from deepvelo.plan import neighbor_search
 
 logger = logging.getLogger(__name__)
 
@@ -24,9 +25,9 @@ _CELLS_AT_ONCE = 1024
 # Of cells in a file of columns, twice in memory: pieces of megabytes, which disks read as fast as all in a row.
 BYTES_AT_ONCE = 2**27
 _CELLS_ASKED = 50_000  # whose neighbours are looked for at once, in 64-bit numbers
-# With more cells, an index is faster than comparing all with all. It is built of each cell's nearest few, begins with those
-# in the same leaf of so many trees, and finds more of the nearest where it looks for some more.
-EXACT_UP_TO, _INDEXED, _TREES, _LOOKED_FOR = 120_000, 30, 12, 60
+# The index is built of each cell's nearest few, begins with those in the same leaf of so many trees, and finds more of the
+# nearest where it looks for some more.
+_INDEXED, _TREES, _LOOKED_FOR = 30, 12, 60
 _LEAST_RECALL = 0.95
 # With as many features, sums of their products take 200 MB in double precision.
 MOST_FEATURES = 5000
@@ -217,7 +218,7 @@ def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
     n_cells = len(points)
     _require_more(n_neighbors, n_cells)
     measured = np.ascontiguousarray(points.cpu().numpy())
-    if n_cells > EXACT_UP_TO:
+    if neighbor_search(n_cells) == "index":
         found = _approximate_neighbors(measured, n_neighbors)
         recall = _recall(measured, found)
         logger.info("Of the nearest neighbours, %.1f%% were found.", 100 * recall)

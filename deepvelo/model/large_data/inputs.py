@@ -22,8 +22,7 @@ def input_blocks(
 ) -> Iterator[Tensor]:
     """Inputs of the network in blocks of columns: [u, s] averaged once over the graph, ``(n_cells, 2 n_genes)``.
 
-    In half precision for mini-batches, since they are the largest array of the training: counts are not known to one
-    part in two thousand.
+    In single precision, or half of it: `deepvelo.plan.input_precision`.
     """
     average = Averaging(graph)
     # In the released code's order, on which the random start depends.

@@ -13,10 +13,7 @@ from torch import Tensor
 
 from deepvelo.model.graph.averaging import as_tensor
 from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
-
-# Cells that lie together and go into a batch together: so many, or more where a batch has places enough. More share
-# their neighbours, so a step is cheaper; but a batch of few places is less like the whole, and so are its steps.
-CELLS_TOGETHER, MOST_TOGETHER, PLACES_ENOUGH = 16, 64, 32
+from deepvelo.plan import SMALLEST_GROUP
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ def shares(positions: Tensor, graph: sp.csr_matrix, *, n_averagings: int, n_shar
 
 def near_order(positions: Tensor) -> Tensor:
     """Indices of all cells, ``(n_cells,)``, those next to each other that `Batches` keeps together."""
-    return torch.from_numpy(np.concatenate(_together(positions.numpy(), n_together=CELLS_TOGETHER)))
+    return torch.from_numpy(np.concatenate(_together(positions.numpy(), n_together=SMALLEST_GROUP)))
 
 
 class Batches:
@@ -90,6 +87,8 @@ class Batches:
         As `averaging_graph` gives it.
     batch_cells
         About how many cells a batch has.
+    group_cells
+        At most how many of them lie together.
     n_averagings
         Averagings over the graph between inputs and rates.
 
@@ -100,11 +99,17 @@ class Batches:
     """
 
     def __init__(
-        self, positions: Tensor, graph: sp.csr_matrix, *, batch_cells: int, n_averagings: int, seed: int
+        self,
+        positions: Tensor,
+        graph: sp.csr_matrix,
+        *,
+        batch_cells: int,
+        group_cells: int,
+        n_averagings: int,
+        seed: int,
     ) -> None:
         self._graph, self._n_averagings = graph, n_averagings
-        together = min(max(batch_cells // PLACES_ENOUGH, CELLS_TOGETHER), MOST_TOGETHER)
-        self._groups = _together(positions.numpy(), n_together=together)
+        self._groups = _together(positions.numpy(), n_together=group_cells)
         self._n_batches = min(len(self._groups), -(-len(positions) // batch_cells))
         self.random = np.random.default_rng(seed)
 

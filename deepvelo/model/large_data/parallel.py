@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from deepvelo.errors import CancelledError, InputError
+from deepvelo.plan import Machine
 
 # The other processes wait while the main process prepares the data: hours for a million cells.
 LONGEST_WAIT = timedelta(days=7)
@@ -133,6 +135,13 @@ _here = ContextVar("process_group", default=SINGLE_PROCESS)
 def process_group() -> ProcessGroup:
     """The group of this process: a group of one, except within `run_main`."""
     return _here.get()
+
+
+def this_machine(scratch: Path | None) -> Machine:
+    """What a fit of these processes runs on; files in ``scratch`` are read by those of one machine alone."""
+    group = process_group()
+    here = group.size == group.on_this_machine
+    return Machine(n_processes=group.size, has_scratch=scratch is not None and here)
 
 
 def run_main(work: Callable[[], None]) -> None:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepvelo.plan import MOST_STREAMED
+
 # scVelo's cut-offs are plain numbers that suit a UMAP about this wide; every embedding is brought to it.
 _WIDTH = 20.0
 _MIN_NEIGHBORS = 10
-# More cells are drawn by the means of places a quarter of a grid step wide: a 50th of the cells, scVelo's number of
-# neighbours of every grid point, is too many to go through.
-_MOST_POINTS = 20_000
-_PLACE = 0.1
+_PLACE = 0.1  # grid steps: width of the places whose means stand for very many cells
 _THINNEST = 1e-6  # height by width below which cells lie on a line: no grid, no picture
 # scVelo's 1 lets lines and arrows run far out from the cells, over places that no cell vouches for.
 _MIN_MASS_STREAM = 2.5  # velocity below 10 ** (this - 6) is left out
@@ -144,7 +143,7 @@ def _on_grid(
     # scvelo takes seconds to import; only pictures of velocity pay for it.
     from scvelo.plotting.velocity_embedding_grid import compute_velocity_on_grid
 
-    if len(points) > _MOST_POINTS:
+    if len(points) > MOST_STREAMED:
         points, vectors = _place_means(points, vectors)
     # scVelo takes a 50th of the cells, which is none of 40.
     n_neighbors = min(len(points), max(len(points) // 50, _MIN_NEIGHBORS))

@@ -10,14 +10,11 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys
+from deepvelo.plan import MOST_WALKED
 from deepvelo.tl.graph.velocity_graph import both_signs, quiet
 from deepvelo.tl.lineage.flow_time import connected_parts, flow_time
 from deepvelo.tl.velocity.smoothing import average_over_graph
 
-# Of more cells pseudotime asks the arrows to each cell's own neighbours alone: with those to the neighbours' neighbours
-# scVelo's walk takes 5 GB at 100,000 cells. In the largest part of the sample's 3,000 cells both rank the cells alike
-# (.994 to .997, four methods); in smaller parts and data they do not always (-.1 to .98).
-MANY_CELLS = 20_000
 LEAST_PART = 20  # cells; scVelo's pseudotime takes ten components, and fewer cells have no flow to speak of
 
 
@@ -103,7 +100,7 @@ def pseudotimes(
         # Scanpy would take it for the diffusion map of this graph, and fail where its eigenvalues are not there.
         own.obsm.pop("X_diffmap", None)
         arrows = cosines[cells][:, cells]
-        if len(cells) > MANY_CELLS:
+        if len(cells) > MOST_WALKED:
             arrows = arrows.multiply(own.obsp[keys.CONNECTIVITIES] != 0)
         arrows = sp.csr_matrix(arrows)
         own.uns[keys.VELOCITY_GRAPH] = sp.csr_matrix(arrows.maximum(0))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from deepvelo.errors import InputError
+from deepvelo.plan import MOST_FACTORED
 from deepvelo.tl.graph.transitions import quiet_cellrank
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ _SPECTRUM: Final = 20  # slow movements that are looked at to find how many stat
 CELLS_OF_A_STATE: Final = 30
 SMALLEST_STATE: Final = 3
 _MOST_ROUNDS: Final = 300  # of ARPACK; simulated tissue of 20,000 cells needs less than 20
-_MOST_FACTORED: Final = 5000  # cells; the factors of a neighbour graph are nearly dense
 _VISITED: Final = 1e-9
 _DENSE: Final = 100  # cells; up to here the whole spectrum is as quick as a part of it
 
@@ -155,10 +155,10 @@ def _leading(matrix: csr_matrix, n_vectors: int, *, seed: int) -> tuple[np.ndarr
         try:
             values, vectors = eigs(matrix, k=n_vectors, which="LR", v0=start, maxiter=_MOST_ROUNDS)
         except ArpackNoConvergence as error:
-            if n_cells > _MOST_FACTORED:
+            if n_cells > MOST_FACTORED:
                 msg = (
                     f"The slow movements of {n_cells:,} cells could not be told apart in {_MOST_ROUNDS} rounds, and the "
-                    f"exact way takes too much memory beyond {_MOST_FACTORED:,} cells. Choose the ends by hand."
+                    f"exact way takes too much memory beyond {MOST_FACTORED:,} cells. Choose the ends by hand."
                 )
                 raise InputError(msg) from error
             values, vectors = eigs(matrix.tocsc(), k=n_vectors, sigma=1 + 1e-6, v0=start)

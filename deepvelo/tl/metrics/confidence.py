@@ -9,6 +9,7 @@ from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.arrays.layers import blocks_of, known_genes, projected
+from deepvelo.plan import averages, moment_averages, n_candidates
 from deepvelo.tl.metrics.direction_evidence import direction_evidence
 from deepvelo.tl.velocity.smoothing import GraphAverage, smoothed
 
@@ -92,7 +93,7 @@ def direction_confidence(
         components, neighbors = fit.components, fit.neighbors
     along = projected(adata.layers[keys.VELOCITY], components.loadings.numpy(), chosen=known)
     sides = _displacements(along, components, neighbors)
-    times = settings.graph.averages_of(adata.n_obs)
+    times = averages(adata.n_obs)
     ahead, behind = (average(side, times=times).astype(np.float64) for side in sides)
     mirrored = _mirrored(ahead, behind, components.loadings.numpy().astype(np.float64))
     agreeing = _agreeing(adata, known)
@@ -156,14 +157,14 @@ def _candidates(
 
     from deepvelo.model.graph.cell_graph import neighbors_within_reach, principal_components
 
-    times = settings.graph.smoothings_of(adata.n_obs)
+    times = moment_averages(adata.n_obs, settings)
     spliced = smoothed(adata.layers[keys.MS], average, times=times, chosen=known)
     components = principal_components(
         torch.from_numpy(spliced), n_components=settings.preparation.n_components, seed=settings.seed
     )
     neighbors = neighbors_within_reach(
         components.scores,
-        n_neighbors=settings.graph.candidates_of(adata.n_obs),
+        n_neighbors=n_candidates(adata.n_obs, settings),
         n_among=settings.variant.candidate_cells,
     )
     return components, neighbors

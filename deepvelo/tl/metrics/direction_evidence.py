@@ -9,6 +9,7 @@ from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.arrays.layers import blocks_of
+from deepvelo.plan import MOST_IN_STRETCHES, moment_averages
 from deepvelo.tl.velocity.smoothing import GraphAverage
 
 if TYPE_CHECKING:
@@ -57,20 +58,20 @@ def direction_evidence(
     import torch
 
     from deepvelo.model.assignment.kinetics import steady_state_slope
-    from deepvelo.model.assignment.stretches import MOST_CELLS, MOST_GENES, Evidence, Layout, Stretches
+    from deepvelo.model.assignment.stretches import MOST_GENES, Evidence, Layout, Stretches
     from deepvelo.model.graph.cell_graph import even_anchors
 
     positions = components.scores
     few: np.ndarray | slice = slice(None)
     nearest: np.ndarray | slice = slice(None)
-    if len(positions) > MOST_CELLS:
-        few, nearest = (x.numpy() for x in even_anchors(positions, MOST_CELLS))
+    if len(positions) > MOST_IN_STRETCHES:
+        few, nearest = (x.numpy() for x in even_anchors(positions, MOST_IN_STRETCHES))
     loadings = components.loadings.numpy()
     moved = np.einsum("gk,gk->g", loadings @ (displacement.T @ displacement), loadings)
     places = np.sort(np.argsort(-moved, kind="stable")[:MOST_GENES])
     chosen = np.zeros(len(known), dtype=bool)
     chosen[np.flatnonzero(known)[places]] = True
-    times = settings.graph.smoothings_of(adata.n_obs)
+    times = moment_averages(adata.n_obs, settings)
     spliced, unspliced = (
         torch.from_numpy(_smoothed(adata.layers[key], average, times=times, chosen=chosen, cells=few))
         for key in (keys.MS, keys.MU)

@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsTransformer
 from deepvelo import keys
 from deepvelo.arrays.layers import gene_blocks
 from deepvelo.arrays.views import View, selected
+from deepvelo.plan import MOST_IN_SILHOUETTE
 from deepvelo.tl.rates.block_pca import block_pca
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 N_COMPONENTS = 30
 UMAP_ROUNDS = 200  # as UMAP itself takes for more than 10,000 cells
-SILHOUETTE_CELLS = 20_000  # every cell is compared with every other
 _SILHOUETTE_MB = 64  # of distances at once; scikit-learn would take a gigabyte
 
 
@@ -72,8 +72,8 @@ def rate_scores(adata: AnnData, *, cluster_key: str, seed: int) -> dict[str, flo
     if not 1 < len(np.unique(groups)) < len(groups):
         return {"silhouette_rates": float("nan"), "ari_rates": float("nan")}
     cells = np.arange(adata.n_obs)
-    if adata.n_obs > SILHOUETTE_CELLS:
-        cells = np.random.default_rng(seed).choice(adata.n_obs, size=SILHOUETTE_CELLS, replace=False)
+    if adata.n_obs > MOST_IN_SILHOUETTE:
+        cells = np.random.default_rng(seed).choice(adata.n_obs, size=MOST_IN_SILHOUETTE, replace=False)
     silhouette = float("nan")
     if len(np.unique(groups[cells])) > 1:  # a rare group may not be drawn
         with config_context(working_memory=_SILHOUETTE_MB):

@@ -15,7 +15,7 @@ from deepvelo import keys
 from deepvelo.arrays.layers import blocks_of, fill, gene_blocks, new_layer
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
-from deepvelo.memory import trains_from_disk
+from deepvelo.plan import Plan, plan_of
 from deepvelo.tl.velocity.growth import add_growth, growth_rates
 from deepvelo.tl.velocity.smoothing import GraphAverage
 
@@ -32,6 +32,7 @@ def velocity(
     adata: AnnData,
     *,
     settings: Settings,
+    plan: Plan | None = None,
     on_epoch: OnEpoch | None = None,
     scratch: Path | None = None,
     checkpoint: Checkpoint | None = None,
@@ -46,11 +47,13 @@ def velocity(
     ----------
     adata
         With layers ``Ms`` and ``Mu`` and ``obsp["connectivities"]``, as `deepvelo.pp.prepare` leaves it.
+    plan
+        What the sizes decide; by default `deepvelo.plan.plan_of` this object.
     on_epoch, checkpoint
         See `deepvelo.model.training.train`.
     scratch
         A folder for the layers, which then are Zarr arrays and take no memory; they last as long as it does. What the
-        training needs of many cells (`deepvelo.memory.trains_from_disk`) is there while it lasts, too.
+        training needs of many cells (`deepvelo.plan.from_disk`) is there while it lasts, too.
 
     Sets
     ----
@@ -67,12 +70,16 @@ def velocity(
         The layers cannot be written to ``scratch``.
     """
     # Seconds to import; a page that only draws velocities needs none of it.
+    from deepvelo.model.large_data.parallel import this_machine
     from deepvelo.model.training import train
 
     average = GraphAverage(adata)
-    with _folder(adata, settings, scratch) as folder:
-        spliced, unspliced, used = _moments(adata, average, settings, folder=folder)
-        fit = train(spliced, unspliced, settings=settings, on_epoch=on_epoch, checkpoint=checkpoint)
+    plan = plan or plan_of(adata.n_obs, adata.n_vars, settings, this_machine(scratch))
+    with _folder(plan, scratch) as folder:
+        spliced, unspliced, used = _moments(adata, average, times=plan.input_averages, folder=folder)
+        fit = train(
+            spliced, unspliced, settings=settings, plan=plan, on_epoch=on_epoch, checkpoint=checkpoint
+        )
         layers = {
             key: new_layer(adata.shape, path=scratch / key if scratch else None)
             for key in (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
@@ -89,14 +96,9 @@ def velocity(
 
 
 @contextmanager
-def _folder(adata: AnnData, settings: Settings, scratch: Path | None) -> Iterator[Path | None]:
+def _folder(plan: Plan, scratch: Path | None) -> Iterator[Path | None]:
     """Where moments and what is made of them lie during the training; None: in memory."""
-    from deepvelo.model.large_data.parallel import process_group
-
-    group = process_group()
-    # Other machines could not read the files.
-    here = group.size == group.on_this_machine
-    if scratch is None or not here or not trains_from_disk(adata.n_obs, adata.n_vars, settings):
+    if scratch is None or not plan.from_disk:
         yield None
         return
     scratch.mkdir(parents=True, exist_ok=True)
@@ -105,7 +107,7 @@ def _folder(adata: AnnData, settings: Settings, scratch: Path | None) -> Iterato
 
 
 def _moments(
-    adata: AnnData, average: GraphAverage, settings: Settings, *, folder: Path | None
+    adata: AnnData, average: GraphAverage, *, times: int, folder: Path | None
 ) -> tuple[Columns, Columns, np.ndarray]:
     """Smoothed spliced and unspliced moments of the genes that have both, and which these are."""
     import torch
@@ -114,7 +116,6 @@ def _moments(
 
     layers = [adata.layers[key] for key in (keys.MS, keys.MU)]
     used = np.zeros(adata.n_vars, dtype=bool)
-    times = settings.graph.smoothings_of(adata.n_obs)
     with ExitStack() as files:
         kept: list[_InMemory | ColumnWriter]
         if folder is None:

@@ -9,6 +9,7 @@ from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.arrays.layers import blocks_of, fill, projected
+from deepvelo.plan import averages
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +62,7 @@ def growth_rates(
     if totals is None:
         return None
     logs = np.log(np.maximum(totals, 1.0))[:, None]
-    local = average(logs - logs.mean(), times=_AVERAGES * settings.graph.averages_of(adata.n_obs))[:, 0]
+    local = average(logs - logs.mean(), times=_AVERAGES * averages(adata.n_obs))[:, 0]
     direction = projected(velocity, components.loadings.numpy(), chosen=chosen)
     lengths = np.linalg.norm(direction, axis=1, keepdims=True)
     direction = np.divide(direction, lengths, out=np.zeros_like(direction), where=lengths > 0)

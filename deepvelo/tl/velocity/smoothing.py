@@ -11,6 +11,7 @@ from anndata import AnnData
 from deepvelo import keys
 from deepvelo.arrays.layers import blocks_of
 from deepvelo.arrays.views import View, columns
+from deepvelo.plan import averages_over_groups, moment_averages
 
 if TYPE_CHECKING:
     import torch
@@ -20,14 +21,10 @@ if TYPE_CHECKING:
     from deepvelo.model.graph.coarsening import GroupAveraging
 
 
-# Of more cells so many averages are made over groups of near cells: those are found sooner.
-_MANY_CELLS, _MANY_TIMES = 100_000, 8
-
-
 class GraphAverage:
     """Averages over the neighbour graph of some cells: made once, used on block after block.
 
-    Eight averages and more over more than 100,000 cells are made over groups of near cells.
+    Many averages of very many cells are made over groups of near cells: `deepvelo.plan.averages_over_groups`.
 
     Parameters
     ----------
@@ -51,7 +48,7 @@ class GraphAverage:
 
     def __call__(self, values: np.ndarray, *, times: int) -> np.ndarray:
         """Values of every cell, ``(n_cells, n_columns)``, averaged that often; a copy, float32."""
-        if times < _MANY_TIMES or len(values) <= _MANY_CELLS:
+        if not averages_over_groups(len(values), times=times):
             return self._average(_tensor(values), times=times).numpy()
         if times not in self._over_groups:
             from deepvelo.model.graph.coarsening import GroupAveraging
@@ -72,7 +69,7 @@ def smooth_moments(adata: AnnData, settings: Settings) -> tuple[np.ndarray, np.n
         smoothed(
             adata.layers[key],
             GraphAverage(adata),
-            times=settings.graph.smoothings_of(adata.n_obs),
+            times=moment_averages(adata.n_obs, settings),
             chosen=every_gene,
         )
         for key in (keys.MS, keys.MU)

@@ -8,11 +8,10 @@ import math
 import pytest
 import torch
 
-from deepvelo import config
+from deepvelo import config, plan
 from deepvelo.errors import InputError
-from deepvelo.model.assignment import neighborhoods
 from deepvelo.model.graph.cell_graph import nearest_neighbors
-from deepvelo.model.large_data.mini_batches import CELLS_TOGETHER, Batches, averaging_graph
+from deepvelo.model.large_data.mini_batches import Batches, averaging_graph
 from deepvelo.model.training import Fit, train
 
 N_GENES = 6
@@ -107,20 +106,20 @@ def test_no_velocity_is_made_of_cells_that_do_not_differ():
 def test_cells_alike_do_not_all_go_into_one_batch():
     positions = torch.cat([torch.randn(200, 2), torch.zeros(600, 2)])
     graph = averaging_graph(nearest_neighbors(positions, n_neighbors=4))
-    batches = Batches(positions, graph, batch_cells=100, n_averagings=1, seed=0)
+    batches = Batches(positions, graph, batch_cells=100, group_cells=16, n_averagings=1, seed=0)
     sizes = [len(batch.cells) for batch in batches.shuffled()]
     assert sum(sizes) == 800
-    assert max(sizes) <= 100 + 2 * CELLS_TOGETHER
+    assert max(sizes) <= 100 + 2 * plan.SMALLEST_GROUP
 
 
 @pytest.mark.parametrize("n_cells", [101, 115, 130])
 def test_the_last_batch_is_as_large_as_the_others(n_cells):
     positions = torch.randn(n_cells, 2)
     graph = averaging_graph(nearest_neighbors(positions, n_neighbors=4))
-    batches = Batches(positions, graph, batch_cells=50, n_averagings=1, seed=0)
+    batches = Batches(positions, graph, batch_cells=50, group_cells=16, n_averagings=1, seed=0)
     sizes = [len(batch.cells) for batch in batches.shuffled()]
     assert sum(sizes) == n_cells
-    assert max(sizes) - min(sizes) <= 2 * CELLS_TOGETHER
+    assert max(sizes) - min(sizes) <= 2 * plan.SMALLEST_GROUP
 
 
 @pytest.mark.parametrize("graph", [{"n_neighbors": 12}, {"n_candidates": 12}])
@@ -131,7 +130,7 @@ def test_as_many_neighbours_as_cells_are_refused_and_one_more_cell_is_enough(gra
 
 
 def test_one_cell_more_than_are_taken_at_once():
-    largest = config.training.LARGEST_WHOLE
+    largest = plan.LARGEST_WHOLE
     cells = moving_cells(largest + 1)
     fit = train(*cells, settings=settings(n_epochs=8))
     assert len(fit.history) == 8
@@ -149,6 +148,6 @@ def test_candidates_of_one_cell_more_than_they_are_chosen_among():
 
 
 def test_one_cell_more_than_anchors(monkeypatch):
-    monkeypatch.setattr(neighborhoods, "MOST_ANCHORS", 79)
+    monkeypatch.setattr(plan, "MOST_ANCHORS", 79)
     cells = moving_cells(80)
     assert rising(fitted(cells, settings(n_epochs=60)), cells)[:50].mean() > 0.9

@@ -255,8 +255,8 @@ def test_where_a_gpus_memory_runs_out_the_answer_is_that_of_the_cpu(monkeypatch,
     on_devices, prepare = [], training.prepare
 
     def fails_on_a_gpu(*args, **options):
-        on_devices.append(args[2].type)
-        if args[2].type == "cuda":
+        on_devices.append(args[1].type)
+        if args[1].type == "cuda":
             raise torch.OutOfMemoryError
         return prepare(*args, **options)
 

@@ -93,7 +93,7 @@ def test_a_sweep_changes_one_thing_at_a_time_and_leaves_out_the_runs_own_value(b
     assert plan["graph neighbours 10"].settings == config.replace(
         info.settings, {"graph": {"n_neighbors": 10}}
     )
-    assert plan["candidates 30"].settings.graph.candidates_of(40) == 30
+    assert plan["candidates 30"].settings.graph.n_candidates == 30
     assert plan["λ unspliced 0"].settings.objective.lambda_u == 0
     assert plan["genes 4"].settings == info.settings
     assert plan["genes 4"].source == DataSource("run", path=str(folder), n_genes=4)

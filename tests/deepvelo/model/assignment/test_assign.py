@@ -10,7 +10,6 @@ import torch
 from deepvelo.arrays.on_disk import ColumnWriter, written_by_cell
 from deepvelo.config import Variant
 from deepvelo.model.assignment import assign as assignment
-from deepvelo.model.assignment import neighborhoods
 from deepvelo.model.assignment.assign import assign_targets, fit_neighborhood_rates
 from deepvelo.model.assignment.candidates import Candidates
 from deepvelo.model.assignment.kinetics import spliced_velocity
@@ -52,9 +51,13 @@ def relaxing_cells():
     return unspliced, spliced, spliced_velocity(unspliced, spliced, beta=beta, gamma=gamma)
 
 
-def around(positions, *, n_neighbors=40):
+def around(positions, *, n_neighbors=40, n_anchors=60):
     return Neighborhoods(
-        positions, n_neighbors=n_neighbors, n_among=len(positions), device=torch.device("cpu")
+        positions,
+        n_anchors=n_anchors,
+        n_neighbors=n_neighbors,
+        n_among=len(positions),
+        device=torch.device("cpu"),
     )
 
 
@@ -68,7 +71,7 @@ def objective_of(spliced, unspliced, *, by_cell=None):
     return objective, components[0].scores
 
 
-def assigned(backwards, *, passes=2, order=None, n_neighbors=40):
+def assigned(backwards, *, passes=2, order=None, n_neighbors=40, n_anchors=60):
     """The targets of relaxing cells, after a start with some reversed, and their true velocity."""
     unspliced, spliced, true = relaxing_cells()
     if order is not None:
@@ -77,7 +80,7 @@ def assigned(backwards, *, passes=2, order=None, n_neighbors=40):
     # Such a start counts all unspliced RNA as removed.
     start = torch.where(backwards[:, None], -true, true)
     rates = FixedRates(torch.ones_like(start), start / unspliced.clamp_min(1e-6), torch.zeros_like(start))
-    found = around(positions, n_neighbors=n_neighbors)
+    found = around(positions, n_neighbors=n_neighbors, n_anchors=n_anchors)
     assign_targets(
         objective,
         rates,
@@ -117,23 +120,21 @@ def test_what_starts_backwards_is_reversed(backwards, rounds, monkeypatch):
 
 @pytest.mark.parametrize("backwards", [EVERY_ONE, LAST_THIRD], ids=["all", "a third"])
 def test_of_many_cells_a_choice_answers_for_the_others(backwards, monkeypatch):
-    monkeypatch.setattr(assignment, "MOST_CELLS", 30)
+    monkeypatch.setattr(assignment, "MOST_IN_STRETCHES", 30)
     assert n_against(backwards) <= 1  # of 60, of which 20 or all start backwards
 
 
 @pytest.mark.parametrize("n_anchors", [60, 12])
-def test_few_anchors_answer_for_the_cells_around_them(n_anchors, monkeypatch):
-    monkeypatch.setattr(neighborhoods, "MOST_ANCHORS", n_anchors)
-    assert n_against(EVERY_FIFTH) == 0
+def test_few_anchors_answer_for_the_cells_around_them(n_anchors):
+    assert n_against(EVERY_FIFTH, n_anchors=n_anchors) == 0
 
 
 @pytest.mark.parametrize("n_anchors", [60, 12])
 def test_part_after_part_of_the_cells_is_assigned_as_all_at_once(n_anchors, monkeypatch):
-    monkeypatch.setattr(neighborhoods, "MOST_ANCHORS", n_anchors)
     whole, parts = [], []
     for cells_at_once, found in ((1000, whole), (7, parts)):
         monkeypatch.setattr(blocks, "CELLS_AT_ONCE", cells_at_once)
-        for sides in assigned(EVERY_FIFTH)[0].displacements:
+        for sides in assigned(EVERY_FIFTH, n_anchors=n_anchors)[0].displacements:
             found += sides
     for one, other in zip(whole, parts, strict=True):
         torch.testing.assert_close(one, other)
@@ -206,7 +207,6 @@ def test_cells_that_do_not_differ_are_left_without_direction():
 
 def displaced_cells(n_anchors, monkeypatch):
     """An objective whose displacements among near candidates are those of known rates, and these rates."""
-    monkeypatch.setattr(neighborhoods, "MOST_ANCHORS", n_anchors)
     generator = torch.Generator().manual_seed(0)
     unspliced, spliced = torch.rand(2, N_CELLS, 6, generator=generator) + 0.1
     beta, gamma = torch.rand(2, 6, generator=generator) + 0.2
@@ -214,7 +214,7 @@ def displaced_cells(n_anchors, monkeypatch):
     moved = spliced_velocity(unspliced, spliced, beta=beta, gamma=gamma)
     of_cells = lambda cells: lambda _: moved if cells is None else moved[cells]  # noqa: E731
     monkeypatch.setattr(objective.targets, "near_displacement", of_cells)
-    return objective, around(positions), beta, gamma
+    return objective, around(positions, n_anchors=n_anchors), beta, gamma
 
 
 @pytest.mark.parametrize("n_anchors", [60, 12])
@@ -260,7 +260,6 @@ def test_typical_rates_are_those_of_neighbourhoods_with_counts(monkeypatch):
 
 @pytest.mark.parametrize("n_anchors", [60, 12])
 def test_rates_of_moments_on_disk_are_those_of_memory(n_anchors, monkeypatch, tmp_path):
-    monkeypatch.setattr(neighborhoods, "MOST_ANCHORS", n_anchors)
     # More than one block of genes.
     monkeypatch.setattr(blocks, "BLOCK_SIZE", 0)
     monkeypatch.setattr(blocks, "FEWEST_GENES", 4)
@@ -275,7 +274,7 @@ def test_rates_of_moments_on_disk_are_those_of_memory(n_anchors, monkeypatch, tm
     for moments, of_cells in (((spliced, unspliced), None), (files, tuple(by_cell))):
         objective, positions = objective_of(*moments, by_cell=of_cells)
         objective.assign_targets(lambda genes: [(slice(None), true[:, genes])])
-        fit_neighborhood_rates(objective, around(positions))
+        fit_neighborhood_rates(objective, around(positions, n_anchors=n_anchors))
         found.append(objective.explained)
     memory, disk = found
     assert memory.beta.any()

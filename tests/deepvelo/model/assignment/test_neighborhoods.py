@@ -5,14 +5,17 @@ from __future__ import annotations
 import pytest
 import torch
 
-from deepvelo.model.assignment import neighborhoods as module
 from deepvelo.model.assignment.neighborhoods import NeighborhoodRates, Neighborhoods
 from deepvelo.model.graph.cell_graph import nearest_neighbors
 
 
-def neighborhoods(positions: torch.Tensor, *, n_neighbors: int) -> Neighborhoods:
+def neighborhoods(positions: torch.Tensor, *, n_neighbors: int, n_anchors: int = 9) -> Neighborhoods:
     return Neighborhoods(
-        positions, n_neighbors=n_neighbors, n_among=len(positions), device=torch.device("cpu")
+        positions,
+        n_anchors=n_anchors,
+        n_neighbors=n_neighbors,
+        n_among=len(positions),
+        device=torch.device("cpu"),
     )
 
 
@@ -27,10 +30,9 @@ def test_means_are_over_neighbours_and_the_cell_itself():
     assert torch.equal(found.to_cells(values), values)
 
 
-def test_each_of_many_cells_takes_the_value_of_its_nearest_anchor(monkeypatch):
-    monkeypatch.setattr(module, "MOST_ANCHORS", 3)
+def test_each_of_many_cells_takes_the_value_of_its_nearest_anchor():
     positions = torch.arange(9.0)[:, None] ** 1.1  # the nearest is always the one before
-    few = neighborhoods(positions, n_neighbors=1)
+    few = neighborhoods(positions, n_neighbors=1, n_anchors=3)
     anchor = few.mean(positions[few.cells].double())  # half a step before each anchor
     found = few.to_cells(anchor).flatten()
     assert len(anchor) == few.n_anchors == 3
@@ -42,9 +44,8 @@ def test_each_of_many_cells_takes_the_value_of_its_nearest_anchor(monkeypatch):
 
 
 @pytest.mark.parametrize("n_anchors", [9, 2])
-def test_velocities_of_some_cells_and_genes_are_by_the_rates_of_their_anchors(n_anchors, monkeypatch):
-    monkeypatch.setattr(module, "MOST_ANCHORS", n_anchors)
-    around = neighborhoods(torch.arange(9.0)[:, None], n_neighbors=2)
+def test_velocities_of_some_cells_and_genes_are_by_the_rates_of_their_anchors(n_anchors):
+    around = neighborhoods(torch.arange(9.0)[:, None], n_neighbors=2, n_anchors=n_anchors)
     generator = torch.Generator().manual_seed(0)
     beta, gamma = torch.rand(2, n_anchors, 5, generator=generator)
     u, s = torch.rand(2, 9, 5, generator=generator)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 
+from deepvelo import plan
 from deepvelo.errors import InputError
 from deepvelo.model.graph import cell_graph as graph
 from deepvelo.model.graph.cell_graph import (
@@ -47,7 +48,7 @@ def clustered(n_cells: int) -> torch.Tensor:
 def test_neighbours_of_many_cells_are_found_by_an_index_and_the_same_every_time(monkeypatch, caplog):
     points = clustered(10_000)
     exact = nearest_neighbors(points, n_neighbors=100)
-    monkeypatch.setattr(graph, "EXACT_UP_TO", 5000)
+    monkeypatch.setattr(plan, "EXACT_UP_TO", 5000)
     with caplog.at_level(logging.INFO):
         found, again = (nearest_neighbors(points, n_neighbors=100) for _ in range(2))
     assert torch.equal(found, again)
@@ -63,7 +64,7 @@ def test_neighbours_of_many_cells_are_found_by_an_index_and_the_same_every_time(
 def test_neighbours_that_an_index_misses_are_noticed_and_found_after_all(monkeypatch, caplog):
     points = clustered(200)
     exact = nearest_neighbors(points, n_neighbors=10)
-    monkeypatch.setattr(graph, "EXACT_UP_TO", 100)
+    monkeypatch.setattr(plan, "EXACT_UP_TO", 100)
     # Nine of ten right: too few.
     missed = exact.numpy().copy()
     farthest = (points[:, None] - points).norm(dim=2).argmax(dim=1)

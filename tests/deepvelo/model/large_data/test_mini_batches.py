@@ -10,7 +10,6 @@ from deepvelo.config import Variant
 from deepvelo.model import gcn
 from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph.cell_graph import nearest_neighbors
-from deepvelo.model.large_data import mini_batches as batches
 from deepvelo.model.large_data.mini_batches import Batches, averaging_graph, whole
 
 POSITIONS = torch.randn(203, 3, generator=torch.Generator().manual_seed(0))
@@ -25,8 +24,15 @@ def test_edges_go_both_ways_once_whoever_is_whose_neighbour():
     assert graph.dtype == np.float32
 
 
-def made(*, batch_cells=50, n_averagings=1, seed=0):
-    return Batches(POSITIONS, GRAPH, batch_cells=batch_cells, n_averagings=n_averagings, seed=seed)
+def made(*, batch_cells=50, group_cells=16, n_averagings=1, seed=0):
+    return Batches(
+        POSITIONS,
+        GRAPH,
+        batch_cells=batch_cells,
+        group_cells=group_cells,
+        n_averagings=n_averagings,
+        seed=seed,
+    )
 
 
 @pytest.mark.parametrize("batch_cells", [16, 50, 202])
@@ -35,7 +41,7 @@ def test_every_cell_is_in_one_batch_of_a_pass(batch_cells):
     assert sorted(torch.cat([batch.cells for batch in of_a_pass]).tolist()) == list(range(203))
     sizes = [len(batch.cells) for batch in of_a_pass]
     assert len(sizes) == len(made(batch_cells=batch_cells))
-    assert max(sizes) <= batch_cells + 2 * batches.CELLS_TOGETHER
+    assert max(sizes) <= batch_cells + 2 * 16
 
 
 def test_passes_differ_and_a_seed_repeats_them():
@@ -61,16 +67,20 @@ def test_hidden_layers_of_a_batch_are_those_of_the_whole_graph(n_layers):
         assert torch.allclose(found, expected[batch.cells], atol=1e-6)
 
 
-def test_cells_that_go_together_lie_together(monkeypatch):
-    monkeypatch.setattr(batches, "CELLS_TOGETHER", 10)
-    spread = [POSITIONS[group].std(0).mean().item() for group in made()._groups]
+def test_cells_that_go_together_lie_together():
+    spread = [POSITIONS[group].std(0).mean().item() for group in made(group_cells=10)._groups]
     assert np.mean(spread) < 0.6 * POSITIONS.std(0).mean().item()
 
 
 def test_another_order_of_the_cells_makes_the_same_groups():
     order = torch.randperm(203, generator=torch.Generator().manual_seed(1))
     reordered = Batches(
-        POSITIONS[order], GRAPH[order.numpy()][:, order.numpy()], batch_cells=50, n_averagings=1, seed=0
+        POSITIONS[order],
+        GRAPH[order.numpy()][:, order.numpy()],
+        batch_cells=50,
+        group_cells=16,
+        n_averagings=1,
+        seed=0,
     )
     of_both = [
         [sorted(cells.tolist()) for cells in members]
@@ -99,10 +109,7 @@ def test_a_batch_gives_the_gradient_found_automatically(monkeypatch):
         assert one.abs().sum() > 0
 
 
-@pytest.mark.parametrize(("batch_cells", "together"), [(64, 16), (160, 20), (202, 25)])
-def test_a_batch_has_places_enough_before_more_cells_go_together(monkeypatch, batch_cells, together):
-    monkeypatch.setattr(batches, "PLACES_ENOUGH", 8)
-    monkeypatch.setattr(batches, "MOST_TOGETHER", 25)
-    sizes = [len(group) for group in made(batch_cells=batch_cells)._groups]
-    # Halved until they are small enough.
-    assert together / 2 < max(sizes) <= together
+@pytest.mark.parametrize("group_cells", [16, 20, 25])
+def test_groups_are_halved_until_they_are_small_enough(group_cells):
+    sizes = [len(group) for group in made(group_cells=group_cells)._groups]
+    assert group_cells / 2 < max(sizes) <= group_cells

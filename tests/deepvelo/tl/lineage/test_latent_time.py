@@ -59,7 +59,7 @@ def test_a_diffusion_map_of_the_users_changes_no_times():
 def test_of_many_cells_the_arrows_between_neighbours_tell_the_same_order(monkeypatch):
     whole, many = fork(), fork()
     cell_stages(whole)
-    monkeypatch.setattr(stages, "MANY_CELLS", 10)
+    monkeypatch.setattr(stages, "MOST_WALKED", 10)
     cell_stages(many)
     assert order(many.obs[keys.PSEUDOTIME].to_numpy(), whole.obs[keys.PSEUDOTIME].to_numpy()) > 0.98
     np.testing.assert_array_equal(many.obs[keys.LATENT_TIME], whole.obs[keys.LATENT_TIME])

@@ -9,8 +9,7 @@ import pytest
 
 from deepvelo import config, keys, pp, tl
 from deepvelo.datasets.simulation import simulate
-from deepvelo.model.assignment import stretches
-from deepvelo.tl.metrics import confidence
+from deepvelo.tl.metrics import confidence, direction_evidence
 
 
 @cache
@@ -80,7 +79,7 @@ def test_a_group_with_as_many_cells_as_neighbours_is_undecided():
 
 def test_evidence_for_many_cells_is_that_of_an_even_choice(monkeypatch):
     prepared, whole = fitted("cycle")
-    monkeypatch.setattr(stretches, "MOST_CELLS", 200)
+    monkeypatch.setattr(direction_evidence, "MOST_IN_STRETCHES", 200)
     few = tl.direction_confidence(prepared, settings=config.Settings())
     assert abs(few.cells.mean() - whole.cells.mean()) < 0.05
 

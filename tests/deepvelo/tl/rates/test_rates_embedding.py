@@ -64,7 +64,7 @@ def test_a_rate_that_was_not_estimated_is_left_out():
 
 def test_of_many_cells_a_sample_is_compared(embedded, monkeypatch):
     whole = rate_scores(embedded, cluster_key="clusters", seed=0)
-    monkeypatch.setattr(rates, "SILHOUETTE_CELLS", 40)
+    monkeypatch.setattr(rates, "MOST_IN_SILHOUETTE", 40)
     some = rate_scores(embedded, cluster_key="clusters", seed=0)
     assert some["silhouette_rates"] != whole["silhouette_rates"]
     assert some["silhouette_rates"] == pytest.approx(whole["silhouette_rates"], abs=0.05)
@@ -73,7 +73,7 @@ def test_of_many_cells_a_sample_is_compared(embedded, monkeypatch):
 
 def test_a_rare_group_that_is_not_drawn_spoils_nothing(embedded, monkeypatch):
     embedded.obs["clusters"] = ["rare", *["usual"] * 79]
-    monkeypatch.setattr(rates, "SILHOUETTE_CELLS", 2)
+    monkeypatch.setattr(rates, "MOST_IN_SILHOUETTE", 2)
     scores = rate_scores(embedded, cluster_key="clusters", seed=0)
     assert np.isnan(scores["silhouette_rates"])
     assert np.isfinite(scores["ari_rates"])

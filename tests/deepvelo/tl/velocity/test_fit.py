@@ -12,7 +12,7 @@ import torch
 import zarr
 from anndata import AnnData
 
-from deepvelo import config, keys, memory, pp, tl
+from deepvelo import config, keys, plan, pp, tl
 from deepvelo.arrays import layers
 from deepvelo.arrays.on_disk import ColumnsOnDisk
 from deepvelo.datasets.simulation import simulate
@@ -97,7 +97,7 @@ def test_a_training_from_disk_gives_the_same_and_leaves_the_layers_alone(tmp_pat
     settings = config.replace(SETTINGS, {"training": {"batch_cells": 40}})
     expected, adata = cells(), cells()
     tl.velocity(expected, settings=settings, scratch=tmp_path / "memory")
-    monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(plan, "MOST_IN_MEMORY", 0)
     asked = []
     train = training.train
     monkeypatch.setattr(
@@ -116,7 +116,7 @@ def test_a_training_from_disk_gives_the_same_and_leaves_the_layers_alone(tmp_pat
     ("on_this_machine", "kind"), [(2, ColumnsOnDisk), (1, torch.Tensor)], ids=["one machine", "two machines"]
 )
 def test_processes_read_from_disk_what_all_of_them_can_reach(tmp_path, monkeypatch, on_this_machine, kind):
-    monkeypatch.setattr(memory, "MOST_IN_MEMORY", 0)
+    monkeypatch.setattr(plan, "MOST_IN_MEMORY", 0)
     two = ProcessGroup(size=2, on_this_machine=on_this_machine)
     monkeypatch.setattr(parallel, "process_group", lambda: two)
     given = []

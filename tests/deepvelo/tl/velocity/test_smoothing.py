@@ -7,7 +7,7 @@ import scipy.sparse as sp
 from anndata import AnnData
 from sklearn.neighbors import kneighbors_graph
 
-from deepvelo import config, keys, tl
+from deepvelo import config, keys, plan, tl
 from deepvelo.tl.velocity import smoothing
 
 
@@ -38,7 +38,7 @@ def test_moments_of_many_cells_are_averaged_more_often(monkeypatch):
     path = np.array([[0, 1, 0], [1, 0, 0.5], [0, 0.5, 0]], dtype=np.float32)
     adata.obsp[keys.CONNECTIVITIES] = sp.csr_matrix(path)
     once, thrice = (tl.smooth_moments(adata, settings(smooth_inputs=times))[0] for times in (1, 3))
-    monkeypatch.setattr(config.graph, "_FEW_CELLS", 1)
+    monkeypatch.setattr(plan, "FEW_CELLS", 1)
     np.testing.assert_array_equal(tl.smooth_moments(adata, settings(smooth_inputs=1))[0], thrice)
     assert not np.allclose(once, thrice)
 
@@ -49,7 +49,7 @@ def test_many_averages_of_very_many_cells_are_made_over_groups(monkeypatch):
     wave = np.sin(6 * positions)
     exact = smoothing.average_over_graph(adata, wave, times=12)
     few = smoothing.average_over_graph(adata, wave, times=3)
-    monkeypatch.setattr(smoothing, "_MANY_CELLS", 2000)
+    monkeypatch.setattr(plan, "COARSENED_FROM_CELLS", 2000)
     over_groups = smoothing.average_over_graph(adata, wave, times=12)
     assert not np.array_equal(over_groups, exact)
     assert (((over_groups - exact) ** 2).mean(axis=0) / exact.var(axis=0)).max() < 0.01
