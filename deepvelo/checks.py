@@ -81,6 +81,12 @@ class Summary:
     findings: list[Finding] = field(default_factory=list)
 
 
+def most_genes(summary: Summary, settings: Settings) -> int:
+    """How many genes a fit takes at most: some may be filtered out before it."""
+    keeps = summary.has_moments and not settings.preparation.recompute_moments
+    return summary.n_genes if keeps else min(summary.n_genes, settings.preparation.n_top_genes)
+
+
 class Looked:
     """What a fit depends on in the matrices of an object, whatever the settings.
 

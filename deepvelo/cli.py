@@ -36,6 +36,7 @@ from deepvelo.config import Ambiguous, Device, Method, Preset
 from deepvelo.contents.count_kinds import KIND_NAMES
 from deepvelo.errors import InputError
 from deepvelo.places import default_folder
+from deepvelo.plan import in_words, plan_of
 from deepvelo.result import STEP_NAMES, step_in_words
 from deepvelo.result import Progress as RunProgress
 from deepvelo.wording import for_terminal, in_one_line
@@ -265,6 +266,11 @@ def check(
     if any(finding.level == "error" for finding in summary.findings):
         raise typer.Exit(2)
     checks.require_fit(adata, settings, here=False, looked=looked)
+    n_genes = checks.most_genes(summary, settings)
+    memory = checks.estimate_memory(summary.n_cells, n_genes, settings)
+    _say(f"What this size decides, at default settings; memory up to {memory / 2**30:.1f} GB:", to=out)
+    rows = in_words(plan_of(summary.n_cells, n_genes, settings))
+    _print_table(((f"  {name}", value) for name, value in rows), to=out)
 
 
 cli.command()(evaluate)

@@ -271,9 +271,8 @@ def in_words(plan: Plan) -> list[tuple[str, str]]:
     def sampled(n: int) -> str:
         return "all cells" if n >= plan.n_cells else f"{n:,} {of_cells}"
 
-    exact = "exact, every cell compared with every other"
     return [
-        ("Nearest neighbours", exact if plan.neighbor_search == "exact" else "found with an index"),
+        ("Nearest neighbours", "exact" if plan.neighbor_search == "exact" else "found with an index"),
         ("Candidate neighbours", f"{plan.n_candidates:,} a cell, among {sampled(plan.candidate_cells)}"),
         (
             "Averages of the moments",

@@ -35,6 +35,8 @@ def run_details(info: RunInfo) -> str:
             f"{n_genes} have a velocity. {made}"
         )
     epochs = number(int(info.metrics.get("n_epochs", s.training.n_epochs)), "epoch")
+    if info.plan is not None and info.plan.in_batches:
+        epochs += f" in mini-batches of {info.plan.batch_cells:,} cells"
     return (
         f"{escape(info.data_name)}. Preset {preset_label(s)}; {s.graph.n_neighbors} graph and "
         f"{n_candidates(int(info.metrics['n_cells']), s)} candidate neighbours, λ {s.objective.lambda_u:g} and "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from app import session, visitors
@@ -12,12 +13,14 @@ from app.shared.empty import say_error
 from app.shared.estimate import estimate_seconds, in_words
 from app.shared.text import NEGATIVE_RATES, box_labels, escape, with_labels
 from app.train.settings_form import Form
-from deepvelo.checks import Summary
+from deepvelo.checks import Summary, most_genes
 from deepvelo.config import METHOD_LABELS, Settings, replace
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.memory import estimate_memory
 from deepvelo.peers import fitted_here
+from deepvelo.plan import in_words as plan_in_words
+from deepvelo.plan import plan_of
 
 GIGABYTE = 2**30
 
@@ -180,12 +183,15 @@ def _basis(source: DataSource, settings: Settings | None) -> str | None:
 
 
 def _costs(summary: Summary, settings: Settings) -> int:
-    """Show memory and time before the start; genes are an upper limit until they are filtered. Returns the bytes."""
-    keeps = summary.has_moments and not settings.preparation.recompute_moments
-    n_genes = summary.n_genes if keeps else min(summary.n_genes, settings.preparation.n_top_genes)
+    """Show memory, time and plan before the start; genes are an upper limit until they are filtered. Returns the bytes."""
+    n_genes = most_genes(summary, settings)
     memory = estimate_memory(summary.n_cells, n_genes, settings)
     seconds = estimate_seconds(summary.n_cells, n_genes, settings, past=cached.runs())
     _show_costs(f"{memory / GIGABYTE:.1f} GB", in_words(seconds))
+    if settings.method == "deepvelo":
+        with st.expander("What this size decides"):
+            plan = plan_of(summary.n_cells, n_genes, settings)
+            st.table(pd.Series(dict(plan_in_words(plan)), name="Plan"))
     return memory
 
 

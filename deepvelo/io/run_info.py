@@ -19,6 +19,7 @@ from deepvelo.config import Settings
 from deepvelo.config.strict import STRICT
 from deepvelo.errors import InputError
 from deepvelo.io.checksums import read_regular_file
+from deepvelo.plan import Plan
 
 INFO = "info.json"
 FORMAT = 1
@@ -78,6 +79,8 @@ class RunInfo:
     versions: dict[_Text, _Text]
     cluster_key: _Text
     basis: _Text
+    plan: Plan | None = None
+    """What the sizes decided about a DeepVelo fit; None for other methods, and in runs stored before there were plans."""
     purpose: Purpose = "fit"
     base: _Text = ""
     """Id of the run that a control, another seed or a sweep belongs to; for a fit, whose data it took, if any."""
@@ -161,6 +164,7 @@ def info_text(info: RunInfo) -> str:
         "settings": config.to_dict(info.settings),
         "metrics": {name: value for name, value in numbers.items() if math.isfinite(value)},
     }
+    values["plan"] = None if info.plan is None else dataclasses.asdict(info.plan)
     del values["run_id"]  # the folder's name
     return json.dumps({"format": FORMAT} | values, indent=2, ensure_ascii=False)
 

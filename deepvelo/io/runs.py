@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
 from deepvelo import config, keys
 from deepvelo.config import Settings
 from deepvelo.errors import InputError
@@ -26,6 +28,7 @@ from deepvelo.io.run import HISTORY, RESULT, WEIGHTS, Run
 from deepvelo.io.run_info import INFO, DamagedRunError, Purpose, RunInfo, damage, info_text, read_info
 from deepvelo.io.write import FULL, is_about, new_folder, remove_leftovers, token
 from deepvelo.io.write_zarr import bytes_to_write, write_by_gene
+from deepvelo.plan import Plan
 
 if TYPE_CHECKING:
     from deepvelo.result import Result
@@ -35,6 +38,7 @@ __all__ = ["DamagedRun", "Purpose", "Run", "RunInfo", "RunStore", "data_hash"]
 logger = logging.getLogger(__name__)
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # ids come from URLs: no dots, no slashes
+_PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
 ASIDE = ".saving-"
 DELETED = ".deleted-"
 TRAINING = ".training-"
@@ -120,6 +124,7 @@ class RunStore:
             versions=json.loads(fit.get("versions", "{}")),
             cluster_key=str(fit.get("cluster_key", "")),
             basis=str(fit.get("basis", "")),
+            plan=_PLAN.validate_json(fit["plan"]) if "plan" in fit else None,
             purpose=purpose,
             base=base,
             job=job,

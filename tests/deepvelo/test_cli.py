@@ -18,6 +18,7 @@ from sklearn.neighbors import kneighbors_graph
 from deepvelo import config, keys, peers
 from deepvelo.datasets.simulation import simulate
 from deepvelo.io import read, write_h5ad
+from deepvelo.plan import in_words, plan_of
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +187,9 @@ def test_check_tells_what_is_there(deepvelo, capsys, small):
     out = capsys.readouterr().out
     for fact in ("150", "60", "layer spliced", "unspliced fraction", "clusters"):
         assert fact in out
+    for name, value in in_words(plan_of(150, 60, config.Settings())):
+        assert name in out
+        assert value in out
 
 
 def test_check_of_data_that_cannot_be_fitted_ends_with_2(deepvelo, capsys, tmp_path, small):

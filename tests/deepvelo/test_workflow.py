@@ -113,6 +113,7 @@ def test_the_callers_object_is_not_changed(cells, untouched):
 
 def test_settings_travel_with_the_result(result):
     stored = result.adata.uns[keys.DEEPVELO]
+    assert json.loads(stored["plan"])["n_epochs"] == len(result.history)
     assert config.from_dict(json.loads(stored["settings"])) == SHORT
     assert stored["cluster_key"] == "clusters"
     assert stored["metrics"] == pytest.approx(result.metrics, nan_ok=True)
@@ -297,6 +298,7 @@ def test_graphvelo_is_a_run_without_rates_that_tells_cells(monkeypatch):
     assert not {*keys.RATES, keys.VELOCITY_U} & set(result.adata.layers)
     assert result.metrics["n_velocity_genes"] == result.adata.n_vars
     record = result.adata.uns[keys.DEEPVELO]
+    assert "plan" not in record, "it would be of a training"
     assert json.loads(record["versions"])["graphvelo"] == "graphvelo 1"
     assert config.from_dict(json.loads(record["settings"])).method == "graphvelo"
     words = [step_in_words(p) for p in seen if p.step == "train"]

@@ -17,6 +17,7 @@ from deepvelo import config
 from deepvelo.config import PRESETS, Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
+from deepvelo.plan import in_words, plan_of
 from deepvelo.workflow import Progress
 from tests.on_page import fine, labels, plain, press, words
 
@@ -190,6 +191,14 @@ def test_candidates_that_are_left_open_are_told_at_the_setting(page):
     assert notes_on_candidates(page) == ["This data set uses 25."]
     page.number_input(key="settings.graph.n_candidates").set_value(40).run()
     assert not notes_on_candidates(page)
+
+
+def test_what_the_size_decides_is_told_of_our_method(page):
+    page.run()
+    (table,) = page.table
+    assert table.value["Plan"].to_dict() == dict(in_words(plan_of(3000, 800, PRESETS["default"])))
+    page.selectbox(key="train.method").select("stochastic").run()
+    assert not page.table
 
 
 def test_epochs_of_mini_batches_are_told_at_the_epochs(page):

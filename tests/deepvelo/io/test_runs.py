@@ -27,6 +27,7 @@ from deepvelo.errors import InputError
 from deepvelo.io import write_zarr
 from deepvelo.io.runs import SPARE, RunStore, data_hash
 from deepvelo.io.write_zarr import bytes_to_write
+from deepvelo.plan import plan_of
 from deepvelo.workflow import Result
 from tests.full_disk import FullDisk
 
@@ -87,6 +88,13 @@ def test_everything_saved_is_read_back(store: RunStore, result: Result) -> None:
     np.testing.assert_array_equal(run.obsm["X_umap"], result.adata.obsm["X_umap"])
     assert run.uns_colors("clusters") == COLORS
     assert run.uns_colors("mito/ribo") is None
+
+
+def test_what_the_size_decided_is_stored_with_a_fit_of_ours(store: RunStore, result: Result) -> None:
+    assert store.open(save(store, result)).info.plan is None  # as of another method
+    plan = plan_of(100_000, 2000, result.settings)
+    result.adata.uns["deepvelo"]["plan"] = json.dumps(dataclasses.asdict(plan))
+    assert store.open(save(store, result)).info.plan == plan
 
 
 @pytest.mark.parametrize("layer", ["spliced", "velocity", "X"])
