@@ -245,7 +245,8 @@ def _score_genes(fitted: AnnData, case: Case, *, genes: dict[str, np.ndarray]) -
 def _score_cells(fitted: AnnData, case: Case, cosine: np.ndarray, *, lineages: np.ndarray) -> dict[str, Any]:
     """Means of the cells' cosines, shape ``(n_cells,)``, by lineage and size of type; and consistency."""
     from benchmarks import accuracy_scores as scores
-    from deepvelo import keys, tl
+    from deepvelo import keys
+    from deepvelo.tl.metrics.consistency import neighbor_consistency
 
     by_lineage = scores.mean_by_group(cosine, lineages)
     clusters = case.truth.obs[keys.CLUSTERS].to_numpy().astype(str)
@@ -256,7 +257,9 @@ def _score_cells(fitted: AnnData, case: Case, cosine: np.ndarray, *, lineages: n
         "cosine_by_lineage": by_lineage,
         "reversed": scores.mean(cosine) < 0,
         "reversed_lineages": sum(value < 0 for value in by_lineage.values()),
-        "consistency": scores.mean(tl.consistency(fitted.layers[keys.VELOCITY], fitted.obsp[keys.DISTANCES])),
+        "consistency": scores.mean(
+            neighbor_consistency(fitted.layers[keys.VELOCITY], fitted.obsp[keys.DISTANCES])
+        ),
     }
 
 
@@ -338,7 +341,7 @@ def _score_pseudotime(fitted: AnnData, case: Case, *, lineages: np.ndarray) -> f
     if cyclic or not directions.moving_cells(case.velocity).any() or np.isnan(time).all():
         return float("nan")
     tl.velocity_graph(fitted)
-    tl.cell_stages(fitted)
+    tl.latent_time(fitted)
     trees = np.array([roots(tissue)[name] for name in lineages])
     return scores.mean_rank_agreement(fitted.obs[keys.PSEUDOTIME].to_numpy(), time, groups=trees)
 
@@ -346,7 +349,8 @@ def _score_pseudotime(fitted: AnnData, case: Case, *, lineages: np.ndarray) -> f
 def _score_rates(fitted: AnnData, case: Case, *, lineages: np.ndarray) -> dict[str, float]:
     """How well differences in rates between lineages are found, by methods whose rates may differ."""
     from benchmarks import accuracy_scores as scores
-    from deepvelo import keys, tl
+    from deepvelo import keys
+    from deepvelo.tl.rates.multikinetic import multikinetic_score
 
     differ = case.truth.var[keys.RATES_DIFFER].to_numpy()
     if keys.BETA not in fitted.layers or not differ.any():
@@ -359,7 +363,7 @@ def _score_rates(fitted: AnnData, case: Case, *, lineages: np.ndarray) -> dict[s
     )
     unspliced, spliced = rna
     velocity = fitted.layers[keys.VELOCITY]
-    multikinetic = tl.multikinetic_score(unspliced, spliced, velocity, groups=case.truth.obs[keys.CLUSTERS])
+    multikinetic = multikinetic_score(unspliced, spliced, velocity, groups=case.truth.obs[keys.CLUSTERS])
     return {
         "gamma": scores.difference_correlation(estimate, truth),
         "auc": scores.area_under_curve(multikinetic, differ),

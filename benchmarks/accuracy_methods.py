@@ -14,12 +14,16 @@ from anndata import AnnData
 from sklearn.preprocessing import minmax_scale
 
 from benchmarks.accuracy_scores import without_rounding
-from deepvelo import config, keys, pp, tl
+from deepvelo import config, keys, tl
 from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
 from deepvelo.datasets.tissue import Kind
 from deepvelo.peers import fitted_here
+from deepvelo.pp.prepare import prepare
+from deepvelo.tl.metrics.confidence import direction_confidence
 from deepvelo.tl.velocity.baselines import ScveloMode
+from deepvelo.tl.velocity.fit import fit_velocity
+from deepvelo.tl.velocity.smoothing import smooth_moments, smooth_velocity
 
 # Counts of a typical cell per gene: 2,000 over 3,000 genes, as 10x experiments have, and deep sequencing.
 Depth = Literal["10x", "deep"]
@@ -52,7 +56,7 @@ def make_case(kind: Kind, depth: Depth, *, seed: int, n_cells: int, n_genes: int
 def case_of(counts: AnnData, *, seed: int) -> Case:
     """Prepare simulated counts; their truth for the genes that are left."""
     settings = config.replace(config.Settings(), {"seed": seed, "training": {"device": "cpu"}})
-    prepared = pp.prepare(counts, settings, cluster_key=keys.CLUSTERS)
+    prepared = prepare(counts, settings, cluster_key=keys.CLUSTERS)
     return Case(prepared=prepared, truth=counts[:, prepared.var_names].copy(), settings=settings)
 
 
@@ -93,9 +97,9 @@ def preset(base: Settings, changes: dict[str, Any] | None = None) -> Method:
     def fit(prepared: AnnData, settings: Settings) -> None:
         own = {"seed": settings.seed, "training": {"device": "cpu"}}
         settings = config.replace(changed, own)
-        fit = tl.velocity(prepared, settings=settings)
+        fit = fit_velocity(prepared, settings=settings)
         groups = keys.CLUSTERS if keys.CLUSTERS in prepared.obs else None
-        confidence = tl.direction_confidence(prepared, settings=settings, fit=fit, cluster_key=groups)
+        confidence = direction_confidence(prepared, settings=settings, fit=fit, cluster_key=groups)
         prepared.obs[keys.CONFIDENCE], prepared.obs[keys.UNDECIDED] = confidence.cells, confidence.undecided
 
     return fit
@@ -170,12 +174,12 @@ def velovi(prepared: AnnData, settings: Settings) -> None:
 
 def smooth_inputs(prepared: AnnData, settings: Settings) -> None:
     """The moments averaged as the default averages them before a fit, in place."""
-    prepared.layers[keys.MS], prepared.layers[keys.MU] = tl.smooth_moments(prepared, settings)
+    prepared.layers[keys.MS], prepared.layers[keys.MU] = smooth_moments(prepared, settings)
 
 
 def set_velocity(prepared: AnnData, velocity: np.ndarray, settings: Settings) -> None:
     """The velocity, smoothed as the default's is."""
-    prepared.layers[keys.VELOCITY] = tl.smooth_velocity(prepared, np.asarray(velocity), settings=settings)
+    prepared.layers[keys.VELOCITY] = smooth_velocity(prepared, np.asarray(velocity), settings=settings)
 
 
 def warm_up(case: Case) -> None:

@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.stats import rankdata, spearmanr
 from sklearn.metrics import roc_auc_score
 
-from deepvelo import tl
+from deepvelo.tl.metrics import boundary
 
 SMALL_GROUP = 40  # cells
 STILL = 1e-6  # of a gene's highest transcription rate: below it, ds/dt is rounding
@@ -88,7 +88,7 @@ def boundary_correctness(
     edges: list[tuple[str, str]],
     genes: np.ndarray,
 ) -> float:
-    """`deepvelo.tl.boundary_correctness` in gene space, mean over the cells of an edge, then over the true edges.
+    """`deepvelo.tl.metrics.boundary.boundary_correctness` in gene space, mean over the cells of an edge, then over the true edges.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def boundary_correctness(
     """
     v, s = np.nan_to_num(estimate[:, genes]), spliced[:, genes]
     of_edges = [
-        tl.boundary_correctness(
+        boundary.boundary_correctness(
             v, s, graph=neighbors, groups=groups, source=source, target=target, zero_velocity_score=0.0
         )
         for source, target in edges

@@ -34,7 +34,12 @@ def measure(cells: AnnData, velocities: list[np.ndarray]) -> pd.DataFrame:
     import numpy as np
     import pandas as pd
 
-    from deepvelo import keys, tl
+    from deepvelo import keys
+    from deepvelo.tl.metrics.agreement import agreement, disagreement
+    from deepvelo.tl.metrics.boundary import boundary_correctness
+    from deepvelo.tl.metrics.coherence import coherence
+    from deepvelo.tl.metrics.consistency import celltype_consistency, neighbor_consistency
+    from deepvelo.tl.metrics.effect_size import mann_whitney
     from deepvelo.tl.velocity.smoothing import average_over_graph
 
     velocity, graph, groups = velocities[0], cells.obsp[keys.DISTANCES], cells.obs[keys.CLUSTERS]
@@ -42,19 +47,19 @@ def measure(cells: AnnData, velocities: list[np.ndarray]) -> pd.DataFrame:
     arrows, embedding = velocity[:, :2], cells.obsm[keys.X_UMAP]
     moments = cells.layers[keys.MS]
     region = np.arange(cells.n_obs // 10)
-    consistency = [tl.consistency(v, graph) for v in velocities[:2]]
+    consistency = [neighbor_consistency(v, graph) for v in velocities[:2]]
     rows: dict[str, Callable[[], object]] = {
         "both consistencies, one method": lambda: (
-            tl.consistency(velocity, graph),
-            tl.consistency_celltype(velocity, groups),
+            neighbor_consistency(velocity, graph),
+            celltype_consistency(velocity, groups),
         ),
-        "coherence, one method": lambda: tl.coherence(velocity, graph, groups),
-        "boundary in an embedding, one edge": lambda: tl.boundary_correctness(arrows, embedding, **edges),
-        "boundary in gene space, one edge": lambda: tl.boundary_correctness(velocity, moments, **edges),
-        "Mann-Whitney test, two methods": lambda: tl.mann_whitney(*consistency),
+        "coherence, one method": lambda: coherence(velocity, graph, groups),
+        "boundary in an embedding, one edge": lambda: boundary_correctness(arrows, embedding, **edges),
+        "boundary in gene space, one edge": lambda: boundary_correctness(velocity, moments, **edges),
+        "Mann-Whitney test, two methods": lambda: mann_whitney(*consistency),
         "averaging over the graph, one method": lambda: average_over_graph(cells, velocity, times=1),
-        f"agreement map, {N_METHODS} methods": lambda: tl.agreement(velocities),
-        f"genes that disagree in {len(region)} cells": lambda: tl.disagreement(velocities, cells=region),
+        f"agreement map, {N_METHODS} methods": lambda: agreement(velocities),
+        f"genes that disagree in {len(region)} cells": lambda: disagreement(velocities, cells=region),
     }
     return pd.DataFrame([{"score": name, "seconds": _seconds(score)} for name, score in rows.items()])
 

@@ -97,7 +97,9 @@ def measure(
     """Scores of the default and of every change on one data set, in this process."""
     warnings.filterwarnings("ignore")
     from benchmarks import accuracy_methods
-    from deepvelo import config, keys, pp, tl
+    from deepvelo import config, keys
+    from deepvelo.pp.prepare import prepare
+    from deepvelo.tl.velocity.fit import fit_velocity
 
     counts = accuracy_methods.simulated(kind, depth, seed=seed, n_cells=n_cells, n_genes=n_genes)
     case = accuracy_methods.case_of(counts, seed=seed)
@@ -105,8 +107,8 @@ def measure(
     for name, change in ({DEFAULT: Change({}, {})} | changes(names)).items():
         settings = config.replace(case.settings, change.settings)
         with config.ablation(**change.fixed):
-            fitted = pp.prepare(counts, settings, cluster_key=keys.CLUSTERS)
-            tl.velocity(fitted, settings=settings)
+            fitted = prepare(counts, settings, cluster_key=keys.CLUSTERS)
+            fit_velocity(fitted, settings=settings)
         rows.append({"kind": kind, "depth": depth, "seed": seed, "change": name} | scored(fitted, case))
     return rows
 
@@ -118,8 +120,9 @@ def scored(fitted: AnnData, case: Case) -> dict[str, float]:
     from benchmarks import accuracy_directions as directions
     from benchmarks import accuracy_scores as scores
     from benchmarks.accuracy import stage_edges
-    from deepvelo import keys, tl
+    from deepvelo import keys
     from deepvelo.datasets.tissues import TISSUES
+    from deepvelo.tl.metrics.consistency import neighbor_consistency
 
     own = fitted.var_names[fitted.var[keys.VELOCITY_GENES]]
     genes = case.prepared.var_names.intersection(own)
@@ -140,7 +143,7 @@ def scored(fitted: AnnData, case: Case) -> dict[str, float]:
     return {
         "cosine": scores.mean(cosine),
         "below_zero": directions.share_below_zero(cosine[moving]),
-        "consistency": scores.mean(tl.consistency(estimate, graph)),
+        "consistency": scores.mean(neighbor_consistency(estimate, graph)),
         "boundary": boundary,
     }
 

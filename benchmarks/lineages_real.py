@@ -15,6 +15,9 @@ import pandas as pd
 
 from deepvelo import config, keys, tl, workflow
 from deepvelo.errors import InputError
+from deepvelo.tl.gene_sets.markers import markers_by_group
+from deepvelo.tl.gene_sets.sets import GeneSets
+from deepvelo.tl.gene_sets.table_one import table_one
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -31,7 +34,7 @@ def measure(cells: AnnData, *, methods: Mapping[str, str], seeds: Sequence[int])
 
     ``methods`` gives the setting ``method`` for the name of each row.
     """
-    markers = tl.markers_by_group(cells, keys.CLUSTERS)
+    markers = markers_by_group(cells, keys.CLUSTERS)
     rows = []
     for method, fitted_by in methods.items():
         for seed in seeds if method == "default" else seeds[:1]:
@@ -42,7 +45,7 @@ def measure(cells: AnnData, *, methods: Mapping[str, str], seeds: Sequence[int])
     return pd.DataFrame(rows)
 
 
-def score(fitted: AnnData, *, markers: tl.GeneSets) -> dict[str, Any]:
+def score(fitted: AnnData, *, markers: GeneSets) -> dict[str, Any]:
     """What is found of the granule lineage without help, and its row of Table 1."""
     trajectory = tl.trajectory(fitted, cluster_key=keys.CLUSTERS)
     groups = fitted.obs[keys.CLUSTERS].astype(str)
@@ -63,7 +66,7 @@ def score(fitted: AnnData, *, markers: tl.GeneSets) -> dict[str, Any]:
             found["terminal states"] = ", ".join(fates.terminal)
         if LINEAGE in fates.terminal:
             drivers = tl.drivers(fitted, fates, pseudotime=trajectory.latent_time)
-            row = tl.table_one({"": drivers}, lineages=[LINEAGE], markers=markers).rows.iloc[0]
+            row = table_one({"": drivers}, lineages=[LINEAGE], markers=markers).rows.iloc[0]
             found |= {f"{end}: {name}": row[name] for name in SHOWN}
     return found | {"markers known": len(markers[LINEAGE])}  # all of them found tells no method from another
 

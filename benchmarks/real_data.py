@@ -30,12 +30,13 @@ def measure(cells: AnnData, *, seeds: list[int]) -> pd.DataFrame:
     import pandas as pd
 
     from benchmarks.accuracy_methods import METHODS, preset
-    from deepvelo import config, keys, pp
+    from deepvelo import config, keys
+    from deepvelo.pp.prepare import prepare
 
     unsmoothed = {"graph": {"smooth_velocity": 0}}
     methods = METHODS | {"default, velocity as fitted": preset(config.Settings(), unsmoothed)}
     seeded = ("published", *(name for name in methods if name.startswith("default")))
-    prepared = pp.prepare(cells, config.Settings(), cluster_key=keys.CLUSTERS)
+    prepared = prepare(cells, config.Settings(), cluster_key=keys.CLUSTERS)
     rows = []
     for name, method in methods.items():
         for seed in seeds if name in seeded else seeds[:1]:
@@ -52,6 +53,7 @@ def score(fitted: AnnData) -> dict[str, float]:
 
     from deepvelo import keys, tl
     from deepvelo.evaluation.compare import GRANULE_EDGES
+    from deepvelo.tl.metrics.consistency import celltype_consistency, neighbor_consistency
 
     velocity, groups = fitted.layers[keys.VELOCITY], fitted.obs[keys.CLUSTERS]
     tl.velocity_graph(fitted)
@@ -60,8 +62,8 @@ def score(fitted: AnnData) -> dict[str, float]:
     rising = velocity[(groups == group).to_numpy(), fitted.var_names.get_loc(gene)]
     return {
         "n_genes": int(fitted.var[keys.VELOCITY_GENES].sum()),
-        "consistency": float(np.nanmean(tl.consistency(velocity, fitted.obsp[keys.DISTANCES]))),
-        "consistency_celltype": float(np.nanmean(tl.consistency_celltype(velocity, groups))),
+        "consistency": float(np.nanmean(neighbor_consistency(velocity, fitted.obsp[keys.DISTANCES]))),
+        "consistency_celltype": float(np.nanmean(celltype_consistency(velocity, groups))),
         **{" > ".join(edge): boundary_cosine(fitted, edge) for edge in GRANULE_EDGES},
         f"{group} {gene} > 0": int((rising > 0).sum()),
     }
@@ -69,9 +71,10 @@ def score(fitted: AnnData) -> dict[str, float]:
 
 def boundary_cosine(fitted: AnnData, edge: tuple[str, str]) -> float:
     """`deepvelo.tl.boundary_means` on the UMAP: mean over the source's cells."""
-    from deepvelo import keys, tl
+    from deepvelo import keys
+    from deepvelo.tl.metrics.boundary import boundary_means
 
-    (mean,) = tl.boundary_means(
+    (mean,) = boundary_means(
         fitted.obsm[keys.velocity_embedding("umap")],
         fitted.obsm[keys.X_UMAP],
         graph=fitted.obsp[keys.DISTANCES],

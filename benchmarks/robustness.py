@@ -38,7 +38,9 @@ def measure(kind: str, depth: str, seed: int, n_cells: int, n_genes: int) -> lis
     """The mean cosine with the truth after each change."""
     warnings.filterwarnings("ignore")
     from benchmarks import accuracy_methods
-    from deepvelo import config, keys, pp, tl
+    from deepvelo import config, keys
+    from deepvelo.pp.prepare import prepare
+    from deepvelo.tl.velocity.fit import fit_velocity
 
     counts = accuracy_methods.simulated(kind, depth, seed=seed, n_cells=n_cells, n_genes=n_genes)
     case = accuracy_methods.case_of(counts, seed=seed)
@@ -47,8 +49,8 @@ def measure(kind: str, depth: str, seed: int, n_cells: int, n_genes: int) -> lis
         settings = case.settings
         if change == "another seed":
             settings = config.replace(settings, {"seed": seed + 1000})
-        prepared = pp.prepare(changed(counts, change, seed=seed), settings, cluster_key=keys.CLUSTERS)
-        tl.velocity(prepared, settings=settings)
+        prepared = prepare(changed(counts, change, seed=seed), settings, cluster_key=keys.CLUSTERS)
+        fit_velocity(prepared, settings=settings)
         rows.append(
             {"kind": kind, "depth": depth, "seed": seed, "change": change, "cosine": cosine(prepared, case)}
         )

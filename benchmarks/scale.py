@@ -103,7 +103,7 @@ def measure(path: Path, *, epochs: int, share: float, seed: int) -> dict[str, An
     from deepvelo.io.runs import RunStore
     from deepvelo.memory import MemoryMeter
     from deepvelo.plan import plan_of
-    from deepvelo.tl import stream_lines
+    from deepvelo.tl.graph.stream_lines import stream_lines
 
     torch.set_num_threads(os.cpu_count() or 1)
     warm_up()

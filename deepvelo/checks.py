@@ -56,6 +56,7 @@ __all__ = [
     "require_gene",
     "require_grouping",
     "require_memory",
+    "require_moments",
     "summarize",
     "unspliced_fractions",
 ]
@@ -232,6 +233,23 @@ def require_fit(
     n_genes = _genes_left(looked, settings, keeps=keeps)
     if here:
         require_memory(adata.n_obs, n_genes, settings)
+
+
+def require_moments(adata: AnnData) -> None:
+    """Raise an `InputError` unless the object has moments of the right shape and neighbours."""
+    missing = [key for key in (keys.MS, keys.MU) if key not in adata.layers]
+    if missing:
+        msg = (
+            f"`adata.layers` is missing {missing}. Found {list(adata.layers)}. "
+            "Run `deepvelo.pp.moments(adata)` first."
+        )
+        raise InputError(msg)
+    if not has_neighbors(adata):
+        msg = (
+            "The object has no neighbour graph in `adata.obsp`, or one of other cells. "
+            "Run `deepvelo.pp.moments(adata)` first."
+        )
+        raise InputError(msg)
 
 
 def require_gene(names: Iterable[str], gene: str) -> str:

@@ -176,7 +176,7 @@ def run(
     """Fit velocities, with rates for every cell, and write them with their scores to an .h5ad file."""
     from deepvelo import checks
     from deepvelo.contents.notes import stored_notes
-    from deepvelo.io import require_writable, scratch_beside, write_h5ad
+    from deepvelo.io.write import require_writable, scratch_beside, write_h5ad
 
     if output.suffix != ".h5ad":
         msg = f"The output must be an .h5ad file. Got {output.name!r}. Name it {output.stem}.h5ad."

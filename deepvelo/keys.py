@@ -74,6 +74,20 @@ GENE_CAPTURE: Final = "true_gene_capture"
 UNSPLICED_CAPTURE: Final = "true_unspliced_capture"
 
 
+_OF_A_FIT: Final[dict[str, tuple[str, ...]]] = {
+    "layers": (VELOCITY, VELOCITY_U, "variance_velocity", *RATES),
+    "obs": ("root_cells", "end_points", LATENT_TIME, RATES_LEIDEN, CONFIDENCE, UNDECIDED),
+    "var": (VELOCITY_GENES, MULTIKINETIC_SCORE, CONFIDENCE),
+    "obsm": (X_RATES_PCA, X_RATES_UMAP, X_ALPHA_UMAP, X_BETA_UMAP, X_GAMMA_UMAP),
+    "uns": (DEEPVELO,),
+}
+
+
+def is_of_a_fit(part: str, name: object) -> bool:
+    """Whether an entry of ``layers``, ``obs``, ``var``, ``obsm`` or ``uns`` is the result of a velocity fit."""
+    return name in _OF_A_FIT[part] or str(name).startswith(("velocity_", "recover_dynamics"))
+
+
 def embedding(basis: str) -> str:
     """``obsm`` key of an embedding: ``umap`` gives ``X_umap``."""
     return basis if basis.startswith("X_") else f"X_{basis}"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import platform
 import time
 from contextlib import AbstractContextManager, nullcontext
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deepvelo import config, keys, peers
+from deepvelo import choices, config, keys, peers
 from deepvelo.contents.imported import tool_of
 from deepvelo.errors import InputError
 from deepvelo.memory import MemoryMeter
@@ -26,8 +22,6 @@ if TYPE_CHECKING:
     from deepvelo.model.loss import Terms
     from deepvelo.model.training import Fit
     from deepvelo.tl.velocity.baselines import ScveloMode
-
-_RECORDED_VERSIONS = ("deepvelo-explorer", "torch", "torch-geometric", "scanpy", "scvelo", "anndata", "numpy")
 
 
 def run(
@@ -45,7 +39,7 @@ def run(
 
     With one of scVelo's modes or ``graphvelo`` as ``settings.method`` there are no rates by cell, and so neither their
     maps and scores nor a confidence in direction; the multi-kinetic score is NaN in every gene. With ``imported`` nothing is
-    fitted: velocities, and rates where they are there, are those of ``adata`` (`deepvelo.pp.prepare_imported`). Graph,
+    fitted: velocities, and rates where they are there, are those of ``adata`` (`deepvelo.pp.imported`). Graph,
     arrows and consistency are computed alike for every method.
 
     Parameters
@@ -57,7 +51,7 @@ def run(
     basis
         Embedding for the arrows, without ``X_``; by default UMAP.
     prepared
-        ``adata`` is as `deepvelo.pp.prepare` left it: its genes, moments and neighbours are taken as they are.
+        ``adata`` is as `deepvelo.pp.prepare.prepare` left it: its genes, moments and neighbours are taken as they are.
     on_progress
         Told of every step and epoch. What it raises stops the run and is passed on; raise `CancelledError`
         to cancel.
@@ -127,22 +121,23 @@ def _prepared(
     scratch: Path | None,
 ) -> AnnData:
     # These take seconds to import; reading settings or asking for help should not wait for them.
-    from deepvelo import checks, pp
+    from deepvelo import checks
     from deepvelo.pp.groups import tidy_groups
-    from deepvelo.pp.prepare import moments_on_disk
+    from deepvelo.pp.imported import prepare_imported
+    from deepvelo.pp.prepare import chosen_cluster_key, moments_on_disk, prepare
 
     if settings.method == "imported":
         if as_it_is:
             msg = "The prepared data of a run bring no velocities of another tool. Choose a method that fits them."
             raise InputError(msg)
-        return pp.prepare_imported(adata, settings, cluster_key=cluster_key, basis=basis)
+        return prepare_imported(adata, settings, cluster_key=cluster_key, basis=basis)
     if not as_it_is:
-        return pp.prepare(adata, settings, cluster_key=cluster_key, basis=basis, scratch=scratch)
+        return prepare(adata, settings, cluster_key=cluster_key, basis=basis, scratch=scratch)
     # What preparation would compute anew was computed when these data were prepared.
     kept = {"preparation": {"compare_in": "auto", "recompute_moments": False, "recompute_embedding": False}}
     checks.require_fit(adata, config.replace(settings, kept), cluster_key=cluster_key, basis=basis)
     out = adata.copy()
-    tidy_groups(out, pp.chosen_cluster_key(out, cluster_key))
+    tidy_groups(out, chosen_cluster_key(out, cluster_key))
     if scratch is not None:
         moments_on_disk(out, scratch)
     return out
@@ -161,12 +156,13 @@ def _fit(
 ) -> Result:
     import pandas as pd
 
-    from deepvelo import pp, tl
+    from deepvelo import tl
     from deepvelo.io.temporary import offloaded_counts, require_space
     from deepvelo.model.device import on_device
     from deepvelo.model.large_data.parallel import this_machine
+    from deepvelo.pp.prepare import chosen_basis, chosen_cluster_key
 
-    cluster_key, basis = pp.chosen_cluster_key(prepared, cluster_key), pp.chosen_basis(prepared, basis)
+    cluster_key, basis = chosen_cluster_key(prepared, cluster_key), chosen_basis(prepared, basis)
     own = settings.method == "deepvelo"
     plan = plan_of(prepared.n_obs, prepared.n_vars, settings, this_machine(scratch))
     started = time.perf_counter()
@@ -183,6 +179,7 @@ def _fit(
             _fit_graphvelo(prepared, tell=tell)
         elif settings.method != "imported":
             _fit_scvelo(prepared, settings.method, tell=tell)
+        choices.record(prepared, settings, cluster_key=cluster_key, basis=basis, plan=plan if own else None)
         seconds_train = float("nan") if settings.method == "imported" else time.perf_counter() - started
 
         tell(Progress(step="graph"))
@@ -192,9 +189,7 @@ def _fit(
                 lambda device: tl.velocity_graph(prepared, device=device),
                 asked=settings.training.device if own else "cpu",
             )
-            tl.cell_stages(prepared)
-        # `tl.velocity_graph` writes our name; the graph itself is made alike for all methods.
-        prepared.uns[keys.VELOCITY_PARAMS]["mode"] = settings.method
+            tl.latent_time(prepared)
         tell(Progress(step="embed"))
         with _errors(settings, "the arrows on the embedding"):
             tl.velocity_embedding(prepared, basis=basis)
@@ -204,20 +199,9 @@ def _fit(
         fit = None  # it holds values of every cell
         if keys.BETA in prepared.layers:
             tell(Progress(step="rates"))
-            tl.rates_embedding(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
+            tl.rates_umap(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
             scores |= tl.rate_scores(prepared, cluster_key=cluster_key, seed=settings.seed)
 
-    packages = [*_RECORDED_VERSIONS, *peers.PACKAGES.get(settings.method, ())[:1]]
-    versions = {"python": platform.python_version()} | {name: version(name) for name in packages}
-    prepared.uns[keys.DEEPVELO] = {
-        "settings": json.dumps(config.to_dict(settings)),
-        **({"plan": json.dumps(dataclasses.asdict(plan))} if own else {}),
-        "preset": settings.preset,
-        "seed": settings.seed,
-        "cluster_key": cluster_key,
-        "basis": basis,
-        "versions": json.dumps(versions),
-    }
     metrics: dict[str, float | int | str] = {
         **scores,
         "n_cells": prepared.n_obs,
@@ -240,7 +224,7 @@ def _fit_deepvelo(
     scratch: Path | None,
     checkpoint: Checkpoint | None,
 ) -> Fit:
-    from deepvelo import tl
+    from deepvelo.tl.velocity.fit import fit_velocity
 
     def on_epoch(epoch: int, terms: Terms) -> None:
         if scratch is not None:
@@ -248,7 +232,7 @@ def _fit_deepvelo(
         tell(Progress(step="train", epoch=epoch, n_epochs=plan.n_epochs, terms=terms))
 
     tell(Progress(step="train"))  # neighbours, components and directions are found before the first epoch
-    return tl.velocity(
+    return fit_velocity(
         adata, settings=settings, plan=plan, on_epoch=on_epoch, scratch=scratch, checkpoint=checkpoint
     )
 
@@ -290,19 +274,14 @@ def _score(adata: AnnData, settings: Settings, fit: Fit | None, *, cluster_key: 
     import numpy as np
 
     from deepvelo import tl
+    from deepvelo.tl.metrics.scores import write_confidence
 
-    velocity, groups = adata.layers[keys.VELOCITY], adata.obs[cluster_key]
     means = {"consistency": keys.CONSISTENCY, "consistency_celltype": keys.CONSISTENCY_CELLTYPE}
-    adata.obs[keys.CONSISTENCY] = tl.consistency(velocity, adata.obsp[keys.DISTANCES])
-    adata.obs[keys.CONSISTENCY_CELLTYPE] = tl.consistency_celltype(velocity, groups)
+    tl.consistency(adata, cluster_key=cluster_key)
     if fit is not None:
         means = {"confidence": keys.CONFIDENCE} | means
-        confidence = tl.direction_confidence(adata, settings=settings, fit=fit, cluster_key=cluster_key)
-        adata.obs[keys.CONFIDENCE], adata.var[keys.CONFIDENCE] = confidence.cells, confidence.genes
-        adata.obs[keys.UNDECIDED] = confidence.undecided
-        adata.var[keys.MULTIKINETIC_SCORE] = tl.multikinetic_score(
-            adata.layers[keys.MU], adata.layers[keys.MS], velocity, groups=groups
-        )
+        write_confidence(adata, settings=settings, fit=fit, cluster_key=cluster_key)
+        tl.multikinetic_genes(adata, cluster_key=cluster_key)
     else:
         # With one rate a gene it would be 0 everywhere by construction, or the misfit of a curve.
         adata.var[keys.MULTIKINETIC_SCORE] = np.full(adata.n_vars, np.nan)

@@ -10,8 +10,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from deepvelo import config, keys, pp, tl
+from deepvelo import config, keys
 from deepvelo.io import read
+from deepvelo.pp.prepare import prepare
+from deepvelo.tl.metrics.consistency import neighbor_consistency
+from deepvelo.tl.velocity.fit import fit_velocity
 
 GENE = "Fth1"
 SHOWN = {"Neuroblast": "#0072b2", "Granule immature": "#e69f00", "Granule mature": "#009e73"}
@@ -22,9 +25,9 @@ REASSIGN_EVERY = {"default: future and past assigned once": 0, "reassigned in ev
 def draw(axis: Axes, file: Path, reassign_every: int, *, title: str) -> None:
     """The gene's phase portrait after a fit, with the mean consistency over all cells."""
     settings = config.Settings()
-    prepared = pp.prepare(read(file), settings, cluster_key=keys.CLUSTERS)
+    prepared = prepare(read(file), settings, cluster_key=keys.CLUSTERS)
     with config.ablation(reassign_every=reassign_every):
-        tl.velocity(prepared, settings=settings)
+        fit_velocity(prepared, settings=settings)
     gene = prepared.var_names.get_loc(GENE)
     for name, color in SHOWN.items():
         cells = (prepared.obs[keys.CLUSTERS] == name).to_numpy()
@@ -33,7 +36,9 @@ def draw(axis: Axes, file: Path, reassign_every: int, *, title: str) -> None:
         )
         axis.scatter(s, u, s=14, color=color, label=name)
         axis.quiver(s, u, ds, du, angles="xy", width=0.0025, color="#444444")
-    consistency = np.nanmean(tl.consistency(prepared.layers[keys.VELOCITY], prepared.obsp[keys.DISTANCES]))
+    consistency = np.nanmean(
+        neighbor_consistency(prepared.layers[keys.VELOCITY], prepared.obsp[keys.DISTANCES])
+    )
     axis.set(title=f"{GENE}, {title}\nconsistency of all cells {consistency:.2f}", xlabel="spliced")
     axis.spines[["top", "right"]].set_visible(False)
 

@@ -8,7 +8,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from deepvelo import peers
+from deepvelo import choices, peers
 from deepvelo.peers import PACKAGES
 
 WEIGHT = 0.5
@@ -36,6 +36,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     velocity, tangent = ModuleType("graphvelo.graph_velocity"), ModuleType("graphvelo.tangent_space")
     velocity.GraphVelo, velocity.regression_phi = GraphVelo, regression_phi
     tangent.cos_corr = cos_corr
+    monkeypatch.setattr(choices, "version", lambda name: f"{name} 1")  # the stand-in has no metadata
     for module in (package, velocity, tangent):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     versions = {"graphvelo": PACKAGES["graphvelo"][1]}

@@ -26,12 +26,12 @@ def cell_agreement(run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]
 
 @st.cache_data(max_entries=16, max_size="64MB", show_spinner="Comparing the methods cell by cell")
 def _cell_agreement(folder: Path, run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]:
-    from deepvelo import tl
+    from deepvelo.tl.metrics.agreement import agreement, common_genes
 
     matched = comparison.matched(run_ids, smooth)
     moving = list(matched.moving().values())
-    values = tl.agreement(moving) if len(moving) > 1 else np.full(matched.reference.n_obs, np.nan)
-    n_genes = int(tl.common_genes(moving).sum()) if moving else 0
+    values = agreement(moving) if len(moving) > 1 else np.full(matched.reference.n_obs, np.nan)
+    n_genes = int(common_genes(moving).sum()) if moving else 0
     return pd.Series(values, index=matched.reference.obs_names), n_genes
 
 

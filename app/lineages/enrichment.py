@@ -22,7 +22,7 @@ from deepvelo.lineages import Lineages, to_json
 from deepvelo.pl.enrichment_bars import enrichment_bars, in_short
 
 if TYPE_CHECKING:
-    from deepvelo.tl import TableOne
+    from deepvelo.tl.gene_sets.table_one import TableOne
 
 N_BARS = 20
 NONE = "–"

@@ -23,7 +23,8 @@ from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages, LineageSettings
 
 if TYPE_CHECKING:
-    from deepvelo.tl import GeneSets, TableOne
+    from deepvelo.tl.gene_sets.sets import GeneSets
+    from deepvelo.tl.gene_sets.table_one import TableOne
 
 
 def found(run: Run, settings: LineageSettings) -> Lineages | None:
@@ -154,10 +155,10 @@ def markers(run: Run) -> GeneSets:
 @st.cache_data(max_entries=16, show_spinner="Looking for the markers of the cell types")
 def _markers(folder: Path, run_id: str) -> GeneSets:
     cached.warm_up().join()
-    from deepvelo import tl
+    from deepvelo.tl.gene_sets.markers import markers_by_group
 
     run = cached.open_run(run_id)
-    return tl.markers_by_group(run.part([keys.SPLICED]), run.info.cluster_key)
+    return markers_by_group(run.part([keys.SPLICED]), run.info.cluster_key)
 
 
 def library(name: str) -> GeneSets:
@@ -177,10 +178,10 @@ def library(name: str) -> GeneSets:
 @st.cache_data(max_entries=4, ttl=60, show_spinner="Fetching the library")
 def _library(name: str) -> GeneSets | str:
     cached.warm_up().join()
-    from deepvelo import tl
+    from deepvelo.tl.gene_sets.gene_library import library
 
     try:
-        return tl.library(name)
+        return library(name)
     except InputError as error:
         return str(error)
 
@@ -199,9 +200,9 @@ def table_one(drivers: Mapping[str, pd.DataFrame], **choices: Any) -> TableOne:
 @st.cache_data(max_entries=16, show_spinner="Comparing the drivers with what is known")
 def _table_one(drivers: dict[str, pd.DataFrame], choices: dict[str, Any]) -> TableOne:
     cached.warm_up().join()
-    from deepvelo import tl
+    from deepvelo.tl.gene_sets.table_one import table_one
 
-    return tl.table_one(drivers, **choices)
+    return table_one(drivers, **choices)
 
 
 def _stamp(run: Run) -> int:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-    from deepvelo.tl import GeneSets, TableOne
+    from deepvelo.tl.gene_sets.sets import GeneSets
+    from deepvelo.tl.gene_sets.table_one import TableOne
 
 OWN_MARKERS, NO_MARKERS, GIVEN = "The data's own cell types", "None", "A file"
 _KEPT: Final = "session"
@@ -36,8 +37,8 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
     drivers
         Of each method, by its name.
     """
-    from deepvelo import tl
     from deepvelo.tl.gene_sets.enrichment import require_relevant
+    from deepvelo.tl.gene_sets.sets import read_gene_list, read_gmt, spelled
 
     first, second, third, fourth = st.columns(4, gap="medium")
     with fourth:
@@ -61,15 +62,15 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
                 answers.append(lineages.table_one(drivers, markers=lineages.markers(run), top=top))
             elif upload is not None:
                 in_sets = upload.name.lower().endswith(".gmt")
-                markers = _read(upload, tl.read_gmt if in_sets else tl.read_gene_list)
-                markers = tl.spelled(markers, tested, what=upload.name)
+                markers = _read(upload, read_gmt if in_sets else read_gene_list)
+                markers = spelled(markers, tested, what=upload.name)
                 answers.append(lineages.table_one(drivers, markers=markers, top=top))
     with second:
         factors = st.file_uploader("Transcription factors, one gene a line", key="lineages.tfs")
         with error_in_words():
             if factors is not None:
-                tfs = _read(factors, tl.read_gene_list)
-                tfs = tl.spelled(tfs, tested, what=factors.name)
+                tfs = _read(factors, read_gene_list)
+                tfs = spelled(tfs, tested, what=factors.name)
                 answers.append(lineages.table_one(drivers, tfs=tfs, top=top))
     with third:
         gmt = st.file_uploader("Gene sets, .gmt", key="lineages.gmt")
@@ -81,11 +82,11 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
         with error_in_words():
             found: GeneSets | None = None
             if gmt is not None:
-                found = _read(gmt, tl.read_gmt)
+                found = _read(gmt, read_gmt)
             elif library:
                 found = lineages.library(library)
             if found is not None:
-                found = tl.spelled(found, tested, what=library if gmt is None else gmt.name)
+                found = spelled(found, tested, what=library if gmt is None else gmt.name)
                 # Others count nowhere, and each takes time when the page is drawn again.
                 those = frozenset(tested.genes)
                 found = {name: tuple(filter(those.__contains__, genes)) for name, genes in found.items()}

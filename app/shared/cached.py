@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from anndata import AnnData
+from scipy.sparse import csr_matrix
 
 from app.background.jobs import Jobs
 from app.shared.files import data_folder as data_folder
@@ -36,7 +37,7 @@ from deepvelo.pl import thinning
 from deepvelo.pp.prepare import chosen_cluster_key
 
 if TYPE_CHECKING:
-    from deepvelo.tl import StreamLines
+    from deepvelo.tl.graph.stream_lines import StreamLines
 
 # What takes seconds to import, in the order in which a visitor comes to need it.
 _HEAVY = ("scvelo.plotting.velocity_embedding_grid", "deepvelo.tl")
@@ -160,7 +161,7 @@ def stream(run_id: str, basis: str, density: float, smooth: float) -> StreamLine
 @st.cache_data(max_entries=64, max_size="32MB", show_spinner=False)
 def _stream(folder: Path, run_id: str, basis: str, density: float, smooth: float) -> StreamLines:
     warm_up().join()
-    from deepvelo.tl import stream_lines
+    from deepvelo.tl.graph.stream_lines import stream_lines
 
     points = _open_run(folder, run_id).obsm[keys.embedding(basis)][:, :2]
     return stream_lines(points, _velocity_on(folder, run_id, basis), density=density, smooth=smooth)
@@ -176,7 +177,7 @@ def _arrows(
     folder: Path, run_id: str, basis: str, density: float, smooth: float
 ) -> tuple[np.ndarray, np.ndarray]:
     warm_up().join()
-    from deepvelo.tl import grid_arrows
+    from deepvelo.tl.graph.stream_lines import grid_arrows
 
     points = _open_run(folder, run_id).obsm[keys.embedding(basis)][:, :2]
     return grid_arrows(points, _velocity_on(folder, run_id, basis), density=density, smooth=smooth)
@@ -199,15 +200,17 @@ def _velocity_on(folder: Path, run_id: str, basis: str) -> np.ndarray:
     if keys.velocity_embedding(basis) in run.obsm:
         return run.obsm[keys.velocity_embedding(basis)][:, :2]
     warm_up().join()
-    from deepvelo.tl import velocity_embedding
+    from deepvelo.tl.graph.arrows import projected
 
     adata = run.part()
     if keys.VELOCITY_GRAPH not in adata.uns:
         msg = f"This run has no arrows on {basis!r} and no velocity graph. Choose {run.info.basis!r} instead."
         raise InputError(msg)
-    # Under a name of its own, so that scVelo projects onto the two drawn dimensions, of a PCA too.
-    adata.obsm[keys.embedding("drawn")] = adata.obsm[keys.embedding(basis)][:, :2]
-    return velocity_embedding(adata, basis="drawn")
+    points = np.asarray(adata.obsm[keys.embedding(basis)][:, :2], dtype=np.float64)
+    positive, negative = (
+        csr_matrix(adata.uns[key]) for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)
+    )
+    return projected(positive, negative, points)
 
 
 def dataset(source: DataSource) -> AnnData:

@@ -190,21 +190,21 @@ def _gate(
     batch_key: str | None,
 ) -> list[GateFinding]:
     cached.warm_up().join()
-    from deepvelo import tl
     from deepvelo.evaluation.gate import quality_gate
+    from deepvelo.tl.metrics.agreement import agreement
 
     run = cached.open_run(run_id)
-    agreement = None
+    of_methods = None
     if other_methods:
         # A result that cannot be compared leaves this finding unchecked; it does not take the others away.
         with suppress(InputError):
             moving = list(comparison.matched((run_id, *other_methods), None).moving().values())
-            agreement = tl.agreement(moving) if len(moving) > 1 else None
+            of_methods = agreement(moving) if len(moving) > 1 else None
     return quality_gate(
         run.part([keys.UNSPLICED, keys.SPLICED, keys.VELOCITY], on_disk=True),
         cluster_key=run.info.cluster_key,
         control=_against(run_id, control_id) if control_id else None,
-        methods_agreement=agreement,
+        methods_agreement=of_methods,
         sweep=_sweep_table(folder, run_id, sweep, edges) if sweep else None,
         batch_key=batch_key,
     )

@@ -163,7 +163,7 @@ def _mostly_undecided(undecided: np.ndarray | None, at: np.ndarray, points: np.n
     if undecided is None:
         return np.zeros(len(at), dtype=bool)
     cached.warm_up().join()
-    from deepvelo.tl import mostly_of
+    from deepvelo.tl.graph.stream_lines import mostly_of
 
     return mostly_of(undecided, at, points)
 

@@ -48,7 +48,7 @@ def evaluate(
     _require_reports(json_file, csv_file)
     # Seconds to import; asking for help should not wait for them.
     from deepvelo.evaluation import compare
-    from deepvelo.io import write_text
+    from deepvelo.io.write import write_text
 
     asked = [compare.Asked.parse(file) for file in files]
     _require_different(asked)
@@ -116,7 +116,7 @@ def _by_name(results: list[tuple[Asked, AnnData]]) -> dict[str, AnnData]:
 
 def _require_reports(json_file: Path | None, csv_file: Path | None) -> None:
     """Before minutes of scoring: endings, so that no data file is overwritten, and folders."""
-    from deepvelo.io import require_writable
+    from deepvelo.io.write import require_writable
 
     for path, suffix in ((json_file, ".json"), (csv_file, ".csv")):
         if path is None:

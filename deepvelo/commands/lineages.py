@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from deepvelo.lineages import Lineages
-    from deepvelo.tl import GeneSets, TableOne
+    from deepvelo.tl.gene_sets.sets import GeneSets
+    from deepvelo.tl.gene_sets.table_one import TableOne
 
 
 def lineages(
@@ -65,14 +66,15 @@ def lineages(
     known = _known(gmt=gmt, library=library, markers=markers, tfs=tfs, relevant=relevant)
     # Seconds to import; asking for help should not wait for them.
     from deepvelo import lineages as analysis
-    from deepvelo import pp, tl
     from deepvelo.contents.groups import find_group, group_names, split_groups
     from deepvelo.evaluation.compare.results import stored_value
     from deepvelo.io import read
+    from deepvelo.pp.prepare import chosen_cluster_key
+    from deepvelo.tl.gene_sets.table_one import table_one
 
     adata = read(file, by_gene=analysis.LAYERS)
     known = known.spelled(adata.var)
-    key = pp.chosen_cluster_key(adata, cluster_key or stored_value(adata, "cluster_key"))
+    key = chosen_cluster_key(adata, cluster_key or stored_value(adata, "cluster_key"))
     groups = list(group_names(adata.obs[key]).cat.categories) if key in adata.obs else []
     settings = analysis.from_dict(
         {
@@ -88,7 +90,7 @@ def lineages(
     found = analysis.analyse(adata, settings)
     table = None
     if known.any:
-        table = tl.table_one(
+        table = table_one(
             {file.stem: found.drivers},
             markers=known.markers,
             tfs=known.tfs,
@@ -164,7 +166,8 @@ def _known(
     *, gmt: Path | None, library: str | None, markers: Path | None, tfs: Path | None, relevant: Path | None
 ) -> _Known:
     """Read before minutes of work."""
-    from deepvelo import tl
+    from deepvelo.tl.gene_sets import gene_library
+    from deepvelo.tl.gene_sets.sets import read_gene_list, read_gmt, read_terms
 
     if gmt is not None and library is not None:
         msg = f"Gene sets come from a file or a library. Got {gmt} and {library!r}. Give one of them."
@@ -175,13 +178,13 @@ def _known(
     of_markers: Sequence[str] | GeneSets | None = None
     if markers is not None:
         in_sets = markers.suffix.lower() == ".gmt"
-        of_markers = tl.read_gmt(markers) if in_sets else tl.read_gene_list(markers)
+        of_markers = read_gmt(markers) if in_sets else read_gene_list(markers)
     return _Known(
         names={"markers": f"{markers}", "tfs": f"{tfs}", "sets": f"{gmt or library}"},
-        sets=tl.read_gmt(gmt) if gmt else tl.library(library) if library else None,
+        sets=read_gmt(gmt) if gmt else gene_library.library(library) if library else None,
         markers=of_markers,
-        tfs=tl.read_gene_list(tfs) if tfs else None,
-        keywords=tl.read_terms(relevant) if relevant else (),
+        tfs=read_gene_list(tfs) if tfs else None,
+        keywords=read_terms(relevant) if relevant else (),
     )
 
 
@@ -193,7 +196,7 @@ def _require_top(top: int) -> None:
 
 def _require_folder(output: Path) -> None:
     """See that the folder can be made and written to, before minutes of work; make it after them."""
-    from deepvelo.io import require_writable
+    from deepvelo.io.write import require_writable
 
     there = next(path for path in (output, *output.absolute().parents) if path.exists())
     if not there.is_dir():

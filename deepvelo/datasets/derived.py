@@ -101,7 +101,8 @@ def steady_state_control(adata: AnnData, settings: Settings, *, group_key: str, 
 def _prepared_anew(
     adata: AnnData, unspliced: sparse.csr_matrix, settings: Settings, *, group_key: str
 ) -> AnnData:
-    from deepvelo import config, pp
+    from deepvelo import config
+    from deepvelo.pp.prepare import prepare
 
     counts = AnnData(
         obs=adata.obs,
@@ -118,7 +119,7 @@ def _prepared_anew(
         "n_top_genes": max(2, adata.n_vars),
         "recompute_embedding": False,
     }
-    return pp.prepare(counts, config.replace(settings, {"preparation": every_gene}), cluster_key=group_key)
+    return prepare(counts, config.replace(settings, {"preparation": every_gene}), cluster_key=group_key)
 
 
 def _steady_state_counts(

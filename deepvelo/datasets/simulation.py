@@ -101,6 +101,12 @@ def simulate(
     ------
     InputError
         Unknown kind or profile, numbers out of range, or too little memory.
+
+    Examples
+    --------
+    >>> adata = dv.datasets.simulate(kind="linear", n_cells=80, n_genes=60)
+    >>> adata.layers["true_velocity"].shape
+    (80, 60)
     """
     if n_genes is None:
         n_genes = N_GENES.get(profile, N_GENES["even"])

@@ -100,9 +100,9 @@ class DataSource:
         """What people call the data."""
         match self.kind:
             case "sample":
-                from deepvelo.datasets import sample
+                from deepvelo.datasets import shipped
 
-                return self.name or sample.LABEL
+                return self.name or shipped.LABEL
             case "public":
                 return self.name
             case "join" | "file":
@@ -125,9 +125,9 @@ class DataSource:
         """
         match self.kind:
             case "sample":
-                from deepvelo.datasets import sample
+                from deepvelo.datasets import shipped
 
-                return sample.load()
+                return shipped.sample()
             case "public":
                 from deepvelo.datasets import public
 
@@ -190,9 +190,9 @@ class DataSource:
 
         match self.kind:
             case "sample":
-                from deepvelo.datasets import sample
+                from deepvelo.datasets import shipped
 
-                return data_hash(sample.path())
+                return data_hash(shipped.path())
             case "file" | "join":
                 choices = [] if self._is_plain else [self.gene_names, self.ambiguous]
                 parts = [data_hash(path) for path in self.files]

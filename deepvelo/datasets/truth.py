@@ -138,7 +138,7 @@ class Truth:
                 molecules=molecules,
             )
         except (OSError, KeyError, ValueError, EOFError) as error:
-            msg = f"{path.name} is not the truth of a simulation ({error}). Make it again with `python -m deepvelo.datasets.sample`."
+            msg = f"{path.name} is not the truth of a simulation ({error}). Make it again with `python -m deepvelo.datasets.shipped`."
             raise InputError(msg) from error
 
 

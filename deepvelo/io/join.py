@@ -80,6 +80,13 @@ def join(processed: AnnData, counts: AnnData) -> tuple[AnnData, JoinReport]:
     InputError
         ``counts`` lacks a layer; fewer than half of the processed cells were found in it for certain; or two ways to
         match the cells fit and disagree.
+
+    Examples
+    --------
+    >>> counts = adata[:, :30].copy()
+    >>> joined, report = dv.io.join(adata, counts)
+    >>> joined.n_vars, report.rate
+    (30, 1.0)
     """
     missing = [layer for layer in (keys.SPLICED, keys.UNSPLICED) if layer not in counts.layers]
     if missing:

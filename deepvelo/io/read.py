@@ -56,6 +56,12 @@ def read(
     InputError
         The file is missing, of another kind, truncated, larger than memory or otherwise unreadable; its
         layers differ in shape or do not hold numbers.
+
+    Examples
+    --------
+    >>> dv.io.write_h5ad(adata, folder / "cells.h5ad")
+    >>> sorted(dv.io.read(folder / "cells.h5ad").layers)[:2]
+    ['Ms', 'Mu']
     """
     if not Path(path).exists():
         msg = f"There is no file {path}. Check the path."

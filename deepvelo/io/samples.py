@@ -52,7 +52,7 @@ def read_samples(paths: Sequence[Path | str], *, sheet: Path | str | None = None
     sheet
         A table (CSV or TSV) with a row a sample. One column tells the file: its path, name or folder, or the name of the
         sample that is part of it. A column ``sample`` gives the samples' names; all others become columns of ``obs``.
-    reading
+    **reading
         Choices for `deepvelo.io.read`.
 
     Returns
@@ -64,6 +64,14 @@ def read_samples(paths: Sequence[Path | str], *, sheet: Path | str | None = None
     ------
     InputError
         A file is missing, unreadable, given twice or without counts; rows of the sheet and files do not correspond.
+
+    Examples
+    --------
+    >>> dv.io.write_h5ad(adata[:40], folder / "one.h5ad")
+    >>> dv.io.write_h5ad(adata[40:], folder / "two.h5ad")
+    >>> both = dv.io.read_samples([folder / "one.h5ad", folder / "two.h5ad"])
+    >>> both.obs["sample"].value_counts().to_dict()
+    {'one': 40, 'two': 40}
     """
     files = [Path(os.path.abspath(path)) for path in paths]  # noqa: PTH100 (links keep their names)
     table = None if sheet is None else _read_sheet(Path(sheet))

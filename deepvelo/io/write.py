@@ -44,10 +44,25 @@ def write_h5ad(adata: AnnData, path: Path | str, *, compression: str = "lzf") ->
     Names that HDF5 cannot hold are written as `deepvelo.io.stored_names` spells them, and text that repeats as
     categories. What cannot be written is left out and logged.
 
+    Parameters
+    ----------
+    adata
+        Any object; not changed.
+    path
+        An h5ad file, which is replaced where it is there.
+    compression
+        ``"lzf"`` or ``"gzip"``.
+
     Raises
     ------
     InputError
         The folder is missing or may not be written, or the disk is full.
+
+    Examples
+    --------
+    >>> dv.io.write_h5ad(adata, folder / "cells.h5ad")
+    >>> dv.io.read(folder / "cells.h5ad").shape == adata.shape
+    True
     """
     _write_whole(Path(path), lambda partial: _write_hdf5(adata, partial, compression=compression))
 

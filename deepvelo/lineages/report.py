@@ -15,7 +15,7 @@ from deepvelo.lineages.analysis import Lineages
 from deepvelo.lineages.settings import to_dict
 
 if TYPE_CHECKING:
-    from deepvelo.tl import TableOne
+    from deepvelo.tl.gene_sets.table_one import TableOne
 
 
 def write_tables(found: Lineages, folder: Path, *, table_one: TableOne | None = None) -> list[str]:

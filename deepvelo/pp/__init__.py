@@ -1,6 +1,5 @@
-"""From counts to moments."""
+"""From counts to moments, in place."""
 
-from deepvelo.pp.imported import prepare_imported
-from deepvelo.pp.prepare import chosen_basis, chosen_cluster_key, prepare
+from deepvelo.pp.moments import moments
 
-__all__ = ["chosen_basis", "chosen_cluster_key", "prepare", "prepare_imported"]
+__all__ = ["moments"]

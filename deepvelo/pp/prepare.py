@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What an earlier velocity fit left; beside a new one it would be taken for its result.
-_OLD_LAYERS = (keys.VELOCITY, keys.VELOCITY_U, "variance_velocity", *keys.RATES)
-_OLD_OBS = ("root_cells", "end_points", keys.LATENT_TIME, keys.RATES_LEIDEN, keys.CONFIDENCE, keys.UNDECIDED)
-_OLD_VAR = (keys.VELOCITY_GENES, keys.MULTIKINETIC_SCORE, keys.CONFIDENCE)
-_OLD_OBSM = (
-    keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP,
-)  # fmt: skip
-_OLD_UNS = (keys.DEEPVELO,)
 # Above zero, below any count: a gene without counts is never used, even where the threshold is 0.
 _ANY = 1e-9
 
@@ -192,18 +184,14 @@ def _fresh_copy(adata: AnnData, *, keep_x: bool) -> AnnData:
     """A copy without the results of an earlier velocity fit, without ``raw`` and without layers."""
     return AnnData(
         X=_in_memory(adata.X) if keep_x and adata.X is not None else None,
-        obs=adata.obs[[c for c in adata.obs if not _is_old(c, _OLD_OBS)]].copy(),
-        var=adata.var[[c for c in adata.var if not _is_old(c, _OLD_VAR)]].copy(),
-        obsm={key: value.copy() for key, value in adata.obsm.items() if not _is_old(key, _OLD_OBSM)},
+        obs=adata.obs[[c for c in adata.obs if not keys.is_of_a_fit("obs", c)]].copy(),
+        var=adata.var[[c for c in adata.var if not keys.is_of_a_fit("var", c)]].copy(),
+        obsm={key: value.copy() for key, value in adata.obsm.items() if not keys.is_of_a_fit("obsm", key)},
         varm={key: value.copy() for key, value in adata.varm.items()},
         uns=copy.deepcopy(
-            {k: v for k, v in adata.uns.items() if not _is_old(k, _OLD_UNS) and k != keys.NEIGHBORS}
+            {k: v for k, v in adata.uns.items() if not keys.is_of_a_fit("uns", k) and k != keys.NEIGHBORS}
         ),
     )
-
-
-def _is_old(name: str, exact: tuple[str, ...]) -> bool:
-    return name in exact or str(name).startswith(("velocity_", "recover_dynamics"))
 
 
 def _keep_moments(out: AnnData, adata: AnnData, settings: Settings, notes: list[str]) -> AnnData:

@@ -48,9 +48,9 @@ def test_with_a_run_its_velocity_opens(app, shared_run):
 
 
 def test_the_samples_run_comes_first(app, server, made_up_run):
-    from deepvelo.datasets import sample
+    from deepvelo.datasets import shipped
 
-    of_sample = made_up_run(server / "runs", data_name=sample.LABEL, name="sample")
+    of_sample = made_up_run(server / "runs", data_name=shipped.LABEL, name="sample")
     made_up_run(server / "runs", name="newer", seed=1)
     app.run()
     assert app.query_params["run"] == of_sample

@@ -10,7 +10,8 @@ import pytest
 from benchmarks import accuracy_methods, accuracy_scores
 from benchmarks.accuracy import KNOWN_STRETCHES, quick_plans, reversed_stretches, run, write
 from benchmarks.accuracy_methods import SCVELO, SMOOTHED_SCVELO
-from deepvelo import keys, tl
+from deepvelo import keys
+from deepvelo.tl.velocity.fit import fit_velocity
 
 
 @pytest.mark.slow
@@ -36,7 +37,7 @@ def test_more_cells_are_no_further_from_the_truth():
         counts = accuracy_methods.simulated("branch", "10x", seed=100, n_cells=n_cells, n_genes=200)
         counts.obsm[keys.X_UMAP] = np.zeros((n_cells, 2), dtype=np.float32)  # none need be made
         case = accuracy_methods.case_of(counts, seed=100)
-        tl.velocity(case.prepared, settings=case.settings)
+        fit_velocity(case.prepared, settings=case.settings)
         truth = case.truth.layers
         genes = accuracy_scores.moving_genes(truth[keys.TRUE_VELOCITY], truth[keys.TRUE_ALPHA])
         cosines = accuracy_scores.cosines(case.prepared.layers[keys.VELOCITY], case.velocity, genes=genes)

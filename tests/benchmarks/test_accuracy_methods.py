@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import accuracy_methods as methods
-from deepvelo import keys, tl
+from deepvelo import keys
+from deepvelo.tl.metrics.consistency import neighbor_consistency
 from tests.graphvelo_stand_in import WEIGHT, install
 
 
@@ -36,5 +37,5 @@ def test_graphvelo_is_projected_from_the_stochastic_mode_and_smoothed_as_ours(mo
     moments, graph = plain.layers[keys.MS], (plain.obsp[keys.DISTANCES] > 0).astype(float)
     expected = WEIGHT * (graph @ moments - np.asarray(graph.sum(axis=1)) * moments)
     assert plain.layers[keys.VELOCITY] == pytest.approx(expected, abs=1e-3)
-    consistency = [tl.consistency(own.layers[keys.VELOCITY], graph).mean() for own in (plain, smooth)]
+    consistency = [neighbor_consistency(own.layers[keys.VELOCITY], graph).mean() for own in (plain, smooth)]
     assert consistency[1] > consistency[0] + 0.05

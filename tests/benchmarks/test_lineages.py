@@ -12,11 +12,12 @@ from anndata import AnnData
 from benchmarks import lineages_real, lineages_time
 from benchmarks import lineages_scores as scores
 from benchmarks.lineages import Plan, Row, measure, score, summary, table
-from deepvelo import keys, tl
+from deepvelo import keys
 from deepvelo.datasets.simulation import simulate
 from deepvelo.datasets.tissues import TISSUES
 from deepvelo.io import read
 from deepvelo.lineages import Lineages
+from deepvelo.tl.gene_sets.markers import markers_by_group
 from tests.branched import analysed, branched
 
 pytestmark = pytest.mark.slow  # whole analyses
@@ -154,7 +155,7 @@ def test_real_cells_have_a_row_of_table_one_whether_or_not_the_end_was_found(sha
     assert found["end by hand: drivers"] == 100
     genes = found["end by hand: markers_genes"].split(";")
     assert len(genes) == found["end by hand: markers"]
-    assert set(genes) <= set(tl.markers_by_group(cells, keys.CLUSTERS)["Granule mature"])
+    assert set(genes) <= set(markers_by_group(cells, keys.CLUSTERS)["Granule mature"])
     assert "Table 1, lineage Granule mature" in lineages_real.text(rows)
 
 

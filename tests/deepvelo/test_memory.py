@@ -72,7 +72,8 @@ import ctypes, sys, threading, time
 from pathlib import Path
 import numpy, psutil, scipy.sparse, torch
 from anndata import AnnData
-from deepvelo import keys, plan, tl
+from deepvelo import keys, plan
+from deepvelo.tl.velocity.fit import fit_velocity
 from deepvelo.config import PRESETS, replace
 from deepvelo.arrays.layers import new_layer
 from deepvelo.memory import MemoryMeter, estimate_memory
@@ -93,7 +94,7 @@ def fit(n_cells, n_genes, name, n_components, n_candidates):
     adata.obsp[keys.CONNECTIVITIES] = adata.obsp[keys.CONNECTIVITIES] + adata.obsp[keys.CONNECTIVITIES].T
     few = {"preparation": {"n_components": n_components}, "graph": {"n_candidates": n_candidates}}
     settings = replace(PRESETS[preset], {"training": {"n_epochs": 2}} | few)
-    tl.velocity(adata, settings=settings, scratch=folder / name)
+    fit_velocity(adata, settings=settings, scratch=folder / name)
     return settings
 
 def give_back():

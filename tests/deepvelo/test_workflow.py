@@ -14,7 +14,7 @@ import zarr
 from scipy import sparse
 from zarr.storage import LocalStore
 
-from deepvelo import config, keys, peers, plan, tl, workflow
+from deepvelo import config, keys, peers, plan, workflow
 from deepvelo.arrays import layers
 from deepvelo.arrays.on_disk import ColumnWriter
 from deepvelo.datasets.simulation import simulate
@@ -25,6 +25,7 @@ from deepvelo.io.read import read
 from deepvelo.io.runs import RunStore
 from deepvelo.peers import fitted_here
 from deepvelo.result import step_in_words
+from deepvelo.tl.metrics.boundary import boundary_correctness
 from tests.graphvelo_stand_in import install
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
@@ -214,7 +215,7 @@ def as_array(layer):
 
 
 def boundary_cosine(adata, source: str, target: str) -> float:
-    scores = tl.boundary_correctness(
+    scores = boundary_correctness(
         adata.obsm["velocity_umap"],
         adata.obsm["X_umap"],
         graph=adata.obsp["distances"],
@@ -279,7 +280,7 @@ def test_a_graph_that_scvelo_cannot_make_is_a_sentence(monkeypatch):
     def fails(_, *, device):
         raise ValueError("corrupted")
 
-    monkeypatch.setattr(tl, "velocity_graph", fails)
+    monkeypatch.setattr("deepvelo.tl.velocity_graph", fails)
     stochastic = config.replace(SHORT, {"method": "stochastic"})
     with pytest.raises(
         InputError, match=r"stochastic mode failed at the velocity graph \(ValueError: corrupted"
@@ -289,7 +290,6 @@ def test_a_graph_that_scvelo_cannot_make_is_a_sentence(monkeypatch):
 
 def test_graphvelo_is_a_run_without_rates_that_tells_cells(monkeypatch):
     install(monkeypatch)
-    monkeypatch.setattr(workflow, "version", lambda name: f"{name} 1")  # the stand-in has no metadata
     seen = []
     settings = config.replace(SHORT, {"method": "graphvelo"})
     cells = simulated_cells()

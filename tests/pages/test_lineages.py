@@ -399,12 +399,12 @@ def test_nothing_to_compare_with_is_said(opened, run, settings):
 
 
 def test_a_library_that_cannot_be_fetched_is_one_sentence(opened, run, settings, monkeypatch):
-    from deepvelo import tl
+    from deepvelo.tl.gene_sets import gene_library
 
     def offline(name: str) -> None:
         raise InputError(f"The library {name} is not on this machine, and there is no network.")
 
-    monkeypatch.setattr(tl, "library", offline)
+    monkeypatch.setattr(gene_library, "library", offline)
     lineages.save(made_up(run, settings), run.folder)
     page = opened("Meaning")
     next(box for box in page.text_input if "Enrichr" in box.label).set_value("GO").run()
@@ -413,6 +413,6 @@ def test_a_library_that_cannot_be_fetched_is_one_sentence(opened, run, settings,
         "The library GO is not on this machine, and there is no network."
     ]
     assert len(page.dataframe) == 1  # the markers' table stays
-    monkeypatch.setattr(tl, "library", lambda _: pytest.fail("asked again within the minute"))
+    monkeypatch.setattr(gene_library, "library", lambda _: pytest.fail("asked again within the minute"))
     page.run()
     assert len(page.error) == 1

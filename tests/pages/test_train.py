@@ -183,9 +183,9 @@ def test_data_that_are_gone_leave_the_runs(page, saved_run):
 
 def test_candidates_that_are_left_open_are_told_at_the_setting(page):
     page.query_params["data"] = "file:small.h5ad"
-    from deepvelo.datasets import sample
+    from deepvelo.datasets import shipped
 
-    sample.load()[:200].copy().write_h5ad(cached.data_folder() / "small.h5ad")
+    shipped.sample()[:200].copy().write_h5ad(cached.data_folder() / "small.h5ad")
     page.run()
     assert not page.exception
     assert notes_on_candidates(page) == ["This data set uses 25."]
@@ -218,9 +218,9 @@ def notes_on_candidates(page: AppTest) -> list[str]:
 
 def test_more_neighbours_than_cells_are_refused_before_the_start(page):
     page.query_params["data"] = "file:few.h5ad"
-    from deepvelo.datasets import sample
+    from deepvelo.datasets import shipped
 
-    sample.load()[:25].copy().write_h5ad(cached.data_folder() / "few.h5ad")
+    shipped.sample()[:25].copy().write_h5ad(cached.data_folder() / "few.h5ad")
     page.run()
     assert not page.exception
     assert "**Neighbours for moments** (`preparation.n_neighbors`) must be below" in page.error[0].value

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from deepvelo import checks, keys, pp
+from deepvelo import checks, keys
 from deepvelo.arrays.views import dense, kept, selected
 from deepvelo.contents.groups import UNASSIGNED, group_names, plain_group
 from deepvelo.errors import InputError
 from deepvelo.evaluation.compare import results as stored
 from deepvelo.evaluation.compare.reference import chosen_basis, reference_of, stored_arrows
 from deepvelo.evaluation.compare.shared import shared_rows
+from deepvelo.pp.prepare import chosen_cluster_key
 from deepvelo.tl.metrics.consistency import lengths
 from deepvelo.tl.velocity.smoothing import GraphAverage, averaged
 from deepvelo.wording import listed, number
@@ -159,7 +160,7 @@ def match(
         raise InputError(msg)
     shared, notes = shared_rows(results, with_values={name: one.values.cells for name, one in found.items()})
     cells, genes = first.obs_names[shared.cells[first_name]], first.var_names[shared.genes[first_name]]
-    key = pp.chosen_cluster_key(first, cluster_key or stored.stored_value(first, "cluster_key"))
+    key = chosen_cluster_key(first, cluster_key or stored.stored_value(first, "cluster_key"))
     groups = _same_groups(results, key, cells=shared.cells, warnings=notes)
     basis = chosen_basis(first, basis)
     facts = _facts(

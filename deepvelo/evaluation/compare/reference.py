@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from deepvelo import checks, contents, keys, pp, tl
+from deepvelo import checks, contents, keys, tl
 from deepvelo.arrays.layers import gene_blocks
 from deepvelo.arrays.views import Genes, View
 from deepvelo.errors import InputError
 from deepvelo.evaluation.compare import results as stored
+from deepvelo.pp.prepare import chosen_basis as chosen_picture
 from deepvelo.tl.rates.block_pca import block_pca
 from deepvelo.wording import listed, number
 
@@ -32,7 +33,7 @@ def chosen_basis(first: AnnData, basis: str | None) -> str | None:
             f"There is no embedding '{basis}'. Found {listed(checks.embeddings(first))}. Choose one of them."
         )
         raise InputError(msg)
-    chosen = pp.chosen_basis(first, basis or stored.stored_value(first, "basis"))
+    chosen = chosen_picture(first, basis or stored.stored_value(first, "basis"))
     return chosen if keys.embedding(chosen) in first.obsm else None
 
 
@@ -108,7 +109,8 @@ def arrows_from_velocity(reference: AnnData, velocity: Layer, *, moments: Layer,
         return np.full(reference.obsm[keys.embedding(basis)].shape, np.nan)
     work = reference.copy()
     tl.velocity_graph(work, layers={keys.MS: moments, keys.VELOCITY: velocity})
-    return tl.velocity_embedding(work, basis=basis)
+    tl.velocity_embedding(work, basis=basis)
+    return np.asarray(work.obsm[keys.velocity_embedding(basis)])
 
 
 def _differs_by_gene(velocity: Layer) -> bool:

@@ -7,9 +7,8 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from deepvelo import tl
 from deepvelo.evaluation.compare.match import Matched
-from deepvelo.tl.metrics.agreement import common_lengths, unit_blocks
+from deepvelo.tl.metrics.agreement import common_lengths, disagreement, unit_blocks
 
 
 def disagreeing_genes(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
@@ -40,7 +39,7 @@ def disagreeing_genes(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
     n_cells = [np.count_nonzero(length[cells]) or np.nan for length in lengths]
     for genes, units in unit_blocks(velocities, lengths, cells=cells):
         means[genes] = np.transpose([unit.sum(axis=0, dtype=np.float64) for unit in units]) / n_cells
-    contribution = tl.disagreement(velocities, cells=cells)
+    contribution = disagreement(velocities, cells=cells)
     found = pd.DataFrame(means, index=matched.reference.var_names, columns=list(moving))
     found.insert(0, "contribution", contribution)
     found.insert(1, "share", contribution / (np.nansum(contribution) or 1.0))

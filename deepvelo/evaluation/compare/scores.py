@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from deepvelo import keys, tl
+from deepvelo import keys
 from deepvelo.evaluation.compare.edges import Edge, default_edges, edge_name, require_edges
 from deepvelo.evaluation.compare.match import Matched
 from deepvelo.evaluation.compare.reference import arrows_from_velocity
+from deepvelo.tl.metrics.agreement import agreement, common_genes
 from deepvelo.tl.metrics.boundary import boundary_scores
+from deepvelo.tl.metrics.coherence import coherence
+from deepvelo.tl.metrics.consistency import celltype_consistency, neighbor_consistency
+from deepvelo.tl.metrics.effect_size import mann_whitney, p_text
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
@@ -109,13 +113,13 @@ def compare(matched: Matched, *, edges: Sequence[Edge] | None = None) -> Compari
     by_edge = {name: _boundaries(matched, name, edges) for name in moving}
     cells = {name: _score_cells(matched, name, by_edge.get(name)) for name in matched.velocities}
     velocities = list(moving.values())
-    agreement = tl.agreement(velocities) if len(moving) > 1 else np.full(matched.reference.n_obs, np.nan)
+    of_cells = agreement(velocities) if len(moving) > 1 else np.full(matched.reference.n_obs, np.nan)
     return Comparison(
         table=_table(matched, cells, by_edge, edges),
         tests=_tests(cells),
         cells=cells,
-        agreement=pd.Series(agreement, index=matched.reference.obs_names, name="agreement"),
-        n_common_genes=int(tl.common_genes(velocities).sum()) if velocities else 0,
+        agreement=pd.Series(of_cells, index=matched.reference.obs_names, name="agreement"),
+        n_common_genes=int(common_genes(velocities).sum()) if velocities else 0,
         facts=matched.facts,
         edges=edges,
         cluster_key=matched.cluster_key,
@@ -167,9 +171,9 @@ def _score_cells(matched: Matched, name: str, boundaries: dict[str, np.ndarray] 
         return scores
     velocity, graph = matched.velocities[name], matched.reference.obsp[keys.DISTANCES]
     length = matched.lengths[name]
-    scores[CONSISTENCY] = tl.consistency(velocity, graph, length=length)
-    scores[CELLTYPE] = tl.consistency_celltype(velocity, matched.groups, length=length)
-    scores[COHERENCE] = tl.coherence(velocity, graph, matched.groups, length=length)
+    scores[CONSISTENCY] = neighbor_consistency(velocity, graph, length=length)
+    scores[CELLTYPE] = celltype_consistency(velocity, matched.groups, length=length)
+    scores[COHERENCE] = coherence(velocity, graph, matched.groups, length=length)
     for space in _BOUNDARIES:
         of_space = [values for column, values in boundaries.items() if column.startswith(f"{space}:")]
         if of_space:
@@ -203,14 +207,11 @@ def _tests(cells: dict[str, pd.DataFrame]) -> pd.DataFrame:
     for score in (*SMOOTHNESS, *_BOUNDARIES):
         for a, b in itertools.combinations(cells, 2):
             of_a, of_b = cells[a][score], cells[b][score]
-            found = tl.mann_whitney(of_a.to_numpy(), of_b.to_numpy())
+            found = mann_whitney(of_a.to_numpy(), of_b.to_numpy())
             if np.isfinite(found.p):
                 medians = {"median_a": _median(of_a), "median_b": _median(of_b)}
                 rows.append(
-                    {"score": score, "a": a, "b": b}
-                    | medians
-                    | found._asdict()
-                    | {"p_text": tl.p_text(found.p)}
+                    {"score": score, "a": a, "b": b} | medians | found._asdict() | {"p_text": p_text(found.p)}
                 )
     return pd.DataFrame(rows, columns=columns)
 

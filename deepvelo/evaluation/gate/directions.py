@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from deepvelo import keys, tl
+from deepvelo import keys
 from deepvelo.evaluation.controls.sensitivity import BASE, COLUMNS, FEW_TURNED, TURNED, of_other_sign
 from deepvelo.evaluation.gate.finding import (
     CONTROL,
@@ -19,6 +19,7 @@ from deepvelo.evaluation.gate.finding import (
     Level,
     graded,
 )
+from deepvelo.tl.metrics.effect_size import mann_whitney
 from deepvelo.undecided import share_in_words, undecided_cells
 from deepvelo.wording import number
 
@@ -56,7 +57,7 @@ def better_than_control(adata: AnnData, control: Control | None) -> GateFinding:
         return GateFinding(level="not checked", evidence=evidence, **finding)
     signal, of_control = control
     own = adata.obs[keys.CONSISTENCY].to_numpy(dtype=float)
-    effect = tl.mann_whitney(own, of_control).effect
+    effect = mann_whitney(own, of_control).effect
     evidence = (
         f"Signal {signal:.2f}. Consistency {np.nanmean(own):.2f}, of the control {np.nanmean(of_control):.2f}: "
         f"a cell of the run beats one of the control in {effect:.0%} of pairs."

@@ -6,15 +6,15 @@ import numpy as np
 import scipy.sparse as sp
 from anndata import AnnData
 
-from deepvelo import keys
-from deepvelo.tl.graph.velocity_graph import self_transitions
+from deepvelo import choices, keys
+from deepvelo.tl.graph.velocity_graph import require_graph, self_transitions
 
 _CELLS_AT_ONCE = 1000  # a quarter of a million pairs, in up to fifty dimensions
 _SHARPNESS = 10.0  # scVelo's: how much likelier a larger cosine is
 
 
-def velocity_embedding(adata: AnnData, *, basis: str) -> np.ndarray:
-    r"""Arrows on an embedding from the velocity graph; also set as ``obsm["velocity_<basis>"]``.
+def velocity_embedding(adata: AnnData, *, basis: str | None = None) -> None:
+    r"""Project velocities onto an embedding, in place.
 
     .. math:: \nu_i = \sum_j (p_{ij} - \bar p_i) \frac{y_j - y_i}{|y_j - y_i|}, \quad
               p_{ij} \propto \mathrm{sign}(\pi_{ij}) (e^{10 |\pi_{ij}|} - 1)
@@ -25,20 +25,56 @@ def velocity_embedding(adata: AnnData, *, basis: str) -> np.ndarray:
     Parameters
     ----------
     adata
-        ``velocity_graph`` and ``velocity_graph_neg`` in ``uns``, the embedding in ``obsm``.
+        As `deepvelo.tl.velocity_graph` leaves it, with the embedding in ``obsm``.
     basis
-        Embedding, with or without ``X_``.
+        Embedding, with or without ``X_``. By default the one that `deepvelo.pp.moments` chose, else UMAP.
 
-    Returns
-    -------
-    Shape of the embedding, float64; NaN for a cell without cosines or without coordinates, which other cells' arrows
-    pass over. Their length says how well a cell's neighbours agree with its velocity, not how fast the cell changes.
+    Sets
+    ----
+    obsm ``velocity_<basis>``
+        Shape of the embedding, float64; NaN for a cell without cosines or without coordinates, which other cells' arrows
+        pass over. Length says how well a cell's neighbours agree with its velocity, not how fast the cell changes.
+
+    Raises
+    ------
+    InputError
+        No velocity graph, or no such embedding.
+
+    Examples
+    --------
+    >>> dv.tl.velocity_embedding(fitted, basis="umap")
+    >>> fitted.obsm["velocity_umap"].shape == fitted.obsm["X_umap"].shape
+    True
     """
+    require_graph(adata)
+    name = choices.embedding(adata, basis)
     positive, negative = (
         sp.csr_matrix(adata.uns[key]) for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)
     )
+    adata.obsm[keys.velocity_embedding(name)] = projected(
+        positive, negative, np.asarray(adata.obsm[keys.embedding(name)], dtype=np.float64)
+    )
+    # scVelo's plots project anew onto what is not listed here.
+    parameters = adata.uns.get(keys.VELOCITY_PARAMS)
+    if parameters is not None:
+        parameters["embeddings"] = [*parameters.get("embeddings", []), name]
+
+
+def projected(positive: sp.csr_matrix, negative: sp.csr_matrix, embedding: np.ndarray) -> np.ndarray:
+    """Arrows on an embedding from the velocity graph; the numbers of `velocity_embedding`.
+
+    Parameters
+    ----------
+    positive, negative
+        Cosines above and below 0, ``(n_cells, n_cells)``.
+    embedding
+        Coordinates, float64 ``(n_cells, n_dimensions)``; NaN in cells without a place.
+
+    Returns
+    -------
+    Shape of the embedding, float64; NaN in cells without an arrow.
+    """
     stay = np.expm1(_SHARPNESS * self_transitions(positive))
-    embedding = np.asarray(adata.obsm[keys.embedding(basis)], dtype=np.float64)
     placed = np.isfinite(embedding).all(axis=1)
     points = embedding[placed]
     if not placed.all():
@@ -48,18 +84,15 @@ def velocity_embedding(adata: AnnData, *, basis: str) -> np.ndarray:
     for start in range(0, len(points), _CELLS_AT_ONCE):
         cells = slice(start, start + _CELLS_AT_ONCE)
         cosines = sp.csr_matrix(positive[cells] + negative[cells])
-        found[cells] = _mean_ways(cosines, stay[cells], points=points, start=start)
+        found[cells] = _mean_displacements(cosines, stay[cells], points=points, start=start)
     arrows = np.full_like(embedding, np.nan)
     arrows[placed] = found / (3 * _drawing_scale(points, found))
-    adata.obsm[keys.velocity_embedding(basis)] = arrows
-    # scVelo's plots project anew onto what is not listed here.
-    parameters = adata.uns.get(keys.VELOCITY_PARAMS)
-    if parameters is not None:
-        parameters["embeddings"] = [*parameters.get("embeddings", []), basis.removeprefix("X_")]
     return arrows
 
 
-def _mean_ways(cosines: sp.csr_matrix, stay: np.ndarray, *, points: np.ndarray, start: int) -> np.ndarray:
+def _mean_displacements(
+    cosines: sp.csr_matrix, stay: np.ndarray, *, points: np.ndarray, start: int
+) -> np.ndarray:
     """Arrows of the cells from ``start`` on, before scaling; ``stay`` is the weight of going nowhere."""
     n_cells = cosines.shape[0]
     row, column = np.repeat(np.arange(n_cells), np.diff(cosines.indptr)), cosines.indices

@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from anndata import AnnData
 
-from deepvelo import keys
+from deepvelo import choices, keys
 from deepvelo.arrays.layers import gene_blocks
 from deepvelo.contents.graphs import n_neighbors
 from deepvelo.errors import InputError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def velocity_graph(
     adata: AnnData, *, layers: Mapping[str, Layer] | None = None, device: torch.device | str = "cpu"
 ) -> None:
-    r"""Cosines of each cell's velocity with the ways to its neighbours and to theirs, in place.
+    r"""Compute the cosines of each cell's velocity with the displacements to its neighbours and theirs, in place.
 
     .. math:: \pi_{ij} = \cos(x_j - x_i, v_i)
 
@@ -36,25 +36,34 @@ def velocity_graph(
     Parameters
     ----------
     adata
-        Layers ``Ms`` and ``velocity``, NumPy or Zarr, which are read by blocks of genes; neighbours.
+        Layers ``Ms`` and ``velocity`` of any method, NumPy or Zarr, which are read in blocks of genes; neighbours.
     layers
         In their place, layers of a kind that AnnData does not take, such as `deepvelo.arrays.views.View`.
     device
-        Where to compute, in double precision.
+        Where to compute, in double precision: ``"cpu"``, ``"cuda"``.
 
     Sets
     ----
     uns ``velocity_graph``, ``velocity_graph_neg``
         Sparse float32 ``(n_cells, n_cells)``: the positive and the negative cosines; a cell at rest has none.
     obs ``velocity_self_transition``
-        How much less than the most confident cells a cell agrees with any way, 0 to 1.
+        How far each cell's largest cosine lies below that of the most confident cells, 0 to 1.
     uns ``velocity_params``
+        What scVelo's functions read.
 
     Raises
     ------
     InputError
-        Cells without neighbours, or no cell with a velocity.
+        No velocities, moments or neighbours, cells without neighbours, or no cell with a velocity.
+
+    Examples
+    --------
+    >>> dv.tl.velocity_graph(fitted)
+    >>> graph = fitted.uns["velocity_graph"]
+    >>> graph.shape == (fitted.n_obs, fitted.n_obs), bool(graph.max() <= 1)
+    (True, True)
     """
+    _require_velocity(adata, layers or adata.layers)
     # torch takes seconds to import.
     from deepvelo.tl.graph.cosines import cosines_with_ways
 
@@ -69,9 +78,34 @@ def velocity_graph(
         cosines.minimum(0),
     )
     adata.obs[keys.SELF_TRANSITION] = self_transitions(adata.uns[keys.VELOCITY_GRAPH])
+    settings = choices.recorded_settings(adata)
     adata.uns[keys.VELOCITY_PARAMS] = {
-        "mode": "deepvelo", "perc": [5, 95], "mode_neighbors": "distances", "n_recurse_neighbors": 2,
+        "mode": settings.method if settings else "deepvelo", "perc": [5, 95], "mode_neighbors": "distances", "n_recurse_neighbors": 2,
     }  # fmt: skip
+
+
+def _require_velocity(adata: AnnData, layers: Mapping[str, Layer]) -> None:
+    missing = [key for key in (keys.MS, keys.VELOCITY) if key not in layers]
+    if missing:
+        msg = f"`adata.layers` is missing {missing}. Found {list(layers)}. Run `deepvelo.tl.velocity(adata)` first."
+        raise InputError(msg)
+    if keys.DISTANCES not in adata.obsp:
+        msg = "`adata.obsp` has no neighbour graph. Run `deepvelo.pp.moments(adata)` first."
+        raise InputError(msg)
+
+
+def require_graph(adata: AnnData) -> None:
+    """Raise an `InputError` unless the object has a velocity graph of its cells."""
+    if any(key not in adata.uns for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)):
+        msg = "`adata.uns` has no velocity graph. Run `deepvelo.tl.velocity_graph(adata)` first."
+        raise InputError(msg)
+    shape = adata.uns[keys.VELOCITY_GRAPH].shape
+    if shape != (adata.n_obs, adata.n_obs):
+        msg = (
+            f"The velocity graph is of {shape[0]} cells and `adata` has {adata.n_obs}: cells were left out since. "
+            "Run `deepvelo.tl.velocity_graph(adata)` again."
+        )
+        raise InputError(msg)
 
 
 def self_transitions(graph: sp.csr_matrix) -> np.ndarray:

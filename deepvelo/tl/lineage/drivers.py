@@ -16,6 +16,7 @@ from deepvelo.arrays.matrices import as_dense
 from deepvelo.errors import InputError
 from deepvelo.tl.lineage.driver_rates import rate_change
 from deepvelo.tl.lineage.fates import Fates
+from deepvelo.tl.lineage.fates import fates as find_fates
 from deepvelo.wording import listed
 
 CHANGES: Final = {"alpha_change": keys.ALPHA, "beta_change": keys.BETA, "gamma_change": keys.GAMMA}
@@ -27,7 +28,7 @@ _COPIES: Final = 8
 
 def drivers(
     adata: AnnData,
-    fates: Fates,
+    fates: Fates | None = None,
     *,
     pseudotime: np.ndarray | None = None,
     layer: str | None = None,
@@ -45,8 +46,10 @@ def drivers(
 
     Parameters
     ----------
-    adata, fates
-        A run, whose layers may lie on disk, and what `deepvelo.tl.lineage.fates` found in it.
+    adata
+        As `deepvelo.tl.velocity_graph` leaves it; layers may lie on disk.
+    fates
+        What `deepvelo.tl.fates` found in it; by default it is called without further arguments.
     pseudotime
         Shape ``(n_cells,)``: order of the cells for the change of the rates; by default how near an end they are,
         which on simulated branches orders them as well as their true time, and better than scVelo's pseudotime.
@@ -66,8 +69,17 @@ def drivers(
     Raises
     ------
     InputError
-        Fates of other cells, no such layer, pseudotime of the wrong length, or a level out of range.
+        Fates of other cells, no such layer, pseudotime of the wrong length, a level out of range, or what
+        `deepvelo.tl.fates` refuses.
+
+    Examples
+    --------
+    >>> found = dv.tl.fates(fitted, cluster_key="clusters", terminal=["Stage 4"])
+    >>> table = dv.tl.drivers(fitted, found)
+    >>> list(table.columns[:4])
+    ['lineage', 'gene', 'rank', 'correlation']
     """
+    fates = fates or find_fates(adata)
     values = _expression(adata, fates, layer)
     if not 0 < confidence_level < 1:
         msg = f"`confidence_level` must be between 0 and 1. Got {confidence_level}. Try 0.95."

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from anndata import AnnData
 
-from deepvelo import checks
+from deepvelo import checks, choices
 from deepvelo.contents.groups import group_names
 from deepvelo.errors import InputError
 from deepvelo.tl.graph.transitions import transition_matrix
@@ -53,7 +53,7 @@ class Fates:
 def fates(
     adata: AnnData,
     *,
-    cluster_key: str,
+    cluster_key: str | None = None,
     terminal: Sequence[str] | None = None,
     n_states: int | None = None,
     weight_connectivities: float = 0.2,
@@ -70,7 +70,7 @@ def fates(
     adata
         A run of any method; not changed. See `transition_matrix`.
     cluster_key
-        Grouping in ``obs``, of at least two groups.
+        Grouping in ``obs``, of at least two groups. By default the one that `deepvelo.pp.moments` chose.
     terminal
         Groups that cells end in, with all their cells; by default those of the macrostates that are stable enough.
     n_states
@@ -87,7 +87,14 @@ def fates(
     InputError
         The run or the grouping cannot be used, a chosen group is unknown or has fewer than 3 cells, a setting is
         out of range, or no terminal state is found.
+
+    Examples
+    --------
+    >>> found = dv.tl.fates(fitted, cluster_key="clusters", terminal=["Stage 4"])
+    >>> found.probabilities.shape
+    (80, 1)
     """
+    cluster_key = choices.grouping(adata, cluster_key)
     checks.require_grouping(adata, cluster_key)
     _require_settings(n_states=n_states, stability=stability)
     groups = group_names(adata.obs[cluster_key])

@@ -11,24 +11,44 @@ from anndata import AnnData
 
 from deepvelo import keys
 from deepvelo.plan import MOST_WALKED
-from deepvelo.tl.graph.velocity_graph import both_signs, quiet
+from deepvelo.tl.graph.velocity_graph import both_signs, quiet, require_graph
 from deepvelo.tl.lineage.flow_time import connected_parts, flow_time
 from deepvelo.tl.velocity.smoothing import average_over_graph
 
 LEAST_PART = 20  # cells; scVelo's pseudotime takes ten components, and fewer cells have no flow to speak of
 
 
-def cell_stages(adata: AnnData) -> None:
-    """Both times of a fit from its arrows alone, in place: what a view can colour by before lineages are asked for.
+def latent_time(adata: AnnData) -> None:
+    """Order cells along the velocity graph, in place: latent time and pseudotime.
 
-    Pseudotime begins at the earliest cell by latent time of every part. scVelo's own, the mean of the distance from a
-    root and to one end, turns the branches round that do not lead to that end.
+    Latent time is the one that explains the cosines between cells best by least squares
+    (`deepvelo.tl.lineage.flow_time`), averaged once over the neighbours. Pseudotime is scVelo's distance of a random
+    walk (Haghverdi et al. 2016, Bergen et al. 2020) from the earliest cell by latent time. scVelo's own default, the mean
+    of the distance from a root and to one end, reverses the branches that do not lead to that end.
+
+    Parameters
+    ----------
+    adata
+        As `deepvelo.tl.velocity_graph` leaves it.
 
     Sets
     ----
     obs ``latent_time``, ``velocity_pseudotime``
-        0 to 1 in every part, NaN in parts of fewer than 20 cells; pseudotime also where a random walk does not settle.
+        float64, 0 to 1 in every connected component and without unit; NaN in components of fewer than 20 cells.
+        Pseudotime is NaN also where the random walk does not converge.
+
+    Raises
+    ------
+    InputError
+        No velocity graph.
+
+    Examples
+    --------
+    >>> dv.tl.latent_time(fitted)
+    >>> float(fitted.obs["latent_time"].min()), float(fitted.obs["latent_time"].max())
+    (0.0, 1.0)
     """
+    require_graph(adata)
     cosines = both_signs(adata)
     parts = large_parts(connected_parts(cosines))
     # Of each part a copy is made, and the layers are not asked for.

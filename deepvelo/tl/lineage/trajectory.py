@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 from anndata import AnnData
 
-from deepvelo import checks, keys
+from deepvelo import checks, choices, keys
 from deepvelo.contents.groups import UNASSIGNED
 from deepvelo.errors import InputError
 from deepvelo.tl.graph.velocity_graph import both_signs
@@ -76,7 +76,7 @@ class Trajectory:
 def trajectory(
     adata: AnnData,
     *,
-    cluster_key: str,
+    cluster_key: str | None = None,
     root: str | None = None,
     terminal: Sequence[str] | None = None,
 ) -> Trajectory:
@@ -92,7 +92,7 @@ def trajectory(
     adata
         As a run leaves it: ``velocity_graph`` and ``velocity_graph_neg`` in ``uns``, and a neighbour graph.
     cluster_key
-        Grouping in ``obs``.
+        Grouping in ``obs``. By default the one that `deepvelo.pp.moments` chose.
     root
         Group where time begins. By default, in the tree of edges with the most cells, the earliest of the groups that
         no edge leads into. All arrows across the border of a given one are made to leave it.
@@ -105,9 +105,16 @@ def trajectory(
     InputError
         No such grouping or one group; no neighbour graph; a velocity graph that is missing, empty or of other cells;
         a chosen group that is not there, both root and end, or an end with fewer than 3 cells.
+
+    Examples
+    --------
+    >>> found = dv.tl.trajectory(fitted, cluster_key="clusters")
+    >>> list(found.edges.columns[:3])
+    ['source', 'target', 'confidence']
     """
     from deepvelo.pp.groups import tidy_groups
 
+    cluster_key = choices.grouping(adata, cluster_key)
     checks.require_grouping(adata, cluster_key)
     if not checks.has_neighbors(adata):
         msg = "A trajectory needs a neighbour graph with all its cells, and these data have none. Fit them anew."

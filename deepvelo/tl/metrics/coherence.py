@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from deepvelo.tl.metrics.consistency import consistency
+from deepvelo.tl.metrics.consistency import neighbor_consistency
 
 if TYPE_CHECKING:
     from deepvelo.arrays.layers import Layer
@@ -30,7 +30,7 @@ def coherence(
     groups
         Group of every cell; missing for cells without one.
     length
-        As for `deepvelo.tl.metrics.consistency`.
+        As for `deepvelo.tl.metrics.consistency.neighbor_consistency`.
 
     Returns
     -------
@@ -40,4 +40,4 @@ def coherence(
     edges = sp.csr_matrix(graph).tocoo()
     inside = (codes[edges.row] == codes[edges.col]) & (codes[edges.row] >= 0)
     kept = (np.ones(inside.sum()), (edges.row[inside], edges.col[inside]))
-    return consistency(velocity, sp.csr_matrix(kept, shape=edges.shape), length=length)
+    return neighbor_consistency(velocity, sp.csr_matrix(kept, shape=edges.shape), length=length)

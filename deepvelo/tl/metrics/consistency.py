@@ -50,7 +50,9 @@ def scaled(block: np.ndarray, length: np.ndarray) -> np.ndarray:
     return np.asarray(block * scale[:, None].astype(block.dtype))
 
 
-def consistency(velocity: Layer, graph: sp.spmatrix, *, length: np.ndarray | None = None) -> np.ndarray:
+def neighbor_consistency(
+    velocity: Layer, graph: sp.spmatrix, *, length: np.ndarray | None = None
+) -> np.ndarray:
     """Overall consistency: mean cosine of each cell's velocity with those of its neighbours.
 
     Parameters
@@ -83,7 +85,7 @@ def consistency(velocity: Layer, graph: sp.spmatrix, *, length: np.ndarray | Non
     return np.where(n_neighbors > 0, total / np.maximum(n_neighbors, 1), np.nan)
 
 
-def consistency_celltype(
+def celltype_consistency(
     velocity: Layer, groups: pd.Series, *, length: np.ndarray | None = None
 ) -> np.ndarray:
     r"""Cell-type-wise consistency: mean cosine of each cell's velocity with all other cells of its group.

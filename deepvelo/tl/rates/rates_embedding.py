@@ -12,9 +12,10 @@ from sklearn import config_context
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.neighbors import KNeighborsTransformer
 
-from deepvelo import keys
+from deepvelo import choices, keys
 from deepvelo.arrays.layers import gene_blocks
 from deepvelo.arrays.views import View, selected
+from deepvelo.errors import InputError
 from deepvelo.plan import MOST_IN_SILHOUETTE
 from deepvelo.tl.rates.block_pca import block_pca
 
@@ -26,17 +27,46 @@ UMAP_ROUNDS = 200  # as UMAP itself takes for more than 10,000 cells
 _SILHOUETTE_MB = 64  # of distances at once; scikit-learn would take a gigabyte
 
 
-def rates_embedding(adata: AnnData, *, n_neighbors: int, seed: int) -> None:
-    """PCA and UMAP of [alpha, beta, gamma], as far as they are there, UMAPs of each alone, and clusters, in place.
+def rates_umap(adata: AnnData, *, n_neighbors: int = 30, seed: int = 0) -> None:
+    """Embed and cluster cells by their kinetic rates, in place.
 
-    Every gene's rate is standardised over cells first: rates are relative, so no gene should count for more
-    because its numbers are larger.
+    PCA and UMAP of [alpha, beta, gamma], as far as they are there, UMAPs of each alone, and Leiden clusters of all
+    (Cui et al. 2022, section 3.2). Every gene's rate is standardised over cells first: rates are relative, so no gene
+    counts for more because its numbers are larger.
+
+    Parameters
+    ----------
+    adata
+        As `deepvelo.tl.velocity` leaves it.
+    n_neighbors
+        Number of neighbours of UMAP and Leiden; at most one less than there are cells.
+    seed
+        Seed of UMAP, Leiden and the principal components.
 
     Sets
     ----
-    obsm ``X_rates_pca``, ``X_rates_umap``, ``X_alpha_umap``, ``X_beta_umap``, ``X_gamma_umap``;
-    obs ``rates_leiden`` (Leiden clusters of all three).
+    obsm ``X_rates_pca``
+        float32 ``(n_cells, 30)``, or fewer columns.
+    obsm ``X_rates_umap``, ``X_alpha_umap``, ``X_beta_umap``, ``X_gamma_umap``
+        ``(n_cells, 2)``; no ``X_alpha_umap`` where alpha was not fitted.
+    obs ``rates_leiden``
+        Categorical.
+
+    Raises
+    ------
+    InputError
+        No rates of single cells.
+
+    Examples
+    --------
+    >>> dv.tl.rates_umap(fitted)
+    >>> fitted.obsm["X_rates_umap"].shape
+    (80, 2)
     """
+    missing = [key for key in (keys.BETA, keys.GAMMA) if key not in adata.layers]
+    if missing:
+        msg = f"`adata.layers` is missing {missing}. Found {list(adata.layers)}. Run `deepvelo.tl.velocity(adata)` first."
+        raise InputError(msg)
     rates = {key: _standardized(adata.layers[key]) for key in keys.RATES if key in adata.layers}
     estimated = {key: rate for key, rate in rates.items() if rate.shape[1]}
     options = {"n_neighbors": n_neighbors, "seed": seed}
@@ -50,13 +80,15 @@ def rates_embedding(adata: AnnData, *, n_neighbors: int, seed: int) -> None:
         adata.obsm[names[key]] = _space([rate], **options).obsm[keys.X_UMAP]
 
 
-def rate_scores(adata: AnnData, *, cluster_key: str, seed: int) -> dict[str, float]:
-    """How well rate space separates the cell groups.
+def rate_scores(adata: AnnData, *, cluster_key: str | None = None, seed: int = 0) -> dict[str, float]:
+    """How well the rates separate the groups of cells.
 
     Parameters
     ----------
+    adata
+        As `rates_umap` leaves it.
     cluster_key
-        Column of ``obs`` with the groups.
+        Column of ``obs`` with the groups. By default the one that `deepvelo.pp.moments` chose.
     seed
         Draws 20,000 cells for the silhouette where there are more.
 
@@ -66,9 +98,20 @@ def rate_scores(adata: AnnData, *, cluster_key: str, seed: int) -> dict[str, flo
         Mean silhouette of the groups in the PCA of the rates, -1 to 1: 1, every group on its own; 0, overlapping.
     ``ari_rates``
         Adjusted Rand index of the rate clusters and the groups: 1, the same partition; 0, as by chance.
-        NaN where there is one group only.
+        Both are NaN where there is one group only.
+
+    Raises
+    ------
+    InputError
+        There is no such grouping.
+
+    Examples
+    --------
+    >>> dv.tl.rates_umap(fitted)
+    >>> sorted(dv.tl.rate_scores(fitted, cluster_key="clusters"))
+    ['ari_rates', 'silhouette_rates']
     """
-    groups = adata.obs[cluster_key].astype(str).to_numpy()
+    groups = adata.obs[choices.grouping(adata, cluster_key)].astype(str).to_numpy()
     if not 1 < len(np.unique(groups)) < len(groups):
         return {"silhouette_rates": float("nan"), "ari_rates": float("nan")}
     cells = np.arange(adata.n_obs)

@@ -11,17 +11,17 @@ import numpy as np
 from anndata import AnnData
 from scipy import sparse
 
-from deepvelo import checks, keys
+from deepvelo import checks, choices, config, keys
 from deepvelo.arrays import matrices
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.tl.graph.velocity_graph import quiet
+from deepvelo.tl.velocity.earlier_fit import remove_earlier_fit
 
 logger = logging.getLogger(__name__)
 
 ScveloMode = Literal["steady_state", "stochastic", "dynamical"]
 OnGenes = Callable[[int, int], None]
 
-_OLD_LAYERS = (keys.VELOCITY, keys.VELOCITY_U, f"variance_{keys.VELOCITY}", *keys.RATES)
 _GRAPHS = (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)
 # Seconds of work on 3,000 cells, so that cancelling is felt; scVelo handles whole layers once a block.
 _GENES_AT_ONCE = 16
@@ -33,15 +33,14 @@ def scvelo_velocity(adata: AnnData, *, mode: ScveloMode, on_genes: OnGenes | Non
     Parameters
     ----------
     adata
-        As `deepvelo.pp.prepare` leaves it. Velocities, rates and velocity graphs of an earlier fit are removed.
+        With moments and neighbours, as `deepvelo.pp.moments` leaves it. Velocities, rates and velocity graphs of an earlier fit are removed.
     mode
         ``steady_state``: a line through the cells in the extreme quantiles of each gene; ``stochastic``: the
         same with second moments, which take counts, size-normalised here; ``dynamical``: transcription switched
         on and off once, fitted by expectation maximisation, about 0.1 s a gene and 1,000 cells.
     on_genes
-        Told how many genes ``dynamical`` has fitted and how many it will fit, from 0 on, after every 16 of
-        them. What it raises ends the fit and is passed on. scVelo fits and aligns each gene by itself, so
-        the answer is that of all genes at once.
+        Called after every 16 genes of ``dynamical`` with the number of fitted genes and of all genes, from 0 on.
+        What it raises stops the fit. scVelo fits and aligns each gene by itself, so the answer is that of all genes at once.
 
     Sets
     ----
@@ -51,17 +50,26 @@ def scvelo_velocity(adata: AnnData, *, mode: ScveloMode, on_genes: OnGenes | Non
         bool: the genes scVelo finds fit for velocities.
     var ``velocity_gamma``; for ``dynamical`` ``fit_alpha``, ``fit_beta``, ``fit_gamma`` and others
         The rates of every gene, as scVelo names them; beta of the first two modes is 1.
+    uns ``deepvelo``
+        ``settings``, with the mode as their ``method``, and ``versions``.
 
     Raises
     ------
     InputError
         An unknown mode; no moments or neighbours; no counts for ``stochastic``; no gene fit for velocities;
         scVelo fails, with its message and the step or gene.
+
+    Examples
+    --------
+    >>> dv.tl.scvelo_velocity(adata, mode="steady_state")
+    >>> adata.layers["velocity"].dtype
+    dtype('float32')
     """
     # Seconds to import; nobody waits for it who draws a finished run.
     import scvelo as scv
 
     _require(adata, mode)
+    settings, (cluster_key, basis) = choices.recorded_settings(adata), choices.recorded_views(adata)
     _forget(adata)
     with quiet():
         if mode == "dynamical":
@@ -84,6 +92,8 @@ def scvelo_velocity(adata: AnnData, *, mode: ScveloMode, on_genes: OnGenes | Non
             values = np.asarray(adata.layers[key], dtype=np.float32)
             adata.layers[key] = np.where(chosen, values, np.float32(np.nan))
     adata.var[keys.VELOCITY_GENES] = chosen
+    settings = config.replace(settings or config.Settings(), {"method": mode})
+    choices.record(adata, settings, cluster_key=cluster_key, basis=basis)
 
 
 def scvelo_errors(mode: ScveloMode, step: str) -> AbstractContextManager[None]:
@@ -165,21 +175,20 @@ def _require(adata: AnnData, mode: str) -> None:
     missing = [key for key in needed if key not in adata.layers]
     if missing or not checks.has_neighbors(adata):
         what = f"the layers {missing}" if missing else "a neighbour graph"
-        msg = f"scVelo's {mode} mode needs {what}. Found the layers {list(adata.layers)}. Run `pp.prepare` first."
+        msg = f"scVelo's {mode} mode needs {what}. Found the layers {list(adata.layers)}. Run `deepvelo.pp.moments(adata)` first."
         raise InputError(msg)
 
 
 def _forget(adata: AnnData) -> None:
     """Drop what scVelo would take for its own: it fits only stored velocity genes, and starts from stored fits."""
-    for key in [*_OLD_LAYERS, *(key for key in adata.layers if key.startswith("fit_"))]:
-        adata.layers.pop(key, None)
-    stale = [c for c in adata.var if c.startswith((f"{keys.VELOCITY}_", "fit_"))]
-    adata.var = adata.var.drop(columns=stale)
+    remove_earlier_fit(adata)
+    for key in [key for key in adata.layers if key.startswith("fit_")]:
+        del adata.layers[key]
+    adata.var = adata.var.drop(columns=[column for column in adata.var if column.startswith("fit_")])
     adata.varm.pop("loss", None)
     # scVelo prefers graphs in `obsp`, as files of older versions have them, to the new ones it puts into `uns`.
     for key in _GRAPHS:
         adata.obsp.pop(key, None)
-        adata.uns.pop(key, None)
 
 
 @contextmanager

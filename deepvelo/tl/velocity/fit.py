@@ -1,4 +1,4 @@
-"""Fit the model to a prepared data set and write rates and velocities where scVelo looks for them."""
+"""Fit the model to an object with moments, and write rates and velocities where scVelo looks for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from deepvelo.model.training import Fit, OnEpoch
 
 
-def velocity(
+def fit_velocity(
     adata: AnnData,
     *,
     settings: Settings,
@@ -37,7 +37,7 @@ def velocity(
     scratch: Path | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Fit:
-    """Fit cell-specific rates to a prepared object, in place.
+    """Fit cell-specific rates to an object with moments, in place; `deepvelo.tl.velocity` with settings and files.
 
     The moments are smoothed before the fit and the velocities after it (`deepvelo.tl.velocity.smoothing`). With any
     smoothing, ``velocity`` is not ``beta Mu - gamma Ms`` cell by cell. Where total RNA grows along the velocity

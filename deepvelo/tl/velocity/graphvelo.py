@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from anndata import AnnData
 
-from deepvelo import keys, peers
+from deepvelo import choices, keys, peers
 from deepvelo.arrays.layers import known_genes
 from deepvelo.contents.graphs import n_neighbors
 from deepvelo.errors import InputError
@@ -50,6 +50,8 @@ def graphvelo_velocity(adata: AnnData, *, on_cells: OnCells | None = None) -> No
         float32 ``(n_cells, n_genes)``, normalised counts per unit of time; NaN in genes whose ``Ms`` is not finite.
     var ``velocity_genes``
         bool: genes with a velocity.
+    uns ``deepvelo``
+        ``settings``, with ``graphvelo`` as their ``method``.
 
     Removes
     -------
@@ -61,6 +63,11 @@ def graphvelo_velocity(adata: AnnData, *, on_cells: OnCells | None = None) -> No
     InputError
         GraphVelo is not installed or of another version; there are no moments, neighbours or velocities of at least
         two genes; a cell has no neighbour; GraphVelo fails, with its message.
+
+    Examples
+    --------
+    >>> dv.tl.scvelo_velocity(adata, mode="stochastic")  # doctest: +SKIP
+    >>> dv.tl.graphvelo_velocity(adata)  # doctest: +SKIP
     """
     peers.require_installed("graphvelo")
     _require(adata)
@@ -79,6 +86,7 @@ def graphvelo_velocity(adata: AnnData, *, on_cells: OnCells | None = None) -> No
     adata.layers[keys.VELOCITY] = velocity
     adata.var[keys.VELOCITY_GENES] = known
     _forget_source(adata)
+    choices.record_method(adata, "graphvelo")
 
 
 def _neighbor_weights(adata: AnnData, genes: np.ndarray, on_cells: OnCells) -> sp.csr_matrix:
@@ -129,7 +137,7 @@ def _require(adata: AnnData) -> None:
     missing = [key for key in (keys.MS, keys.VELOCITY) if key not in adata.layers]
     if missing or keys.DISTANCES not in adata.obsp:
         what = f"the layers {missing}" if missing else "a neighbour graph"
-        msg = f"{_NAME} needs {what}. Found the layers {list(adata.layers)}. Run `pp.prepare` and a velocity method first."
+        msg = f"{_NAME} needs {what}. Found the layers {list(adata.layers)}. Run `deepvelo.pp.moments(adata)` and a velocity method first."
         raise InputError(msg)
     if alone := int((n_neighbors(sp.csr_matrix(adata.obsp[keys.DISTANCES])) == 0).sum()):
         msg = f"{_NAME} needs a neighbour of every cell, and {alone} of {adata.n_obs} cells have none. Compute the neighbours anew."

@@ -8,7 +8,7 @@ import pytest
 
 from app.lineages import questions as lineages_questions
 from deepvelo.errors import InputError
-from deepvelo.tl import read_gmt
+from deepvelo.tl.gene_sets.sets import read_gmt
 
 
 def upload(content: bytes) -> SimpleNamespace:

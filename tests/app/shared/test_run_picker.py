@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.shared import cached
 from app.shared.run_picker import run_details
-from deepvelo.datasets import sample
+from deepvelo.datasets import shipped
 from tests.on_page import fine, labels, press, words
 
 
@@ -36,7 +36,7 @@ def both(server, made_up_run):
     """Runs of two data sets; of the sample an older and a newer."""
     return [
         made_up_run(server / "runs", data_name=data, name=name)
-        for data, name in [("other.h5ad", "other"), (sample.LABEL, "older"), (sample.LABEL, "newer")]
+        for data, name in [("other.h5ad", "other"), (shipped.LABEL, "older"), (shipped.LABEL, "newer")]
     ]
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from anndata import AnnData
 
-from deepvelo import config, keys, pp
+from deepvelo import config, keys
 from deepvelo.datasets.derived import most_variable, shuffled_control, steady_state_control
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import InputError
+from deepvelo.pp.prepare import prepare
 
 SETTINGS = config.Settings()
 
@@ -17,7 +18,7 @@ SETTINGS = config.Settings()
 @pytest.fixture(scope="module")
 def prepared() -> AnnData:
     counts = simulate(kind="branch", n_cells=120, n_genes=60, depth=6000, seed=0)
-    return pp.prepare(counts, SETTINGS, cluster_key=keys.CLUSTERS)
+    return prepare(counts, SETTINGS, cluster_key=keys.CLUSTERS)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_spliced_counts_genes_and_embedding_stay_and_the_original_is_untouched(p
 
 def test_moments_and_neighbours_are_those_of_the_shuffled_counts(prepared, control):
     assert (prepared.obsp[keys.DISTANCES] != control.obsp[keys.DISTANCES]).nnz > 0
-    again = pp.prepare(
+    again = prepare(
         AnnData(obs=control.obs, var=control.var, layers={k: control.layers[k] for k in (keys.SPLICED, keys.UNSPLICED)}),
         config.replace(SETTINGS, {"preparation": {"min_shared_counts": 0}}),
         cluster_key=keys.CLUSTERS,
@@ -167,8 +168,8 @@ def test_a_steady_state_control_is_prepared_anew(prepared):
 @pytest.mark.slow
 def test_fewer_genes_are_those_that_preparation_would_choose():
     counts = simulate(kind="linear", n_cells=80, n_genes=60, depth=2000, seed=0)
-    whole = pp.prepare(counts, SETTINGS, cluster_key=keys.CLUSTERS)
-    few = pp.prepare(counts, config.replace(SETTINGS, {"preparation": {"n_top_genes": 25}}))
+    whole = prepare(counts, SETTINGS, cluster_key=keys.CLUSTERS)
+    few = prepare(counts, config.replace(SETTINGS, {"preparation": {"n_top_genes": 25}}))
     chosen = most_variable(whole, 25)
     assert chosen.n_vars == 25
     assert len(set(chosen.var_names) & set(few.var_names)) >= 23  # sizes are totals over other genes

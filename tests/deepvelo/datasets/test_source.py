@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.datasets import public, sample
+from deepvelo.datasets import public, shipped
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 
@@ -63,7 +63,7 @@ def test_join_brings_the_counts_onto_the_processed_cells(counts: Path, processed
 def test_sample_is_the_shipped_file() -> None:
     source = DataSource(kind="sample")
     assert "imulated" in source.label
-    assert source.hash() == DataSource(kind="file", path=str(sample.path())).hash()
+    assert source.hash() == DataSource(kind="file", path=str(shipped.path())).hash()
 
 
 def test_public_set_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

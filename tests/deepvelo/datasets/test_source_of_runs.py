@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deepvelo import config, keys, pp, workflow
+from deepvelo import config, keys, workflow
 from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.hashing import data_hash
 from deepvelo.io.runs import RunStore
+from deepvelo.pp.prepare import prepare
 
 STEADY = config.replace(Settings(), {"method": "steady_state"})
 
@@ -44,7 +45,7 @@ def same(one, other) -> bool:
 
 
 def test_it_is_what_preparation_left(base, cells):
-    prepared = pp.prepare(cells, STEADY, cluster_key=keys.CLUSTERS)
+    prepared = prepare(cells, STEADY, cluster_key=keys.CLUSTERS)
     loaded = DataSource(kind="run", path=str(base)).load()
     assert same(loaded.X, prepared.X)
     assert loaded.obs.equals(prepared.obs)
@@ -77,7 +78,7 @@ def test_nothing_is_made_anew_even_where_the_run_was_told_to(base):
     anew = {"recompute_moments": True, "recompute_embedding": True, "n_neighbors": 10}
     anew = config.replace(STEADY, {"preparation": anew})
     given = source.load()
-    assert not same(pp.prepare(given, anew).layers[keys.MU], given.layers[keys.MU])
+    assert not same(prepare(given, anew).layers[keys.MU], given.layers[keys.MU])
     fitted = workflow.run(given, anew, cluster_key=keys.CLUSTERS, prepared=True).adata
     assert same(fitted.layers[keys.MU], given.layers[keys.MU])
     assert same(fitted.obsm[keys.X_UMAP], given.obsm[keys.X_UMAP])

@@ -19,12 +19,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from deepvelo import checks, config, keys, pp
+from deepvelo import checks, config, keys
 from deepvelo.io.stored_names import restored, restored_names
 from deepvelo.io.tidy import tidied
 from deepvelo.io.tidy.tables import as_name, as_text
 from deepvelo.io.write import write_into_hdf5
 from deepvelo.io.write_zarr import write_into_zarr
+from deepvelo.pp.prepare import prepare
 
 N_CELLS, N_GENES = 12, 8
 SETTINGS = config.replace(
@@ -206,7 +207,7 @@ def check(adata: AnnData, stores: Sequence[Callable[[AnnData], Any]]) -> None:
     cells, umap = adata.obs.copy(), adata.obsm[keys.X_UMAP]
     before = tidied(adata)
     assume(not any(finding.level == "error" for finding in checks.summarize(before).findings))
-    out = pp.prepare(before, SETTINGS, cluster_key="clusters")
+    out = prepare(before, SETTINGS, cluster_key="clusters")
     notes = " ".join(out.uns[keys.NOTES])
     lean = AnnData(obs=out.obs, var=out.var, obsm=dict(out.obsm), uns=dict(out.uns))
     for name in ("log1p", keys.NEIGHBORS):

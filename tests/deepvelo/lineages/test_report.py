@@ -13,7 +13,7 @@ import pytest
 from deepvelo.errors import InputError
 from deepvelo.lineages import to_json, write_tables
 from deepvelo.lineages.settings import to_dict
-from deepvelo.tl import TableOne, table_one
+from deepvelo.tl.gene_sets.table_one import TableOne, table_one
 from tests.branched import TREE, analysed
 
 BASE = ["cells.csv", "edges.csv", "drivers.csv"]

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from deepvelo.contents.groups import UNASSIGNED
-from deepvelo.pp import chosen_cluster_key
 from deepvelo.pp.groups import tidy_groups
+from deepvelo.pp.prepare import chosen_cluster_key
 
 
 def grouped(values: object, colors: object = None) -> ad.AnnData:

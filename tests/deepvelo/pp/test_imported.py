@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deepvelo import config, keys, pp
+from deepvelo import config, keys
 from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
+from deepvelo.pp.imported import prepare_imported
+from deepvelo.pp.prepare import prepare
 
 IMPORTED = config.replace(config.Settings(), {"method": "imported"})
 SMALL = config.replace(
@@ -30,7 +32,7 @@ def result(fitted):
 
 
 def test_what_the_result_brings_is_kept(result):
-    out = pp.prepare_imported(result, IMPORTED)
+    out = prepare_imported(result, IMPORTED)
     assert np.array_equal(out.layers[keys.VELOCITY], result.layers[keys.VELOCITY])
     assert np.array_equal(out.layers[keys.MS], result.layers[keys.MS])
     assert (out.obsp[keys.DISTANCES] != result.obsp[keys.DISTANCES]).nnz == 0
@@ -44,7 +46,7 @@ def test_gaps_are_no_movement_and_genes_without_velocity_stay_so(result):
     result.layers[keys.VELOCITY][2, 0] = np.nan
     result.layers[keys.VELOCITY][4] = np.nan
     result.var["use_for_dynamics"] = [True, True, False, False]
-    out = pp.prepare_imported(result, IMPORTED)
+    out = prepare_imported(result, IMPORTED)
     assert out.layers[keys.VELOCITY][:, 0].tolist() == [1, 1, 0, 1, 0, 1, 1, 1, 1]
     assert np.isnan(out.layers[keys.VELOCITY][:, 2:]).all()
     notes = " ".join(stored_notes(out))
@@ -54,7 +56,7 @@ def test_gaps_are_no_movement_and_genes_without_velocity_stay_so(result):
 
 def test_another_layer_is_taken_by_its_name(result):
     result.layers["second"] = 3 * result.layers[keys.VELOCITY]
-    out = pp.prepare_imported(result, config.replace(IMPORTED, {"layer": "second"}))
+    out = prepare_imported(result, config.replace(IMPORTED, {"layer": "second"}))
     assert out.layers[keys.VELOCITY][:, 0].tolist() == [3] * 9
 
 
@@ -62,7 +64,7 @@ def test_moments_are_made_of_the_counts_where_there_are_none(result):
     for counts, moments in ((keys.SPLICED, keys.MS), (keys.UNSPLICED, keys.MU)):
         result.layers[counts] = sparse.csr_matrix(np.ceil(result.layers.pop(moments)))
     result.layers[keys.VELOCITY][:, 3] = np.nan
-    out = pp.prepare_imported(result, IMPORTED)
+    out = prepare_imported(result, IMPORTED)
     assert list(out.var_names) == ["gene0", "gene1", "gene2"]
     assert np.isfinite(out.layers[keys.MS]).all()
 
@@ -70,24 +72,24 @@ def test_moments_are_made_of_the_counts_where_there_are_none(result):
 def test_rates_are_kept_where_they_differ_between_cells(result):
     for key in (keys.BETA, keys.GAMMA):
         result.layers[key] = np.ones(result.shape, dtype=np.float32)
-    assert keys.BETA not in pp.prepare_imported(result, IMPORTED).layers
+    assert keys.BETA not in prepare_imported(result, IMPORTED).layers
     result.layers[keys.GAMMA][:, 0] = np.arange(9)
-    assert pp.prepare_imported(result, IMPORTED).layers[keys.GAMMA][:, 0].tolist() == list(range(9))
+    assert prepare_imported(result, IMPORTED).layers[keys.GAMMA][:, 0].tolist() == list(range(9))
 
 
 def test_a_result_without_velocities_is_one_sentence(result):
     result.layers[keys.VELOCITY][:] = np.nan
     with pytest.raises(InputError, match="in none of the 4 genes"):
-        pp.prepare_imported(result, IMPORTED)
+        prepare_imported(result, IMPORTED)
     del result.layers[keys.VELOCITY]
     with pytest.raises(InputError, match=r"no velocities.*'Ms', 'Mu'"):
-        pp.prepare_imported(result, IMPORTED)
+        prepare_imported(result, IMPORTED)
 
 
 def test_velocities_alone_are_not_enough(result):
     del result.layers[keys.MS], result.layers[keys.MU]
     with pytest.raises(InputError, match=r"'spliced', 'unspliced' missing.*'velocity'.*'Ms', 'Mu'"):
-        pp.prepare_imported(result, IMPORTED)
+        prepare_imported(result, IMPORTED)
 
 
 @pytest.fixture
@@ -102,16 +104,16 @@ def scaled(result):
 
 
 def test_scaled_moments_stay_in_the_units_of_the_velocities(scaled):
-    out = pp.prepare_imported(scaled, IMPORTED)
+    out = prepare_imported(scaled, IMPORTED)
     assert np.array_equal(out.layers[keys.MS], scaled.layers[keys.MS])
-    assert pp.prepare(scaled, SMALL).layers[keys.MS].max() > 2
+    assert prepare(scaled, SMALL).layers[keys.MS].max() > 2
 
 
 def test_missing_moments_are_the_mean_of_their_gene(result):
     for key in (keys.MS, keys.MU, keys.VELOCITY):
         result.layers[key][2, 0] = np.nan
         result.layers[key][1:, 3] = np.nan
-    out = pp.prepare_imported(result, IMPORTED)
+    out = prepare_imported(result, IMPORTED)
     assert list(out.var_names) == ["gene0", "gene1", "gene2"]
     assert out.layers[keys.MS][2, 0] == pytest.approx(np.nanmean(result.layers[keys.MS][:, 0]))
     assert out.layers[keys.VELOCITY][2, 0] == 0
@@ -122,4 +124,4 @@ def test_memory_is_asked_for_before_matrices_are_made_dense(result, monkeypatch)
     monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 0)
     monkeypatch.setattr("deepvelo.pp.imported._dense", None)
     with pytest.raises(InputError, match="9 cells and 4 genes needs about"):
-        pp.prepare_imported(result, IMPORTED)
+        prepare_imported(result, IMPORTED)

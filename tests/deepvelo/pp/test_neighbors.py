@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from deepvelo import config, pp
+from deepvelo import config
 from deepvelo.errors import InputError
+from deepvelo.pp.prepare import prepare
 from tests import bad_input
 
 
@@ -18,4 +19,4 @@ def test_cells_that_do_not_differ_are_refused_in_one_sentence(sizes):
     for layer in ("spliced", "unspliced"):
         adata.layers[layer] = sparse.csr_matrix(depth * (1 + adata.layers[layer].toarray()[:1]))
     with pytest.raises(InputError, match="nothing tells them apart"):
-        pp.prepare(adata, config.Settings())
+        prepare(adata, config.Settings())

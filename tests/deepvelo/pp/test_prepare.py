@@ -19,7 +19,7 @@ from deepvelo.config import Settings, ablation, replace
 from deepvelo.errors import InputError
 from deepvelo.io import read, write_h5ad
 from deepvelo.io.formats import anndata_groups
-from deepvelo.pp import chosen_basis, chosen_cluster_key, prepare
+from deepvelo.pp.prepare import chosen_basis, chosen_cluster_key, prepare
 
 N_CELLS, N_GENES = 40, 30
 SETTINGS = replace(

@@ -15,7 +15,7 @@ from deepvelo import keys
 from deepvelo.config import Settings, replace
 from deepvelo.errors import InputError
 from deepvelo.io import read
-from deepvelo.pp import prepare_imported
+from deepvelo.pp.imported import prepare_imported
 from tests.counters import TEXT, as_anndata, h5seurat, loom, mudata, small_counts
 
 

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from deepvelo import contents
 from deepvelo.io.tidy.embeddings import name_embeddings
-from deepvelo.pp import chosen_basis
+from deepvelo.pp.prepare import chosen_basis
 
 N_CELLS = 12
 RNG = np.random.default_rng(0)

@@ -22,11 +22,16 @@ def with_cosines(cosines: np.ndarray, places: np.ndarray) -> AnnData:
     )
 
 
+def arrows_on(adata, basis):
+    tl.velocity_embedding(adata, basis=basis)
+    return adata.obsm[keys.velocity_embedding(basis)]
+
+
 @pytest.mark.filterwarnings("ignore:Transforming to str index")
 def test_four_cells_in_closed_form():
     places = [[0, 0], [2, 0], [0, -3], [5, 5]]
     cosines = [[0, 0.8, -0.2, 0], [0.8, 0, 0.8, 0], [0.8, 0, 0, 0], [0, 0, 0, 0]]
-    arrows = tl.velocity_embedding(with_cosines(cosines, places), basis="umap")
+    arrows = arrows_on(with_cosines(cosines, places), "umap")
     assert np.isnan(arrows[3]).all()  # knows of no cell
     np.testing.assert_allclose(arrows[1:3], 0, atol=1e-12)  # all the same, so no preference
     # The first cell keeps to the second, at the right, and away from the third, below it: weights a and -b less
@@ -42,7 +47,7 @@ def test_weights_are_exponential_and_staying_takes_its_share():
     cosines = np.zeros((6, 6))
     cosines[0, [2, 4]] = 1, -1
     cosines[1, [3, 5]] = 0.5, -0.25
-    arrows = tl.velocity_embedding(with_cosines(cosines, places), basis="umap")
+    arrows = arrows_on(with_cosines(cosines, places), "umap")
     confidence = np.array([1, 0.5, 0, 0, 0, 0])
     stay = np.expm1(10 * (np.percentile(confidence, 98) - confidence[1]))
     ahead, behind = np.expm1(5), np.expm1(2.5)
@@ -62,7 +67,7 @@ def test_numbers_are_those_of_scvelo_and_nothing_of_pyplot_is_used(monkeypatch):
             scv.tl.velocity_embedding(reference, basis=basis)
         with monkeypatch.context() as patch:
             patch.setattr(plt, "figure", None)
-            arrows = tl.velocity_embedding(adata, basis=basis)
+            arrows = arrows_on(adata, basis)
         assert arrows.shape == adata.obsm[keys.embedding(basis)].shape
         np.testing.assert_allclose(arrows, reference.obsm[key], atol=1e-5 * np.abs(arrows).max())
         np.testing.assert_array_equal(adata.obsm[key], arrows)
@@ -73,7 +78,7 @@ def test_arrows_grow_with_the_embedding():
     adata = moving_cells(n_cells=200, n_genes=60)
     tl.velocity_graph(adata)
     adata.obsm[keys.embedding("wide")] = adata.obsm[keys.X_UMAP] * 10
-    small, wide = (tl.velocity_embedding(adata, basis=basis) for basis in ("umap", "X_wide"))
+    small, wide = (arrows_on(adata, basis) for basis in ("umap", "X_wide"))
     np.testing.assert_allclose(wide, small * 10, rtol=1e-5)
     assert keys.velocity_embedding("wide") in adata.obsm
 
@@ -85,7 +90,7 @@ def test_cells_without_coordinates_have_no_arrow_and_the_others_pass_over_them()
     some = adata.obsm[keys.X_UMAP].copy()
     some[away] = np.nan
     adata.obsm["X_some"] = some
-    found = tl.velocity_embedding(adata, basis="some")
+    found = arrows_on(adata, "some")
     assert np.isnan(found[away]).all()
     placed = np.setdiff1d(np.arange(200), away)
     part = AnnData(
@@ -95,7 +100,7 @@ def test_cells_without_coordinates_have_no_arrow_and_the_others_pass_over_them()
         },
     )
     # A placed cell stays as likely as it was where the most confident cells are all placed.
-    expected = tl.velocity_embedding(part, basis="umap")
+    expected = arrows_on(part, "umap")
     cosines = (found[placed] * expected).sum(axis=1)
     cosines /= np.linalg.norm(found[placed], axis=1) * np.linalg.norm(expected, axis=1)
     assert (cosines > 0.999).all()

@@ -127,7 +127,7 @@ def test_many_cells_are_drawn_as_all_of_them_would_be(monkeypatch):
     points = rng.normal(size=(25_000, 2)) * [3, 2]
     flow = np.stack([-points[:, 1], points[:, 0]], axis=1) + rng.normal(0, 0.5, points.shape)
     merged, arrows = grid_arrows(points, flow)
-    monkeypatch.setattr(embedding, "_MOST_POINTS", len(points))
+    monkeypatch.setattr(embedding, "MOST_STREAMED", len(points))
     whole, expected = grid_arrows(points, flow)
     common = {tuple(at): arrow for at, arrow in zip(whole.round(6), expected, strict=True)}
     pairs = [

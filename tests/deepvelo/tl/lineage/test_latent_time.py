@@ -9,7 +9,7 @@ from scipy import sparse
 
 from deepvelo import keys
 from deepvelo.tl.lineage import latent_time as stages
-from deepvelo.tl.lineage.latent_time import LEAST_PART, cell_stages, large_parts, latent_times
+from deepvelo.tl.lineage.latent_time import LEAST_PART, large_parts, latent_time, latent_times
 from tests.on_plane import N, fork, order
 
 
@@ -37,7 +37,7 @@ def test_latent_time_is_averaged_and_scaled_part_by_part():
 
 def test_times_of_a_fit_begin_with_the_stem_and_turn_no_branch_round():
     adata = fork()
-    cell_stages(adata)
+    latent_time(adata)
     for key in (keys.LATENT_TIME, keys.PSEUDOTIME):
         time = adata.obs[key].to_numpy()
         assert (time.min(), time.max()) == (0, 1)
@@ -51,16 +51,16 @@ def test_a_diffusion_map_of_the_users_changes_no_times():
         size=(mapped.n_obs, 4)
     )  # without its eigenvalues
     for adata in (plain, mapped):
-        cell_stages(adata)
+        latent_time(adata)
     np.testing.assert_allclose(plain.obs[keys.PSEUDOTIME], mapped.obs[keys.PSEUDOTIME], atol=1e-4)
     assert mapped.obsm["X_diffmap"].shape == (mapped.n_obs, 4)
 
 
 def test_of_many_cells_the_arrows_between_neighbours_tell_the_same_order(monkeypatch):
     whole, many = fork(), fork()
-    cell_stages(whole)
+    latent_time(whole)
     monkeypatch.setattr(stages, "MOST_WALKED", 10)
-    cell_stages(many)
+    latent_time(many)
     assert order(many.obs[keys.PSEUDOTIME].to_numpy(), whole.obs[keys.PSEUDOTIME].to_numpy()) > 0.98
     np.testing.assert_array_equal(many.obs[keys.LATENT_TIME], whole.obs[keys.LATENT_TIME])
 
@@ -69,5 +69,5 @@ def test_cells_without_arrows_have_no_times():
     adata = fork()
     for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG):
         adata.uns[key] = adata.uns[key] * 0
-    cell_stages(adata)
+    latent_time(adata)
     assert adata.obs[[keys.LATENT_TIME, keys.PSEUDOTIME]].isna().all(axis=None)

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from deepvelo.tl import agreement, common_genes, disagreement
+from deepvelo.tl.metrics.agreement import agreement, common_genes, disagreement
 
 
 def unit_rows(velocity):

@@ -7,8 +7,8 @@ import pytest
 from scipy import sparse
 
 from deepvelo.arrays import layers
-from deepvelo.tl import boundary_correctness, boundary_means
 from deepvelo.tl.metrics import boundary
+from deepvelo.tl.metrics.boundary import boundary_correctness, boundary_means
 
 POSITIONS = np.array([[0.0, 0], [0, 0], [1, 0], [0, 1], [5, 5]])
 GROUPS = np.array(["A", "A", "B", "B", "A"])

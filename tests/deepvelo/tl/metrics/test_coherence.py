@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from deepvelo.tl import coherence, consistency
+from deepvelo.tl.metrics.coherence import coherence
+from deepvelo.tl.metrics.consistency import neighbor_consistency
 
 RING = sparse.csr_matrix(np.array([[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]]))
 PAIRS = pd.Series(pd.Categorical(["a", "a", "b", "b"]))
@@ -16,7 +17,7 @@ PAIRS = pd.Series(pd.Categorical(["a", "a", "b", "b"]))
 def test_only_neighbours_of_the_same_group_count():
     velocity = np.array([[1.0, 0], [1, 0], [-1, 0], [0, 1]])
     assert coherence(velocity, RING, PAIRS).tolist() == pytest.approx([1, 1, 0, 0])
-    assert consistency(velocity, RING).tolist() == pytest.approx([0.5, 0, -0.5, 0])
+    assert neighbor_consistency(velocity, RING).tolist() == pytest.approx([0.5, 0, -0.5, 0])
 
 
 def test_opposite_cells_of_a_group():
@@ -27,7 +28,7 @@ def test_opposite_cells_of_a_group():
 def test_one_group_gives_the_consistency():
     velocity = np.random.default_rng(0).normal(size=(4, 3))
     found = coherence(velocity, RING, pd.Series(["a"] * 4))
-    assert found.tolist() == pytest.approx(consistency(velocity, RING).tolist())
+    assert found.tolist() == pytest.approx(neighbor_consistency(velocity, RING).tolist())
 
 
 def test_a_group_of_one_and_cells_without_group_have_no_score():

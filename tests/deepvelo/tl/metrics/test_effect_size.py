@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepvelo.tl import mann_whitney, p_text
+from deepvelo.tl.metrics.effect_size import mann_whitney, p_text
 
 
 def test_small_samples_have_the_exact_p():

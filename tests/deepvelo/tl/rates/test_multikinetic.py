@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepvelo.tl import multikinetic_score
+from deepvelo.tl.rates.multikinetic import multikinetic_score
 
 GROUPS = pd.Series(["a"] * 6 + ["b"] * 6)
 MANY = 1e6  # so many counts that their noise is nothing

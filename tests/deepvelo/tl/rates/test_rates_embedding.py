@@ -8,7 +8,7 @@ import pytest
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.tl import rate_scores, rates_embedding
+from deepvelo.tl import rate_scores, rates_umap
 from deepvelo.tl.rates import rates_embedding as rates
 
 
@@ -28,7 +28,7 @@ def two_kinetic_types(*, alpha: bool = True) -> AnnData:
 @pytest.fixture(scope="module")
 def template() -> AnnData:
     adata = two_kinetic_types()
-    rates_embedding(adata, n_neighbors=10, seed=0)
+    rates_umap(adata, n_neighbors=10, seed=0)
     return adata
 
 
@@ -57,7 +57,7 @@ def test_shuffled_types_score_nothing(embedded):
 
 def test_a_rate_that_was_not_estimated_is_left_out():
     adata = two_kinetic_types(alpha=False)
-    rates_embedding(adata, n_neighbors=10, seed=0)
+    rates_umap(adata, n_neighbors=10, seed=0)
     assert keys.X_ALPHA_UMAP not in adata.obsm
     assert np.isfinite(adata.obsm[keys.X_RATES_UMAP]).all()
 
@@ -86,5 +86,5 @@ def test_one_group_has_no_scores(embedded):
 
 def test_same_seed_same_map(embedded):
     again = two_kinetic_types()
-    rates_embedding(again, n_neighbors=10, seed=0)
+    rates_umap(again, n_neighbors=10, seed=0)
     assert again.obsm[keys.X_RATES_UMAP] == pytest.approx(embedded.obsm[keys.X_RATES_UMAP], abs=0)

@@ -12,7 +12,7 @@ import torch
 import zarr
 from anndata import AnnData
 
-from deepvelo import config, keys, plan, pp, tl
+from deepvelo import config, keys, plan
 from deepvelo.arrays import layers
 from deepvelo.arrays.on_disk import ColumnsOnDisk
 from deepvelo.datasets.simulation import simulate
@@ -22,6 +22,12 @@ from deepvelo.model.gcn import RateNetwork
 from deepvelo.model.graph.cell_graph import Components
 from deepvelo.model.large_data import parallel
 from deepvelo.model.large_data.parallel import ProcessGroup
+from deepvelo.pp.prepare import prepare
+from deepvelo.tl.metrics.confidence import direction_confidence
+from deepvelo.tl.metrics.consistency import celltype_consistency, neighbor_consistency
+from deepvelo.tl.rates.multikinetic import multikinetic_score
+from deepvelo.tl.velocity.fit import fit_velocity
+from deepvelo.tl.velocity.smoothing import smooth_moments, smooth_velocity
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
 FEW = {
@@ -57,7 +63,7 @@ def narrow(monkeypatch):
 
 def written_out(adata: AnnData, settings: config.Settings) -> dict[str, np.ndarray]:
     """The layers by the plain formulas, of all genes at once."""
-    s, u = tl.smooth_moments(adata, settings)
+    s, u = smooth_moments(adata, settings)
     used = (s > 0).any(axis=0) & (u > 0).any(axis=0)
     s_used, u_used = torch.from_numpy(s[:, used].copy()), torch.from_numpy(u[:, used].copy())
     alpha, beta, gamma = (rate.numpy() for rate in training.train(s_used, u_used, settings=settings).rates())
@@ -67,7 +73,7 @@ def written_out(adata: AnnData, settings: config.Settings) -> dict[str, np.ndarr
     for key, values in found.items():
         whole[key][:, used] = values
     for key in (keys.VELOCITY, keys.VELOCITY_U):
-        whole[key] = tl.smooth_velocity(adata, whole[key], settings=settings)
+        whole[key] = smooth_velocity(adata, whole[key], settings=settings)
     return whole
 
 
@@ -85,7 +91,7 @@ def written_out(adata: AnnData, settings: config.Settings) -> dict[str, np.ndarr
 def test_blocks_give_what_the_formulas_give_for_all_genes(tmp_path, settings, on_disk):
     adata = cells()
     expected = written_out(adata, settings)
-    tl.velocity(adata, settings=settings, scratch=tmp_path if on_disk else None)
+    fit_velocity(adata, settings=settings, scratch=tmp_path if on_disk else None)
     for key in WRITTEN:
         assert isinstance(adata.layers[key], zarr.Array if on_disk else np.ndarray)
         np.testing.assert_allclose(adata.layers[key][:, :], expected[key], atol=1e-5)
@@ -96,14 +102,14 @@ def test_blocks_give_what_the_formulas_give_for_all_genes(tmp_path, settings, on
 def test_a_training_from_disk_gives_the_same_and_leaves_the_layers_alone(tmp_path, monkeypatch):
     settings = config.replace(SETTINGS, {"training": {"batch_cells": 40}})
     expected, adata = cells(), cells()
-    tl.velocity(expected, settings=settings, scratch=tmp_path / "memory")
+    fit_velocity(expected, settings=settings, scratch=tmp_path / "memory")
     monkeypatch.setattr(plan, "MOST_IN_MEMORY", 0)
     asked = []
     train = training.train
     monkeypatch.setattr(
         training, "train", lambda *args, **options: asked.append(args) or train(*args, **options)
     )
-    fit = tl.velocity(adata, settings=settings, scratch=tmp_path / "disk")
+    fit = fit_velocity(adata, settings=settings, scratch=tmp_path / "disk")
     assert [type(values) for values in asked[0]] == [ColumnsOnDisk, ColumnsOnDisk]
     assert fit.hidden.isfinite().all()
     for key in WRITTEN:
@@ -127,7 +133,7 @@ def test_processes_read_from_disk_what_all_of_them_can_reach(tmp_path, monkeypat
 
     monkeypatch.setattr(training, "train", cancelled)
     with pytest.raises(CancelledError):
-        tl.velocity(
+        fit_velocity(
             cells(), settings=config.replace(SETTINGS, {"training": {"batch_cells": 40}}), scratch=tmp_path
         )
     assert [isinstance(values, kind) for values in given] == [True, True]
@@ -142,24 +148,24 @@ def test_moments_on_disk_give_the_same(tmp_path):
         layer[:, :] = adata.layers[key]
         adata.layers[key] = layer
     for each in (expected, adata):
-        tl.velocity(each, settings=SETTINGS)
+        fit_velocity(each, settings=SETTINGS)
     for key in WRITTEN:
         np.testing.assert_allclose(adata.layers[key], expected.layers[key], atol=1e-6)
 
 
 def test_scores_are_the_same_in_memory_and_on_disk(tmp_path, narrow):
     adata, settings = cells(), SETTINGS
-    tl.velocity(adata, settings=settings)
+    fit_velocity(adata, settings=settings)
     on_disk = AnnData(obs=adata.obs, var=adata.var, obsp=dict(adata.obsp), layers=dict(adata.layers))
     for key in list(on_disk.layers):
         on_disk.layers[key] = layers.new_layer(adata.shape, path=tmp_path / key)
         on_disk.layers[key][:, :] = adata.layers[key]
     graph, groups = adata.obsp[keys.CONNECTIVITIES], adata.obs_names.to_series().str[-1]
     for of in (
-        lambda x: tl.consistency(x.layers[keys.VELOCITY], graph),
-        lambda x: tl.consistency_celltype(x.layers[keys.VELOCITY], groups),
-        lambda x: np.concatenate(tl.direction_confidence(x, settings=settings)),
-        lambda x: tl.multikinetic_score(
+        lambda x: neighbor_consistency(x.layers[keys.VELOCITY], graph),
+        lambda x: celltype_consistency(x.layers[keys.VELOCITY], groups),
+        lambda x: np.concatenate(direction_confidence(x, settings=settings)),
+        lambda x: multikinetic_score(
             *(x.layers[key] for key in (keys.MU, keys.MS, keys.VELOCITY)), groups=groups
         ),
     ):
@@ -171,7 +177,7 @@ def test_one_gene_with_both_counts_is_refused():
     adata = cells()
     adata.layers[keys.MU][:, 1:] = 0
     with pytest.raises(InputError, match=r"at least 2 genes.*Found 1 of 30"):
-        tl.velocity(adata, settings=SETTINGS)
+        fit_velocity(adata, settings=SETTINGS)
 
 
 def traced_peak(work) -> int:
@@ -194,9 +200,9 @@ def test_scores_of_layers_on_disk_take_a_few_blocks_of_memory(tmp_path):
         layer[:, genes] = rng.normal(size=(n_cells, genes.stop - genes.start))
     groups = pd.Series(rng.choice(list("abc"), n_cells))
     for score in (
-        lambda: tl.consistency(layer, ring),
-        lambda: tl.consistency_celltype(layer, groups),
-        lambda: tl.multikinetic_score(layer, layer, layer, groups=groups),
+        lambda: neighbor_consistency(layer, ring),
+        lambda: celltype_consistency(layer, groups),
+        lambda: multikinetic_score(layer, layer, layer, groups=groups),
     ):
         assert traced_peak(score) < 14 * block < whole / 2
 
@@ -215,7 +221,7 @@ def test_on_disk_only_the_inputs_of_the_training_are_held_whole(tmp_path, monkey
         )
 
     monkeypatch.setattr(training, "train", untrained)
-    peak = traced_peak(lambda: tl.velocity(adata, settings=settings, scratch=tmp_path))
+    peak = traced_peak(lambda: fit_velocity(adata, settings=settings, scratch=tmp_path))
     # Both moments, and one of them once more where a gene is left out.
     assert peak < 3 * whole + 14 * block < 5 * whole
 
@@ -229,10 +235,10 @@ def test_growth_of_total_rna_is_added_to_both_velocities(on_disk, narrow, tmp_pa
     found = {}
     for name, settings in (("biological", SETTINGS), ("technical", technical)):
         own = adata.copy()
-        tl.velocity(own, settings=settings, scratch=tmp_path / name if on_disk else None)
+        fit_velocity(own, settings=settings, scratch=tmp_path / name if on_disk else None)
         found[name] = {key: own.layers[key][:] for key in (keys.VELOCITY, keys.VELOCITY_U)}
     known = own.var[keys.VELOCITY_GENES].to_numpy()
-    twice = tl.smooth_moments(adata, config.replace(SETTINGS, {"graph": {"smooth_inputs": 3}}))
+    twice = smooth_moments(adata, config.replace(SETTINGS, {"graph": {"smooth_inputs": 3}}))
     growth = []
     for key, moments in zip((keys.VELOCITY, keys.VELOCITY_U), twice, strict=True):
         added = (found["biological"][key] - found["technical"][key])[:, known]
@@ -246,8 +252,8 @@ def test_growth_of_total_rna_is_added_to_both_velocities(on_disk, narrow, tmp_pa
 def test_the_sample_moves_as_it_was_simulated():
     simulated = simulate(kind="dentate", n_cells=3000, n_genes=800, depth=2000, seed=0)
     settings = config.replace(config.Settings(), {"training": {"device": "cpu"}})
-    fitted = pp.prepare(simulated, settings, cluster_key=keys.CLUSTERS)
-    tl.velocity(fitted, settings=settings)
+    fitted = prepare(simulated, settings, cluster_key=keys.CLUSTERS)
+    fit_velocity(fitted, settings=settings)
     estimate = np.nan_to_num(fitted.layers[keys.VELOCITY])
     truth = simulated[:, fitted.var_names].layers[keys.TRUE_VELOCITY]
     lengths = np.linalg.norm(estimate, axis=1) * np.linalg.norm(truth, axis=1)

@@ -9,10 +9,11 @@ import pytest
 from anndata import AnnData
 from scipy import sparse
 
-from deepvelo import config, keys, pp, tl
+from deepvelo import config, keys, tl
 from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import CancelledError, InputError
 from deepvelo.peers import fitted_here
+from deepvelo.pp.prepare import prepare
 from tests.graphvelo_stand_in import WEIGHT, install
 
 needs_package = pytest.mark.skipif("graphvelo" not in fitted_here(), reason="GraphVelo is not installed")
@@ -106,7 +107,7 @@ def test_an_error_of_the_package_is_a_sentence(package, monkeypatch):
     ("spoil", "said"),
     [
         (lambda adata: adata.layers.pop(keys.MS), r"GraphVelo needs the layers \['Ms'\]"),
-        (lambda adata: adata.layers.pop(keys.VELOCITY), r"\['velocity'\].*pp\.prepare"),
+        (lambda adata: adata.layers.pop(keys.VELOCITY), r"\['velocity'\].*pp\.moments"),
         (lambda adata: adata.obsp.pop(keys.DISTANCES), "needs a neighbour graph"),
         (
             lambda adata: adata.obsp.update(
@@ -131,7 +132,7 @@ def test_what_is_missing_is_named(package, spoil, said):
 @pytest.fixture(scope="module")
 def cells() -> AnnData:
     simulated = simulate(kind="linear", n_cells=120, n_genes=60, depth=400, seed=0)
-    prepared = pp.prepare(simulated, config.Settings(), cluster_key=keys.CLUSTERS)
+    prepared = prepare(simulated, config.Settings(), cluster_key=keys.CLUSTERS)
     tl.scvelo_velocity(prepared, mode="stochastic")
     return prepared
 

@@ -7,8 +7,9 @@ import scipy.sparse as sp
 from anndata import AnnData
 from sklearn.neighbors import kneighbors_graph
 
-from deepvelo import config, keys, plan, tl
+from deepvelo import config, keys, plan
 from deepvelo.tl.velocity import smoothing
+from deepvelo.tl.velocity.smoothing import smooth_moments, smooth_velocity
 
 
 def three_cells():
@@ -26,10 +27,10 @@ def settings(**graph):
 
 
 def test_moments_are_averaged_as_often_as_asked():
-    s, u = tl.smooth_moments(three_cells(), settings(smooth_inputs=1))
+    s, u = smooth_moments(three_cells(), settings(smooth_inputs=1))
     assert s[:, 0].tolist() == [1, 1, 4]  # the last cell has no neighbours
     assert u[:, 0].tolist() == [2, 2, 5]
-    s, _ = tl.smooth_moments(three_cells(), settings(smooth_inputs=0))
+    s, _ = smooth_moments(three_cells(), settings(smooth_inputs=0))
     assert s[:, 0].tolist() == [0, 2, 4]
 
 
@@ -37,9 +38,9 @@ def test_moments_of_many_cells_are_averaged_more_often(monkeypatch):
     adata = three_cells()
     path = np.array([[0, 1, 0], [1, 0, 0.5], [0, 0.5, 0]], dtype=np.float32)
     adata.obsp[keys.CONNECTIVITIES] = sp.csr_matrix(path)
-    once, thrice = (tl.smooth_moments(adata, settings(smooth_inputs=times))[0] for times in (1, 3))
+    once, thrice = (smooth_moments(adata, settings(smooth_inputs=times))[0] for times in (1, 3))
     monkeypatch.setattr(plan, "FEW_CELLS", 1)
-    np.testing.assert_array_equal(tl.smooth_moments(adata, settings(smooth_inputs=1))[0], thrice)
+    np.testing.assert_array_equal(smooth_moments(adata, settings(smooth_inputs=1))[0], thrice)
     assert not np.allclose(once, thrice)
 
 
@@ -61,9 +62,9 @@ def test_velocities_are_averaged_as_often_as_asked_and_genes_without_stay_withou
     path = np.array([[0, 1, 0], [1, 0, 0.5], [0, 0.5, 0]], dtype=np.float32)
     adata.obsp[keys.CONNECTIVITIES] = sp.csr_matrix(path)
     velocity = np.array([[1.0, np.nan], [3.0, np.nan], [5.0, np.nan]], dtype=np.float32)
-    once = tl.smooth_velocity(adata, velocity, settings=settings(smooth_velocity=1))
-    twice = tl.smooth_velocity(adata, velocity, settings=settings(smooth_velocity=2))
-    as_fitted = tl.smooth_velocity(adata, velocity, settings=settings(smooth_velocity=0))
+    once = smooth_velocity(adata, velocity, settings=settings(smooth_velocity=1))
+    twice = smooth_velocity(adata, velocity, settings=settings(smooth_velocity=2))
+    as_fitted = smooth_velocity(adata, velocity, settings=settings(smooth_velocity=0))
     assert np.isnan(once[:, 1]).all()
     np.testing.assert_array_equal(as_fitted, velocity)
     np.testing.assert_allclose(once[:, 0], [2, 2.6, 13 / 3], rtol=1e-6)

@@ -8,7 +8,7 @@ import pytest
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.datasets import sample
+from deepvelo.datasets import shipped
 from deepvelo.datasets.genes import SHOWCASE
 from deepvelo.datasets.simulation import draw
 from deepvelo.datasets.truth import Truth
@@ -16,8 +16,8 @@ from deepvelo.errors import InputError
 
 
 @pytest.fixture(scope="module")
-def shipped() -> AnnData:
-    return sample.load_truth()
+def with_truth() -> AnnData:
+    return shipped.load_truth()
 
 
 def totals(adata: AnnData, layer: str) -> np.ndarray:
@@ -25,68 +25,68 @@ def totals(adata: AnnData, layer: str) -> np.ndarray:
 
 
 def test_shipped_files_hold_counts_here_and_truth_there():
-    adata = sample.load()
+    adata = shipped.sample()
     assert adata.shape == (3000, 800)
     assert set(adata.layers) == {keys.SPLICED, keys.UNSPLICED}
     assert list(adata.obs) == [keys.CLUSTERS]
     assert not adata.var.columns.any()
     assert len(adata.obsm) == 0
-    assert "simulated" in sample.path().name
+    assert "simulated" in shipped.path().name
     assert "not measured" in adata.uns[keys.SIMULATION]["note"]
     assert adata.var_names.str.startswith("Sim").all()
-    assert sum(file.stat().st_size for file in (sample.path(), sample.truth_path())) < 8e6
+    assert sum(file.stat().st_size for file in (shipped.path(), shipped.truth_path())) < 8e6
 
 
 @pytest.mark.slow
-def test_counts_are_as_sparse_as_a_droplet_experiment(shipped):
-    spliced, unspliced = totals(shipped, keys.SPLICED), totals(shipped, keys.UNSPLICED)
+def test_counts_are_as_sparse_as_a_droplet_experiment(with_truth):
+    spliced, unspliced = totals(with_truth, keys.SPLICED), totals(with_truth, keys.UNSPLICED)
     assert 1500 < np.median(spliced) < 3000
     assert 0.10 < unspliced.sum() / (spliced + unspliced).sum() < 0.25
     by_group = (
-        pd.Series(unspliced / (spliced + unspliced)).groupby(shipped.obs[keys.CLUSTERS].to_numpy()).mean()
+        pd.Series(unspliced / (spliced + unspliced)).groupby(with_truth.obs[keys.CLUSTERS].to_numpy()).mean()
     )
     assert by_group.between(0.10, 0.25).all()
     assert np.ptp(by_group) > 0.03, "groups differ, as in real tissue"
     assert 0.3 < np.log(spliced).std() < 0.6, "library size"
-    per_gene = np.asarray(shipped.layers[keys.SPLICED].mean(axis=0)).ravel()
+    per_gene = np.asarray(with_truth.layers[keys.SPLICED].mean(axis=0)).ravel()
     assert per_gene.mean() > 1.5 * np.median(per_gene), "heavy tail"
     assert per_gene.min() > 0
 
 
-def test_groups_are_those_of_the_dentate_gyrus(shipped, shared_data):
+def test_groups_are_those_of_the_dentate_gyrus(with_truth, shared_data):
     real = pd.read_csv(shared_data / "dentate_gyrus_full_umap.csv")["cluster"].value_counts(normalize=True)
-    ours = shipped.obs[keys.CLUSTERS].value_counts(normalize=True)
+    ours = with_truth.obs[keys.CLUSTERS].value_counts(normalize=True)
     assert len(ours) >= 12
     assert set(real.index) <= set(ours.index)
     assert (ours[real.index] - real).abs().max() < 0.02
 
 
-def test_rates_truly_differ_where_said(shipped):
-    assert shipped.var[keys.RATES_DIFFER].sum() >= 60
-    ratio = np.log(shipped.layers[keys.TRUE_GAMMA] / shipped.layers[keys.TRUE_BETA])
+def test_rates_truly_differ_where_said(with_truth):
+    assert with_truth.var[keys.RATES_DIFFER].sum() >= 60
+    ratio = np.log(with_truth.layers[keys.TRUE_GAMMA] / with_truth.layers[keys.TRUE_BETA])
     spread = np.ptp(ratio, axis=0)
-    differ = shipped.var[keys.RATES_DIFFER].to_numpy()
+    differ = with_truth.var[keys.RATES_DIFFER].to_numpy()
     assert (spread[differ] > np.log(1.5)).all()
     assert (spread[~differ] < 1e-5).all()
 
 
-def test_lineages_move_and_time_orders_their_stages(shipped):
-    time = shipped.obs.groupby(keys.CLUSTERS, observed=True)[keys.TRUE_TIME].mean()
+def test_lineages_move_and_time_orders_their_stages(with_truth):
+    time = with_truth.obs.groupby(keys.CLUSTERS, observed=True)[keys.TRUE_TIME].mean()
     granule = ["nIPC", "Neuroblast", "Granule immature", "Granule mature"]
     assert time[granule].is_monotonic_increasing
     assert time["OPC"] < time["OL"]
-    velocity, turnover = np.abs(shipped.layers[keys.TRUE_VELOCITY]), shipped.layers[keys.TRUE_ALPHA]
-    moves = pd.Series((velocity > 0.1 * turnover).mean(axis=1), index=shipped.obs[keys.LINEAGE].to_numpy())
+    velocity, turnover = np.abs(with_truth.layers[keys.TRUE_VELOCITY]), with_truth.layers[keys.TRUE_ALPHA]
+    moves = pd.Series((velocity > 0.1 * turnover).mean(axis=1), index=with_truth.obs[keys.LINEAGE].to_numpy())
     share = moves.groupby(level=0).mean()
     assert share["Granule"] > 0.25
     assert share["Oligodendrocyte"] > 0.25
     assert share["Microglia"] < share["Granule"]
 
 
-def test_showcase_gene_loops_in_granule_cells_and_rises_in_endothelial_ones(shipped):
-    gene = shipped.var_names.get_loc(SHOWCASE)
-    truth = Truth.load(sample.truth_path())
-    states, lineage = truth.states(), shipped.obs[keys.LINEAGE].to_numpy()
+def test_showcase_gene_loops_in_granule_cells_and_rises_in_endothelial_ones(with_truth):
+    gene = with_truth.var_names.get_loc(SHOWCASE)
+    truth = Truth.load(shipped.truth_path())
+    states, lineage = truth.states(), with_truth.obs[keys.LINEAGE].to_numpy()
     u, s, ds = states.u[:, gene], states.s[:, gene], states.ds[:, gene]
 
     granule = lineage == "Granule"
@@ -101,7 +101,7 @@ def test_showcase_gene_loops_in_granule_cells_and_rises_in_endothelial_ones(ship
     assert slope[truth.lineages.index("Endothelial")] < 0.5 * slope[truth.lineages.index("Granule")]
     # one line through the granule lineage would have every endothelial cell fall
     assert (u[endothelial] < slope[truth.lineages.index("Granule")] * s[endothelial]).all()
-    counts = shipped.layers[keys.SPLICED][:, gene].toarray().ravel()
+    counts = with_truth.layers[keys.SPLICED][:, gene].toarray().ravel()
     assert counts[endothelial].mean() > 10
     assert counts[granule].mean() > 10
 
@@ -119,36 +119,36 @@ def test_truth_survives_its_file_unchanged(tmp_path, kind, profile):
 
 def test_a_file_that_is_no_truth_is_told(tmp_path):
     (tmp_path / "truth.npz").write_text("nothing of the kind")
-    with pytest.raises(InputError, match=r"truth.npz is not the truth of a simulation.*datasets\.sample"):
+    with pytest.raises(InputError, match=r"truth.npz is not the truth of a simulation.*datasets\.shipped"):
         Truth.load(tmp_path / "truth.npz")
 
 
 def test_a_missing_sample_names_the_remedy(tmp_path, monkeypatch):
-    monkeypatch.setattr(sample, "FOLDER", tmp_path)
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     with pytest.raises(
         InputError, match=r"simulated_dentate_gyrus.h5ad is not in .*python -m deepvelo\.datasets"
     ):
-        sample.load()
+        shipped.sample()
 
 
 def test_a_folder_that_cannot_be_written_is_told_and_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(sample, "SETTINGS", sample.SETTINGS | {"n_cells": 20, "n_genes": 20})
+    monkeypatch.setattr(shipped, "SETTINGS", shipped.SETTINGS | {"n_cells": 20, "n_genes": 20})
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="could not be written"):
-        sample.make(tmp_path / "file")
+        shipped.make(tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.slow
-def test_the_shipped_sample_is_made_again_from_its_seed(tmp_path: Path, shipped):
+def test_the_shipped_sample_is_made_again_from_its_seed(tmp_path: Path, with_truth):
     from deepvelo.io.read import read
 
-    counts_file, truth_file = sample.make(tmp_path)
+    counts_file, truth_file = shipped.make(tmp_path)
     again = read(counts_file)
     for layer in (keys.SPLICED, keys.UNSPLICED):
-        assert (again.layers[layer] != shipped.layers[layer]).nnz == 0
-    assert again.obs[keys.CLUSTERS].equals(shipped.obs[keys.CLUSTERS])
-    new, old = Truth.load(truth_file).states(), Truth.load(sample.truth_path()).states()
+        assert (again.layers[layer] != with_truth.layers[layer]).nnz == 0
+    assert again.obs[keys.CLUSTERS].equals(with_truth.obs[keys.CLUSTERS])
+    new, old = Truth.load(truth_file).states(), Truth.load(shipped.truth_path()).states()
     # the last digits of exp and log depend on the processor
     np.testing.assert_allclose(new.s, old.s, rtol=1e-9)
     np.testing.assert_allclose(new.ds, old.ds, rtol=1e-6, atol=1e-6)

@@ -1,4 +1,4 @@
-"""The simulated data set shipped with the project: ``python -m deepvelo.datasets.sample`` makes it again."""
+"""The simulated data set shipped with the project: ``python -m deepvelo.datasets.shipped`` makes it again."""
 
 from __future__ import annotations
 
@@ -39,14 +39,32 @@ def truth_path() -> Path:
     return _shipped("simulated_dentate_gyrus_truth.npz")
 
 
-def load() -> AnnData:
-    """Read the sample as a user's own file would be: counts and groups only."""
+def sample() -> AnnData:
+    """Read the sample: counts and groups of simulated cells in the shape of the mouse dentate gyrus.
+
+    Not measured data. ``docs/simulation.md`` tells how it was made; `load_truth` attaches its true rates and velocity.
+
+    Returns
+    -------
+    3,000 cells x 800 genes: layers ``spliced`` and ``unspliced`` (CSR, float32, counts), ``obs["clusters"]``.
+
+    Raises
+    ------
+    InputError
+        The file is not where the project ships it.
+
+    Examples
+    --------
+    >>> adata = dv.datasets.sample()
+    >>> adata.shape
+    (3000, 800)
+    """
     return read(path())
 
 
 def load_truth() -> AnnData:
     """The sample with the truth attached, as :func:`deepvelo.datasets.simulation.simulate` gives it."""
-    adata = load()
+    adata = sample()
     Truth.load(truth_path()).attach(adata)
     return adata
 
@@ -78,7 +96,9 @@ def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
 def _shipped(name: str) -> Path:
     file = FOLDER / name
     if not file.is_file():
-        msg = f"The sample file {name} is not in {FOLDER}. Make it with `python -m deepvelo.datasets.sample`."
+        msg = (
+            f"The sample file {name} is not in {FOLDER}. Make it with `python -m deepvelo.datasets.shipped`."
+        )
         raise InputError(msg)
     return file
 
