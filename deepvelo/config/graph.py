@@ -9,12 +9,6 @@ from pydantic.dataclasses import dataclass
 
 from deepvelo.config.strict import STRICT
 
-MOST_ANCHORS = 5000  # cells whose neighbourhoods get rates before training
-# Of all cells, as candidates of one cell: more would not be similar.
-_CANDIDATE_SHARE, _MOST_CANDIDATES = 0.125, 120
-# Moments of more cells are averaged more often than the setting says.
-_FEW_CELLS = 3000
-
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class GraphConfig:

@@ -36,7 +36,7 @@ class TrainingConfig:
             le=1,
             title="Learning rate",
             description=(
-                "Initial step size of Adam; mini-batches use 0.7 of it. Lower it if the loss jumps up and down."
+                "Initial step size of Adam; mini-batches use 0.7 to 0.9 of it. Lower it if the loss jumps up and down."
             ),
         ),
     ] = 5e-3
@@ -47,8 +47,8 @@ class TrainingConfig:
             le=100_000_000,
             title="Batch size",
             description=(
-                "Number of cells in a mini-batch, at least 32; 0 uses all of up to 2,000 cells, and an eighth of more "
-                "(512 to 2,048). Raising it to the number of cells or more trains on all at once, which needs more memory "
+                "Number of cells in a mini-batch, at least 32; 0 uses all of up to 2,000 cells, fewer of more (512 "
+                "from 2,813 on), and an eighth of very many (up to 2,048). Raising it to the number of cells or more trains on all at once, which needs more memory "
                 "and time."
             ),
         ),

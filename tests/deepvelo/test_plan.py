@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 
 import pytest
@@ -58,10 +59,39 @@ def test_averages_reach_as_far_in_many_cells_as_in_few(graph, n_cells, expected)
 
 
 @pytest.mark.parametrize(
-    ("n_cells", "batch"), [(200, 200), (2000, 2000), (2001, 512), (8000, 1000), (100_000, 2048)]
+    ("n_cells", "batch"),
+    [
+        (200, 200),
+        (2000, 2000),
+        (2001, 1996),
+        (2500, 819),
+        (2813, 512),
+        (4000, 512),
+        (8000, 1000),
+        (100_000, 2048),
+    ],
 )
-def test_batches_grow_with_the_data_within_limits(n_cells, batch):
+def test_batches_fall_to_their_smallest_and_grow_with_the_data_to_their_largest(n_cells, batch):
     assert of(n_cells).batch_cells == batch
+
+
+def test_batches_and_what_they_cost_change_without_a_jump():
+    plans = [of(n) for n in range(1500, 8500)]
+    for before, after in itertools.pairwise(plans):
+        assert abs(after.batch_cells - before.batch_cells) <= 0.003 * before.batch_cells
+        assert abs(after.learning_rate_factor - before.learning_rate_factor) < 0.11
+        assert 0 <= abs(after.n_batches - before.n_batches) <= 1
+    for plan_ in plans:
+        n_steps = plan_.n_batches * plan_.n_epochs
+        assert 200 <= n_steps < 220
+        assert plan_.n_epochs * plan_.n_cells <= 200 * max(2000, plan_.n_cells / 4), (
+            "longer than of 2,000 cells"
+        )
+
+
+@pytest.mark.parametrize(("n_batches", "factor"), [(1, 1), (2, 0.9), (3, 0.8), (4, 0.7), (50, 0.7)])
+def test_steps_are_shorter_the_more_batches(n_batches, factor):
+    assert plan.learning_rate_factor(n_batches) == factor
 
 
 @pytest.mark.parametrize(("asked", "batch"), [(5, 32), (300, 300), (9000, 3000)])
