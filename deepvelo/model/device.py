@@ -1,4 +1,4 @@
-"""Where a network is trained: on a GPU where there is one with enough memory, else on the CPU."""
+"""The device of a training: a GPU with enough memory, else the CPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def choose_device(device: Device) -> torch.device:
-    """The device to train on; ``auto`` takes a GPU when there is one.
+    """The device to train on; ``auto`` takes a GPU if there is one.
 
     Raises
     ------
@@ -37,9 +37,9 @@ def choose_device(device: Device) -> torch.device:
 
 
 def on_device(work: Callable[[torch.device], T], *, asked: Device) -> T:
-    """Do some work on the device that was asked for; with ``auto`` on the CPU if a GPU's memory runs out.
+    """Do work on the requested device; with ``auto``, repeat it on the CPU if the GPU's memory runs out.
 
-    Several processes do not change their device.
+    Processes of a group keep their device.
 
     Raises
     ------
@@ -57,17 +57,17 @@ def on_device(work: Callable[[torch.device], T], *, asked: Device) -> T:
                 "`preparation.n_top_genes`, or set `training.device` to 'cpu'."
             )
             raise InputError(msg) from error
-    # Only here: while the error is at hand, so is all that lies on the GPU.
+    # Outside `except`: the exception keeps GPU tensors alive.
     torch.cuda.empty_cache()
-    logger.warning("The memory of the GPU ran out: going on on the CPU.")
+    logger.warning("The memory of the GPU ran out: training starts again on the CPU.")
     return work(torch.device("cpu"))
 
 
 @contextmanager
 def rounded_products() -> Iterator[None]:
-    """GPUs round the factors of matrix products to 10 bits (TF32) and add up in single precision; CPUs do not round.
+    """GPUs round the factors of matrix products to 10 bits (TF32) and sum in single precision; CPUs do not round.
 
-    So they multiply several times as fast. What that does to a fit: "A GPU" in docs/scaling.md.
+    Products are several times as fast. "A GPU" in docs/scaling.md has the effect on a fit.
     """
     products = torch.backends.cuda.matmul
     before = products.fp32_precision

@@ -14,7 +14,7 @@ from torch_geometric.nn import GCNConv
 from deepvelo.arrays.on_disk import Cells, CellsOnDisk
 from deepvelo.config import Variant
 
-ROWS_AT_ONCE = 1024  # some ten megabytes, for which the system keeps memory ready
+ROWS_AT_ONCE = 1024  # some ten megabytes, which the allocator reuses
 
 
 class Rates(NamedTuple):
@@ -35,9 +35,8 @@ class RateNetwork(nn.Module):
 
     Cui et al. 2022, eq. 2, with cells as nodes and [s, u] as features.
 
-    The first averaging over the graph has no parameters before it, so it is done once, before training: the network
-    takes inputs that are averaged already. The rates of a block of genes can be had alone: training then never holds
-    all cells times all genes at once.
+    No parameters come before the first averaging over the graph, so it is computed once, before training: inputs are
+    averaged already. Rates are computed for a block of genes, so training never holds ``(n_cells, n_genes)`` at once.
 
     Shapes
     ------
@@ -57,22 +56,22 @@ class RateNetwork(nn.Module):
         self.rate_layer = nn.Linear(sizes[-1], 3 * n_genes)
 
     def start_from(self, rates: tuple[Tensor, Tensor, Tensor]) -> None:
-        """Begin at one alpha, beta and gamma per gene, each of shape ``(n_genes,)``, the same for all cells."""
+        """Start from one alpha, beta and gamma per gene, ``(n_genes,)`` each, the same in all cells."""
         wanted = torch.cat(rates)
         with torch.no_grad():
             # The inverse of softplus; written so that large rates do not overflow.
             start = wanted + torch.log(-torch.expm1(-wanted)) if self.nonnegative else wanted
             self.rate_layer.bias.copy_(start)
-            # Velocity is a small difference of large numbers: the slightest random rates would drown it.
+            # Velocity is a small difference of large numbers, which small random rates would dominate.
             self.rate_layer.weight.zero_()
 
     @property
     def n_averagings(self) -> int:
-        """Averagings over the graph that are left to the network, and so graphs of a batch."""
+        """Number of averagings over the graph within the network, which is the number of graphs of a batch."""
         return len(self.convolutions) - 1
 
     def hidden(self, inputs: Cells, graphs: Sequence[Tensor], cells: Tensor | None = None) -> Tensor:
-        """The last H of eq. 2; ``cells`` are the rows of ``inputs`` that the first graph begins with, all if None."""
+        """The last H of eq. 2; ``cells`` are the rows of ``inputs`` that the first graph takes, None for all."""
         convolution = cast(GCNConv, self.convolutions[0])
         first: Tensor = _LinearOfSome.apply(inputs, cells, convolution.lin.weight, convolution.bias)
         return self.later(self._activated(first), graphs)
@@ -99,8 +98,8 @@ class RateNetwork(nn.Module):
 class _LinearOfSome(torch.autograd.Function):
     """A fully connected layer on some rows, a few at a time.
 
-    The rows, in half precision perhaps, are taken and made single twice, forward and backward: that is faster than to
-    find memory for all of them, again in every step.
+    Forward and backward each select the rows and convert them to single precision: that is faster than allocating
+    memory for all of them in every step.
     """
 
     @staticmethod
@@ -126,7 +125,7 @@ class _LinearOfSome(torch.autograd.Function):
 
 
 def _parts(inputs: Cells, rows: Tensor | None, dtype: torch.dtype) -> Iterator[tuple[slice | Tensor, Tensor]]:
-    """Some of the rows at a time: which they are among all that were asked for, and their inputs."""
+    """Parts of the rows: their positions among those requested, and their inputs."""
     if rows is None and isinstance(inputs, CellsOnDisk):
         for cells, part in inputs.in_parts(ROWS_AT_ONCE):
             yield cells, part.to(dtype)

@@ -97,10 +97,12 @@ def prepare(
     checkpoint: Checkpoint | None,
     folder: Path | None,
 ) -> Prepared:
-    """Prepare a training on spliced and unspliced moments, ``(n_cells, n_genes)`` each; parameters and errors as in `deepvelo.model.training.train`.
+    """Prepare a training; parameters and errors not listed here as in `deepvelo.model.training.train`.
 
     Parameters
     ----------
+    moments
+        Spliced and unspliced, ``(n_cells, n_genes)`` each.
     folder
         Where inputs and moments are written for the cells of one step at a time; None: they stay in memory.
     """
@@ -130,9 +132,8 @@ def prepare(
         by_cell = s.to(device), u.to(device)
     inputs, spliced, unspliced = inputs.to(device), spliced.to(device), unspliced.to(device)
 
-    averages = as_tensor(graph).to(device), VELOCITY_AVERAGES * plan.n_averages
     moments = spliced, unspliced
-    targets = _targets(neighbors.to(device), components, moments, averages=averages, settings=settings)
+    targets = _targets(neighbors.to(device), components, moments, graph=graph, settings=settings, plan=plan)
     kind = AutogradObjective if loss.AUTOGRAD else BlockedObjective
     objective = kind(
         spliced,
@@ -203,11 +204,12 @@ def _targets(
     components: Components,
     moments: tuple[Columns, Columns],
     *,
-    averages: tuple[Tensor, int],
+    graph: sp.csr_matrix,
     settings: Settings,
+    plan: Plan,
 ) -> Targets:
-    """What continuity compares velocities with, not assigned yet; ``averages`` are a graph and how often over it."""
-    (spliced, unspliced), (graph, times), device = moments, averages, neighbors.device
+    """What continuity compares velocities with, not assigned yet."""
+    (spliced, unspliced), device = moments, neighbors.device
     if settings.variant.continuity == "genes":
         return GeneTargets(Candidates(neighbors.long()), spliced, unspliced)
     of_unspliced = principal_components(
@@ -216,8 +218,8 @@ def _targets(
     return ComponentTargets(
         neighbors,
         *(Components(*(x.to(device) for x in part)) for part in (components, of_unspliced)),
-        graph=graph,
-        averages=times,
+        graph=as_tensor(graph).to(device),
+        averages=VELOCITY_AVERAGES * plan.n_averages,
     )
 
 

@@ -1,4 +1,4 @@
-"""The network of the authors' released code, where it differs from the paper's."""
+"""The network of the authors' released code, which differs from the paper's."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from deepvelo.model.gcn import RateNetwork, Rates
 class ReleasedNetwork(RateNetwork):
     r"""Rates from a last graph convolution instead of a fully connected layer.
 
-    Its output is :math:`\hat A H W + b`, so the rate layer sees the hidden values averaged over the graph. In
-    training a share of the rates is dropped, too. Without unspliced velocity alpha is not predicted and is NaN.
+    Its output is :math:`\hat A H W + b`: the rate layer takes hidden values averaged over the graph. Dropout also
+    applies to the rates. Without unspliced velocity alpha is not predicted and is NaN.
 
-    Weights start as the release starts them, so that a seed gives the rates it gives there.
+    Weights are initialised as in the release, so that a seed gives the same rates.
     """
 
     def __init__(self, n_genes: int, variant: Variant) -> None:
-        with torch.random.fork_rng(devices=[]):  # what the layers draw for themselves is not used
+        with torch.random.fork_rng(devices=[]):  # the layers' own random weights are not used
             super().__init__(n_genes, variant)
             self.n_rates = 3 if variant.unspliced_velocity else 2
             self.rate_layer = nn.Linear(variant.hidden_sizes[-1], self.n_rates * n_genes)
@@ -41,15 +41,15 @@ class ReleasedNetwork(RateNetwork):
 
     @property
     def n_averagings(self) -> int:
-        """One for the rate layer, too."""
+        """One more than in the paper's network, for the rate layer."""
         return len(self.convolutions)
 
     def later(self, values: Tensor, graphs: Sequence[Tensor]) -> Tensor:
         """The last H of eq. 2, averaged once more over the graph."""
         *others, last = graphs
         averaged: Tensor = spmm(last, super().later(values, others))
-        # Drawn once a step, for all genes: a block must see the same rates at each visit. One byte a rate, since
-        # they are cells times genes; the same draws as the release's.
+        # Drawn once a step for all genes, with the release's draws: every block drops the same rates each time it is
+        # computed. One byte a rate, ``(n_cells, n_genes)``.
         self._kept = None
         if self.training:
             kept = torch.empty(

@@ -1,4 +1,4 @@
-"""Products of sparse matrices with values of cells: averages over a graph."""
+"""Averages over a graph: products of a sparse matrix with ``(n_cells, n_columns)``."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-# Values of more cells, some dozens of genes at a time, are more than the processor's cache holds.
+# A block of genes of more cells exceeds the processor's cache.
 _FEW_CELLS = 5000
 
 
 class Averaging:
-    """A sparse matrix of cells by cells, to multiply many blocks of columns with.
+    """A sparse matrix, to multiply many blocks of columns with.
 
-    Of many cells those whose averages take the same cells follow each other in it, so most values are in the processor's
-    cache: at 100,000 cells averages take a third of the time. They are the same but for rounding.
+    Many cells are reordered so that cells with the same neighbours follow each other and most values stay in the
+    processor's cache: at 100,000 cells averages take a third of the time and differ by rounding only.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Averaging:
         self._matrix = as_tensor(matrix)
 
     def __call__(self, values: Tensor, *, times: int = 1) -> Tensor:
-        """Values of every cell, ``(n_cells, n_columns)``, float32, averaged that often; never the tensor given."""
+        """Values of every cell, ``(n_cells, n_columns)``, float32, averaged ``times`` times, in a new tensor."""
         averaged = values.clone() if self._order is None else values[self._order]
         for _ in range(times):
             averaged = average(self._matrix, averaged)

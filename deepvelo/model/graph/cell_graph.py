@@ -1,4 +1,4 @@
-"""Which cells are alike: neighbours, and averaging over a graph."""
+"""Principal components, nearest neighbours and the averages over their graph."""
 
 from __future__ import annotations
 
@@ -24,9 +24,8 @@ logger = logging.getLogger(__name__)
 _CELLS_AT_ONCE = 1024
 # Of cells in a file of columns, twice in memory: pieces of megabytes, which disks read as fast as all in a row.
 BYTES_AT_ONCE = 2**27
-_CELLS_ASKED = 50_000  # whose neighbours are looked for at once, in 64-bit numbers
-# The index is built of each cell's nearest few, begins with those in the same leaf of so many trees, and finds more of the
-# nearest where it looks for some more.
+_CELLS_ASKED = 50_000  # queries in a chunk: the search returns 64-bit indices
+# Neighbours in the index, trees it starts from, and neighbours searched for at least: more than needed raises recall.
 _INDEXED, _TREES, _LOOKED_FOR = 30, 12, 60
 _LEAST_RECALL = 0.95
 # With as many features, sums of their products take 200 MB in double precision.
@@ -77,7 +76,7 @@ def principal_components(values: Columns | Layer, *, n_components: int, seed: in
 
 
 def _parts(values: Columns | Layer) -> Iterator[np.ndarray]:
-    """All cells, some at a time; those in a file are read many at once."""
+    """All cells in chunks; files are read in larger pieces."""
     on_disk = isinstance(values, ColumnsOnDisk)
     read = _CELLS_AT_ONCE
     if on_disk:
@@ -90,7 +89,7 @@ def _parts(values: Columns | Layer) -> Iterator[np.ndarray]:
 
 
 def _mean(values: Columns | Layer) -> tuple[np.ndarray, bool]:
-    """Of each feature, float64, and whether any differs between cells."""
+    """Mean of each feature, float64, and whether any feature differs between cells."""
     total, first, differ = np.zeros(values.shape[1]), None, False
     for cells in _parts(values):
         first = cells[:1].copy() if first is None else first
@@ -100,7 +99,7 @@ def _mean(values: Columns | Layer) -> tuple[np.ndarray, bool]:
 
 
 def _centered(values: Columns | Layer, mean: np.ndarray) -> Iterator[np.ndarray]:
-    """The cells minus the mean, some at a time, in double precision: there their order is lost in the rounding."""
+    """The cells minus the mean, in chunks and in double precision, so that the order of the cells does not matter."""
     for cells in _parts(values):
         yield cells - mean
 
@@ -113,7 +112,7 @@ def _project(values: Columns | Layer, mean: np.ndarray, loadings: np.ndarray) ->
 
 
 def sums_up(shape: tuple[int, ...]) -> bool:
-    """Whether `principal_components` of so many cells and features goes through the cells only three times."""
+    """Whether `principal_components` of values of this shape reads the cells only three times."""
     n_cells, n_features = shape
     return n_features <= min(n_cells // 2, MOST_FEATURES)
 
@@ -121,8 +120,8 @@ def sums_up(shape: tuple[int, ...]) -> bool:
 def _scatter(measured: Columns | Layer, mean: np.ndarray) -> np.ndarray | LinearOperator:
     """The sum over cells of (x - mean)(x - mean)^T, ``(n_features, n_features)``, whose eigenvectors are the loadings.
 
-    Summed up once where there are many more cells than features, as the solver would go through all cells some
-    seventy times. Otherwise, or where it would take much memory itself, its products are formed from the cells.
+    A matrix where there are many more cells than features: the solver would otherwise read all cells some seventy times.
+    Otherwise, and where the matrix would be large, an operator that computes its products from the cells.
     """
     n_features = measured.shape[1]
     if not sums_up(measured.shape):
@@ -135,14 +134,13 @@ def _scatter(measured: Columns | Layer, mean: np.ndarray) -> np.ndarray | Linear
     scatter = np.zeros((n_features, n_features), order="F")
     for cells in _centered(measured, mean):
         scatter = dsyrk(1.0, cells.T, beta=1.0, c=scatter, overwrite_c=True, lower=True)
-    scatter += np.tril(scatter, -1).T  # one half was summed
+    scatter += np.tril(scatter, -1).T  # only the lower half was summed
     return scatter
 
 
 def even_choice(points: Tensor, n_chosen: int) -> Tensor:
-    """Indices of so many cells from wherever there are some, ``(n_chosen,)``, in the order in which they lie together."""
-    # In the order of a tree that halves the cells again and again, every so many-eth is an even choice. Sorted first:
-    # the tree of permuted cells is another.
+    """Indices of an even sample of the cells, ``(n_chosen,)``, with nearby cells next to each other."""
+    # Cells at equal steps along a k-d tree's order. Sorted first, so that permuted cells give the same tree.
     measured = points.cpu().numpy()
     order = np.lexsort(measured.T[::-1])
     near = order[KDTree(measured[order]).indices]
@@ -150,7 +148,7 @@ def even_choice(points: Tensor, n_chosen: int) -> Tensor:
 
 
 def even_anchors(points: Tensor, n_chosen: int) -> tuple[Tensor, Tensor]:
-    """An `even_choice` ``(n_chosen,)``, and for each cell the place in it of the nearest ``(n_cells,)``, int64."""
+    """An `even_choice` ``(n_chosen,)``, and for each cell the position in it of the nearest, int64 ``(n_cells,)``."""
     chosen = even_choice(points, n_chosen)
     nearest = KDTree(points[chosen].cpu().numpy()).query(points.cpu().numpy())[1]
     return chosen, torch.from_numpy(nearest)
@@ -159,20 +157,20 @@ def even_anchors(points: Tensor, n_chosen: int) -> tuple[Tensor, Tensor]:
 def neighbors_within_reach(
     points: Tensor, *, n_neighbors: int, n_among: int, of: Tensor | None = None
 ) -> Tensor:
-    """Each cell's nearest others among an even choice of so many cells; of fewer cells `nearest_neighbors` among all.
+    """Each cell's nearest others among an even choice of ``n_among`` cells, or among all if there are fewer.
 
-    The nearest of very many cells differ from a cell by noise alone. These lie as far away as in a data set of that many.
+    In very large data the nearest cells differ by noise alone. These are as far away as in a data set of ``n_among`` cells.
 
     Parameters
     ----------
     points
         Shape ``(n_cells, n_dimensions)``.
     of
-        Indices of the cells whose neighbours are asked for; all if None.
+        Indices of the cells whose neighbours are returned; None: all cells.
 
     Returns
     -------
-    Shape ``(n_asked, n_neighbors)``, nearest first, int32: of many cells they take much memory.
+    Shape ``(n_asked, n_neighbors)``, nearest first, int32 to save memory.
 
     Raises
     ------
@@ -197,9 +195,9 @@ def neighbors_within_reach(
 def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
     """Indices of each cell's nearest other cells by Euclidean distance, nearest first.
 
-    A cell is never its own neighbour, also where another cell has exactly its coordinates. Exact up to 120,000 cells:
-    comparing all with all is then as fast as an index that finds as many. Beyond, a seeded search by `pynndescent`
-    whose recall is looked at: below 95% all are compared after all.
+    A cell is never its own neighbour, also where another cell has exactly its coordinates. Up to 120,000 cells the search
+    is exact, and as fast as an index of the same recall. Larger data take a seeded approximate search (`pynndescent`), and
+    the exact one if the recall is below 95%.
 
     Parameters
     ----------
@@ -221,11 +219,11 @@ def nearest_neighbors(points: Tensor, *, n_neighbors: int) -> Tensor:
     if neighbor_search(n_cells) == "index":
         found = _approximate_neighbors(measured, n_neighbors)
         recall = _recall(measured, found)
-        logger.info("Of the nearest neighbours, %.1f%% were found.", 100 * recall)
+        logger.info("Recall of the nearest-neighbour search: %.1f%%.", 100 * recall)
         if recall >= _LEAST_RECALL:
             return torch.from_numpy(found)
-        logger.warning("These are too few, so every cell is compared with every other, which takes longer.")
-    # Asked without points of its own, scikit-learn leaves each cell out of its own neighbours.
+        logger.warning("The recall is too low; the exact search is used, which takes longer.")
+    # Without query points, scikit-learn leaves each cell out of its own neighbours.
     search = NearestNeighbors(n_neighbors=n_neighbors).fit(measured)
     return torch.from_numpy(search.kneighbors(return_distance=False)).long()
 
@@ -240,10 +238,10 @@ def _require_more(n_neighbors: int, n_cells: int) -> None:
 
 
 def _approximate_neighbors(points: np.ndarray, n_neighbors: int) -> np.ndarray:
-    """Neighbours found by walking along a graph of each cell's nearest few, ``(n_cells, n_neighbors)``."""
+    """Neighbours by approximate search (`pynndescent`), ``(n_cells, n_neighbors)``."""
     from pynndescent import NNDescent
 
-    # Near cells one after the other: what one asks of the index is then in the processor's cache for the next.
+    # Nearby cells next to each other: consecutive queries then read the same memory.
     near = KDTree(points).indices
     points = points[near]
     index = NNDescent(points, n_neighbors=min(_INDEXED, len(points) - 2) + 1, n_trees=_TREES, random_state=0)
@@ -256,19 +254,19 @@ def _approximate_neighbors(points: np.ndarray, n_neighbors: int) -> np.ndarray:
 
 
 def _others(found: np.ndarray, cells: np.ndarray) -> Tensor:
-    """These cells' nearest without the cell itself, or without the last: one less for every cell."""
+    """The nearest of these cells without the cell itself, or without the last: one less for every cell."""
     others = found != cells[:, None]
-    others[others.all(axis=1), -1] = False  # it was not among them, or many are at its own place
+    others[others.all(axis=1), -1] = False  # the cell was not found, as many have its coordinates
     return torch.from_numpy(found[others].reshape(len(found), -1))
 
 
 def _recall(points: np.ndarray, found: np.ndarray) -> float:
-    """The share of the true neighbours among those found, of a thousand cells; 0 where a cell has too few."""
+    """Share of the true neighbours among those found, in a thousand cells; 0 if any cell has too few."""
     if (found < 0).any():
         return 0.0
     asked = np.random.default_rng(0).choice(len(points), size=min(1000, len(points)), replace=False)
     n_neighbors = found.shape[1]
-    # By distance, as of neighbours equally far any will do.
+    # By distance: any of equally distant neighbours counts.
     search = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(points)
     farthest = search.kneighbors(points[asked])[0][:, -1:]
     distances = np.linalg.norm(points[asked][:, None] - points[found[asked]], axis=2)

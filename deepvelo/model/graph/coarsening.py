@@ -1,4 +1,4 @@
-"""Many averages over the graph of very many cells, made over groups of near cells."""
+"""Graph coarsening: many averages over the graph of very many cells, computed on groups of nearby cells."""
 
 from __future__ import annotations
 
@@ -9,44 +9,44 @@ from torch import Tensor
 
 from deepvelo.model.graph.averaging import Averaging, as_tensor, average
 
-# Cells a group. Averages of 100,000 cells take a tenth of the time so, and differ by 0.1% of a gene's variance; with twice
-# as many a group by 0.2%.
+# Cells in a group. Averages of 100,000 cells then take a tenth of the time and differ by 0.1% of a gene's variance; with
+# twice as many cells by 0.2%.
 _TOGETHER = 16
-# How many edges away a group takes cells from.
+# Largest number of edges between a group's first cell and its others.
 _STEPS = 2
-# Of an average over as many cells in equal parts: a smaller share joins no group, or a rare cell type would become one with
+# Smallest weight of an edge that joins a group, relative to equal weights: otherwise a rare cell type would merge with
 # another that few of its cells touch.
 _SHARE = 0.5
-# Columns of noise whose averages tell how far averages reach: of 100,000 cells eight tell it to a percent.
+# Columns of noise that measure how far averages reach: eight measure it to a percent in 100,000 cells.
 _COLUMNS_OF_NOISE = 8
 
 
-class GroupAveraging:
-    """What many averages over a graph of cells make of values, from groups of some sixteen near cells.
+class CoarseAveraging:
+    """Many averages over a graph of cells, approximated on groups of some sixteen nearby cells.
 
-    After many averages the cells of such a group differ little. So groups take the place of cells: a group starts from the
-    mean of its cells, an average over groups mixes them as one over cells mixes their cells, and at the end each cell takes
-    the average of its neighbours' groups. As an average over groups reaches further, there are fewer: so many that as much
-    is left of noise as ``times`` averages over cells leave.
+    After many averages the cells of such a group differ little. So groups replace cells: a group starts from the mean of
+    its cells, averages over groups mix groups as averages over cells mix their cells, and finally each cell takes the
+    average of its neighbours' groups. An average over groups reaches further, so fewer are needed: as many as leave the
+    same variance of noise as ``times`` averages over cells.
 
-    A cell joins the group it has the strongest edge to, and none but by an edge: what the graph keeps apart is never mixed.
+    A cell joins the group of its strongest edge, and only along an edge: unconnected cells are never mixed.
 
     Parameters
     ----------
     matrix
-        An average over cells, ``(n_cells, n_cells)``: its rows sum to 1, and each cell is part of its own average.
+        Averages over cells, ``(n_cells, n_cells)``: rows sum to 1, and each cell is part of its own average.
     times
-        How many averages over cells it stands for, at least 1.
+        Number of averages over cells that are approximated, at least 1.
 
     Attributes
     ----------
     n_groups, n_averages
-        How many groups there are, and averages over them.
+        Number of groups, and of averages over them.
     """
 
     def __init__(self, matrix: sp.csr_matrix, *, times: int) -> None:
         n_cells = matrix.shape[0]
-        # Not of the run's seed: the graph alone decides.
+        # Not the run's seed: the graph alone decides.
         random = np.random.default_rng(0)
         group_of = _groups(matrix, random)
         sizes = np.bincount(group_of)
@@ -63,12 +63,12 @@ class GroupAveraging:
         )
 
     def __call__(self, values: Tensor) -> Tensor:
-        """Values of every cell, ``(n_cells, n_columns)``, float32, averaged as far; never the tensor given."""
+        """Averaged values of every cell, ``(n_cells, n_columns)``, float32, in a new tensor."""
         of_groups = self._average(average(self._means, values), times=self.n_averages)
         return average(self._of_neighbors, of_groups)
 
     def _leaving(self, wanted: float, *, of: Tensor, at_most: int) -> int:
-        """How many averages over groups leave most nearly the variance wanted of noise."""
+        """Number of averages over groups that comes closest to the wanted variance of noise."""
         of_groups = average(self._means, of)
         left = [_variance(average(self._of_neighbors, of_groups))]
         while left[-1] > wanted and len(left) <= at_most:
@@ -78,12 +78,12 @@ class GroupAveraging:
 
 
 def _variance(noise: Tensor) -> float:
-    """In a typical cell: in a small part of the graph much is always left."""
+    """Of a typical cell: in a small component of the graph much variance always remains."""
     return float(noise.square().mean(1).median())
 
 
 def _groups(matrix: sp.csr_matrix, random: np.random.Generator) -> np.ndarray:
-    """Which group each cell is in, ``(n_cells,)``: that of a cell chosen at random, or its own where none is in reach."""
+    """The group of every cell, ``(n_cells,)``: that of a random cell within reach, or its own."""
     n_cells = matrix.shape[0]
     n_edges = np.diff(matrix.indptr)
     rows = np.repeat(np.arange(n_cells, dtype=np.int32), n_edges)
@@ -95,7 +95,7 @@ def _groups(matrix: sp.csr_matrix, random: np.random.Generator) -> np.ndarray:
         to_groups = np.where(group_of[matrix.indices] >= 0, weights, 0)
         strongest = np.maximum.reduceat(to_groups, matrix.indptr[:-1])
         joins = np.flatnonzero((to_groups > 0) & (to_groups == strongest[rows]) & (group_of[rows] < 0))
-        # Backwards: of edges as strong the first is taken.
+        # Backwards: of equal edges the first wins.
         group_of[rows[joins][::-1]] = group_of[matrix.indices[joins]][::-1]
     alone = group_of < 0
     group_of[alone] = n_chosen + np.arange(int(alone.sum()))

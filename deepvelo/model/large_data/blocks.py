@@ -1,4 +1,4 @@
-"""The objective and its gradient, one block of genes at a time, so that memory stays small."""
+"""The loss and its gradient in blocks of genes, which keeps memory small."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from deepvelo.model.large_data.correlation import Correlation, direction_gradien
 from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
 from deepvelo.model.loss import Terms, direction
 
-# Numbers worked on at once: few enough for the temporaries of a block to stay in cache.
+# Numbers in a block: its temporaries stay in the processor's cache.
 BLOCK_SIZE = 400_000
 FEWEST_GENES = 16
 CELLS_AT_ONCE = BLOCK_SIZE // FEWEST_GENES
 
 
 def blocks_of_genes(n_cells: int, n_genes: int) -> Iterator[slice]:
-    """All genes, in blocks that suit so many cells."""
+    """Slices of all genes; the more cells, the fewer genes in a block."""
     size = max(FEWEST_GENES, BLOCK_SIZE // max(1, n_cells))
     for start in range(0, n_genes, size):
         yield slice(start, min(start + size, n_genes))
 
 
 def parts_of_cells(n_cells: int) -> Iterator[slice]:
-    """All cells, in parts of which the smallest blocks of genes stay in cache as well."""
+    """Slices of all cells, so few that the smallest blocks of genes stay in cache."""
     for start in range(0, n_cells, CELLS_AT_ONCE):
         yield slice(start, min(start + CELLS_AT_ONCE, n_cells))
 
@@ -52,18 +52,18 @@ class Sample(NamedTuple):
 
 
 class BlockedObjective:
-    """The data of one fit and the objective of eq. 4 to 7 on them, in all cells or in a batch.
+    """The data of one fit and the loss of eq. 4 to 7, over all cells or a mini-batch.
 
     Parameters
     ----------
     spliced, unspliced
         Moments, shape ``(n_cells, n_genes)``.
     targets
-        Where continuity wants the velocity to lead; they decide each cell's future and past.
+        Mean displacements to each cell's future and past, which continuity compares velocities with.
     correlation_weights
         Of corr(v, u) and corr(v, -s), `deepvelo.config.Settings.correlation_weights`.
     by_cell
-        The moments once more, where they lie on disk, to take some cells from.
+        The same moments in files of cells, if ``spliced`` and ``unspliced`` are files of columns.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class BlockedObjective:
         self.n_columns = self.n_genes * (2 if variant.unspliced_velocity else 1)
         self._means = means(spliced), means(unspliced)
         self.explained: NeighborhoodRates | None = None
-        """Where continuity leads the velocity of spliced RNA, if not to the displacements themselves."""
+        """Neighbourhood rates: continuity then compares spliced velocities with theirs, not with displacements."""
 
     def assign_targets(
         self,
@@ -96,14 +96,14 @@ class BlockedObjective:
         cells: Tensor | None = None,
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> None:
-        """Choose each cell's future and past by the velocity that a function gives for a block of genes.
+        """Assign each cell's future and past by the velocity that a function computes for a block of genes.
 
         Parameters
         ----------
         velocity_of
-            Gives it part after part of the cells, as `parts` or all at once, and says which they are.
+            Yields slices of the cells, those of `parts` or one slice of all, with their velocities.
         cells
-            Indices of those that the velocity is of, where processes have the others; all if None.
+            Indices of this process's cells, which the velocities are of; None: all cells.
         """
         self.targets.clear(cells)
         for genes in blocks_of_genes(self.n_cells, self.n_genes):
@@ -112,7 +112,7 @@ class BlockedObjective:
         self.targets.assign(group)
 
     def parts(self) -> Iterator[slice]:
-        """All cells, some after the other where velocities need not be those of all at once."""
+        """Slices of all cells, one slice where the targets need velocities of all cells at once."""
         return parts_of_cells(self.n_cells) if self.targets.takes_parts else iter([slice(0, self.n_cells)])
 
     @torch.no_grad()
@@ -124,21 +124,21 @@ class BlockedObjective:
         cells: Tensor | None = None,
         group: ProcessGroup = SINGLE_PROCESS,
     ) -> float:
-        """Choose each cell's future and past by the velocity as it is; the direction loss.
+        """Assign each cell's future and past by the network's velocity; returns the direction loss.
 
-        Only the published schedule weighs by the direction loss; for others it is left at 0.
+        Only the published schedule weighs by the direction loss; with others this returns 0.
 
         Parameters
         ----------
         hidden
-            Last hidden layer of ``cells``: all if None, else this process's share.
+            Last hidden layer of ``cells``: all cells if None, else this process's share.
         """
         published = self.variant.direction_schedule == "published"
         pearson = torch.zeros(2).to(hidden)
 
         def velocity_of(genes: slice) -> list[tuple[slice, Tensor]]:
             rates = network.rates(hidden, genes)
-            # Cells of some genes, not genes of some cells: a share of the cells may be more than memory holds.
+            # Genes first, then cells: all genes of a share of the cells may not fit into memory.
             s, u = (values[:, genes] for values in (self.spliced, self.unspliced))
             if cells is not None:
                 s, u = s.index_select(0, cells), u.index_select(0, cells)
@@ -186,7 +186,7 @@ class BlockedObjective:
         leaf = hidden.detach().requires_grad_()
         with_correlations = with_correlations or weight > 0
         continuity, pearson = torch.zeros(2).to(leaf), torch.zeros(2).to(leaf)
-        # The same blocks in all processes, whose shares are not quite of one size.
+        # The same blocks in every process: shares differ by a cell.
         for genes in blocks_of_genes(n_cells // group.size, self.n_genes):
             s, u = spliced[:, genes], unspliced[:, genes]
             rates = network.rates(leaf, genes)
@@ -229,7 +229,7 @@ class BlockedObjective:
         return terms | {"total": total}
 
     def of(self, cells: Tensor | None) -> tuple[Columns, Columns]:
-        """Moments of some cells, spliced and unspliced; of all if None."""
+        """Spliced and unspliced moments of some cells; of all cells if None."""
         if cells is None:
             return self.spliced, self.unspliced
         spliced, unspliced = self._by_cell
@@ -238,7 +238,7 @@ class BlockedObjective:
     def _correlations(
         self, velocity: Tensor, spliced: Tensor, unspliced: Tensor, genes: slice, *, group: ProcessGroup
     ) -> tuple[Correlation, Correlation]:
-        """With unspliced and with spliced RNA."""
+        """Correlations of velocity with unspliced and with spliced RNA."""
         mean_s, mean_u = (mean[genes] for mean in self._means)
         return (
             Correlation(velocity, unspliced, mean=mean_u, group=group),

@@ -11,15 +11,15 @@ from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
 class Correlation:
     r"""Correlation over cells of a velocity with an abundance, per gene, where the abundance is above zero.
 
-    Both are centred on those cells; :math:`10^{-9}` inside each root, as in the released code, keeps constant
-    genes at 0. Everything comes from sums over the cells.
+    Both are centred over those cells. As in the released code, :math:`10^{-9}` inside each root keeps constant genes
+    at 0. Everything is computed from sums over the cells.
 
     Parameters
     ----------
     velocity, abundance
         ds/dt, and ``Mu`` or ``Ms``; shape ``(n_cells, n_genes)``.
     mean
-        About the mean abundance of each gene, ``(n_genes,)``: taken off first, so that little is lost in rounding.
+        Approximate mean abundance of each gene, ``(n_genes,)``: subtracted first, against rounding.
     group
         The process group whose cells are correlated; by default this process's cells alone.
     """
@@ -27,7 +27,7 @@ class Correlation:
     def __init__(
         self, velocity: Tensor, abundance: Tensor, *, mean: Tensor, group: ProcessGroup = SINGLE_PROCESS
     ) -> None:
-        # Numbers, not booleans: multiplying is twice as fast as choosing.
+        # Numbers, not booleans: multiplying is twice as fast as selecting.
         self._present = (abundance > 0).to(abundance.dtype)
         self._x = (abundance - mean).mul_(self._present)
         self._v = velocity * self._present
@@ -50,7 +50,7 @@ class Correlation:
         self.value = product / self._length
 
     def gradient(self) -> Tensor:
-        """Of each gene's correlation by its velocities, ``(n_cells, n_genes)``."""
+        """Gradient of each gene's correlation by its velocities, ``(n_cells, n_genes)``."""
         of_x, of_v = 1 / self._length, -self.value / self._square_v
         gradient = self._present * -(of_x * self._mean_x + of_v * self._mean_v)
         return gradient.addcmul_(self._x, of_x).addcmul_(self._v, of_v)

@@ -1,4 +1,4 @@
-"""What the network sees of the moments: in memory, or in files for the cells of one step at a time."""
+"""Inputs of the network, in memory or in files that are read for the cells of one step at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of cells: which cells a step learns from, and the part of the graph their rates depend on."""
+"""Mini-batches: the cells of each step, and the part of the graph that their rates depend on."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from deepvelo.plan import SMALLEST_GROUP
 
 @dataclass(frozen=True)
 class Batch:
-    """Some cells and what their last hidden layer is computed from.
+    """Some cells, and the rows of the inputs and graphs that their last hidden layer depends on.
 
     Attributes
     ----------
     cells
-        Their indices, ``(n_cells,)``; None: all in their order.
+        Their indices, ``(n_cells,)``; None: all cells in order.
     inputs
-        Indices of the cells whose inputs they depend on, ``(n_inputs,)``; None: all in their order.
+        Indices of the cells whose inputs they depend on, ``(n_inputs,)``; None: all cells in order.
     graphs
         For each averaging over the graph, sparse CSR from the cells before it to those after it: the first has
         ``n_inputs`` columns, the last ``n_cells`` rows.
@@ -44,7 +44,7 @@ class Batch:
 def averaging_graph(neighbors: Tensor) -> sp.csr_matrix:
     r""":math:`D^{-1/2} (A + I) D^{-1/2}` of eq. 2, ``(n_cells, n_cells)``, float32.
 
-    A has an edge, counted once, between a cell and each of its ``neighbors``, ``(n_cells, n_neighbors)``.
+    A has an undirected edge between a cell and each of its ``neighbors``, ``(n_cells, n_neighbors)``.
     """
     n_cells, n_neighbors = neighbors.shape
     starts = np.arange(0, neighbors.numel() + 1, n_neighbors)
@@ -63,21 +63,21 @@ def whole(graph: sp.csr_matrix, *, n_averagings: int) -> Batch:
 
 
 def shares(positions: Tensor, graph: sp.csr_matrix, *, n_averagings: int, n_shares: int) -> list[Batch]:
-    """All cells in so many batches of one size, each of cells that lie together; for the rest see `Batches`."""
+    """All cells in ``n_shares`` batches of equal size, each of nearby cells; other arguments as in `Batches`."""
     near = near_order(positions).numpy()
     return [_batch(cells, graph, n_averagings) for cells in np.array_split(near, n_shares)]
 
 
 def near_order(positions: Tensor) -> Tensor:
-    """Indices of all cells, ``(n_cells,)``, those next to each other that `Batches` keeps together."""
-    return torch.from_numpy(np.concatenate(_together(positions.numpy(), n_together=SMALLEST_GROUP)))
+    """Indices of all cells, ``(n_cells,)``, with the cells of a group of `Batches` next to each other."""
+    return torch.from_numpy(np.concatenate(_nearby_groups(positions.numpy(), n_cells=SMALLEST_GROUP)))
 
 
 class Batches:
-    """Batches of cells from all over the data, all cells once a pass.
+    """Mini-batches of cells from all over the data; an epoch has every cell once.
 
-    A batch is made of small groups of cells that lie together, drawn at random: the neighbours that their averages
-    need are then largely the same. Gradients are those of the batch's cells in the whole graph; no edge is cut.
+    A batch consists of random groups of nearby cells, which share most of the neighbours that their averages need.
+    Gradients are those of the batch's cells in the whole graph; no edge is cut.
 
     Parameters
     ----------
@@ -86,16 +86,16 @@ class Batches:
     graph
         As `averaging_graph` gives it.
     batch_cells
-        About how many cells a batch has.
+        Number of cells in a batch, approximately.
     group_cells
-        At most how many of them lie together.
+        Largest number of cells in a group.
     n_averagings
         Averagings over the graph between inputs and rates.
 
     Attributes
     ----------
     random
-        What draws them.
+        The random generator that draws the groups of a batch.
     """
 
     def __init__(
@@ -109,25 +109,25 @@ class Batches:
         seed: int,
     ) -> None:
         self._graph, self._n_averagings = graph, n_averagings
-        self._groups = _together(positions.numpy(), n_together=group_cells)
+        self._groups = _nearby_groups(positions.numpy(), n_cells=group_cells)
         self._n_batches = min(len(self._groups), -(-len(positions) // batch_cells))
         self.random = np.random.default_rng(seed)
 
     def __len__(self) -> int:
-        """Batches a pass."""
+        """Number of batches in an epoch."""
         return self._n_batches
 
     @property
     def fewest_cells(self) -> int:
-        """No batch has fewer."""
+        """Lower bound of the number of cells in a batch."""
         sizes = sorted(len(group) for group in self._groups)
         return sum(sizes[: len(sizes) // self._n_batches])
 
     def shuffled(self, group: ProcessGroup = SINGLE_PROCESS) -> Iterator[Batch]:
-        """The batches of one pass, drawn anew each time; where processes share them, this one's share of each."""
+        """The batches of one epoch, drawn anew each time; in a process group, this process's share of each."""
         order = self.random.permutation(len(self._groups))
         for chosen in np.array_split(order, self._n_batches):
-            cells = np.concatenate([self._groups[group] for group in chosen])
+            cells = np.concatenate([self._groups[i] for i in chosen])
             yield _batch(group.share_of(cells), self._graph, self._n_averagings)
 
 
@@ -142,15 +142,15 @@ def _batch(cells: np.ndarray, graph: sp.csr_matrix, n_averagings: int) -> Batch:
     return Batch(torch.from_numpy(cells), torch.from_numpy(needed).long(), tuple(graphs))
 
 
-def _together(positions: np.ndarray, *, n_together: int) -> list[np.ndarray]:
-    """Indices of at most so many cells that lie together: the leaves of a tree that halves the cells again and again."""
+def _nearby_groups(positions: np.ndarray, *, n_cells: int) -> list[np.ndarray]:
+    """Groups of at most ``n_cells`` nearby cells: indices in the leaves of a k-d tree."""
     groups: list[np.ndarray] = []
-    nodes = [cKDTree(positions, leafsize=n_together).tree]
+    nodes = [cKDTree(positions, leafsize=n_cells).tree]
     while nodes:
         node = nodes.pop()
         if node.lesser is None:
-            # Cells that are alike in everything are never halved: all would go into one batch.
-            groups += np.array_split(node.indices, -(-len(node.indices) // n_together))
+            # The tree does not split identical cells.
+            groups += np.array_split(node.indices, -(-len(node.indices) // n_cells))
         else:
             nodes += [node.lesser, node.greater]
     return groups

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from deepvelo.arrays.layers import Layer
     from deepvelo.config import Settings
-    from deepvelo.model.graph.coarsening import GroupAveraging
+    from deepvelo.model.graph.coarsening import CoarseAveraging
 
 
 class GraphAverage:
@@ -44,16 +44,16 @@ class GraphAverage:
         matrix = averaging_matrix(torch.sparse_coo_tensor(index, weights, graph.shape))
         self._matrix = sp.csr_matrix((matrix.values().numpy(), matrix.indices().numpy()), shape=graph.shape)
         self._average = Averaging(self._matrix)
-        self._over_groups: dict[int, GroupAveraging] = {}
+        self._over_groups: dict[int, CoarseAveraging] = {}
 
     def __call__(self, values: np.ndarray, *, times: int) -> np.ndarray:
         """Values of every cell, ``(n_cells, n_columns)``, averaged that often; a copy, float32."""
         if not averages_over_groups(len(values), times=times):
             return self._average(_tensor(values), times=times).numpy()
         if times not in self._over_groups:
-            from deepvelo.model.graph.coarsening import GroupAveraging
+            from deepvelo.model.graph.coarsening import CoarseAveraging
 
-            self._over_groups[times] = GroupAveraging(self._matrix, times=times)
+            self._over_groups[times] = CoarseAveraging(self._matrix, times=times)
         return self._over_groups[times](_tensor(values)).numpy()
 
 

@@ -265,7 +265,7 @@ def test_where_a_gpus_memory_runs_out_the_answer_is_that_of_the_cpu(monkeypatch,
     found = train(*moving_cells(), settings=config.replace(SETTINGS, {"training": {"device": "auto"}}))
     assert on_devices == ["cuda", "cpu"]
     assert found.history == expected.history
-    assert "going on on the CPU" in caplog.text
+    assert "on the CPU" in caplog.text
 
 
 class Rounded(TorchDispatchMode):

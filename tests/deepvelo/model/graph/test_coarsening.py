@@ -9,7 +9,7 @@ import torch
 from sklearn.neighbors import kneighbors_graph
 
 from deepvelo.model.graph.averaging import Averaging
-from deepvelo.model.graph.coarsening import GroupAveraging
+from deepvelo.model.graph.coarsening import CoarseAveraging
 
 TIMES = 20
 
@@ -31,7 +31,7 @@ def square():
 @pytest.fixture(scope="module")
 def of_groups(square):
     _, matrix = square
-    return GroupAveraging(matrix, times=TIMES)
+    return CoarseAveraging(matrix, times=TIMES)
 
 
 def over_cells(matrix, values):
@@ -70,12 +70,12 @@ def test_what_is_given_stays_and_the_answer_is_the_same_again(of_groups, square)
     before = values.clone()
     found = of_groups(values)
     assert values.equal(before)
-    assert GroupAveraging(matrix, times=TIMES)(values).equal(found)
+    assert CoarseAveraging(matrix, times=TIMES)(values).equal(found)
 
 
 def test_what_the_graph_keeps_apart_is_never_mixed(square):
     positions, matrix = square
-    twice = GroupAveraging(sp.block_diag([matrix, matrix], format="csr", dtype=np.float32), times=TIMES)
+    twice = CoarseAveraging(sp.block_diag([matrix, matrix], format="csr", dtype=np.float32), times=TIMES)
     second = torch.zeros(2 * len(positions), 1)
     second[len(positions) :] = 1
     found = twice(second)
@@ -94,14 +94,14 @@ def test_a_rare_type_that_weakly_touches_another_does_not_become_one_with_it(squ
     both = sp.csr_matrix(sp.diags(1 / np.asarray(both.sum(axis=1)).ravel()) @ both, dtype=np.float32)
     is_rare = torch.zeros(len(positions) + len(rare), 1)
     is_rare[len(positions) :] = 1
-    found = GroupAveraging(both, times=TIMES)(is_rare)[len(positions) :]
+    found = CoarseAveraging(both, times=TIMES)(is_rare)[len(positions) :]
     exact = over_cells(both, is_rare)[len(positions) :]
     assert exact.mean() > 0.9  # twenty averages let a little of the others in
     assert found.mean() > exact.mean() - 0.02
 
 
 def test_cells_without_neighbours_keep_their_values():
-    alone = GroupAveraging(sp.identity(40, format="csr", dtype=np.float32), times=9)
+    alone = CoarseAveraging(sp.identity(40, format="csr", dtype=np.float32), times=9)
     values = torch.rand(40, 3, generator=torch.Generator().manual_seed(0))
     assert alone.n_groups == 40
     assert alone(values).equal(values)
