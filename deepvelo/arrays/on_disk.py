@@ -62,8 +62,7 @@ class _OnDisk:
             yield file
 
     def _empty(self, n_cells: int, n_columns: int) -> np.ndarray:
-        # By numpy, which asks for large pages: to find memory page by page takes longer than to read into it.
-        return np.empty((n_cells, n_columns), dtype=torch.empty(0, dtype=self.dtype).numpy().dtype)
+        return _empty(n_cells, n_columns, self.dtype)
 
 
 class ColumnsOnDisk(_OnDisk):
@@ -250,6 +249,26 @@ class ColumnWriter:
         return ColumnsOnDisk(self._path, self._shape, self._dtype)
 
 
+class ColumnsInMemory:
+    """Takes blocks of columns as `ColumnWriter` does, into memory for at most so many: twice all of them may not fit."""
+
+    def __init__(self, most_columns: int) -> None:
+        self._most, self._n_columns = most_columns, 0
+        self._values: Tensor | None = None
+
+    def add(self, block: Tensor) -> None:
+        """Put the columns of a block, ``(n_cells, n_columns)``, after those before."""
+        if self._values is None:
+            self._values = torch.from_numpy(_empty(len(block), self._most, block.dtype))
+        start, self._n_columns = self._n_columns, self._n_columns + block.shape[1]
+        self._values[:, start : self._n_columns] = block
+
+    def values(self) -> Tensor:
+        """All columns."""
+        assert self._values is not None
+        return self._values[:, : self._n_columns].contiguous()
+
+
 def written_by_cell(columns: ColumnsOnDisk, path: Path, *, order: Tensor) -> CellsOnDisk:
     """Write a file of cells, in this order, from one of columns.
 
@@ -287,6 +306,11 @@ def read_ahead(items: Iterable[T], *, device: torch.device) -> Generator[T]:
         while (item := following.popleft().result()) is not None:
             following.append(reader.submit(next, every, None))
             yield item
+
+
+def _empty(n_cells: int, n_columns: int, dtype: torch.dtype) -> np.ndarray:
+    # By numpy, which asks for large pages: to find memory page by page takes longer than to read into it.
+    return np.empty((n_cells, n_columns), dtype=torch.empty(0, dtype=dtype).numpy().dtype)
 
 
 @contextmanager

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import scipy.sparse as sp
 from torch import Tensor
 
-from deepvelo.arrays.on_disk import Cells, CellsOnDisk, Columns, ColumnsOnDisk, ColumnWriter, written_by_cell
+from deepvelo.arrays.on_disk import (
+    Cells,
+    CellsOnDisk,
+    Columns,
+    ColumnsInMemory,
+    ColumnsOnDisk,
+    ColumnWriter,
+    written_by_cell,
+)
 from deepvelo.model.graph.averaging import Averaging
 from deepvelo.model.large_data.blocks import BlockedObjective, Sample, blocks_of_genes
 from deepvelo.model.large_data.mini_batches import Batch
@@ -37,15 +44,12 @@ def input_blocks(
             yield averaged.half() if half else averaged
 
 
-def in_memory(blocks: Iterator[Tensor], *, n_columns: int) -> Tensor:
-    """Blocks of columns side by side, filled in one by one: twice all of them may not fit."""
-    first = next(blocks)
-    out = first.new_empty(len(first), n_columns)
-    start = 0
-    for block in chain([first], blocks):
-        out[:, start : start + block.shape[1]] = block
-        start += block.shape[1]
-    return out
+def in_memory(blocks: Iterable[Tensor], *, n_columns: int) -> Tensor:
+    """Blocks of columns side by side."""
+    columns = ColumnsInMemory(n_columns)
+    for block in blocks:
+        columns.add(block)
+    return columns.values()
 
 
 def in_files(

@@ -8,14 +8,12 @@ import numpy as np
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.arrays.layers import blocks_of
 from deepvelo.plan import MOST_IN_STRETCHES, moment_averages
-from deepvelo.tl.velocity.smoothing import GraphAverage
+from deepvelo.tl.velocity.smoothing import GraphAverage, smoothed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from deepvelo.arrays.layers import Layer
     from deepvelo.config import Settings
     from deepvelo.model.assignment.stretches import Evidence, Stretches
     from deepvelo.model.graph.cell_graph import Components
@@ -73,7 +71,7 @@ def direction_evidence(
     chosen[np.flatnonzero(known)[places]] = True
     times = moment_averages(adata.n_obs, settings)
     spliced, unspliced = (
-        torch.from_numpy(_smoothed(adata.layers[key], average, times=times, chosen=chosen, cells=few))
+        torch.from_numpy(smoothed(adata.layers[key], average, times=times, chosen=chosen, cells=few))
         for key in (keys.MS, keys.MU)
     )
     layout = Layout(positions[few].numpy())
@@ -120,14 +118,3 @@ def _correlation(spliced: Tensor, unspliced: Tensor, part: np.ndarray) -> np.nda
         most = float((s.square().sum(0) * u.square().sum(0)).sqrt().sum())
         found[number] = float((s * u).sum()) / most - _ERROR / len(s) ** 0.5 if most > 0 else 0.0
     return found
-
-
-def _smoothed(
-    layer: Layer, average: GraphAverage, *, times: int, chosen: np.ndarray, cells: np.ndarray | slice
-) -> np.ndarray:
-    """Chosen genes averaged over the graph, of some cells, float32 ``(n_cells, n_chosen)``."""
-    blocks = [
-        average(layer[:, genes][:, chosen[genes]], times=times)[cells]
-        for genes, _ in blocks_of(layer, chosen)
-    ]
-    return np.ascontiguousarray(np.hstack(blocks))

@@ -20,8 +20,6 @@ from deepvelo.tl.velocity.growth import add_growth, growth_rates
 from deepvelo.tl.velocity.smoothing import GraphAverage
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from deepvelo.arrays.layers import WritableLayer
     from deepvelo.arrays.on_disk import Columns
     from deepvelo.model.large_data.checkpoint import Checkpoint
@@ -112,14 +110,14 @@ def _moments(
     """Smoothed spliced and unspliced moments of the genes that have both, and which these are."""
     import torch
 
-    from deepvelo.arrays.on_disk import ColumnWriter
+    from deepvelo.arrays.on_disk import ColumnsInMemory, ColumnWriter
 
     layers = [adata.layers[key] for key in (keys.MS, keys.MU)]
     used = np.zeros(adata.n_vars, dtype=bool)
     with ExitStack() as files:
-        kept: list[_InMemory | ColumnWriter]
+        kept: list[ColumnsInMemory | ColumnWriter]
         if folder is None:
-            kept = [_InMemory(adata.shape) for _ in layers]
+            kept = [ColumnsInMemory(adata.n_vars) for _ in layers]
         else:
             kept = [files.enter_context(ColumnWriter(folder / key)) for key in (keys.MS, keys.MU)]
         for genes in gene_blocks(layers[0]):
@@ -138,24 +136,6 @@ def _moments(
     # One after the other: in memory each is a copy unless all genes are used.
     spliced, unspliced = (kept.pop(0).values() for _ in layers)
     return spliced, unspliced, used
-
-
-class _InMemory:
-    """Takes blocks of columns as `deepvelo.arrays.on_disk.ColumnWriter` does, into an array for at most so many."""
-
-    def __init__(self, shape: tuple[int, int]) -> None:
-        self._values, self._n_columns = np.empty(shape, dtype=np.float32), 0
-
-    def add(self, block: Tensor) -> None:
-        """Put the columns of a block after those before."""
-        before, self._n_columns = self._n_columns, self._n_columns + block.shape[1]
-        self._values[:, before : self._n_columns] = block.numpy()
-
-    def values(self) -> Tensor:
-        """All columns."""
-        import torch
-
-        return torch.from_numpy(np.ascontiguousarray(self._values[:, : self._n_columns]))
 
 
 def _write(

@@ -77,11 +77,29 @@ def smooth_moments(adata: AnnData, settings: Settings) -> tuple[np.ndarray, np.n
     return spliced, unspliced
 
 
-def smoothed(layer: Layer, average: GraphAverage, *, times: int, chosen: np.ndarray) -> np.ndarray:
-    """The ``chosen`` genes of a layer, bool ``(n_genes,)``, averaged over the graph; float32 ``(n_cells, n_chosen)``."""
-    out = np.empty((layer.shape[0], int(chosen.sum())), dtype=np.float32)
+def smoothed(
+    layer: Layer,
+    average: GraphAverage,
+    *,
+    times: int,
+    chosen: np.ndarray,
+    cells: np.ndarray | slice = slice(None),
+) -> np.ndarray:
+    """The ``chosen`` genes of a layer, bool ``(n_genes,)``, averaged over the graph.
+
+    Parameters
+    ----------
+    cells
+        Indices of those that are given; by default all.
+
+    Returns
+    -------
+    float32 ``(n_cells, n_chosen)``.
+    """
+    n_cells = len(np.arange(layer.shape[0])[cells])
+    out = np.empty((n_cells, int(chosen.sum())), dtype=np.float32)
     for genes, places in blocks_of(layer, chosen):
-        out[:, places] = average(layer[:, genes][:, chosen[genes]], times=times)
+        out[:, places] = average(layer[:, genes][:, chosen[genes]], times=times)[cells]
     return out
 
 

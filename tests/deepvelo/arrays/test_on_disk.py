@@ -17,6 +17,7 @@ import torch
 from deepvelo.arrays import on_disk
 from deepvelo.arrays.on_disk import (
     CellsOnDisk,
+    ColumnsInMemory,
     ColumnsOnDisk,
     ColumnWriter,
     read_ahead,
@@ -51,6 +52,17 @@ def cells(columns: ColumnsOnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         on_disk, "BYTES_GATHERED", 10 * N_COLUMNS * columns.dtype.itemsize
     )  # not all cells at once
     return written_by_cell(columns, tmp_path / "cells", order=ORDER)
+
+
+@pytest.mark.parametrize("most", [N_COLUMNS, N_COLUMNS + 3], ids=["all columns", "fewer columns"])
+def test_blocks_of_columns_are_put_side_by_side_in_memory(values: torch.Tensor, most: int) -> None:
+    columns = ColumnsInMemory(most)
+    for start, stop in ((0, 4), (4, 4), (4, N_COLUMNS)):
+        columns.add(values[:, start:stop])
+    found = columns.values()
+    assert torch.equal(found, values)
+    assert found.dtype == values.dtype
+    assert found.is_contiguous()
 
 
 def test_columns_and_cells_next_to_each_other(values: torch.Tensor, columns: ColumnsOnDisk) -> None:
