@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -94,6 +101,49 @@ def test_several_processes_are_refused():
     )
     with pytest.raises(InputError, match="single process"):
         objective.backward(rates, rates.values, sample(objective), weight=1.0, group=ProcessGroup(size=2))
+
+
+# What CONTRIBUTING tells a newcomer to change in `deepvelo/model/loss.py`.
+EDITS = {
+    "AUTOGRAD = False": "AUTOGRAD = True",
+    "    # A new term goes here": '    terms["size_of_gamma"] = rates.gamma.square().mean()\n    # A new term goes here',
+    'weight * terms["direction"]}': 'weight * terms["direction"] + terms["size_of_gamma"]}',
+}
+FIT = """
+import json
+from deepvelo import config, workflow
+from deepvelo.datasets.simulation import simulate
+from deepvelo.pl.training_curve import training_curve
+told = []
+settings = config.replace(config.Settings(), {"training": {"n_epochs": 2, "device": "cpu"}})
+cells = simulate(kind="linear", n_cells=150, n_genes=60, depth=2000, seed=0)
+history = workflow.run(cells, settings, on_progress=told.append).history
+terms = [list(progress.terms) for progress in told if progress.epoch == 2]
+print(json.dumps([terms[0], [trace.name for trace in training_curve(history).data]]))
+"""
+
+
+@pytest.mark.slow
+def test_one_file_is_edited_and_the_curve_shows_the_term(tmp_path):
+    package = Path(loss.__file__).parents[1]
+    shutil.copytree(package, tmp_path / "deepvelo", ignore=shutil.ignore_patterns("__pycache__"))
+    edited = tmp_path / "deepvelo" / "model" / "loss.py"
+    text = edited.read_text()
+    for before, after in EDITS.items():
+        assert text.count(before) == 1, before
+        text = text.replace(before, after)
+    edited.write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FIT],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, package.parent)))},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told, drawn = json.loads(done.stdout.splitlines()[-1])
+    assert "size_of_gamma" in told
+    assert "size_of_gamma" in drawn
 
 
 def test_the_blocked_loss_is_what_is_shipped():
