@@ -14,21 +14,21 @@ import pandas as pd
 from deepvelo import config, keys
 from deepvelo.arrays import matrices
 from deepvelo.contents import (
+    display_embeddings,
     embeddings,
     find_embedding,
     groupings,
-    groups_cells,
     has_counts,
     has_moments,
     has_neighbors,
+    is_grouping,
     keeps_moments,
-    pictures,
 )
 from deepvelo.contents.count_kinds import CountKind, count_kind
-from deepvelo.contents.graphs import compared_in, components, lowered_components
+from deepvelo.contents.graphs import comparison_space, components, reduced_components
 from deepvelo.contents.groups import MAX_GROUPS, count_groups, group_names, too_many_groups
 from deepvelo.errors import InputError
-from deepvelo.findings import Finding, find_errors, find_oddities
+from deepvelo.findings import Finding, find_errors, find_warnings
 from deepvelo.io.tidy.names import gene_name_columns
 from deepvelo.memory import estimate_memory, require_memory
 from deepvelo.plan import n_candidates
@@ -40,9 +40,10 @@ if TYPE_CHECKING:
     from deepvelo.config import Settings
 
 __all__ = [
+    "CheckedData",
     "Finding",
-    "Looked",
     "Summary",
+    "display_embeddings",
     "embeddings",
     "estimate_memory",
     "groupings",
@@ -50,7 +51,6 @@ __all__ = [
     "has_moments",
     "has_neighbors",
     "keeps_moments",
-    "pictures",
     "require_column",
     "require_fit",
     "require_gene",
@@ -77,7 +77,7 @@ class Summary:
     """Columns of ``var`` that could name the genes."""
     embeddings: list[str]
     groupings: list[str]
-    compared_in: str
+    comparison_space: str
     has_moments: bool
     findings: list[Finding] = field(default_factory=list)
 
@@ -88,7 +88,7 @@ def most_genes(summary: Summary, settings: Settings) -> int:
     return summary.n_genes if keeps else min(summary.n_genes, settings.preparation.n_top_genes)
 
 
-class Looked:
+class CheckedData:
     """What a fit depends on in the matrices of an object, whatever the settings.
 
     Each is looked at when it is first asked for and then known: the matrices may lie in a file.
@@ -115,7 +115,9 @@ class Looked:
         return matrices.shared_counts(self.adata.layers[keys.SPLICED], self.adata.layers[keys.UNSPLICED])
 
 
-def summarize(adata: AnnData, settings: Settings | None = None, *, looked: Looked | None = None) -> Summary:
+def summarize(
+    adata: AnnData, settings: Settings | None = None, *, checked: CheckedData | None = None
+) -> Summary:
     """What was found, with every problem and its remedy; never raises on bad data and changes nothing.
 
     Parameters
@@ -123,12 +125,12 @@ def summarize(adata: AnnData, settings: Settings | None = None, *, looked: Looke
     settings
         Of the fit that is planned: those that will be lowered are noted. By default the data alone are looked at.
     """
-    looked = looked or Looked(adata)
-    problems = looked.errors(moments=has_moments(adata))
+    checked = checked or CheckedData(adata)
+    problems = checked.errors(moments=has_moments(adata))
     kind = None if problems else count_kind(adata)
     fractions = pd.DataFrame() if problems else unspliced_fractions(adata, group_key=None)
     fraction = None if fractions.empty else float(fractions["unspliced"].iloc[0])
-    oddities = [] if kind is None else _oddities(adata, settings, looked, kind=kind, fraction=fraction)
+    oddities = [] if kind is None else _warnings(adata, settings, checked, kind=kind, fraction=fraction)
     findings = problems + oddities
     if not any(finding.level in ("error", "warning") for finding in findings):
         findings.insert(0, Finding("ok", "Nothing is missing for a fit.", ""))
@@ -141,25 +143,30 @@ def summarize(adata: AnnData, settings: Settings | None = None, *, looked: Looke
         gene_columns=gene_name_columns(adata),
         embeddings=embeddings(adata),
         groupings=groupings(adata),
-        compared_in=compared_in(adata, (settings or config.Settings()).preparation).sentence,
+        comparison_space=comparison_space(adata, (settings or config.Settings()).preparation).sentence,
         has_moments=has_moments(adata),
         findings=findings,
     )
 
 
-def _oddities(
-    adata: AnnData, settings: Settings | None, looked: Looked, *, kind: CountKind, fraction: float | None
+def _warnings(
+    adata: AnnData,
+    settings: Settings | None,
+    checked: CheckedData,
+    *,
+    kind: CountKind,
+    fraction: float | None,
 ) -> list[Finding]:
-    found = list(find_oddities(adata, settings or config.Settings(), kind=kind, fraction=fraction))
+    found = list(find_warnings(adata, settings or config.Settings(), kind=kind, fraction=fraction))
     if settings is None:
         return found
     try:
         _require_neighbors(adata, settings)
-        n_genes = _genes_left(looked, settings, keeps=keeps_moments(adata, settings))
+        n_genes = _genes_left(checked, settings, keeps=keeps_moments(adata, settings))
     except InputError as error:  # other settings may be meant
         return [*found, Finding("warning", str(error), "")]
     own = components(adata) is None
-    lowered = lowered_components(settings, n_cells=adata.n_obs, n_genes=n_genes, own=own)
+    lowered = reduced_components(settings, n_cells=adata.n_obs, n_genes=n_genes, own=own)
     return [*found, *(Finding("note", sentence, "") for sentence in lowered)]
 
 
@@ -203,7 +210,7 @@ def require_fit(
     cluster_key: str | None = None,
     basis: str | None = None,
     here: bool = True,
-    looked: Looked | None = None,
+    checked: CheckedData | None = None,
 ) -> None:
     """Raise on everything that makes a fit impossible, before any work is done.
 
@@ -211,7 +218,7 @@ def require_fit(
     ----------
     here
         The fit will run on this machine; False does not ask for its memory.
-    looked
+    checked
         At these data, where other settings were asked about before.
 
     Raises
@@ -220,9 +227,9 @@ def require_fit(
         The layers are missing or unusable, the settings ask for more neighbours, components or memory
         than there are, or ``cluster_key`` or ``basis`` is not there.
     """
-    looked = looked or Looked(adata)
+    checked = checked or CheckedData(adata)
     keeps = keeps_moments(adata, settings)
-    for finding in looked.errors(moments=keeps):
+    for finding in checked.errors(moments=keeps):
         msg = f"{finding.what} {finding.remedy}"
         raise InputError(msg)
     if cluster_key is not None:
@@ -230,7 +237,7 @@ def require_fit(
     if basis is not None:
         _require_basis(adata, settings, basis)
     _require_neighbors(adata, settings)
-    n_genes = _genes_left(looked, settings, keeps=keeps)
+    n_genes = _genes_left(checked, settings, keeps=keeps)
     if here:
         require_memory(adata.n_obs, n_genes, settings)
 
@@ -282,7 +289,7 @@ def require_grouping(adata: AnnData, key: str) -> None:
     """Raise an `InputError` unless ``obs[key]`` sorts the cells into two to 100 groups."""
     require_column(adata, key)
     column = adata.obs[key]
-    if groups_cells(column):
+    if is_grouping(column):
         return
     groups = list(group_names(column).cat.categories)
     others = "Choose none to have groups computed."
@@ -303,7 +310,7 @@ def require_grouping(adata: AnnData, key: str) -> None:
 
 def _require_basis(adata: AnnData, settings: Settings, basis: str) -> None:
     found = embeddings(adata)
-    made = not pictures(adata) or settings.preparation.recompute_embedding
+    made = not display_embeddings(adata) or settings.preparation.recompute_embedding
     name = basis.removeprefix("X_")
     if find_embedding(adata, basis) is None and not (made and name == "umap"):
         available = found + ["umap"] * (made and "umap" not in found)
@@ -318,7 +325,7 @@ def _require_neighbors(adata: AnnData, settings: Settings) -> None:
             "graph.n_neighbors": settings.graph.n_neighbors,
             "graph.n_candidates": n_candidates(adata.n_obs, settings),
         }
-    if compared_in(adata, settings.preparation).graph is None:
+    if comparison_space(adata, settings.preparation).graph is None:
         wanted = {"preparation.n_neighbors": settings.preparation.n_neighbors} | wanted
     for name, value in wanted.items():
         if value >= adata.n_obs:
@@ -326,12 +333,12 @@ def _require_neighbors(adata: AnnData, settings: Settings) -> None:
             raise InputError(msg)
 
 
-def _genes_left(looked: Looked, settings: Settings, *, keeps: bool) -> int:
+def _genes_left(checked: CheckedData, settings: Settings, *, keeps: bool) -> int:
     """How many genes preparation will keep."""
     if keeps:
-        return looked.adata.n_vars
+        return checked.adata.n_vars
     least = settings.preparation.min_shared_counts
-    shared = looked.shared_counts
+    shared = checked.shared_counts
     n_genes = int(np.sum(shared >= max(least, 1e-9)))
     if n_genes == 0:
         msg = (

@@ -21,12 +21,12 @@ from rich.text import Text
 
 from deepvelo import config, keys, open_files, peers
 from deepvelo.commands.app import (
-    THIS_MACHINE,
-    require_free,
+    LOCALHOST,
+    access_note,
+    require_free_port,
     require_scheduler_address,
     require_streamlit,
     serve,
-    who_reaches,
 )
 from deepvelo.commands.evaluate import evaluate
 from deepvelo.commands.lineages import lineages
@@ -104,21 +104,21 @@ def main() -> None:
         else:
             cli()
     except InputError as error:
-        _say(f"Error: {error}", style="red")
+        _print(f"Error: {error}", style="red")
         sys.exit(2)
     except MemoryError:
-        _say(
+        _print(
             "Error: The memory ran out. Close other programs, or use fewer cells or a larger machine.",
             style="red",
         )
         sys.exit(2)
     except OSError as error:  # such as a name that is too long for a file
         place = "" if error.filename is None else f" {in_one_line(error.filename, most=200)}:"
-        _say(f"Error:{place} {error.strerror or error}. Check the paths.", style="red")
+        _print(f"Error:{place} {error.strerror or error}. Check the paths.", style="red")
         sys.exit(2)
 
 
-def _say(text: str, *, to: Console = console, style: str = "") -> None:
+def _print(text: str, *, to: Console = console, style: str = "") -> None:
     # Names of files and groups may hold what rich would read as its own markup and emoji.
     to.print(for_terminal(text), style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
@@ -199,16 +199,16 @@ def run(
     require_writable(output)  # before the fit, not after
     adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
     if settings.method != "deepvelo":
-        _say_ignored(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
+        _warn_ignored_options(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
     if settings.method != "imported":  # which needs no counts, and takes gaps
-        looked = checks.Looked(adata)
-        checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis, looked=looked)
-        _say_findings(checks.summarize(adata, settings, looked=looked), to=Console())
+        checked = checks.CheckedData(adata)
+        checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis, checked=checked)
+        _print_findings(checks.summarize(adata, settings, checked=checked), to=Console())
     from deepvelo.model.large_data.checkpoint import (
         Checkpoint,  # what is refused above need not wait for torch
     )
 
-    checkpoint = Checkpoint(output.with_name(f".{output.name}.training"), on_resume=_say_resumed)
+    checkpoint = Checkpoint(output.with_name(f".{output.name}.training"), on_resume=_print_resumed)
     with scratch_beside(output) as scratch:
         result = _run(
             adata, settings, cluster_key=cluster_key, basis=basis, scratch=scratch, checkpoint=checkpoint
@@ -217,9 +217,9 @@ def run(
     checkpoint.remove()
     if settings.method == "imported":  # of the others the findings say it before the fit
         for note in stored_notes(result.adata):
-            _say(f"note: {note}", to=Console())
+            _print(f"note: {note}", to=Console())
     _print_metrics(result.metrics)
-    _say(f"Wrote {output}")
+    _print(f"Wrote {output}")
 
 
 @cli.command()
@@ -234,8 +234,8 @@ def check(
     from deepvelo import checks
 
     adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
-    settings, looked = config.Settings(), checks.Looked(adata)
-    summary = checks.summarize(adata, settings, looked=looked)
+    settings, checked = config.Settings(), checks.CheckedData(adata)
+    summary = checks.summarize(adata, settings, checked=checked)
     out = Console()
     facts = {
         "cells": f"{summary.n_cells:,}",
@@ -248,13 +248,13 @@ def check(
         "moments (Ms, Mu)": "yes" if summary.has_moments else "no",
         "embeddings": ", ".join(summary.embeddings) or "none",
         "groupings": ", ".join(summary.groupings) or "none",
-        "neighbours": summary.compared_in,
+        "neighbours": summary.comparison_space,
     }
     _print_table(facts.items(), to=out)
     if summary.unspliced_fraction is not None:
         group_key = summary.groupings[0] if summary.groupings else None
         fractions = checks.unspliced_fractions(adata, group_key=group_key)["unspliced"]
-        _say(f"unspliced fraction, all cells {summary.unspliced_fraction:.1%}, by {group_key}:", to=out)
+        _print(f"unspliced fraction, all cells {summary.unspliced_fraction:.1%}, by {group_key}:", to=out)
         _print_table(
             (
                 (f"  {in_one_line(group, most=100)}", f"{fraction:.1%}")
@@ -262,13 +262,13 @@ def check(
             ),
             to=out,
         )
-    _say_findings(summary, to=out)
+    _print_findings(summary, to=out)
     if any(finding.level == "error" for finding in summary.findings):
         raise typer.Exit(2)
-    checks.require_fit(adata, settings, here=False, looked=looked)
+    checks.require_fit(adata, settings, here=False, checked=checked)
     n_genes = checks.most_genes(summary, settings)
     memory = checks.estimate_memory(summary.n_cells, n_genes, settings)
-    _say(f"What this size decides, at default settings; memory up to {memory / 2**30:.1f} GB:", to=out)
+    _print(f"What this size decides, at default settings; memory up to {memory / 2**30:.1f} GB:", to=out)
     rows = in_words(plan_of(summary.n_cells, n_genes, settings))
     _print_table(((f"  {name}", value) for name, value in rows), to=out)
 
@@ -288,7 +288,7 @@ def app(
             metavar="ADDRESS",
             help="Address to listen at: this machine alone by default, 0.0.0.0 for everyone on the network.",
         ),
-    ] = THIS_MACHINE,
+    ] = LOCALHOST,
     data: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder whose files the app may read.")
     ] = None,
@@ -305,12 +305,12 @@ def app(
         raise InputError(msg)
     if scheduler:
         require_scheduler_address(scheduler)
-    require_free(host, port)
+    require_free_port(host, port)
     data, runs = (data or default_folder("data")).resolve(), (runs or default_folder("runs")).resolve()
     if note := open_files.raise_limit():
-        _say(note)
+        _print(note)
     _fit_sample_once(runs)
-    _say(who_reaches(host, port))
+    _print(access_note(host, port))
     environment = os.environ | {
         "DEEPVELO_DATA": str(data),
         "DEEPVELO_RUNS": str(runs),
@@ -329,16 +329,16 @@ def _fit_sample_once(folder: Path) -> None:
         if store.list():
             return
         store.require_writable()
-        _say("First start: fitting the simulated sample, about two minutes.")
+        _print("First start: fitting the simulated sample, about two minutes.")
         sample = DataSource(kind="sample")
         adata, data_hash = sample.load_with_hash()
         with store.scratch() as scratch:
             result = _run(adata, config.Settings(), cluster_key=keys.CLUSTERS, basis=None, scratch=scratch)
             store.save(result, data_name=sample.label, data_hash=data_hash)
     except InputError as error:
-        _say(f"There is no run of the sample to look at. {error}")
+        _print(f"There is no run of the sample to look at. {error}")
     except Exception as error:  # noqa: BLE001  whatever it is, the app works without this run
-        _say(f"There is no run of the sample to look at: its fit failed ({type(error).__name__}: {error}).")
+        _print(f"There is no run of the sample to look at: its fit failed ({type(error).__name__}: {error}).")
 
 
 def _settings(file: Path | None, preset: Preset | None, options: dict[str, Any]) -> config.Settings:
@@ -373,21 +373,21 @@ def _load(
     ).load()
 
 
-def _say_findings(summary: Summary, *, to: Console) -> None:
+def _print_findings(summary: Summary, *, to: Console) -> None:
     for finding in summary.findings:
-        _say(f"{finding.level}: {finding.what} {finding.remedy}".rstrip(), to=to)
+        _print(f"{finding.level}: {finding.what} {finding.remedy}".rstrip(), to=to)
 
 
-def _say_ignored(method: Method, *given: object) -> None:
+def _warn_ignored_options(method: Method, *given: object) -> None:
     """Say which of the given options another method ignores."""
     if any(value is not None for value in given):
-        _say(
+        _print(
             f"--method {method} takes no notice of --neighbors, --candidates, --lambda-u, --lambda-s, --epochs and --device."
         )
 
 
-def _say_resumed(epoch: int, n_epochs: int) -> None:
-    _say(f"Going on after epoch {epoch} of {n_epochs}.")
+def _print_resumed(epoch: int, n_epochs: int) -> None:
+    _print(f"Going on after epoch {epoch} of {n_epochs}.")
 
 
 def _run(

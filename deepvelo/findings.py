@@ -11,7 +11,7 @@ import numpy as np
 from deepvelo import contents, keys
 from deepvelo.arrays import matrices
 from deepvelo.contents.count_kinds import KIND_NAMES, CountKind, count_kind
-from deepvelo.contents.graphs import compared_in
+from deepvelo.contents.graphs import comparison_space
 from deepvelo.contents.groups import MAX_GROUPS, coded_cell_types, group_names, too_many_groups
 from deepvelo.contents.notes import stored_notes
 from deepvelo.io.tidy.values import unusable_moments
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Droplet data have 10 to 25% unspliced counts, nuclei up to about 60%; far outside, something is mislabelled.
 PLAUSIBLE_UNSPLICED = (0.03, 0.65)
-FEWEST_CELLS, FEWEST_GENES = 4, 2
+MIN_CELLS, MIN_GENES = 4, 2
 # A cell has some hundred thousand molecules. Beyond this, sums and squares in single precision overflow in a fit.
 _LARGEST_COUNT = 1e9
 # log1p of a count beyond this would be a count above a million.
@@ -53,10 +53,10 @@ def find_errors(adata: AnnData, *, moments: bool) -> Iterator[Finding]:
             "Join the loom or h5ad file that has the spliced and unspliced counts.",
         )
         return
-    if adata.n_obs < FEWEST_CELLS or adata.n_vars < FEWEST_GENES:
+    if adata.n_obs < MIN_CELLS or adata.n_vars < MIN_GENES:
         yield Finding(
             "error",
-            f"Velocity needs many cells and genes, at least {FEWEST_CELLS} and {FEWEST_GENES}. "
+            f"Velocity needs many cells and genes, at least {MIN_CELLS} and {MIN_GENES}. "
             f"Found {number(adata.n_obs, 'cell')} and {number(adata.n_vars, 'gene')}.",
             "Choose a file with the whole experiment.",
         )
@@ -130,7 +130,7 @@ def _layer_errors(name: str, layer: Any) -> Iterator[Finding]:
         )
 
 
-def find_oddities(
+def find_warnings(
     adata: AnnData, settings: Settings, *, kind: CountKind, fraction: float | None
 ) -> Iterator[Finding]:
     """Problems that do not prevent a fit, and choices that it makes."""
@@ -205,7 +205,7 @@ def find_oddities(
             f"'{key}' has {n} groups, and there may be at most {MAX_GROUPS}, so that it is not used.",
             "Merge some to group cells by it.",
         )
-    compared = compared_in(adata, settings.preparation)
+    compared = comparison_space(adata, settings.preparation)
     for rejection in compared.rejected:
         yield Finding("warning", rejection, compared.sentence)
     if not compared.rejected and (compared.graph or compared.representation):

@@ -68,7 +68,7 @@ def inspect(source: DataSource, *, seconds: float = SECONDS) -> None:
         msg = f"{source.label} was not read within {_minutes(seconds)}. Take fewer cells, or save it as h5ad."
         raise InputError(msg)
     if status != 0:
-        raise InputError(_cause_of_death(source.label, status))
+        raise InputError(_failure_message(source.label, status))
     if answer:
         raise InputError(json.loads(answer)["problem"])
 
@@ -105,7 +105,7 @@ def _run_child(request: str, *, seconds: float) -> tuple[int | None, str]:
         return status, answer.read().decode()
 
 
-def _cause_of_death(label: str, status: int) -> str:
+def _failure_message(label: str, status: int) -> str:
     if -status == signal.SIGKILL:  # by the kernel, which was short of memory
         return f"{label} was not read: its reading took more memory than is free. Take fewer cells or layers."
     name = signal.Signals(-status).name if status < 0 else f"exit status {status}"

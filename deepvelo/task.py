@@ -39,13 +39,13 @@ Runner = Callable[..., "Result"]
 
 SECONDS_BETWEEN_REPORTS = 0.1
 MAX_TRAINING_REPORTS = 300  # of one job, several epochs in each if need be: the whole curve must be kept
-MOST_RESTARTS = 3
-DIED = (
+MAX_RESTARTS = 3
+WORKER_DIED = (
     "The worker process died twice during this job and got no further the second time, most likely because memory "
     "ran out. Choose fewer variable genes or cells, close other programs, and start it again."
 )
-TOO_OFTEN = (
-    f"The server or its scheduler was restarted more than {MOST_RESTARTS} times while this job got no further. "
+TOO_MANY_RESTARTS = (
+    f"The server or its scheduler was restarted more than {MAX_RESTARTS} times while this job got no further. "
     "Find out why, and start it again."
 )
 
@@ -64,7 +64,7 @@ class Job:
     purpose: Purpose = "fit"
     base: str = ""
     """Both as in `deepvelo.io.runs.RunInfo`."""
-    asks: dict[str, float] = field(default_factory=dict)
+    requests: dict[str, float] = field(default_factory=dict)
     """Dask worker resources that the worker must have."""
     lineages: LineageSettings | None = None
     """Instead of fitting, find the lineages of run ``base`` and store them beside it."""
@@ -105,7 +105,7 @@ def why_given_up(states: Sequence[Mapping[str, Any]]) -> str:
 
     The rule: a job is given up when two starts in a row ended without a word and the second got no further than one
     before it, by stages and checkpoints. A start that ended with the server or the scheduler counts apart: only
-    `MOST_RESTARTS` of these may get no further.
+    `MAX_RESTARTS` of these may get no further.
 
     Parameters
     ----------
@@ -128,8 +128,8 @@ def why_given_up(states: Sequence[Mapping[str, Any]]) -> str:
     furthest = reached.index(max(reached)) if reached else 0
     since = with_server[furthest:]
     if since.count(False) > 1:
-        return DIED
-    return TOO_OFTEN if since.count(True) > MOST_RESTARTS else ""
+        return WORKER_DIED
+    return TOO_MANY_RESTARTS if since.count(True) > MAX_RESTARTS else ""
 
 
 def run_job(job: Job, runner: Runner | None = None) -> None:
@@ -169,15 +169,15 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
         with journal.at_work(job.job_id, cancelled=cancelled):
             # Dask gives the task of a dead worker to the next one; an end may be known to the journal alone.
             entry = journal.entry(job.job_id)
-            heard = [event for _, event in get_client().get_events(state_topic(job.job_id))]
-            past = entry.events if entry is not None and entry.request is not None else heard
-            if any(event["event"] in ENDINGS for event in heard):
+            reported = [event for _, event in get_client().get_events(state_topic(job.job_id))]
+            earlier = entry.events if entry is not None and entry.request is not None else reported
+            if any(event["event"] in ENDINGS for event in reported):
                 return
-            if ending := next((event for event in past if event["event"] in ENDINGS), None):
+            if ending := next((event for event in earlier if event["event"] in ENDINGS), None):
                 worker.log_event(state_topic(job.job_id), ending)
             elif stored := RunStore(job.store_folder).run_of_job(job.job_id):
                 tell(event="finished", run_id=stored.run_id)
-            elif why := why_given_up(past):
+            elif why := why_given_up(earlier):
                 tell(event="failed", message=why)
             else:
                 tell(event="started", worker=worker.address)
@@ -312,7 +312,7 @@ class Reporter:
     def __init__(self, tell: Callable[..., None], *, cancelled: Callable[[], bool]) -> None:
         self._tell = tell
         self._cancelled = cancelled
-        self._waiting: list[dict[str, Any]] = []
+        self._pending: list[dict[str, Any]] = []
         self._last_told = 0.0
         self._epoch_told = 0
 
@@ -321,7 +321,7 @@ class Reporter:
         self.stop_if_cancelled()
         record = dataclasses.asdict(progress)
         record["terms"] = {name: float(value) for name, value in progress.terms.items()}
-        self._waiting.append(record | {"time": time.monotonic()})  # the clock may be set meanwhile
+        self._pending.append(record | {"time": time.monotonic()})  # the clock may be set meanwhile
         if self._epoch_told and progress.step == "train":
             enough = (progress.epoch - self._epoch_told) * MAX_TRAINING_REPORTS >= progress.n_epochs
             if not enough or time.monotonic() - self._last_told < SECONDS_BETWEEN_REPORTS:
@@ -331,9 +331,9 @@ class Reporter:
 
     def flush(self) -> None:
         """Tell what has waited."""
-        if self._waiting:
-            self._tell(event="progress", records=self._waiting)
-        self._waiting = []
+        if self._pending:
+            self._tell(event="progress", records=self._pending)
+        self._pending = []
         self._last_told = time.monotonic()
 
     def stop_if_cancelled(self) -> None:

@@ -46,7 +46,7 @@ numbers(summary)
 reading_choices(source, summary)
 findings(summary)
 
-if cached.pictures(source):
+if cached.display_embeddings(source):
     left, right = st.columns(2, gap="large")
 else:  # one sentence needs no half of the page
     left, right = st.container(), st.container()

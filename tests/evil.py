@@ -21,9 +21,9 @@ PICTURE = f"![p](http://{HOST}/p.png) [t](http://{HOST}/t) http://{HOST}/u www.{
 HTML = f"<img src=http://{HOST}/h.png><script>document.title='evil'</script><a href='http://{HOST}/a'>a</a>"
 MARKS = "*em* ~~del~~ `code` :red[red] :material/home: :smile: :streamlit: $z^2$ &amp; <b>bold</b> # h -> x"
 FORMULA = f'=HYPERLINK("http://{HOST}/f","f")'
-TURNED = "gen\u202eeneg\u200b"
+REVERSED = "gen\u202eeneg\u200b"
 GROUPS = (PICTURE, HTML, MARKS)
-GENES = (FORMULA, PICTURE, HTML, MARKS, TURNED, "HLA-DRB1*01", "my_*best*_gene")
+GENES = (FORMULA, PICTURE, HTML, MARKS, REVERSED, "HLA-DRB1*01", "my_*best*_gene")
 # Names that HDF5 keeps hold no slash.
 COLUMN = f"[col](c) www.{HOST} <i>col :smile:"
 BASIS = f"<b>map www.{HOST}"

@@ -50,7 +50,7 @@ class Queue:
         job = JobStatus(
             job_id=f"job-{len(self.submitted)}", name=name or source.label, source=source, settings=settings,
             cluster_key=cluster_key, basis=basis, purpose=purpose, base=base, lineages=lineages,
-            owner=owner, owner_name=owner_name, asks={MEMORY: memory},
+            owner=owner, owner_name=owner_name, requests={MEMORY: memory},
         )  # fmt: skip
         self.submitted.append(job)
         self.jobs[job.job_id] = job

@@ -54,7 +54,7 @@ class JobStatus:
     lineages: LineageSettings | None = None
     owner: str = ""
     owner_name: str = ""
-    asks: dict[str, float] = field(default_factory=dict)
+    requests: dict[str, float] = field(default_factory=dict)
     """All four as in `deepvelo.task.Job`."""
     ended: float | None = None
     """Seconds since 1970."""
@@ -127,7 +127,7 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
         lineages=job.lineages,
         owner=job.owner,
         owner_name=job.owner_name,
-        asks=job.asks,
+        requests=job.requests,
         ended=ended,
     )
 

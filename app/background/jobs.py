@@ -145,8 +145,10 @@ class Jobs:
             known = self.list()
             with self._asking() as client:
                 workers = self._look(client)
-                asks = {} if lineages is not None else resources.asked(settings, workers, memory=memory)
-                if problem := resources.problem(asks, workers):
+                requests = (
+                    {} if lineages is not None else resources.requested(settings, workers, memory=memory)
+                )
+                if problem := resources.problem(requests, workers):
                     raise InputError(problem)
                 job = Job(
                     job_id=_new_id(known),
@@ -159,7 +161,7 @@ class Jobs:
                     purpose=purpose,
                     base=base,
                     lineages=lineages,
-                    asks=asks,
+                    requests=requests,
                     owner=owner,
                     owner_name=owner_name,
                 )
@@ -189,8 +191,8 @@ class Jobs:
             return None
         with self._asking() as client:
             workers = self._look(client)
-        asks = resources.asked(settings, workers, memory=memory)
-        return Place(scheduler=self._scheduler, workers=workers, asks=asks)
+        requests = resources.requested(settings, workers, memory=memory)
+        return Place(scheduler=self._scheduler, workers=workers, requests=requests)
 
     def list(self) -> list[JobStatus]:
         """All jobs, in the order they were submitted; old ones are let go.
@@ -422,7 +424,7 @@ class Jobs:
             packed,
             key=job.job_id,  # sent by two servers at once, it is one task
             pure=False,
-            resources=job.asks or None,
+            resources=job.requests or None,
         )
         client.publish_dataset({job.job_id: job, TASK + job.job_id: future}, override=True)
         self._jobs[job.job_id], self._futures[job.job_id] = job, future
@@ -525,7 +527,7 @@ def _work(job: Job | JobStatus) -> tuple[object, ...]:
     """All that was asked for, whoever asked."""
     name = job.name or job.source.label
     data = (job.source, job.settings, job.cluster_key, job.basis, job.purpose, job.base, job.lineages)
-    return name, job.asks, *data
+    return name, job.requests, *data
 
 
 def _left(client: Client, status: JobStatus) -> bool:
@@ -534,7 +536,7 @@ def _left(client: Client, status: JobStatus) -> bool:
 
 
 def _waits_for(status: JobStatus, workers: Sequence[Resources]) -> str:
-    return resources.problem(status.asks, workers) if workers else NO_WORKER
+    return resources.problem(status.requests, workers) if workers else NO_WORKER
 
 
 def _story(client: Client, job: Job) -> JobStatus:

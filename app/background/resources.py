@@ -27,12 +27,12 @@ class Place:
     """Address; empty for this machine."""
     workers: Sequence[Resources]
     """What each connected worker declares."""
-    asks: Resources
+    requests: Resources
 
     @property
     def problem(self) -> str:
         """As `problem` tells it."""
-        return problem(self.asks, self.workers)
+        return problem(self.requests, self.workers)
 
     @property
     def warning(self) -> str:
@@ -49,11 +49,11 @@ class Place:
         if not self.workers:
             return f"No worker is connected to the scheduler {self.scheduler} yet; the job will wait for one."
         n_workers = "its one worker" if len(self.workers) == 1 else f"one of its {len(self.workers)} workers"
-        asks = in_words(self.asks) or "nothing: they declare no such resources"
-        return f"The scheduler {self.scheduler} gives the job to {n_workers}. It asks for {asks}."
+        requests = in_words(self.requests) or "nothing: they declare no such resources"
+        return f"The scheduler {self.scheduler} gives the job to {n_workers}. It asks for {requests}."
 
 
-def asked(settings: Settings, workers: Sequence[Resources], *, memory: int) -> Resources:
+def requested(settings: Settings, workers: Sequence[Resources], *, memory: int) -> Resources:
     """What a fit asks for: memory, and a GPU where the settings insist on one, as far as any worker declares them.
 
     Parameters
@@ -70,28 +70,28 @@ def asked(settings: Settings, workers: Sequence[Resources], *, memory: int) -> R
     return {name: amount for name, amount in needed.items() if name in declared}
 
 
-def problem(asks: Resources, workers: Sequence[Resources]) -> str:
+def problem(requests: Resources, workers: Sequence[Resources]) -> str:
     """Why none of these workers could ever do such a job, in words; empty if one could, or there is none yet."""
-    if not workers or any(_gives(worker, asks) for worker in workers):
+    if not workers or any(_gives(worker, requests) for worker in workers):
         return ""
-    needs = f"This job asks for {in_words(asks)}."
-    if GPU in asks:
-        workers = [worker for worker in workers if worker.get(GPU, 0) >= asks[GPU]]
+    needs = f"This job asks for {in_words(requests)}."
+    if GPU in requests:
+        workers = [worker for worker in workers if worker.get(GPU, 0) >= requests[GPU]]
         if not workers:
             return f"{needs} No connected worker declares a GPU. Set `training.device` to auto, or start a worker with one."
     most = max(worker.get(MEMORY, 0) for worker in workers)
-    such = " with a GPU" if GPU in asks else ""
+    such = " with a GPU" if GPU in requests else ""
     return (
         f"{needs} The largest connected worker{such} declares {most / 2**30:.1f} GB. "
         "Lower `preparation.n_top_genes`, take fewer cells, or start a worker with more memory."
     )
 
 
-def in_words(asks: Resources) -> str:
+def in_words(requests: Resources) -> str:
     """``about 2.5 GB of memory and a GPU``; empty for nothing."""
-    words = [f"about {asks[MEMORY] / 2**30:.1f} GB of memory"] if MEMORY in asks else []
-    return " and ".join(words + ["a GPU"] * (GPU in asks))
+    words = [f"about {requests[MEMORY] / 2**30:.1f} GB of memory"] if MEMORY in requests else []
+    return " and ".join(words + ["a GPU"] * (GPU in requests))
 
 
-def _gives(worker: Resources, asks: Resources) -> bool:
-    return all(worker.get(name, 0) >= amount for name, amount in asks.items())
+def _gives(worker: Resources, requests: Resources) -> bool:
+    return all(worker.get(name, 0) >= amount for name, amount in requests.items())

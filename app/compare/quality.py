@@ -14,7 +14,7 @@ from app.shared.empty import error_in_words
 from app.shared.signal import BADGES, VIEW_KEY, batch_key_of
 from app.shared.text import box_labels, with_labels
 from deepvelo import keys
-from deepvelo.contents import groups_cells
+from deepvelo.contents import is_grouping
 from deepvelo.io.runs import Run
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _batch_box(base: Run) -> str | None:
         str(name)
         for name in base.obs
         if name not in _NO_BATCHES
-        and groups_cells(base.obs[name])
+        and is_grouping(base.obs[name])
         and base.obs[name].nunique() <= MOST_BATCHES
         and name != base.info.cluster_key
     ]

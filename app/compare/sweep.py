@@ -28,7 +28,7 @@ TITLES = {
     "consistency": "Consistency",
     "consistency_celltype": "Within type",
     "agreement": "Agreement\nwith base run",
-    "turned": "Cells\nreversed",
+    "reversed": "Cells\nreversed",
 }
 
 
@@ -48,7 +48,7 @@ class _Knob:
 def sweep_part(base: Run) -> None:
     """Choose values, queue the fits, read what survives."""
     from deepvelo.evaluation.controls import conclusions, sweep_plan
-    from deepvelo.evaluation.controls.sensitivity import BOUNDARY_DEFINITION, COLUMNS, TURNED
+    from deepvelo.evaluation.controls.sensitivity import BOUNDARY_DEFINITION, COLUMNS, REVERSED
 
     st.markdown(
         "**Does the direction depend on choices that biology does not make?** Each fit changes one setting on the same "
@@ -68,7 +68,7 @@ def sweep_part(base: Run) -> None:
     st.markdown("\n".join(f"- {with_labels(sentence)}" for sentence in conclusions(table)))
     wrapped = {column: " ".join(str(column).split()).replace(" > ", " >\n") for column in table}
     charts.show(
-        sensitivity_map(table, titles=wrapped | TITLES, shares=(TURNED,)), key="compare.sweep_map",
+        sensitivity_map(table, titles=wrapped | TITLES, shares=(REVERSED,)), key="compare.sweep_map",
         alt="Scores of the runs with other settings",
     )  # fmt: skip
     with st.expander("Definitions, and the table"):

@@ -37,7 +37,7 @@ def contents(summary: Summary) -> None:
         "Layers": ", ".join(f"{escape(name)} ({kind})" for name, kind in summary.layers.items()) or "none",
         "Groupings": ", ".join(map(escape, summary.groupings)) or "none; Leiden clusters will be computed",
         "Embeddings": ", ".join(map(escape, summary.embeddings)) or "none; a UMAP will be computed",
-        "Neighbours": with_labels(summary.compared_in),
+        "Neighbours": with_labels(summary.comparison_space),
     }
     st.markdown("\n".join(f"- {what}: {found}" for what, found in lines.items()))
 
@@ -89,11 +89,11 @@ def _missing_layers(summary: Summary) -> str:
 def embedding_chart(source: DataSource, group: str | None) -> None:
     """The embedding that came with the file."""
     st.markdown("**Cells**")
-    pictures = cached.pictures(source)
-    if not pictures:
+    display_embeddings = cached.display_embeddings(source)
+    if not display_embeddings:
         st.caption("The file brings no embedding; a UMAP will be computed before the training.")
         return
-    basis = pictures[0]
+    basis = display_embeddings[0]
     adata = cached.dataset(source)
     points = adata.obsm[keys.embedding(basis)][:, :2]
     groups = None if group is None else group_names(adata.obs[group])

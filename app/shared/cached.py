@@ -267,13 +267,13 @@ def summary(source: DataSource) -> checks.Summary:
 
 @st.cache_data(max_entries=16, show_spinner="Checking the data")
 def _summary(source: DataSource, stamp: tuple[int, ...]) -> checks.Summary:
-    return checks.summarize(_dataset(source, stamp), Settings(), looked=_looked(source, stamp))
+    return checks.summarize(_dataset(source, stamp), Settings(), checked=_looked(source, stamp))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _looked(source: DataSource, stamp: tuple[int, ...]) -> checks.Looked:
+def _looked(source: DataSource, stamp: tuple[int, ...]) -> checks.CheckedData:
     """What no setting changes: a matrix that lies in a file is then not read again for each."""
-    return checks.Looked(_dataset(source, stamp))
+    return checks.CheckedData(_dataset(source, stamp))
 
 
 def fractions(source: DataSource, group_key: str | None) -> pd.DataFrame:
@@ -317,13 +317,13 @@ def _require_fit(
         cluster_key=cluster_key,
         basis=basis,
         here=here,
-        looked=_looked(source, stamp),
+        checked=_looked(source, stamp),
     )
 
 
-def pictures(source: DataSource) -> list[str]:
+def display_embeddings(source: DataSource) -> list[str]:
     """Embeddings of the data that are made to be looked at."""
-    return checks.pictures(dataset(source))
+    return checks.display_embeddings(dataset(source))
 
 
 def compare_options(source: DataSource) -> list[str]:

@@ -142,14 +142,14 @@ def shares_cells(a: RunInfo, b: RunInfo) -> float:
 
 @st.cache_data(max_entries=256, show_spinner=False)
 def _shares_cells(folder: Path, a: str, b: str) -> float:
-    from deepvelo.evaluation.compare.shared import LEAST_SHARE, same_cells
+    from deepvelo.evaluation.compare.shared import MIN_SHARE, same_cells
 
     try:
         first, other = (cached.open_run(run_id).obs for run_id in (a, b))
         n_shared = int((same_cells(first, other) >= 0).sum())
     except InputError:  # deleted by now, or cells that can be matched in two ways
         return 0.0
-    return n_shared / len(first) if n_shared >= LEAST_SHARE * min(len(first), len(other)) else 0.0
+    return n_shared / len(first) if n_shared >= MIN_SHARE * min(len(first), len(other)) else 0.0
 
 
 def directions(run_id: str) -> AnnData:

@@ -72,11 +72,11 @@ def signal(run_id: str, control_id: str) -> float:
 @st.cache_data(max_entries=64, max_size="32MB", show_spinner="Reading where the unspliced counts point")
 def _surplus(folder: Path, run_id: str) -> np.ndarray:
     cached.warm_up().join()
-    from deepvelo.evaluation.controls import surplus_along
+    from deepvelo.evaluation.controls import forward_surplus
 
     run = cached.open_run(run_id)
     fit = run.part([keys.UNSPLICED, keys.SPLICED, keys.MS], on_disk=True)
-    return surplus_along(fit, cluster_key=run.info.cluster_key)
+    return forward_surplus(fit, cluster_key=run.info.cluster_key)
 
 
 def steady_state(base: Run, run_ids: Sequence[str], edges: Sequence[Edge]) -> pd.DataFrame:

@@ -343,7 +343,7 @@ def public_source(name: str, *, download: bool = False) -> DataSource:
     folder = PUBLIC_CACHE.expanduser()
     if download:
         public.fetch(name, folder=folder)
-    elif not public.is_kept(name, folder=folder):
+    elif not public.is_downloaded(name, folder=folder):
         msg = (
             f"The public set {name!r} is not on this server yet. Press Load on the Data page to download it."
         )

@@ -169,14 +169,14 @@ def _grouping(source: DataSource, summary: Summary) -> str | None:
 
 def _basis(source: DataSource, settings: Settings | None) -> str | None:
     """None leaves the choice to the preparation, which computes a UMAP."""
-    pictures = cached.pictures(source)
-    if not pictures or (settings is not None and settings.preparation.recompute_embedding):
+    display_embeddings = cached.display_embeddings(source)
+    if not display_embeddings or (settings is not None and settings.preparation.recompute_embedding):
         st.caption("A UMAP will be computed.")
         return None
     return st.selectbox(
         "Embedding",
-        pictures,
-        format_func=box_labels(pictures).__getitem__,
+        display_embeddings,
+        format_func=box_labels(display_embeddings).__getitem__,
         help="Where arrows are drawn; yours is kept as it is.",
         key="train.basis",
     )

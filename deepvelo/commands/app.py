@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from deepvelo.errors import InputError
 from deepvelo.places import ROOT
 
-THIS_MACHINE = "127.0.0.1"
+LOCALHOST = "127.0.0.1"
 
 
 def require_streamlit() -> None:
@@ -48,7 +48,7 @@ def require_scheduler_address(address: str) -> None:
         raise InputError(msg)
 
 
-def require_free(host: str, port: int) -> None:
+def require_free_port(host: str, port: int) -> None:
     """Try to listen there, before anything that takes time.
 
     Raises
@@ -73,12 +73,12 @@ def require_free(host: str, port: int) -> None:
         else:
             msg = (
                 f"The app cannot listen at {host[:200]!r}: {error}. Give --host an address of this machine; "
-                f"{THIS_MACHINE} is for this machine alone, 0.0.0.0 for the network."
+                f"{LOCALHOST} is for this machine alone, 0.0.0.0 for the network."
             )
         raise InputError(msg) from None
 
 
-def who_reaches(host: str, port: int) -> str:
+def access_note(host: str, port: int) -> str:
     """One line: where the app is, and who can open it."""
     if _is_loopback(host):
         return (

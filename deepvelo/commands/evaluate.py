@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from deepvelo.evaluation.compare import Asked, Comparison
+    from deepvelo.evaluation.compare import Comparison, ResultFile
 
 
 def evaluate(
@@ -50,9 +50,9 @@ def evaluate(
     from deepvelo.evaluation import compare
     from deepvelo.io.write import write_text
 
-    asked = [compare.Asked.parse(file) for file in files]
-    _require_different(asked)
-    results = [(one, one.read()) for one in asked]
+    files_given = [compare.ResultFile.parse(file) for file in files]
+    _require_different(files_given)
+    results = [(one, one.read()) for one in files_given]
     matched = compare.match(_by_name(results), cluster_key=cluster_key).smoothed(smooth)
     groups = [str(group) for group in matched.groups.cat.categories]
     chosen = compare.parse_edges(edges, groups=groups) if edges else None
@@ -108,7 +108,7 @@ def _transposed(table: pd.DataFrame) -> str:
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(table.index)).to_string()
 
 
-def _by_name(results: list[tuple[Asked, AnnData]]) -> dict[str, AnnData]:
+def _by_name(results: list[tuple[ResultFile, AnnData]]) -> dict[str, AnnData]:
     from deepvelo.evaluation.compare import method_names
 
     return dict(zip(method_names(results), (adata for _, adata in results), strict=True))
@@ -127,9 +127,9 @@ def _require_reports(json_file: Path | None, csv_file: Path | None) -> None:
         require_writable(path)
 
 
-def _require_different(asked: list[Asked]) -> None:
-    places = [(one.file.resolve(), one.layer) for one in asked]
-    for n, one in enumerate(asked):
+def _require_different(files_given: list[ResultFile]) -> None:
+    places = [(one.file.resolve(), one.layer) for one in files_given]
+    for n, one in enumerate(files_given):
         if places[n] in places[:n]:
             msg = f"{one} was given twice. Give each file, or each of its layers, once."
             raise InputError(msg)

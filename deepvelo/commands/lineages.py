@@ -63,7 +63,7 @@ def lineages(
     """Find the lineages of a fitted file: PAGA edges, fate probabilities, driver genes and their enrichment."""
     _require_folder(output)
     _require_top(top)
-    known = _known(gmt=gmt, library=library, markers=markers, tfs=tfs, relevant=relevant)
+    known = _read_known_genes(gmt=gmt, library=library, markers=markers, tfs=tfs, relevant=relevant)
     # Seconds to import; asking for help should not wait for them.
     from deepvelo import lineages as analysis
     from deepvelo.contents.groups import find_group, group_names, split_groups
@@ -128,7 +128,7 @@ def as_text(found: Lineages, table: TableOne | None) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Known:
+class _KnownGenes:
     """Lists and sets to compare drivers with, as `deepvelo.tl.gene_sets.table_one` takes them, and what each came from."""
 
     names: Mapping[str, str]
@@ -141,7 +141,7 @@ class _Known:
     def any(self) -> bool:
         return any(known is not None for known in (self.sets, self.markers, self.tfs))
 
-    def spelled(self, var: pd.DataFrame) -> _Known:
+    def spelled(self, var: pd.DataFrame) -> _KnownGenes:
         """The same with genes as the data spell them.
 
         Raises
@@ -162,9 +162,9 @@ class _Known:
         )
 
 
-def _known(
+def _read_known_genes(
     *, gmt: Path | None, library: str | None, markers: Path | None, tfs: Path | None, relevant: Path | None
-) -> _Known:
+) -> _KnownGenes:
     """Read before minutes of work."""
     from deepvelo.tl.gene_sets import gene_library
     from deepvelo.tl.gene_sets.sets import read_gene_list, read_gmt, read_terms
@@ -179,7 +179,7 @@ def _known(
     if markers is not None:
         in_sets = markers.suffix.lower() == ".gmt"
         of_markers = read_gmt(markers) if in_sets else read_gene_list(markers)
-    return _Known(
+    return _KnownGenes(
         names={"markers": f"{markers}", "tfs": f"{tfs}", "sets": f"{gmt or library}"},
         sets=read_gmt(gmt) if gmt else gene_library.library(library) if library else None,
         markers=of_markers,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from deepvelo import keys
-from deepvelo.contents.coordinates import find, is_coordinates, is_picture, preference
+from deepvelo.contents.coordinates import find, is_coordinates, is_for_display, preference
 from deepvelo.contents.count_kinds import count_kind
-from deepvelo.contents.graphs import is_whole
+from deepvelo.contents.graphs import has_complete_graph
 from deepvelo.contents.groups import MAX_GROUPS, count_groups
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def groupings(adata: AnnData) -> list[str]:
     """The ``obs`` columns that sort cells into 2 to 100 groups."""
-    return [str(name) for name in adata.obs.columns if groups_cells(adata.obs[name])]
+    return [str(name) for name in adata.obs.columns if is_grouping(adata.obs[name])]
 
 
 def embeddings(adata: AnnData) -> list[str]:
@@ -35,9 +35,11 @@ def embeddings(adata: AnnData) -> list[str]:
     ]
 
 
-def pictures(adata: AnnData) -> list[str]:
+def display_embeddings(adata: AnnData) -> list[str]:
     """The embeddings made to be looked at, best first: UMAP, t-SNE, others, places in the tissue, many dimensions."""
-    found = [name for name in embeddings(adata) if is_picture(keys.embedding(name), adata.obsm[f"X_{name}"])]
+    found = [
+        name for name in embeddings(adata) if is_for_display(keys.embedding(name), adata.obsm[f"X_{name}"])
+    ]
     return sorted(found, key=lambda name: (adata.obsm[f"X_{name}"].shape[1] > 3, preference(name)))
 
 
@@ -64,10 +66,10 @@ def keeps_moments(adata: AnnData, settings: Settings) -> bool:
 
 def has_neighbors(adata: AnnData) -> bool:
     """Whether the object has a whole neighbour graph where scanpy and scVelo look for it."""
-    return is_whole(adata)
+    return has_complete_graph(adata)
 
 
-def groups_cells(column: pd.Series) -> bool:
+def is_grouping(column: pd.Series) -> bool:
     """Whether a column sorts the cells into 2 to 100 groups."""
     n_groups = count_groups(column)
     return 2 <= n_groups <= MAX_GROUPS and n_groups < len(column)

@@ -35,16 +35,16 @@ def is_coordinates(values: Any, *, whole: bool = False) -> bool:
     return bool(known.all() if whole else known.any())
 
 
-def is_picture(key: str, values: Any) -> bool:
+def is_for_display(key: str, values: Any) -> bool:
     """Whether coordinates were made to be looked at: two or three columns, of UMAP and t-SNE any number, and no PCA."""
     if not is_coordinates(values) or key in _OF_RATES:
         return False
     if values.shape[1] > 3:
         return plain_name(key) in _METHODS
-    return is_named_picture(key) or not _NOT_PICTURES.search(key)
+    return has_display_name(key) or not _NOT_PICTURES.search(key)
 
 
-def is_named_picture(name: str) -> bool:
+def has_display_name(name: str) -> bool:
     """Whether a name speaks of UMAP, t-SNE or another method that makes pictures."""
     return bool(_PICTURE.search(name))
 

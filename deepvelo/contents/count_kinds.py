@@ -27,11 +27,11 @@ KIND_NAMES: dict[CountKind, str] = {
 BASES = {"e": np.e, "2": 2.0, "10": 10.0}
 _LARGEST_COUNT = 1e9
 _LARGEST_LOGARITHM = np.log2(_LARGEST_COUNT)
-_LEAST_LOGARITHM = 1.05  # the least count of a cell is 1, or a fraction of it
+_MIN_LOGARITHM = 1.05  # the least count of a cell is 1, or a fraction of it
 _SAMPLED = 3, 400  # slices of the cells, and cells in each
-_FEWEST_VALUES = 3  # of a cell that bears witness
-_FEWEST_WITNESSES = 10
-_MOST = 0.9  # share of the witnesses that must agree
+_MIN_VALUES = 3  # of a cell that bears witness
+_MIN_INFORMATIVE_CELLS = 10
+_MIN_AGREEING = 0.9  # share of the witnesses that must agree
 _SAME_TOTAL = 0.01  # coefficient of variation of cells that were brought to one total
 _SMALLEST_COUNTS = np.arange(1, 13)  # what the smallest value of a cell may have been as a count
 _FEW_COUNTS = 1.5, 5.5
@@ -89,7 +89,7 @@ def logarithm_bases(adata: AnnData) -> dict[str, str]:
                 continue
             # Some take logarithms of logarithms.
             twice = undo_logarithm(counts, name) if counts.max() <= _LARGEST_LOGARITHM else counts
-            if together or _bears_counts(counts, samples[key]) or _bears_counts(twice, counts):
+            if together or _derives_from_counts(counts, samples[key]) or _derives_from_counts(twice, counts):
                 found[key] = name
     return found
 
@@ -118,7 +118,7 @@ def _is_normalized(sample: sparse.csr_matrix) -> bool:
     return (multiples and not of_fractions) or _same_totals(sample)
 
 
-def _bears_counts(undone: sparse.csr_matrix, logarithms: sparse.csr_matrix) -> bool:
+def _derives_from_counts(undone: sparse.csr_matrix, logarithms: sparse.csr_matrix) -> bool:
     """Whether values were counts, or normalised ones, before their logarithms were taken."""
     return _are_multiples(undone)[0] or _same_totals(undone) or _mostly_whole(undone, logarithms)
 
@@ -129,15 +129,15 @@ def _mostly_whole(undone: sparse.csr_matrix, logarithms: sparse.csr_matrix) -> b
     values = undone.data[few & (logarithms.data != np.rint(logarithms.data))]
     near = np.abs(values - np.rint(values)) < 2 * _TOLERANCE
     different = np.unique(np.rint(values[near]))
-    return len(different) >= _FEWEST_VALUES and float(near.mean()) >= 0.5
+    return len(different) >= _MIN_VALUES and float(near.mean()) >= 0.5
 
 
 def _looks_logged(sample: sparse.csr_matrix) -> bool:
     """Logarithms of values that bear no trace of whole counts, such as TPM of some genes."""
-    cells = _of_cells(sample)
+    cells = _values_per_cell(sample)
     least = np.median([values.min() for values in cells]) if cells else 0
     whole = np.mean(sample.data == np.rint(sample.data)) if sample.nnz else 1
-    return bool(least > _LEAST_LOGARITHM and sample.max() <= _LARGEST_LOGARITHM and whole < 0.05)
+    return bool(least > _MIN_LOGARITHM and sample.max() <= _LARGEST_LOGARITHM and whole < 0.05)
 
 
 def _are_multiples(sample: sparse.csr_matrix) -> tuple[bool, bool]:
@@ -146,30 +146,30 @@ def _are_multiples(sample: sparse.csr_matrix) -> tuple[bool, bool]:
     Fractions of counts have a simple fraction, or the same number in most cells, as their unit.
     """
     units, agree = [], []
-    for values in _of_cells(sample):
+    for values in _values_per_cell(sample):
         ratios = values / values.min()
         ratios = ratios[ratios <= _LARGEST_RATIO]
-        if len(np.unique(np.round(ratios, 4))) < _FEWEST_VALUES:  # equal values say nothing
+        if len(np.unique(np.round(ratios, 4))) < _MIN_VALUES:  # equal values say nothing
             continue
         counts = np.outer(_SMALLEST_COUNTS, ratios)
         fits = np.all(np.abs(counts - np.rint(counts)) < _TOLERANCE, axis=1)
         agree.append(bool(fits.any()))
         units.append(values.min() / _SMALLEST_COUNTS[np.argmax(fits)])
-    if len(units) < _FEWEST_WITNESSES:
+    if len(units) < _MIN_INFORMATIVE_CELLS:
         return False, False
     _, sizes = np.unique(np.round(units, 4), return_counts=True)
     twelfths = 12 * np.array(units)
     simple = np.mean(np.abs(twelfths - np.rint(twelfths)) < 2 * _TOLERANCE)
-    return float(np.mean(agree)) >= _MOST, bool(max(simple, sizes.max() / len(units)) >= 0.5)
+    return float(np.mean(agree)) >= _MIN_AGREEING, bool(max(simple, sizes.max() / len(units)) >= 0.5)
 
 
 def _same_totals(sample: sparse.csr_matrix) -> bool:
     sums = np.asarray(sample.sum(axis=1, dtype=np.float64)).ravel()
     totals = sums[sums > 0]
-    return len(totals) >= _FEWEST_WITNESSES and float(np.std(totals) / np.mean(totals)) < _SAME_TOTAL
+    return len(totals) >= _MIN_INFORMATIVE_CELLS and float(np.std(totals) / np.mean(totals)) < _SAME_TOTAL
 
 
-def _of_cells(sample: sparse.csr_matrix) -> list[np.ndarray]:
+def _values_per_cell(sample: sparse.csr_matrix) -> list[np.ndarray]:
     values: list[np.ndarray] = np.split(sample.data.astype(np.float64), sample.indptr[1:-1])
     return [positive for cell in values if len(positive := cell[cell > 0])]
 

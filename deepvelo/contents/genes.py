@@ -28,7 +28,7 @@ _BETWEEN: Final = r"[\s|_:;,(-]"
 _WITH_ID: Final = re.compile(
     rf"{_ENSEMBL}{_BETWEEN}++(.+)|(.+?)(?<!{_BETWEEN}){_BETWEEN}++{_ENSEMBL}\)?", re.DOTALL
 )
-_MOST: Final = 0.9  # of all genes: what so many share is no part of a name
+_MIN_SHARED: Final = 0.9  # of all genes: what so many share is no part of a name
 _MANY: Final = 0.05  # of all genes: a species
 # Where whole numbers are ids of genes and not positions or lengths.
 _ID_COLUMN: Final = re.compile(r"entrez|ncbi|gene_?ids?$", re.IGNORECASE)
@@ -70,7 +70,7 @@ class GeneIndex:
         names |= {
             alias: gene for alias, gene in (aliases or {}).items() if gene in names and alias not in names
         }
-        plain = plain_names(names)
+        plain = name_normalizer(names)
         self._exact = dict(names)
         for name, gene in names.items():
             self._exact.setdefault(plain(name), gene)
@@ -82,10 +82,10 @@ class GeneIndex:
     def find(self, gene: str) -> str | None:
         """The gene's name in the data; None where they do not have it."""
         if gene not in self._found:
-            self._found[gene] = self._looked_up(gene)
+            self._found[gene] = self._search(gene)
         return self._found[gene]
 
-    def _looked_up(self, gene: str) -> str | None:
+    def _search(self, gene: str) -> str | None:
         plain = _plain(gene)
         for names, name in (
             (self._exact, gene),
@@ -151,15 +151,15 @@ def same_genes(first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
     """
     found = np.full(len(second), -1)
     names = [[pd.Series(var.index.astype(str)), *_names_of(var)] for var in (first, second)]
-    plain = [plain_names(columns[0]) for columns in names]
+    plain = [name_normalizer(columns[0]) for columns in names]
     # Each lenient way is only for genes that no stricter one has found.
-    ways: list[tuple[int | None, tuple[Callable[[str], str], ...]]] = [
+    levels: list[tuple[int | None, tuple[Callable[[str], str], ...]]] = [
         (1, (str, str)),
         (None, (str, str)),
         (None, (plain[0], plain[1])),
         (None, (lambda name: plain[0](name).casefold(), lambda name: plain[1](name).casefold())),
     ]
-    for n_columns, spell in ways:
+    for n_columns, spell in levels:
         open_rows = [np.setdiff1d(np.arange(len(first)), found), np.flatnonzero(found < 0)]
         if not all(len(rows) for rows in open_rows):
             break
@@ -175,16 +175,16 @@ def same_genes(first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
     return found
 
 
-def plain_names(names: Iterable[str]) -> Callable[[str], str]:
+def name_normalizer(names: Iterable[str]) -> Callable[[str], str]:
     """How names of these data are spelled without the version, the species prefix or the id that most of them have."""
     listed = list(names)
     prefixes = Counter(found[1] for name in listed if (found := _PREFIX.match(name)))
     shared = {prefix for prefix, n in prefixes.items() if n >= max(2, _MANY * len(listed))}
-    if sum(prefixes[prefix] for prefix in shared) < _MOST * len(listed):
+    if sum(prefixes[prefix] for prefix in shared) < _MIN_SHARED * len(listed):
         shared = set()
     symbols = [found[1] or found[2] for name in listed if (found := _WITH_ID.fullmatch(_plain(name)))]
-    with_id = len(symbols) > _MOST * len(listed) and len(set(symbols)) > _MOSTLY_DISTINCT * len(symbols)
-    versioned = sum(1 for name in listed if _ANY_VERSION.fullmatch(name)) > _MOST * len(listed)
+    with_id = len(symbols) > _MIN_SHARED * len(listed) and len(set(symbols)) > _MOSTLY_DISTINCT * len(symbols)
+    versioned = sum(1 for name in listed if _ANY_VERSION.fullmatch(name)) > _MIN_SHARED * len(listed)
 
     def plain(name: str) -> str:
         found = _PREFIX.match(name)

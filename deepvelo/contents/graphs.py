@@ -64,7 +64,7 @@ class Graph:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compared:
+class ComparisonSpace:
     """In what cells are compared.
 
     Attributes
@@ -102,7 +102,7 @@ class Compared:
         return f"Cells are compared in {what}.{more}"
 
 
-def compared_in(adata: AnnData, chosen: PreparationConfig) -> Compared:
+def comparison_space(adata: AnnData, chosen: PreparationConfig) -> ComparisonSpace:
     """The graph or representation in which preparation will compare cells.
 
     With ``compare_in="auto"``: a whole neighbour graph of the object; else the representation its graph was computed
@@ -115,16 +115,16 @@ def compared_in(adata: AnnData, chosen: PreparationConfig) -> Compared:
         ``compare_in`` names nothing the object has, or a graph that does not fit its cells.
     """
     if chosen.compare_in == OWN:
-        return Compared()
+        return ComparisonSpace()
     if chosen.compare_in not in (AUTO, GRAPH):
         return _named(adata, chosen.compare_in)
     found = [graph for graph in graphs(adata) if not _NOT_EXPRESSION.search(graph.name)]
     rejected: list[str] = []
     if chosen.compare_in == GRAPH or not chosen.recompute_moments:
         for graph in found:
-            why = problem(adata, graph)
+            why = why_unusable(adata, graph)
             if why is None:
-                return Compared(graph=graph, rejected=tuple(rejected))
+                return ComparisonSpace(graph=graph, rejected=tuple(rejected))
             rejected.append(_rejection(graph, why))
         if chosen.compare_in == GRAPH:
             msg = " ".join(rejected) or "The data bring no neighbour graph."
@@ -132,11 +132,13 @@ def compared_in(adata: AnnData, chosen: PreparationConfig) -> Compared:
             raise InputError(msg)
     integrated = _integrated(adata)
     if integrated:
-        return Compared(representation=integrated[0], others=tuple(integrated[1:]), rejected=tuple(rejected))
+        return ComparisonSpace(
+            representation=integrated[0], others=tuple(integrated[1:]), rejected=tuple(rejected)
+        )
     rejected += _with_gaps(adata)
     pca = None if chosen.recompute_moments else components(adata)
     others = [key for key in representations(adata) if _may_be_compared_in(adata, key)]
-    return Compared(representation=pca, others=tuple(others), rejected=tuple(rejected))
+    return ComparisonSpace(representation=pca, others=tuple(others), rejected=tuple(rejected))
 
 
 def n_layers(variant: Variant) -> int:
@@ -144,7 +146,7 @@ def n_layers(variant: Variant) -> int:
     return 2 if variant.neighbors_from == "both" else 1
 
 
-def lowered_components(settings: Settings, *, n_cells: int, n_genes: int, own: bool) -> list[str]:
+def reduced_components(settings: Settings, *, n_cells: int, n_genes: int, own: bool) -> list[str]:
     """Numbers of components that the data are too small for, a sentence each.
 
     Parameters
@@ -197,7 +199,7 @@ def graphs(adata: AnnData) -> list[Graph]:
     return sorted(found.values(), key=lambda graph: (graph.name != keys.NEIGHBORS, _rank(graph.name)))
 
 
-def problem(adata: AnnData, graph: Graph) -> str | None:
+def why_unusable(adata: AnnData, graph: Graph) -> str | None:
     """Why a graph cannot be used, as the end of a sentence; None if it can."""
     if not adata.n_obs:
         return "it has no cells"
@@ -223,7 +225,7 @@ def problem(adata: AnnData, graph: Graph) -> str | None:
     return None
 
 
-def is_whole(adata: AnnData) -> bool:
+def has_complete_graph(adata: AnnData) -> bool:
     """Whether the graph where scanpy and scVelo look for it fits the cells, each of which has a neighbour."""
     stored = adata.uns.get(keys.NEIGHBORS)
     if not isinstance(stored, Mapping) or "params" not in stored:
@@ -236,10 +238,10 @@ def is_whole(adata: AnnData) -> bool:
         connectivities=keys.CONNECTIVITIES,
         params=_recorded(adata)[keys.NEIGHBORS],
     )
-    return problem(adata, graph) is None
+    return why_unusable(adata, graph) is None
 
 
-def store(out: AnnData, adata: AnnData, graph: Graph) -> None:
+def set_graph(out: AnnData, adata: AnnData, graph: Graph) -> None:
     """Set a graph of ``adata`` where scanpy, scVelo and CellRank look for it in ``out``; what it lacks is derived."""
     if graph.distances is not None:
         distances = _rows(adata.obsp[graph.distances]).copy()
@@ -250,10 +252,10 @@ def store(out: AnnData, adata: AnnData, graph: Graph) -> None:
     else:
         connectivities = _connectivities_of(distances)
     out.obsp[keys.DISTANCES], out.obsp[keys.CONNECTIVITIES] = distances, connectivities
-    out.uns[keys.NEIGHBORS] = record(distances, graph.params)
+    out.uns[keys.NEIGHBORS] = neighbors_entry(distances, graph.params)
 
 
-def record(distances: sparse.csr_matrix, params: Any) -> dict[str, Any]:
+def neighbors_entry(distances: sparse.csr_matrix, params: Any) -> dict[str, Any]:
     """The entry of ``uns`` about a graph, as scanpy and scVelo read it; ``params`` are what came with the data."""
     params = params if isinstance(params, Mapping) else {}
     n = _count(params.get("n_neighbors")) or int(np.median(n_neighbors(distances))) + 1
@@ -276,7 +278,7 @@ def representations(adata: AnnData) -> list[str]:
     found = [
         key
         for key, values in adata.obsm.items()
-        if not coordinates.is_named_picture(key)
+        if not coordinates.has_display_name(key)
         and not coordinates.is_spatial(key)
         and coordinates.is_coordinates(values, whole=True)
     ]
@@ -289,21 +291,21 @@ def components(adata: AnnData) -> str | None:
     return keys.X_PCA if keys.X_PCA in found else next(iter(found), None)
 
 
-def _named(adata: AnnData, name: str) -> Compared:
+def _named(adata: AnnData, name: str) -> ComparisonSpace:
     for graph in graphs(adata):
         if name.lower() in {
             str(known).lower() for known in (graph.name, graph.distances, graph.connectivities)
         }:
-            why = problem(adata, graph)
+            why = why_unusable(adata, graph)
             if why is not None:
                 msg = f"{_rejection(graph, why)} Set `preparation.compare_in` to one of {listed(options(adata))}."
                 raise InputError(msg)
-            return Compared(graph=graph)
+            return ComparisonSpace(graph=graph)
     key = coordinates.find(name, representations(adata))
     if key is None:
         msg = f"There is nothing called {listed([name])} to compare cells in. Choose one of {listed(options(adata))}."
         raise InputError(msg)
-    return Compared(representation=key)
+    return ComparisonSpace(representation=key)
 
 
 def _integrated(adata: AnnData) -> list[str]:
@@ -336,7 +338,7 @@ def _with_gaps(adata: AnnData) -> list[str]:
     for key, values in adata.obsm.items():
         if _is_integrated(key) and not _NOT_EXPRESSION.search(key) and coordinates.is_coordinates(values):
             missing = int((~np.isfinite(np.asarray(values)).all(axis=1)).sum())
-            if missing and not coordinates.is_named_picture(key):
+            if missing and not coordinates.has_display_name(key):
                 found.append(
                     f"Representation '{key}' of the data is not used: it has no values for {number(missing, 'cell')}."
                 )

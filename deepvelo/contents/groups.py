@@ -26,7 +26,7 @@ _CELL_TYPES: Final = re.compile(r"cell[^a-z]?(?:type|class|label|identity)|annot
 _OF_NUMBERS: Final = re.compile(r"(?:id|code|num|number|idx|index|int|cluster|clusters)s?$", re.IGNORECASE)
 _WHOLE_NUMBER: Final = re.compile(r"(-?+)([0-9]++)(?:\.0*+)?+")
 _SORTED_BY: Final = 200  # characters of a name
-_MOST_PARTS: Final = 1000  # separated by commas in what a user writes
+_MAX_PARTS: Final = 1000  # separated by commas in what a user writes
 _COLORS: Final = keys.colors("")
 UNASSIGNED: Final = "unassigned"
 UNASSIGNED_COLOR: Final = "#c8c8c8"
@@ -48,7 +48,7 @@ def group_names(column: pd.Series, *, missing: str | None = None) -> pd.Series:
     -------
     Categorical without empty groups, in the order of the categories, or else as people sort them (2 before 10).
     """
-    codes, names = _coded(column)
+    codes, names = _codes_and_names(column)
     groups = pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=object))
     groups = groups.remove_unused_categories()
     if missing is not None and (codes < 0).any():
@@ -100,7 +100,7 @@ def coded_cell_types(adata: AnnData) -> list[str]:
     ]
 
 
-def in_order(names: Iterable[str], *, ignore_case: bool = False) -> list[str]:
+def natural_order(names: Iterable[str], *, ignore_case: bool = False) -> list[str]:
     """Names as people sort them, 2 before 10; of very long ones the beginning decides."""
     alg = ns.IGNORECASE if ignore_case else ns.DEFAULT
     found: list[str] = natsorted(sorted(names), key=lambda name: name[:_SORTED_BY], alg=alg)
@@ -133,13 +133,13 @@ def group_colors(adata: AnnData, key: str) -> dict[str, str]:
     Hexadecimal text by group, also of groups without cells. Of one colour a cell, each group has that of its cells.
     """
     stored = adata.uns.get(keys.colors(key))
-    codes, names = _coded(adata.obs[key])
+    codes, names = _codes_and_names(adata.obs[key])
     if _is_listed(stored) and len(stored) == adata.n_obs != len(names):
         return _colors_of_cells(np.asarray(stored, dtype=object), codes, names)
     return colors_by_group(stored, names)
 
 
-def fit_colors(adata: AnnData) -> list[str]:
+def tidy_colors(adata: AnnData) -> list[str]:
     """Make the colours of every grouping one for each of its groups, or drop them, in place; returns notes."""
     notes = []
     for name in [str(name) for name in adata.uns if str(name).endswith(_COLORS)]:
@@ -191,7 +191,7 @@ def _is_listed(stored: Any) -> bool:
     return isinstance(stored, list | tuple) or (isinstance(stored, np.ndarray) and stored.ndim > 0)
 
 
-def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+def _codes_and_names(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     """Of each cell its group's place among the names, -1 for none; and all names, also of categories without cells."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, texts = column.cat.codes.to_numpy(), value_texts(list(column.cat.categories))
@@ -199,7 +199,7 @@ def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     else:
         codes, values = pd.factorize(column)
         texts = value_texts(list(values))
-        names = in_order({text for text in texts if text is not None})
+        names = natural_order({text for text in texts if text is not None})
     place: dict[str | None, int] = {name: i for i, name in enumerate(names)}
     of_value = np.array([*(place.get(text, -1) for text in texts), -1])  # the last is of code -1
     return of_value[codes], names
@@ -215,7 +215,7 @@ def _colors_of_cells(colors: np.ndarray, codes: np.ndarray, names: list[str]) ->
 
 def _split(parts: list[str], groups: list[str]) -> list[str]:
     """Parts joined again until all are groups, the longest names first; empty where that is not possible."""
-    if len(parts) > _MOST_PARTS:
+    if len(parts) > _MAX_PARTS:
         return []
     find = _finder(groups)
     most = 1 + max((group.count(",") for group in groups), default=0)

@@ -41,7 +41,7 @@ _NOT_SPLICED: Final = re.compile(
 # var columns, best first: scVelo's, dynamo's, MultiVelo's.
 _GENE_FLAGS: Final = (keys.VELOCITY_GENES, "use_for_dynamics", "velo_s_genes")
 _TRUE: Final = ("true", "t", "yes", "y", "1", "1.0")
-_MOST: Final = 0.5  # of the cells have a value in a velocity gene
+_MIN_SHARE: Final = 0.5  # of the cells have a value in a velocity gene
 # By whole words in the names of what tools write: most often their own name. The first that is found.
 _TOOLS: Final = {
     "celldancer": "cellDancer",
@@ -65,14 +65,14 @@ _TOOLS: Final = {
 }
 
 
-def chosen_layer(layers: Iterable[str], *, asked: str | None = None, name: str) -> str:
+def chosen_layer(layers: Iterable[str], *, requested: str | None = None, name: str) -> str:
     """Which layer holds the velocities.
 
     Parameters
     ----------
     layers
         Names of the object's layers.
-    asked
+    requested
         The layer that the user named, as the file or as this program calls it; by default ``velocity``, another
         tool's name for it (dynamo's ``velocity_S``), or the only layer whose name says velocity.
     name
@@ -84,12 +84,12 @@ def chosen_layer(layers: Iterable[str], *, asked: str | None = None, name: str) 
         There is no such layer, or several could be meant.
     """
     found = list(layers)
-    if asked:
-        meant = {asked.lower(), standard_layers([asked]).get(asked, asked).lower()}
-        named = [layer for layer in found if layer == asked] or [x for x in found if x.lower() in meant]
+    if requested:
+        meant = {requested.lower(), standard_layers([requested]).get(requested, requested).lower()}
+        named = [layer for layer in found if layer == requested] or [x for x in found if x.lower() in meant]
         if len(named) == 1:
             return named[0]
-        msg = f"{name} has no layer {listed([asked])}. Found {listed(sorted(found))}. Name the layer with the velocities of genes."
+        msg = f"{name} has no layer {listed([requested])}. Found {listed(sorted(found))}. Name the layer with the velocities of genes."
         raise InputError(msg)
     candidates = velocity_layers(found)
     if len(candidates) == 1 or (candidates and candidates[0].lower() in _SPLICED_VELOCITY):
@@ -125,12 +125,12 @@ def unspliced_velocity_layer(layers: Iterable[str]) -> str | None:
     return next((by_name[name] for name in _UNSPLICED_VELOCITY if name in by_name), None)
 
 
-def name_velocity(adata: AnnData, *, asked: str | None = None, name: str) -> None:
+def name_velocity(adata: AnnData, *, requested: str | None = None, name: str) -> None:
     """Call the layer with the velocities ``velocity``, in place; see `chosen_layer`.
 
     Arrows and settings in the object belong to velocities of that name, and are dropped where it calls others so.
     """
-    layer = chosen_layer(adata.layers, asked=asked, name=name)
+    layer = chosen_layer(adata.layers, requested=requested, name=name)
     if layer == keys.VELOCITY:
         return
     if keys.VELOCITY in adata.layers:
@@ -149,16 +149,16 @@ def velocity_genes(adata: AnnData) -> np.ndarray:
     for flag in _GENE_FLAGS:
         found = [column for column in adata.var if re.fullmatch(rf"{flag}(-.+)?", str(column))]
         if found:
-            return np.any([flags(adata.var[column]) for column in found], axis=0)
+            return np.any([as_booleans(adata.var[column]) for column in found], axis=0)
     return np.ones(adata.n_vars, dtype=bool)
 
 
-def flags(column: pd.Series) -> np.ndarray:
+def as_booleans(column: pd.Series) -> np.ndarray:
     """A column of yes and no as booleans, however it is stored: booleans, numbers or text; what is missing is no."""
     return np.asarray(as_text(column).str.strip().str.lower().isin(_TRUE), dtype=bool)
 
 
-class Values(NamedTuple):
+class KnownValues(NamedTuple):
     """Where a layer of velocities has values."""
 
     genes: np.ndarray
@@ -169,7 +169,7 @@ class Values(NamedTuple):
     """How many values are missing in these cells and genes."""
 
 
-def values_of(layer: Layer, chosen: np.ndarray) -> Values:
+def known_values(layer: Layer, chosen: np.ndarray) -> KnownValues:
     """Where velocities have finite values among the chosen genes.
 
     Parameters
@@ -185,12 +185,12 @@ def values_of(layer: Layer, chosen: np.ndarray) -> Values:
         finite = np.isfinite(np.asarray(layer[:, genes])) & chosen[genes]
         n_values[genes] = finite.sum(axis=0)
         cells |= finite.any(axis=1)
-    known = n_values > _MOST * cells.sum()
+    known = n_values > _MIN_SHARE * cells.sum()
     n_missing = int((cells.sum() - n_values[known]).sum())
-    return Values(known, cells if cells.any() else ~cells, n_missing)
+    return KnownValues(known, cells if cells.any() else ~cells, n_missing)
 
 
-def filled(layer: Layer, known: np.ndarray) -> View:
+def with_zeros(layer: Layer, known: np.ndarray) -> View:
     """Velocities of the ``known`` genes, where a missing value is no movement; NaN in all other genes.
 
     Returns

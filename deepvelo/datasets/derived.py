@@ -66,10 +66,10 @@ def shuffled_control(adata: AnnData, settings: Settings, *, group_key: str, seed
     As `deepvelo.pp.prepare` leaves it, genes and embeddings those of ``adata``. Moments and neighbours are new: the old
     ones were made from the unspliced counts as well, and a control that kept them would keep their order.
     """
-    deal = _dealt if count_kind(adata) == "counts" else _exchanged
+    permute = _permute_molecules if count_kind(adata) == "counts" else _permute_cells
     groups = adata.obs[group_key].astype(str).to_numpy()
-    shuffled = deal(matrices.as_csr(adata.layers[keys.UNSPLICED]), groups, seed=seed)
-    return _prepared_anew(adata, shuffled, settings, group_key=group_key)
+    shuffled = permute(matrices.as_csr(adata.layers[keys.UNSPLICED]), groups, seed=seed)
+    return _prepare_again(adata, shuffled, settings, group_key=group_key)
 
 
 def steady_state_control(adata: AnnData, settings: Settings, *, group_key: str, seed: int) -> AnnData:
@@ -93,12 +93,12 @@ def steady_state_control(adata: AnnData, settings: Settings, *, group_key: str, 
     As `shuffled_control`. A gene without spliced counts has no unspliced ones either.
     """
     spliced, unspliced = (matrices.as_csr(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED))
-    return _prepared_anew(
+    return _prepare_again(
         adata, _steady_state_counts(unspliced, spliced, seed=seed), settings, group_key=group_key
     )
 
 
-def _prepared_anew(
+def _prepare_again(
     adata: AnnData, unspliced: sparse.csr_matrix, settings: Settings, *, group_key: str
 ) -> AnnData:
     from deepvelo import config
@@ -111,10 +111,10 @@ def _prepared_anew(
         obsm={key: value for key, value in adata.obsm.items() if key != keys.X_PCA},
         uns={key: value for key, value in adata.uns.items() if key != keys.NEIGHBORS},
     )
-    asked = settings.preparation.compare_in
+    requested = settings.preparation.compare_in
     every_gene = {
         # The graph and the components were made from the counts that were replaced; a representation was not.
-        "compare_in": asked if asked in ("own", *graphs.representations(counts)) else "auto",
+        "compare_in": requested if requested in ("own", *graphs.representations(counts)) else "auto",
         "min_shared_counts": 0,
         "n_top_genes": max(2, adata.n_vars),
         "recompute_embedding": False,
@@ -147,7 +147,7 @@ def _units(counts: sparse.csr_matrix) -> np.ndarray:
     return units
 
 
-def _dealt(counts: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> sparse.csr_matrix:
+def _permute_molecules(counts: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> sparse.csr_matrix:
     """The molecules of each group dealt anew to its cells; totals of cells and, by group, of genes stay."""
     rng = np.random.default_rng(seed)
     cells, genes = [], []
@@ -162,7 +162,7 @@ def _dealt(counts: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> spars
     return sparse.csr_matrix((molecules, (cell, gene)), shape=counts.shape)  # equal places are added up
 
 
-def _exchanged(values: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> sparse.csr_matrix:
+def _permute_cells(values: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> sparse.csr_matrix:
     """Whole rows permuted within each group."""
     rng = np.random.default_rng(seed)
     source = np.arange(len(groups))

@@ -14,7 +14,7 @@ from deepvelo.datasets.tissue import Tissue
 BURST: Final = 1.0  # transcripts of a burst in the mean: the variance of unspliced RNA at rest is 1 + BURST times its mean
 STEP: Final = 0.2  # time between two evaluations of the network
 BURN_IN: Final = 8.0  # time at the origin's steady state before the tissue begins
-_CELLS_AT_ONCE: Final = 64  # a block of 2,000 genes stays in the processor's cache
+_CELLS_PER_BLOCK: Final = 64  # a block of 2,000 genes stays in the processor's cache
 
 
 def fluctuating(
@@ -44,8 +44,8 @@ def fluctuating(
     for index in range(len(tissue.lineages)):
         cells = np.flatnonzero(lineage == index)
         cells = cells[np.argsort(-time[cells], kind="stable")]
-        for first in range(0, len(cells), _CELLS_AT_ONCE):
-            block = cells[first : first + _CELLS_AT_ONCE]
+        for first in range(0, len(cells), _CELLS_PER_BLOCK):
+            block = cells[first : first + _CELLS_PER_BLOCK]
             u[block], s[block] = _simulate(network, schedule(tissue, index), time[block], rng=rng)
     return np.maximum(u, 0.0), np.maximum(s, 0.0)
 

@@ -16,7 +16,7 @@ from deepvelo.datasets.tissue import Tissue
 
 HILL: Final = 2.0  # coefficient of every Hill function, the usual one of SERGIO's networks
 MOLECULES: Final = 200.0  # spliced molecules of a gene in the mean over the genes of a typical cell
-_MOST_REGULATORS: Final = 3
+_MAX_REGULATORS: Final = 3
 _MAX_MASTERS: Final = 10
 
 
@@ -149,7 +149,7 @@ def _draw_edges(
     rows, columns, values = [], [], []
     for gene in range(n_masters, n_genes):
         candidates = min(gene, n_regulators)
-        regulators = rng.permutation(candidates)[: rng.integers(1, _MOST_REGULATORS + 1)]
+        regulators = rng.permutation(candidates)[: rng.integers(1, _MAX_REGULATORS + 1)]
         k = rng.uniform(1.0, 5.0, len(regulators))
         activates = rng.random(len(regulators)) < 0.5
         response = hill(rest[:, regulators], rest[:, regulators].mean(axis=0))

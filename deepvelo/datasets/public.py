@@ -48,7 +48,7 @@ def load(name: str, *, folder: Path) -> AnnData:
     return read(_path(name, folder))
 
 
-def is_kept(name: str, *, folder: Path) -> bool:
+def is_downloaded(name: str, *, folder: Path) -> bool:
     """Whether a public set was downloaded into ``folder`` before.
 
     Raises
@@ -67,12 +67,12 @@ def fetch(name: str, *, folder: Path) -> None:
     InputError
         There is no set of that name, it could not be downloaded, or ``folder`` may not be written.
     """
-    kept = _path(name, folder)
-    if kept.exists():
+    target = _path(name, folder)
+    if target.exists():
         return
     with _DOWNLOADING:
-        if not kept.exists():  # someone else may have brought it meanwhile
-            _download(name, kept)
+        if not target.exists():  # someone else may have brought it meanwhile
+            _download(name, target)
 
 
 def _path(name: str, folder: Path) -> Path:
@@ -82,34 +82,34 @@ def _path(name: str, folder: Path) -> Path:
     return folder / f"{name}.h5ad"
 
 
-def _download(name: str, kept: Path) -> None:
+def _download(name: str, target: Path) -> None:
     """Download into a folder of its own and move the result when it is whole: a broken one never counts."""
     import scanpy as sc
     import scvelo as scv
 
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=kept.parent))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=target.parent))
     except OSError as error:
-        msg = f"{kept.parent} cannot be written, so '{name}' cannot be kept: {error.strerror}. Choose another folder."
+        msg = f"{target.parent} cannot be written, so '{name}' cannot be kept: {error.strerror}. Choose another folder."
         raise InputError(msg) from error
     cache = sc.settings.cachedir
-    sc.settings.cachedir = aside  # scanpy would write into the working directory
+    sc.settings.cachedir = partial  # scanpy would write into the working directory
     try:
         logger.info("downloading %s", name)
         with warnings.catch_warnings(action="ignore"):
-            source = aside / f"{name}{'.loom' if name in _LOOM else '.h5ad'}"
+            source = partial / f"{name}{'.loom' if name in _LOOM else '.h5ad'}"
             adata = getattr(scv.datasets, name)(file_path=source)
-        write_h5ad(adata, kept)
+        write_h5ad(adata, target)
     except InputError:
         raise
     except Exception as error:  # no network, a moved file, a broken one: all end the same for the user
         reason = str(getattr(error, "reason", error)).partition("\n")[0].rstrip(".") or type(error).__name__
         msg = (
             f"The public set '{name}' could not be downloaded: {reason}. "
-            f"Check the internet connection, or put the file at {kept} yourself."
+            f"Check the internet connection, or put the file at {target} yourself."
         )
         raise InputError(msg) from error
     finally:
         sc.settings.cachedir = cache
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)

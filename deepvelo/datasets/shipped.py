@@ -85,12 +85,12 @@ def make(folder: Path) -> tuple[Path, Path]:
 
 
 def _write_whole(target: Path, write: Callable[[Path], None]) -> None:
-    aside = target.with_name(f"partial_{target.name}")
+    partial = target.with_name(f"partial_{target.name}")
     try:
-        write(aside)
-        aside.replace(target)
+        write(partial)
+        partial.replace(target)
     finally:
-        aside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def _shipped(name: str) -> Path:

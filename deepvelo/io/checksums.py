@@ -65,7 +65,7 @@ def read_checksums(folder: Path) -> Checksums:
         They are missing, cut short, or no such file.
     """
     try:
-        content = read_regular_file(folder / CHECKSUMS, most=_MAX_BYTES)
+        content = read_regular_file(folder / CHECKSUMS, max_bytes=_MAX_BYTES)
     except FileNotFoundError:
         msg = f"{CHECKSUMS} is missing"
         raise InputError(msg) from None
@@ -123,18 +123,18 @@ def read_verified(folder: Path, name: str, names: Checksums) -> bytes:
     return _read_verified(folder, name, names, seen=None)[0]
 
 
-def read_regular_file(path: Path, *, most: int) -> bytes:
+def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
     """The content of a regular file; no link is followed, and no pipe waited for.
 
     Raises
     ------
     OSError
-        It is no such file, or has more bytes than ``most``.
+        It is no such file, or has more bytes than ``max_bytes``.
     """
     with _open_regular(path) as file:
-        content = file.read(most + 1)
-    if len(content) > most:
-        raise OSError(errno.EFBIG, f"more than {most} bytes")
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"more than {max_bytes} bytes")
     return content
 
 

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from deepvelo.errors import InputError
 from deepvelo.io.tidy.elements import tidy_elements
-from deepvelo.io.tidy.tables import some, tidy_tables
+from deepvelo.io.tidy.tables import first_names, tidy_tables
 from deepvelo.io.write import first_line, write_into_hdf5
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def leave_out_unwritable(adata: AnnData) -> list[str]:
     if error := _error(_without_numbers(adata)):
         msg = f"The data cannot be written: {error}. Save them again with `write_h5ad` and fit that file."
         raise InputError(msg)
-    return [f"Left out, because it cannot be written: {some(left_out)}."]
+    return [f"Left out, because it cannot be written: {first_names(left_out)}."]
 
 
 def writable_copy(adata: AnnData) -> tuple[AnnData, list[str]]:

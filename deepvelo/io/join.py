@@ -98,7 +98,7 @@ def join(processed: AnnData, counts: AnnData) -> tuple[AnnData, JoinReport]:
     matching = match_cells(processed.obs, counts.obs)
     report = _report(processed, counts, matching)
     if report.rate < MIN_RATE:
-        raise InputError(_too_few(processed, counts, matching, report))
+        raise InputError(_too_few_message(processed, counts, matching, report))
     return _joined(processed, counts, matching.partner, report), report
 
 
@@ -146,7 +146,7 @@ def _by_sample(matching: Matching) -> dict[str, float]:
     )
 
 
-def _too_few(processed: AnnData, counts: AnnData, matching: Matching, report: JoinReport) -> str:
+def _too_few_message(processed: AnnData, counts: AnnData, matching: Matching, report: JoinReport) -> str:
     tables = {"processed file": processed.obs, "file with the counts": counts.obs}
     numbered = [what for what, obs in tables.items() if are_running_numbers(obs.index)]
     if numbered and not matching.found.mean() >= MIN_RATE:

@@ -24,9 +24,9 @@ from deepvelo.plan import Plan
 INFO = "info.json"
 FORMAT = 1
 """Of the run's folder; a version that changes what lies there, so that earlier ones cannot read it, raises it."""
-PROGRAM = "deepvelo-explorer"  # its name among the versions
+PACKAGE = "deepvelo-explorer"  # its name among the versions
 MAX_BYTES = 2**20
-_MAX_LETTERS = 1000
+_MAX_CHARACTERS = 1000
 _MOST = 2**53  # the largest number that JSON, floats and browsers agree on
 _UNKNOWN = {
     "extra_forbidden",
@@ -37,14 +37,14 @@ _UNKNOWN = {
 Purpose = Literal["fit", "control", "steady_state", "seed", "sweep"]
 
 
-def _when(text: str) -> str:
+def _require_time_zone(text: str) -> str:
     if datetime.fromisoformat(text).tzinfo is None:
         msg = "no time zone"
         raise ValueError(msg)
     return text
 
 
-def _sized(metrics: dict[str, float | int]) -> dict[str, float | int]:
+def _require_sizes(metrics: dict[str, float | int]) -> dict[str, float | int]:
     """Pages and estimates count on these two."""
     for name in ("n_cells", "n_genes"):
         n = metrics.get(name)
@@ -54,7 +54,7 @@ def _sized(metrics: dict[str, float | int]) -> dict[str, float | int]:
     return metrics
 
 
-_Text = Annotated[str, Field(max_length=_MAX_LETTERS)]
+_Text = Annotated[str, Field(max_length=_MAX_CHARACTERS)]
 _Number = (
     Annotated[int, Field(strict=True, ge=-_MOST, le=_MOST)]
     | Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -71,10 +71,10 @@ class RunInfo:
     name: _Text
     data_name: _Text
     data_hash: _Text
-    created: Annotated[_Text, AfterValidator(_when)]
+    created: Annotated[_Text, AfterValidator(_require_time_zone)]
     """Time of saving, ISO 8601, UTC."""
     settings: Settings
-    metrics: Annotated[dict[_Text, _Number], AfterValidator(_sized)]
+    metrics: Annotated[dict[_Text, _Number], AfterValidator(_require_sizes)]
     """Scores, times in seconds, and ``n_cells`` and ``n_genes``; finite, without those that could not be computed."""
     versions: dict[_Text, _Text]
     cluster_key: _Text
@@ -128,16 +128,16 @@ def read_info(folder: Path) -> RunInfo:
         It is missing, unreadable, too large, no JSON, not what a run says, or of a newer version.
     """
     try:
-        values = from_json(read_regular_file(folder / INFO, most=MAX_BYTES), allow_inf_nan=False)
+        values = from_json(read_regular_file(folder / INFO, max_bytes=MAX_BYTES), allow_inf_nan=False)
     except PermissionError:
         msg = f"Run {folder.name} may not be read by this program. Allow reading it, or take it out of the store."
         raise DamagedRunError(msg) from None
     except OSError as error:
-        raise damage(folder.name, f"{INFO} cannot be read ({error.strerror or error})") from None
+        raise damaged_run_error(folder.name, f"{INFO} cannot be read ({error.strerror or error})") from None
     except ValueError:
-        raise damage(folder.name, f"{INFO} is no JSON") from None
+        raise damaged_run_error(folder.name, f"{INFO} is no JSON") from None
     if not isinstance(values, dict):
-        raise damage(folder.name, f"{INFO} does not describe a run")
+        raise damaged_run_error(folder.name, f"{INFO} does not describe a run")
     if (stored := values.pop("format", FORMAT)) != FORMAT:
         what = f"format {stored}" if isinstance(stored, int) else "its format"
         raise _other_version(folder.name, values, what=what)
@@ -147,16 +147,16 @@ def read_info(folder: Path) -> RunInfo:
         errors = error.errors(include_input=False, include_url=False)
         first = next((found for found in errors if found["type"] in _UNKNOWN), errors[0])
         field = ".".join(str(part) for part in first["loc"])[:100]
-        if first["type"] in _UNKNOWN or _version_of(values) not in (version(PROGRAM), "unknown"):
+        if first["type"] in _UNKNOWN or _version_of(values) not in (version(PACKAGE), "unknown"):
             raise _other_version(folder.name, values, what=f"`{field}`") from None
         reason = first["msg"].removeprefix("Value error, ").partition("\n")[0]
-        raise damage(folder.name, f"{INFO} is damaged at `{field}`: {reason}") from None
+        raise damaged_run_error(folder.name, f"{INFO} is damaged at `{field}`: {reason}") from None
 
 
 def info_text(info: RunInfo) -> str:
     """The text of ``info.json``: what could not be computed is left out of the metrics, and long texts are cut."""
     values = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
-    texts = {name: value[:_MAX_LETTERS] for name, value in values.items() if isinstance(value, str)}
+    texts = {name: value[:_MAX_CHARACTERS] for name, value in values.items() if isinstance(value, str)}
     numbers = {
         name: getattr(value, "item", lambda value=value: value)() for name, value in info.metrics.items()
     }
@@ -169,7 +169,7 @@ def info_text(info: RunInfo) -> str:
     return json.dumps({"format": FORMAT} | values, indent=2, ensure_ascii=False)
 
 
-def damage(run_id: str, what: str) -> DamagedRunError:
+def damaged_run_error(run_id: str, what: str) -> DamagedRunError:
     """The error to raise for a run that is damaged."""
     return DamagedRunError(f"Run {run_id} is damaged: {what}. Delete it and fit again.")
 
@@ -177,11 +177,11 @@ def damage(run_id: str, what: str) -> DamagedRunError:
 def _other_version(run_id: str, values: dict[str, Any], *, what: str) -> DamagedRunError:
     return DamagedRunError(
         f"Run {run_id} was saved by version {_version_of(values)} of DeepVelo Explorer. This is version "
-        f"{version(PROGRAM)}, which does not know {what}. Update DeepVelo Explorer to open the run."
+        f"{version(PACKAGE)}, which does not know {what}. Update DeepVelo Explorer to open the run."
     )
 
 
 def _version_of(values: dict[str, Any]) -> str:
     versions = values.get("versions")
-    found = versions.get(PROGRAM) if isinstance(versions, dict) else None
+    found = versions.get(PACKAGE) if isinstance(versions, dict) else None
     return found[:40] if isinstance(found, str) and found else "unknown"

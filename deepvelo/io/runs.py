@@ -25,8 +25,16 @@ from deepvelo.errors import InputError
 from deepvelo.io import checksums, journal
 from deepvelo.io.hashing import data_hash
 from deepvelo.io.run import HISTORY, RESULT, WEIGHTS, Run
-from deepvelo.io.run_info import INFO, DamagedRunError, Purpose, RunInfo, damage, info_text, read_info
-from deepvelo.io.write import FULL, is_about, new_folder, remove_leftovers, token
+from deepvelo.io.run_info import (
+    INFO,
+    DamagedRunError,
+    Purpose,
+    RunInfo,
+    damaged_run_error,
+    info_text,
+    read_info,
+)
+from deepvelo.io.write import FULL, concerns_folder, new_folder, remove_leftovers, token
 from deepvelo.io.write_zarr import bytes_to_write, write_by_gene
 from deepvelo.plan import Plan
 
@@ -39,12 +47,12 @@ logger = logging.getLogger(__name__)
 
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")  # ids come from URLs: no dots, no slashes
 _PLAN: TypeAdapter[Plan] = TypeAdapter(Plan)
-ASIDE = ".saving-"
+SAVING = ".saving-"
 DELETED = ".deleted-"
 TRAINING = ".training-"
 METADATA = ".zmetadata"
-ANALYSES = "lineages"  # folder in a run with analyses of it, each with checksums of its own
-SPARE = 50 * 2**20  # bytes that must stay free beside the run
+LINEAGES_FOLDER = "lineages"  # folder in a run with analyses of it, each with checksums of its own
+RESERVE_BYTES = 50 * 2**20  # bytes that must stay free beside the run
 # Nanoseconds. A file that changed so lately may change again without any of its times showing it.
 _CLOCK_TICK = 2 * 10**9
 
@@ -70,7 +78,7 @@ class RunStore:
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
         self._path = str(folder)  # joining paths takes longer than asking the disk
-        self._known: dict[str, tuple[tuple[int, ...], RunInfo | DamagedRun | None]] = {}
+        self._cache: dict[str, tuple[tuple[int, ...], RunInfo | DamagedRun | None]] = {}
 
     def save(
         self,
@@ -132,15 +140,15 @@ class RunStore:
             owner_name=owner_name,
         )
         self.require_writable(bytes_to_write(result.adata, self.folder))
-        aside = self.folder / f"{ASIDE}{run_id}-{token()}"
+        partial = self.folder / f"{SAVING}{run_id}-{token()}"
         try:
-            self._sweep()
-            with new_folder(aside):  # has its final name by then when the run is whole
-                self._write(aside, result, info)
+            self._remove_leftovers()
+            with new_folder(partial):  # has its final name by then when the run is whole
+                self._write(partial, result, info)
                 self._require_base(purpose, base)  # once more: writing takes a while
-                aside.rename(self.folder / run_id)
+                partial.rename(self.folder / run_id)
         except OSError as error:
-            raise InputError(self._sentence(error)) from error
+            raise InputError(self._error_message(error)) from error
         logger.info("saved run %s (%s)", run_id, info.name)
         return run_id
 
@@ -156,14 +164,14 @@ class RunStore:
             The disk fills up, or the folder cannot be written to.
         """
         self.require_writable()
-        folder = self.folder / f"{ASIDE}{token()}"
+        folder = self.folder / f"{SAVING}{token()}"
         try:
-            self._sweep()
+            self._remove_leftovers()
             with new_folder(folder):
                 yield folder
         except OSError as error:
-            if is_about(error, folder):
-                raise InputError(self._sentence(error)) from error
+            if concerns_folder(error, folder):
+                raise InputError(self._error_message(error)) from error
             raise
 
     def checkpoint(self, fit: str) -> Path:
@@ -187,11 +195,11 @@ class RunStore:
             with tempfile.TemporaryFile(dir=self.folder):
                 free = shutil.disk_usage(self.folder).free
         except OSError as error:
-            raise InputError(self._sentence(error)) from error
-        if free < n_bytes + SPARE:
+            raise InputError(self._error_message(error)) from error
+        if free < n_bytes + RESERVE_BYTES:
             msg = (
                 f"The run store {self.folder} has {free / 1e9:.2f} GB free and this run needs up to "
-                f"{(n_bytes + SPARE) / 1e9:.2f} GB. Free some space or choose another folder with `--runs`."
+                f"{(n_bytes + RESERVE_BYTES) / 1e9:.2f} GB. Free some space or choose another folder with `--runs`."
             )
             raise InputError(msg)
 
@@ -242,7 +250,7 @@ class RunStore:
             try:
                 run.require_whole()
             except DamagedRunError as error:
-                self._known[run_id] = (self._state(run_id), DamagedRun(run_id=run_id, problem=str(error)))
+                self._cache[run_id] = (self._state(run_id), DamagedRun(run_id=run_id, problem=str(error)))
                 raise
         return run
 
@@ -256,17 +264,17 @@ class RunStore:
         folder = self.folder / run_id
         try:
             self._require(run_id)
-            analyses = [path for path in (folder / ANALYSES).glob("[!.]*") if path.is_dir()]
+            analyses = [path for path in (folder / LINEAGES_FOLDER).glob("[!.]*") if path.is_dir()]
             bad = [
                 (part / name).relative_to(folder).as_posix()
                 for part in (folder, *sorted(analyses))
                 for name in checksums.damaged_files(part)
             ]
         except InputError as error:
-            return str(error) if run_id in str(error) else str(damage(run_id, str(error)))
+            return str(error) if run_id in str(error) else str(damaged_run_error(run_id, str(error)))
         if not bad:
             return None
-        return str(damage(run_id, f"{checksums.in_brief(bad)} gone or not what was saved"))
+        return str(damaged_run_error(run_id, f"{checksums.in_brief(bad)} gone or not what was saved"))
 
     def find(
         self,
@@ -318,23 +326,23 @@ class RunStore:
 
     def _remove(self, run_id: str) -> None:
         folder = self.folder / run_id
-        aside = self.folder / f"{DELETED}{run_id}-{secrets.token_hex(3)}"
+        partial = self.folder / f"{DELETED}{run_id}-{secrets.token_hex(3)}"
         try:
             if not os.access(folder, os.W_OK | os.X_OK) and folder.exists():
                 msg = f"Run {run_id} may not be deleted by this program. Allow writing to {folder}."
                 raise InputError(msg)
-            folder.rename(aside)  # so that half a run is never listed
+            folder.rename(partial)  # so that half a run is never listed
         except FileNotFoundError:
             raise self._no_run(run_id) from None
         except OSError as error:
-            raise InputError(self._sentence(error)) from error
-        _remove_tree(aside)
+            raise InputError(self._error_message(error)) from error
+        _remove_tree(partial)
 
-    def _sweep(self) -> None:
+    def _remove_leftovers(self) -> None:
         """Remove what killed processes left in the store, but for checkpoints that a job may go on from."""
         for path in self.folder.glob(f"{DELETED}*"):
             _remove_tree(path)
-        remove_leftovers(self.folder.glob(f"{ASIDE}*"))
+        remove_leftovers(self.folder.glob(f"{SAVING}*"))
         under_way = {self.checkpoint(fit) for fit in journal.fits_under_way(self.folder)}
         remove_leftovers(path for path in self.folder.glob(f"{TRAINING}*") if path not in under_way)
 
@@ -366,29 +374,29 @@ class RunStore:
         except OSError:  # not made yet, or not readable: see `problem`
             return
         for name in filter(RUN_ID.fullmatch, names):
-            if (found := self._look(name)) is not None:
+            if (found := self._inspect(name)) is not None:
                 yield found
 
     def _lookup(self, run_id: str) -> RunInfo | DamagedRun | None:
-        """As `_look`, for a name from anywhere; disks may hold one folder under names in upper and lower case."""
+        """As `_inspect`, for a name from anywhere; disks may hold one folder under names in upper and lower case."""
         if not RUN_ID.fullmatch(run_id):
             return None
-        found = self._look(run_id)
+        found = self._inspect(run_id)
         if found is not None and run_id not in os.listdir(self._path):  # noqa: PTH208
             return None
         return found
 
-    def _look(self, run_id: str) -> RunInfo | DamagedRun | None:
+    def _inspect(self, run_id: str) -> RunInfo | DamagedRun | None:
         """What a folder of the store is, None for what is no run; known until it changes, since pages ask again and again."""
         state = self._state(run_id)
-        known = self._known.get(run_id)
-        if known is not None and known[0] == state:
-            return known[1]
-        found = _look_into(self.folder / run_id)
-        if isinstance(found, DamagedRun) and (known is None or known[1] != found):
+        cached = self._cache.get(run_id)
+        if cached is not None and cached[0] == state:
+            return cached[1]
+        found = _inspect_folder(self.folder / run_id)
+        if isinstance(found, DamagedRun) and (cached is None or cached[1] != found):
             logger.warning("%s", found.problem)
         settled = time.time_ns() - max(state) > _CLOCK_TICK
-        self._known[run_id] = (state if settled else (), found)
+        self._cache[run_id] = (state if settled else (), found)
         return found
 
     def _state(self, run_id: str) -> tuple[int, ...]:
@@ -414,7 +422,7 @@ class RunStore:
         (folder / INFO).write_text(info_text(info), encoding="utf-8")
         checksums.write_checksums(folder)
 
-    def _sentence(self, error: OSError) -> str:
+    def _error_message(self, error: OSError) -> str:
         if error.errno in FULL:
             return (
                 f"The disk of the run store {self.folder} is full, so the run was not saved. "
@@ -427,7 +435,7 @@ class RunStore:
         )
 
 
-def _look_into(folder: Path) -> RunInfo | DamagedRun | None:
+def _inspect_folder(folder: Path) -> RunInfo | DamagedRun | None:
     """What a folder is, without a look at every file: a cut text, a group of the result that is gone."""
     try:
         info = read_info(folder)
@@ -435,14 +443,18 @@ def _look_into(folder: Path) -> RunInfo | DamagedRun | None:
         metadata = f"{RESULT}/{METADATA}"
         parts = {RESULT, *("/".join(name.split("/")[:2]) for name in [*names, metadata])}
         if gone := sorted(part for part in parts if not os.path.exists(f"{folder}/{part}")):  # noqa: PTH110
-            raise damage(folder.name, f"{checksums.in_brief(gone)} gone")
+            raise damaged_run_error(folder.name, f"{checksums.in_brief(gone)} gone")
         checksums.read_verified(folder, metadata, names)
     except InputError as error:
         if not folder.is_dir() or (
             os.access(folder, os.X_OK) and not any(os.path.lexists(folder / name) for name in (INFO, RESULT))
         ):
             return None  # some other folder
-        problem = str(error) if isinstance(error, DamagedRunError) else str(damage(folder.name, str(error)))
+        problem = (
+            str(error)
+            if isinstance(error, DamagedRunError)
+            else str(damaged_run_error(folder.name, str(error)))
+        )
         return DamagedRun(run_id=folder.name, problem=problem)
     return info
 

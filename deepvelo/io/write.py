@@ -33,8 +33,8 @@ except ImportError:  # Windows
 FULL = {errno.ENOSPC, errno.EDQUOT}
 # Seconds. Nothing is written for a day; a training, which may take longer, touches its folder in every epoch.
 LEFTOVER_AGE = 24 * 3600
-_ASIDE = ".deepvelo-"  # in the names of files and folders that are not whole yet
-_ON_THEIR_WAY = 0.2  # seconds
+_PARTIAL = ".deepvelo-"  # in the names of files and folders that are not whole yet
+_SECONDS_IN_FLIGHT = 0.2  # seconds
 _TRIES = 10
 
 
@@ -64,7 +64,7 @@ def write_h5ad(adata: AnnData, path: Path | str, *, compression: str = "lzf") ->
     >>> dv.io.read(folder / "cells.h5ad").shape == adata.shape
     True
     """
-    _write_whole(Path(path), lambda partial: _write_hdf5(adata, partial, compression=compression))
+    write_whole(Path(path), lambda partial: _write_hdf5(adata, partial, compression=compression))
 
 
 def write_text(text: str, path: Path) -> None:
@@ -75,17 +75,24 @@ def write_text(text: str, path: Path) -> None:
     InputError
         The folder is missing or may not be written, or the disk is full.
     """
-    _write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 
-def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
-    partial = _aside(path)
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let ``write`` fill a hidden file beside ``path``, and rename it to ``path`` once it is complete.
+
+    Raises
+    ------
+    InputError
+        The folder is missing or may not be written, or the disk is full.
+    """
+    partial = _partial_path(path)
     try:
-        with _made(partial, lambda: partial.touch(exist_ok=False)):
+        with _locked_new(partial, lambda: partial.touch(exist_ok=False)):
             write(partial)
             partial.replace(path)
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise _write_error(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
 
@@ -109,7 +116,7 @@ def _write_hdf5(adata: AnnData, path: Path, *, compression: str) -> None:
 def _write_once(adata: AnnData, path: Path, *, compression: str) -> None:
     """As `AnnData.write_h5ad`, which on a full disk makes the process crash when it ends: HDF5 tries once more."""
     with FileIO(path, "w+") as raw:
-        file = _UntilItFails(raw)
+        file = _FirstErrorFile(raw)
         try:
             write_into_hdf5(file, adata, compression=compression)
         except Exception as error:
@@ -143,7 +150,7 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
-class _UntilItFails:
+class _FirstErrorFile:
     """A file that keeps its first error of writing and from then on takes everything and writes nothing."""
 
     def __init__(self, raw: FileIO) -> None:
@@ -184,14 +191,14 @@ def scratch_beside(path: Path) -> Iterator[Path]:
     InputError
         It cannot be made or written to: the folder is missing or may not be written, or the disk is full.
     """
-    remove_leftovers(path.parent.glob(f".*{_ASIDE}*"))
-    folder = _aside(path)
+    remove_leftovers(path.parent.glob(f".*{_PARTIAL}*"))
+    folder = _partial_path(path)
     try:
         with new_folder(folder, mode=0o700):
             yield folder
     except OSError as error:
-        if is_about(error, folder):
-            raise _refusal(path, error) from error
+        if concerns_folder(error, folder):
+            raise _write_error(path, error) from error
         raise
 
 
@@ -204,7 +211,7 @@ def new_folder(folder: Path, *, mode: int = 0o777) -> Iterator[None]:
     folder
         With a name that ends as `token` does.
     """
-    with _made(folder, lambda: folder.mkdir(mode=mode)), removed_afterwards(folder):
+    with _locked_new(folder, lambda: folder.mkdir(mode=mode)), removed_afterwards(folder):
         yield
 
 
@@ -221,8 +228,8 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
     """
     for path in paths:
         try:
-            with _unused(path) as unused:
-                if not unused:
+            with _abandoned(path) as abandoned:
+                if not abandoned:
                     continue
                 logger.info("removing the leftover %s", path)
                 if path.is_dir():
@@ -235,8 +242,8 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
             logger.warning("the leftover %s could not be removed: %s", path, error)
 
 
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}{_ASIDE}{token()}")
+def _partial_path(path: Path) -> Path:
+    return path.with_name(f".{path.name}{_PARTIAL}{token()}")
 
 
 @cache
@@ -250,7 +257,7 @@ def _machine() -> str:
 
 
 @contextmanager
-def _made(path: Path, make: Callable[[], object]) -> Iterator[None]:
+def _locked_new(path: Path, make: Callable[[], object]) -> Iterator[None]:
     """Make a file or folder and hold a lock on it."""
     file = -1
     try:
@@ -258,7 +265,7 @@ def _made(path: Path, make: Callable[[], object]) -> Iterator[None]:
             make()
             if fcntl is None:
                 break
-            file = _opened(path)
+            file = _open_for_lock(path)
             with suppress(OSError):  # a disk without locks: what is left there goes by age
                 fcntl.flock(file, fcntl.LOCK_SH)
             if os.path.lexists(path):  # else another process took it for a leftover before it was locked
@@ -271,28 +278,28 @@ def _made(path: Path, make: Callable[[], object]) -> Iterator[None]:
             os.close(file)
 
 
-def _opened(path: Path) -> int:
+def _open_for_lock(path: Path) -> int:
     """A file or folder, to be locked; no link, and a pipe without waiting."""
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 @contextmanager
-def _unused(path: Path) -> Iterator[bool]:
+def _abandoned(path: Path) -> Iterator[bool]:
     """Whether who made a file or folder is dead; nobody else can take it up meanwhile."""
     if fcntl is None or not path.name.endswith(f"-{_machine()}"):
         yield _is_old(path)
         return
-    file = _opened(path)
+    file = _open_for_lock(path)
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            unused = False
+            abandoned = False
         except OSError:  # a disk without locks
-            unused = _is_old(path)
+            abandoned = _is_old(path)
         else:
-            unused = True
-        yield unused
+            abandoned = True
+        yield abandoned
     finally:
         os.close(file)
 
@@ -307,7 +314,7 @@ def _is_old(path: Path) -> bool:
     return now - path.stat().st_mtime > LEFTOVER_AGE
 
 
-def is_about(error: OSError, folder: Path) -> bool:
+def concerns_folder(error: OSError, folder: Path) -> bool:
     """Whether an error of the system is about what lies in a folder, or about a full disk."""
     name = error.filename
     in_it = isinstance(name, str | bytes | os.PathLike) and Path(os.fsdecode(name)).is_relative_to(folder)
@@ -323,14 +330,14 @@ def removed_afterwards(folder: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        time.sleep(_ON_THEIR_WAY)
+        time.sleep(_SECONDS_IN_FLIGHT)
         raise
     finally:
         for _ in range(_TRIES):
             shutil.rmtree(folder, ignore_errors=True)
             if not folder.exists():
                 break
-            time.sleep(_ON_THEIR_WAY)
+            time.sleep(_SECONDS_IN_FLIGHT)
 
 
 def require_writable(path: Path) -> None:
@@ -345,10 +352,10 @@ def require_writable(path: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".") as probe:
             probe.write(b"0")
     except OSError as error:
-        raise _refusal(path, error) from error
+        raise _write_error(path, error) from error
 
 
-def _refusal(path: Path, error: OSError) -> InputError:
+def _write_error(path: Path, error: OSError) -> InputError:
     return InputError(f"{path} could not be written: {_reason(error)}. Choose another place or make room.")
 
 

@@ -124,7 +124,9 @@ def analyse(
         warnings=tuple(
             dict.fromkeys(
                 [
-                    *_about_ends(trajectory, fates, root=settings.root, chosen=bool(settings.terminal)),
+                    *_terminal_state_warnings(
+                        trajectory, fates, root=settings.root, chosen=bool(settings.terminal)
+                    ),
                     *notes,
                     *trajectory.warnings,
                     *fates.warnings,
@@ -159,26 +161,28 @@ def _as_fitted(adata: AnnData) -> tuple[AnnData, list[str]]:
     if not no_graph:
         return found, []
     velocity = found.layers[keys.VELOCITY]
-    values = imported.values_of(velocity, imported.velocity_genes(adata))
+    values = imported.known_values(velocity, imported.velocity_genes(adata))
     found.var[keys.VELOCITY_GENES] = values.genes
     if values.n_missing or not values.cells.all():
-        found.layers[keys.VELOCITY] = imported.filled(velocity, values.genes)[:, :]
+        found.layers[keys.VELOCITY] = imported.with_zeros(velocity, values.genes)[:, :]
     tl.velocity_graph(found)
     return found, ["The velocity graph was computed here: the file has none."]
 
 
-def _about_ends(trajectory: Trajectory, fates: Fates, *, root: str | None, chosen: bool) -> list[str]:
+def _terminal_state_warnings(
+    trajectory: Trajectory, fates: Fates, *, root: str | None, chosen: bool
+) -> list[str]:
     """Where the ends of fates contradict the edges or the chosen root."""
     found = []
-    ends = fates.terminal
-    if root in ends:
-        only = "the only end" if len(ends) == 1 else "one of the ends"
+    terminal_states = fates.terminal
+    if root in terminal_states:
+        only = "the only end" if len(terminal_states) == 1 else "one of the ends"
         found.append(
             f"The chosen root '{root}' is also {only} that fates lead to: the arrows run into it. Choose another root, or "
             "choose the ends by hand."
         )
-    further = [group for group in trajectory.last_groups if group not in ends]
-    left = [end for end in ends if end in set(trajectory.edges["source"])]
+    further = [group for group in trajectory.last_groups if group not in terminal_states]
+    left = [end for end in terminal_states if end in set(trajectory.edges["source"])]
     told = [f"end in {listed(further)}, where no fate ends"] if further else []
     told += [f"lead on from {listed(left)}, where fates end"] if left else []
     if told:

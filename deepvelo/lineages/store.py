@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from deepvelo.errors import InputError
 from deepvelo.io import checksums
-from deepvelo.io.runs import ANALYSES as FOLDER
+from deepvelo.io.runs import LINEAGES_FOLDER as FOLDER
 from deepvelo.io.write import new_folder, remove_leftovers, token
 from deepvelo.lineages.analysis import Lineages
 from deepvelo.lineages.settings import LineageSettings, key_of, to_dict
@@ -50,8 +50,8 @@ def save(lineages: Lineages, run_folder: Path) -> None:
     InputError
         The run is gone, or its folder cannot be written to.
     """
-    place = run_folder / FOLDER / key_of(lineages.settings)
-    aside = run_folder / FOLDER / f".{place.name}-{token()}"
+    folder = run_folder / FOLDER / key_of(lineages.settings)
+    partial = run_folder / FOLDER / f".{folder.name}-{token()}"
     info = {
         "settings": to_dict(lineages.settings),
         "root": lineages.root,
@@ -63,12 +63,12 @@ def save(lineages: Lineages, run_folder: Path) -> None:
     try:
         (run_folder / FOLDER).mkdir(exist_ok=True)  # without parents: a run that was deleted must stay so
         remove_leftovers((run_folder / FOLDER).glob(".*"))
-        with new_folder(aside):  # has its final name by then when the analysis is whole
+        with new_folder(partial):  # has its final name by then when the analysis is whole
             for name in _TABLES:
-                getattr(lineages, name).to_parquet(aside / f"{name}.parquet")
-            (aside / _INFO).write_text(json.dumps(info, indent=2, ensure_ascii=False), encoding="utf-8")
-            checksums.write_checksums(aside)
-            _put(aside, place)
+                getattr(lineages, name).to_parquet(partial / f"{name}.parquet")
+            (partial / _INFO).write_text(json.dumps(info, indent=2, ensure_ascii=False), encoding="utf-8")
+            checksums.write_checksums(partial)
+            _replace_analysis(partial, folder)
     except FileNotFoundError:  # deleted while the analysis went on
         msg = f"There is no run {run_folder.name!r} any more, so its lineages are not saved. Choose another run."
         raise InputError(msg) from None
@@ -80,17 +80,17 @@ def save(lineages: Lineages, run_folder: Path) -> None:
         raise InputError(msg) from error
 
 
-def _put(aside: Path, place: Path) -> None:
+def _replace_analysis(partial: Path, folder: Path) -> None:
     """Rename, in the place of an earlier one; another worker that was faster with the same analysis is as good."""
-    earlier = aside.with_name(f"{aside.name}-earlier")
+    earlier = partial.with_name(f"{partial.name}-earlier")
     try:
-        if place.exists():
-            place.rename(earlier)
-        aside.rename(place)
+        if folder.exists():
+            folder.rename(earlier)
+        partial.rename(folder)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             if earlier.exists():
-                earlier.rename(place)
+                earlier.rename(folder)
             raise
     finally:
         shutil.rmtree(earlier, ignore_errors=True)
@@ -115,12 +115,12 @@ def load(run_folder: Path, settings: LineageSettings) -> Lineages | None:
 def stored(run_folder: Path) -> list[LineageSettings]:
     """Settings of a run's analyses, the newest first; what `load` could not read is left out."""
     found = []
-    for place in (run_folder / FOLDER).glob("[0-9a-f]*"):
+    for folder in (run_folder / FOLDER).glob("[0-9a-f]*"):
         try:
-            info, _ = _read(place)
+            info, _ = _read(folder)
         except _NO_ANALYSIS:
             continue
-        if key_of(info.settings) == place.name:  # not so where a later version added a setting
+        if key_of(info.settings) == folder.name:  # not so where a later version added a setting
             found.append((info.created, info.settings))
     return [settings for _, settings in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
@@ -129,7 +129,7 @@ def stored(run_folder: Path) -> list[LineageSettings]:
 _NO_ANALYSIS = (OSError, ValueError, KeyError, TypeError)
 
 
-def _read(place: Path) -> tuple[_Info, dict[str, pd.DataFrame]]:
+def _read(folder: Path) -> tuple[_Info, dict[str, pd.DataFrame]]:
     """What an analysis says of itself, and its tables.
 
     Raises
@@ -137,10 +137,10 @@ def _read(place: Path) -> tuple[_Info, dict[str, pd.DataFrame]]:
     InputError
         A file is not what was saved.
     """
-    names = checksums.read_checksums(place)
-    info = _SCHEMA.validate_json(checksums.read_verified(place, _INFO, names))
+    names = checksums.read_checksums(folder)
+    info = _SCHEMA.validate_json(checksums.read_verified(folder, _INFO, names))
     tables = {
-        name: pd.read_parquet(BytesIO(checksums.read_verified(place, f"{name}.parquet", names)))
+        name: pd.read_parquet(BytesIO(checksums.read_verified(folder, f"{name}.parquet", names)))
         for name in _TABLES
     }
     for name, columns in _TABLES.items():

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from deepvelo.config import Method
-from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR, in_order
+from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR, natural_order
 from deepvelo.plan import MOST_OUTLINED
 from deepvelo.wording import in_one_line
 
@@ -145,7 +145,7 @@ def _luminance(rgb: np.ndarray) -> float:
 def group_order(groups: Iterable[str]) -> list[str]:
     """Distinct group names as people sort them: ``2`` before ``10``."""
     distinct = pd.unique(np.fromiter(groups, dtype=object))
-    return in_order({str(group) for group in distinct}, ignore_case=True)
+    return natural_order({str(group) for group in distinct}, ignore_case=True)
 
 
 def group_codes(groups: Sequence[str] | np.ndarray) -> tuple[np.ndarray, list[str]]:

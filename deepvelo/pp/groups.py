@@ -12,9 +12,9 @@ from deepvelo.contents.groups import (
     MAX_GROUPS,
     UNASSIGNED,
     UNASSIGNED_COLOR,
-    fit_colors,
     group_colors,
     group_names,
+    tidy_colors,
     too_many_groups,
 )
 from deepvelo.wording import number
@@ -33,7 +33,7 @@ def tidy_groups(adata: AnnData, key: str) -> list[str]:
     -------
     One note for each change a user should know of.
     """
-    notes = fit_colors(adata)
+    notes = tidy_colors(adata)
     colors = group_colors(adata, key)
     adata.uns.pop(keys.colors(key), None)
     n_missing = int(group_names(adata.obs[key]).isna().sum())

@@ -51,12 +51,12 @@ def prepare_imported(
         No velocities, in no gene, or neither moments nor counts; or more memory needed than there is.
     """
     named = tidied(shared_copy(adata))
-    imported.name_velocity(named, asked=settings.layer or None, name="The file")
+    imported.name_velocity(named, requested=settings.layer or None, name="The file")
     velocity, chosen = named.layers[keys.VELOCITY], imported.velocity_genes(named)
     if matrices.is_lazy(velocity):
         checks.require_memory(named.n_obs, int(chosen.sum()), settings)
         velocity = velocity.compute(scheduler="synchronous")
-    values = imported.values_of(dense(velocity), chosen)
+    values = imported.known_values(dense(velocity), chosen)
     if not values.genes.any():
         msg = (
             f"The layer with the velocities has values in none of the {number(named.n_vars, 'gene')}, or its velocity "
@@ -77,7 +77,7 @@ def prepare_imported(
         brought[keys.VELOCITY_U] = _dense(named.layers[unspliced], genes)
     brought |= _rates(named, genes, known)
     for key, layer in brought.items():
-        out.layers[key] = imported.filled(layer, known)[:, :]
+        out.layers[key] = imported.with_zeros(layer, known)[:, :]
     out.var[keys.VELOCITY_GENES] = known
     out.uns[keys.NOTES] = [*stored_notes(out), *notes]
     return out
@@ -139,7 +139,7 @@ def _take_counts(adata: AnnData) -> list[str]:
     ]
 
 
-def _missing(values: imported.Values) -> list[str]:
+def _missing(values: imported.KnownValues) -> list[str]:
     notes = []
     if values.n_missing:
         notes.append(

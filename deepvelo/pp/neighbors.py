@@ -50,7 +50,7 @@ def find_neighbors(
     Notes: in what cells are compared, what was not used, and settings that were lowered.
     """
     chosen = settings.preparation
-    compared = graphs.compared_in(adata, chosen)
+    compared = graphs.comparison_space(adata, chosen)
     own = chosen.compare_in == graphs.OWN or (
         chosen.recompute_moments and compared.representation != keys.X_PCA
     )
@@ -65,10 +65,10 @@ def find_neighbors(
     elif stored != keys.X_PCA:
         out.obsm[keys.X_PCA] = np.array(out.obsm[stored])
     if compared.graph is not None:
-        graphs.store(out, adata, compared.graph)
+        graphs.set_graph(out, adata, compared.graph)
     else:
         _neighbors(out, compared.representation or keys.X_PCA, settings)
-    lowered = graphs.lowered_components(settings, n_cells=out.n_obs, n_genes=out.n_vars, own=stored is None)
+    lowered = graphs.reduced_components(settings, n_cells=out.n_obs, n_genes=out.n_vars, own=stored is None)
     return [*compared.rejected, compared.sentence, *lowered]
 
 

@@ -48,7 +48,7 @@ def prepare(
     are size-normalised to the median cell by the size factors of ``settings.variant``, the most
     variable genes are chosen by the dispersion of log-normalised spliced counts, and moments are means over
     the neighbours, as in scVelo. Neighbours are those of the graph or representation that
-    ``settings.preparation.compare_in`` names (`deepvelo.contents.graphs.compared_in`); principal components are computed
+    ``settings.preparation.compare_in`` names (`deepvelo.contents.graphs.comparison_space`); principal components are computed
     of the log-normalised layers that ``settings.variant`` names. Embeddings and groups that
     come with the object are kept; missing ones are computed.
 
@@ -121,7 +121,7 @@ def prepare_tidied(
         if cluster_key is None:
             notes += too_many_in_words(out, key)
         notes += tidy_groups(out, key)
-        if settings.preparation.recompute_embedding or not checks.pictures(out):
+        if settings.preparation.recompute_embedding or not checks.display_embeddings(out):
             import scanpy as sc
 
             sc.tl.umap(out, random_state=settings.seed)
@@ -177,7 +177,7 @@ def chosen_basis(adata: AnnData, basis: str | None) -> str:
     """The embedding to draw on: the given one in any spelling, else the best picture there is; without ``X_``."""
     if basis is not None:
         return contents.find_embedding(adata, basis) or basis.removeprefix("X_")
-    return next(iter(checks.pictures(adata)), "umap")
+    return next(iter(checks.display_embeddings(adata)), "umap")
 
 
 def _fresh_copy(adata: AnnData, *, keep_x: bool) -> AnnData:

@@ -92,7 +92,7 @@ def test_a_job_that_kills_its_worker_twice_is_given_up_and_the_queue_goes_on(tmp
                 server.wait(lambda _: started(tmp_path)[0] == 2)
         jobs = server.wait(all_ended)
     assert [job["state"] for job in jobs] == ["failed", "finished"]
-    assert jobs[0]["message"] == task.DIED
+    assert jobs[0]["message"] == task.WORKER_DIED
 
 
 def test_jobs_of_a_living_server_are_not_taken(tmp_path):

@@ -25,7 +25,7 @@ from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import RunStore
-from deepvelo.task import TOO_OFTEN, state_topic
+from deepvelo.task import TOO_MANY_RESTARTS, state_topic
 from tests.lab import Lab, quick, tiny
 
 cloudpickle.register_pickle_by_value(sys.modules[tests.lab.__name__])  # workers need no tests
@@ -123,7 +123,7 @@ def test_nobody_needs_to_look(lab, server, source):
 
 
 def test_a_job_that_comes_back_too_often_is_given_up(lab, server, source, monkeypatch):
-    monkeypatch.setattr("deepvelo.task.MOST_RESTARTS", 1)
+    monkeypatch.setattr("deepvelo.task.MAX_RESTARTS", 1)
     first = server()
     job_id = first.submit(source, LONG)
     for _ in range(2):
@@ -132,11 +132,11 @@ def test_a_job_that_comes_back_too_often_is_given_up(lab, server, source, monkey
         lab.kill()
         lab.start_scheduler()
     status = wait(first, job_id, ended)
-    assert (status.state, status.message) == ("failed", TOO_OFTEN)
+    assert (status.state, status.message) == ("failed", TOO_MANY_RESTARTS)
     lab.kill()
     lab.start_scheduler()
     status = wait(first, job_id, ended)  # a failure is told until it is read
-    assert (status.state, status.message) == ("failed", TOO_OFTEN)
+    assert (status.state, status.message) == ("failed", TOO_MANY_RESTARTS)
     first.forget(job_id)
     assert first.list() == []
 
@@ -181,7 +181,7 @@ def test_jobs_that_do_not_fit_beside_each_other_take_turns(lab, server, source):
     lab.start_worker("--nthreads", "2", "--resources", f"MEMORY={10 * GB}")
     while not (place := jobs.place(LONG, memory=6 * GB)).workers:
         time.sleep(0.1)
-    assert place.asks == {MEMORY: 6 * GB}
+    assert place.requests == {MEMORY: 6 * GB}
     # two threads must not import the package at once
     assert wait(jobs, jobs.submit(source, SHORT), ended).state == "finished"
     large, small, other = (
@@ -198,7 +198,7 @@ def test_jobs_that_do_not_fit_beside_each_other_take_turns(lab, server, source):
     ):
         jobs.submit(source, SHORT, memory=11 * GB)
     assert jobs.submit(source, ON_GPU, memory=GB)  # nobody declares a GPU: as before
-    assert jobs._jobs[max(jobs._jobs)].asks == {MEMORY: GB}
+    assert jobs._jobs[max(jobs._jobs)].requests == {MEMORY: GB}
 
 
 def test_a_job_whose_worker_left_says_what_it_waits_for_until_one_joins(lab, server, source):
@@ -207,7 +207,7 @@ def test_a_job_whose_worker_left_says_what_it_waits_for_until_one_joins(lab, ser
     while not jobs.place(ON_GPU, memory=GB).workers:
         time.sleep(0.1)
     busy, waiting = jobs.submit(source, LONG), jobs.submit(source, ON_GPU, memory=GB)
-    assert jobs._jobs[waiting].asks == {MEMORY: GB, GPU: 1}
+    assert jobs._jobs[waiting].requests == {MEMORY: GB, GPU: 1}
     wait(jobs, busy, trains)
     lab.end_workers()
     assert NO_WORKER in wait(jobs, waiting, lambda status: bool(status.message)).message
@@ -230,7 +230,7 @@ def test_the_documented_commands_make_a_cluster_that_fits(lab, server, source, t
         time.sleep(0.1)
     assert place.workers == [{MEMORY: 56e9, GPU: 1.0}]
     done = wait(jobs, jobs.submit(source, ON_GPU, memory=GB), ended)
-    assert (done.state, done.asks) == ("finished", {MEMORY: GB, GPU: 1.0})
+    assert (done.state, done.requests) == ("finished", {MEMORY: GB, GPU: 1.0})
     assert RunStore(tmp_path / "runs").list()[0].run_id == done.run_id
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.browser
 
 SOON = 60_000  # ms: a page, also while the machine computes
 Visit = Callable[[str], Page]
-ADDRESS = f"{evil.PICTURE} {evil.HTML} {evil.MARKS} {evil.TURNED}"
+ADDRESS = f"{evil.PICTURE} {evil.HTML} {evil.MARKS} {evil.REVERSED}"
 PAGES = ("data", "train", "velocity", "phase_portraits", "kinetic_rates", "compare", "lineages")
 # What the app itself draws is left out: icons and badges of its own, bold words, links of the navigation.
 ARISEN = """host => {

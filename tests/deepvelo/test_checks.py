@@ -340,9 +340,9 @@ def test_graph_of_other_cells_is_noticed():
 
 def test_data_say_in_what_their_cells_are_compared():
     adata = cells(40)
-    assert "principal components computed" in checks.summarize(adata).compared_in
+    assert "principal components computed" in checks.summarize(adata).comparison_space
     adata.obsm["X_harmony"] = adata.obsm["X_pca"] = np.random.default_rng(1).normal(size=(40, 5))
-    assert "'X_harmony'" in checks.summarize(adata).compared_in
+    assert "'X_harmony'" in checks.summarize(adata).comparison_space
 
 
 def test_summary_names_what_is_there():
@@ -361,7 +361,7 @@ def test_summary_names_what_is_there():
     }  # fmt: skip
     assert found.groupings == ["clusters", "stage", "plate"]
     assert found.embeddings == ["umap", "pca"]
-    assert checks.pictures(adata) == ["umap"]
+    assert checks.display_embeddings(adata) == ["umap"]
     assert found.count_kind == "counts"
     assert not found.has_moments
 
@@ -434,17 +434,17 @@ def test_other_settings_are_answered_without_another_look_at_the_matrices(monkey
         seen = getattr(matrices, name)
         monkeypatch.setattr(matrices, name, lambda *args, seen=seen: looks.append(1) or seen(*args))
     adata = cells()
-    looked = checks.Looked(adata)
-    assert checks.summarize(adata, looked=looked).findings
-    checks.require_fit(adata, SETTINGS, looked=looked)
+    checked = checks.CheckedData(adata)
+    assert checks.summarize(adata, checked=checked).findings
+    checks.require_fit(adata, SETTINGS, checked=checked)
     before = len(looks)
     assert before > 0
     others = [{"graph": {"n_neighbors": 3}}, {"preparation": {"min_shared_counts": 2}}, {"seed": 1}]
     for changes in others:
-        checks.require_fit(adata, replace(SETTINGS, changes), cluster_key="clusters", looked=looked)
+        checks.require_fit(adata, replace(SETTINGS, changes), cluster_key="clusters", checked=checked)
     with pytest.raises(InputError, match=r"No gene reaches `preparation.min_shared_counts` = 1000"):
         checks.require_fit(
-            adata, replace(SETTINGS, {"preparation": {"min_shared_counts": 1000}}), looked=looked
+            adata, replace(SETTINGS, {"preparation": {"min_shared_counts": 1000}}), checked=checked
         )
     assert len(looks) == before
 
@@ -453,8 +453,8 @@ def test_moments_are_looked_at_where_they_are_kept():
     adata = cells()
     adata.layers["Ms"] = adata.layers["spliced"].toarray()
     adata.layers["Mu"] = np.full(adata.shape, np.nan, dtype="float32")
-    looked = checks.Looked(adata)
+    checked = checks.CheckedData(adata)
     with pytest.raises(InputError, match="Layer 'Mu' has no finite value"):
-        checks.require_fit(adata, SETTINGS, looked=looked)
+        checks.require_fit(adata, SETTINGS, checked=checked)
     anew = replace(SETTINGS, {"preparation": {"recompute_moments": True}})
-    checks.require_fit(adata, anew, looked=looked)
+    checks.require_fit(adata, anew, checked=checked)

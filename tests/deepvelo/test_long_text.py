@@ -49,7 +49,7 @@ ROUTINES = {
     "column of groups": lambda x, at: groups.group_names(pd.Series([x, x + "1", "a"])),
     "order of groups": lambda x, at: group_order([x, x + "1", "a"]),
     "column of text": lambda x, at: columns.as_text(pd.Series([x, x + "1"])),
-    "embedding": lambda x, at: (coordinates.find(x, ["X_umap", x + "a"]), coordinates.is_named_picture(x)),
+    "embedding": lambda x, at: (coordinates.find(x, ["X_umap", x + "a"]), coordinates.has_display_name(x)),
     "layer": lambda x, at: (layer_names.standard_layers([x]), imported.velocity_layers([x + "velocity"])),
     "graph": lambda x, at: (graphs._PAIR.match(x), graphs._rank(x)),
     "names of cells": lambda x, at: identifiers(pd.DataFrame({"c": [x, x + "1"]}, index=[x, x + "1"])),

@@ -15,9 +15,9 @@ from deepvelo.errors import CancelledError
 from deepvelo.lineages import LineageSettings
 from deepvelo.result import Progress
 from deepvelo.task import (
-    DIED,
     MAX_TRAINING_REPORTS,
-    TOO_OFTEN,
+    TOO_MANY_RESTARTS,
+    WORKER_DIED,
     Job,
     Reporter,
     from_request,
@@ -45,21 +45,21 @@ def train(report: Reporter, n_epochs: int) -> None:
         ("", ""),
         ("start", ""),  # killed once, at any stage: once more
         ("start prepare", ""),
-        ("start prepare start prepare", DIED),
+        ("start prepare start prepare", WORKER_DIED),
         ("start prepare start prepare train", ""),
-        ("start prepare train start prepare", DIED),
+        ("start prepare train start prepare", WORKER_DIED),
         ("start prepare train 3", ""),
-        ("start prepare train 3 start prepare train", DIED),
+        ("start prepare train 3 start prepare train", WORKER_DIED),
         ("start prepare train 3 start prepare train 5", ""),
-        ("start prepare train 3 start prepare train 3", DIED),  # the file could not be read
-        ("start prepare train 3 start prepare train 5 start prepare train 4", DIED),
-        ("start prepare train 3 start prepare train 5 graph start prepare train 7 graph", DIED),
+        ("start prepare train 3 start prepare train 3", WORKER_DIED),  # the file could not be read
+        ("start prepare train 3 start prepare train 5 start prepare train 4", WORKER_DIED),
+        ("start prepare train 3 start prepare train 5 graph start prepare train 7 graph", WORKER_DIED),
         ("start prepare train start prepare train start prepare train graph", ""),
         ("restarted restarted restarted restarted restarted", ""),  # it was never at work
         ("start restarted start", ""),  # one death of its own
-        ("start restarted start start", DIED),
+        ("start restarted start start", WORKER_DIED),
         ("start restarted start restarted start restarted start", ""),
-        ("start restarted start restarted start restarted start restarted", TOO_OFTEN),
+        ("start restarted start restarted start restarted start restarted", TOO_MANY_RESTARTS),
         ("start restarted start restarted start restarted start prepare restarted", ""),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_job_comes_back_from_the_journal_as_it_was(tmp_path: Path) -> None:
         cluster_key="clusters",
         basis=None,
         store_folder=tmp_path,
-        asks={"MEMORY": 5.0},
+        requests={"MEMORY": 5.0},
         lineages=LineageSettings(cluster_key="clusters", terminal=("a", "b")),
         owner="1234",
     )
@@ -94,7 +94,7 @@ def test_a_job_comes_back_from_the_journal_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage",
     [{"job_id": 5}, {"source": None}, {"source": {"kind": "file"}}, {"source": {"kind": "file", "path": 5}},
-     {"settings": {"graph": "x"}}, {"settings": {"unknown": 1}}, {"purpose": "x"}, {"lineages": {}}, {"asks": {"a": "b"}}],
+     {"settings": {"graph": "x"}}, {"settings": {"unknown": 1}}, {"purpose": "x"}, {"lineages": {}}, {"requests": {"a": "b"}}],
 )  # fmt: skip
 def test_a_damaged_request_is_no_job(tmp_path: Path, damage: dict[str, Any]) -> None:
     job = Job(

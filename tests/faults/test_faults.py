@@ -89,7 +89,7 @@ def require_jobs_and_runs_agree(jobs: Standing, folder: Path) -> None:
     """Every job has finished, with a run of its own, and there is no other run; one whose worker died twice is given up."""
     assert len(jobs) == len(EPOCHS)
     finished = [job for job in jobs if job["state"] == "finished"]
-    given_up = [job for job in jobs if (job["state"], job["message"]) == ("failed", task.DIED)]
+    given_up = [job for job in jobs if (job["state"], job["message"]) == ("failed", task.WORKER_DIED)]
     assert len(finished) + len(given_up) == len(jobs), jobs
     assert len(given_up) <= KILLS / 2
     store = RunStore(folder / "runs")

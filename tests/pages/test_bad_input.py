@@ -118,7 +118,7 @@ def test_a_run_store_that_is_no_folder(good, server, monkeypatch):
 
 def test_a_run_store_without_space(good, monkeypatch):
     page = opened("train", data=good)
-    monkeypatch.setattr("deepvelo.io.runs.SPARE", 2**62)
+    monkeypatch.setattr("deepvelo.io.runs.RESERVE_BYTES", 2**62)
     start_button(page).click().run()
     assert not page.exception
     (error,) = page.error

@@ -87,7 +87,7 @@ def test_missing_modes_are_queued_on_just_these_data_with_these_settings(page, b
             job_id=f"job-{place}", name=source.label, source=source, cluster_key="clusters", basis="umap", base=base,
             owner=queue.submitted[place].owner,
             settings=config.replace(run.info.settings, {"method": mode}),
-            asks={MEMORY: estimate_memory(run.info.metrics["n_cells"], run.info.metrics["n_genes"], run.info.settings)},
+            requests={MEMORY: estimate_memory(run.info.metrics["n_cells"], run.info.metrics["n_genes"], run.info.settings)},
         )
         for place, mode in enumerate(MODES)
     ]  # fmt: skip

@@ -18,7 +18,7 @@ TEXTS = {
     "long": "x" * 100_000,
     "long_path": "../" * 30_000,
     "zero": "a\x00b",
-    "turned": f"{evil.TURNED}\u2066",
+    "turned": f"{evil.REVERSED}\u2066",
     "lines": "a\n\n# b\n\n- c\r\n```\nd",
     "evil": f"{evil.PICTURE} {evil.HTML} {evil.MARKS}",
 }

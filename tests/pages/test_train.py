@@ -407,18 +407,18 @@ def test_a_scheduler_that_goes_away_and_comes_back_is_one_sentence_meanwhile(pag
 
 def test_where_a_job_would_run_and_what_it_asks_for(page, queue, monkeypatch):
     monkeypatch.setattr("deepvelo.memory.available_memory", lambda: 0)  # of the web server: it does not count
-    queue.where = Place(scheduler="tcp://lab:8786", workers=[{MEMORY: 4e9}] * 2, asks={MEMORY: 2**30})
+    queue.where = Place(scheduler="tcp://lab:8786", workers=[{MEMORY: 4e9}] * 2, requests={MEMORY: 2**30})
     fine(page.run())
     assert "The scheduler tcp://lab:8786 gives the job to one of its 2 workers." in words(page)
     assert "about 1.0 GB of memory" in words(page)
     assert queue.where.warning in [plain(warning.value) for warning in page.warning]
     press(page, "Start training")
     shown = next(metric.value for metric in page.metric if metric.label == "Memory, up to")
-    assert f"{queue.submitted[0].asks[MEMORY] / 2**30:.1f} GB" == shown
+    assert f"{queue.submitted[0].requests[MEMORY] / 2**30:.1f} GB" == shown
 
 
 def test_a_job_that_no_worker_can_do_is_refused_before_the_start(page, queue):
-    queue.where = Place(scheduler="s", workers=[{MEMORY: 2**30}], asks={MEMORY: 9 * 2**30})
+    queue.where = Place(scheduler="s", workers=[{MEMORY: 2**30}], requests={MEMORY: 9 * 2**30})
     page.run()
     assert not page.exception
     assert "The largest connected worker declares 1.0 GB. Lower" in page.error[0].value

@@ -4,7 +4,7 @@ from deepvelo.evaluation.compare.edges import GRANULE_EDGES, Edge, default_edges
 from deepvelo.evaluation.compare.match import Matched, match
 from deepvelo.evaluation.compare.region import disagreeing_genes, pair_agreement
 from deepvelo.evaluation.compare.report import to_csv, to_json
-from deepvelo.evaluation.compare.results import LAYERS, Asked, method_names, method_of
+from deepvelo.evaluation.compare.results import LAYERS, ResultFile, method_names, method_of
 from deepvelo.evaluation.compare.scores import (
     EFFECT_NOTE,
     SCORES,
@@ -22,10 +22,10 @@ __all__ = [
     "SCORES",
     "SMOOTHING_NOTE",
     "SMOOTHNESS",
-    "Asked",
     "Comparison",
     "Edge",
     "Matched",
+    "ResultFile",
     "compare",
     "default_edges",
     "definition",

@@ -43,17 +43,17 @@ def parse_edges(texts: Iterable[str], *, groups: Sequence[str]) -> list[Edge]:
     """
     edges: list[Edge] = []
     for text in texts:
-        ways = _ways(text.split(","), groups)
-        if len(ways) > 1:
-            told = " or ".join(_in_words(way) for way in ways[:2])
+        readings = _readings(text.split(","), groups)
+        if len(readings) > 1:
+            told = " or ".join(_in_words(reading) for reading in readings[:2])
             msg = f"{text.strip()!r} can be read as {told}. Rename a group, or choose other boundaries."
             raise InputError(msg)
-        edges += ways[0] if ways else _as_written(text)
+        edges += readings[0] if readings else _as_written(text)
     require_edges(edges, groups=groups)
     return list(dict.fromkeys(edges))
 
 
-def _ways(parts: list[str], groups: Sequence[str]) -> list[list[Edge]]:
+def _readings(parts: list[str], groups: Sequence[str]) -> list[list[Edge]]:
     """Every way to join parts again so that each is an edge between two groups."""
     if not any(part.strip() for part in parts):
         return [[]]
@@ -61,11 +61,11 @@ def _ways(parts: list[str], groups: Sequence[str]) -> list[list[Edge]]:
     for n in range(1, len(parts) + 1):
         firsts = _edges_of(",".join(parts[:n]), groups)
         if firsts:
-            rests = _ways(parts[n:], groups)
+            rests = _readings(parts[n:], groups)
             found += [[first, *rest] for first in firsts for rest in rests]
     if not parts[0].strip():
-        found += _ways(parts[1:], groups)
-    return list({tuple(way): way for way in found}.values())
+        found += _readings(parts[1:], groups)
+    return list({tuple(reading): reading for reading in found}.values())
 
 
 def _edges_of(text: str, groups: Sequence[str]) -> list[Edge]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from deepvelo.arrays.layers import Layer
 
-MOST_SMOOTHING = 2
+MAX_SMOOTHING = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +102,8 @@ class Matched:
         """
         if times is None:
             return self
-        if times not in range(MOST_SMOOTHING + 1):
-            msg = f"Velocities can be averaged 0 to {MOST_SMOOTHING} times over the graph. Got {times}. Choose 0, 1 or 2."
+        if times not in range(MAX_SMOOTHING + 1):
+            msg = f"Velocities can be averaged 0 to {MAX_SMOOTHING} times over the graph. Got {times}. Choose 0, 1 or 2."
             raise InputError(msg)
         average = GraphAverage(self.reference) if times else None
         velocities = {
@@ -245,8 +245,8 @@ def _facts(
             "seconds": stored.stored_metric(adata, "seconds_train"),
             "peak_memory_mb": stored.stored_metric(adata, "peak_memory_mb"),
             "times_smoothed": stored.times_smoothed(adata),
-            "smoothed_otherwise": stored.smooths_otherwise(adata),
-            "kept_smoothing": stored.keeps_smoothing(adata),
+            "smoothed_otherwise": stored.averages_moments(adata),
+            "kept_smoothing": stored.has_fixed_smoothing(adata),
         }
         for name, adata in results.items()
     }

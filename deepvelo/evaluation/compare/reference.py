@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from deepvelo.arrays.layers import Layer
 
-_FEWEST_CELLS = 3
+_MIN_CELLS = 3
 _N_NEIGHBORS = 30
 
 
@@ -131,10 +131,10 @@ def _neighbors(reference: AnnData, components: np.ndarray | None, *, moments: La
     """Neighbours in the first result's principal components, or in those of its moments."""
     import scanpy as sc
 
-    if reference.n_obs < _FEWEST_CELLS:
+    if reference.n_obs < _MIN_CELLS:
         msg = (
             f"The results share {number(reference.n_obs, 'cell')}, too few to be compared with their neighbours: "
-            f"at least {_FEWEST_CELLS} are needed. Give results of more cells."
+            f"at least {_MIN_CELLS} are needed. Give results of more cells."
         )
         raise InputError(msg)
     if components is None:

@@ -31,18 +31,18 @@ class Velocities(NamedTuple):
 
     layer: Layer
     """float32 ``(n_cells, n_genes)``, read where it lies: 0 where a value is missing in a velocity gene, NaN in others."""
-    values: imported.Values
+    values: imported.KnownValues
     """Which genes and cells have velocities, and how many values are missing among them."""
 
 
-class Asked(NamedTuple):
+class ResultFile(NamedTuple):
     """A result to compare: its file, and the layer with its velocities where that was named."""
 
     file: Path
     layer: str | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Asked:
+    def parse(cls, text: str) -> ResultFile:
         """From ``FILE`` or ``FILE::LAYER``."""
         file, _, layer = text.rpartition("::")
         return cls(Path(text)) if not file or Path(text).exists() else cls(Path(file), layer or None)
@@ -62,11 +62,11 @@ class Asked(NamedTuple):
         from deepvelo.io import read
 
         def wanted(names: Collection[str]) -> list[str]:
-            chosen = imported.chosen_layer(names, asked=self.layer, name=self.file.name)
+            chosen = imported.chosen_layer(names, requested=self.layer, name=self.file.name)
             return [*LAYERS, chosen, *(old for old, new in standard_layers(names).items() if new in LAYERS)]
 
         adata = read(self.file, by_gene=wanted)
-        imported.name_velocity(adata, asked=self.layer, name=self.file.name)
+        imported.name_velocity(adata, requested=self.layer, name=self.file.name)
         return adata
 
 
@@ -78,13 +78,13 @@ def method_of(adata: AnnData) -> str | None:
     return str(stored_settings(adata).get("method", "deepvelo"))
 
 
-def method_names(results: Sequence[tuple[Asked, AnnData]]) -> list[str]:
+def method_names(results: Sequence[tuple[ResultFile, AnnData]]) -> list[str]:
     """A name for each file: its method, with the file's name where several have the same, else the file's name."""
     methods = [_tool_or_method(adata) for _, adata in results]
-    files = Counter(asked.file.stem for asked, _ in results)
+    files = Counter(given.file.stem for given, _ in results)
     names = []
-    for (asked, _), method in zip(results, methods, strict=True):
-        file = asked.file.stem if files[asked.file.stem] == 1 else str(asked)
+    for (given, _), method in zip(results, methods, strict=True):
+        file = given.file.stem if files[given.file.stem] == 1 else str(given)
         if method is None:
             names.append(file)
         else:
@@ -130,12 +130,12 @@ def times_smoothed(adata: AnnData) -> int:
     return times if isinstance(times, int) else 0
 
 
-def smooths_otherwise(adata: AnnData) -> bool:
+def averages_moments(adata: AnnData) -> bool:
     """Whether the fit averaged its moments."""
     return method_of(adata) == "deepvelo" and bool(_graph_settings(adata).get("smooth_inputs"))
 
 
-def keeps_smoothing(adata: AnnData) -> bool:
+def has_fixed_smoothing(adata: AnnData) -> bool:
     """Whether the fit smoothed, and what it averaged is not there to make the velocities without."""
     return _smooths(adata) and any(key not in adata.layers for key in _OF_VELOCITY)
 
@@ -150,7 +150,7 @@ def unsmoothed_velocity_of(adata: AnnData) -> Layer | None:
     ``beta Mu - gamma Ms``, float32 ``(n_cells, n_genes)``, made when it is read, NaN in genes that are none of the
     velocity genes; None where the stored velocities are that already, or rates and moments are not stored.
     """
-    if not _smooths(adata) or keeps_smoothing(adata):
+    if not _smooths(adata) or has_fixed_smoothing(adata):
         return None
     layers = [dense(adata.layers[key]) for key in _OF_VELOCITY]
     chosen = imported.velocity_genes(adata)
@@ -164,7 +164,7 @@ def unsmoothed_velocity_of(adata: AnnData) -> Layer | None:
 
 
 def _smooths(adata: AnnData) -> bool:
-    return times_smoothed(adata) > 0 or smooths_otherwise(adata)
+    return times_smoothed(adata) > 0 or averages_moments(adata)
 
 
 def _graph_settings(adata: AnnData) -> dict[str, Any]:
@@ -181,8 +181,8 @@ def velocity_of(adata: AnnData, *, name: str) -> Velocities:
         There are none.
     """
     layer = dense(adata.layers[imported.chosen_layer(numeric_layers(adata), name=name)])
-    values = imported.values_of(layer, imported.velocity_genes(adata))
-    return Velocities(imported.filled(layer, values.genes), values)
+    values = imported.known_values(layer, imported.velocity_genes(adata))
+    return Velocities(imported.with_zeros(layer, values.genes), values)
 
 
 def numeric_layers(adata: AnnData) -> list[str]:

@@ -16,7 +16,7 @@ from deepvelo.wording import number
 if TYPE_CHECKING:
     from anndata import AnnData
 
-LEAST_SHARE = 0.5  # of the smallest result's cells, and genes
+MIN_SHARE = 0.5  # of the smallest result's cells, and genes
 
 
 class Shared(NamedTuple):
@@ -141,9 +141,9 @@ def _require_unique(index: pd.Index, what: str, name: str) -> None:
 def _require_enough(rows: Mapping[str, np.ndarray], sizes: Mapping[str, int], what: str) -> None:
     n_shared = int(_in_all(rows).sum())
     smallest = min(sizes, key=sizes.__getitem__)
-    if n_shared < LEAST_SHARE * sizes[smallest] or not n_shared:
+    if n_shared < MIN_SHARE * sizes[smallest] or not n_shared:
         msg = (
             f"The results share {n_shared:,} of the {number(sizes[smallest], what)} of {smallest}, the smallest; "
-            f"at least {LEAST_SHARE:.0%} are needed. Give results of the same data, with the same {what} names."
+            f"at least {MIN_SHARE:.0%} are needed. Give results of the same data, with the same {what} names."
         )
         raise InputError(msg)

@@ -16,8 +16,8 @@ from deepvelo.evaluation.controls.sensitivity import conclusions, sensitivity_ta
 from deepvelo.evaluation.controls.signal import (
     SIGNAL_DEFINITION,
     forward_balance,
+    forward_surplus,
     signal_score,
-    surplus_along,
 )
 from deepvelo.evaluation.controls.steady_state import (
     STEADY_STATE_NOTE,
@@ -39,6 +39,7 @@ __all__ = [
     "control_plan",
     "finished",
     "forward_balance",
+    "forward_surplus",
     "scores_of_run",
     "seed_agreement",
     "seeds_plan",
@@ -46,6 +47,5 @@ __all__ = [
     "signal_score",
     "steady_state_plan",
     "steady_state_table",
-    "surplus_along",
     "sweep_plan",
 ]

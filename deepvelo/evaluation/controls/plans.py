@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deepvelo.datasets.source import Kind
     from deepvelo.io.runs import Purpose, RunInfo
 
-FEWEST_GENES: Final = 2
+MIN_GENES: Final = 2
 N_SEEDS: Final = 5  # in all, the run's own among them
 N_STEADY_STATE: Final = 5
 _CALLED: Final[dict[Purpose, str]] = {"steady_state": "steady-state control"}
@@ -242,8 +242,8 @@ def _require_sizes(base: RunInfo, values: SweepValues) -> None:
         if tried and max(tried) >= n_cells:
             msg = f"A cell has fewer {name} than there are cells. Got {max(tried)} for {number(n_cells, 'cell')}. Lower it."
             raise InputError(msg)
-    if values.n_genes and min(values.n_genes) < FEWEST_GENES:
-        msg = f"A sweep over the number of genes takes at least {FEWEST_GENES}. Got {min(values.n_genes)}. Raise it."
+    if values.n_genes and min(values.n_genes) < MIN_GENES:
+        msg = f"A sweep over the number of genes takes at least {MIN_GENES}. Got {min(values.n_genes)}. Raise it."
         raise InputError(msg)
     if values.n_genes and max(values.n_genes) > n_genes:
         msg = f"A sweep takes some of the run's own genes. Got {max(values.n_genes)} for {number(n_genes, 'gene')}. Lower it."

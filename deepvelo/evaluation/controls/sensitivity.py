@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from deepvelo.arrays.layers import Layer
 
 BASE: Final = "base run"
-AGREEMENT, TURNED = "agreement", "turned"
-FEW_TURNED: Final = 0.1  # of the cells, a small cell type
+AGREEMENT, REVERSED = "agreement", "reversed"
+FEW_REVERSED: Final = 0.1  # of the cells, a small cell type
 COLUMNS: Final[dict[str, str]] = {
     "consistency": "mean cosine of a cell's velocity with those of its graph neighbours, mean over cells",
     "consistency_celltype": "mean cosine of a cell's velocity with those of all other cells of its group, mean over cells",
     AGREEMENT: "mean cosine of a cell's velocity with that of the base run, over the genes both have, mean over cells",
-    TURNED: "share of the cells whose velocity points against that of the base run: a cosine below 0",
+    REVERSED: "share of the cells whose velocity points against that of the base run: a cosine below 0",
 }
 BOUNDARY_DEFINITION: Final = "mean cosine of a source cell's velocity with the displacements to its neighbours in the target, over genes"
 
@@ -84,7 +84,7 @@ def _row(base: AnnData, run: AnnData, *, edges: Sequence[Edge], cluster_key: str
         "consistency": float(run.obs[keys.CONSISTENCY].mean()),
         "consistency_celltype": float(run.obs[keys.CONSISTENCY_CELLTYPE].mean()),
         AGREEMENT: float(cosine[known].mean()) if known.any() else float("nan"),
-        TURNED: float((cosine[known] < 0).mean()) if known.any() else float("nan"),
+        REVERSED: float((cosine[known] < 0).mean()) if known.any() else float("nan"),
     }
     positions = _of_genes(base, keys.MS, genes)
     groups = base.obs[cluster_key].astype(str).to_numpy()
@@ -96,7 +96,7 @@ def _of_genes(run: AnnData, layer: str, genes: pd.Index) -> Layer:
     return selected(run.layers[layer], cells=np.arange(run.n_obs), genes=run.var_names.get_indexer(genes))
 
 
-def of_other_sign(scores: pd.Series) -> pd.Series:
+def with_opposite_sign(scores: pd.Series) -> pd.Series:
     """Of one edge's scores by run, those of another sign than the base run's; none where that has no score."""
     known = scores.dropna()
     return known[np.sign(known) != np.sign(known[BASE])] if BASE in known else known[:0]
@@ -124,12 +124,12 @@ def _on_directions(sweep: pd.DataFrame) -> str:
     known = sweep.dropna(subset=[AGREEMENT])
     if known.empty:
         return "Directions: none of the runs can be compared with the base run, since one of each pair stands still."
-    worst, lowest = known[TURNED].idxmax(), known[AGREEMENT].idxmin()
-    turned = known.loc[worst, TURNED]
-    verdict = "survive" if turned < FEW_TURNED else "do not survive everywhere"
+    worst, lowest = known[REVERSED].idxmax(), known[AGREEMENT].idxmin()
+    reversed_share = known.loc[worst, REVERSED]
+    verdict = "survive" if reversed_share < FEW_REVERSED else "do not survive everywhere"
     how_many = (
-        f"at worst {turned:.0%} of the cells reverse, with {worst}"
-        if turned
+        f"at worst {reversed_share:.0%} of the cells reverse, with {worst}"
+        if reversed_share
         else f"no cell reverses in {number(len(known), 'run')}"
     )
     return (
@@ -142,7 +142,7 @@ def _on_edge(table: pd.DataFrame, sweep: pd.DataFrame, edge: str) -> str:
     base, others = table.loc[BASE, edge], sweep[edge].dropna()
     if not np.isfinite(base) or others.empty:
         return f"{edge}: no score, since no cell of the one has a neighbour in the other."
-    against = of_other_sign(table[edge])
+    against = with_opposite_sign(table[edge])
     span = f"{min(base, others.min()):.2f} to {max(base, others.max()):.2f}"
     if against.empty:
         return (

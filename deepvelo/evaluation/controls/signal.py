@@ -44,7 +44,7 @@ _N_COMPONENTS = 20
 _GENES_AT_ONCE = 256  # keeps the dense arrays small: cells x 256
 
 
-def surplus_along(adata: AnnData, *, cluster_key: str, n_neighbors: int = N_NEIGHBORS) -> np.ndarray:
+def forward_surplus(adata: AnnData, *, cluster_key: str, n_neighbors: int = N_NEIGHBORS) -> np.ndarray:
     """Length of each cell's unspliced surplus along its way ahead; see the module's text.
 
     Parameters
@@ -81,25 +81,25 @@ def surplus_along(adata: AnnData, *, cluster_key: str, n_neighbors: int = N_NEIG
     return np.divide(product, np.sqrt(length), out=np.zeros_like(product), where=length > 0)
 
 
-def forward_balance(along: np.ndarray) -> float:
+def forward_balance(surplus: np.ndarray) -> float:
     """What points forward less what points back, as a share of all, -1 to 1; 0 where nothing points anywhere.
 
     Parameters
     ----------
-    along
-        As `surplus_along` gives it, shape ``(n_cells,)``.
+    surplus
+        As `forward_surplus` gives it, shape ``(n_cells,)``.
     """
-    total = float(np.abs(along).sum())
-    return float(along.sum()) / total if total > 0 else 0.0
+    total = float(np.abs(surplus).sum())
+    return float(surplus.sum()) / total if total > 0 else 0.0
 
 
-def signal_score(along: np.ndarray, controls: Sequence[np.ndarray]) -> float:
+def signal_score(surplus: np.ndarray, controls: Sequence[np.ndarray]) -> float:
     """How far a run's arrows are supported by more than chance, 0 to 1: `SIGNAL_DEFINITION`.
 
     Parameters
     ----------
-    along
-        `surplus_along` of the run, shape ``(n_cells,)``.
+    surplus
+        `forward_surplus` of the run, shape ``(n_cells,)``.
     controls
         The same of one or more shuffled controls; their mean balance is chance, and never counts as below 0.
 
@@ -118,7 +118,7 @@ def signal_score(along: np.ndarray, controls: Sequence[np.ndarray]) -> float:
     chance = max(0.0, float(np.mean([forward_balance(control) for control in controls])))
     if chance == 1:
         return 0.0
-    return max(0.0, (forward_balance(along) - chance) / (1 - chance))
+    return max(0.0, (forward_balance(surplus) - chance) / (1 - chance))
 
 
 class _Centering:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from deepvelo import keys
-from deepvelo.evaluation.controls.sensitivity import BASE, COLUMNS, FEW_TURNED, TURNED, of_other_sign
+from deepvelo.evaluation.controls.sensitivity import BASE, COLUMNS, FEW_REVERSED, REVERSED, with_opposite_sign
 from deepvelo.evaluation.gate.finding import (
     CONTROL,
     LEVELS,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WEAK_SIGNAL, NO_SIGNAL = 0.5, 0.2
 LOW_PROBABILITY, NO_PROBABILITY = 0.8, 0.6  # of a right direction, mean over the cells; a coin flip is 0.5
 SOME_UNDECIDED, MANY_UNDECIDED = 0.1, 0.5  # shares of the cells
-SOME_CELLS, MANY_CELLS = FEW_TURNED, 0.3
+SOME_CELLS, MANY_CELLS = FEW_REVERSED, 0.3
 
 
 class Control(NamedTuple):
@@ -134,18 +134,16 @@ def survives_sweep(table: pd.DataFrame | None) -> GateFinding:
         ),
         "why": "Nothing in biology decides the number of neighbours or genes: what turns with it was never in the data.",
     }
-    sweep = None if table is None else table.drop(index=BASE).dropna(subset=[TURNED])
+    sweep = None if table is None else table.drop(index=BASE).dropna(subset=[REVERSED])
     if table is None or sweep is None or sweep.empty:
         return GateFinding(level="not checked", evidence="No run of a sweep is finished.", **finding)
-    worst_run = sweep[TURNED].idxmax()
-    turned = float(sweep[TURNED].max())
-    evidence = (
-        f"At worst {turned:.0%} of the cells turn round, with {worst_run} ({number(len(sweep), 'run')})."
-    )
-    flipped = [edge for edge in table.columns.drop([*COLUMNS]) if not of_other_sign(table[edge]).empty]
+    worst_run = sweep[REVERSED].idxmax()
+    reversed_share = float(sweep[REVERSED].max())
+    evidence = f"At worst {reversed_share:.0%} of the cells turn round, with {worst_run} ({number(len(sweep), 'run')})."
+    flipped = [edge for edge in table.columns.drop([*COLUMNS]) if not with_opposite_sign(table[edge]).empty]
     if flipped:
         evidence += f" The boundary score changes its sign for {', '.join(flipped)}."
-    return GateFinding(level="red" if flipped else _share_level(turned), evidence=evidence, **finding)
+    return GateFinding(level="red" if flipped else _share_level(reversed_share), evidence=evidence, **finding)
 
 
 def _share_level(share: float, *, some: float = SOME_CELLS, many: float = MANY_CELLS) -> Level:

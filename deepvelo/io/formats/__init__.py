@@ -42,7 +42,7 @@ __all__ = [
     "SUFFIXES",
     "ByGene",
     "Format",
-    "Reading",
+    "ReadOptions",
     "find_format",
     "format_of",
     "is_data_folder",

@@ -71,8 +71,8 @@ def _read_matrix(folder: Path) -> AnnData:
         msg = f"{folder.name} lacks {missing}, which names what quants_mat.mtx counts. Copy the whole folder."
         raise InputError(msg)
     head, barcodes, names = header(matrix), read_names(rows), read_names(columns)
-    turned = cells_in_rows(head, barcodes, names, cells_first=True, matrix=matrix)
-    n_cells, n_genes = (head.n_rows, head.n_columns) if turned else (head.n_columns, head.n_rows)
+    by_rows = cells_in_rows(head, barcodes, names, cells_first=True, matrix=matrix)
+    n_cells, n_genes = (head.n_rows, head.n_columns) if by_rows else (head.n_columns, head.n_rows)
     genes = gene_table(names, n_genes)
     if not genes.index.str.endswith(("-U", "-I")).any():
         msg = (
@@ -84,7 +84,7 @@ def _read_matrix(folder: Path) -> AnnData:
     if symbols:
         plain = [_without_copy(gene) for gene in genes.index]
         genes["gene_name"] = [symbols.get(gene, gene) for gene in plain]
-    counts = by_cells(read_matrix(matrix, head), cells_in_rows=turned)
+    counts = by_cells(read_matrix(matrix, head), cells_in_rows=by_rows)
     return anndata.AnnData(counts, obs=pd.DataFrame(index=cell_names(barcodes, n_cells)), var=genes)
 
 

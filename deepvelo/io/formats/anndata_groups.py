@@ -46,7 +46,7 @@ def read_group(group: Any, name: str, options: ReadOptions) -> AnnData:
     """
     if options.by_gene is not None:
         return _read_by_gene(group, name, options, layers=options.by_gene)
-    if inspect(group, name, options):
+    if check_sizes(group, name, options):
         return _read_lazily(group, name)
     left_out: dict[str, str] = {}
     layers = {}
@@ -103,7 +103,7 @@ def _read_by_gene(group: Any, name: str, options: ReadOptions, *, layers: ByGene
         + bytes_in_memory(rest)
         + chunk
     )
-    needed += _unnamed(group, _shapes(found))
+    needed += _bytes_of_default_names(group, _shapes(found))
     require_memory(needed, name)
     require_plausible_size(needed, name, packed_size=options.packed_size)
     require_few_chunks(every, name, packed_size=options.packed_size)
@@ -204,7 +204,7 @@ def _known_columns(frame: Any, place: str, left_out: dict[str, str], name: str) 
     )
 
 
-def inspect(group: Any, name: str, options: ReadOptions) -> bool:
+def check_sizes(group: Any, name: str, options: ReadOptions) -> bool:
     """Compare the shapes of X and of all layers, and the size of everything, before anything is loaded.
 
     Returns
@@ -223,8 +223,8 @@ def inspect(group: Any, name: str, options: ReadOptions) -> bool:
     chunk = largest_chunk(every)
     needed = sum(bytes_in_memory(of_layer, min_itemsize=_BYTES_OF_FLOAT) for of_layer in parts.values())
     # Converted one after the other.
-    needed += max((_n_copied(element, parts[layer]) for layer, element in found.items()), default=0)
-    others = bytes_in_memory(rest) + chunk + _unnamed(group, shapes)
+    needed += max((_bytes_of_copy(element, parts[layer]) for layer, element in found.items()), default=0)
+    others = bytes_in_memory(rest) + chunk + _bytes_of_default_names(group, shapes)
     leave = (
         options.lazy_if_large
         and needed + others > SHARE_IN_MEMORY * memory.available_memory()
@@ -257,7 +257,7 @@ def _categories(columns: list[Any]) -> list[Any]:
     return [array for array in named if hasattr(array, "shape")]
 
 
-def _n_copied(element: Any, parts: list[Any]) -> int:
+def _bytes_of_copy(element: Any, parts: list[Any]) -> int:
     """Bytes of the copy that becomes float32, by cells; none where the file holds it so."""
     as_stored = element.attrs.get("encoding-type") in _STORED_BY_CELLS and any(
         array.dtype == np.float32 for array in parts
@@ -265,7 +265,7 @@ def _n_copied(element: Any, parts: list[Any]) -> int:
     return 0 if as_stored else bytes_in_memory(parts, min_itemsize=_BYTES_OF_FLOAT)
 
 
-def _unnamed(group: Any, shapes: dict[str, tuple[int, ...]]) -> int:
+def _bytes_of_default_names(group: Any, shapes: dict[str, tuple[int, ...]]) -> int:
     """Bytes of the names that anndata makes up where a file has none: a sparse matrix of any shape takes no room in it."""
     shape = next(iter(shapes.values()), ())
     return bytes_of_names(

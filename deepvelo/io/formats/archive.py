@@ -116,7 +116,7 @@ def _zip_members(path: Path) -> Iterator[Member]:
 
 
 def _tar_members(path: Path) -> Iterator[Member]:
-    with path.open("rb") as plain, tarfile.open(fileobj=_InPieces(plain), mode="r:") as archive:  # type: ignore[call-overload]
+    with path.open("rb") as plain, tarfile.open(fileobj=_BoundedReader(plain), mode="r:") as archive:  # type: ignore[call-overload]
         for n, member in enumerate(archive):
             if n >= MAX_MEMBERS:
                 msg = f"{path.name} holds more than {MAX_MEMBERS:,} files and links. Pack the data set alone."
@@ -130,7 +130,7 @@ def _tar_members(path: Path) -> Iterator[Member]:
                 yield member.name, member.size, file
 
 
-class _InPieces:
+class _BoundedReader:
     """A file of which no more is read at once than data are: `tarfile` reads the description of a member whole."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -146,12 +146,12 @@ class _InPieces:
 
 def _require_link_inside(name: str, target: str) -> None:
     """Refuse a link that leads out of the archive; others are left out."""
-    if _leads_out(posixpath.normpath(posixpath.join(posixpath.dirname(name), target))):
+    if _leaves_folder(posixpath.normpath(posixpath.join(posixpath.dirname(name), target))):
         msg = f"An archive must not hold the link '{name or target}': it leads out of its folder. Pack the data set alone."
         raise InputError(msg)
 
 
-def _leads_out(place: str) -> bool:
+def _leaves_folder(place: str) -> bool:
     inside = PurePosixPath(place.replace("\\", "/"))
     return inside.is_absolute() or ".." in inside.parts or any(":" in part for part in inside.parts[:1])
 
@@ -170,7 +170,7 @@ def _write(
         inside = PurePosixPath(name.replace("\\", "/"))
         if "__MACOSX" in inside.parts or inside.name.startswith("._") or inside.name == ".DS_Store":
             continue
-        if _leads_out(name) or n >= MAX_MEMBERS:
+        if _leaves_folder(name) or n >= MAX_MEMBERS:
             msg = f"An archive must not hold '{name}': it leads out of its folder, or there are too many files. Pack the data set alone."
             raise InputError(msg)
         _require_room(name, unpacked + size, free=free, packed_size=packed_size)

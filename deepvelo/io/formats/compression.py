@@ -8,9 +8,9 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
-_UNSEEN = 2**26  # bytes that a chunk may unpack to without a look at it
+_UNCHECKED_BYTES = 2**26  # bytes that a chunk may unpack to without a look at it
 # By how much each method shrinks data at most.
-_MAX_TIMES: Final = {
+_MAX_RATIO: Final = {
     "deflate": 1032, "bz2": 2**21, "lzma": 2**13, "zstd": 2**15, "blosc": 2**15, "lz4": 255, "lz4-hdf5": 255,
     "bitshuffle": 2**15, "blosc2": 2**40, "lzf": 88,
 }  # fmt: skip
@@ -38,7 +38,7 @@ ZARR_CODECS: Final = {
 
 def may_exceed(n_stored: int, method: str) -> bool:
     """Whether a chunk of so many bytes in the file may unpack to so much that it has to be looked at."""
-    return n_stored * _MAX_TIMES.get(method, 0) > _UNSEEN
+    return n_stored * _MAX_RATIO.get(method, 0) > _UNCHECKED_BYTES
 
 
 def exceeds(read: Callable[[int], bytes], n_stored: int, method: str, *, most: int) -> bool:
@@ -51,7 +51,7 @@ def exceeds(read: Callable[[int], bytes], n_stored: int, method: str, *, most: i
     """
     if method in _UNPACKERS:
         return _unpacks_to_more(read(n_stored), method, most)
-    return _CLAIMED[method](read(n_stored if method in _CLAIMED_WITHIN else _HEAD)) > most
+    return _DECLARED_SIZE[method](read(n_stored if method in _NEEDS_WHOLE_CHUNK else _HEAD)) > most
 
 
 def n_declared_strings(packed: bytes, codecs: list[str]) -> int:
@@ -82,7 +82,7 @@ def _unpacks_to_more(packed: bytes, method: str, most: int) -> bool:
     return left <= 0
 
 
-def _of_lzf(packed: bytes) -> int:
+def _lzf_size(packed: bytes) -> int:
     """LZF: a sign up to 31 begins so many literals and one more, another a repetition."""
     n_bytes = at = 0
     while at < len(packed):
@@ -96,7 +96,7 @@ def _of_lzf(packed: bytes) -> int:
     return n_bytes
 
 
-def _of_blosc2(packed: bytes) -> int:
+def _blosc2_size(packed: bytes) -> int:
     """A frame of one chunk: what the frame claims to hold, what each chunk, and what the first says itself."""
     start = int.from_bytes(packed[11:15], "big")
     return max(
@@ -106,7 +106,7 @@ def _of_blosc2(packed: bytes) -> int:
     )
 
 
-def _of_zstd(head: bytes) -> int:
+def _zstd_size(head: bytes) -> int:
     """Content size of a frame (RFC 8878, 3.1.1); one that does not tell may hold anything."""
     if len(head) < 14 or head[:4] != b"\x28\xb5\x2f\xfd":
         return 2**64
@@ -118,13 +118,13 @@ def _of_zstd(head: bytes) -> int:
     return size + 256 * (length == 2) if length else 2**64
 
 
-_CLAIMED: Final[dict[str, Callable[[bytes], int]]] = {
-    "zstd": _of_zstd,
+_DECLARED_SIZE: Final[dict[str, Callable[[bytes], int]]] = {
+    "zstd": _zstd_size,
     "blosc": lambda head: int.from_bytes(head[4:8], "little"),
     "lz4": lambda head: int.from_bytes(head[:4], "little"),
-    "blosc2": _of_blosc2,
-    "lzf": _of_lzf,
+    "blosc2": _blosc2_size,
+    "lzf": _lzf_size,
     "lz4-hdf5": lambda head: int.from_bytes(head[:8], "big"),
     "bitshuffle": lambda head: int.from_bytes(head[:8], "big"),
 }
-_CLAIMED_WITHIN: Final = ("blosc2", "lzf")  # not in the head alone
+_NEEDS_WHOLE_CHUNK: Final = ("blosc2", "lzf")  # not in the head alone

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.anndata_groups import inspect, is_current_format, read_group
+from deepvelo.io.formats.anndata_groups import check_sizes, is_current_format, read_group
 from deepvelo.io.formats.hdf5 import is_hdf5, opened
 from deepvelo.io.formats.read_options import ReadOptions
 from deepvelo.io.formats.validation import require_valid_parts
@@ -39,6 +39,6 @@ def read(path: Path, options: ReadOptions) -> AnnData:
             # By gene another handle, which lives as long as the arrays that are read through it.
             source = file if options.by_gene is None else h5py.File(path, "r")
             return read_group(source, path.name, options)
-        inspect(file, path.name, replace(options, lazy_if_large=False))
+        check_sizes(file, path.name, replace(options, lazy_if_large=False))
         require_valid_parts(file, path.name)
     return anndata.read_h5ad(path)

@@ -81,7 +81,7 @@ def opened(path: Path, *, kind: str) -> Iterator[Any]:
         for place, element in _elements(path, file):
             attributes += _attributes(path, place, element)
             if len(attributes) > _MAX_ATTRIBUTES_IN_ALL:
-                raise _too_many_attributes(path, place)
+                raise _attribute_error(path, place)
             if isinstance(element, h5py.Dataset):
                 _require_own_values(path, place, element)
                 _require_known_packing(path, place, element)
@@ -121,9 +121,9 @@ def _elements(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
             place = f"{above}/{name}"
             link = _link(group, name)
             if isinstance(link, h5py.SoftLink):
-                raise _linked(path, place)
+                raise _link_error(path, place)
             if not isinstance(link, h5py.HardLink):
-                raise _elsewhere(path, place, "a link to another file")
+                raise _external_error(path, place, "a link to another file")
             element = group[name]
             _require_one_place(path, place, element)
             yield place, element
@@ -144,7 +144,7 @@ def _require_one_place(path: Path, place: str, element: Any) -> None:
     from h5py import Datatype, h5o
 
     if h5o.get_info(element.id).rc > 1 and not isinstance(element, Datatype):
-        raise _linked(path, place)
+        raise _link_error(path, place)
 
 
 def _attributes(path: Path, place: str, element: Any) -> list[int]:
@@ -153,7 +153,7 @@ def _attributes(path: Path, place: str, element: Any) -> list[int]:
 
     n_attributes = h5a.get_num_attrs(element.id)
     if n_attributes > _MAX_ATTRIBUTES:
-        raise _too_many_attributes(path, place)
+        raise _attribute_error(path, place)
     found = []
     for i in range(n_attributes):
         attribute = h5a.open(element.id, index=i)
@@ -179,12 +179,12 @@ def _require_known_categories(path: Path, arrays: list[Any]) -> None:
         if isinstance(categories, h5py.Reference):
             element = array.file[categories] if categories else None
             if element is None or h5o.get_info(element.id).addr not in known:
-                raise _elsewhere(path, array.name, "its categories lie in no group of the file")
+                raise _external_error(path, array.name, "its categories lie in no group of the file")
 
 
 def _require_own_values(path: Path, place: str, array: Any) -> None:
     if array.is_virtual or array.external:
-        raise _elsewhere(path, place, "its values lie in another file")
+        raise _external_error(path, place, "its values lie in another file")
 
 
 def _require_known_packing(path: Path, place: str, array: Any) -> None:
@@ -234,21 +234,21 @@ def _packed_chunk(array: Any, offset: tuple[int, ...], _: int) -> bytes:
     return bytes(array.id.read_direct_chunk(offset)[1])
 
 
-def _elsewhere(path: Path, place: str, how: str) -> InputError:
+def _external_error(path: Path, place: str, how: str) -> InputError:
     return InputError(
         f"{path.name} refers to other files, which are not opened: '{place.lstrip('/')}' ({how}). "
         "Save a copy that holds all of its data."
     )
 
 
-def _too_many_attributes(path: Path, place: str) -> InputError:
+def _attribute_error(path: Path, place: str) -> InputError:
     return InputError(
         f"{path.name} has more than {_MAX_ATTRIBUTES:,} attributes at '{place.lstrip('/') or '/'}', or more than "
         f"{_MAX_ATTRIBUTES_IN_ALL:,} in all. Save the object again with anndata or the program that wrote it."
     )
 
 
-def _linked(path: Path, place: str) -> InputError:
+def _link_error(path: Path, place: str) -> InputError:
     return InputError(
         f"{path.name} has links between its own elements, which are not followed: '{place.lstrip('/') or '/'}'. "
         "Open it in the program that wrote it and save a copy without links."

@@ -170,7 +170,7 @@ def header(path: Path) -> Header:
         sizes.append(sizes[0] * sizes[1])
         first = [b"", b"", *first]
     if len(sizes) != 3 or min(sizes) < 0:
-        msg = f"{_shown(path)} is no MatrixMarket file: the line with its sizes is missing. Copy it again from its source."
+        msg = f"{_label(path)} is no MatrixMarket file: the line with its sizes is missing. Copy it again from its source."
         raise InputError(msg)
     return Header(
         sizes[0], sizes[1], sizes[2], values_per_line=max(1, len(first) - 2), n_lines=n_lines, dense=dense
@@ -192,12 +192,12 @@ def require_plausible(path: Path, head: Header) -> None:
     shortest = _BYTES_PER_DENSE_ENTRY if head.dense else _BYTES_PER_ENTRY
     if head.n_entries * shortest > most + shortest:
         msg = (
-            f"{_shown(path)} claims {head.n_entries:,} entries, more than its {path.stat().st_size:,} bytes can hold. "
+            f"{_label(path)} claims {head.n_entries:,} entries, more than its {path.stat().st_size:,} bytes can hold. "
             "It is truncated or damaged: copy it again."
         )
         raise InputError(msg)
     needed = head.n_entries * (_MEMORY_AS_READ + _MEMORY_AS_KEPT) * head.values_per_line
-    require_memory(needed + 8 * (head.n_rows + head.n_columns), _shown(path))
+    require_memory(needed + 8 * (head.n_rows + head.n_columns), _label(path))
 
 
 def read_matrix(path: Path, head: Header) -> sparse.coo_matrix:
@@ -252,7 +252,7 @@ def read_names(path: Path) -> pd.DataFrame:
             size = 0
             while block := file.read(_AT_ONCE):  # of a packed list only this tells how long it is
                 size += len(block)
-                require_memory(_MEMORY_PER_BYTE * size, _shown(path))
+                require_memory(_MEMORY_PER_BYTE * size, _label(path))
                 if b"\n" not in block and b"\r" not in block and len(block) == _AT_ONCE:
                     msg = f"it has a line of more than {_AT_ONCE:,} bytes"
                     raise ValueError(msg)
@@ -288,11 +288,11 @@ def cells_in_rows(
     shape = (head.n_rows, head.n_columns)
     for n_cells in {len(cells), len(cells) - _has_title(cells)}:
         for n_genes in {len(genes), len(genes) - _has_title(genes)}:
-            for turned in (cells_first, not cells_first):
-                if shape == ((n_cells, n_genes) if turned else (n_genes, n_cells)):
-                    return turned
+            for by_rows in (cells_first, not cells_first):
+                if shape == ((n_cells, n_genes) if by_rows else (n_genes, n_cells)):
+                    return by_rows
     msg = (
-        f"{_shown(matrix)} is a matrix of {head.n_rows:,} x {head.n_columns:,}, but the files beside it name "
+        f"{_label(matrix)} is a matrix of {head.n_rows:,} x {head.n_columns:,}, but the files beside it name "
         f"{len(cells):,} cells and {len(genes):,} genes. Give files of the same run."
     )
     raise InputError(msg)
@@ -321,13 +321,13 @@ def read_parts(parts: Mapping[str, Part], *, cells_first: bool) -> AnnData:
 
     tables = {path: read_names(path) for part in parts.values() for path in (part.cells, part.genes)}
     heads = {layer: header(part.matrix) for layer, part in parts.items()}
-    turned = {}
+    by_rows = {}
     for layer, part in parts.items():  # all of them before the first is read
         head = heads[layer]
         if head.values_per_line > 1:
             raise _damaged(part.matrix, ValueError(f"its lines have {head.values_per_line} values"))
         require_plausible(part.matrix, head)
-        turned[layer] = cells_in_rows(
+        by_rows[layer] = cells_in_rows(
             head, tables[part.cells], tables[part.genes], cells_first=cells_first, matrix=part.matrix
         )
     entries = [head.n_entries for head in heads.values()]
@@ -336,10 +336,10 @@ def read_parts(parts: Mapping[str, Part], *, cells_first: bool) -> AnnData:
     layers, cells, genes = {}, {}, {}
     for layer, part in parts.items():
         head = heads[layer]
-        n_cells, n_genes = (head.n_rows, head.n_columns)[:: 1 if turned[layer] else -1]
+        n_cells, n_genes = (head.n_rows, head.n_columns)[:: 1 if by_rows[layer] else -1]
         cells[layer] = cell_names(tables[part.cells], n_cells)
         genes[layer] = gene_table(tables[part.genes], n_genes)
-        layers[layer] = by_cells(read_matrix(part.matrix, head), cells_in_rows=turned[layer])
+        layers[layer] = by_cells(read_matrix(part.matrix, head), cells_in_rows=by_rows[layer])
     first = next(iter(parts))
     notes = reduce_to_shared(layers, cells, genes)
     adata = anndata.AnnData(obs=pd.DataFrame(index=cells[first]), var=genes[first], layers=layers)
@@ -476,17 +476,17 @@ def _names_beside(matrix: Path, words: tuple[str, ...], what: str) -> Path:
             candidates.append((not name.startswith(own), place, len(name), name))
     if not candidates:
         msg = (
-            f"There is no list of the names of {what} beside {_shown(matrix)}, such as {words[0]}.tsv. Put it into the "
+            f"There is no list of the names of {what} beside {_label(matrix)}, such as {words[0]}.tsv. Put it into the "
             "same folder."
         )
         raise InputError(msg)
     return folder / min(candidates)[-1]
 
 
-def _shown(path: Path) -> str:
+def _label(path: Path) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
 def _damaged(path: Path, error: BaseException) -> InputError:
     reason: Any = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-    return InputError(f"{_shown(path)} is damaged or truncated: {reason}. Copy it again from its source.")
+    return InputError(f"{_label(path)} is damaged or truncated: {reason}. Copy it again from its source.")

@@ -37,7 +37,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
     from deepvelo.io.formats import SUFFIXES, find_format
 
     found = _data_sets(path)
-    link = None if len(found) == 1 and not _is_table(found[0]) else _link_out(path)
+    link = None if len(found) == 1 and not _is_table(found[0]) else _outward_link(path)
     if link is not None:
         msg = (
             f"{path.name} is no data set as far as it is opened: '{link.relative_to(path).as_posix()}' is a link out of it. "
@@ -63,7 +63,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
     return with_notes(find_format(found[0]).read(found[0], options), [f"'{path.name}/{places[0]}' was read."])
 
 
-def _link_out(path: Path) -> Path | None:
+def _outward_link(path: Path) -> Path | None:
     """A link on the levels that are looked at that leads out of the folder."""
     level = [path]
     for _ in range(_MAX_LEVELS + 1):

@@ -87,13 +87,13 @@ def _read_three_columns(folder: Path) -> AnnData:
         msg = f"{folder.name} lacks {missing}, which names what its matrix counts. Copy the whole folder."
         raise InputError(msg)
     head, barcodes, features = header(matrix), read_names(cells), read_names(genes)
-    turned = cells_in_rows(head, barcodes, features, cells_first=False, matrix=matrix)
-    n_cells, n_genes = (head.n_rows, head.n_columns) if turned else (head.n_columns, head.n_rows)
+    by_rows = cells_in_rows(head, barcodes, features, cells_first=False, matrix=matrix)
+    n_cells, n_genes = (head.n_rows, head.n_columns) if by_rows else (head.n_columns, head.n_rows)
     layers = zip((keys.SPLICED, keys.UNSPLICED, AMBIGUOUS), read_three_columns(matrix, head), strict=True)
     return anndata.AnnData(
         obs=pd.DataFrame(index=cell_names(barcodes, n_cells)),
         var=gene_table(features, n_genes),
-        layers={layer: by_cells(counts, cells_in_rows=turned) for layer, counts in layers},
+        layers={layer: by_cells(counts, cells_in_rows=by_rows) for layer, counts in layers},
     )
 
 

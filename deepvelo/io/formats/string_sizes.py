@@ -51,11 +51,11 @@ def n_references(kind: Any, n_values: int) -> int:
     """How many texts so many values of a type refer to."""
     try:
         return n_values * len(_references(kind, 16)[1])
-    except _TooMany:
+    except _TooManyReferencesError:
         return n_values * _MAX_IN_VALUE
 
 
-class _TooMany(Exception):
+class _TooManyReferencesError(Exception):
     """References to references, or very many in one value."""
 
 
@@ -68,7 +68,7 @@ def _text_bytes(path: Path, array: Any) -> tuple[int, int]:
     width = _BYTES_OF_LENGTH + array.file.id.get_create_plist().get_sizes()[0] + 4
     try:
         n_per_value, references = _references(array.id.get_type(), width)
-    except _TooMany:
+    except _TooManyReferencesError:
         msg = (
             f"{path.name} holds values that refer to values, which are not read: '{array.name.strip('/')}'. "
             "Save the object again with anndata or the program that wrote it."
@@ -103,12 +103,12 @@ def _references(kind: Any, width: int) -> tuple[int, References]:
     if isinstance(kind, h5t.TypeVlenID):
         n_bytes, inner = _references(kind.get_super(), width)
         if inner:
-            raise _TooMany
+            raise _TooManyReferencesError
         return width, [(0, n_bytes)]
     if isinstance(kind, h5t.TypeArrayID):
         n, (n_bytes, inner) = math.prod(kind.get_array_dims()), _references(kind.get_super(), width)
         if n * len(inner) > _MAX_IN_VALUE:
-            raise _TooMany
+            raise _TooManyReferencesError
         return n * n_bytes, [
             (i * n_bytes + place, unit) for i in range(n if inner else 0) for place, unit in inner
         ]
@@ -121,7 +121,7 @@ def _references(kind: Any, width: int) -> tuple[int, References]:
             found += [(kind.get_member_offset(i) + wider + place, unit) for place, unit in inner]
             wider += n_bytes - member.get_size()
         if len(found) > _MAX_IN_VALUE:
-            raise _TooMany
+            raise _TooManyReferencesError
         return kind.get_size() + wider, found
     return kind.get_size(), []
 

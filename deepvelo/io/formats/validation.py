@@ -31,13 +31,13 @@ def read_element(element: Any, name: str) -> Any:
         if iospec.encoding_type == "dataframe":
             require_own_columns(part, name)
         if iospec.encoding_type == "anndata" and not {"obs", "var"} <= set(part):
-            what = f"{name} is damaged: in {_shown(part)}"
+            what = f"{name} is damaged: in {_label(part)}"
             raise _damaged(what, "cells or genes have no names")
         if sparse_axis(part) is None:
             return read(part)
         _require_declared(part, name)
         matrix = read(part)
-        require_valid_sparse(matrix, f"{name} is damaged: in {_shown(part)}")
+        require_valid_sparse(matrix, f"{name} is damaged: in {_label(part)}")
         matrix.indices, matrix.indptr = map(_signed, (matrix.indices, matrix.indptr))
         return matrix
 
@@ -52,9 +52,9 @@ def read_lazily(element: Any, name: str, *, cells: int) -> Any:
     if sparse_axis(element) is None:
         return lazy
     _require_declared(element, name)
-    what = f"{name} is damaged: in {_shown(element)}"
+    what = f"{name} is damaged: in {_label(element)}"
     _require_pointers(element["indptr"][...], element["indices"].shape[0], what)
-    return lazy.map_blocks(partial(_sound, what=what), dtype=lazy.dtype, meta=lazy._meta)
+    return lazy.map_blocks(partial(_validated, what=what), dtype=lazy.dtype, meta=lazy._meta)
 
 
 def require_valid_parts(group: Any, name: str) -> None:
@@ -66,7 +66,7 @@ def require_valid_parts(group: Any, name: str) -> None:
             _require_declared(part, name)
             axis, shape = sparse_axis(part), declared_shape(part)
             assert axis is not None  # as just looked at
-            what = f"{name} is damaged: in {_shown(part)}"
+            what = f"{name} is damaged: in {_label(part)}"
             _require_pointers(part["indptr"][...], part["indices"].shape[0], what)
             _require_places(part["indices"][...], shape[1 - axis], what)
 
@@ -104,7 +104,7 @@ def require_own_columns(frame: Any, name: str) -> None:
     elsewhere = any({"", ".", ".."} & set(column.split("/")) for column in (*columns, index))
     if len(set(columns)) < len(columns) or elsewhere:
         msg = (
-            f"{name} is damaged: the table {_shown(frame)} names a column twice or one that lies elsewhere. "
+            f"{name} is damaged: the table {_label(frame)} names a column twice or one that lies elsewhere. "
             "Save it again with anndata."
         )
         raise InputError(msg)
@@ -128,7 +128,7 @@ def declared_shape(element: Any) -> tuple[int, ...]:
 
 def _require_declared(element: Any, name: str) -> None:
     """Check shapes and types of the parts before any of them is read."""
-    what = f"{name} is damaged: in {_shown(element)}"
+    what = f"{name} is damaged: in {_label(element)}"
     parts = [element.get(part) for part in ("data", "indices", "indptr")]
     shape, axis = declared_shape(element), sparse_axis(element)
     if axis is None or len(shape) != 2 or min(shape) < 0 or max(shape) > np.iinfo(np.int32).max:
@@ -162,7 +162,7 @@ def _signed(places: np.ndarray) -> np.ndarray:
     return places if places.dtype in (np.int32, np.int64) else places.astype(np.int64)
 
 
-def _sound(block: Any, *, what: str) -> Any:
+def _validated(block: Any, *, what: str) -> Any:
     require_valid_sparse(block, what)
     return block
 
@@ -174,7 +174,7 @@ def _groups(element: Any) -> Iterator[Any]:
             yield from _groups(element[key])
 
 
-def _shown(element: Any) -> str:
+def _label(element: Any) -> str:
     return f"'{element.name.strip('/')}'"
 
 

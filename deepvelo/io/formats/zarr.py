@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from deepvelo.errors import InputError
-from deepvelo.io.formats.anndata_groups import inspect, is_current_format, read_group
+from deepvelo.io.formats.anndata_groups import check_sizes, is_current_format, read_group
 from deepvelo.io.formats.compression import ZARR_CODECS, exceeds, may_exceed, n_declared_strings
 from deepvelo.io.formats.declared_sizes import ALWAYS_ALLOWED, chunk_bytes, max_unpacked_bytes
 from deepvelo.io.formats.links import require_inside
@@ -99,7 +99,7 @@ def _read(group: Any, name: str, options: ReadOptions, *, sizes: dict[str, int],
             return read_modality(group[several], name, options)
     if is_current_format(group):
         return read_group(group, name, options)
-    inspect(group, name, replace(options, lazy_if_large=False))
+    check_sizes(group, name, replace(options, lazy_if_large=False))
     require_valid_parts(group, name)
     return anndata.io.read_zarr(group)
 
@@ -156,7 +156,7 @@ def _require_known_packing(
         if not too_large and is_text and not array.shards:
             too_large = n_declared_strings(read_file(file, size), codecs[place]) > math.prod(array.chunks)
         if not too_large and array.shards:
-            too_large = shards[place].hold_more(read_file(file, size), methods[place])
+            too_large = shards[place].exceed(read_file(file, size), methods[place])
         if too_large:
             msg = (
                 f"{name} is damaged: the chunk '{file}' unpacks to more than the array declares. "
@@ -180,7 +180,7 @@ class _Shards:
         self._index_codecs = {codec["name"] for codec in settings["index_codecs"]}
         self._codecs = [_plain_name(codec) for codec in settings["codecs"]]
 
-    def hold_more(self, content: bytes, method: str) -> bool:
+    def exceed(self, content: bytes, method: str) -> bool:
         """Whether a chunk in a file unpacks to more than it may, or lies where no list that is read says."""
         n_bytes = 16 * self._n
         n_after = 4 * ("crc32c" in self._index_codecs)

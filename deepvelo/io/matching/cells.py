@@ -19,7 +19,7 @@ from deepvelo.io.matching.labels import (
     is_gapless,
     words_of,
 )
-from deepvelo.io.matching.pairs import Some, pairs_of
+from deepvelo.io.matching.pairs import CellPairs, pairs_of
 
 # Two ways of matching that disagree on more of the cells than this cannot both be meant.
 _MAX_DISAGREEMENT = 0.01
@@ -81,66 +81,80 @@ def match_cells(processed: pd.DataFrame, counts: pd.DataFrame) -> Matching:
     """
     ids = identifiers(processed), identifiers(counts)
     groups = groupings(processed, ids[0]), groupings(counts, ids[1])
-    ways = [_way(a, b, *groups) for a in ids[0] for b in ids[1]]
-    ways = [way for way in ways if not (_counts_up(way) and _may_be_renumbered(way, ways, processed, counts))]
-    if not ways:
+    candidates = [_match_by(a, b, *groups) for a in ids[0] for b in ids[1]]
+    candidates = [
+        candidate
+        for candidate in candidates
+        if not (
+            _uses_running_numbers(candidate) and _may_be_renumbered(candidate, candidates, processed, counts)
+        )
+    ]
+    if not candidates:
         return Matching(np.full(len(processed), -1), np.zeros(len(processed), dtype=bool))
     # Among equals the cell names come first.
-    best = max(ways, key=lambda way: (way.rate >= MIN_RATE, not _counts_up(way), way.rate, way.found.mean()))
+    best = max(
+        candidates,
+        key=lambda candidate: (
+            candidate.rate >= MIN_RATE,
+            not _uses_running_numbers(candidate),
+            candidate.rate,
+            candidate.found.mean(),
+        ),
+    )
     partner = best.partner.copy()
-    for other in ways:
-        differ = _contradicted(best, other)
-        if _counts_up(other) or other.found.mean() < MIN_RATE:
+    for other in candidates:
+        differ = _contradictions(best, other)
+        if _uses_running_numbers(other) or other.found.mean() < MIN_RATE:
             continue
         if differ.sum() > _MAX_DISAGREEMENT * len(partner):
-            raise InputError(_disagree(best, other, int(differ.sum())))
+            raise InputError(_disagreement_message(best, other, int(differ.sum())))
         partner[differ] = -1
     return replace(best, partner=partner)
 
 
-def _counts_up(way: Matching) -> bool:
-    return any(one.kind == "running number" for one in way.labels or ())
+def _uses_running_numbers(candidate: Matching) -> bool:
+    return any(one.kind == "running number" for one in candidate.labels or ())
 
 
 def _may_be_renumbered(
-    way: Matching, ways: Sequence[Matching], processed: pd.DataFrame, counts: pd.DataFrame
+    candidate: Matching, candidates: Sequence[Matching], processed: pd.DataFrame, counts: pd.DataFrame
 ) -> bool:
     """Names that count up without a gap may have been renumbered.
 
     Where some of the processed are missing they were kept, unless barcodes or columns of both files say otherwise.
     """
-    if way.labels is None or is_gapless(list(way.labels[0].texts)):
+    if candidate.labels is None or is_gapless(list(candidate.labels[0].texts)):
         return True
     if any(
-        _contradicted(way, other).any()
-        for other in ways
-        if not _counts_up(other) and other.found.mean() >= _MIN_FOUND
+        _contradictions(candidate, other).any()
+        for other in candidates
+        if not _uses_running_numbers(other) and other.found.mean() >= _MIN_FOUND
     ):
         return True
-    rows = np.flatnonzero(way.partner >= 0)
+    rows = np.flatnonzero(candidate.partner >= 0)
     if not len(rows):
         return True
     for column in processed.columns.intersection(counts.columns):
         if is_textual(processed[column]) and is_textual(counts[column]):
             left = as_text(processed[column]).to_numpy()[rows]
-            right = as_text(counts[column]).to_numpy()[way.partner[rows]]
+            right = as_text(counts[column]).to_numpy()[candidate.partner[rows]]
             if (left != right).mean() > 1 - _MIN_AGREEMENT:
                 return True
     return False
 
 
-def _contradicted(way: Matching, other: Matching) -> np.ndarray:
+def _contradictions(candidate: Matching, other: Matching) -> np.ndarray:
     """Processed cells whose partner has another barcode or name, to another way."""
-    wrong = np.zeros(len(way.partner), dtype=bool)
+    wrong = np.zeros(len(candidate.partner), dtype=bool)
     if other.labels is not None:
         a, b = other.labels
-        rows = np.flatnonzero(way.partner >= 0)
-        left, right = a.core[rows], b.core[way.partner[rows]]
+        rows = np.flatnonzero(candidate.partner >= 0)
+        left, right = a.core[rows], b.core[candidate.partner[rows]]
         wrong[rows] = (left != right) & (left != "") & (right != "")
     return wrong
 
 
-def _way(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grouping]) -> Matching:
+def _match_by(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grouping]) -> Matching:
     """Match by one way of naming the cells of each file."""
     partner, found = np.full(len(a.core), -1), pd.Series(a.core).isin(b.core[b.core != ""]).to_numpy()
     if found.mean() < _MIN_FOUND:  # most ways; the rest takes longer
@@ -148,17 +162,17 @@ def _way(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grouping]
     pairs = pairs_of(a, b)
     repeated = max(_share_repeated(a), _share_repeated(b))
     few_barcodes = repeated > (_MANY_REPEATED if a.kind == "barcode" else _MANY_REPEATED_OF_FEW)
-    said: list[tuple[Grouping, Grouping, Verdict]] = []
+    verdicts: list[tuple[Grouping, Grouping, Verdict]] = []
     for left in processed:
         for right in counts:
             own_words = left.labels is a and right.labels is b
             one = verdict(pairs, left, right, own_words=own_words, few_barcodes=few_barcodes)
             if one is not None:
-                said.append((left, right, one))
-    tells = np.zeros(len(said), dtype=bool)  # which decide about a pair
+                verdicts.append((left, right, one))
+    decides = np.zeros(len(verdicts), dtype=bool)  # which decide about a pair
 
-    i, j = pairs.alone
-    against, decisive = _judged(pairs.alone, said, tells)
+    i, j = pairs.unique
+    against, decisive = _evaluate(pairs.unique, verdicts, decides)
     undecided = ~against & ~decisive
     # Of a sample that is not among the counts some barcodes are there by chance.
     undecided &= (pd.Series(found).groupby(a.tags).transform("mean") >= MIN_RATE).to_numpy()[i]
@@ -170,29 +184,29 @@ def _way(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grouping]
     chosen = ~against & decisive
     partner[i[chosen]] = j[chosen]
     for some in pairs.repeated():
-        against, decisive = _judged(some, said, tells)
+        against, decisive = _evaluate(some, verdicts, decides)
         i, j = some.i[~against], some.j[~against]
         clear = ~(pd.Series(i).duplicated(keep=False) | pd.Series(j).duplicated(keep=False)).to_numpy()
         chosen = clear & decisive[~against]
         partner[i[chosen]] = j[chosen]
-    told_by = [(left, right) for (left, right, _), tell in zip(said, tells, strict=True) if tell]
+    decided_by = [(left, right) for (left, right, _), tell in zip(verdicts, decides, strict=True) if tell]
     # A column says what a sample is called, a suffix only which it is.
-    told_by.sort(key=lambda both: sum(one.labels is not None for one in both))
-    named = [left for left, _ in told_by] or [one for one in processed if one.called_sample]
+    decided_by.sort(key=lambda both: sum(one.labels is not None for one in both))
+    named = [left for left, _ in decided_by] or [one for one in processed if one.called_sample]
     samples = named[0].values if named else None
-    return Matching(partner, found, _rule(a, b, told_by[:1]), (a, b), samples)
+    return Matching(partner, found, _rule(a, b, decided_by[:1]), (a, b), samples)
 
 
-def _judged(
-    some: Some, said: Sequence[tuple[Grouping, Grouping, Verdict]], tells: np.ndarray
+def _evaluate(
+    some: CellPairs, verdicts: Sequence[tuple[Grouping, Grouping, Verdict]], decides: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Whether anything speaks against pairs, and whether anything decides for them; notes in ``tells`` what does."""
+    """Whether anything speaks against pairs, and whether anything decides for them; notes in ``decides`` what does."""
     against, decisive = np.zeros((2, len(some.i)), dtype=bool)
-    for n, (_, _, one) in enumerate(said):
-        against_by_one, decisive_by_one = one.of(some)
+    for n, (_, _, one) in enumerate(verdicts):
+        against_by_one, decisive_by_one = one.apply(some)
         against |= against_by_one
         decisive |= decisive_by_one
-        tells[n] |= decisive_by_one.any()
+        decides[n] |= decisive_by_one.any()
     return against, decisive
 
 
@@ -225,10 +239,10 @@ def _expected_wrong(a: Labels, undecided: np.ndarray, found: np.ndarray, repeate
     return float(repeated * max(n_missing, 1) / n_cells)
 
 
-def _rule(a: Labels, b: Labels, told_by: Sequence[tuple[Grouping, Grouping]]) -> str:
-    rule = f"Cells were matched by {_both(a.where, b.where)}"
-    for left, right in told_by:
-        rule += f"; samples were told apart by {_both(left.where, right.where)}"
+def _rule(a: Labels, b: Labels, decided_by: Sequence[tuple[Grouping, Grouping]]) -> str:
+    rule = f"Cells were matched by {_both(a.description, b.description)}"
+    for left, right in decided_by:
+        rule += f"; samples were told apart by {_both(left.description, right.description)}"
     return f"{rule}."
 
 
@@ -238,7 +252,7 @@ def _both(processed: str, counts: str) -> str:
     return f"{processed} of the processed file and {counts} of the counts"
 
 
-def _disagree(best: Matching, other: Matching, n: int) -> str:
+def _disagreement_message(best: Matching, other: Matching, n: int) -> str:
     return (
         f"Two ways to match the cells fit and disagree on {n:,} of {len(best.partner):,} cells. "
         f"One: {best.rule} The other: {other.rule} "

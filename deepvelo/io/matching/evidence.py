@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from deepvelo.io.matching.labels import Grouping, words_of
-from deepvelo.io.matching.pairs import Pairs, Some
+from deepvelo.io.matching.pairs import CellPairs, Pairs
 
 # Fewer barcodes than this may meet by chance.
 _MIN_WITNESSES, _MIN_WITNESSES_OF_FEW = 5, 10
@@ -44,10 +44,10 @@ class Verdict:
     decisive: np.ndarray
     """Whether they are one sample, which is told from all others."""
 
-    def of(self, pairs: Some) -> tuple[np.ndarray, np.ndarray]:
+    def apply(self, pairs: CellPairs) -> tuple[np.ndarray, np.ndarray]:
         """Both of some pairs of cells, each ``(n_pairs,)``; False where a sample is unknown."""
         a, b = self.samples[0][pairs.i], self.samples[1][pairs.j]
-        return _of_pairs(self.against, a, b), _of_pairs(self.decisive, a, b)
+        return _at_pairs(self.against, a, b), _at_pairs(self.decisive, a, b)
 
 
 def verdict(
@@ -76,7 +76,7 @@ def verdict(
     shape = (len(a_names), len(b_names))
     if max(shape) < 2 or not min(shape):
         return None
-    witnesses = _table(a_of_cell[pairs.alone.i], b_of_cell[pairs.alone.j], shape)
+    witnesses = _count_pairs(a_of_cell[pairs.unique.i], b_of_cell[pairs.unique.j], shape)
     n_a, n_b = np.bincount(a_of_cell[a_of_cell >= 0]), np.bincount(b_of_cell[b_of_cell >= 0])
     linked = _links(witnesses, n_a, n_b)
     # Only of what is meant to tell samples do names mean something.
@@ -84,16 +84,16 @@ def verdict(
     alike, unlike = _compare_words(list(a_names), list(b_names)) if named else (np.zeros_like(linked),) * 2
     if few_barcodes:
         linked &= ~unlike
-        linked &= _one_to_one(linked) & _sure(witnesses, linked) & (witnesses >= _MIN_WITNESSES_OF_FEW)
+        linked &= _one_to_one(linked) & _certain(witnesses, linked) & (witnesses >= _MIN_WITNESSES_OF_FEW)
         if linked.sum() < 2:  # nothing that chance would not do
             linked[:], witnesses[:] = False, 0
     if not own_words and (not (named or linked.any()) or (linked != _one_to_one(linked)).any()):
         return None
     possible = linked | ~linked.any(axis=1, keepdims=True)
-    there = _there(pairs, possible, a_of_cell, b_of_cell)
+    there = _found_in_possible_sample(pairs, possible, a_of_cell, b_of_cell)
     absent = np.bincount(a_of_cell[there & (a_of_cell >= 0)], minlength=shape[0]) < MIN_RATE * n_a
     linked[absent] = False
-    in_doubt = _holds_too_few(pairs, a_of_cell, b_of_cell, linked)
+    in_doubt = _ambiguous_targets(pairs, a_of_cell, b_of_cell, linked)
     linked[:, in_doubt] = False
     once_a, once_b = (
         _occur_once(pairs.cores[0], a_of_cell, shape[0]),
@@ -101,11 +101,11 @@ def verdict(
     )
     tested = _n_tested(pairs, a_of_cell, b_of_cell) >= _MIN_TESTED
     if own_words or (tested and once_a.all() and once_b.all()):
-        linked |= _by_words(alike, witnesses, linked, in_doubt)
+        linked |= _linked_by_name(alike, witnesses, linked, in_doubt)
     single = _one_to_one(linked)
-    said_otherwise = np.where(linked | absent[:, None], 0, witnesses).sum()
+    contradicting = np.where(linked | absent[:, None], 0, witnesses).sum()
     if not own_words and not (
-        linked.any() and (linked == single).all() and said_otherwise <= _MAX_AGAINST_COLUMN * witnesses.sum()
+        linked.any() and (linked == single).all() and contradicting <= _MAX_AGAINST_COLUMN * witnesses.sum()
     ):
         return None
 
@@ -113,29 +113,29 @@ def verdict(
     against = ~linked & (elsewhere | absent[:, None] | (witnesses >= _MIN_WITNESSES))
     if few_barcodes:
         against |= unlike
-    sure = _sure(witnesses, linked) | _one_to_one(alike)
+    sure = _certain(witnesses, linked) | _one_to_one(alike)
     decisive = single & sure & once_a[:, None] & once_b[None, :]
     return Verdict((a_of_cell, b_of_cell), against, decisive)
 
 
-def _table(a: np.ndarray, b: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def _count_pairs(a: np.ndarray, b: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """How many pairs lie in each pair of samples."""
     known = (a >= 0) & (b >= 0)
     flat = np.bincount(a[known] * shape[1] + b[known], minlength=shape[0] * shape[1])
     return flat.reshape(shape)
 
 
-def _of_pairs(table: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _at_pairs(table: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """The value of each pair of samples; False where one is unknown, -1."""
     found: np.ndarray = table[a, b] & (a >= 0) & (b >= 0)
     return found
 
 
-def _there(pairs: Pairs, possible: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _found_in_possible_sample(pairs: Pairs, possible: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Which processed cells have their barcode in a possible sample of the counts, bool ``(n_cells,)``."""
     found = np.zeros(len(a), dtype=bool)
-    for some in chain((pairs.alone,), pairs.repeated()):
-        found[some.i[_of_pairs(possible, a[some.i], b[some.j])]] = True
+    for some in chain((pairs.unique,), pairs.repeated()):
+        found[some.i[_at_pairs(possible, a[some.i], b[some.j])]] = True
     return found
 
 
@@ -144,7 +144,7 @@ def _n_tested(pairs: Pairs, a: np.ndarray, b: np.ndarray) -> int:
     core_a, core_b = pairs.cores
     known = np.zeros(pairs.n_barcodes, dtype=bool)
     known[core_a[(core_a >= 0) & (a >= 0)]] = True
-    known &= ~pairs.is_alone()
+    known &= ~pairs.is_unique()
     cells = core_b[(core_b >= 0) & (b >= 0)]
     return int(known[cells].sum())
 
@@ -166,7 +166,7 @@ def _one_to_one(linked: np.ndarray) -> np.ndarray:
     return linked & (linked.sum(axis=0) == 1)[None, :] & (linked.sum(axis=1) == 1)[:, None]
 
 
-def _sure(witnesses: np.ndarray, linked: np.ndarray) -> np.ndarray:
+def _certain(witnesses: np.ndarray, linked: np.ndarray) -> np.ndarray:
     """Pairs of samples whose witnesses agree with the links, but for a hundredth."""
     otherwise = np.where(linked, 0, witnesses)
     of_a = otherwise.sum(axis=1) <= _MAX_AGAINST * witnesses.sum(axis=1)
@@ -174,7 +174,7 @@ def _sure(witnesses: np.ndarray, linked: np.ndarray) -> np.ndarray:
     return of_a[:, None] & of_b[None, :]
 
 
-def _holds_too_few(pairs: Pairs, a: np.ndarray, b: np.ndarray, linked: np.ndarray) -> np.ndarray:
+def _ambiguous_targets(pairs: Pairs, a: np.ndarray, b: np.ndarray, linked: np.ndarray) -> np.ndarray:
     """Samples of the counts that several processed samples seem to be in, though barcodes of both occur there once.
 
     A barcode occurs once in a sample, so at most one of them can be in it: plates share all their barcodes.
@@ -183,7 +183,7 @@ def _holds_too_few(pairs: Pairs, a: np.ndarray, b: np.ndarray, linked: np.ndarra
     n_shared, n_once = np.zeros((2, linked.shape[1]), dtype=int)
     for some in pairs.repeated() if several.any() else ():
         left, right = a[some.i], b[some.j]
-        chosen = _of_pairs(linked & several[None, :], left, right)
+        chosen = _at_pairs(linked & several[None, :], left, right)
         table = pd.DataFrame({"core": pairs.cores[0][some.i], "a": left, "b": right, "j": some.j})[chosen]
         per_core = table.groupby(["b", "core"])[["a", "j"]].nunique().reset_index()
         shared = per_core[per_core["a"] > 1]
@@ -203,14 +203,14 @@ def _occur_once(core: np.ndarray, sample: np.ndarray, n_samples: int) -> np.ndar
 def _compare_words(a_names: list[str], b_names: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Samples whose names have all words of one in common; and, where some are so, those whose names have none."""
     a_words, b_words = [words_of(x) for x in a_names], [words_of(x) for x in b_names]
-    telling = _telling(a_words) | _telling(b_words)
-    a_words, b_words = [x & telling for x in a_words], [x & telling for x in b_words]
+    distinguishing = _distinguishing(a_words) | _distinguishing(b_words)
+    a_words, b_words = [x & distinguishing for x in a_words], [x & distinguishing for x in b_words]
     alike = np.array([[bool(x and y) and (x <= y or y <= x) for y in b_words] for x in a_words], dtype=bool)
     unlike = np.array([[bool(x and y) and not x & y for y in b_words] for x in a_words], dtype=bool)
     return alike, unlike & alike.any()
 
 
-def _by_words(
+def _linked_by_name(
     alike: np.ndarray, witnesses: np.ndarray, linked: np.ndarray, in_doubt: np.ndarray
 ) -> np.ndarray:
     """Samples without links that are called alike, and like no other, unless witnesses say otherwise."""
@@ -220,6 +220,6 @@ def _by_words(
     return found
 
 
-def _telling(words: list[frozenset[str]]) -> frozenset[str]:
+def _distinguishing(words: list[frozenset[str]]) -> frozenset[str]:
     """Words that some samples of a file have and others lack."""
     return frozenset().union(*words) - frozenset.intersection(*words) if words else frozenset()

@@ -77,7 +77,7 @@ class Labels:
     tags: np.ndarray
 
     @property
-    def where(self) -> str:
+    def description(self) -> str:
         """In words, for a sentence."""
         what = "barcodes" if "barcode" in self.kind else "names"
         if self.column is None:
@@ -91,7 +91,7 @@ class Grouping:
 
     Parameters
     ----------
-    where
+    description
         In words, for a sentence.
     values
         Text, None for unknown, shape ``(n_cells,)``.
@@ -101,7 +101,7 @@ class Grouping:
         Whether the column's name says that it tells samples.
     """
 
-    where: str
+    description: str
     values: np.ndarray
     labels: Labels | None = None
     called_sample: bool = False
@@ -121,7 +121,7 @@ class Grouping:
 
 def identifiers(obs: pd.DataFrame) -> list[Labels]:
     """All labels of a table's cells, the names first; row numbers are left out."""
-    found = [one for one in _labels(None, obs.index) if _tells_cells(one)]
+    found = [one for one in _labels(None, obs.index) if _identifies_cells(one)]
     for column, values in obs.items():
         found += _labels_of(str(column), values)
     different: dict[tuple[str, ...], Labels] = {}
@@ -132,7 +132,7 @@ def identifiers(obs: pd.DataFrame) -> list[Labels]:
             tags = np.array([" ".join(dict.fromkeys(pair)).strip() for pair in both], dtype=object)
             one = replace(different[core], tags=tags)
         different[core] = one
-    return _first(
+    return _best(
         list(different.values()),
         _MAX_LABELS,
         rank=lambda one: (one.column is not None, "barcode" not in one.kind),
@@ -146,16 +146,16 @@ def groupings(obs: pd.DataFrame, labels: Sequence[Labels]) -> list[Grouping]:
     for one in labels:
         # Words that differ from cell to cell tell no samples.
         tags = one.tags if len(set(one.tags)) <= most else np.full(len(obs), "", dtype=object)
-        found.append(Grouping(f"the words in {one.where}", tags, one))
+        found.append(Grouping(f"the words in {one.description}", tags, one))
     for column, values in obs.items():
         called_sample = _SAMPLE_COLUMN.fullmatch(str(column)) is not None
         if (called_sample or values.dtype.kind != "f") and 1 <= _n_different(values) <= most:
             texts = as_text(values).to_numpy(dtype=object)
             found.append(Grouping(f"column '{column}'", texts, called_sample=called_sample))
-    return _first(found, _MAX_GROUPINGS, rank=lambda one: (one.labels is None, not one.called_sample))
+    return _best(found, _MAX_GROUPINGS, rank=lambda one: (one.labels is None, not one.called_sample))
 
 
-def _first(found: list[T], most: int, *, rank: Callable[[T], tuple[bool, ...]]) -> list[T]:
+def _best(found: list[T], most: int, *, rank: Callable[[T], tuple[bool, ...]]) -> list[T]:
     """The best of too many, in their order: each is compared with all of the other file."""
     if len(found) <= most:
         return found
@@ -188,7 +188,7 @@ def is_row_numbers(names: Sequence[str]) -> bool:
 
 def _labels_of(column: str, values: pd.Series) -> list[Labels]:
     texts = _texts(values)
-    return [] if texts is None else [one for one in _labels(column, texts) if _tells_cells(one)]
+    return [] if texts is None else [one for one in _labels(column, texts) if _identifies_cells(one)]
 
 
 def _texts(values: pd.Series) -> list[str] | None:
@@ -215,14 +215,14 @@ def _labels(column: str | None, given_texts: Sequence[str]) -> list[Labels]:
     n_short = sum(bool(_codes(text, _SHORT_WORD)[0]) for text in given)
     if n_barcodes >= max(1, _MOSTLY * len(given)):
         parsed = [_codes(text, _BARCODE_WORD) for text in texts]
-        return [_made("barcode", column, texts, parsed)]
+        return [_make_labels("barcode", column, texts, parsed)]
     if n_short >= max(1, _NEARLY_ALL * len(given)):
         parsed = [_codes(text, _SHORT_WORD) for text in texts]
-        return [_made("short barcode", column, texts, parsed)]
+        return [_make_labels("short barcode", column, texts, parsed)]
     bare = [text[:-_END] + _ALIGNED_FILE.sub("", text[-_END:]) for text in texts]
     kind: Kind = "running number" if _is_running(bare) else "name"
     parsed = [(_normal(x), _normal(x).rstrip("0123456789").strip("_")) for x in bare]
-    found = [_made(kind, column, texts, _names(bare) if kind == "name" else parsed)]
+    found = [_make_labels(kind, column, texts, _names(bare) if kind == "name" else parsed)]
     behind = [text.rpartition(":") for text in bare]
     if kind == "name" and sum(bool(colon) for _, colon, _ in behind) >= max(1, _NEARLY_ALL * len(given)):
         parsed = _names([name for _, _, name in behind])
@@ -230,11 +230,11 @@ def _labels(column: str | None, given_texts: Sequence[str]) -> list[Labels]:
             (core, " ".join([_normal(before), tag]).strip())
             for (core, tag), (before, _, _) in zip(parsed, behind, strict=True)
         ]
-        found.append(_made(kind, column, texts, parsed))
+        found.append(_make_labels(kind, column, texts, parsed))
     return found
 
 
-def _made(kind: Kind, column: str | None, texts: np.ndarray, parsed: list[tuple[str, str]]) -> Labels:
+def _make_labels(kind: Kind, column: str | None, texts: np.ndarray, parsed: list[tuple[str, str]]) -> Labels:
     core = np.array([core for core, _ in parsed], dtype=object)
     tags = np.array([tag for _, tag in parsed], dtype=object)
     _undo_made_unique(texts, core, tags)
@@ -318,7 +318,7 @@ def _spans(texts: Sequence[str]) -> pd.DataFrame | None:
     return table.groupby("word")["number"].agg(["min", "max", "size"])
 
 
-def _tells_cells(labels: Labels) -> bool:
+def _identifies_cells(labels: Labels) -> bool:
     n_different = len(set(labels.core) - {""})
     if labels.kind == "name" and labels.column is not None and n_different < _MIN_NAMES:
         return False

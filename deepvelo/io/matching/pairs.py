@@ -13,10 +13,10 @@ from deepvelo.io.matching.labels import Labels
 
 # A barcode that more cells of one file have than this names none of them: plates share theirs, but are fewer.
 _MAX_REPEATS = 100
-_AT_ONCE = 500_000  # pairs in memory, about
+_PAIRS_PER_BLOCK = 500_000  # pairs in memory, about
 
 
-class Some(NamedTuple):
+class CellPairs(NamedTuple):
     """Some pairs of cells, all of their barcodes."""
 
     i: np.ndarray
@@ -36,24 +36,24 @@ class Pairs:
     cores
         Barcode of each processed cell and of each of the counts, as numbers from 0 that both files share; -1 where the
         other file lacks it or too many cells have it.
-    alone
+    unique
         The pairs whose barcode occurs once in both files.
     """
 
     n_barcodes: int
     cores: tuple[np.ndarray, np.ndarray]
-    alone: Some
+    unique: CellPairs
 
-    def is_alone(self) -> np.ndarray:
+    def is_unique(self) -> np.ndarray:
         """Of each barcode, whether it occurs once in both files, ``(n_barcodes,)``."""
         found = np.zeros(self.n_barcodes, dtype=bool)
-        found[self.cores[0][self.alone.i]] = True
+        found[self.cores[0][self.unique.i]] = True
         return found
 
-    def repeated(self) -> Iterator[Some]:
+    def repeated(self) -> Iterator[CellPairs]:
         """The other pairs, some at a time; those of one barcode come together."""
-        alone = self.is_alone()
-        cells = [np.flatnonzero((core >= 0) & ~alone[core]) for core in self.cores]
+        unique = self.is_unique()
+        cells = [np.flatnonzero((core >= 0) & ~unique[core]) for core in self.cores]
         cells = [
             found[np.argsort(core[found], kind="stable")]
             for found, core in zip(cells, self.cores, strict=True)
@@ -68,13 +68,13 @@ class Pairs:
         start = n_before = 0
         while start < len(cells[0]):
             # up to the barcode with which there are enough
-            last = min(int(np.searchsorted(n_pairs, n_before + _AT_ONCE)), self.n_barcodes - 1)
+            last = min(int(np.searchsorted(n_pairs, n_before + _PAIRS_PER_BLOCK)), self.n_barcodes - 1)
             left = cells[0][start : ends[last]]
             start, n_before = int(ends[last]), int(n_pairs[last])
             core = self.cores[0][left]
             times = n_right[core]
             within = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
-            yield Some(np.repeat(left, times), cells[1][np.repeat(first_right[core], times) + within])
+            yield CellPairs(np.repeat(left, times), cells[1][np.repeat(first_right[core], times) + within])
 
 
 def pairs_of(a: Labels, b: Labels) -> Pairs:
@@ -89,4 +89,4 @@ def pairs_of(a: Labels, b: Labels) -> Pairs:
     place[right] = np.arange(len(right))
     i = np.flatnonzero((usable & (n_left == 1) & (n_right == 1))[left])
     cores = (np.where(usable[left], left, -1), np.where(usable[right], right, -1))
-    return Pairs(len(names), cores, Some(i, place[left[i]]))
+    return Pairs(len(names), cores, CellPairs(i, place[left[i]]))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from deepvelo import keys
 from deepvelo.config import Ambiguous
-from deepvelo.contents.groups import fit_colors
+from deepvelo.contents.groups import tidy_colors
 from deepvelo.contents.notes import stored_notes
 from deepvelo.io.tidy.elements import tidy_elements
 from deepvelo.io.tidy.embeddings import name_embeddings
@@ -66,6 +66,6 @@ def tidied(
     notes += place_ambiguous(adata, ambiguous)
     notes += name_cells(adata) + name_genes(adata, gene_names) + make_names_unique(adata)
     notes += undo_logarithms(adata) + drop_unusable_moments(adata)
-    notes += name_embeddings(adata) + fit_colors(adata)
+    notes += name_embeddings(adata) + tidy_colors(adata)
     adata.uns[keys.NOTES] = list(dict.fromkeys(notes))
     return adata

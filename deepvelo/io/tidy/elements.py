@@ -18,10 +18,10 @@ from deepvelo.io.tidy.tables import (
     as_name,
     as_text,
     clean,
+    first_names,
     is_clean,
     plain_numbers,
     short_name,
-    some,
     tidy_column,
     tidy_table,
 )
@@ -50,7 +50,7 @@ def tidy_elements(adata: AnnData) -> list[str]:
     for group in ("obsm", "varm", "obsp", "varp"):
         names = adata.obs_names if group.startswith("obs") else adata.var_names
         elements = dict(getattr(adata, group))
-        found = _each(elements, group, partial(_matrix, names=names, notes=notes), left_out)
+        found = _tidy_each(elements, group, partial(_matrix, names=names, notes=notes), left_out)
         if found is not elements:
             setattr(adata, group, found)
     texts = {name: as_name(name) for name in adata.layers}
@@ -59,15 +59,15 @@ def tidy_elements(adata: AnnData) -> list[str]:
         if restored[text] != name:
             adata.layers[restored[text]] = adata.layers.pop(name)
     uns = dict(adata.uns)
-    found = _each(uns, "uns", lambda x, at: _plain(x, at, (), notes, left_out), left_out)
+    found = _tidy_each(uns, "uns", lambda x, at: _tidy_value(x, at, (), notes, left_out), left_out)
     if found is not uns:
         adata.uns = found
     if left_out:
-        notes.append(f"Left out, because files cannot hold it: {some(left_out)}.")
+        notes.append(f"Left out, because files cannot hold it: {first_names(left_out)}.")
     return notes
 
 
-def _each(
+def _tidy_each(
     elements: Mapping[Any, Any], where: str, tidy: Callable[[Any, str], Any], left_out: list[str]
 ) -> Mapping[Any, Any]:
     """All elements tidied, under their names as text; the same object where nothing is to be done."""
@@ -142,7 +142,7 @@ def _flat(values: pd.Series) -> np.ndarray | None:
     return None if tidy is None else np.asarray(tidy)
 
 
-def _plain(value: Any, where: str, above: tuple[Any, ...], notes: list[str], left_out: list[str]) -> Any:
+def _tidy_value(value: Any, where: str, above: tuple[Any, ...], notes: list[str], left_out: list[str]) -> Any:
     """A value of ``uns`` as files can hold it, the same where they can hold that; ``above`` are those it lies in."""
     from anndata import AnnData
 
@@ -155,10 +155,10 @@ def _plain(value: Any, where: str, above: tuple[Any, ...], notes: list[str], lef
     inside = (*above, value)
 
     def plain(inner: Any, at: str) -> Any:
-        return _plain(inner, at, inside, notes, left_out)
+        return _tidy_value(inner, at, inside, notes, left_out)
 
     if isinstance(value, Mapping):
-        return _each(value, where, plain, left_out)
+        return _tidy_each(value, where, plain, left_out)
     if isinstance(value, str):
         return value if type(value) is str and is_clean([value]) else clean(str.__str__(value))
     if isinstance(value, np.generic | int | float | complex | bytes | Decimal | Fraction):
@@ -206,7 +206,7 @@ def _sequence(value: Any, where: str, plain: Callable[[Any, str], Any], left_out
         return found
     if len(items) > _MAX_PARTS:
         return _LEFT_OUT
-    return _each({str(i): item for i, item in enumerate(items)}, where, plain, left_out)
+    return _tidy_each({str(i): item for i, item in enumerate(items)}, where, plain, left_out)
 
 
 def _scalar(value: Any) -> Any:

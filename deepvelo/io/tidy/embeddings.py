@@ -11,9 +11,9 @@ from scipy import sparse
 
 from deepvelo.contents.coordinates import (
     find,
+    has_display_name,
     is_coordinates,
-    is_named_picture,
-    is_picture,
+    is_for_display,
     is_spatial,
     plain_name,
 )
@@ -49,9 +49,9 @@ def name_embeddings(adata: AnnData) -> list[str]:
     """
     notes = _as_numbers(adata) + _with_prefix(adata) + _from_columns(adata)
     for key, values in adata.obsm.items():
-        if is_named_picture(key) and _is_unknown(values):
+        if has_display_name(key) and _is_unknown(values):
             notes.append(f"Embedding {listed([key])} has coordinates of no cell: it is not used.")
-        elif key.startswith("X_") and is_picture(key, values):
+        elif key.startswith("X_") and is_for_display(key, values):
             known = np.isfinite(np.asarray(values)).all(axis=1)
             places = np.asarray(values)[known]
             if len(places) > 1 and (places == places[0]).all():
@@ -75,7 +75,7 @@ def _as_numbers(adata: AnnData) -> list[str]:
     notes = []
     for key, values in dict(adata.obsm).items():
         stored_sparse = sparse.issparse(values) and key.startswith("X_")
-        most = _MAX_DIMENSIONS if stored_sparse else _MAX_AXES * is_named_picture(key)
+        most = _MAX_DIMENSIONS if stored_sparse else _MAX_AXES * has_display_name(key)
         shape: tuple[int, ...] = getattr(values, "shape", ())
         if is_coordinates(values) or len(shape) != 2 or not 2 <= shape[1] <= most:
             continue
@@ -98,8 +98,8 @@ def _with_prefix(adata: AnnData) -> list[str]:
         prefixed = f"X_{key.removeprefix('x_')}"
         if key.startswith(("X_", "velocity_")) or prefixed in adata.obsm:
             continue
-        named = is_named_picture(key) or is_spatial(key) or plain_name(key) in _UNNAMED
-        if named and is_picture(key, adata.obsm[key]):
+        named = has_display_name(key) or is_spatial(key) or plain_name(key) in _UNNAMED
+        if named and is_for_display(key, adata.obsm[key]):
             adata.obsm[prefixed] = np.array(adata.obsm[key])
             notes.append(f"Embedding '{key}' was also stored as '{prefixed}', where scVelo looks for it.")
     return notes
@@ -140,7 +140,7 @@ def _coordinate_columns(columns: list[str]) -> dict[str, list[str]]:
 
 
 def _is_of_picture(stem: str) -> bool:
-    return is_named_picture(stem) or plain_name(stem) in _UNNAMED
+    return has_display_name(stem) or plain_name(stem) in _UNNAMED
 
 
 def _numbers(column: pd.Series) -> np.ndarray:

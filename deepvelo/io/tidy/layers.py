@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # alevin-fry's suffixes of unspliced and ambiguous copies of a gene, also as R spells them, and the older one of introns.
 _COPIES = (("-U", "-A"), (".U", ".A"), ("_U", "_A"), ("-I", None))
-_TELLING_SHARE = 0.05
+_MIN_NOTED_SHARE = 0.05
 _LEFT_OUT = "Ambiguous counts"
 # A matrix that is at least as large as the unspliced counts in every one of so many entries is their sum with others.
 _MIN_COMPARED = 20
@@ -96,7 +96,7 @@ def use_x_as_spliced(adata: AnnData) -> list[str]:
     x, unspliced = adata.X, adata.layers[keys.UNSPLICED]
     if is_in_file(x) or is_in_file(unspliced) or not (is_numeric(x) and is_numeric(unspliced)):
         return []
-    x, unspliced = (sparse.csr_matrix(_some(matrix), dtype=np.float32) for matrix in (x, unspliced))
+    x, unspliced = (sparse.csr_matrix(_first_cells(matrix), dtype=np.float32) for matrix in (x, unspliced))
     smaller = (unspliced > x).nnz
     if not is_whole(x) or (x.data < 0).any() or (smaller == 0 and unspliced.nnz >= _MIN_COMPARED):
         return []
@@ -122,7 +122,7 @@ def place_ambiguous(adata: AnnData, ambiguous: Ambiguous = "leave_out") -> list[
         is_in_file(layers[layer]) for layer in (*COUNTS, AMBIGUOUS)
     ):
         return []
-    if len({is_whole(_some(layers[layer])) for layer in (*COUNTS, AMBIGUOUS)}) > 1:
+    if len({is_whole(_first_cells(layers[layer])) for layer in (*COUNTS, AMBIGUOUS)}) > 1:
         if ambiguous == "leave_out":
             return []
         msg = (
@@ -130,13 +130,13 @@ def place_ambiguous(adata: AnnData, ambiguous: Ambiguous = "leave_out") -> list[
             "'ambiguous' are whole counts. Leave them out, or give raw counts."
         )
         raise InputError(msg)
-    totals = {layer: float(_some(layers[layer]).sum()) for layer in (*COUNTS, AMBIGUOUS)}
+    totals = {layer: float(_first_cells(layers[layer]).sum()) for layer in (*COUNTS, AMBIGUOUS)}
     share = totals[AMBIGUOUS] / (sum(totals.values()) or 1)
     if ambiguous != "leave_out":
         layers[ambiguous] = layers[ambiguous] + layers.pop(AMBIGUOUS)
         return [f"Ambiguous counts ({share:.0%}) were added to {ambiguous}."]
     told = any(note.startswith(_LEFT_OUT) for note in stored_notes(adata))
-    if told or share <= _TELLING_SHARE:
+    if told or share <= _MIN_NOTED_SHARE:
         return []
     return [
         f"{_LEFT_OUT} ({share:.0%}) are left out; 'Ambiguous counts' (--ambiguous) adds them to spliced or unspliced."
@@ -176,6 +176,6 @@ def _columns(matrix: Any, places: list[int]) -> Any:
     return taken.tocsr() if sparse.issparse(taken) else taken
 
 
-def _some(matrix: Any) -> Any:
+def _first_cells(matrix: Any) -> Any:
     """The matrix, or the first cells of one that lies in a file."""
     return some_cells(matrix, slice(0, CELLS_AT_ONCE)) if is_lazy(matrix) else matrix

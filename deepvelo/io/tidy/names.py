@@ -12,7 +12,7 @@ from anndata.utils import make_index_unique
 
 from deepvelo import keys
 from deepvelo.contents.columns import as_text, is_textual
-from deepvelo.contents.genes import name_columns, plain_names
+from deepvelo.contents.genes import name_columns, name_normalizer
 from deepvelo.errors import InputError
 from deepvelo.io.matching.labels import identifiers, is_row_numbers
 from deepvelo.wording import in_one_line, listed, number
@@ -120,7 +120,7 @@ def name_genes(adata: AnnData, gene_names: str = "auto") -> list[str]:
     )
     note = f"Genes were called by {kind} ('{before[0]}', ...); they now have the names in '{column}'"
     if not in_a_row:  # numbers of the NCBI, or of rows before genes were left out
-        note += f", and the {kind} are kept in '{_keep(adata, before)}'"
+        note += f", and the {kind} are kept in '{_keep_in_column(adata, before)}'"
     without = 0 if column == others else int((names == ids).sum())
     adata.var_names = names
     return [f"{note}; {number(without, 'gene')} without one are called by id." if without else f"{note}."]
@@ -181,7 +181,7 @@ def _column_of_ids(var: pd.DataFrame) -> str | None:
 
 def _are_ids(names: pd.Index, *, most: float = _MOST) -> bool:
     """Whether most names are numbers or ids of a database, whatever the species."""
-    plain = plain_names(names)
+    plain = name_normalizer(names)
     return sum(_is_id(plain(name)) or _is_id(name) for name in names) > most * len(names)
 
 
@@ -202,7 +202,7 @@ def _filled(column: pd.Series, names: pd.Index) -> pd.Index:
     return pd.Index(np.where(known, texts.to_numpy(), names.to_numpy()))
 
 
-def _keep(adata: AnnData, names: pd.Index) -> str:
+def _keep_in_column(adata: AnnData, names: pd.Index) -> str:
     """The column that holds names that are no longer the genes', a new one if there is none."""
     for column in adata.var:
         if as_text(adata.var[column]).tolist() == names.tolist():

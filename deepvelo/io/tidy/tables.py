@@ -34,7 +34,7 @@ class Tidied(NamedTuple):
 
     values: Any
     """The column itself, or an array with a value a row; None where files cannot hold them."""
-    was: str = ""
+    original: str = ""
     """What the column held, where a user would notice that it became text or was left out."""
 
 
@@ -82,10 +82,12 @@ def tidy_table(table: pd.DataFrame, name: str, *, numbered: bool = False) -> tup
     by_name = dict(zip(names, found, strict=True))
     for what, left_out in (("left out: files cannot hold the values of", True), ("made text:", False)):
         told = [
-            f"'{key}' ({t.was})" for key, t in by_name.items() if t.was and (t.values is None) == left_out
+            f"'{key}' ({t.original})"
+            for key, t in by_name.items()
+            if t.original and (t.values is None) == left_out
         ]
         if told:
-            notes.append(f"{number(len(told), 'column')} of {name} {what} {some(told)}.")
+            notes.append(f"{number(len(told), 'column')} of {name} {what} {first_names(told)}.")
     # by position: a column that keeps its old index would be sorted by the new one
     kept = {
         key: t.values.array if isinstance(t.values, pd.Series) else t.values
@@ -165,7 +167,7 @@ def plain_numbers(values: np.ndarray) -> np.ndarray:
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
 
-def some(names: list[str]) -> str:
+def first_names(names: list[str]) -> str:
     """The first of many names."""
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
@@ -225,12 +227,12 @@ def _categories(column: pd.Series) -> Tidied:
         return Tidied(column)
     if _are_numbers(before.dtype) and plain_numbers(before.to_numpy()).dtype == before.dtype:
         return Tidied(column)
-    values, was = _objects(pd.Series(before, dtype=object))
+    values, original = _objects(pd.Series(before, dtype=object))
     if values is None:
         values = [as_text(category) for category in before]
     codes, categories = pd.factorize(np.asarray(values))  # two categories may have become the same text
     codes = np.append(codes, -1)[column.cat.codes]  # missing ones are -1
-    return Tidied(pd.Categorical.from_codes(codes, categories, ordered=column.cat.ordered), was)
+    return Tidied(pd.Categorical.from_codes(codes, categories, ordered=column.cat.ordered), original)
 
 
 def _column_names(columns: pd.Index, table: str) -> tuple[pd.Index, list[str]]:
@@ -251,7 +253,7 @@ def _column_names(columns: pd.Index, table: str) -> tuple[pd.Index, list[str]]:
     renamed = [
         f"'{name}' to '{new}'" for name, old, new in zip(shown, given, names, strict=True) if old != new
     ]
-    note = f"{number(len(renamed), 'column')} of {table} renamed: {some(renamed)}."
+    note = f"{number(len(renamed), 'column')} of {table} renamed: {first_names(renamed)}."
     return pd.Index(names, dtype=object), [note] if renamed else []
 
 

@@ -63,15 +63,15 @@ def unusable_moments(adata: AnnData, *, other_units: bool = True) -> list[str]:
         return []
     if any(matrices.is_lazy(adata.layers[key]) for key in _MOMENTS) or not _can_be_counts(adata):
         return []
-    reason = _problem(adata, other_units=other_units)
+    reason = _why_unusable(adata, other_units=other_units)
     if reason is None:
         return []
     return [f"The moments in the file are not used, since {reason}; they are recomputed from the counts."]
 
 
-def _problem(adata: AnnData, *, other_units: bool) -> str | None:
+def _why_unusable(adata: AnnData, *, other_units: bool) -> str | None:
     """Why the moments cannot be used; None where they can."""
-    spliced, unspliced = (_look_at_genes(adata.layers[key]) for key in _MOMENTS)
+    spliced, unspliced = (_summarize_genes(adata.layers[key]) for key in _MOMENTS)
     anywhere = (spliced.n_finite > 0) & (unspliced.n_finite > 0)
     everywhere = (spliced.n_finite == adata.n_obs) & (unspliced.n_finite == adata.n_obs)
     if not anywhere.any():
@@ -103,7 +103,7 @@ class _Genes(NamedTuple):
     mean: np.ndarray
 
 
-def _look_at_genes(layer: Any) -> _Genes:
+def _summarize_genes(layer: Any) -> _Genes:
     stored = dense(layer)
     parts = []
     for genes in gene_blocks(stored):

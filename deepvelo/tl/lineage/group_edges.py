@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.contents.graphs import record
+from deepvelo.contents.graphs import neighbors_entry
 from deepvelo.tl.graph.velocity_graph import quiet
 
 LEAST_COSINE = 0.1  # of an arrow that counts, as in scVelo
@@ -46,7 +46,9 @@ def group_edges(
     pairs = adata.obsp[keys.DISTANCES].tocoo()
     if not (codes[pairs.row] != codes[pairs.col]).any() or not (cosines > LEAST_COSINE).nnz:
         return pd.DataFrame({column: [] for column in _COLUMNS})  # PAGA fails without any
-    adata.uns[keys.NEIGHBORS] = record(adata.obsp[keys.DISTANCES], adata.uns[keys.NEIGHBORS]["params"])
+    adata.uns[keys.NEIGHBORS] = neighbors_entry(
+        adata.obsp[keys.DISTANCES], adata.uns[keys.NEIGHBORS]["params"]
+    )
     adata.uns[keys.VELOCITY_GRAPH] = sp.csr_matrix(cosines.multiply(cosines > 0))
     if time is not None:
         adata.obs[keys.LATENT_TIME] = time

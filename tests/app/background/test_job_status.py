@@ -47,4 +47,4 @@ def test_a_job_asked_to_end_is_known_as_such_while_it_goes_on():
 
 
 def test_what_it_asks_for_is_told():
-    assert from_events(job(asks={"MEMORY": 5.0}), [], []).asks == {"MEMORY": 5.0}
+    assert from_events(job(requests={"MEMORY": 5.0}), [], []).requests == {"MEMORY": 5.0}

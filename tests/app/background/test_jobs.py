@@ -516,7 +516,7 @@ def test_a_killed_worker_costs_no_more_than_the_epochs_since_the_checkpoint(tmp_
         *("started", "resumed 3", "checkpoint 4"),
         *("started", "resumed 4", "failed"),
     ]
-    assert failed.message == task.DIED
+    assert failed.message == task.WORKER_DIED
     assert "The worker died; going on after epoch 3." in said
 
     disturbed, story, said = done([7])  # started again by hand, it goes on all the same
@@ -682,7 +682,11 @@ def test_story_of_a_job_whose_worker_died() -> None:
     status = from_events(job, first, progress)
     assert (status.worker, status.given_up, status.message) == ("a", "", "")
     status = from_events(job, [*first, second[0]], progress)
-    assert (status.worker, status.given_up, status.message) == ("b", task.DIED, "The worker died; going on.")
+    assert (status.worker, status.given_up, status.message) == (
+        "b",
+        task.WORKER_DIED,
+        "The worker died; going on.",
+    )
     progress.append(told(100.0, 0, 4, 5, 6))
     status = from_events(job, [*first, *second], progress)
     assert (status.state, status.started) == ("running", 1.0)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.background.resources import GPU, MEMORY, Place, asked, problem
+from app.background.resources import GPU, MEMORY, Place, problem, requested
 from deepvelo.config import Settings, replace
 
 GB = 2.0**30
@@ -12,17 +12,17 @@ WITH_GPU = {MEMORY: 16 * GB, GPU: 1.0}
 
 
 def test_only_what_a_worker_declares_is_asked_for():
-    assert asked(Settings(), [], memory=5) == {}
-    assert asked(ON_GPU, [{}, {}], memory=5) == {}
-    assert asked(ON_GPU, [{"LICENCE": 1.0}, {GPU: 2.0}], memory=5) == {GPU: 1.0}
-    assert asked(ON_GPU, [{}, SMALL], memory=5) == {MEMORY: 5.0}
-    assert asked(ON_GPU, [SMALL, WITH_GPU], memory=5) == {MEMORY: 5.0, GPU: 1.0}
-    assert asked(ON_GPU, [WITH_GPU], memory=0) == {GPU: 1.0}
+    assert requested(Settings(), [], memory=5) == {}
+    assert requested(ON_GPU, [{}, {}], memory=5) == {}
+    assert requested(ON_GPU, [{"LICENCE": 1.0}, {GPU: 2.0}], memory=5) == {GPU: 1.0}
+    assert requested(ON_GPU, [{}, SMALL], memory=5) == {MEMORY: 5.0}
+    assert requested(ON_GPU, [SMALL, WITH_GPU], memory=5) == {MEMORY: 5.0, GPU: 1.0}
+    assert requested(ON_GPU, [WITH_GPU], memory=0) == {GPU: 1.0}
 
 
 @pytest.mark.parametrize("changes", [{"training": {"device": "auto"}}, {"method": "dynamical"}])
 def test_a_gpu_is_asked_for_only_where_the_fit_insists_on_one(changes):
-    assert asked(replace(ON_GPU, changes), [WITH_GPU], memory=5) == {MEMORY: 5.0}
+    assert requested(replace(ON_GPU, changes), [WITH_GPU], memory=5) == {MEMORY: 5.0}
 
 
 def test_a_job_that_some_worker_can_do_has_no_problem():
@@ -49,20 +49,20 @@ def test_a_job_that_none_can_do_says_what_is_missing_and_what_to_do():
 
 
 def test_the_place_in_words():
-    asks = {MEMORY: 2.5 * GB, GPU: 1.0}
-    place = Place(scheduler="tcp://lab:8786", workers=[WITH_GPU, SMALL, SMALL], asks=asks)
+    requests = {MEMORY: 2.5 * GB, GPU: 1.0}
+    place = Place(scheduler="tcp://lab:8786", workers=[WITH_GPU, SMALL, SMALL], requests=requests)
     assert place.in_words() == (
         "The scheduler tcp://lab:8786 gives the job to one of its 3 workers. "
         "It asks for about 2.5 GB of memory and a GPU."
     )
     assert place.problem == ""
-    assert "declare no such resources" in Place(scheduler="s", workers=[{}], asks={}).in_words()
-    assert "No worker is connected" in Place(scheduler="s", workers=[], asks={}).in_words()
+    assert "declare no such resources" in Place(scheduler="s", workers=[{}], requests={}).in_words()
+    assert "No worker is connected" in Place(scheduler="s", workers=[], requests={}).in_words()
 
 
 def test_a_scheduler_without_tls_is_warned_of():
     for address in ("tcp://lab:8786", "tcp://127.0.0.1:8786", "ws://lab:8786"):
-        warning = Place(scheduler=address, workers=[], asks={}).warning
+        warning = Place(scheduler=address, workers=[], requests={}).warning
         assert f"Whoever reaches {address} can run programs as you" in warning
         assert "tls://" in warning
-    assert Place(scheduler="tls://lab:8786", workers=[], asks={}).warning == ""
+    assert Place(scheduler="tls://lab:8786", workers=[], requests={}).warning == ""

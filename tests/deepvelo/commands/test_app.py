@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from deepvelo import cli, open_files
-from deepvelo.commands.app import require_scheduler_address, who_reaches
+from deepvelo.commands.app import access_note, require_scheduler_address
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import RunStore
@@ -87,9 +87,9 @@ def test_what_cannot_be_served_is_refused_before_anything_else(
 
 def test_who_can_open_the_app_is_said() -> None:
     for host in ("127.0.0.1", "127.0.0.5", "::1", "localhost"):
-        assert who_reaches(host, 8501).startswith("Only users of this machine")
+        assert access_note(host, 8501).startswith("Only users of this machine")
     for host in ("0.0.0.0", "::", "192.0.2.7", "lab"):
-        assert who_reaches(host, 8501).startswith(f"{OTHERS} {host}, port 8501")
+        assert access_note(host, 8501).startswith(f"{OTHERS} {host}, port 8501")
 
 
 def broken_sample(patch: pytest.MonkeyPatch, store: Path) -> None:

@@ -40,16 +40,16 @@ def with_graph(adata: AnnData, prefix: str = "", *, uns: str | None = "neighbors
     return adata
 
 
-def compared(adata: AnnData, **chosen) -> graphs.Compared:
-    return graphs.compared_in(adata, PreparationConfig(**chosen))
+def compared(adata: AnnData, **chosen) -> graphs.ComparisonSpace:
+    return graphs.comparison_space(adata, PreparationConfig(**chosen))
 
 
 def stored(adata: AnnData, **chosen) -> AnnData:
     out = AnnData(obs=adata.obs)
     graph = compared(adata, **chosen).graph
     assert graph is not None
-    graphs.store(out, adata, graph)
-    assert graphs.is_whole(out)
+    graphs.set_graph(out, adata, graph)
+    assert graphs.has_complete_graph(out)
     return out
 
 
@@ -118,7 +118,7 @@ def test_a_graph_of_which_few_cells_have_few_neighbours_is_whole():
     adata.uns["neighbors"]["params"]["n_neighbors"] = N_NEIGHBORS
     assert compared(adata).graph is not None
     assert compared(adata).rejected == ()
-    assert graphs.is_whole(adata)
+    assert graphs.has_complete_graph(adata)
 
 
 def test_a_graph_that_lost_cells_is_not_whole():
@@ -126,7 +126,7 @@ def test_a_graph_that_lost_cells_is_not_whole():
     found = compared(adata)
     assert found.representation == "X_pca"
     assert "cells are taken out" in found.rejected[0]
-    assert not graphs.is_whole(adata)
+    assert not graphs.has_complete_graph(adata)
     del adata.uns["neighbors"]
     assert compared(adata).graph is None
 
@@ -247,7 +247,7 @@ def test_a_representation_of_unknown_origin_is_named_beside_principal_components
 
 def test_moments_computed_anew_do_not_use_the_old_graph_unless_it_is_named():
     adata = with_graph(cells(X_pca=coordinates()))
-    assert compared(adata, recompute_moments=True) == graphs.Compared()
+    assert compared(adata, recompute_moments=True) == graphs.ComparisonSpace()
     for name in ("graph", "neighbors", "distances"):
         assert compared(adata, recompute_moments=True, compare_in=name).graph is not None
 
@@ -298,7 +298,7 @@ def test_settings_that_a_converter_stored_as_arrays_of_one_are_read():
 def test_a_graph_of_no_cells_is_not_used():
     adata = with_graph(cells(X_pca=coordinates()))[:0].copy()
     assert compared(adata).graph is None
-    assert not graphs.is_whole(adata)
+    assert not graphs.has_complete_graph(adata)
     assert checks.summarize(adata).n_cells == 0
 
 
@@ -307,7 +307,7 @@ def test_a_graph_of_no_cells_is_not_used():
 )
 def test_a_record_that_is_none_is_written_anew(params):
     distances = kneighbors_graph(np.arange(20.0)[:, None], 4, mode="distance")
-    assert graphs.record(distances, params)["params"]["n_neighbors"] == 5
-    assert graphs.record(distances, {"n_neighbors": 7, "metric": "cosine"})["params"] == {
+    assert graphs.neighbors_entry(distances, params)["params"]["n_neighbors"] == 5
+    assert graphs.neighbors_entry(distances, {"n_neighbors": 7, "metric": "cosine"})["params"] == {
         "method": "umap", "n_neighbors": 7, "metric": "cosine",
     }  # fmt: skip

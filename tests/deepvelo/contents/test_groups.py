@@ -13,11 +13,11 @@ from deepvelo.contents.groups import (
     colors_by_group,
     count_groups,
     find_group,
-    fit_colors,
     group_colors,
     group_names,
-    in_order,
+    natural_order,
     split_groups,
+    tidy_colors,
     too_many_groups,
 )
 from tests.long_text import within
@@ -104,12 +104,12 @@ def test_colours_that_fit_stay_as_they_are_and_others_go_or_are_mended():
         "named_colors": {"a": "red", "b": "blue", "c": "lime"},
         "other_colors": ["red"],
     }
-    notes = fit_colors(adata)
+    notes = tidy_colors(adata)
     assert [note.split("'")[1] for note in notes] == ["lost", "cells"]
     assert set(adata.uns) == {"fits_colors", "cells_colors", "named_colors", "other_colors"}
     assert adata.uns["fits_colors"] == ["tab:blue", "C1"]
     assert list(adata.uns["cells_colors"]) == ["#ff0000", "#0000ff"]
-    assert fit_colors(adata) == []
+    assert tidy_colors(adata) == []
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_groups_may_be_called_by_numbers_of_any_length(name, found):
 def test_names_are_ordered_as_people_sort_them_and_very_long_ones_by_their_beginning():
     long = "1." * 100_000
     with within(1):
-        assert in_order(["10", f"{long}b", "2", f"{long}a"]) == [f"{long}a", f"{long}b", "2", "10"]
-    assert in_order(["b", "A", "a"], ignore_case=True) == ["A", "a", "b"]
+        assert natural_order(["10", f"{long}b", "2", f"{long}a"]) == [f"{long}a", f"{long}b", "2", "10"]
+    assert natural_order(["b", "A", "a"], ignore_case=True) == ["A", "a", "b"]
 
 
 def test_splitting_takes_no_power_of_the_number_of_commas():

@@ -38,14 +38,14 @@ def test_the_layer_with_velocities_is_found_by_its_name(layers, chosen):
 )
 def test_the_refusal_lists_what_was_found(layers, asked, words):
     with pytest.raises(InputError) as error:
-        imported.chosen_layer(layers, asked=asked, name="r")
+        imported.chosen_layer(layers, requested=asked, name="r")
     assert all(word in str(error.value) for word in words)
 
 
 def test_a_layer_is_asked_for_as_the_file_or_this_program_calls_it():
-    assert imported.chosen_layer(["velocity", "other"], asked="other", name="r") == "other"
-    assert imported.chosen_layer(["velocity", "Other"], asked="other", name="r") == "Other"
-    assert imported.chosen_layer(["velocity"], asked="velocity_S", name="r") == "velocity"
+    assert imported.chosen_layer(["velocity", "other"], requested="other", name="r") == "other"
+    assert imported.chosen_layer(["velocity", "Other"], requested="other", name="r") == "Other"
+    assert imported.chosen_layer(["velocity"], requested="velocity_S", name="r") == "velocity"
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_a_layer_is_asked_for_as_the_file_or_this_program_calls_it():
     ],
 )
 def test_yes_and_no_are_read_however_they_are_stored(column):
-    assert imported.flags(pd.Series(column)).tolist() == [True, False, False]
+    assert imported.as_booleans(pd.Series(column)).tolist() == [True, False, False]
 
 
 def test_no_yes_at_all():
-    assert not imported.flags(pd.Series([None, None], dtype=object)).any()
+    assert not imported.as_booleans(pd.Series([None, None], dtype=object)).any()
 
 
 @pytest.mark.parametrize(
@@ -95,18 +95,18 @@ def test_gaps_do_not_cost_a_gene_that_has_most_of_its_values():
     velocity[0, 0] = np.inf
     velocity[1:3, 1] = np.nan
     velocity[1:4, 2] = np.nan
-    values = imported.values_of(velocity, np.array([True, True, True]))
+    values = imported.known_values(velocity, np.array([True, True, True]))
     assert values.genes.tolist() == [True, False, False]
     assert values.cells.tolist() == [True, True, True, True, False]
     assert values.n_missing == 1
-    made = imported.filled(velocity, values.genes)[:, :]
+    made = imported.with_zeros(velocity, values.genes)[:, :]
     assert made[:, 0].tolist() == [0, 1, 1, 1, 0]
     assert np.isnan(made[:, 1:]).all()
 
 
 def test_genes_that_were_not_chosen_say_nothing_about_cells():
     velocity = np.array([[1, np.nan], [1, 2], [1, 2]], dtype=np.float32)
-    values = imported.values_of(velocity, np.array([False, True]))
+    values = imported.known_values(velocity, np.array([False, True]))
     assert values.genes.tolist() == [False, True]
     assert values.cells.tolist() == [False, True, True]
     assert values.n_missing == 0
@@ -118,7 +118,7 @@ def test_other_velocities_take_the_place_of_those_called_so_with_their_arrows():
         layers={"velocity": ones, "second": 2 * ones}, obsm={"velocity_umap": ones, "X_umap": ones}
     )
     adata.uns[keys.DEEPVELO] = {"settings": "{}"}
-    imported.name_velocity(adata, asked="second", name="r")
+    imported.name_velocity(adata, requested="second", name="r")
     assert (adata.layers["velocity"] == 2).all()
     assert set(adata.obsm) == {"X_umap"}
     assert keys.DEEPVELO not in adata.uns

@@ -119,7 +119,7 @@ def dealt(monkeypatch):
     """The unspliced counts of the steady-state control, not prepared: four cells are too few for that."""
     from deepvelo.datasets import derived
 
-    monkeypatch.setattr(derived, "_prepared_anew", lambda _, unspliced, *__, **___: unspliced.toarray())
+    monkeypatch.setattr(derived, "_prepare_again", lambda _, unspliced, *__, **___: unspliced.toarray())
     return lambda u, s, seed=0: steady_state_control(counts_of(u, s), SETTINGS, group_key="", seed=seed)
 
 

@@ -75,12 +75,12 @@ def test_downloads_of_two_sets_leave_scanpys_cache_folder_alone(served, tmp_path
 
 
 def test_what_is_kept_is_known_without_a_download(served, tmp_path):
-    assert not public.is_kept("pancreas", folder=tmp_path / "sets")
+    assert not public.is_downloaded("pancreas", folder=tmp_path / "sets")
     public.fetch("pancreas", folder=tmp_path / "sets")
-    assert public.is_kept("pancreas", folder=tmp_path / "sets")
+    assert public.is_downloaded("pancreas", folder=tmp_path / "sets")
     assert len(served) == 1
     with pytest.raises(InputError, match="no public set 'liver'"):
-        public.is_kept("liver", folder=tmp_path)
+        public.is_downloaded("liver", folder=tmp_path)
 
 
 def test_broken_download_is_not_kept(tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ from deepvelo.arrays import layers
 from deepvelo.config import PRESETS, Settings
 from deepvelo.errors import InputError
 from deepvelo.io import write_zarr
-from deepvelo.io.runs import SPARE, RunStore, data_hash
+from deepvelo.io.runs import RESERVE_BYTES, RunStore, data_hash
 from deepvelo.io.write_zarr import bytes_to_write
 from deepvelo.plan import plan_of
 from deepvelo.workflow import Result
@@ -490,7 +490,7 @@ def test_copies_need_space_where_links_cost_none(
         on_disk = streamed(result, folder)
         small = bytes_to_write(on_disk.adata, store.folder)
         assert bytes_to_write(result.adata, store.folder) == small + velocity.nbytes
-        usage = shutil.disk_usage(store.folder)._replace(free=small + SPARE)
+        usage = shutil.disk_usage(store.folder)._replace(free=small + RESERVE_BYTES)
         monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
         save(store, on_disk)
 

@@ -255,18 +255,18 @@ def test_a_leftover_that_cannot_be_removed_is_logged_and_no_error(tmp_path, monk
 
 def test_when_hdf5_stumbles_over_a_full_disk_the_disk_is_told_of(tmp_path, monkeypatch):
     def fails_twice(root, name, adata, **kwargs):
-        raw = write._UntilItFails._full
+        raw = write._FirstErrorFile._full
         raw.error = OSError(errno.ENOSPC, "No space left on device")
         msg = "unable to read what was never written"
         raise RuntimeError(msg)
 
-    class Remembered(write._UntilItFails):
+    class Remembered(write._FirstErrorFile):
         def __init__(self, raw):
             super().__init__(raw)
-            write._UntilItFails._full = self
+            write._FirstErrorFile._full = self
 
-    monkeypatch.setattr(write._UntilItFails, "_full", None, raising=False)
-    monkeypatch.setattr(write, "_UntilItFails", Remembered)
+    monkeypatch.setattr(write._FirstErrorFile, "_full", None, raising=False)
+    monkeypatch.setattr(write, "_FirstErrorFile", Remembered)
     monkeypatch.setattr("anndata.io.write_elem", fails_twice)
     with pytest.raises(InputError, match="no space is left on the disk"):
         write_h5ad(ad.AnnData(np.ones((2, 2))), tmp_path / "a.h5ad")

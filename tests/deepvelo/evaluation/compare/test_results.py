@@ -9,7 +9,7 @@ import pytest
 from anndata import AnnData
 
 from deepvelo import keys
-from deepvelo.evaluation.compare import Asked, method_names, method_of
+from deepvelo.evaluation.compare import ResultFile, method_names, method_of
 from deepvelo.evaluation.compare.results import stored_metric, stored_settings, stored_value, times_smoothed
 
 
@@ -25,28 +25,28 @@ def test_the_method_is_the_settings_one(fitted):
 
 def test_names_take_the_file_where_methods_repeat(fitted):
     ours, theirs, other = fitted(), fitted(method="stochastic"), fitted(method=None)
-    files = [Asked(Path(name)) for name in ("a.h5ad", "b.h5ad", "c.h5ad", "d.h5ad")]
+    files = [ResultFile(Path(name)) for name in ("a.h5ad", "b.h5ad", "c.h5ad", "d.h5ad")]
     assert method_names(list(zip(files, [ours, theirs, ours, other], strict=True))) == [
         "deepvelo (a)", "stochastic", "deepvelo (c)", "d",
     ]  # fmt: skip
-    same = [(Asked(Path("x/a.h5ad")), ours), (Asked(Path("y/a.h5ad")), ours)]
+    same = [(ResultFile(Path("x/a.h5ad")), ours), (ResultFile(Path("y/a.h5ad")), ours)]
     assert method_names(same) == [f"deepvelo ({asked})" for asked, _ in same]
-    layers = [(Asked(Path("a.h5ad"), layer), other) for layer in (None, "velocity_2")]
+    layers = [(ResultFile(Path("a.h5ad"), layer), other) for layer in (None, "velocity_2")]
     assert method_names(layers) == ["a.h5ad", "a.h5ad::velocity_2"]
 
 
 def test_an_imported_result_is_called_by_its_tool(fitted):
     result = fitted(method="imported", tool="dynamo")
-    assert method_names([(Asked(Path("a.h5ad")), result)]) == ["dynamo"]
+    assert method_names([(ResultFile(Path("a.h5ad")), result)]) == ["dynamo"]
 
 
 def test_a_layer_is_named_behind_the_file(tmp_path):
-    assert Asked.parse("a.h5ad") == Asked(Path("a.h5ad"))
-    assert Asked.parse("x/a.h5ad::velocity_S") == Asked(Path("x/a.h5ad"), "velocity_S")
-    assert Asked.parse("a.h5ad::") == Asked(Path("a.h5ad"))
+    assert ResultFile.parse("a.h5ad") == ResultFile(Path("a.h5ad"))
+    assert ResultFile.parse("x/a.h5ad::velocity_S") == ResultFile(Path("x/a.h5ad"), "velocity_S")
+    assert ResultFile.parse("a.h5ad::") == ResultFile(Path("a.h5ad"))
     odd = tmp_path / "a::b.h5ad"
     odd.touch()
-    assert Asked.parse(str(odd)) == Asked(odd)
+    assert ResultFile.parse(str(odd)) == ResultFile(odd)
 
 
 def test_what_was_not_stored_is_absent(fitted):

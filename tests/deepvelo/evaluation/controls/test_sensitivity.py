@@ -48,20 +48,20 @@ def test_scores_agreement_and_boundary_of_every_run():
     assert found["consistency"].to_list() == pytest.approx([0.7] * 3)
     assert found["consistency_celltype"].to_list() == pytest.approx([0.25] * 3)
     assert found["agreement"].to_list() == pytest.approx([1, 1, 0])
-    assert found["turned"].to_list() == pytest.approx([0, 0, 0.5])
+    assert found["reversed"].to_list() == pytest.approx([0, 0, 0.5])
     assert found["A > B"].to_list() == pytest.approx([1, 1, 1])
 
 
 def test_fewer_genes_are_matched_by_name():
     fewer = run([[1], [1], [1], [-1]], genes=("g0",))
-    assert table({"genes 1": fewer}).loc["genes 1", ["agreement", "turned"]].to_list() == pytest.approx(
+    assert table({"genes 1": fewer}).loc["genes 1", ["agreement", "reversed"]].to_list() == pytest.approx(
         [0.5, 0.25]
     )
 
 
 def test_a_run_at_rest_has_no_agreement():
     row = table({"still": run(np.zeros((4, 2)))}).loc["still"]
-    assert row[["agreement", "turned", "A > B"]].isna().all()
+    assert row[["agreement", "reversed", "A > B"]].isna().all()
 
 
 def test_other_cells_or_genes_are_refused():

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from deepvelo import keys
 from deepvelo.errors import InputError
-from deepvelo.evaluation.controls import forward_balance, signal_score, surplus_along
+from deepvelo.evaluation.controls import forward_balance, forward_surplus, signal_score
 
 WAYS = np.array(
     [1.0, 1.0, -1.0, -1.0]
@@ -45,7 +45,7 @@ def cells(unspliced, *, ways=WAYS, groups="AAAA", spliced=None, marker=(0, 0, 0,
 
 def along(*args, n_neighbors=0, **kwargs):
     adata = cells(*args, **kwargs)
-    return surplus_along(adata, cluster_key="groups", n_neighbors=n_neighbors)[: adata.n_obs // 2]
+    return forward_surplus(adata, cluster_key="groups", n_neighbors=n_neighbors)[: adata.n_obs // 2]
 
 
 def test_surplus_that_points_forward_is_positive_and_as_long_as_it_is():
@@ -61,7 +61,7 @@ def test_neighbours_behind_count_as_much_as_neighbours_ahead():
     adata = cells([13, 12, 8, 7], ways=-WAYS)
     graph, negative = (adata.uns[key] for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG))
     adata.uns[keys.VELOCITY_GRAPH], adata.uns[keys.VELOCITY_GRAPH_NEG] = negative, -graph
-    assert surplus_along(adata, cluster_key="groups", n_neighbors=0)[:4] == pytest.approx([3, 2, 2, 3])
+    assert forward_surplus(adata, cluster_key="groups", n_neighbors=0)[:4] == pytest.approx([3, 2, 2, 3])
 
 
 def test_what_differs_between_groups_alone_is_no_surplus():
@@ -92,14 +92,14 @@ def test_a_cell_alone_in_its_group_or_without_arrow_says_nothing():
 def test_depth_of_the_cell_does_not_count():
     adata = cells([13, 12, 8, 7])
     adata.layers[keys.UNSPLICED] = sparse.diags([3.0, 1, 1, 2, 1, 1, 1, 1]) @ adata.layers[keys.UNSPLICED]
-    assert surplus_along(adata, cluster_key="groups", n_neighbors=0)[:4] == pytest.approx([3, 2, 2, 3])
+    assert forward_surplus(adata, cluster_key="groups", n_neighbors=0)[:4] == pytest.approx([3, 2, 2, 3])
 
 
 def test_a_run_without_its_graph_names_what_is_missing():
     adata = cells([13, 12, 8, 7])
     del adata.uns[keys.VELOCITY_GRAPH]
     with pytest.raises(InputError, match="lacks 'uns/velocity_graph'"):
-        surplus_along(adata, cluster_key="groups")
+        forward_surplus(adata, cluster_key="groups")
 
 
 def test_balance_is_forward_less_backward_as_a_share_of_all():

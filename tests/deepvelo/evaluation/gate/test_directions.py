@@ -64,7 +64,7 @@ def sweep(turned, boundary=(0.5, 0.4)):
     """A base run and one other."""
     return pd.DataFrame(
         {
-            "consistency": 0.9, "consistency_celltype": 0.8, "agreement": [1.0, 0.7], "turned": [0.0, turned],
+            "consistency": 0.9, "consistency_celltype": 0.8, "agreement": [1.0, 0.7], "reversed": [0.0, turned],
             "A > B": boundary,
         },
         index=[BASE, "genes 50"],

@@ -12,8 +12,8 @@ from deepvelo.evaluation.controls import (
     SweepValues,
     control_plan,
     finished,
+    forward_surplus,
     signal_score,
-    surplus_along,
     sweep_plan,
 )
 from deepvelo.io.runs import RunStore
@@ -60,7 +60,9 @@ def static(tmp_path_factory):
 
 
 def signal(run, control):
-    along, of_control = (surplus_along(part.to_adata(), cluster_key=keys.CLUSTERS) for part in (run, control))
+    along, of_control = (
+        forward_surplus(part.to_adata(), cluster_key=keys.CLUSTERS) for part in (run, control)
+    )
     return signal_score(along, [of_control])
 
 
@@ -99,8 +101,8 @@ def test_arrows_against_the_counts_have_no_signal(moving):
     turned = run.to_adata()
     graph, negative = turned.uns[keys.VELOCITY_GRAPH], turned.uns[keys.VELOCITY_GRAPH_NEG]
     turned.uns[keys.VELOCITY_GRAPH], turned.uns[keys.VELOCITY_GRAPH_NEG] = -negative, -graph
-    along = surplus_along(turned, cluster_key=keys.CLUSTERS)
-    assert signal_score(along, [surplus_along(control.to_adata(), cluster_key=keys.CLUSTERS)]) == 0
+    along = forward_surplus(turned, cluster_key=keys.CLUSTERS)
+    assert signal_score(along, [forward_surplus(control.to_adata(), cluster_key=keys.CLUSTERS)]) == 0
 
 
 def test_a_sweep_over_genes_can_be_loaded_and_a_control_has_no_controls(moving):

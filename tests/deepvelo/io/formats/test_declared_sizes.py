@@ -131,7 +131,7 @@ PACKED = {
 
 @pytest.mark.parametrize("name", PACKED)
 def test_a_chunk_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(compression, "_UNSEEN", 2**14)
+    monkeypatch.setattr(compression, "_UNCHECKED_BYTES", 2**14)
     how, pack = PACKED[name]
     path = h5ad(small_counts(), tmp_path)
     with h5py.File(path, "r+") as file:
@@ -145,7 +145,7 @@ def test_a_chunk_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("name", PACKED)
 def test_large_chunks_are_read(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(compression, "_UNSEEN", 2**14)
+    monkeypatch.setattr(compression, "_UNCHECKED_BYTES", 2**14)
     how, _ = PACKED[name]
     path, values = h5ad(small_counts(), tmp_path), np.random.default_rng(0).random(2**14)
     with h5py.File(path, "r+") as file:
@@ -165,7 +165,7 @@ CODECS = {
 
 @pytest.mark.parametrize("name", CODECS)
 def test_a_chunk_of_zarr_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(compression, "_UNSEEN", 2**14)
+    monkeypatch.setattr(compression, "_UNCHECKED_BYTES", 2**14)
     codec, pack = CODECS[name]
     path = tmp_path / "cells.zarr"
     with ad.settings.override(zarr_write_format=2):
@@ -465,7 +465,7 @@ def test_more_attributes_than_data_have_are_refused(tmp_path, monkeypatch):
 
 def test_frames_of_blosc2_are_read_and_do_not_lie(tmp_path, monkeypatch):
     """A few bytes of it can stand for any number of zeros."""
-    monkeypatch.setattr(compression, "_UNSEEN", 2**10)
+    monkeypatch.setattr(compression, "_UNCHECKED_BYTES", 2**10)
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as file:
         values = np.random.default_rng(0).random((50, 60))
@@ -485,7 +485,7 @@ def test_frames_of_blosc2_are_read_and_do_not_lie(tmp_path, monkeypatch):
 
 
 def test_lzf_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch):
-    monkeypatch.setattr(compression, "_UNSEEN", 2**10)
+    monkeypatch.setattr(compression, "_UNCHECKED_BYTES", 2**10)
     path = h5ad(small_counts(), tmp_path)
     with h5py.File(path, "r+") as file:
         array = declare(file, "uns/x", (2000,), chunks=(2000,), compression="lzf")
@@ -540,7 +540,7 @@ def sharded(path, values, chunk: int, **how) -> zarr.Array:
 
 @pytest.mark.parametrize("values", [np.arange(1000.0), np.array([f"text {i}" for i in range(1000)], object)])
 def test_a_chunk_in_a_shard_unpacks_to_no_more_than_its_array_declares(tmp_path, monkeypatch, values):
-    monkeypatch.setattr(compression, "_UNSEEN", 2**8)
+    monkeypatch.setattr(compression, "_UNCHECKED_BYTES", 2**8)
     values = values if values.dtype != object else values.astype(np.dtypes.StringDType())
     path = tmp_path / "x.zarr"
     sharded(path, values, 500, compressors=zarr.codecs.GzipCodec()).attrs.update(

@@ -288,7 +288,7 @@ def plates(n_cells: int, n_plates: int) -> pd.DataFrame:
 
 
 def test_plates_take_memory_by_their_cells_not_their_pairs(monkeypatch):
-    monkeypatch.setattr("deepvelo.io.matching.pairs._AT_ONCE", 2000)
+    monkeypatch.setattr("deepvelo.io.matching.pairs._PAIRS_PER_BLOCK", 2000)
     cells = plates(2000, 95)  # 180,000 pairs
     tracemalloc.start()
     try:

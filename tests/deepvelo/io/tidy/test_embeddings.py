@@ -43,7 +43,7 @@ def test_a_picture_without_prefix_is_drawn_on_and_kept_as_it_is(key):
     notes = name_embeddings(adata)
     np.testing.assert_array_equal(adata.obsm[key], POINTS)
     np.testing.assert_array_equal(adata.obsm[f"X_{key}"], POINTS)
-    assert contents.pictures(adata) == [key]
+    assert contents.display_embeddings(adata) == [key]
     assert chosen_basis(adata, None) == chosen_basis(adata, key) == key
     assert len(notes) == 1
     assert key in notes[0]
@@ -125,7 +125,7 @@ def test_a_picture_that_is_there_is_not_made_from_columns_again(key):
     adata.obsm[key] = own = RNG.normal(size=(N_CELLS, 2))
     name_embeddings(adata)
     np.testing.assert_array_equal(adata.obsm[key], own)
-    assert len(contents.pictures(adata)) == 1
+    assert len(contents.display_embeddings(adata)) == 1
 
 
 def test_cells_without_coordinates_are_counted():
@@ -136,7 +136,7 @@ def test_cells_without_coordinates_are_counted():
     assert name_embeddings(adata) == [
         "4 cells without coordinates in 'X_umap': not drawn there, and no arrow there."
     ]
-    assert contents.pictures(adata) == ["umap", "tsne"]
+    assert contents.display_embeddings(adata) == ["umap", "tsne"]
 
 
 @pytest.mark.parametrize(
@@ -204,8 +204,8 @@ def test_a_picture_that_is_no_array_of_numbers_becomes_one(stored, named):
 
 def test_a_umap_of_many_dimensions_is_drawn_on_where_no_other_picture_is():
     many = RNG.normal(size=(N_CELLS, 10))
-    assert contents.pictures(cells(X_umap=many, X_pca=many, X_umap_neighbors=many)) == ["umap"]
-    assert contents.pictures(cells(X_umap=many, X_phate=POINTS)) == ["phate", "umap"]
+    assert contents.display_embeddings(cells(X_umap=many, X_pca=many, X_umap_neighbors=many)) == ["umap"]
+    assert contents.display_embeddings(cells(X_umap=many, X_phate=POINTS)) == ["phate", "umap"]
 
 
 def test_a_sparse_representation_becomes_an_array_and_a_matrix_of_counts_does_not():
