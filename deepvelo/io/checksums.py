@@ -1,6 +1,6 @@
-"""Checksums of a folder's files: written when it is saved, checked whenever one of them is read.
+"""Checksums of the files in a folder: written when the folder is saved, compared whenever a file is read.
 
-The format is that of ``b2sum``: ``b2sum --check checksums.b2`` in the folder checks it without this program.
+The format is that of ``b2sum``, so ``b2sum --check checksums.b2`` checks a folder without this program.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from zarr.core.buffer import Buffer, BufferPrototype
 
 CHECKSUMS = "checksums.b2"
-_MAX_BYTES = 2**28  # of checksums: of two million files, far more than a run has
+_MAX_BYTES = 2**28  # of the list of checksums: room for two million files, far more than a run has
 _BLOCK = 2**20
-_THREADS = min(8, os.cpu_count() or 1)  # hashing lets other threads run
+_THREADS = min(8, os.cpu_count() or 1)  # hashing releases the GIL
 _HEADER = f"# {{}} files, BLAKE2b: b2sum --check {CHECKSUMS}"
 _N_FILES = re.compile(r"# (\d{1,9}) files,")
-# No file has a line break in its name: see `stored_names`.
+# `stored_names` replaces line breaks in file names.
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 
 Checksums = Mapping[str, str]
@@ -62,7 +62,7 @@ def read_checksums(folder: Path) -> Checksums:
     Raises
     ------
     InputError
-        They are missing, cut short, or no such file.
+        The list is missing, truncated or malformed.
     """
     try:
         content = read_regular_file(folder / CHECKSUMS, max_bytes=_MAX_BYTES)
@@ -82,13 +82,13 @@ def read_checksums(folder: Path) -> Checksums:
 
 
 def missing_files(folder: Path, names: Checksums) -> list[str]:
-    """Recorded files that are not there; looks at folders alone, not at what the files hold."""
+    """Recorded files that do not exist. The content of the others is not read."""
     there = set(_files(folder))
     return [name for name in names if name not in there]
 
 
 def damaged_files(folder: Path) -> list[str]:
-    """Recorded files that are gone, or hold something else than when they were saved.
+    """Recorded files that are missing or differ from what was saved.
 
     Raises
     ------
@@ -118,18 +118,18 @@ def read_verified(folder: Path, name: str, names: Checksums) -> bytes:
     Raises
     ------
     InputError
-        It is not there, or is not what was saved.
+        The file is missing or differs from what was saved.
     """
     return _read_verified(folder, name, names, seen=None)[0]
 
 
 def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
-    """The content of a regular file; no link is followed, and no pipe waited for.
+    """The content of a regular file. Links are not followed and pipes do not block.
 
     Raises
     ------
     OSError
-        It is no such file, or has more bytes than ``max_bytes``.
+        The path is not a regular file, or the file has more than ``max_bytes`` bytes.
     """
     with _open_regular(path) as file:
         content = file.read(max_bytes + 1)
@@ -139,16 +139,16 @@ def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
 
 
 class VerifiedStore(LocalStore):
-    """A Zarr folder as it was saved: reading a file that is gone or changed is an error, where Zarr gives zeros.
+    """A Zarr folder that verifies each file when it is read. Zarr alone would read missing chunks as zeros.
 
     Parameters
     ----------
     root
         The Zarr folder.
     names
-        Checksum of each file by its path in it; other files count as not there.
+        Checksum of each file by its path in the folder. Files without a checksum are treated as missing.
     on_damage
-        Makes the error to raise from what is wrong with a file.
+        Builds the error to raise from a description of the damage.
     """
 
     def __init__(self, root: Path, *, names: Checksums, on_damage: Callable[[str], InputError]) -> None:
@@ -171,7 +171,7 @@ class VerifiedStore(LocalStore):
         except InputError as error:
             raise self._on_damage(str(error)) from None
         self._seen[key] = state
-        if byte_range is not None:  # of sharded arrays alone, which runs do not have
+        if byte_range is not None:  # only sharded arrays ask for one, and runs have none
             return super().get_sync(key, prototype=prototype, byte_range=byte_range)
         return (prototype or default_buffer_prototype()).buffer.from_bytes(content)
 
@@ -185,12 +185,12 @@ class VerifiedStore(LocalStore):
         return await asyncio.to_thread(self.get_sync, key, prototype=prototype, byte_range=byte_range)
 
     def with_read_only(self, read_only: bool = False) -> Self:  # noqa: FBT001, FBT002  (Zarr's signature)
-        """The store itself: it is never written to."""
+        """The store itself, which is always read-only."""
         return self
 
 
 def _read_verified(folder: Path, name: str, names: Checksums, *, seen: _State | None) -> tuple[bytes, _State]:
-    """Content and state of a file; not hashed again while it is in the state in which it was ``seen``."""
+    """Content and state of a file. A file whose state equals ``seen`` is not hashed again."""
     try:
         with _open_regular(folder / name) as file:
             content = file.read()
@@ -210,7 +210,7 @@ def _read_verified(folder: Path, name: str, names: Checksums, *, seen: _State | 
 
 @contextmanager
 def _open_regular(path: Path) -> Iterator[BinaryIO]:
-    """A regular file for reading; opening a link fails, and opening a pipe does not wait for a writer."""
+    """Open a regular file. Opening a link fails, and opening a pipe does not wait for a writer."""
     flags = (
         os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     )
@@ -233,13 +233,13 @@ def _new_hash(content: bytes = b"") -> hashlib.blake2b:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """Paths of the files below a folder, but for its checksums and for folders that have checksums of their own."""
+    """Paths of the files below a folder, without its checksums and without folders that have their own checksums."""
     waiting = [""]
     while waiting:
         inside = waiting.pop()
         try:
             entries = list(os.scandir(os.path.join(folder, inside)))  # noqa: PTH118  (thousands of them)
-        except OSError:  # gone meanwhile
+        except OSError:  # deleted since it was listed
             continue
         if inside and any(entry.name == CHECKSUMS for entry in entries):
             continue

@@ -1,4 +1,4 @@
-"""Whether an object can be written, found by writing all of it but its numbers into memory."""
+"""Find what cannot be written: write everything except the numbers into memory before a fit."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _GROUPS = ("layers", "obsm", "varm", "obsp", "varp", "uns")
 
 
 def leave_out_unwritable(adata: AnnData) -> list[str]:
-    """Take out what the writers of h5ad files and of the run store cannot write, in place: better before hours of training.
+    """Remove what h5ad files or the run store cannot hold, in place; called before the training starts.
 
-    Numbers are not written, so it takes a fraction of a second for 100,000 cells.
+    Numbers are not written, so this takes a fraction of a second for 100,000 cells.
 
     Returns
     -------
-    One note that names what was left out, or none.
+    One note that names what was left out, or an empty list.
 
     Raises
     ------
     InputError
-        The object cannot be written, and nothing was found that could be left out.
+        The object cannot be written, and leaving out parts does not help.
     """
     light = _without_numbers(adata)
     if not _error(light):
@@ -60,13 +60,13 @@ def leave_out_unwritable(adata: AnnData) -> list[str]:
 
 
 def writable_copy(adata: AnnData) -> tuple[AnnData, list[str]]:
-    """A shallow copy that can be written, and notes of what was changed and left out."""
+    """A shallow copy that can be written, and notes on what was changed or left out."""
     copy = _part(adata, **{name: getattr(adata, name) for name in ("X", "obs", "var", "raw", *_GROUPS)})
     return copy, tidy_tables(copy) + tidy_elements(copy) + leave_out_unwritable(copy)
 
 
 def _part(adata: AnnData, **parts: Any) -> AnnData:
-    """An object of the same cells and genes that holds these parts alone."""
+    """An object with the same cells and genes and only the given parts."""
     from anndata import AnnData
 
     raw = parts.pop("raw", None)
@@ -82,7 +82,7 @@ def _part(adata: AnnData, **parts: Any) -> AnnData:
 
 
 def _without_numbers(adata: AnnData) -> AnnData:
-    """The same tables and names; matrices of numbers, which can always be written, are empty."""
+    """The same tables and names with empty matrices: numbers can always be written."""
     found: dict[str, Any] = {"obs": adata.obs, "var": adata.var}
     for group in _GROUPS:
         found[group] = {key: _emptied(value, group) for key, value in getattr(adata, group).items()}
@@ -111,7 +111,7 @@ def _emptied(value: Any, group: str) -> Any:
 
 
 def _unwritable(adata: AnnData, group: str, names: list[Any]) -> list[Any]:
-    """Those of a table or mapping that cannot be written, found by halves: a table may have thousands of columns."""
+    """The entries of a table or mapping that cannot be written, found by bisection."""
     whole = getattr(adata, group)
     part = whole[names] if isinstance(whole, pd.DataFrame) else {name: whole[name] for name in names}
     if not names or not _error(_part(adata, **{group: part})):
@@ -123,7 +123,7 @@ def _unwritable(adata: AnnData, group: str, names: list[Any]) -> list[Any]:
 
 
 def _error(adata: AnnData) -> str:
-    """What one of the writers says of an object; empty where both write it."""
+    """The first error of either writer; empty if both can write the object."""
     from zarr.storage import MemoryStore
 
     from deepvelo.io.write_zarr import write_into_zarr
@@ -133,7 +133,7 @@ def _error(adata: AnnData) -> str:
         write_into_zarr(MemoryStore(), adata)
     except MemoryError:
         raise
-    except Exception as error:  # AnnData, HDF5 and Zarr raise many kinds for what they cannot write
+    except Exception as error:  # AnnData, HDF5 and Zarr raise errors of many types
         logger.debug("cannot be written", exc_info=True)
         return first_line(error)
     return ""

@@ -1,4 +1,4 @@
-"""Recognise data by what they hold, not by what their file is called."""
+"""Content hashes of data sets, independent of file names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deepvelo.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BLOCK = 2**20  # bytes read at a time
+BLOCK = 2**20  # bytes
 Signature = tuple[tuple[str, int, int, int, int], ...]
 
 
@@ -27,13 +27,12 @@ def data_hash(data: Path | str | AnnData) -> str:
     Parameters
     ----------
     data
-        A file, a Zarr folder (its files by name and content), or an object in memory (matrices,
-        names, annotations and embeddings; not ``uns``, ``obsp`` or ``varp``).
+        A file, a Zarr folder (names and content of its files), or an object in memory (matrices, names, annotations
+        and embeddings; not ``uns``, ``obsp`` or ``varp``).
 
     Returns
     -------
-    The same for the same content, wherever the file lies. Asked again for a file with the same `signature`, the
-    answer comes from memory.
+    The same hash for the same content at any path. The hash of a file is cached by its `signature`.
 
     Raises
     ------
@@ -51,9 +50,9 @@ def data_hash(data: Path | str | AnnData) -> str:
 
 
 def signature(path: Path) -> Signature:
-    """Relative name, size, times of change and number on the disk of every file: what tells that a path has changed.
+    """Relative name, size, mtime, ctime and inode of every file, which change whenever the path does.
 
-    The time of change that programs set, as those do that copy or unpack files, does not tell it alone.
+    The mtime alone is not enough, because programs that copy or unpack files set it.
     """
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     stats = [(file.relative_to(path).as_posix(), file.stat()) for file in files]
@@ -87,7 +86,7 @@ def _hash_adata(adata: AnnData) -> str:
 
 def _add_table(digest: hashlib.blake2b, table: pd.DataFrame) -> None:
     digest.update(",".join(map(str, table.columns)).encode())
-    # text first: columns of lists or mixed types have no hash of their own
+    # columns of lists or mixed types cannot be hashed, their text can
     plain = table.apply(lambda column: column.astype(str) if column.dtype == object else column)
     digest.update(pd.util.hash_pandas_object(plain, index=True).to_numpy().tobytes())
 

@@ -1,4 +1,4 @@
-"""Put the counts of one file onto the cells of another."""
+"""Join the counts of one file onto the cells of another."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _MAX_SAMPLES_SHOWN = 100
 
 @dataclass(frozen=True)
 class JoinReport:
-    """How well two objects' cells met.
+    """How well the cells of two objects matched.
 
     Parameters
     ----------
     rate
-        The share of the processed cells found in the counts.
+        Share of the processed cells found in the counts.
     genes_shared
-        Processed genes whose name, id or symbol the counts have too, whatever its case and version.
+        Processed genes that the counts have too by name, id or symbol, ignoring case and version.
     rule
-        By what cells were matched, as a sentence.
+        How cells were matched, as a sentence.
     pairs
         Up to five matched cells: their names in the processed object and in the counts.
     by_sample
@@ -61,7 +61,7 @@ class JoinReport:
 
 
 def join(processed: AnnData, counts: AnnData) -> tuple[AnnData, JoinReport]:
-    """Cells of one object with the layers of another.
+    """Combine the cells of one object with the layers of another.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def join(processed: AnnData, counts: AnnData) -> tuple[AnnData, JoinReport]:
     Raises
     ------
     InputError
-        ``counts`` lacks a layer; fewer than half of the processed cells were found in it for certain; or two ways to
-        match the cells fit and disagree.
+        ``counts`` lacks a layer, fewer than half of the processed cells were matched with certainty, or two ways of
+        matching the cells contradict each other.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def _report(processed: AnnData, counts: AnnData, matching: Matching) -> JoinRepo
 
 
 def _pairs(processed: AnnData, counts: AnnData, matching: Matching) -> list[tuple[str, str]]:
-    """Matched cells from the first to the last, at equal distances."""
+    """Evenly spaced examples of matched cells."""
     if matching.labels is None:
         return []
     found = np.flatnonzero(matching.partner >= 0)
@@ -153,7 +153,7 @@ def _too_few_message(processed: AnnData, counts: AnnData, matching: Matching, re
         columns = {what: cell_columns(obs) for what, obs in tables.items()}
         found = "; ".join(f"{what}: {listed(names)}" for what, names in columns.items())
         return (
-            f"Cells of the {' and the '.join(numbered)} are called by running numbers (such as row numbers), which say nothing about the cell. "
+            f"Cells of the {' and the '.join(numbered)} are named by running numbers (such as row numbers), which do not identify a cell. "
             f"Columns of obs that look like barcodes or names: {found}. "
             "Name the cells of both files by their barcodes, or add a column with them."
         )
@@ -161,15 +161,15 @@ def _too_few_message(processed: AnnData, counts: AnnData, matching: Matching, re
     examples = f"Unmatched processed: {shown[0]}; unmatched counts: {shown[1]}."
     if matching.found.mean() >= MIN_RATE:
         return (
-            f"Only {report.n_matched:,} of {report.n_processed:,} processed cells ({report.rate:.0%}) were matched for "
-            f"certain: the barcodes or names of {matching.found.sum():,} are among the counts, "
-            f"but nothing tells which sample's cells they are. {examples} Put the name of the sample before each barcode "
+            f"Only {report.n_matched:,} of {report.n_processed:,} processed cells ({report.rate:.0%}) were matched with "
+            f"certainty: the barcodes or names of {matching.found.sum():,} are among the counts, "
+            f"but their samples are unknown. {examples} Put the name of the sample before each barcode "
             "or into a column 'sample', in both files."
         )
     return (
         f"Only {matching.found.sum():,} of {report.n_processed:,} processed cells ({matching.found.mean():.0%}) were found "
         f"among the {report.n_counts:,} cells with counts. {examples} "
-        "Check that both files are of the same samples."
+        "Check that both files come from the same samples."
     )
 
 
@@ -192,13 +192,13 @@ def _joined(processed: AnnData, counts: AnnData, partner: np.ndarray, report: Jo
         f"{found.sum():,} of {len(found):,} cells were found in the file with the counts. {report.rule}"
     )
     if left_out:
-        notes.append(f"Tables of cells that hold no numbers were left out: {listed(left_out)}.")
+        notes.append(f"Tables of obsm that are not numeric were left out: {listed(left_out)}.")
     joined.uns[keys.NOTES] = list(dict.fromkeys(notes))
     return joined
 
 
 def _colors(processed: AnnData, cells: AnnData) -> dict[str, np.ndarray]:
-    """Entries of ``uns`` with the colours of the groups that still have cells."""
+    """Entries of ``uns`` with the colours of groups that still have cells."""
     colors = {}
     for key in cells.obs:
         of_group = group_colors(processed, key)
@@ -209,7 +209,7 @@ def _colors(processed: AnnData, cells: AnnData) -> dict[str, np.ndarray]:
 
 
 def _tables(cells: AnnData) -> tuple[dict[str, Any], list[str]]:
-    """``obsm`` as arrays of numbers, dense or sparse; and the names of those that are none."""
+    """``obsm`` as numeric arrays, dense or sparse, and the names of entries that are not numeric."""
     tables, left_out = {}, []
     for key, value in cells.obsm.items():
         if sparse.issparse(value):

@@ -1,4 +1,4 @@
-"""Read a data file of any format, into memory or some cells at a time; bad files end in one clear sentence."""
+"""Read a data file of any supported format, into memory or lazily; a bad file raises one clear `InputError`."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ def read(
     Parameters
     ----------
     path
-        A file or folder of any of `deepvelo.io.formats`: what a counter wrote, h5ad, loom, Zarr, MuData, h5Seurat, a table
-        of cells or cellDancer's result; also packed.
+        A file or folder of any of `deepvelo.io.formats`: the output of a counting tool, h5ad, loom, Zarr, MuData,
+        h5Seurat, a table of cells or cellDancer's result; also compressed.
     lazy_if_large
-        Leave ``X`` and layers in an h5ad file or Zarr folder that would take more than half of the free memory.
-        They are then Dask arrays, which `deepvelo.checks` and `deepvelo.pp.prepare` take and little else does.
+        Leave ``X`` and the layers of an h5ad file or Zarr folder on disk if they would take more than half of the free
+        memory. They are then Dask arrays, which `deepvelo.checks` and `deepvelo.pp.prepare` accept.
     by_gene
-        What comparisons and analyses of a fit need: read no layers but these, or those that a function chooses among
-        the names of all, and leave those that are dense, and a dense ``X``, in an h5ad file or Zarr folder. They are then HDF5 or Zarr arrays, to be read by blocks of genes,
-        and hold the file open.
+        Read only these layers, given by name or by a function that chooses among all names, and leave dense ones and a
+        dense ``X`` in the h5ad file or Zarr folder. They are then HDF5 or Zarr arrays, to be read in blocks of genes,
+        and keep the file open.
     gene_names
-        ``"auto"`` takes gene symbols where the names are ids; ``"index"`` keeps the names; or a column of ``var``.
+        ``"auto"`` uses gene symbols where the names are ids; ``"index"`` keeps the names; or a column of ``var``.
     ambiguous
-        Where counts go that are neither spliced nor unspliced: left out, or added to one of both.
+        Leave out counts that are neither spliced nor unspliced, or add them to one of the two layers.
 
     Returns
     -------
-    ``X`` and layers as float32, CSR or dense as in the file. Cell and gene names are unique; what had
-    to be changed is told in ``uns["deepvelo_notes"]``.
+    ``X`` and layers as float32, CSR or dense as in the file. Cell and gene names are unique. Notes in
+    ``uns["deepvelo_notes"]`` describe every change.
 
     Raises
     ------
     InputError
-        The file is missing, of another kind, truncated, larger than memory or otherwise unreadable; its
-        layers differ in shape or do not hold numbers.
+        The file is missing, of an unknown format, truncated, larger than the memory or otherwise unreadable; or its
+        layers differ in shape or are not numeric.
 
     Examples
     --------
@@ -66,11 +66,11 @@ def read(
     if not Path(path).exists():
         msg = f"There is no file {path}. Check the path."
         raise InputError(msg)
-    path = Path(os.path.abspath(path))  # noqa: PTH100 (folders above are looked at, links keep their names)
+    path = Path(os.path.abspath(path))  # noqa: PTH100 (formats inspect parent folders; links keep their names)
     if not os.access(path, os.R_OK):
         msg = f"{path} may not be read: permission denied. Ask for permission, or copy the file."
         raise InputError(msg)
-    if not path.is_file() and not path.is_dir():  # a pipe or a device, which may never end
+    if not path.is_file() and not path.is_dir():  # reading a pipe or a device may never end
         msg = f"{path.name} is neither a file nor a folder. Give a file or a folder with data."
         raise InputError(msg)
     if path.is_file() and path.stat().st_size == 0:
@@ -79,7 +79,7 @@ def read(
     options = ReadOptions(lazy_if_large=lazy_if_large, by_gene=by_gene)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # duplicate names and old spellings: told in the notes
+            warnings.simplefilter("ignore")  # the notes report duplicate and old names
             adata = find_format(path).read(path, options)
             return tidied(adata, name=path.name, gene_names=gene_names, ambiguous=ambiguous)
     except InputError:
@@ -89,6 +89,6 @@ def read(
             f"{path.name} does not fit into memory. Close other programs, or use a machine with more memory."
         )
         raise InputError(msg) from error
-    except Exception as error:  # readers raise whatever a damaged file makes them stumble over
+    except Exception as error:  # readers raise errors of many types on damaged files
         msg = f"{path.name} could not be read: {first_line(error)}. Save or copy it again from its source."
         raise InputError(msg) from error

@@ -1,4 +1,4 @@
-"""One stored run, read piece by piece: a page that draws one gene reads one gene."""
+"""One stored run, read lazily: a page that draws one gene reads one chunk."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HISTORY = "history.csv"
 WEIGHTS = "weights.safetensors"
 RESULT = "result.zarr"
 
-# What fits write, ours and scVelo's; `pp.prepare` leaves the like of it out of a user's file.
+# Keys that a fit writes, ours or scVelo's. `Run.prepared` leaves them out.
 _FITTED = {
     keys.CONFIDENCE, keys.UNDECIDED, keys.MULTIKINETIC_SCORE, keys.LATENT_TIME, keys.RATES_LEIDEN, keys.X_RATES_PCA,
     keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP, keys.DEEPVELO,
@@ -52,8 +52,8 @@ _PREPARED = {
 class Run:
     """A stored run, opened for reading.
 
-    Everything is read when first asked for. Tables and embeddings stay in memory and are shared by
-    all who hold this object: copy them before changing them.
+    Every part is read on first access. Tables and embeddings are cached and shared, so copy them before changing
+    them.
     """
 
     def __init__(self, folder: Path, info: RunInfo) -> None:
@@ -62,7 +62,7 @@ class Run:
         self._arrays: dict[str, zarr.Array | CSCDataset] = {}
 
     @cached_property
-    def _root(self) -> Any:  # a zarr.Group; its types cannot tell the groups in it from arrays
+    def _root(self) -> Any:  # a zarr.Group; its type hints do not separate groups from arrays
         names = {
             name.removeprefix(f"{RESULT}/"): checksum
             for name, checksum in self._checksums.items()
@@ -83,19 +83,19 @@ class Run:
 
     @cached_property
     def obs(self) -> pd.DataFrame:
-        """Annotation of the cells, one row a cell; categories decoded."""
+        """Annotation of the cells, one row per cell."""
         with self._reading():
             return restored(read_elem(self._root["obs"]))
 
     @cached_property
     def var(self) -> pd.DataFrame:
-        """Annotation of the genes, one row a gene."""
+        """Annotation of the genes, one row per gene."""
         with self._reading():
             return restored(read_elem(self._root["var"]))
 
     @cached_property
     def obsm(self) -> Mapping[str, np.ndarray]:
-        """Embeddings and arrows by name, each ``(n_cells, n_dimensions)``; no tables and no sparse matrices."""
+        """Dense embeddings and arrows by name, each of shape ``(n_cells, n_dimensions)``."""
         return _Matrices(self._embeddings, reading=self._reading)
 
     @cached_property
@@ -108,13 +108,13 @@ class Run:
             }
 
     def _elements(self, group: str) -> dict[str, Any]:
-        """What a group holds, by the names before it was stored."""
+        """Members of a group by their original names."""
         stored = dict(self._root[group].members())
         names = restored_names(stored)
         return {names[name]: element for name, element in stored.items()}
 
     def n_dimensions(self, name: str) -> int:
-        """Columns of one of `obsm`; a plain one is not read for it."""
+        """Number of columns of an entry of `obsm`, without reading it."""
         return int(self._embeddings[name].shape[1])
 
     @cached_property
@@ -157,7 +157,7 @@ class Run:
         Raises
         ------
         InputError
-            No such layer, or no such gene; similar names are suggested. Or the run was deleted.
+            There is no such layer or gene (the message suggests similar names), or the run was deleted.
         """
         names = self.var.index
         if gene not in names:
@@ -167,7 +167,7 @@ class Run:
         return matrices.as_dense(column).astype(np.float32, copy=False).ravel()
 
     def uns_colors(self, group_key: str) -> dict[str, str] | None:
-        """The data set's own colour for each category of a grouping; None when it brings none."""
+        """Colours that came with the data for each category of a grouping; None without any."""
         with self._reading():
             stored = self._elements("uns").get(keys.colors(group_key))
         if stored is None or group_key not in self.obs:
@@ -181,7 +181,7 @@ class Run:
 
     @cached_property
     def history(self) -> pd.DataFrame:
-        """Loss terms, one row an epoch."""
+        """Loss terms, one row per epoch."""
         with self._reading():
             return pd.read_csv(BytesIO(self._file(HISTORY)), float_precision="round_trip")
 
@@ -203,25 +203,24 @@ class Run:
         return self._read(lambda group, name: True)
 
     def prepared(self) -> AnnData:
-        """What the fit was given, in memory, a new object each time.
+        """The input of the fit, in memory, a new object each time.
 
-        Counts, moments, neighbours, components, embeddings and groups exactly as `deepvelo.pp.prepare` left
-        them; nothing that a fit wrote.
+        Counts, moments, neighbours, components, embeddings and groups as `deepvelo.pp.prepare` returned them, without
+        the keys that a fit writes.
         """
         return self._read(_was_prepared)
 
     def part(self, layers: Collection[str] = (), *, with_x: bool = False, on_disk: bool = False) -> AnnData:
-        """The result with no more cells x genes than asked for: what comparisons and checks of many runs read.
+        """The result with only some of its layers, for comparisons and checks of many runs.
 
         Parameters
         ----------
         layers
-            Names of the layers; those that the run lacks are left out.
+            Names of the layers to read. Missing layers are skipped.
         with_x
             Read ``X`` too.
         on_disk
-            Leave dense layers and a dense ``X`` where they are: they come as Zarr arrays, to be read in slices of
-            genes.
+            Return dense layers and a dense ``X`` as Zarr arrays on disk, to be read in slices of genes.
         """
         return self._read(
             lambda group, name: group != "layers" or name in layers, with_x=with_x, on_disk=on_disk
@@ -230,7 +229,7 @@ class Run:
     def _read(
         self, wanted: Callable[[str, str], bool], *, with_x: bool = True, on_disk: bool = False
     ) -> AnnData:
-        """The parts of the result for which ``wanted(group, name)``, such as ``("layers", "Ms")``."""
+        """The elements of the result for which ``wanted(group, name)`` is true, e.g. ``("layers", "Ms")``."""
         from anndata import AnnData
 
         def element(stored: Any, *, by_gene: bool) -> Any:
@@ -256,24 +255,24 @@ class Run:
         return AnnData(X=_by_rows(x), **tables, **parts)
 
     def require_stored(self) -> None:
-        """Check that the run is still there.
+        """Check that the run still exists.
 
         Raises
         ------
         InputError
-            It was deleted after it had been opened.
+            The run was deleted after it had been opened.
         """
         if not (self.folder / INFO).is_file():
             msg = "This run was deleted. Choose another."
             raise InputError(msg)
 
     def require_whole(self) -> None:
-        """Check that all files are there, and that the result is the one that `info` tells of; reads no layer.
+        """Check that all files exist and that the result fits ``info.json``; reads no layer.
 
         Raises
         ------
         InputError
-            A file is gone or damaged, or the run was deleted.
+            A file is missing or damaged, or the run was deleted.
         """
         if gone := checksums.missing_files(self.folder, self._checksums):
             what = f"{checksums.in_brief(gone)} gone"
@@ -282,14 +281,14 @@ class Run:
         n_told = (told.metrics.get("n_cells"), told.metrics.get("n_genes"))
         n_there = (len(self.obs), len(self.var))
         if n_there != n_told:
-            what = f"{INFO} tells of %s cells and %s genes, and its result has %s and %s"
+            what = f"{INFO} states %s cells and %s genes, and its result has %s and %s"
             raise self._damaged(what % (n_told + n_there))
         if told.cluster_key not in self.obs or keys.embedding(told.basis) not in self.obsm:
             what = f"its result lacks the groups or the embedding that {INFO} names"
             raise self._damaged(what)
 
     def _damaged(self, what: str) -> InputError:
-        """The error for a file that cannot be read: the run may have been deleted."""
+        """The error for an unreadable file; a deleted run gives another message than a damaged one."""
         try:
             self.require_stored()
         except InputError as error:
@@ -300,10 +299,10 @@ class Run:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Turn what readers stumble over into one sentence."""
+        """Convert the errors of AnnData, Zarr and Blosc to one `InputError`."""
         try:
             yield
-        except InputError as error:  # to whose words AnnData adds where it was
+        except InputError as error:  # AnnData appends the location to the message
             raise type(error)(str(error).partition("\n")[0]) from None
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:  # RuntimeError: Blosc's
             raise self._damaged(str(error).partition("\n")[0].rstrip(".")) from error
@@ -320,7 +319,7 @@ class Run:
 
 
 class _Matrices(Mapping[str, np.ndarray]):
-    """Matrices on disk by name, each read once, inside ``reading()``."""
+    """Matrices on disk by name. Each is read once, inside the context manager ``reading()``."""
 
     def __init__(
         self, stored: Mapping[str, zarr.Array], *, reading: Callable[[], AbstractContextManager[None]]
@@ -336,7 +335,7 @@ class _Matrices(Mapping[str, np.ndarray]):
         return self._read[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._stored  # Mapping's own would read it
+        return name in self._stored  # the inherited method would read the matrix
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._stored))

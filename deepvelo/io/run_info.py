@@ -1,4 +1,4 @@
-"""What a run's ``info.json`` says: written from, and read strictly into, one schema."""
+"""The schema of a run's ``info.json``, for writing and for strict reading."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from deepvelo.plan import Plan
 
 INFO = "info.json"
 FORMAT = 1
-"""Of the run's folder; a version that changes what lies there, so that earlier ones cannot read it, raises it."""
-PACKAGE = "deepvelo-explorer"  # its name among the versions
+"""Format of a run's folder. Raise it with a change that earlier versions cannot read."""
+PACKAGE = "deepvelo-explorer"
 MAX_BYTES = 2**20
 _MAX_CHARACTERS = 1000
 _MOST = 2**53  # the largest number that JSON, floats and browsers agree on
@@ -33,7 +33,7 @@ _UNKNOWN = {
     "unexpected_keyword_argument",
 }  # pydantic's names for fields of a newer version
 
-# fit: what a visitor asked for, scVelo's modes among them; the others belong to a fit and are shown with it.
+# "fit" is a run of its own, by any method; the others belong to a fit and are listed with it.
 Purpose = Literal["fit", "control", "steady_state", "seed", "sweep"]
 
 
@@ -45,7 +45,7 @@ def _require_time_zone(text: str) -> str:
 
 
 def _require_sizes(metrics: dict[str, float | int]) -> dict[str, float | int]:
-    """Pages and estimates count on these two."""
+    """Require ``n_cells`` and ``n_genes``, which pages and estimates read."""
     for name in ("n_cells", "n_genes"):
         n = metrics.get(name)
         if not isinstance(n, int) or not 0 < n < 2**31:
@@ -63,7 +63,7 @@ _Number = (
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """What is known of a run without opening its result."""
+    """Summary of a run, available without opening its result."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -75,7 +75,7 @@ class RunInfo:
     """Time of saving, ISO 8601, UTC."""
     settings: Settings
     metrics: Annotated[dict[_Text, _Number], AfterValidator(_require_sizes)]
-    """Scores, times in seconds, and ``n_cells`` and ``n_genes``; finite, without those that could not be computed."""
+    """Scores, times in seconds, ``n_cells`` and ``n_genes``; finite values only."""
     versions: dict[_Text, _Text]
     cluster_key: _Text
     basis: _Text
@@ -83,13 +83,13 @@ class RunInfo:
     """What the sizes decided about a DeepVelo fit; None for other methods, and in runs stored before there were plans."""
     purpose: Purpose = "fit"
     base: _Text = ""
-    """Id of the run that a control, another seed or a sweep belongs to; for a fit, whose data it took, if any."""
+    """Id of the run that a control, seed or sweep belongs to; for a fit, the run whose data it used, if any."""
     job: _Text = ""
-    """Id of the job that made it."""
+    """Id of the job that produced the run."""
     owner: _Text = ""
-    """Key of the visitor who asked for it; empty for a run that nobody in a browser asked for."""
+    """Key of the visitor who started the job; empty for runs from the command line."""
     owner_name: _Text = ""
-    """What others are shown for the owner."""
+    """Display name of the owner."""
 
     @property
     def is_ours(self) -> bool:
@@ -116,7 +116,7 @@ _SCHEMA: TypeAdapter[RunInfo] = TypeAdapter(RunInfo)
 
 
 class DamagedRunError(InputError):
-    """A run that is there and cannot be shown."""
+    """A run exists and cannot be opened."""
 
 
 def read_info(folder: Path) -> RunInfo:
@@ -125,7 +125,7 @@ def read_info(folder: Path) -> RunInfo:
     Raises
     ------
     DamagedRunError
-        It is missing, unreadable, too large, no JSON, not what a run says, or of a newer version.
+        The file is missing, unreadable, too large, not JSON, does not fit the schema, or is of a newer version.
     """
     try:
         values = from_json(read_regular_file(folder / INFO, max_bytes=MAX_BYTES), allow_inf_nan=False)
@@ -154,7 +154,7 @@ def read_info(folder: Path) -> RunInfo:
 
 
 def info_text(info: RunInfo) -> str:
-    """The text of ``info.json``: what could not be computed is left out of the metrics, and long texts are cut."""
+    """The text of ``info.json``, without metrics that are not finite and with long texts truncated."""
     values = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
     texts = {name: value[:_MAX_CHARACTERS] for name, value in values.items() if isinstance(value, str)}
     numbers = {
@@ -170,7 +170,7 @@ def info_text(info: RunInfo) -> str:
 
 
 def damaged_run_error(run_id: str, what: str) -> DamagedRunError:
-    """The error to raise for a run that is damaged."""
+    """The error to raise for a damaged run."""
     return DamagedRunError(f"Run {run_id} is damaged: {what}. Delete it and fit again.")
 
 

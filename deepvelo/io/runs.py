@@ -1,4 +1,4 @@
-"""The run store: a folder of finished fits, each a folder that appears only once it is whole."""
+"""The run store: a folder of finished fits. Each run is a folder that appears only once it is complete."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ DELETED = ".deleted-"
 TRAINING = ".training-"
 METADATA = ".zmetadata"
 LINEAGES_FOLDER = "lineages"  # folder in a run with analyses of it, each with checksums of its own
-RESERVE_BYTES = 50 * 2**20  # bytes that must stay free beside the run
-# Nanoseconds. A file that changed so lately may change again without any of its times showing it.
+RESERVE_BYTES = 50 * 2**20  # must stay free beside the run
+# Nanoseconds. A file that changed this recently may change again within the same timestamp.
 _CLOCK_TICK = 2 * 10**9
 
 
 @dataclass(frozen=True, kw_only=True)
 class DamagedRun:
-    """A folder of the store that is a run and cannot be shown."""
+    """A run in the store that cannot be opened."""
 
     run_id: str
     problem: str
-    """A sentence: what is wrong, and what to do."""
+    """One or two sentences: what is wrong and what to do."""
 
 
 class RunStore:
@@ -72,12 +72,12 @@ class RunStore:
     Parameters
     ----------
     folder
-        Made when the first run is saved.
+        Created when the first run is saved.
     """
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
-        self._path = str(folder)  # joining paths takes longer than asking the disk
+        self._path = str(folder)  # pathlib joins cost more than the system call
         self._cache: dict[str, tuple[tuple[int, ...], RunInfo | DamagedRun | None]] = {}
 
     def save(
@@ -93,28 +93,27 @@ class RunStore:
         owner: str = "",
         owner_name: str = "",
     ) -> str:
-        """Store a fit with checksums of its files; nothing of it is left when that fails.
+        """Store a fit with checksums of its files. A failed save leaves nothing behind.
 
         Parameters
         ----------
         result
             What `deepvelo.workflow.run` returned.
         data_name, data_hash
-            How people call the data, and `data_hash` of them.
+            Display name of the data, and their `data_hash`.
         name
-            How people call this run; made from the data and `deepvelo.config.fit_label` when not given.
+            Display name of the run; by default built from ``data_name`` and `deepvelo.config.fit_label`.
         purpose, base, job, owner, owner_name
             See `RunInfo`.
 
         Returns
         -------
-        The run's id, its folder's name.
+        The id of the run, which is the name of its folder.
 
         Raises
         ------
         InputError
-            The run it belongs to is not in the store any more: it would never be shown. No space, no
-            permission, or the store is not a folder.
+            The base run was deleted, there is no space or no permission, or the store is not a folder.
         """
         self._require_base(purpose, base)
         settings = result.settings
@@ -143,9 +142,9 @@ class RunStore:
         partial = self.folder / f"{SAVING}{run_id}-{token()}"
         try:
             self._remove_leftovers()
-            with new_folder(partial):  # has its final name by then when the run is whole
+            with new_folder(partial):  # renamed inside the block once the run is complete
                 self._write(partial, result, info)
-                self._require_base(purpose, base)  # once more: writing takes a while
+                self._require_base(purpose, base)  # again, because writing takes a while
                 partial.rename(self.folder / run_id)
         except OSError as error:
             raise InputError(self._error_message(error)) from error
@@ -154,9 +153,10 @@ class RunStore:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder in the store for the layers of a run that is being made, as `deepvelo.workflow.run` takes it.
+        """Temporary folder in the store for the layers of a run, to pass to `deepvelo.workflow.run`.
 
-        It is gone afterwards: `save` the run before. Saving links what lies there instead of writing it again.
+        The folder is removed at the end of the block, so `save` the run inside it. Saving links the layers instead
+        of writing them again.
 
         Raises
         ------
@@ -175,15 +175,14 @@ class RunStore:
             raise
 
     def checkpoint(self, fit: str) -> Path:
-        """Where the training of a fit may write how it stands; ``fit`` is all that decides it, as a hash.
+        """Path of the training checkpoint of a fit, where ``fit`` is a hash of everything that decides the training.
 
-        What is written there and not removed stays while a job may go on from it, and for a day after it was last
-        written.
+        A checkpoint is kept while a job may resume from it, and for a day after it was last written.
         """
         return self.folder / f"{TRAINING}{fit}"
 
     def require_writable(self, n_bytes: int = 0) -> None:
-        """Check that a run of ``n_bytes`` can be stored: better before hours of training than after.
+        """Check that a run of ``n_bytes`` can be stored; called before the training starts.
 
         Raises
         ------
@@ -204,21 +203,21 @@ class RunStore:
             raise InputError(msg)
 
     def list(self) -> list[RunInfo]:
-        """All whole runs of every purpose, newest first; never raises."""
+        """All complete runs of every purpose, newest first; never raises."""
         found = [info for info in self._scan() if isinstance(info, RunInfo)]
         return sorted(found, key=lambda info: (info.created, info.run_id), reverse=True)
 
     def damaged(self) -> tuple[DamagedRun, ...]:
-        """Runs that cannot be shown, by name; never raises.
+        """Runs that cannot be opened, sorted by id; never raises.
 
-        Looks at what a run says of itself and at the folders of its result, not at every file: `open` does that, and
-        `verify` reads all of them.
+        Reads ``info.json`` and lists the folders of the result. `open` with ``whole`` looks for every file, and
+        `verify` reads every file.
         """
         found = [run for run in self._scan() if isinstance(run, DamagedRun)]
         return tuple(sorted(found, key=lambda run: run.run_id))
 
     def problem(self) -> str | None:
-        """Why the store cannot be read, in a sentence; None if it can, or is still to be made."""
+        """Why the store cannot be read, in a sentence; None if it can be read or does not exist yet."""
         try:
             next(self.folder.iterdir(), None)
         except FileNotFoundError:
@@ -229,21 +228,21 @@ class RunStore:
         return None
 
     def exists(self, run_id: str) -> bool:
-        """Whether there is a run of that name, damaged or not."""
+        """Whether the store has a run with this id, damaged or not."""
         return self._lookup(run_id) is not None
 
     def open(self, run_id: str, *, whole: bool = False) -> Run:
-        """A run for reading.
+        """Open a run for reading.
 
         Parameters
         ----------
         whole
-            Check that all its files are there. A run that lacks some is listed as damaged from then on.
+            Check that all its files exist. A run that lacks some is listed as damaged from then on.
 
         Raises
         ------
         InputError
-            There is no such run, or it is damaged, or was saved by a newer version.
+            There is no such run, it is damaged, or it was saved by a newer version.
         """
         run = Run(self.folder / run_id, self._require(run_id))
         if whole:
@@ -255,11 +254,11 @@ class RunStore:
         return run
 
     def verify(self, run_id: str) -> str | None:
-        """Read every file of a run and of its analyses and compare its checksum.
+        """Read every file of a run and of its lineage analyses, and compare the checksums.
 
         Returns
         -------
-        What is wrong, in a sentence; None for a run that is as it was saved.
+        What is wrong, in a sentence; None for an intact run.
         """
         folder = self.folder / run_id
         try:
@@ -285,12 +284,12 @@ class RunStore:
         basis: str | None = None,
         base: str = "",
     ) -> RunInfo | None:
-        """The newest run of the same data with the same settings.
+        """The newest run with the same data and settings.
 
-        ``cluster_key`` and ``basis`` left at None accept whatever the run chose by itself. Without ``base``
-        fits alone are looked at: another seed of a run took that run's prepared data, and a fit that
-        prepares them with this seed may differ. With the id of a run in ``base`` it is this run and all that
-        belong to it, whatever for: a seed serves a sweep, and a control is told apart by its data.
+        ``cluster_key`` and ``basis`` match any value where they are None. Without ``base``, only runs with the
+        purpose ``"fit"`` match: a run with another seed used the prepared data of its base, and a new fit with that
+        seed may prepare them differently. With ``base``, that run and all runs that belong to it match, whatever
+        their purpose: a seed can serve a sweep, and the data hash tells controls apart.
         """
         for info in self.list():
             mine = base in (info.run_id, info.base) if base else info.purpose == "fit"
@@ -305,23 +304,23 @@ class RunStore:
         return None
 
     def run_of_job(self, job: str) -> RunInfo | None:
-        """The run that a job has stored."""
+        """The run that a job stored, or None."""
         return next((info for info in self.list() if info.job == job), None)
 
     def delete(self, run_id: str) -> None:
-        """Remove a run for good, damaged or not, and the controls, seeds and sweeps that belong to it.
+        """Delete a run, damaged or not, with the controls, seeds and sweeps that belong to it.
 
         Raises
         ------
         InputError
-            There is no such run, or it may not be removed.
+            There is no such run, or it cannot be deleted.
         """
         if not self.exists(run_id):
             raise self._no_run(run_id)
         belonging = [info.run_id for info in self.list() if info.base == run_id and info.purpose != "fit"]
-        self._remove(run_id)  # first: if it must stay, so must the others
+        self._remove(run_id)  # first: if it cannot be deleted, keep the others too
         for other in belonging:
-            with suppress(FileNotFoundError):  # deleted by someone else meanwhile
+            with suppress(FileNotFoundError):  # another process was faster
                 self._remove(other)
 
     def _remove(self, run_id: str) -> None:
@@ -331,7 +330,7 @@ class RunStore:
             if not os.access(folder, os.W_OK | os.X_OK) and folder.exists():
                 msg = f"Run {run_id} may not be deleted by this program. Allow writing to {folder}."
                 raise InputError(msg)
-            folder.rename(partial)  # so that half a run is never listed
+            folder.rename(partial)  # half a deleted run must not be listed
         except FileNotFoundError:
             raise self._no_run(run_id) from None
         except OSError as error:
@@ -339,7 +338,7 @@ class RunStore:
         _remove_tree(partial)
 
     def _remove_leftovers(self) -> None:
-        """Remove what killed processes left in the store, but for checkpoints that a job may go on from."""
+        """Remove what killed processes left in the store, except checkpoints that a job may resume from."""
         for path in self.folder.glob(f"{DELETED}*"):
             _remove_tree(path)
         remove_leftovers(self.folder.glob(f"{SAVING}*"))
@@ -360,25 +359,25 @@ class RunStore:
         )
 
     def _require_base(self, purpose: Purpose, base: str) -> None:
-        """Controls, seeds and sweeps are shown with the run they belong to, and deleted with it."""
+        """Raise if the base run of a control, seed or sweep is missing: the run could never be listed."""
         if purpose != "fit" and not isinstance(self._lookup(base), RunInfo):
             msg = (
-                "This fit belongs to another run and is not saved without it. There is no run "
-                f"{base[:100]!r} in {self.folder} any more. Choose a run that is there and start the fit from it."
+                f"This fit belongs to run {base[:100]!r}, which is not in {self.folder} any more, so it was not saved. "
+                "Choose an existing run and start the fit from it."
             )
             raise InputError(msg)
 
     def _scan(self) -> Iterator[RunInfo | DamagedRun]:
         try:
             names = os.listdir(self._path)  # noqa: PTH208
-        except OSError:  # not made yet, or not readable: see `problem`
+        except OSError:  # missing or unreadable, see `problem`
             return
         for name in filter(RUN_ID.fullmatch, names):
             if (found := self._inspect(name)) is not None:
                 yield found
 
     def _lookup(self, run_id: str) -> RunInfo | DamagedRun | None:
-        """As `_inspect`, for a name from anywhere; disks may hold one folder under names in upper and lower case."""
+        """As `_inspect`, for an untrusted id; file systems that ignore case find a folder under several names."""
         if not RUN_ID.fullmatch(run_id):
             return None
         found = self._inspect(run_id)
@@ -387,7 +386,7 @@ class RunStore:
         return found
 
     def _inspect(self, run_id: str) -> RunInfo | DamagedRun | None:
-        """What a folder of the store is, None for what is no run; known until it changes, since pages ask again and again."""
+        """What a folder of the store is; None if it is not a run. Cached until the folder changes."""
         state = self._state(run_id)
         cached = self._cache.get(run_id)
         if cached is not None and cached[0] == state:
@@ -400,7 +399,7 @@ class RunStore:
         return found
 
     def _state(self, run_id: str) -> tuple[int, ...]:
-        """What changes with the folder, the times of change among it."""
+        """Inode, size and modification times, which change whenever the run does."""
         state: tuple[int, ...] = ()
         for name in (INFO, RESULT):
             try:
@@ -417,7 +416,7 @@ class RunStore:
         write_by_gene(result.adata, folder / RESULT)
         result.history.to_csv(folder / HISTORY, index=False)
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in result.weights.items()}
-        # not by `save_file`, whose error for a full disk is no OSError
+        # `save_file` does not raise an OSError when the disk is full
         (folder / WEIGHTS).write_bytes(save(weights))
         (folder / INFO).write_text(info_text(info), encoding="utf-8")
         checksums.write_checksums(folder)
@@ -436,7 +435,7 @@ class RunStore:
 
 
 def _inspect_folder(folder: Path) -> RunInfo | DamagedRun | None:
-    """What a folder is, without a look at every file: a cut text, a group of the result that is gone."""
+    """Read ``info.json``, the checksums and the Zarr metadata, and list the groups of the result."""
     try:
         info = read_info(folder)
         names = checksums.read_checksums(folder)
@@ -449,7 +448,7 @@ def _inspect_folder(folder: Path) -> RunInfo | DamagedRun | None:
         if not folder.is_dir() or (
             os.access(folder, os.X_OK) and not any(os.path.lexists(folder / name) for name in (INFO, RESULT))
         ):
-            return None  # some other folder
+            return None  # not a run
         problem = (
             str(error)
             if isinstance(error, DamagedRunError)

@@ -1,4 +1,4 @@
-"""Counts of several samples, a file or folder each, as one object."""
+"""Read the counts of several samples, one file or folder each, into one object."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SAMPLE = "sample"
 _LONGEST_SHEET, _LARGEST_SHEET = 1_000_000, 1000  # characters; rows and columns
 
-# What counters call their files and folders, whatever the sample.
+# Names that counting tools give to files and folders of every sample.
 _GENERIC = re.compile(
     r"outs?|output|data|velocyto|gene(full)?|(solo\.?)?out|solo|filtered|raw|adata|matrix|matrices|counts?(_(un)?filtered)?|"
     r"(af_)?quant(_res)?|alevin|spliced|unspliced|possorted_genome_bam.*|cellsorted.*|.*feature_bc_matrix|aligned.*",
@@ -48,22 +48,23 @@ def read_samples(paths: Sequence[Path | str], *, sheet: Path | str | None = None
     Parameters
     ----------
     paths
-        A file or folder a sample, each as `deepvelo.io.read` takes it.
+        One file or folder per sample, as for `deepvelo.io.read`.
     sheet
-        A table (CSV or TSV) with a row a sample. One column tells the file: its path, name or folder, or the name of the
-        sample that is part of it. A column ``sample`` gives the samples' names; all others become columns of ``obs``.
+        A CSV or TSV table with one row per sample. One column identifies the file by its path, name or folder, or by a
+        sample name that is part of the path. A column ``sample`` names the samples; the others become columns of
+        ``obs``.
     **reading
-        Choices for `deepvelo.io.read`.
+        Keyword arguments of `deepvelo.io.read`.
 
     Returns
     -------
-    Cells of all samples, called ``SAMPLE:NAME``, x genes of any, found by name, id or symbol; layers ``spliced`` and
-    ``unspliced`` as CSR of float32, 0 where a sample's file lacks the gene; ``obs["sample"]``.
+    Cells of all samples, named ``SAMPLE:NAME``, and the union of their genes, matched by name, id or symbol. Layers
+    ``spliced`` and ``unspliced`` are CSR float32, 0 where a sample's file lacks the gene. ``obs["sample"]`` is set.
 
     Raises
     ------
     InputError
-        A file is missing, unreadable, given twice or without counts; rows of the sheet and files do not correspond.
+        A file is missing, unreadable, given twice or without counts, or the rows of the sheet do not match the files.
 
     Examples
     --------
@@ -95,9 +96,9 @@ def read_samples(paths: Sequence[Path | str], *, sheet: Path | str | None = None
 
 
 def sample_names(paths: Sequence[Path]) -> list[str]:
-    """A name for each file or folder: the part of its path, from the right, in which all differ.
+    """A name for each file or folder: the rightmost part of its path that differs between all of them.
 
-    What counters call every output (``Solo.out/Velocyto/filtered``, ``adata.h5ad``) is passed over where it can be.
+    Generic names of counting tools (``Solo.out/Velocyto/filtered``, ``adata.h5ad``) are skipped where possible.
     """
     parts = []
     for path in paths:
@@ -121,7 +122,7 @@ def _without_suffix(name: str) -> str:
 
 
 def _read_sheet(path: Path) -> pd.DataFrame:
-    """The table as text; a missing value is None."""
+    """The table as text, with None for missing values."""
     if not path.is_file():
         msg = f"There is no sample sheet {path}. Check the path."
         raise InputError(msg)
@@ -138,7 +139,7 @@ def _read_sheet(path: Path) -> pd.DataFrame:
         )
         raise InputError(msg) from error
     table = table.rename(columns=lambda name: str(name).strip()).dropna(how="all")
-    table = table.loc[:, ~table.columns.str.startswith("Unnamed")]  # row numbers
+    table = table.loc[:, ~table.columns.str.startswith("Unnamed")]  # row numbers written by pandas
     table = table.map(lambda value: value.strip() if isinstance(value, str) else None)
     if table.empty:
         msg = f"The sample sheet {path.name} has no rows. Give a row for each sample, below a header."
@@ -147,7 +148,7 @@ def _read_sheet(path: Path) -> pd.DataFrame:
 
 
 def _rows_of(table: pd.DataFrame, files: Sequence[Path], names: Sequence[str], sheet: str) -> pd.DataFrame:
-    """The row of each file, in the order of the files, without the column that told them."""
+    """The row of each file, in the order of the files, without the column that identifies them."""
     fits = {
         column: [
             [_fits(value, path, name) for path, name in zip(files, names, strict=True)] for value in values
@@ -178,12 +179,12 @@ def _rows_of(table: pd.DataFrame, files: Sequence[Path], names: Sequence[str], s
 
 
 def _telling_column(fits: dict[str, list[list[bool]]], sheet: str) -> str:
-    """The column that tells the file: of those in which each row fits one other file, one that is called like it.
+    """The column that identifies the files; among several, one whose name says so.
 
     Raises
     ------
     InputError
-        Two such columns give the rows to different files.
+        Two such columns assign the rows to different files.
     """
     one_each = {
         column: tuple(row.index(True) for row in rows)
@@ -191,7 +192,7 @@ def _telling_column(fits: dict[str, list[list[bool]]], sheet: str) -> str:
         if all(sum(row) == 1 for row in rows)
         and all(sum(of_file) == 1 for of_file in zip(*rows, strict=True))
     }
-    if not one_each:  # the one in which most rows fit exactly one file, and different ones
+    if not one_each:  # the column whose rows fit the most different files
         return max(fits, key=lambda key: len({row.index(True) for row in fits[key] if sum(row) == 1}))
     named = [
         column for column in one_each if _FILE_COLUMN.fullmatch(column) or _SAMPLE_COLUMN.fullmatch(column)
@@ -199,7 +200,7 @@ def _telling_column(fits: dict[str, list[list[bool]]], sheet: str) -> str:
     telling = named or list(one_each)
     if len({one_each[column] for column in telling}) > 1:
         msg = (
-            f"Columns {listed(telling)} of the sample sheet {Path(sheet).name} give the rows to different files. "
+            f"Columns {listed(telling)} of the sample sheet {Path(sheet).name} assign the rows to different files. "
             "Give each file one row, with its name in a column 'file'."
         )
         raise InputError(msg)
@@ -207,7 +208,7 @@ def _telling_column(fits: dict[str, list[list[bool]]], sheet: str) -> str:
 
 
 def _fits(value: str | None, path: Path, name: str) -> bool:
-    """Whether a value of the sheet means the file: the end of its path, a folder in it, or the sample's name."""
+    """Whether a value of the sheet identifies the file by the end of its path, a folder in it, or the sample's name."""
     if not value:
         return False
     parts = Path(value).parts
@@ -220,7 +221,7 @@ def _fits(value: str | None, path: Path, name: str) -> bool:
 
 
 def _sample_column(rows: pd.DataFrame) -> str | None:
-    """A column of different names that is called like one of samples."""
+    """A column with a sample-like name and unique values."""
     for column, values in rows.items():
         if _SAMPLE_COLUMN.fullmatch(str(column)) and values.notna().all() and values.is_unique:
             return str(column)
@@ -237,7 +238,7 @@ def _require_different(files: Sequence[Path]) -> None:
 
 
 def _with_counts(adata: AnnData, path: Path) -> AnnData:
-    """The parts of a sample that the joined object takes; the others would fill the memory until all are read."""
+    """The parts of a sample that the result uses; keeping the others would fill the memory."""
     from anndata import AnnData
 
     missing = [layer for layer in (keys.SPLICED, keys.UNSPLICED) if layer not in adata.layers]
@@ -253,12 +254,12 @@ def _with_counts(adata: AnnData, path: Path) -> AnnData:
         var=adata.var,
         layers={layer: adata.layers[layer] for layer in (keys.SPLICED, keys.UNSPLICED)},
     )
-    left = f"Left out, because each sample has its own: the embeddings {listed(embeddings)}."
+    left = f"The embeddings {listed(embeddings)} were left out, because each sample has its own."
     return with_notes(kept, stored_notes(adata) + [left] * bool(embeddings))
 
 
 def _require_different_cells(samples: dict[str, AnnData], files: Sequence[Path]) -> None:
-    """Refuse a copy of a file under another name: its cells would count twice."""
+    """Refuse a copy of a file under another name, whose cells would count twice."""
     seen: dict[tuple[Any, ...], str] = {}
     for (name, adata), path in zip(samples.items(), files, strict=True):
         content = (
@@ -307,7 +308,7 @@ def _concatenated(samples: dict[str, AnnData], rows: pd.DataFrame | None) -> Ann
 
 
 def _all_genes(tables: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, list[np.ndarray]]:
-    """The genes of all files, each once; and for each file the row of each of its genes among them."""
+    """The union of the genes of all files, and for each file the row of each of its genes in the union."""
     genes, columns = tables[0], [np.arange(len(tables[0]))]
     for table in tables[1:]:
         where = same_genes(genes, table)
@@ -319,7 +320,7 @@ def _all_genes(tables: Sequence[pd.DataFrame]) -> tuple[pd.DataFrame, list[np.nd
 
 
 def _spread(matrix: Any, where: np.ndarray, n_genes: int) -> sparse.csr_matrix:
-    """A sample's counts among all genes."""
+    """The counts of a sample as a matrix over all genes."""
     found = sparse.csr_matrix(matrix, dtype=np.float32)
     spread = sparse.csr_matrix(
         (found.data, where[found.indices].astype(found.indices.dtype), found.indptr),
@@ -330,7 +331,7 @@ def _spread(matrix: Any, where: np.ndarray, n_genes: int) -> sparse.csr_matrix:
 
 
 def _obs(adata: AnnData, name: str, rows: pd.DataFrame | None, n: int) -> pd.DataFrame:
-    """A sample's table of cells, with its name and what the sheet says about it."""
+    """The ``obs`` of a sample with its name and its columns of the sheet."""
     given = {SAMPLE: name} | ({} if rows is None else {str(key): rows[key][n] for key in rows.columns})
     renamed: dict[str, str] = {}
     for column in given:

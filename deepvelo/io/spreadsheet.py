@@ -1,4 +1,4 @@
-"""Tables for spreadsheets, in which no text from a file is taken for a formula."""
+"""Tables for spreadsheets, escaped so that no text is interpreted as a formula."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pandas.api.types import is_numeric_dtype
 
 Values = TypeVar("Values", pd.Series, pd.Index)
 
-# Excel, LibreOffice and Google Sheets begin a formula with these, some also after blanks and quotes, or as wide signs.
+# Formulas in Excel, LibreOffice and Google Sheets begin with these, also after blanks and quotes or as full-width signs.
 _BEGINS: Final = re.compile(r"[\s\"'\x00-\x1f\u200b-\u200f\u2060\ufeff]*[=+\-@＝＋－＠]|[\t\r\n]")
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 
 
 def as_cell(text: str) -> str:
-    """Text as a spreadsheet shows it: with an apostrophe before what it would compute, as ``=1+1``; a number stays one."""
+    """Text for a cell, with an apostrophe before a formula such as ``=1+1``; numbers stay numbers."""
     if not text or text[0].isalnum() or not _BEGINS.match(text) or _NUMBER.fullmatch(text):
         return text
     return f"'{text}" if any(sign.isalnum() for sign in text) else text  # `+/-` computes nothing
 
 
 def in_cells(table: pd.DataFrame) -> pd.DataFrame:
-    """A table with every text in it, its names of rows and columns among them, as `as_cell` gives it; a copy."""
+    """A copy of a table with `as_cell` applied to all texts and to the names of rows and columns."""
     shown = table.copy(deep=False)
     for place in range(shown.shape[1]):
         shown.isetitem(place, _in_cells(shown.iloc[:, place]))
@@ -32,12 +32,12 @@ def in_cells(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def to_csv(table: pd.DataFrame, *, index: bool = False) -> str:
-    """A table as CSV: text in quotes, so that no program parts it, and as `as_cell` gives it; undefined values empty.
+    """A table as CSV with text quoted and escaped by `as_cell`; missing values are empty.
 
     Parameters
     ----------
     table
-        Names of columns, and of rows with ``index``, are written as they are read.
+        Column names, and row names with ``index``, are escaped too.
     """
     return str(in_cells(table).to_csv(index=index, quoting=csv.QUOTE_NONNUMERIC))
 

@@ -1,4 +1,4 @@
-"""An object as both of its writers store it, h5ad for the command line and Zarr for the run store."""
+"""Convert an object to what HDF5 (h5ad files) and Zarr (the run store) can store."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from deepvelo.io.stored_names import stored_names
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_MAX_COLUMNS = 4000  # whose names fit into 64 KiB, 16 bytes each
+_MAX_COLUMNS = 4000  # their names fit into 64 KiB at 16 bytes each
 
 
 def storable(adata: AnnData, *, in_folders: bool) -> AnnData:
-    """A shallow copy whose names a store can hold, and whose text is categories where it repeats.
+    """A shallow copy with names that a store can hold and repeated text as categories.
 
     Parameters
     ----------
     in_folders
-        For Zarr, where each element is a folder; ``raw``, which fits lack, is left out. Else for HDF5.
+        For Zarr, which stores each element as a folder; ``raw`` is left out. Otherwise for HDF5.
     """
     from anndata import AnnData
 
@@ -36,7 +36,7 @@ def storable(adata: AnnData, *, in_folders: bool) -> AnnData:
             var=_stored(adata.raw.var, in_folders=False),
             varm=_stored(dict(adata.raw.varm), in_folders=False),
         )
-    # AnnData gives the rows of tables in `obsm` the name of those in `obs`, which may be that of a column there.
+    # AnnData names the index of tables in `obsm` after that of `obs`, which may be the name of a column there.
     for table, matrices in ((out.obs, out.obsm), (out.var, out.varm)):
         columns = {
             str(name).casefold() for m in matrices.values() if isinstance(m, pd.DataFrame) for name in m
@@ -48,13 +48,13 @@ def storable(adata: AnnData, *, in_folders: bool) -> AnnData:
 
 
 def is_wide(adata: AnnData) -> bool:
-    """Whether a table has more columns than the oldest HDF5 format can hold the names of."""
+    """Whether the column names of a table exceed an attribute of the oldest HDF5 format."""
     tables = [adata.obs, adata.var, *adata.obsm.values(), *adata.varm.values(), *adata.uns.values()]
     return any(isinstance(table, pd.DataFrame) and table.shape[1] > _MAX_COLUMNS for table in tables)
 
 
 def _stored(tree: Any, *, in_folders: bool) -> Any:
-    """The same values under the names of the store, in dictionaries of any depth and in tables."""
+    """The same values under stored names, in nested dictionaries and in tables."""
     if isinstance(tree, pd.DataFrame):
         rows = None if tree.index.name in tree.columns else tree.index.name
         beside = [*tree.columns, "_index" if rows is None else rows]

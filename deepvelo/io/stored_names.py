@@ -1,4 +1,4 @@
-"""Names as files can hold them: a character that a store cannot hold becomes one that looks like it, and back."""
+"""Escape names for stores: a character that a store cannot hold becomes a similar one, and is restored on reading."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any
 
 import pandas as pd
 
-# Zarr and HDF5 take "/" in a name for a folder. This division slash looks the same and is read back as "/".
+# Zarr and HDF5 treat "/" in a name as a folder. The division slash looks the same and is read back as "/".
 SLASH = "\N{DIVISION SLASH}"
 _DOT, _BLANK, _EMPTY = "\N{ONE DOT LEADER}", "\N{SYMBOL FOR SPACE}", "\N{BLANK SYMBOL}"
-# Follows a name that differs from another one only in upper and lower case.
+# Appended to a name that differs from another one only in case.
 _SECOND = "\N{SYMBOL FOR SUBSTITUTE FORM TWO}"
 _IN_FILES = {"/": SLASH, "\0": "\N{SYMBOL FOR NULL}"}
-# Zarr takes a backslash for "/"; a folder's name with a line break is legal and a trap.
+# Zarr treats a backslash as "/"; line breaks are legal in folder names but break line-based tools.
 _IN_FOLDERS = {chr(code): chr(0x2400 + code) for code in range(32)} | {"\\": "\N{SET MINUS}"} | _IN_FILES
 _TO_FILES, _TO_FOLDERS = str.maketrans(_IN_FILES), str.maketrans(_IN_FOLDERS)
-# All come back but NUL, which no text in a file can hold.
+# All are restored except NUL, which no text in a file can hold.
 _BACK = str.maketrans({looks: was for was, looks in _IN_FOLDERS.items() if was != "\0"})
 _BACK |= str.maketrans({_DOT: ".", _BLANK: " ", _EMPTY: ""})
 
 
 def stored_names(names: Iterable[Any], *, in_folders: bool, paths: bool = False) -> dict[Any, str]:
-    """The names under which a store keeps elements that lie beside each other.
+    """The names under which a store keeps the elements of one group.
 
     Parameters
     ----------
     names
-        All of them: names must differ where upper and lower case are one, as on the disks of Macs and Windows and
-        in Zarr's consolidated metadata.
+        All names of the group. Stored names differ even where case is ignored, as on macOS and Windows and in Zarr's
+        consolidated metadata.
     in_folders
-        Each becomes the name of a folder, as in a Zarr store; else of an HDF5 object.
+        Names become folders, as in a Zarr store; otherwise HDF5 objects.
     paths
-        Keep ``/`` where AnnData reads it back from HDF5: in columns of tables.
+        Keep ``/`` where AnnData restores it from HDF5, in columns of tables.
 
     Returns
     -------
-    By name; those that the store can hold are kept.
+    Stored name by name. A name that the store can hold is unchanged.
     """
     found: dict[Any, str] = {}
     names = list(names)
@@ -54,14 +54,14 @@ def stored_names(names: Iterable[Any], *, in_folders: bool, paths: bool = False)
 
 
 def restored_names(stored: Iterable[Any]) -> dict[str, str]:
-    """The names that elements beside each other had before they were stored, by stored name."""
+    """The original names of the elements of one group, by stored name."""
     found = {str(name): str(name).rstrip(_SECOND).translate(_BACK) for name in stored}
     n_called = Counter(found.values())
     return {name: was if n_called[was] == 1 else name for name, was in found.items()}
 
 
 def restored(tree: Any) -> Any:
-    """The same values with the names they had before they were stored, in dictionaries of any depth and in tables."""
+    """The same values under their original names, in nested dictionaries and in tables."""
     if isinstance(tree, pd.DataFrame):
         table = tree.rename(columns=restored_names(tree.columns))
         rows = tree.index.name
@@ -77,14 +77,14 @@ def _escaped(name: str, *, in_folders: bool) -> str:
     if not name:
         return _EMPTY
     if name in (".", "..") or (in_folders and (name[0] == "." or name == "zarr.json")):
-        name = name.replace(".", _DOT, 1)  # Zarr's own files begin with a dot, or are called like that
+        name = name.replace(".", _DOT, 1)  # reserved by Zarr for its own files
     if in_folders and name[-1] in " .":  # Windows drops them
         name = name[:-1] + {" ": _BLANK, ".": _DOT}[name[-1]]
     return name
 
 
 def _is_path(name: str, names: Collection[Any]) -> bool:
-    """Whether HDF5 can keep a column under a name with ``/``, as groups in each other."""
+    """Whether HDF5 can store a column whose name has ``/`` as nested groups."""
     parts = name.split("/")
     if len(parts) == 1 or {"", ".", ".."} & {*parts} or "\0" in name:
         return False

@@ -1,4 +1,4 @@
-"""Matrices put aside on disk while nobody needs them, and whether the disk has room for them."""
+"""Offload count matrices to disk during a fit, and check that the disk has room for its layers."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def require_space(folder: Path, *, layers: int, of: AnnData) -> None:
-    """Check that a fit's layers, and its counts twice, aside and stored, fit on the disk of a folder.
+    """Check that the disk has room for a fit's layers and for two copies of its counts, offloaded and stored.
 
     Parameters
     ----------
     layers
-        How many dense layers of float32 are still to be written.
+        Number of dense float32 layers still to be written.
     of
         The prepared object.
 
     Raises
     ------
     InputError
-        They do not.
+        The disk has too little free space.
     """
     sparse_bytes = sum(
         m.data.nbytes + m.indices.nbytes for m in [of.X, *of.layers.values()] if sparse.issparse(m)
@@ -47,15 +47,15 @@ def require_space(folder: Path, *, layers: int, of: AnnData) -> None:
 
 @contextmanager
 def offloaded_counts(adata: AnnData, folder: Path | None) -> Iterator[None]:
-    """Keep ``X`` and the sparse layers of an object in a folder while the block runs, and put them back at its end.
+    """Move ``X`` and the sparse layers of an object to a folder while the block runs, and restore them at its end.
 
-    A fit and all that follows from it need the moments alone: with many cells the counts would take as much memory as
-    the training. If the block raises they are not put back.
+    A fit and the steps after it need only the moments; for many cells the counts take as much memory as the
+    training. If the block raises, nothing is restored.
 
     Parameters
     ----------
     adata
-        Changed in place; what is not sparse stays where it is.
+        Changed in place; dense matrices stay in memory.
     folder
         None leaves everything in memory.
 

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and say why where it cannot be done."""
+"""Write files atomically, and explain why a file cannot be written."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
-# Seconds. Nothing is written for a day; a training, which may take longer, touches its folder in every epoch.
+# Seconds. No write takes a day, and a training touches its folder in every epoch.
 LEFTOVER_AGE = 24 * 3600
-_PARTIAL = ".deepvelo-"  # in the names of files and folders that are not whole yet
-_SECONDS_IN_FLIGHT = 0.2  # seconds
+_PARTIAL = ".deepvelo-"  # in the names of incomplete files and folders
+_SECONDS_IN_FLIGHT = 0.2  # for Zarr's writing threads to end
 _TRIES = 10
 
 
 def write_h5ad(adata: AnnData, path: Path | str, *, compression: str = "lzf") -> None:
-    """Write an object under its final name only once it is whole.
+    """Write an object to an h5ad file, which appears only once it is complete.
 
-    Names that HDF5 cannot hold are written as `deepvelo.io.stored_names` spells them, and text that repeats as
-    categories. What cannot be written is left out and logged.
+    `deepvelo.io.stored_names` escapes names that HDF5 cannot hold, and repeated text becomes categories. Elements
+    that cannot be written are left out and logged.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def write_h5ad(adata: AnnData, path: Path | str, *, compression: str = "lzf") ->
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write a text, UTF-8, under its final name only once it is whole.
+    """Write a UTF-8 text to a file, which appears only once it is complete.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _write_hdf5(adata: AnnData, path: Path, *, compression: str) -> None:
-    """What turns out to be unwritable is left out and logged: it must not cost the fit."""
+    """Leave out and log unwritable elements, so that they do not cost the fit."""
     try:
         _write_once(adata, path, compression=compression)
     except _UnwritableError as error:
@@ -114,13 +114,13 @@ def _write_hdf5(adata: AnnData, path: Path, *, compression: str) -> None:
 
 
 def _write_once(adata: AnnData, path: Path, *, compression: str) -> None:
-    """As `AnnData.write_h5ad`, which on a full disk makes the process crash when it ends: HDF5 tries once more."""
+    """As `AnnData.write_h5ad`, which crashes at exit after a full disk because HDF5 tries to write once more."""
     with FileIO(path, "w+") as raw:
         file = _FirstErrorFile(raw)
         try:
             write_into_hdf5(file, adata, compression=compression)
         except Exception as error:
-            # HDF5 may stumble over what was not written: the disk is what is to be told of.
+            # An error of HDF5 after a failed write is a consequence of it: report the disk's error.
             if file.error is None:
                 raise _UnwritableError(first_line(error)) from error
     if file.error is not None:
@@ -134,10 +134,10 @@ def write_into_hdf5(file: Any, adata: AnnData, *, compression: str = "lzf") -> N
 
     from deepvelo.io.storable import is_wide, storable
 
-    # Names of more than 4,000 columns fit into no attribute of the oldest format.
+    # The names of more than 4,000 columns exceed an attribute of the oldest format.
     versions = ("v108", "v108") if is_wide(adata) else None
     with warnings.catch_warnings(), h5py.File(file, "w", libver=versions) as root:
-        warnings.simplefilter("ignore", FutureWarning)  # slashes in names, where they are read back
+        warnings.simplefilter("ignore", FutureWarning)  # slashes in names, which are restored on reading
         write_elem(root, "/", storable(adata, in_folders=False), dataset_kwargs={"compression": compression})
 
 
@@ -146,19 +146,19 @@ class _UnwritableError(Exception):
 
 
 def first_line(error: BaseException) -> str:
-    """An error in one line."""
+    """The first line of an error's message."""
     return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
 
 
 class _FirstErrorFile:
-    """A file that keeps its first error of writing and from then on takes everything and writes nothing."""
+    """A file that keeps its first write error and ignores all writes after it."""
 
     def __init__(self, raw: FileIO) -> None:
         self._raw = raw
         self.error: OSError | None = None
 
     def write(self, data: bytes) -> int:
-        """All of it, or nothing any more."""
+        """Write the data, or ignore them after an error."""
         left = memoryview(data).cast("B")
         while self.error is None and left:
             try:
@@ -168,7 +168,7 @@ class _FirstErrorFile:
         return len(data)
 
     def truncate(self, size: int) -> int:
-        """To this size, or not any more."""
+        """Truncate the file, or ignore the request after an error."""
         try:
             return self._raw.truncate(size)
         except OSError as error:
@@ -176,20 +176,20 @@ class _FirstErrorFile:
             return size
 
     def __getattr__(self, name: str) -> Any:
-        """Reading and seeking are the file's."""
+        """Delegate reading and seeking to the file."""
         return getattr(self._raw, name)
 
 
 @contextmanager
 def scratch_beside(path: Path) -> Iterator[Path]:
-    """A hidden folder for large layers of an object that will be written as a file; gone afterwards.
+    """A temporary hidden folder beside a file, for its large layers until the file is written.
 
-    What killed processes left beside it is removed, see `remove_leftovers`.
+    Leftovers of killed processes beside it are removed, see `remove_leftovers`.
 
     Raises
     ------
     InputError
-        It cannot be made or written to: the folder is missing or may not be written, or the disk is full.
+        The folder is missing or may not be written, or the disk is full.
     """
     remove_leftovers(path.parent.glob(f".*{_PARTIAL}*"))
     folder = _partial_path(path)
@@ -204,27 +204,27 @@ def scratch_beside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(folder: Path, *, mode: int = 0o777) -> Iterator[None]:
-    """Make a folder and remove it in the end; while this process lives, `remove_leftovers` leaves it alone.
+    """Create a folder and remove it at the end of the block. `remove_leftovers` spares it while this process lives.
 
     Parameters
     ----------
     folder
-        With a name that ends as `token` does.
+        Its name must end with `token`.
     """
     with _locked_new(folder, lambda: folder.mkdir(mode=mode)), removed_afterwards(folder):
         yield
 
 
 def token() -> str:
-    """The end of the name of a file or folder that is not whole yet: some chance, and which machine is at work on it."""
+    """Suffix for the name of an incomplete file or folder: a random part and an id of this machine."""
     return f"{uuid.uuid4().hex[:8]}-{_machine()}"
 
 
 def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove what killed processes left behind.
+    """Remove incomplete files and folders of killed processes.
 
-    A process holds a lock on what it makes, and the system drops the lock when the process dies. Another machine's
-    locks are not seen on every network disk: what was made there is removed when it has not changed for a day.
+    A process holds a lock on each incomplete file, and the system releases the lock when the process dies. Not every
+    network disk shows the locks of other machines, so files of other machines are removed after a day without change.
     """
     for path in paths:
         try:
@@ -238,7 +238,7 @@ def remove_leftovers(paths: Iterable[Path]) -> None:
                     path.unlink()
         except FileNotFoundError:  # another process was faster
             continue
-        except OSError as error:  # somebody else's, perhaps: no reason to lose what is to be written now
+        except OSError as error:  # perhaps another user's; it must not stop the write that follows
             logger.warning("the leftover %s could not be removed: %s", path, error)
 
 
@@ -248,7 +248,7 @@ def _partial_path(path: Path) -> Path:
 
 @cache
 def _machine() -> str:
-    """Tells running systems apart, as containers and hosts that share a disk may be."""
+    """Id of the running system; containers and hosts may share a disk."""
     try:
         running = Path("/proc/sys/kernel/random/boot_id").read_text()
     except OSError:  # not Linux
@@ -258,7 +258,7 @@ def _machine() -> str:
 
 @contextmanager
 def _locked_new(path: Path, make: Callable[[], object]) -> Iterator[None]:
-    """Make a file or folder and hold a lock on it."""
+    """Create a file or folder and hold a lock on it."""
     file = -1
     try:
         while True:
@@ -266,9 +266,9 @@ def _locked_new(path: Path, make: Callable[[], object]) -> Iterator[None]:
             if fcntl is None:
                 break
             file = _open_for_lock(path)
-            with suppress(OSError):  # a disk without locks: what is left there goes by age
+            with suppress(OSError):  # on a disk without locks, leftovers are removed by age
                 fcntl.flock(file, fcntl.LOCK_SH)
-            if os.path.lexists(path):  # else another process took it for a leftover before it was locked
+            if os.path.lexists(path):  # otherwise another process removed it before it was locked
                 break
             os.close(file)
             file = -1
@@ -279,13 +279,13 @@ def _locked_new(path: Path, make: Callable[[], object]) -> Iterator[None]:
 
 
 def _open_for_lock(path: Path) -> int:
-    """A file or folder, to be locked; no link, and a pipe without waiting."""
+    """Open a file or folder to lock it, without following links or waiting for a pipe."""
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 @contextmanager
 def _abandoned(path: Path) -> Iterator[bool]:
-    """Whether who made a file or folder is dead; nobody else can take it up meanwhile."""
+    """Whether the creator of a file or folder is dead; holds the lock while the block runs."""
     if fcntl is None or not path.name.endswith(f"-{_machine()}"):
         yield _is_old(path)
         return
@@ -305,7 +305,7 @@ def _abandoned(path: Path) -> Iterator[bool]:
 
 
 def _is_old(path: Path) -> bool:
-    """Whether it has not changed for a day by the clock of the disk, which need not be this machine's."""
+    """Whether a path has not changed for a day by the clock of the disk, which may differ from this machine's."""
     try:
         with tempfile.TemporaryFile(dir=path.parent) as probe:
             now = os.fstat(probe.fileno()).st_mtime
@@ -315,7 +315,7 @@ def _is_old(path: Path) -> bool:
 
 
 def concerns_folder(error: OSError, folder: Path) -> bool:
-    """Whether an error of the system is about what lies in a folder, or about a full disk."""
+    """Whether a system error concerns a path in a folder, or a full disk."""
     name = error.filename
     in_it = isinstance(name, str | bytes | os.PathLike) and Path(os.fsdecode(name)).is_relative_to(folder)
     return in_it or error.errno in FULL or "No space left" in str(error)
@@ -323,9 +323,9 @@ def concerns_folder(error: OSError, folder: Path) -> bool:
 
 @contextmanager
 def removed_afterwards(folder: Path) -> Iterator[None]:
-    """Remove a folder in the end, whatever happened in it.
+    """Remove a folder at the end of the block, whatever happened in it.
 
-    Zarr writes chunks in threads: when one fails, others are still on their way and would make the folder anew.
+    Zarr writes chunks in threads. When one fails, others are still running and would create the folder again.
     """
     try:
         yield
@@ -341,7 +341,7 @@ def removed_afterwards(folder: Path) -> Iterator[None]:
 
 
 def require_writable(path: Path) -> None:
-    """Check that a file can be written in its folder: better before hours of training than after.
+    """Check that a file can be written in its folder; called before the training starts.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Write an AnnData as Zarr laid out for reading single genes."""
+"""Write an AnnData as Zarr in chunks of genes, for reading single genes."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SPARSE_CHUNK = 2**16  # stored values a chunk of a sparse matrix
-COLUMNS_AT_ONCE = 256  # each block goes through all stored values once
+SPARSE_CHUNK = 2**16  # stored values in a chunk of a sparse matrix
+COLUMNS_AT_ONCE = 256  # each block passes over all stored values once
 
 
 def write_by_gene(adata: AnnData, path: Path) -> None:
     """Write ``adata`` as a Zarr folder that `anndata.read_zarr` reads.
 
     Dense layers are chunked by genes, sparse ones and ``X`` are stored by columns (CSC), so that
-    reading one gene reads one chunk. Layers that lie on disk like that already, as
+    reading one gene reads one chunk. Layers already on disk in this layout, as
     `deepvelo.arrays.layers.new_layer` makes them, are linked, not written again. Names that Zarr cannot hold are written as
     `deepvelo.io.stored_names` spells them. What cannot be written is left out and logged: it must not cost the fit.
 
@@ -46,20 +46,20 @@ def write_by_gene(adata: AnnData, path: Path) -> None:
     adata
         Not changed.
     path
-        A new folder. Zarr format 2: every AnnData since 0.8 reads it.
+        A new folder, in Zarr format 2, which every AnnData since 0.8 reads.
 
     Raises
     ------
     OSError
         No space or no permission; the folder is then incomplete.
     InputError
-        The data cannot be written, and nothing was found that could be left out.
+        The data cannot be written, and leaving out parts does not help.
     """
     try:
         write_into_zarr(LocalStore(path), adata)
     except OSError:
         raise
-    except Exception as error:  # AnnData and Zarr raise many kinds for what they cannot write
+    except Exception as error:  # AnnData and Zarr raise errors of many types
         from deepvelo.io.dry_write import writable_copy
 
         writable, notes = writable_copy(adata)
@@ -72,14 +72,14 @@ def write_by_gene(adata: AnnData, path: Path) -> None:
 
 
 def write_into_zarr(store: Store, adata: AnnData) -> None:
-    """Write an object into a Zarr store, which is emptied."""
+    """Write an object into a Zarr store, whose previous content is deleted."""
     root = zarr.open_group(store, mode="w", zarr_format=2)
     write_dispatched(root, "/", storable(adata, in_folders=True), _write_one)
     zarr.consolidate_metadata(root.store)
 
 
 def bytes_to_write(adata: AnnData, folder: Path) -> int:
-    """Bytes that `write_by_gene` will need in a folder, at most: nothing for layers that it can link."""
+    """Upper bound of the bytes that `write_by_gene` needs in a folder; layers that can be linked need none."""
     matrices = [
         adata.X,
         *adata.layers.values(),
@@ -131,7 +131,7 @@ def _write_one(
 
 
 def _write_by_columns(matrix: sparse.spmatrix, group: zarr.Group) -> None:
-    """As AnnData writes a CSC matrix, but some columns at a time: a second matrix would not fit beside the first."""
+    """Write a CSC matrix in AnnData's format in blocks of columns: a converted copy may exceed the memory."""
     matrix = matrix.tocsc() if matrix.format not in ("csr", "csc") else matrix
     n_rows, n_columns = matrix.shape
     group.attrs.update(
@@ -154,7 +154,7 @@ def _write_by_columns(matrix: sparse.spmatrix, group: zarr.Group) -> None:
 
 
 def _copy_from_disk(layer: zarr.Array, group: zarr.Group, name: str) -> None:
-    """Put a layer into a group of the store without reading it, or block by block where it is laid out otherwise."""
+    """Link a layer into a group of the store, or copy it in blocks of genes if its layout differs."""
     chunks = gene_chunks(layer.shape, itemsize=layer.dtype.itemsize)
     source, target = layer.store, group.store
     if _as_stored(layer) and isinstance(source, LocalStore) and isinstance(target, LocalStore):
@@ -171,13 +171,13 @@ def _copy_from_disk(layer: zarr.Array, group: zarr.Group, name: str) -> None:
 
 
 def _as_stored(layer: zarr.Array) -> bool:
-    """Whether a layer lies on disk as the store would write it."""
+    """Whether a layer on disk has the layout that the store writes."""
     chunks = gene_chunks(layer.shape, itemsize=layer.dtype.itemsize)
     return isinstance(layer.store, LocalStore) and layer.metadata.zarr_format == 2 and layer.chunks == chunks
 
 
 def _can_link(layer: zarr.Array, folder: Path) -> bool:
-    """Whether the chunks of a layer can have second names in a folder; tried, since file systems differ."""
+    """Whether the chunks of a layer can be hard-linked into a folder; found by trying."""
     if not (_as_stored(layer) and isinstance(layer.store, LocalStore)):
         return False
     second = folder / f".link-{uuid.uuid4().hex}"
@@ -190,7 +190,7 @@ def _can_link(layer: zarr.Array, folder: Path) -> bool:
 
 
 def _link_or_copy(source: str, target: str) -> None:
-    """A second name for the same chunk where the file system has such; nobody changes a chunk once it is written."""
+    """Hard-link a chunk where the file system allows it. Chunks never change after they are written."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,8 +1,8 @@
-"""The formats that can be read, one a file.
+"""The supported file formats, one module each.
 
-A format is a module with ``LABEL``, what people call it; ``SUFFIXES``, the endings of its files; ``recognizes(path)``,
-which looks at the content; and ``read(path, reading)``, which returns an AnnData as it lies in the file. A new format is
-a new module and its line in `FORMATS`; `deepvelo.io.tidy` brings names, layers and tables into one shape afterwards.
+A format is a module with ``LABEL``, its display name; ``SUFFIXES``, its file endings; ``recognizes(path)``, which
+inspects the content; and ``read(path, options)``, which returns the content as AnnData. To add a format, add a module
+and list it in `FORMATS`. `deepvelo.io.tidy` standardises names, layers and tables afterwards.
 """
 
 from __future__ import annotations
@@ -51,77 +51,77 @@ __all__ = [
 
 
 class Format(Protocol):
-    """What every module of this package offers."""
+    """Interface of a format module."""
 
     @property
     def LABEL(self) -> str:
-        """What people call the format."""
+        """Display name of the format."""
 
     @property
     def SUFFIXES(self) -> tuple[str, ...]:
-        """Endings of its files; none for folders."""
+        """File endings; empty for folders."""
 
     @property
     def recognizes(self) -> Callable[[Path], bool]:
-        """Whether a file or folder is of this format, by its content."""
+        """Whether a file or folder has this format, judged by its content."""
 
     @property
     def read(self) -> Callable[[Path, ReadOptions], AnnData]:
-        """The object as the file holds it."""
+        """Read the object as stored, without standardising it."""
 
 
-# The first that recognizes a file or folder reads it, so those that look at more of it come first.
+# The first format that recognizes a path reads it, so the stricter checks come first.
 FORMATS: Final[tuple[Format, ...]] = (
     r_object, zarr, starsolo, kallisto, alevin, mtx_folder, archive, celldancer, table, mudata, tenx, h5seurat, loom, h5ad,
 )  # fmt: skip
-# Recognized to say what is missing or to be done; never read.
+# Recognized only to tell the user what to do instead.
 REFUSED: Final[tuple[Format, ...]] = (r_object, tenx)
 _READ: Final[tuple[Format, ...]] = (
     h5ad, loom, zarr, starsolo, kallisto, alevin, mtx_folder, mudata, h5seurat, celldancer, table, archive,
 )  # fmt: skip
 LABELS: Final[tuple[str, ...]] = tuple(format.LABEL for format in _READ)
-"""What people call the formats that are read, the usual ones first."""
+"""Display names of the readable formats, the common ones first."""
 SUFFIXES: Final[tuple[str, ...]] = tuple(
     dict.fromkeys(suffix for format in _READ for suffix in format.SUFFIXES)
 )
-"""Endings of the files, and of the Zarr folders, that are offered and taken; in lower case."""
+"""Endings of readable files and Zarr folders, in lower case."""
 
 
 def find_format(path: Path) -> Format:
-    """The format of a file or folder; of a folder that is no data set the one that looks inside.
+    """The format of a file or folder; `nested` for a folder that is not itself a data set.
 
     Raises
     ------
     InputError
-        None recognizes it, or a link in the folder leads out of it.
+        No format recognizes the path, or a link leads out of the folder.
     """
     format = format_of(path)
     if format is not None:
-        if path.is_dir() and format is not zarr:  # which looks at its files itself
+        if path.is_dir() and format is not zarr:  # which checks its files itself
             require_inside(path)
         return format
     if path.is_dir():
         return nested
-    msg = f"{path.name} is of no kind that can be read. Give a file that ends in {', '.join(SUFFIXES)}."
+    msg = f"{path.name} has no format that can be read. Give a file that ends in {', '.join(SUFFIXES)}."
     raise InputError(msg)
 
 
 def format_of(path: Path) -> Format | None:
-    """The format of what is a data set itself, and not a folder around one."""
+    """The format of a data set; None for a folder around one."""
     return next((format for format in FORMATS if format.recognizes(path)), None)
 
 
 def is_data_folder(path: Path) -> bool:
-    """Whether a folder is one data set: something to choose, and not to look into."""
+    """Whether a folder is itself one data set, to be chosen rather than browsed."""
     try:
         return path.is_dir() and format_of(path) is not None
-    except InputError:  # one that is damaged; reading it says how
+    except InputError:  # damaged; reading it explains how
         return True
     except OSError:
         return False
 
 
 def known_ending(name: str) -> str | None:
-    """The ending of `SUFFIXES` that a name has, in whatever case; the longest."""
+    """The longest ending of `SUFFIXES` that a name has, ignoring case."""
     found = [suffix for suffix in SUFFIXES if name.lower().endswith(suffix)]
     return max(found, key=len, default=None)

@@ -1,4 +1,4 @@
-"""Folders of alevin-fry and simpleaf, counted in USA mode: each gene unspliced, spliced and ambiguous."""
+"""Folders of alevin-fry and simpleaf in USA mode, which counts each gene as unspliced, spliced and ambiguous."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _SUFFIXES_OF_COPIES = ("-U", "-A", "-I")
 
 
 def recognizes(path: Path) -> bool:
-    """The output folder of either, ``af_quant`` or ``alevin``."""
+    """An output folder of alevin-fry or simpleaf, e.g. ``af_quant`` or ``alevin``."""
     return path.is_dir() and _folder(path) is not None
 
 
 def read(path: Path, options: ReadOptions) -> AnnData:
-    """``quants.h5ad`` where simpleaf wrote it, else the matrix of all copies of all genes, to be taken apart.
+    """``quants.h5ad`` if simpleaf wrote it, otherwise the matrix with one entry per gene and kind of count.
 
     Raises
     ------
     InputError
-        The counts are not those of USA mode, or lie in a binary format.
+        The counts are not from USA mode, or are stored in salmon's binary format.
     """
     folder = _folder(path)
     assert folder is not None  # as `recognizes` found
@@ -95,7 +95,7 @@ def _folder(path: Path) -> Path | None:
 
 
 def _around(folder: Path) -> list[Path]:
-    """Where simpleaf puts files beside the matrix: in its folder ``alevin`` and around that, nowhere else."""
+    """Where simpleaf writes files beside the matrix: in the folder ``alevin`` and in its parent."""
     return [folder, folder.parent] if folder.name == "alevin" else [folder]
 
 
@@ -104,7 +104,7 @@ def _without_copy(gene: str) -> str:
 
 
 def _symbols(folder: Path) -> dict[str, str]:
-    """Symbols by gene id, from the table that simpleaf puts beside the counts."""
+    """Symbols by gene id, from the table that simpleaf writes beside the counts."""
     for around in _around(folder):
         path = find_file(around, "gene_id_to_name.tsv")
         if path is not None and is_inside(path, around):

@@ -1,4 +1,4 @@
-"""What h5ad files and Zarr folders share: a group with ``X``, layers and tables, read whole or in parts."""
+"""Read the AnnData group of an h5ad file or Zarr folder, whole, lazily or by gene."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from deepvelo.plan import SHARE_IN_MEMORY
 if TYPE_CHECKING:
     from anndata import AnnData
 
-# Of a matrix stored by genes (CSC), or as anndata wrote it before 0.7, some cells cannot be read by themselves.
+# Encodings from which a block of cells can be read; CSC and those before anndata 0.7 cannot.
 _STORED_BY_CELLS = ("csr_matrix", "array")
 _IN_MEMORY = ("obs", "var", "obsm", "varm", "obsp", "varp", "uns")
 _ALIGNED = ("obsm", "varm", "obsp", "varp")
@@ -40,9 +40,9 @@ _UNKNOWN = object()
 
 
 def read_group(group: Any, name: str, options: ReadOptions) -> AnnData:
-    """An object that anndata 0.8 or later wrote, whole or as much as was asked for.
+    """Read an object written by anndata 0.8 or later, whole or in part according to the options.
 
-    What has an encoding that the installed anndata does not know is left out, with a note.
+    Elements with an encoding that the installed anndata does not know are left out, with a note.
     """
     if options.by_gene is not None:
         return _read_by_gene(group, name, options, layers=options.by_gene)
@@ -68,12 +68,12 @@ def read_group(group: Any, name: str, options: ReadOptions) -> AnnData:
 
 
 def is_current_format(group: Any) -> bool:
-    """Whether anndata 0.8 or later wrote the file: what is older is read as a whole."""
+    """Whether anndata 0.8 or later wrote the file; older files are read as a whole."""
     return bool(group.attrs.get("encoding-type") == "anndata")
 
 
 def _read_lazily(group: Any, name: str) -> AnnData:
-    """Everything but ``X``, layers and ``raw`` in memory; ``raw`` is left out."""
+    """Read ``X`` and layers lazily and the rest into memory, without ``raw``."""
 
     def lazy(element: Any) -> Any:
         return read_lazily(element, name, cells=CELLS_AT_ONCE)
@@ -83,7 +83,7 @@ def _read_lazily(group: Any, name: str) -> AnnData:
 
 
 def _read_by_gene(group: Any, name: str, options: ReadOptions, *, layers: ByGene) -> AnnData:
-    """Some layers, by their standard names too, and everything else but ``raw``; dense matrices stay in the file."""
+    """Read the chosen layers, also by their standard names, without ``raw``; dense matrices stay on disk."""
     stored_layers = _layer_names(group)
     standard = standard_layers(stored_layers)
     wanted = layers(stored_layers) if callable(layers) else layers
@@ -124,7 +124,7 @@ def _assembled(
     left_out: dict[str, str] | None = None,
     with_raw: bool = False,
 ) -> AnnData:
-    """Matrices with the tables of a group of the file ``name``; a note names what could not be read."""
+    """Combine matrices with the tables of a group; a note lists what could not be read."""
     import anndata
 
     left_out = {} if left_out is None else left_out
@@ -135,7 +135,7 @@ def _assembled(
         if element is not _UNKNOWN
     }
     if with_raw and hasattr(group.get("raw"), "keys"):
-        # Part by part: as a whole it would be an object of its own.
+        # in parts, because anndata would read the whole as an object
         raw = {
             part: _known(group["raw"][part], f"raw.{part}", left_out, name)
             for part in _OF_RAW
@@ -150,10 +150,10 @@ def _assembled(
 
 
 def _layer_names(group: Any) -> list[str]:
-    """In order; a name with a slash is stored as a group in a group, which has no encoding."""
+    """Sorted names of the layers; a name with a slash is stored as nested groups without encoding."""
 
     def names(stored: Any, above: str) -> Iterator[str]:
-        for key in sorted(stored):  # a Zarr folder has the order of its file system
+        for key in sorted(stored):  # the order of a Zarr folder depends on the file system
             inner = stored[key]
             if hasattr(inner, "keys") and not dict(inner.attrs):
                 yield from names(inner, f"{above}{key}/")
@@ -164,7 +164,7 @@ def _layer_names(group: Any) -> list[str]:
 
 
 def _flat(elements: Any) -> dict[str, Any]:
-    """The elements of a mapping in order, those whose names have slashes too."""
+    """Sorted elements of a mapping, with nested groups as names with slashes."""
     found: dict[str, Any] = {}
     for name, element in sorted(dict(elements).items()):
         inner = _flat(element) if isinstance(element, dict) else None
@@ -175,12 +175,12 @@ def _flat(elements: Any) -> dict[str, Any]:
 
 
 def _known(element: Any, place: str, left_out: dict[str, str], name: str) -> Any:
-    """An element, without what has an unknown encoding; the sentinel if nothing of it can be read."""
+    """Read an element without parts of unknown encoding; the sentinel if nothing can be read."""
     from anndata._io.specs.registry import IORegistryError
 
     try:
         return read_element(element, name)
-    except (IORegistryError, ImportError):  # or of a package that is not installed
+    except (IORegistryError, ImportError):  # unknown encoding, or a package that is not installed
         kind = element.attrs.get("encoding-type", "")
         if kind == "dataframe":
             return _known_columns(element, place, left_out, name)
@@ -205,11 +205,11 @@ def _known_columns(frame: Any, place: str, left_out: dict[str, str], name: str) 
 
 
 def check_sizes(group: Any, name: str, options: ReadOptions) -> bool:
-    """Compare the shapes of X and of all layers, and the size of everything, before anything is loaded.
+    """Check the shapes of ``X`` and all layers and the total size before anything is loaded.
 
     Returns
     -------
-    Whether X and layers should be left in the file: that is wanted, possible, and they would fill the memory.
+    Whether ``X`` and layers should stay on disk: the options allow it, the encodings too, and they are large.
     """
     found = {"X": group["X"]} if "X" in group else {}
     found |= {layer: group["layers"][layer] for layer in _layer_names(group)}
@@ -222,7 +222,7 @@ def check_sizes(group: Any, name: str, options: ReadOptions) -> bool:
     every = [*rest, *chain.from_iterable(parts.values())]
     chunk = largest_chunk(every)
     needed = sum(bytes_in_memory(of_layer, min_itemsize=_BYTES_OF_FLOAT) for of_layer in parts.values())
-    # Converted one after the other.
+    # layers are converted one after the other
     needed += max((_bytes_of_copy(element, parts[layer]) for layer, element in found.items()), default=0)
     others = bytes_in_memory(rest) + chunk + _bytes_of_default_names(group, shapes)
     leave = (
@@ -242,14 +242,14 @@ def check_sizes(group: Any, name: str, options: ReadOptions) -> bool:
 
 
 def _other_arrays(group: Any, parts: Iterable[str]) -> list[Any]:
-    """Arrays of all that is no matrix of cells x genes."""
+    """All arrays except the matrices of cells x genes."""
     return [
         array for part in parts if part in group and part not in _MATRICES for array in arrays_in(group[part])
     ]
 
 
 def _categories(columns: list[Any]) -> list[Any]:
-    """What columns of anndata before 0.8 refer to as their categories: read once for each of them."""
+    """Category arrays that columns of anndata before 0.8 refer to, once per column."""
     import h5py
 
     found = ((column, column.attrs.get("categories")) for column in columns)
@@ -258,7 +258,7 @@ def _categories(columns: list[Any]) -> list[Any]:
 
 
 def _bytes_of_copy(element: Any, parts: list[Any]) -> int:
-    """Bytes of the copy that becomes float32, by cells; none where the file holds it so."""
+    """Bytes of the float32 copy of a matrix; 0 if the file stores it like that."""
     as_stored = element.attrs.get("encoding-type") in _STORED_BY_CELLS and any(
         array.dtype == np.float32 for array in parts
     )
@@ -266,7 +266,7 @@ def _bytes_of_copy(element: Any, parts: list[Any]) -> int:
 
 
 def _bytes_of_default_names(group: Any, shapes: dict[str, tuple[int, ...]]) -> int:
-    """Bytes of the names that anndata makes up where a file has none: a sparse matrix of any shape takes no room in it."""
+    """Bytes of the default names that anndata creates for a file without names."""
     shape = next(iter(shapes.values()), ())
     return bytes_of_names(
         tuple(n for n, names in zip(shape, ("obs", "var"), strict=False) if names not in group)

@@ -1,4 +1,4 @@
-"""Files packed with gzip, bzip2, xz, zip or tar: unpacked into a temporary folder and read from there."""
+"""Archives and compressed files (gzip, bzip2, xz, zip, tar), unpacked into a temporary folder and read there."""
 
 from __future__ import annotations
 
@@ -36,28 +36,28 @@ _OPENERS: Final[dict[str, Callable[..., Any]]] = {"gzip": gzip.open, "bzip2": bz
 _TAR = b"ustar"
 _TAR_PLACE = 257
 _BLOCK = 1 << 20
-_MAX_TIMES_PACKED = 3  # an archive of packed files is, packed again, in this many
+_MAX_TIMES_PACKED = 3  # levels of nested archives
 _LONGEST_TARGET = 4096
-_LARGEST_HEAD = 2**22  # bytes that `tarfile` reads at once to describe a member
+_LARGEST_HEAD = 2**22  # bytes of a member's header, which `tarfile` reads at once
 _ENDINGS = {"gzip": (".gz", ".tgz", ".gzip"), "bzip2": (".bz2", ".tbz2"), "xz": (".xz", ".txz")}
 
 Member = tuple[str, int, IO[bytes]]
-"""Path in the archive, size that it claims, and its content."""
+"""Path in the archive, declared size and content."""
 
 
 def recognizes(path: Path) -> bool:
-    """By its first bytes, or the ending of a zip file."""
+    """By its signature, or the ending of a zip file."""
     return path.is_file() and (_kind(path) != "" or (path.suffix.lower() == ".zip" and not is_hdf5(path)))
 
 
 def read(path: Path, options: ReadOptions) -> AnnData:
-    """The one data set that is packed.
+    """Read the one data set in an archive.
 
     Raises
     ------
     InputError
-        It is damaged, larger unpacked than the free disk or memory or than data of its size, packed too often, leads out of
-        the folder, or holds no data set.
+        The archive is damaged, nested too deeply, larger than the free disk or memory or than data of its size, has
+        paths that lead out of the folder, or contains no data set.
     """
     from deepvelo.io.formats import find_format
 
@@ -76,7 +76,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
         except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError) as error:
             msg = f"{name} is not a {kind or 'zip'} file, or its end is missing. Copy it or pack it again."
             raise InputError(msg) from error
-        # The unpacked files are gone when this ends, so nothing can be left in them.
+        # The unpacked files are temporary, so everything must be read into memory.
         return find_format(found).read(found, replace(options, lazy_if_large=False, by_gene=None))
 
 
@@ -89,9 +89,9 @@ def _kind(path: Path) -> str:
 
 
 def _unpack(path: Path, folder: Path, kind: str, *, packed_size: int) -> Path:
-    """Everything into a folder; returns the file or folder to read."""
+    """Unpack into a folder; returns the file or folder to read."""
     if kind in _OPENERS:
-        # What was packed has the name of the whole: `sample.h5ad.gz`, `sample.tgz`.
+        # the content is named after the archive: `sample.h5ad.gz`, `sample.tgz`
         inner = path.stem + (".tar" if path.suffix.lower().startswith(".t") else "")
         with path.open("rb") as plain, _OPENERS[kind](plain, "rb") as file:
             _write([(inner, 0, file)], folder, packed_size=packed_size, n_read=plain.tell)
@@ -110,7 +110,7 @@ def _zip_members(path: Path) -> Iterator[Member]:
             if stat.S_ISLNK(kind):
                 target = archive.open(member).read(_LONGEST_TARGET).decode(errors="replace")
                 _require_link_inside(member.filename, target)
-            elif not member.is_dir() and kind in (0, stat.S_IFREG):  # no devices
+            elif not member.is_dir() and kind in (0, stat.S_IFREG):  # skip devices
                 with archive.open(member) as file:
                     yield member.filename, member.file_size, file
 
@@ -123,15 +123,15 @@ def _tar_members(path: Path) -> Iterator[Member]:
                 raise InputError(msg)
             if member.issym():
                 _require_link_inside(member.name, member.linkname)
-            elif member.islnk():  # by its place in the archive
+            elif member.islnk():  # hard links name a path in the archive
                 _require_link_inside("", member.linkname)
-            file = archive.extractfile(member) if member.isreg() else None  # no links, no devices
+            file = archive.extractfile(member) if member.isreg() else None  # skip links and devices
             if file is not None:
                 yield member.name, member.size, file
 
 
 class _BoundedReader:
-    """A file of which no more is read at once than data are: `tarfile` reads the description of a member whole."""
+    """A file that limits the size of one read: `tarfile` reads a member's header as a whole."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -145,7 +145,7 @@ class _BoundedReader:
 
 
 def _require_link_inside(name: str, target: str) -> None:
-    """Refuse a link that leads out of the archive; others are left out."""
+    """Refuse a link that leads out of the archive; other links are skipped."""
     if _leaves_folder(posixpath.normpath(posixpath.join(posixpath.dirname(name), target))):
         msg = f"An archive must not hold the link '{name or target}': it leads out of its folder. Pack the data set alone."
         raise InputError(msg)
@@ -159,11 +159,11 @@ def _leaves_folder(place: str) -> bool:
 def _write(
     members: Iterable[Member], folder: Path, *, packed_size: int, n_read: Callable[[], int] | None = None
 ) -> None:
-    """Copy members below a folder, as long as disk and memory have room for them and data pack so well.
+    """Copy members into a folder while disk and memory have room and the compression ratio is plausible.
 
-    ``n_read`` tells how far the packed file was read: one that is made to fill the disk is known before it has.
+    ``n_read`` returns the position in the compressed file, which detects a decompression bomb early.
     """
-    # In memory too: a temporary folder may lie there, and what is unpacked is read as a whole.
+    # the temporary folder may be in memory, and the content is read into memory too
     free = min(shutil.disk_usage(folder).free, memory.available_memory())
     unpacked = 0
     for n, (name, size, file) in enumerate(members):
@@ -191,7 +191,7 @@ def _require_room(name: str, n_bytes: int, *, free: int, packed_size: int) -> No
         raise InputError(msg)
     if n_bytes > max_unpacked_bytes(packed_size):
         msg = (
-            f"{name} is unpacked more than {MAX_RATIO} times larger than packed, which data are not: it is damaged or made "
-            "to fill the disk. Pack the data set again."
+            f"{name} unpacks to more than {MAX_RATIO} times its size, more than data do: it is damaged or made to fill the "
+            "disk. Pack the data set again."
         )
         raise InputError(msg)

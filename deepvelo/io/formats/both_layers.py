@@ -1,4 +1,4 @@
-"""A file beside a counter's matrices that holds both layers already: simpler to read, and with more in it."""
+"""Find an h5ad or loom file beside a counting tool's matrices that has both layers."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from deepvelo.io.formats.links import is_inside
 
 
 def file_with_both_layers(folder: Path, names: tuple[str, ...], *, within: Path) -> Path | None:
-    """The first of these h5ad or loom files that is there and has layers of spliced and of unspliced counts.
+    """The first of these h5ad or loom files that exists and has spliced and unspliced layers.
 
-    A link out of the folder ``within`` is not followed.
+    Links that lead out of the folder ``within`` are not followed.
     """
     for name in names:
         path = folder / name

@@ -1,4 +1,4 @@
-"""cellDancer's table of results: a line for a cell and a gene."""
+"""cellDancer's result table, with one line per cell and gene."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RATES = {"alpha": keys.ALPHA, "beta": keys.BETA, "gamma": keys.GAMMA}
 _EMBEDDING = ("embedding1", "embedding2")
 _N_LAYERS = 9
 _MAX_TIMES_LINES = 20
-_BYTES_PER_LINE = 200  # a line in memory: two texts and nine numbers
+_BYTES_PER_LINE = 200  # in memory: two texts and nine numbers
 
 
 def recognizes(path: Path) -> bool:
@@ -61,7 +61,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
     shape = (len(cells), len(genes))
     dense = 4 * _N_LAYERS * shape[0] * shape[1]
     require_memory(dense, path.name)
-    # Few cells lack a line for a gene: cells and genes that never meet are no result.
+    # In a real result nearly every cell has a line for every gene.
     if dense > max(ALWAYS_ALLOWED, _MAX_TIMES_LINES * path.stat().st_size):
         msg = (
             f"{path.name} is not cellDancer's result: of {shape[0]:,} cells and {shape[1]:,} genes only {len(lines):,} pairs "

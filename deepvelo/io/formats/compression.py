@@ -1,4 +1,4 @@
-"""How chunks of HDF5 and Zarr are packed: by known methods alone, and never to more than the array declares."""
+"""Check compressed chunks of HDF5 and Zarr: known codecs only, and no chunk larger than its array declares."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
-_UNCHECKED_BYTES = 2**26  # bytes that a chunk may unpack to without a look at it
-# By how much each method shrinks data at most.
+_UNCHECKED_BYTES = 2**26  # chunks that cannot exceed this size are not inspected
+# Maximum compression ratio of each method.
 _MAX_RATIO: Final = {
     "deflate": 1032, "bz2": 2**21, "lzma": 2**13, "zstd": 2**15, "blosc": 2**15, "lz4": 255, "lz4-hdf5": 255,
     "bitshuffle": 2**15, "blosc2": 2**40, "lzf": 88,
 }  # fmt: skip
-_HEAD = 32  # bytes
+_HEAD = 32  # bytes of a header
 _AT_ONCE = 2**22
 _UNPACKERS: Final[dict[str, Callable[[], Any]]] = {
-    "deflate": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 32),  # with either head, zlib's or gzip's
+    "deflate": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 32),  # accepts zlib and gzip headers
     "bz2": bz2.BZ2Decompressor,
     "lzma": lzma.LZMADecompressor,
 }
@@ -26,28 +26,28 @@ HDF5_FILTERS: Final = {
     1: "deflate", 2: "", 3: "", 4: "szip", 5: "nbit", 6: "scaleoffset", 307: "bz2", 32000: "lzf", 32001: "blosc",
     32004: "lz4-hdf5", 32008: "bitshuffle", 32015: "zstd", 32026: "blosc2",
 }  # fmt: skip
-"""Filters that h5py and hdf5plugin bring along, by number, without those that change numbers as of pictures: how they pack,
-or nothing for those that only reorder."""
+"""Compression method of the filters of h5py and hdf5plugin, by number; empty for filters that only reorder bytes. Lossy
+filters are not included."""
 ZARR_CODECS: Final = {
     "bytes": "", "transpose": "", "crc32c": "", "crc32": "", "adler32": "", "fletcher32": "", "shuffle": "", "delta": "",
     "vlen-utf8": "", "vlen-bytes": "", "sharding_indexed": "", "gzip": "deflate", "zlib": "deflate", "bz2": "bz2",
     "lzma": "lzma", "zstd": "zstd", "blosc": "blosc", "lz4": "lz4",
 }  # fmt: skip
-"""Codecs of Zarr 2 and 3 that store numbers and texts; none of them runs anything that a file brings along."""
+"""Compression method of the codecs of Zarr 2 and 3 for numbers and text. None of them executes code from a file."""
 
 
 def may_exceed(n_stored: int, method: str) -> bool:
-    """Whether a chunk of so many bytes in the file may unpack to so much that it has to be looked at."""
+    """Whether a chunk of ``n_stored`` bytes may unpack to more than `_UNCHECKED_BYTES` and must be inspected."""
     return n_stored * _MAX_RATIO.get(method, 0) > _UNCHECKED_BYTES
 
 
 def exceeds(read: Callable[[int], bytes], n_stored: int, method: str, *, most: int) -> bool:
-    """Whether a chunk unpacks to more than so many bytes; unpacks no more than those to tell.
+    """Whether a chunk unpacks to more than ``most`` bytes; unpacks no more than that to find out.
 
     Parameters
     ----------
     read
-        Gives at least so many of its first bytes.
+        Returns at least the given number of its first bytes.
     """
     if method in _UNPACKERS:
         return _unpacks_to_more(read(n_stored), method, most)
@@ -55,7 +55,7 @@ def exceeds(read: Callable[[int], bytes], n_stored: int, method: str, *, most: i
 
 
 def n_declared_strings(packed: bytes, codecs: list[str]) -> int:
-    """How many texts a chunk of them says it holds: numcodecs makes room for so many before it looks for them."""
+    """Number of strings that a chunk declares, for which numcodecs allocates memory before reading them."""
     import numcodecs
 
     for codec in reversed(codecs):
@@ -70,7 +70,7 @@ def _unpacks_to_more(packed: bytes, method: str, most: int) -> bool:
     unpack, left = _UNPACKERS[method](), most + 1
     try:
         while left > 0 and (packed or not unpack.eof):
-            if unpack.eof:  # another member follows
+            if unpack.eof:  # the next member of a concatenated stream
                 unpack = _UNPACKERS[method]()
             found = unpack.decompress(packed, min(left, _AT_ONCE))
             left -= len(found)
@@ -78,12 +78,12 @@ def _unpacks_to_more(packed: bytes, method: str, most: int) -> bool:
             if not found and not packed:
                 break
     except (zlib.error, OSError, EOFError, lzma.LZMAError):
-        pass  # reading it says that it is damaged
+        pass  # the reader reports the damage
     return left <= 0
 
 
 def _lzf_size(packed: bytes) -> int:
-    """LZF: a sign up to 31 begins so many literals and one more, another a repetition."""
+    """Unpacked size of LZF: a byte below 32 starts that many literals plus one, others a repetition."""
     n_bytes = at = 0
     while at < len(packed):
         sign = packed[at]
@@ -97,7 +97,7 @@ def _lzf_size(packed: bytes) -> int:
 
 
 def _blosc2_size(packed: bytes) -> int:
-    """A frame of one chunk: what the frame claims to hold, what each chunk, and what the first says itself."""
+    """Largest size that a Blosc2 frame of one chunk declares: of the frame, of a chunk, and of the first chunk itself."""
     start = int.from_bytes(packed[11:15], "big")
     return max(
         int.from_bytes(packed[30:38], "big"),
@@ -107,7 +107,7 @@ def _blosc2_size(packed: bytes) -> int:
 
 
 def _zstd_size(head: bytes) -> int:
-    """Content size of a frame (RFC 8878, 3.1.1); one that does not tell may hold anything."""
+    """Content size of a zstd frame (RFC 8878, 3.1.1); unlimited if the frame does not declare it."""
     if len(head) < 14 or head[:4] != b"\x28\xb5\x2f\xfd":
         return 2**64
     flags = head[4]
@@ -127,4 +127,4 @@ _DECLARED_SIZE: Final[dict[str, Callable[[bytes], int]]] = {
     "lz4-hdf5": lambda head: int.from_bytes(head[:8], "big"),
     "bitshuffle": lambda head: int.from_bytes(head[:8], "big"),
 }
-_NEEDS_WHOLE_CHUNK: Final = ("blosc2", "lzf")  # not in the head alone
+_NEEDS_WHOLE_CHUNK: Final = ("blosc2", "lzf")  # their size is not in the header

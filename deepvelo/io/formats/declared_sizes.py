@@ -1,4 +1,4 @@
-"""What a file will take in memory, by what it declares, and whether so few bytes can hold so much."""
+"""Estimate a file's memory from its declared shapes, and refuse implausible sizes before anything is allocated."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from deepvelo import memory
 from deepvelo.errors import InputError
 
-# Deflate packs zeros by a factor of 1032 and counts, 99 % of them zero, by 100; nested packing multiplies.
+# Deflate compresses zeros 1032-fold and counts with 99% zeros 100-fold; nested compression multiplies the ratios.
 MAX_RATIO: Final = 200
 ALWAYS_ALLOWED: Final = 2**28
-"""Bytes that a file of any size may unpack to."""
+"""Unpacked bytes that are accepted for a file of any size."""
 _ALWAYS_ALLOWED_CHUNKS = 20_000
 _BYTES_OF_CHUNK = 256
-_BYTES_PER_TEXT = 80  # bytes of a short text as a Python object, and of the reference to it
+_BYTES_PER_TEXT = 80  # a short Python string and the reference to it
 _BYTES_OF_KIND = {"O": _BYTES_PER_TEXT, "T": _BYTES_PER_TEXT}
 
 
@@ -25,7 +25,7 @@ def arrays_in(element: Any) -> list[Any]:
     """Every array of an HDF5 or Zarr group, or the array itself."""
     if hasattr(element, "shape"):
         return [element]
-    if hasattr(element, "members"):  # all of a Zarr group together: one by one takes milliseconds each
+    if hasattr(element, "members"):  # listing a Zarr group at once is faster than opening each member
         return [found for _, found in element.members(max_depth=None) if hasattr(found, "shape")]
     return [array for key in getattr(element, "keys", tuple)() for array in arrays_in(element[key])]
 
@@ -36,7 +36,7 @@ def bytes_in_memory(arrays: Iterable[Any], *, min_itemsize: int = 1) -> int:
     Parameters
     ----------
     min_itemsize
-        Bytes that a number takes at least: 4 where all become float32.
+        Minimum bytes per number, e.g. 4 if all values become float32.
     """
     return sum(_size(array) * _bytes_per_value(array.dtype, min_itemsize) for array in arrays)
 
@@ -47,7 +47,7 @@ def largest_chunk(arrays: Iterable[Any]) -> int:
 
 
 def chunk_bytes(array: Any) -> int:
-    """Bytes of a chunk, unpacked: HDF5 and Zarr read it as a whole."""
+    """Unpacked bytes of a chunk, which HDF5 and Zarr read as a whole."""
     widths = _chunk_shape(array)
     return math.prod(map(int, widths)) * int(array.dtype.itemsize) if widths else 0
 
@@ -64,22 +64,22 @@ def require_memory(n_bytes: int, name: str) -> None:
 
 
 def max_unpacked_bytes(packed_size: int) -> int:
-    """Bytes that a file of ``packed_size`` bytes may unpack to."""
+    """Maximum accepted unpacked size of a file of ``packed_size`` bytes."""
     return max(ALWAYS_ALLOWED, MAX_RATIO * packed_size)
 
 
 def require_plausible_size(n_bytes: int, name: str, *, packed_size: int) -> None:
-    """Raise an `InputError` if a file claims to hold far more than data of its size do.
+    """Raise an `InputError` if a file declares far more data than its size can hold.
 
     Parameters
     ----------
     packed_size
-        Bytes of the file, packed as the user gave it.
+        Bytes of the file as the user gave it, compressed or not.
     """
     if n_bytes > max_unpacked_bytes(packed_size):
         msg = (
-            f"{name} has {packed_size / 2**20:,.1f} MB and claims to hold {n_bytes / 2**30:.1f} GB. Data are packed at most "
-            f"{MAX_RATIO} times smaller, so it is damaged or made to fill the memory. Save the data again, matrices sparse."
+            f"{name} has {packed_size / 2**20:,.1f} MB and claims to hold {n_bytes / 2**30:.1f} GB. Data compress at most "
+            f"{MAX_RATIO}-fold, so it is damaged or made to fill the memory. Save the data again with sparse matrices."
         )
         raise InputError(msg)
 
@@ -87,12 +87,12 @@ def require_plausible_size(n_bytes: int, name: str, *, packed_size: int) -> None
 def require_few_chunks(
     arrays: Iterable[Any], name: str, *, packed_size: int, bytes_per_chunk: int = _BYTES_OF_CHUNK
 ) -> None:
-    """Raise an `InputError` if arrays have far more chunks than a file of ``packed_size`` bytes can hold: each takes time.
+    """Raise an `InputError` if arrays have more chunks than a file of ``packed_size`` bytes can hold.
 
     Parameters
     ----------
     bytes_per_chunk
-        Bytes of the file that a chunk takes at least, on average.
+        Minimum average size of a chunk in the file.
     """
     most = _ALWAYS_ALLOWED_CHUNKS + packed_size // bytes_per_chunk
     n_chunks = sum(_n_chunks(array) for array in arrays)
@@ -110,17 +110,17 @@ def _n_chunks(array: Any) -> int:
 
 
 def _chunk_shape(array: Any) -> tuple[int, ...]:
-    """Of what is read as a whole: a shard, where chunks lie in one."""
+    """Shape of the unit that is read as a whole: a shard if there are shards, otherwise a chunk."""
     return getattr(array, "shards", None) or array.chunks or ()
 
 
 def _size(array: Any) -> int:
-    # Of an HDF5 dataset without any value, `shape` is None.
+    # An empty HDF5 dataset has `shape` None.
     return math.prod(map(int, array.shape)) if array.shape is not None else 0
 
 
 def bytes_of_names(shape: tuple[int, ...]) -> int:
-    """Bytes of names that are made up for as many cells and genes, and of what a sparse matrix has for each."""
+    """Bytes of the default names and sparse pointers that AnnData creates for so many cells and genes."""
     return _BYTES_PER_TEXT * sum(shape)
 
 
@@ -131,7 +131,7 @@ def _bytes_per_value(dtype: np.dtype, min_itemsize: int) -> int:
         return math.prod(dtype.shape) * _bytes_per_value(dtype.base, min_itemsize)
     if dtype.kind in _BYTES_OF_KIND:
         return _BYTES_OF_KIND[dtype.kind]
-    if dtype.kind == "S":  # unpacked, decoded, and as a Python object
+    if dtype.kind == "S":  # bytes, decoded text and Python objects exist at the same time
         return 5 * dtype.itemsize + _BYTES_PER_TEXT
     if dtype.kind == "U":
         return 2 * dtype.itemsize + _BYTES_PER_TEXT

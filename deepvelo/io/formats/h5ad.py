@@ -26,7 +26,7 @@ def recognizes(path: Path) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> AnnData:
-    """The whole file, or as much as was asked for."""
+    """Read the file, whole or in part according to the options."""
     import anndata
     import h5py
 
@@ -36,7 +36,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
             msg = f"{path.name} is not {_KIND}: it holds {sorted(file)}. Save the object with `write_h5ad`."
             raise InputError(msg)
         if is_current_format(file):
-            # By gene another handle, which lives as long as the arrays that are read through it.
+            # Arrays that stay on disk need a handle that outlives this block.
             source = file if options.by_gene is None else h5py.File(path, "r")
             return read_group(source, path.name, options)
         check_sizes(file, path.name, replace(options, lazy_if_large=False))

@@ -32,7 +32,7 @@ _NA_LOGICAL = 2  # R's missing value of a logical
 
 
 def recognizes(path: Path) -> bool:
-    """An HDF5 file with assays and names of cells, or the ending."""
+    """An HDF5 file with assays and cell names, or with the ending."""
     named = path.suffix.lower() in SUFFIXES and not is_anndata(path)
     return named or top_names(path) >= {"assays", "cell.names"}
 
@@ -40,8 +40,8 @@ def recognizes(path: Path) -> bool:
 def read(path: Path, options: ReadOptions) -> AnnData:
     """Assays of spliced, unspliced and ambiguous counts as layers, or the counts of the active assay as ``X``.
 
-    Cells have their metadata and reductions. Where the assays have other genes than each other, the shared ones are
-    taken, with a note.
+    Metadata and reductions of the cells are read too. If the assays differ in their genes, the shared genes are kept,
+    with a note.
     """
     import anndata
 
@@ -83,7 +83,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
             adata.obs[name] = values
         for name, reduction in file.get("reductions", {}).items():
             if "cell.embeddings" in reduction:
-                stored = reduction["cell.embeddings"][()]  # R stores columns first
+                stored = reduction["cell.embeddings"][()]  # R stores matrices column by column
                 embedding = stored if stored.shape[0] == len(cells) else stored.T
                 if embedding.shape[0] == len(cells):
                     adata.obsm[f"X_{name}"] = np.asarray(embedding, dtype=np.float32)
@@ -91,7 +91,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
 
 
 def _counts(assay: Any, shape: tuple[int, int], name: str) -> Any:
-    """Cells x genes: R's columns are the cells, so a matrix by columns is one by cells."""
+    """Counts as cells x genes. Cells are the columns in R, so its CSC parts are the CSR parts here."""
     stored = next((assay[part] for part in ("counts", "layers/counts", "data") if part in assay), None)
     if stored is None:
         msg = f"Assay {assay.name} of {name} has no counts. Save the object again with SaveH5Seurat."
@@ -107,7 +107,7 @@ def _counts(assay: Any, shape: tuple[int, int], name: str) -> Any:
 
 
 def _columns(frame: Any, n: int) -> dict[str, Any]:
-    """A data frame's columns by name: a group with a dataset or factor each, or one dataset of records."""
+    """Columns of a data frame, stored as a group of datasets and factors or as one compound dataset."""
     if frame is None:
         return {}
     names = list(frame) if hasattr(frame, "keys") else list(frame.dtype.names or ())

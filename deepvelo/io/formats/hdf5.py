@@ -1,4 +1,4 @@
-"""Open an HDF5 file of any of the formats that are one, and nothing else with it."""
+"""Open HDF5 files safely: no links, no external data, known filters only."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from deepvelo.io.formats.string_sizes import n_references, require_bounded_strin
 _MAX_ELEMENTS: Final = 20_000
 _DEEPEST: Final = 100
 _LARGEST_ATTRIBUTE: Final = 2**24
-_MAX_ATTRIBUTES: Final = 1000  # of an element: HDF5 looks for each from the first on
+_MAX_ATTRIBUTES: Final = 1000  # of one element, since HDF5 searches them linearly
 _MAX_ATTRIBUTES_IN_ALL: Final = 100_000
-_CHECKSUM = 3  # the one filter that may follow one that packs
+_CHECKSUM = 3  # the only filter that may follow a compression filter
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether a file begins as HDF5 files do."""
+    """Whether a file has the HDF5 signature."""
     import h5py
 
     return path.is_file() and bool(h5py.is_hdf5(path))
 
 
 def top_names(path: Path, group: str = "/") -> set[str]:
-    """Names in a group of an HDF5 file; none where the file is of another kind or damaged, or has no such group."""
+    """Names in a group of an HDF5 file; empty if the file is not HDF5, is damaged or has no such group."""
     import h5py
 
     if not is_hdf5(path):
@@ -38,7 +38,7 @@ def top_names(path: Path, group: str = "/") -> set[str]:
         with h5py.File(path, "r") as file:
             if group == "/":
                 return set(file)
-            # `in` would follow a link to another file.
+            # `group in file` would follow a link to another file
             here = isinstance(_link(file, group), h5py.HardLink)
             return set(file[group]) if here and isinstance(file[group], h5py.Group) else set()
     except (OSError, RuntimeError, KeyError):
@@ -46,22 +46,22 @@ def top_names(path: Path, group: str = "/") -> set[str]:
 
 
 def is_anndata(path: Path) -> bool:
-    """Whether a file is h5ad inside, whatever its ending."""
+    """Whether the content of a file is h5ad, whatever its ending."""
     names = top_names(path)
     return {"obs", "var"} <= names and "mod" not in names
 
 
 @contextmanager
 def opened(path: Path, *, kind: str) -> Iterator[Any]:
-    """The open file, an ``h5py.File`` that refers to no other file and holds each element in one place.
+    """Open an HDF5 file after checking that it has no links and no external data.
 
-    Its arrays are packed by known filters, and no chunk of them unpacks to more than the array declares.
+    Its arrays use known filters, and no chunk unpacks to more than the array declares.
 
     Raises
     ------
     InputError
-        It is no HDF5 file, its end is missing, or it has links: to other files, or to elements of its own, which then take
-        memory more often than they take room in the file.
+        The file is not HDF5, is truncated, or has links: to other files, or to its own elements, which would take
+        memory several times.
     """
     import h5py
 
@@ -93,8 +93,8 @@ def opened(path: Path, *, kind: str) -> Iterator[Any]:
 
 @lru_cache(maxsize=1)
 def _use_known_filters() -> None:
-    """Those of h5py and hdf5plugin; a file cannot make HDF5 load others from the folders for plugins."""
-    import hdf5plugin  # noqa: F401  (importing it registers zstd, blosc, lz4 and other compressions)
+    """Register the filters of hdf5plugin, and keep HDF5 from loading plugins for a file."""
+    import hdf5plugin  # noqa: F401  (the import registers zstd, blosc, lz4 and others)
     from h5py import h5pl
 
     for _ in range(h5pl.size()):
@@ -102,7 +102,7 @@ def _use_known_filters() -> None:
 
 
 def _elements(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
-    """Every element of a file and its place, the file first; refuses links as it goes."""
+    """Every element of a file with its path, the root first; raises on links."""
     import h5py
 
     waiting, n_found = [("", file)], 0
@@ -132,7 +132,7 @@ def _elements(path: Path, file: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _link(group: Any, name: str) -> Any:
-    """How a group holds an element, without opening it; None where it does so in a way of its own, or not at all."""
+    """The link by which a group holds an element, without opening it; None for an unknown link type or no element."""
     try:
         return group.get(name, getlink=True)
     except TypeError:
@@ -140,7 +140,7 @@ def _link(group: Any, name: str) -> Any:
 
 
 def _require_one_place(path: Path, place: str, element: Any) -> None:
-    """Check that nothing else in the file leads to an element."""
+    """Check that an element has no second hard link."""
     from h5py import Datatype, h5o
 
     if h5o.get_info(element.id).rc > 1 and not isinstance(element, Datatype):
@@ -148,7 +148,7 @@ def _require_one_place(path: Path, place: str, element: Any) -> None:
 
 
 def _attributes(path: Path, place: str, element: Any) -> list[int]:
-    """How many texts each attribute of an element refers to; refuses large ones and many."""
+    """Number of strings that each attribute of an element refers to; raises on large or many attributes."""
     from h5py import h5a
 
     n_attributes = h5a.get_num_attrs(element.id)
@@ -169,7 +169,7 @@ def _attributes(path: Path, place: str, element: Any) -> list[int]:
 
 
 def _require_known_categories(path: Path, arrays: list[Any]) -> None:
-    """Check that the categories that columns refer to, before anndata 0.8, are arrays of the file that were looked at."""
+    """Check that columns of anndata before 0.8 refer only to category arrays that were checked."""
     import h5py
     from h5py import h5o
 
@@ -188,7 +188,7 @@ def _require_own_values(path: Path, place: str, array: Any) -> None:
 
 
 def _require_known_packing(path: Path, place: str, array: Any) -> None:
-    """Check the filters of an array, and what its chunks unpack to."""
+    """Check the filters of an array and the unpacked sizes of its chunks."""
     if array.chunks is None:
         return
     listed = array.id.get_create_plist()
@@ -208,13 +208,13 @@ def _require_known_packing(path: Path, place: str, array: Any) -> None:
         return
     method, values = methods[packing[0]], filters[packing[0]][2]
     most = chunk_bytes(array)
-    if method in ("nbit", "scaleoffset"):  # how many values there are, and their bytes
+    if method in ("nbit", "scaleoffset"):  # parameters 2 and 4 are the number of values and their size
         if len(values) < 5 or values[2] * values[4] > most:
             raise _unpacks_to_more(path, place, most)
         return
-    if method == "bitshuffle" and (len(values) < 5 or not values[4]):  # it only reorders
+    if method == "bitshuffle" and (len(values) < 5 or not values[4]):  # only reorders bits
         return
-    if not may_exceed(array.id.get_storage_size(), method):  # all of its chunks together
+    if not may_exceed(array.id.get_storage_size(), method):  # all chunks together
         return
     suspect: list[tuple[tuple[int, ...], int]] = []
 
@@ -230,7 +230,7 @@ def _require_known_packing(path: Path, place: str, array: Any) -> None:
 
 
 def _packed_chunk(array: Any, offset: tuple[int, ...], _: int) -> bytes:
-    """A chunk as it lies in the file; never only a part of it."""
+    """The whole compressed chunk; HDF5 cannot read a part of it."""
     return bytes(array.id.read_direct_chunk(offset)[1])
 
 

@@ -1,4 +1,4 @@
-"""Folders of kallisto|bustools: ``kb count`` with the workflows nac and lamanno."""
+"""Folders of kallisto|bustools, written by ``kb count`` with the workflows nac and lamanno."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _MADE = ("adata.h5ad", "adata.loom")
 
 
 def recognizes(path: Path) -> bool:
-    """What ``kb count -o`` wrote, or ``counts_filtered`` or ``counts_unfiltered`` in it."""
+    """The output folder of ``kb count``, or ``counts_filtered`` or ``counts_unfiltered`` in it."""
     return path.is_dir() and bool(_folders(path))
 
 
 def read(path: Path, options: ReadOptions) -> AnnData:
-    """The filtered cells where kb called cells, else the droplets; kb's own h5ad or loom file where it made one."""
+    """The filtered cells if kb called cells, otherwise all droplets; kb's h5ad or loom file is preferred."""
     folders = _folders(path)
     folder = folders[0]
     made = file_with_both_layers(folder, _MADE, within=path)
@@ -53,7 +53,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
 
 
 def _folders(path: Path) -> list[Path]:
-    """Folders with counts that a path stands for, the filtered one first."""
+    """Folders with counts at a path, the filtered one first."""
     names = visible_names(path)
     if path.name in _COUNTS or any(name.startswith("cells_x_genes.") for name in names):
         candidates = [path]

@@ -1,4 +1,4 @@
-"""Where the paths of a folder lead: nothing that leaves it is opened, and nothing but files and folders."""
+"""Refuse folders with links that lead out of them, or with anything but files and folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deepvelo.errors import InputError
 
 
 def is_inside(path: Path, folder: Path) -> bool:
-    """Whether a path lies in a folder after all links are followed; it need not exist."""
+    """Whether a path lies in a folder after resolving links; the path need not exist."""
     try:
         return path.resolve().is_relative_to(folder.resolve())
     except (OSError, RuntimeError):  # a loop of links
@@ -22,16 +22,16 @@ def require_inside(folder: Path, *, links: bool = True) -> dict[str, int]:
     Parameters
     ----------
     links
-        Whether links between places of the folder are allowed.
+        Allow links between paths within the folder.
 
     Returns
     -------
-    Bytes of every file by its path relative to the folder; of links those of the link.
+    Size in bytes of every file by its path relative to the folder; of links, the size of the link.
 
     Raises
     ------
     InputError
-        A link leads out of the folder, or something is neither a file nor a folder.
+        A link leads out of the folder, or a path is neither a file nor a folder.
     """
     root = folder.resolve()
     sizes: dict[str, int] = {}

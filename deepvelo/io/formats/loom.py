@@ -31,7 +31,7 @@ LABEL: Final = "loom"
 SUFFIXES: Final = (".loom",)
 
 _PARTS = {"matrix", "row_attrs", "col_attrs"}
-# What velocyto, loompy, anndata, kallisto|bustools, Seurat and Stereopy call the names of cells and genes; ids last.
+# Attributes with the names of cells and genes in files of velocyto, loompy, anndata, kb, Seurat and Stereopy; ids last.
 _CELL_NAMES = (
     "CellID", "obs_names", "barcode", "barcodes", "cell_names", "cell_name", "Cell", "cellid", "cell_id", "CellName",
     "_index", "index",
@@ -43,22 +43,22 @@ _GENE_NAMES = (
 )  # fmt: skip
 _NAMES = {"col_attrs": _CELL_NAMES, "row_attrs": _GENE_NAMES}
 _VALUES_AT_ONCE = 2**20
-_BYTES_PER_VALUE = 20  # once they are read: put together, and the matrix made of them
-_BYTES_OF_CHUNK = 64  # of 64 x 64 zeros, packed
-# Bytes of dense values: read from a file of any size, or up to this many times its size. Nearly all counts are zero.
+_BYTES_PER_VALUE = 20  # in memory: triplets and the CSR matrix built from them
+_BYTES_OF_CHUNK = 64  # of 64 x 64 zeros, compressed
+# Accepted bytes of dense values, for a file of any size or as a multiple of its size: nearly all counts are zero.
 _ALWAYS_READ = 2**31
 _MAX_TIMES_DENSE = 500
 
 
 def recognizes(path: Path) -> bool:
-    """By its content, whatever the ending, or by its ending."""
+    """Loom content with any ending, or the ending."""
     return top_names(path) >= _PARTS or (path.suffix.lower() in SUFFIXES and not is_anndata(path))
 
 
 def read(path: Path, options: ReadOptions) -> AnnData:
-    """The whole file; every attribute of cells and genes as a column, their names as the index.
+    """Read the whole file, with every attribute of cells and genes as a column and their names as the index.
 
-    Values that are stored dense are read in blocks and kept sparse.
+    Dense matrices are read in blocks and converted to sparse ones.
     """
     import anndata
 
@@ -77,7 +77,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
 
 
 def _attributes(group: Any, candidates: tuple[str, ...]) -> tuple[pd.DataFrame | None, dict[str, np.ndarray]]:
-    """Columns, if any, with the names as the index, and attributes of several values for each cell or gene."""
+    """A table of the scalar attributes with the names as index, and the attributes with several values per row."""
     values = {name: _values(stored) for name, stored in group.items() if hasattr(stored, "shape")}
     several = {name: found for name, found in values.items() if found.ndim > 1 and found.shape[1] > 1}
     columns = {name: found.ravel() for name, found in values.items() if name not in several}
@@ -87,7 +87,7 @@ def _attributes(group: Any, candidates: tuple[str, ...]) -> tuple[pd.DataFrame |
 
 
 def _values(stored: Any) -> np.ndarray:
-    """Numbers as they are, texts as Python's; loompy writes what is no ASCII as HTML does."""
+    """Numbers unchanged and text as Python strings; loompy escapes non-ASCII characters as in HTML."""
     values = np.asarray(stored[()])
     if values.dtype.kind not in "SO":
         return values.astype(object) if values.dtype.kind == "U" else values
@@ -100,7 +100,7 @@ def _text(value: Any) -> str:
 
 
 def _names(columns: dict[str, np.ndarray], candidates: tuple[str, ...]) -> str | None:
-    """The attribute with the names: one that is called so, else the first that is text without repeats."""
+    """The attribute with the names: a known one, otherwise the first text attribute without repeats."""
     known = next((name for name in candidates if name in columns), None)
     if known is not None:
         return known
@@ -109,18 +109,18 @@ def _names(columns: dict[str, np.ndarray], candidates: tuple[str, ...]) -> str |
 
 
 def _require_size(file: Any, matrices: dict[str, Any], name: str, *, packed_size: int) -> None:
-    """Check attributes against the memory, and what the matrices claim against the size of the file."""
+    """Check the attributes against the memory, and the declared matrices against the size of the file."""
     groups = [file[group] for group in ("row_attrs", "col_attrs")]
     attributes = [array for group in groups for array in arrays_in(group)]
     dense = [array for stored in matrices.values() for array in arrays_in(stored)]
-    # Names that anndata makes up where there are none.
+    # anndata creates names where there are none
     unnamed = (n for n, group in zip(file["matrix"].shape, groups, strict=False) if not arrays_in(group))
     needed = (
         bytes_in_memory(attributes) + largest_chunk([*attributes, *dense]) + bytes_of_names(tuple(unnamed))
     )
     require_memory(needed, name)
     require_plausible_size(needed, name, packed_size=packed_size)
-    # Dense matrices pass by in blocks: what they declare takes time only.
+    # dense matrices are read in blocks, so their declared size costs time and not memory
     if bytes_in_memory(dense) > max(_ALWAYS_READ, _MAX_TIMES_DENSE * packed_size):
         require_plausible_size(bytes_in_memory(dense), name, packed_size=packed_size)
     require_few_chunks([*attributes, *dense], name, packed_size=packed_size, bytes_per_chunk=_BYTES_OF_CHUNK)

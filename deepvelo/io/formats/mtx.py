@@ -1,4 +1,4 @@
-"""MatrixMarket files and the names beside them: what the folders of all counters have in common."""
+"""MatrixMarket files with lists of names, the common base of the folders of counting tools."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ UNFILTERED: Final = (
     "filtered matrices."
 )
 _GZIP: Final = b"\x1f\x8b"
-_MAX_PACKED = 1032  # deflate cannot make data smaller than by this factor
-# Lists of names and of entries are packed by 3 to 10.
+_MAX_PACKED = 1032  # maximum compression ratio of deflate
+# Lists of names and of entries compress 3 to 10-fold.
 _MAX_TIMES_PACKED = 50
 _ALWAYS_UNPACKED = 2**28
 _AT_ONCE = 2**20
-_BYTES_PER_ENTRY = 4  # the shortest line of a matrix: "1 1" and the end of the line
+_BYTES_PER_ENTRY = 4  # the shortest line of a matrix, "1 1\n"
 _BYTES_PER_DENSE_ENTRY = 2
 _LONGEST_LINE = 4096
 _MEMORY_AS_READ = 16  # bytes of an entry: row, column and value
 _MEMORY_AS_KEPT = 8
 _MEMORY_PER_BYTE = 10  # of a list of names
 _MAX_COLUMNS = 100  # of a list of names
-_MAX_LISTED = 1000  # names of a folder looked at
+_MAX_LISTED = 1000  # names of a folder
 _LINES_AT_ONCE = 2_000_000
 _LINES_LOOKED_AT = 20
 _CELL_WORDS = ("barcodes", "barcode", "cells", "cell", "obs", "colnames")
 _GENE_WORDS = ("genes", "gene", "features", "feature", "var", "rownames")
-# What programs call columns of names; R calls them x, V1 or nothing.
+# Titles of columns of names; R writes x, V1 or nothing.
 _TITLE = re.compile(
     r"(?:(?:cell|gene|feature|barcode|ensembl|transcript|sample|obs|var)s?[\s_.]*)*"
     r"(?:(?:id|name|symbol|barcode|index|type|x|v?\d)s?)?",
@@ -59,17 +59,17 @@ _TEXT = (".tsv", ".txt", ".csv")
 
 @dataclass(frozen=True)
 class Header:
-    """What the first lines of a matrix say."""
+    """The header of a MatrixMarket file."""
 
     n_rows: int
     n_columns: int
     n_entries: int
     values_per_line: int
-    """1, or 3 where STARsolo wrote spliced, unspliced and ambiguous counts beside each other."""
+    """1, or 3 where STARsolo wrote spliced, unspliced and ambiguous counts in one line."""
     n_lines: int
-    """How many lines come before the entries."""
+    """Number of lines before the entries."""
     dense: bool = False
-    """Whether the file holds all values, column by column, without their places."""
+    """Whether the file lists all values column by column, without indices."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Part:
 
 
 def visible_names(folder: Path) -> list[str]:
-    """Names in a folder, sorted, without hidden ones; of a very large one some. None where it cannot be read."""
+    """Sorted names in a folder without hidden ones, at most `_MAX_LISTED`; empty if it cannot be read."""
     try:
         with os.scandir(folder) as found:
             names = sorted(entry.name for entry in islice(found, _MAX_LISTED))
@@ -92,15 +92,15 @@ def visible_names(folder: Path) -> list[str]:
 
 
 def find_file(folder: Path, *names: str) -> Path | None:
-    """The first of these files that is there, plain or with ``.gz``."""
+    """The first of these files that exists, plain or with ``.gz``."""
     paths = (folder / f"{name}{packed}" for name in names for packed in ("", ".gz"))
     return next((path for path in paths if path.is_file()), None)
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """A file, unpacked as it is read where its first bytes are those of gzip.
+    """Open a file for reading, and decompress it if it has the gzip signature.
 
-    Reading on raises a ``ValueError`` where it unpacks to more than text of its size does.
+    Reading raises a ``ValueError`` if it decompresses to more than text of its size does.
     """
     if not _is_packed(path):
         return path.open("rb")
@@ -108,7 +108,7 @@ def open_bytes(path: Path) -> IO[bytes]:
 
 
 class _Unpacked(io.RawIOBase):
-    """A file packed with gzip, up to as many bytes as text is packed into."""
+    """A gzip file with a limit on the decompressed bytes."""
 
     def __init__(self, path: Path) -> None:
         self._file = gzip.open(path, "rb")
@@ -141,12 +141,12 @@ def is_matrix(path: Path) -> bool:
 
 
 def header(path: Path) -> Header:
-    """The sizes that a matrix claims.
+    """The declared sizes of a matrix.
 
     Raises
     ------
     InputError
-        The file does not begin as a MatrixMarket file.
+        The file does not start as a MatrixMarket file.
     """
     sizes: list[int] = []
     first: list[bytes] = []
@@ -178,7 +178,7 @@ def header(path: Path) -> Header:
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines; of one that is too long only the start."""
+    """The lines, truncated where they are too long."""
     whole = True
     while line := file.readline(_LONGEST_LINE):
         if whole:
@@ -187,7 +187,7 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def require_plausible(path: Path, head: Header) -> None:
-    """Check that a file can hold what its header claims, and the memory too, before anything is allocated."""
+    """Check the declared sizes against the file and the free memory before anything is allocated."""
     most = path.stat().st_size * (_MAX_PACKED if _is_packed(path) else 1)
     shortest = _BYTES_PER_DENSE_ENTRY if head.dense else _BYTES_PER_ENTRY
     if head.n_entries * shortest > most + shortest:
@@ -206,21 +206,21 @@ def read_matrix(path: Path, head: Header) -> sparse.coo_matrix:
     Raises
     ------
     InputError
-        It is damaged, or claims more than it can hold or than fits into memory.
+        The file is damaged, or declares more than it can hold or than fits into memory.
     """
     from scipy.io import mmread
 
     require_plausible(path, head)
     try:
         with open_bytes(path) as file:
-            # Without `seek`: scipy's reader calls it when it is freed, and on a closed file that aborts the process.
+            # Hide `seek`: scipy's reader calls it when it is freed, which aborts the process on a closed file.
             return sparse.coo_matrix(mmread(SimpleNamespace(read=file.read)))
     except (ValueError, OverflowError, OSError, EOFError) as error:
         raise _damaged(path, error) from error
 
 
 def read_three_columns(path: Path, head: Header) -> list[sparse.coo_matrix]:
-    """Spliced, unspliced and ambiguous counts of a matrix with three values a line, as STARsolo first wrote it."""
+    """Spliced, unspliced and ambiguous counts of a matrix with three values per line (STARsolo before 2.7.5)."""
     require_plausible(path, head)
     parts: list[list[np.ndarray]] = [[], [], []]
     try:
@@ -246,11 +246,11 @@ def read_three_columns(path: Path, head: Header) -> list[sparse.coo_matrix]:
 
 
 def read_names(path: Path) -> pd.DataFrame:
-    """The columns of a list of names, as text without blanks around it. Blank lines at its end name nothing."""
+    """The columns of a list of names as stripped text, without blank lines at its end."""
     try:
         with open_bytes(path) as file:
             size = 0
-            while block := file.read(_AT_ONCE):  # of a packed list only this tells how long it is
+            while block := file.read(_AT_ONCE):  # a compressed list does not declare its length
                 size += len(block)
                 require_memory(_MEMORY_PER_BYTE * size, _label(path))
                 if b"\n" not in block and b"\r" not in block and len(block) == _AT_ONCE:
@@ -278,12 +278,12 @@ def read_names(path: Path) -> pd.DataFrame:
 def cells_in_rows(
     head: Header, cells: pd.DataFrame, genes: pd.DataFrame, *, cells_first: bool, matrix: Path
 ) -> bool:
-    """Which way round a matrix lies, by the numbers of names; a list of names may have a title line.
+    """Whether the rows of a matrix are cells, judged by the numbers of names. Lists may have a title line.
 
     Raises
     ------
     InputError
-        The numbers fit neither way.
+        The numbers fit neither orientation.
     """
     shape = (head.n_rows, head.n_columns)
     for n_cells in {len(cells), len(cells) - _has_title(cells)}:
@@ -299,30 +299,30 @@ def cells_in_rows(
 
 
 def _has_title(names: pd.DataFrame) -> bool:
-    """Whether a list begins with what its columns are called, and not with a name."""
+    """Whether the first line of a list holds column titles."""
     return len(names) > 0 and _TITLE.fullmatch(names.iloc[0, 0]) is not None
 
 
 def read_parts(parts: Mapping[str, Part], *, cells_first: bool) -> AnnData:
-    """Layers of cells x genes from one matrix each.
+    """Read layers of cells x genes from one matrix each.
 
     Parameters
     ----------
     parts
-        By layer. Where matrices have other cells or genes than each other, the shared ones are taken, with a note.
+        By layer. If the matrices differ in their cells or genes, the shared ones are kept, with a note.
     cells_first
-        Which way round a matrix lies whose numbers of cells and genes are equal.
+        Orientation of a matrix whose numbers of cells and genes are equal.
 
     Returns
     -------
-    CSR of float32; names of cells, and of genes with what else is known of them as columns of ``var``. ``X`` is empty.
+    Layers as CSR float32, names of cells and genes, and further columns of the gene list in ``var``. ``X`` is empty.
     """
     import anndata
 
     tables = {path: read_names(path) for part in parts.values() for path in (part.cells, part.genes)}
     heads = {layer: header(part.matrix) for layer, part in parts.items()}
     by_rows = {}
-    for layer, part in parts.items():  # all of them before the first is read
+    for layer, part in parts.items():  # check all before reading the first
         head = heads[layer]
         if head.values_per_line > 1:
             raise _damaged(part.matrix, ValueError(f"its lines have {head.values_per_line} values"))
@@ -349,7 +349,7 @@ def read_parts(parts: Mapping[str, Part], *, cells_first: bool) -> AnnData:
 def reduce_to_shared(
     layers: dict[str, Any], cells: dict[str, pd.Index], genes: dict[str, pd.DataFrame]
 ) -> list[str]:
-    """Reduce all layers to the cells and genes that every one of them has, in place; returns a note if any differ."""
+    """Reduce all layers to their shared cells and genes, in place; returns a note if they differ."""
     first, said = next(iter(layers)), []
     for what in ("cells", "genes"):
         index = cells if what == "cells" else {layer: table.index for layer, table in genes.items()}
@@ -369,7 +369,7 @@ def reduce_to_shared(
                 layers[layer], cells[layer] = layers[layer][places], shared
             else:
                 layers[layer], genes[layer] = layers[layer][:, places], genes[layer].iloc[places]
-    return [f"Only what all matrices name was taken: {' and '.join(said)}."] if said else []
+    return [f"Only the {' and '.join(said)} that all matrices share were kept."] if said else []
 
 
 def by_cells(matrix: sparse.coo_matrix, *, cells_in_rows: bool) -> sparse.csr_matrix:
@@ -378,12 +378,12 @@ def by_cells(matrix: sparse.coo_matrix, *, cells_in_rows: bool) -> sparse.csr_ma
 
 
 def cell_names(table: pd.DataFrame, n: int) -> pd.Index:
-    """The last ``n`` names of a list: a title line comes first."""
+    """The last ``n`` names of a list, after a title line if any."""
     return pd.Index(_name_columns(table, n)[0].to_numpy())
 
 
 def gene_table(table: pd.DataFrame, n: int) -> pd.DataFrame:
-    """The last ``n`` genes of a list by their first column; further columns, symbol and type, as they come."""
+    """The last ``n`` genes of a list, indexed by the first column, with symbol, type and further columns."""
     columns = _name_columns(table, n)
     titles = [*GENE_COLUMNS, *(f"column_{i + 1}" for i in range(len(GENE_COLUMNS), len(columns)))]
     found = {title: column.to_numpy() for title, column in zip(titles, columns, strict=False)}
@@ -391,14 +391,14 @@ def gene_table(table: pd.DataFrame, n: int) -> pd.DataFrame:
 
 
 def _name_columns(table: pd.DataFrame, n: int) -> list[pd.Series]:
-    """Columns without a title line, and without the row numbers that R writes before the names."""
+    """Columns without a title line and without R's row numbers."""
     rows = table.iloc[len(table) - n :]
     numbered = rows.shape[1] > 1 and n and rows[0].tolist() == [str(i + 1) for i in range(n)]
     return [rows[column] for column in rows.columns[int(bool(numbered)) :]]
 
 
 def without_empty_cells(adata: AnnData) -> AnnData:
-    """Cells with a count in any layer, with a note of how many others were left out."""
+    """Cells with a count in any layer, and a note on how many were left out."""
     totals = [np.asarray(layer.sum(axis=1)).ravel() for layer in adata.layers.values()]
     counted = np.sum(totals, axis=0) > 0
     if counted.all():
@@ -408,12 +408,12 @@ def without_empty_cells(adata: AnnData) -> AnnData:
 
 
 def find_parts(folder: Path) -> dict[str, Part]:
-    """Matrices of spliced, unspliced and ambiguous counts in a folder, under any tool's names, with names beside.
+    """Find the matrices of spliced, unspliced and ambiguous counts in a folder, with their lists of names.
 
     Raises
     ------
     InputError
-        There are several for a layer, or names of cells or genes are missing.
+        A layer has several matrices, or a list of names is missing.
     """
     matrices = find_matrices(folder)
     return {
@@ -425,7 +425,7 @@ def find_parts(folder: Path) -> dict[str, Part]:
 
 
 def find_matrices(folder: Path) -> dict[str, Path]:
-    """Where the matrix of each layer lies, ``{layer: path}``; empty unless both spliced and unspliced are there.
+    """Path of the matrix of each layer; empty unless both spliced and unspliced exist.
 
     Either a file named after its layer (``spliced.mtx``, ``cells_x_genes.mature.mtx``, ``GSM1_exon.mtx.gz``), or a
     folder named after it that holds ``matrix.mtx``.
@@ -453,14 +453,14 @@ def find_matrices(folder: Path) -> dict[str, Path]:
 
 
 def _layer_of(stem: str) -> str | None:
-    """The layer of counts that a file is named after: by the whole name, or by a single word of it."""
+    """The layer that a file is named after, by its whole name or by one word of it."""
     words = {stem, *re.split(r"[^A-Za-z]+", stem)}
     layers = {layer for word in words if (layer := standard_name(word)) in (*COUNTS, AMBIGUOUS)}
     return layers.pop() if len(layers) == 1 else None
 
 
 def _names_beside(matrix: Path, words: tuple[str, ...], what: str) -> Path:
-    """The list of names that belongs to a matrix: its own (``spliced.barcodes.txt``), else the one of all."""
+    """The list of names of a matrix: its own (``spliced.barcodes.txt``), otherwise the shared one."""
     folder = matrix.parent
     own = re.sub(r"\.mtx(\.gz)?$", "", matrix.name, flags=re.IGNORECASE)
     candidates = []

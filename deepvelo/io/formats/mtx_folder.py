@@ -1,4 +1,4 @@
-"""Folders of MatrixMarket files for spliced and unspliced counts, of DNBelab C4, dropEst, R or anyone's own script."""
+"""Folders of spliced and unspliced MatrixMarket files, from DNBelab C4, dropEst, R or custom scripts."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ SUFFIXES: Final = ()
 
 
 def recognizes(path: Path) -> bool:
-    """A folder with a matrix of spliced and one of unspliced counts, under any of their names; or such a file."""
+    """A folder with a spliced and an unspliced matrix, or a single MatrixMarket file."""
     return is_matrix(path) if path.is_file() else bool(find_matrices(path))
 
 
 def read(path: Path, options: ReadOptions) -> AnnData:
-    """All layers; which way round the matrices lie is told by the numbers of names."""
+    """All layers; the numbers of names decide the orientation of the matrices."""
     if path.is_file():
         return _read_folder_of(path, options)
     return read_parts(find_parts(path), cells_first=False)
 
 
 def _read_folder_of(matrix: Path, options: ReadOptions) -> AnnData:
-    """The folder in which one of the matrices lies."""
+    """Read the folder of a given matrix."""
     from deepvelo.io.formats import format_of
 
     folder = matrix.resolve().parent

@@ -1,4 +1,4 @@
-"""Files of several modalities, as MuData writes them: the one with spliced and unspliced counts is read."""
+"""MuData files: reads the one modality with spliced and unspliced counts."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def read(path: Path, options: ReadOptions) -> AnnData:
 
     options = options.with_size(path.stat().st_size)
     with opened(path, kind="an h5mu file") as file:
-        # By gene another handle, which lives as long as the arrays that are read through it.
+        # Arrays that stay on disk need a handle that outlives this block.
         source = file if options.by_gene is None else h5py.File(path, "r")
         return read_modality(source.get("mod", {}), path.name, options)
 
 
 def read_modality(objects: Any, name: str, options: ReadOptions) -> AnnData:
-    """The one of several objects in a file, HDF5 or Zarr, that has both layers of counts."""
+    """Read the one object of an HDF5 or Zarr file that has both layers of counts."""
     names = sorted(objects)
     fitting = [one for one in names if _has_counts(objects[one])]
     if len(fitting) != 1:

@@ -1,4 +1,4 @@
-"""A folder that is no data set itself but holds exactly one, as archives and counters leave it."""
+"""A folder that contains exactly one data set, as archives and counting tools create it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _MAX_FOLDERS = 200
 
 
 def recognizes(path: Path) -> bool:
-    """Any folder: whether one data set is in it is found by reading."""
+    """Any folder; `read` searches it."""
     return path.is_dir()
 
 
 def read(path: Path, options: ReadOptions) -> AnnData:
-    """The data set in the folder, down to three levels; its place is noted.
+    """Read the data set in a folder, up to three levels deep, and note its path.
 
     Raises
     ------
     InputError
-        There is none, or there are several.
+        The folder contains no data set, or several.
     """
     from deepvelo.io.formats import SUFFIXES, find_format
 
@@ -64,7 +64,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
 
 
 def _outward_link(path: Path) -> Path | None:
-    """A link on the levels that are looked at that leads out of the folder."""
+    """The first link on the searched levels that leads out of the folder."""
     level = [path]
     for _ in range(_MAX_LEVELS + 1):
         children = [child for folder in level[:_MAX_FOLDERS] for child in _children(folder)]
@@ -76,14 +76,14 @@ def _outward_link(path: Path) -> Path | None:
 
 
 def _matrices(path: Path) -> list[str]:
-    """Places of single matrices, as they are left where another is missing."""
+    """Paths of single matrices, for the message when their counterpart is missing."""
     places = ["*/" * level + "*.mtx*" for level in range(_MAX_LEVELS + 1)]
     found = (child for place in places for child in islice(path.glob(place), 5))
     return [child.relative_to(path).as_posix() for child in found if is_inside(child, path)]
 
 
 def _data_sets(path: Path) -> list[Path]:
-    """Data sets on the uppermost level that has any; without any, those that can only be refused, or else tables."""
+    """Data sets on the first level that has any; otherwise refused formats, otherwise tables."""
     from deepvelo.io.formats import REFUSED, format_of
 
     level, n_folders = [path], 0
@@ -104,7 +104,7 @@ def _data_sets(path: Path) -> list[Path]:
         n_folders += len(level)
         if n_folders > _MAX_FOLDERS:
             break
-    return refused or ([] if _matrices(path) else tables)  # beside a matrix they are lists of names
+    return refused or ([] if _matrices(path) else tables)  # tables beside a matrix are lists of names
 
 
 def _children(folder: Path) -> Iterator[Path]:
@@ -112,7 +112,7 @@ def _children(folder: Path) -> Iterator[Path]:
 
 
 def _may_be_data(path: Path) -> bool:
-    """Folders, and files by their ending: not every file is opened."""
+    """Whether to open a path: folders, and files with a known ending."""
     from deepvelo.io.formats import known_ending
 
     return not path.is_symlink() and (path.is_dir() or known_ending(path.name) is not None)

@@ -1,4 +1,4 @@
-"""Files of R objects: refused with the lines of R that export what is needed, for only R can read them."""
+"""R object files, which only R can read: refused with the R code that exports the counts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DROPEST = (
     'for (n in names(o)) Matrix::writeMM(as(o[[n]][g, b], "CsparseMatrix"), file.path("counts", paste0(n, ".mtx")))',
     'writeLines(b, "counts/barcodes.tsv"); writeLines(g, "counts/features.tsv")',
 )
-# Without names for the second argument: Seurat 4 calls it slot, Seurat 5 layer.
+# The second argument is positional, because Seurat 4 names it slot and Seurat 5 layer.
 _SEURAT = (
     'for (a in c("spliced", "unspliced")) Matrix::writeMM(Seurat::GetAssayData(o[[a]], "counts"), '
     'file.path("counts", paste0(a, ".mtx")))',
@@ -37,7 +37,7 @@ _SEURAT = (
 
 
 def recognizes(path: Path) -> bool:
-    """By its ending, packed once more or not."""
+    """By its ending, also with ``.gz``."""
     return path.is_file() and _suffix(path) in _LOADERS and not is_hdf5(path)
 
 
@@ -51,7 +51,7 @@ def read(path: Path, options: ReadOptions) -> NoReturn:
     """
     name = re.sub(r"\.gz$", "", path.name, flags=re.IGNORECASE)
     lines = _DROPEST if "matrices" in name.lower() else _SEURAT
-    # JSON writes quotes and backslashes of a name as R reads them.
+    # JSON escapes quotes and backslashes as R does
     load = _LOADERS[_suffix(path)].format(name=json.dumps(name, ensure_ascii=False))
     unpack = "" if name == path.name else f"Unpack {path.name} first. "
     msg = (

@@ -1,4 +1,4 @@
-"""How a file is to be read: what the caller of `deepvelo.io.read` asked for."""
+"""Options of `deepvelo.io.read` that the format modules receive."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ ByGene = Collection[str] | Callable[[Collection[str]], Collection[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
-    """Choices of the caller.
+    """How to read a file.
 
     Parameters
     ----------
     lazy_if_large
-        Leave matrices that would take more than half of the free memory in the file, as Dask arrays.
+        Leave matrices that would take more than half of the free memory on disk, as Dask arrays.
     by_gene
-        Read no layers but these, and leave dense ones in the file, to be read in blocks of genes; a function chooses
-        them among the names of all layers.
+        Read only these layers, and leave dense ones on disk, to be read in blocks of genes. A function chooses them
+        among the names of all layers.
     packed_size
-        Bytes of what the user gave, packed as it was: what these may hold is limited. 0 where nobody looked yet.
+        Size in bytes of the user's file or archive, which limits the accepted unpacked size. 0 if not known yet.
     n_unpacked
-        How many archives it was unpacked from, one in the other.
+        Number of nested archives around the file.
     """
 
     lazy_if_large: bool = False
@@ -39,12 +39,12 @@ class ReadOptions:
     n_unpacked: int = 0
 
     def with_size(self, n_bytes: int) -> ReadOptions:
-        """The same for a file of so many bytes, unless it was unpacked from another."""
+        """Set the size of the file, unless it was unpacked from an archive whose size is known."""
         return self if self.packed_size else replace(self, packed_size=n_bytes)
 
 
 def with_notes(adata: AnnData, notes: list[str]) -> AnnData:
-    """The object, with notes of what a reader changed or left out added to those it has."""
+    """Add a reader's notes to those of an object, and return it."""
     if notes:
         adata.uns[keys.NOTES] = [*stored_notes(adata), *notes]
     return adata

@@ -1,4 +1,4 @@
-"""STARsolo's folder ``Velocyto``, counted with ``--soloFeatures Gene Velocyto``."""
+"""STARsolo's folder ``Velocyto``, written with ``--soloFeatures Gene Velocyto``."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def recognizes(path: Path) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> AnnData:
-    """The filtered cells where STARsolo called cells, else the droplets."""
+    """The filtered cells if STARsolo called cells, otherwise all droplets."""
     folders = _folders(path)
     folder = folders[0]
     adata = (
@@ -55,7 +55,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
 
 
 def _folders(path: Path) -> list[Path]:
-    """Folders with matrices that a path stands for, the filtered one first."""
+    """Folders with matrices at a path, the filtered one first."""
     within = [path / "Velocyto", *sorted(path.glob("*Solo.out/Velocyto"))[:2]]
     tops = [path, *(folder for folder in within if folder.is_dir())]
     found = [top / name if name else top for top in tops for name in ("filtered", "raw", "")]
@@ -77,7 +77,7 @@ def _has_matrices(folder: Path, *, within: Path) -> bool:
 
 
 def _read_three_columns(folder: Path) -> AnnData:
-    """Counts of STAR before 2.7.5, with three values a line."""
+    """Counts of STAR before 2.7.5, with three values per line."""
     import anndata
 
     matrix = find_file(folder, "matrix.mtx")
@@ -98,7 +98,7 @@ def _read_three_columns(folder: Path) -> AnnData:
 
 
 def _called_cells(adata: AnnData, folder: Path) -> AnnData:
-    """The droplets in which STARsolo found cells by other features; without such a list those with any count."""
+    """The droplets that STARsolo called as cells by other features; without such a list, those with any count."""
     for features in ("GeneFull_Ex50pAS", "GeneFull", "Gene"):
         beside = folder.parent.parent / features / "filtered"
         path = find_file(beside, "barcodes.tsv")

@@ -1,4 +1,4 @@
-"""How much text an HDF5 file holds: arrays and attributes refer to texts elsewhere in the file, and many may refer to one."""
+"""Bound the text of an HDF5 file, whose arrays and attributes may refer to one string many times."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ import numpy as np
 from deepvelo.errors import InputError
 from deepvelo.io.formats.declared_sizes import ALWAYS_ALLOWED
 
-_BYTES_OF_LENGTH = 4  # that a reference begins with
+_BYTES_OF_LENGTH = 4  # at the start of a reference
 _MAX_IN_VALUE: Final = 10_000
-# What texts lie in; its size follows (HDF5's specification, III.E: global heap).
+# A global heap collection with its size (HDF5 specification, III.E).
 _COLLECTION = re.compile(rb"GCOL\x01\0\0\0(.{8})", re.DOTALL)
 
 References = list[tuple[int, int]]
-"""Where each lies within a value, and how many bytes one of the items has that its length counts."""
+"""Offset of each reference within a value, and bytes per item that its length counts."""
 
 
 def require_bounded_strings(path: Path, arrays: list[Any], *, most_in_attribute: int) -> None:
-    """Refuse a file whose arrays or attributes refer to far more text than the file has.
+    """Refuse a file whose arrays or attributes refer to far more text than the file contains.
 
     Parameters
     ----------
     most_in_attribute
-        References of the attribute that has most.
+        Largest number of references of one attribute.
     """
     size = path.stat().st_size
     n_bytes, n_elsewhere = 0, most_in_attribute
     for array in arrays:
         here, elsewhere = _text_bytes(path, array)
         n_bytes, n_elsewhere = n_bytes + here, n_elsewhere + elsewhere
-    # Where the references cannot be looked at, each may be to the longest text, at most as long as the file.
+    # references that cannot be inspected may all point to the longest string
     if n_elsewhere * size > size + ALWAYS_ALLOWED:
         n_bytes += n_elsewhere * _longest_text(path)
     if n_bytes > size + ALWAYS_ALLOWED:
@@ -48,7 +48,7 @@ def require_bounded_strings(path: Path, arrays: list[Any], *, most_in_attribute:
 
 
 def n_references(kind: Any, n_values: int) -> int:
-    """How many texts so many values of a type refer to."""
+    """Number of strings that ``n_values`` values of a type refer to."""
     try:
         return n_values * len(_references(kind, 16)[1])
     except _TooManyReferencesError:
@@ -56,15 +56,15 @@ def n_references(kind: Any, n_values: int) -> int:
 
 
 class _TooManyReferencesError(Exception):
-    """References to references, or very many in one value."""
+    """A value has references to references, or too many references."""
 
 
 def _text_bytes(path: Path, array: Any) -> tuple[int, int]:
-    """Bytes of all texts that an array refers to, and how many of its references cannot be looked at."""
+    """Bytes of all strings that an array refers to, and the number of references that cannot be inspected."""
     from h5py import h5d
 
     made = array.id.get_create_plist()
-    # A length, the address of the collection that the text lies in, and its number there.
+    # a reference is a length, the address of a heap collection, and an index in it
     width = _BYTES_OF_LENGTH + array.file.id.get_create_plist().get_sizes()[0] + 4
     try:
         n_per_value, references = _references(array.id.get_type(), width)
@@ -114,7 +114,7 @@ def _references(kind: Any, width: int) -> tuple[int, References]:
         ]
     if isinstance(kind, h5t.TypeCompoundID):
         found: References = []
-        wider = 0  # HDF5 tells places in memory, where references have another width
+        wider = 0  # HDF5 gives offsets in memory, where references have another width
         for i in range(kind.get_nmembers()):
             member = kind.get_member_type(i)
             n_bytes, inner = _references(member, width)
@@ -127,7 +127,7 @@ def _references(kind: Any, width: int) -> tuple[int, References]:
 
 
 def _summed(values: np.ndarray, width: int, references: References) -> int:
-    """Bytes of the texts that values refer to; each reference begins with the length of its own."""
+    """Bytes of the strings that values refer to; each reference starts with the length of its string."""
     of_each = values[: len(values) // width * width].reshape(-1, width)
     return sum(
         unit
@@ -137,14 +137,14 @@ def _summed(values: np.ndarray, width: int, references: References) -> int:
 
 
 def _unpacked(array: Any, offsets: list[tuple[int, ...]], width: int) -> Any:
-    """Chunks as they were before they were packed: HDF5 unpacks them in a file in memory, as bytes without a meaning."""
+    """Unpacked chunks as opaque bytes, decoded by HDF5 in an in-memory file."""
     import h5py
     from h5py import h5d, h5p, h5s, h5t
 
     made = array.id.get_create_plist()
     filters = [made.get_filter(i) for i in range(made.get_nfilters())]
     kind = h5t.create(h5t.OPAQUE, width)
-    # HDF5 opens no name twice, and several threads may read at once
+    # a unique name, because HDF5 opens no name twice and several threads may read
     with h5py.File(uuid.uuid4().hex, "w", driver="core", backing_store=False) as file:
         for offset in offsets:
             left_out, packed = array.id.read_direct_chunk(offset)
@@ -160,7 +160,7 @@ def _unpacked(array: Any, offsets: list[tuple[int, ...]], width: int) -> Any:
 
 
 def _longest_text(path: Path) -> int:
-    """Bytes of the largest collection of texts: none is longer than the collection that it lies in."""
+    """Bytes of the largest heap collection, an upper bound for the longest string."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         sizes = (int.from_bytes(found[1], "little") for found in _COLLECTION.finditer(content))
         return max((min(n, len(content)) for n in sizes), default=0)

@@ -1,4 +1,4 @@
-"""Tables of cells as CSV or TSV: metadata or an embedding, to be joined with counts."""
+"""CSV or TSV tables of cells with metadata or an embedding, to be joined with counts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LABEL: Final = "tables of cells (CSV)"
 SUFFIXES: Final = (".csv", ".tsv")
 _ENDINGS = (*SUFFIXES, ".txt", ".tab")
 _SEPARATORS = ("\t", ",", ";")
-_MEMORY_PER_BYTE = 8  # of the file: text takes more room in memory
+_MEMORY_PER_BYTE = 8  # text takes more room in memory than in the file
 _LONGEST_LINE = 2**20
-# A name and a value of a cell take more, however they are packed.
+# A line with a name and a value has at least this many compressed bytes.
 _ALWAYS_LINES, _BYTES_OF_LINE = 1_000_000, 4
-_MAX_TITLES = 20_000  # more columns take pandas minutes
-_MAX_COLUMNS = 500  # a table with more numbers than this is a matrix of counts
+_MAX_TITLES = 20_000  # pandas takes minutes for more columns
+_MAX_COLUMNS = 500  # a table with more numeric columns is a count matrix
 
 
 def recognizes(path: Path) -> bool:
@@ -33,12 +33,12 @@ def recognizes(path: Path) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> AnnData:
-    """An object without genes: the first column names the cells, the others become ``obs``.
+    """Read an object without genes: the first column names the cells, the others become ``obs``.
 
     Raises
     ------
     InputError
-        It is no table, or a matrix of counts.
+        The file is not a table, or is a count matrix.
     """
     import anndata
 
@@ -47,7 +47,7 @@ def read(path: Path, options: ReadOptions) -> AnnData:
     _require_lines(path, sep, packed_size=options.with_size(path.stat().st_size).packed_size)
     frame = _read_csv(path, sep, ".")
     if sep == ";" and frame.shape[1] > frame.select_dtypes("number").shape[1]:
-        # Where a comma is the decimal sign, a semicolon separates; but many programs write 0.5 all the same.
+        # Locales with a decimal comma separate by semicolons, though many programs still write 0.5.
         other = _read_csv(path, sep, ",").select_dtypes("number")
         texts = frame.columns.difference(frame.select_dtypes("number").columns)
         frame = frame.assign(**{column: other[column] for column in other.columns.intersection(texts)})
@@ -76,9 +76,9 @@ def _read_csv(path: Path, sep: str, decimal: str) -> pd.DataFrame:
 
 
 def _require_lines(path: Path, sep: str, *, packed_size: int) -> None:
-    """Refuse what is no table of cells before it is read: lines without end, a column for every gene, or lines of nothing."""
+    """Refuse overlong lines, one column per gene, and an implausible number of lines before the table is read."""
     with path.open("rb") as file:
-        # The title is the first line that is not blank; a line may also end in a carriage return alone.
+        # the title is the first line that is not blank; lines may end in a carriage return alone
         title = next((line for line in iter(lambda: file.readline(_LONGEST_LINE), b"") if line.strip()), b"")
         n_columns = title.lstrip().partition(b"\r")[0].count(sep.encode())
         block, n_lines = title, 1
@@ -100,7 +100,7 @@ def _require_lines(path: Path, sep: str, *, packed_size: int) -> None:
 
 
 def separator(path: Path) -> str:
-    """What separates the columns: the sign that the title line, the first that is not blank, has most often."""
+    """The separator that occurs most often in the title, the first line that is not blank."""
     with path.open(encoding="utf-8", errors="replace") as file:
         title = next((line for line in iter(lambda: file.readline(1 << 20), "") if line.strip()), "")
     return max(_SEPARATORS, key=title.count)

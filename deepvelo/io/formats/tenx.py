@@ -1,4 +1,4 @@
-"""10x Genomics' count matrices: refused with the step that is missing, for they have no unspliced counts."""
+"""10x Genomics count matrices, which have no unspliced counts: refused with the missing step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUFFIXES: Final = ()
 
 
 def recognizes(path: Path) -> bool:
-    """Cell Ranger's or CellBender's HDF5 file, whatever its ending, or a folder with one matrix of one kind of counts."""
+    """An HDF5 file of Cell Ranger or CellBender, or a folder with one matrix."""
     if path.is_dir():
         matrix = find_file(path, "matrix.mtx")
         return matrix is not None and is_inside(matrix, path) and header(matrix).values_per_line == 1

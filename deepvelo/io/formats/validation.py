@@ -1,6 +1,6 @@
-"""Sparse matrices and tables of a file, checked before anything computes with them.
+"""Validate sparse matrices and tables of a file before they are used.
 
-A sparse matrix whose places lie outside of it makes compiled code read and write foreign memory.
+Out-of-range indices of a sparse matrix make compiled code read and write foreign memory.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from scipy import sparse
 
 from deepvelo.errors import InputError
 
-_SPARSE = {"csr_matrix": 0, "csc_matrix": 1, "csr": 0, "csc": 1}  # and which dimension is that of `indptr`
+_SPARSE = {"csr_matrix": 0, "csc_matrix": 1, "csr": 0, "csc": 1}  # axis of `indptr` by encoding
 
 
 def read_element(element: Any, name: str) -> Any:
-    """An element of an h5ad file or Zarr folder as anndata reads it, with all sparse matrices and tables in it checked.
+    """Read an element of an h5ad file or Zarr folder with anndata, validating all its sparse matrices and tables.
 
     Raises
     ------
     InputError
-        A sparse matrix or a table is not sound.
+        A sparse matrix or a table is invalid.
     """
     from anndata.experimental import read_dispatched
 
@@ -45,7 +45,7 @@ def read_element(element: Any, name: str) -> Any:
 
 
 def read_lazily(element: Any, name: str, *, cells: int) -> Any:
-    """A matrix as a Dask array of blocks of cells, each of them checked when it is read."""
+    """A matrix as a Dask array of blocks of cells, each validated when it is read."""
     from anndata.experimental import read_elem_lazy
 
     lazy = read_elem_lazy(element, chunks=(cells, -1))
@@ -58,26 +58,26 @@ def read_lazily(element: Any, name: str, *, cells: int) -> Any:
 
 
 def require_valid_parts(group: Any, name: str) -> None:
-    """Check all sparse matrices and tables below a group in the file: what reads them itself does not."""
+    """Validate all sparse matrices and tables of a group, for readers that do not."""
     for part in _groups(group):
         if "column-order" in part.attrs:
             require_own_columns(part, name)
         if sparse_axis(part) is not None:
             _require_declared(part, name)
             axis, shape = sparse_axis(part), declared_shape(part)
-            assert axis is not None  # as just looked at
+            assert axis is not None
             what = f"{name} is damaged: in {_label(part)}"
             _require_pointers(part["indptr"][...], part["indices"].shape[0], what)
             _require_places(part["indices"][...], shape[1 - axis], what)
 
 
 def require_valid_sparse(matrix: Any, what: str) -> None:
-    """Check a CSR or CSC matrix; ``what`` begins the message.
+    """Validate a CSR or CSC matrix; ``what`` starts the message.
 
     Raises
     ------
     InputError
-        Its pointers or places do not fit its shape.
+        Its pointers or indices do not fit its shape.
     """
     major, minor = matrix.shape if matrix.format == "csr" else matrix.shape[::-1]
     if len(matrix.data) != len(matrix.indices) or len(matrix.indptr) != major + 1:
@@ -89,7 +89,7 @@ def require_valid_sparse(matrix: Any, what: str) -> None:
 def csr_from_parts(
     data: Any, indices: Any, indptr: Any, *, shape: tuple[int, int], what: str
 ) -> sparse.csr_matrix:
-    """A CSR matrix of its parts, checked before it is made."""
+    """Build a CSR matrix from its parts, validated first."""
     if data.ndim != 1 or len(data) != len(indices) or len(indptr) != shape[0] + 1:
         raise _damaged(what, "the lengths of its parts differ")
     _require_pointers(indptr, len(indices), what)
@@ -98,20 +98,20 @@ def csr_from_parts(
 
 
 def require_own_columns(frame: Any, name: str) -> None:
-    """Check that a table names each of its own columns once, and no element elsewhere."""
+    """Check that a table lists each column once and no element outside the table."""
     columns = [str(column) for column in np.ravel(frame.attrs["column-order"])]
     index = str(frame.attrs.get("_index", "_index"))
     elsewhere = any({"", ".", ".."} & set(column.split("/")) for column in (*columns, index))
     if len(set(columns)) < len(columns) or elsewhere:
         msg = (
-            f"{name} is damaged: the table {_label(frame)} names a column twice or one that lies elsewhere. "
+            f"{name} is damaged: the table {_label(frame)} lists a column twice or one outside the table. "
             "Save it again with anndata."
         )
         raise InputError(msg)
 
 
 def sparse_axis(element: Any) -> int | None:
-    """0 for a matrix stored by rows (CSR), 1 by columns, None for anything else."""
+    """0 for CSR, 1 for CSC, None for anything else."""
     if not hasattr(element, "keys"):
         return None
     kind = element.attrs.get("encoding-type", element.attrs.get("h5sparse_format", ""))
@@ -119,7 +119,7 @@ def sparse_axis(element: Any) -> int | None:
 
 
 def declared_shape(element: Any) -> tuple[int, ...]:
-    """The shape of an array, or the one that a sparse matrix declares; empty where there is none."""
+    """Shape of an array, or declared shape of a sparse matrix; empty if there is none."""
     stored = getattr(element, "shape", None) or element.attrs.get(
         "shape", element.attrs.get("h5sparse_shape")
     )
@@ -127,7 +127,7 @@ def declared_shape(element: Any) -> tuple[int, ...]:
 
 
 def _require_declared(element: Any, name: str) -> None:
-    """Check shapes and types of the parts before any of them is read."""
+    """Check the shapes and types of the parts before reading any of them."""
     what = f"{name} is damaged: in {_label(element)}"
     parts = [element.get(part) for part in ("data", "indices", "indptr")]
     shape, axis = declared_shape(element), sparse_axis(element)
@@ -137,7 +137,7 @@ def _require_declared(element: Any, name: str) -> None:
         raise _damaged(what, "a part is missing")
     data, indices, indptr = parts
     if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
-        raise _damaged(what, "its places are no whole numbers")
+        raise _damaged(what, "its indices are not integers")
     if data.shape != indices.shape or indptr.shape[0] != shape[axis] + 1:
         raise _damaged(what, "the lengths of its parts differ")
 
@@ -158,7 +158,7 @@ def _require_places(indices: np.ndarray, n: int, what: str) -> None:
 
 
 def _signed(places: np.ndarray) -> np.ndarray:
-    """As scipy's compiled code takes them."""
+    """Indices in an integer type that scipy's compiled code accepts."""
     return places if places.dtype in (np.int32, np.int64) else places.astype(np.int64)
 
 

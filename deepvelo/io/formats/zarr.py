@@ -1,4 +1,4 @@
-"""Zarr folders as anndata writes them, and zipped ones; nothing outside of them, and no codec that runs code."""
+"""Zarr folders of anndata, plain or zipped; without links out of the folder or codecs that execute code."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ _LARGEST_METADATA: Final = 2**25
 _MAX_NODES: Final = 20_000
 _DEEPEST: Final = 50
 _MAX_IN_SHARD: Final = 10**6
-_SLACK: Final = 2**16  # bytes by which a chunk that does not shrink may grow
+_SLACK: Final = 2**16  # bytes by which incompressible chunks may grow
 
 Read = Callable[[str, int], bytes]
-"""The first bytes of a file of the folder or archive."""
+"""Reads the first bytes of a file of the folder or archive."""
 
 
 def recognizes(path: Path) -> bool:
-    """A folder with Zarr's metadata or ending, or a zip file of one."""
+    """A folder with Zarr metadata or ending, or a zip file of such a folder."""
     if path.is_dir():
         return path.suffix.lower() in SUFFIXES or any((path / name).is_file() for name in METADATA)
     return _top_in_zip(path) is not None
 
 
 def read(path: Path, options: ReadOptions) -> AnnData:
-    """The folder, or what is zipped: of that nothing is left in the file.
+    """Read a Zarr folder or zip file; a zip file is always read into memory.
 
     Raises
     ------
     InputError
-        A link leads out of the folder, or an array is packed in an unknown way or claims more than data of its size hold.
+        The folder contains links, or an array uses an unknown codec or declares an implausible size.
     """
     import zarr
 
     if path.is_dir():
-        # HDF5 files are held to the same: what lies in several places takes memory more often than room.
+        # as in HDF5 files, linked elements would take memory several times
         sizes = require_inside(path, links=False)
 
         def read_file(place: str, n_bytes: int) -> bytes:
@@ -105,7 +105,7 @@ def _read(group: Any, name: str, options: ReadOptions, *, sizes: dict[str, int],
 
 
 def _top_in_zip(path: Path) -> str | None:
-    """Where in a zip file the Zarr folder lies; None where the file is no zip file or holds none."""
+    """Path of the Zarr folder in a zip file; None if there is none or the file is not a zip file."""
     if not path.is_file() or not zipfile.is_zipfile(path):
         return None
     names = [name for name in members(path) if PurePosixPath(name).name in METADATA]
@@ -114,7 +114,7 @@ def _top_in_zip(path: Path) -> str | None:
 
 
 def _require_plain_metadata(sizes: dict[str, int], name: str) -> None:
-    """Check how many groups and arrays there are, how deep they lie, and how long what describes them is."""
+    """Check the number and depth of groups and arrays and the size of their metadata."""
     described = {place: size for place, size in sizes.items() if PurePosixPath(place).name in METADATA[:3]}
     found = {
         place: size for place, size in sizes.items() if place.rpartition("/")[2] in (*METADATA, ".zattrs")
@@ -134,7 +134,7 @@ def _require_plain_metadata(sizes: dict[str, int], name: str) -> None:
 def _require_known_packing(
     group: Any, name: str, options: ReadOptions, *, sizes: dict[str, int], read_file: Read
 ) -> None:
-    """Check the codecs of every array, and what its chunks unpack to."""
+    """Check the codecs of every array and the unpacked sizes of its chunks."""
     found = {place: array for place, array in group.members(max_depth=None) if hasattr(array, "shape")}
     codecs = {place: _codecs(array) for place, array in found.items()}
     methods = {place: _method(array, codecs[place], place, name) for place, array in found.items()}
@@ -149,7 +149,7 @@ def _require_known_packing(
         is_text = array.dtype.kind in "OT"
         most = max_unpacked_bytes(options.packed_size) if is_text else chunk_bytes(array)
         method = "" if array.shards else methods[place]
-        # What does not shrink grows a little; more than that belongs to no chunk of this array.
+        # incompressible data grow a little; larger files cannot be chunks of this array
         too_large = size > most + most // 8 + _SLACK + 16 * _MAX_IN_SHARD * bool(array.shards)
         if not too_large and may_exceed(size, method):
             too_large = exceeds(partial(read_file, file), size, method, most=most)
@@ -166,7 +166,7 @@ def _require_known_packing(
 
 
 class _Shards:
-    """The files of an array of which each holds several chunks, and a list of where they lie."""
+    """The shards of an array: files with several chunks and an index of their offsets."""
 
     def __init__(self, array: Any) -> None:
         self._array = array
@@ -181,7 +181,7 @@ class _Shards:
         self._codecs = [_plain_name(codec) for codec in settings["codecs"]]
 
     def exceed(self, content: bytes, method: str) -> bool:
-        """Whether a chunk in a file unpacks to more than it may, or lies where no list that is read says."""
+        """Whether a chunk of a shard unpacks to more than declared, or the index cannot be read."""
         n_bytes = 16 * self._n
         n_after = 4 * ("crc32c" in self._index_codecs)
         if len(content) < n_bytes + n_after or self._index_codecs - {"bytes", "crc32c"}:
@@ -202,12 +202,12 @@ class _Shards:
 
 
 def _method(array: Any, codecs: list[str], place: str, name: str) -> str:
-    """How the chunks of an array are packed, nothing where they are not.
+    """Compression method of an array's chunks; empty if uncompressed.
 
     Raises
     ------
     InputError
-        By a codec that is not known, or by several.
+        The array uses an unknown codec, or several.
     """
     in_shard = math.prod(
         -(-whole // part) for whole, part in zip(array.shards or (), array.chunks, strict=False)
@@ -226,7 +226,7 @@ def _method(array: Any, codecs: list[str], place: str, name: str) -> str:
 
 
 def _codecs(array: Any) -> list[str]:
-    """Names of all codecs, also of those within shards."""
+    """Names of all codecs, including those within shards."""
     metadata = array.metadata
     if metadata.zarr_format == 2:
         return [

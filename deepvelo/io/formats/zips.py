@@ -1,4 +1,4 @@
-"""What a zip file lists, read only where the list itself fits."""
+"""The members of a zip file, after checking the size of its directory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from deepvelo.errors import InputError
 
-MAX_MEMBERS: Final = 100_000  # a Zarr folder has one for each chunk
+MAX_MEMBERS: Final = 100_000  # a zipped Zarr folder has one per chunk
 _LARGEST_LIST: Final = 2**25  # bytes
 _END, _END_64, _LOCATOR = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _LONGEST_END = 22 + 2**16
@@ -21,7 +21,7 @@ def members(path: Path) -> list[str]:
     Raises
     ------
     InputError
-        There are too many to list.
+        The directory is too long.
     """
     require_short_list(path)
     with zipfile.ZipFile(path) as archive:
@@ -29,7 +29,7 @@ def members(path: Path) -> list[str]:
 
 
 def require_short_list(path: Path) -> None:
-    """Refuse a zip file whose list of members is so long that Python's reader would fill the memory with it."""
+    """Refuse a zip file whose directory would fill the memory in Python's reader."""
     with path.open("rb") as file:
         size = path.stat().st_size
         file.seek(max(0, size - _LONGEST_END))
