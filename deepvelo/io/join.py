@@ -163,7 +163,7 @@ def _too_few_message(processed: AnnData, counts: AnnData, matching: Matching, re
         return (
             f"Only {report.n_matched:,} of {report.n_processed:,} processed cells ({report.rate:.0%}) were matched with "
             f"certainty: the barcodes or names of {matching.found.sum():,} are among the counts, "
-            f"but their samples are unknown. {examples} Put the name of the sample before each barcode "
+            f"but it is not known which sample they come from. {examples} Put the name of the sample before each barcode "
             "or into a column 'sample', in both files."
         )
     return (

@@ -362,7 +362,7 @@ class RunStore:
         """Raise if the base run of a control, seed or sweep is missing: the run could never be listed."""
         if purpose != "fit" and not isinstance(self._lookup(base), RunInfo):
             msg = (
-                f"This fit belongs to run {base[:100]!r}, which is not in {self.folder} any more, so it was not saved. "
+                f"There is no run {base[:100]!r} in {self.folder} any more, so the fit that belongs to it was not saved. "
                 "Choose an existing run and start the fit from it."
             )
             raise InputError(msg)

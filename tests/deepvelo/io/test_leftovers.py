@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from deepvelo.io import journal, scratch_beside, write
+from deepvelo.io import journal, write
 from deepvelo.io.runs import RunStore
+from deepvelo.io.write import scratch_beside
 
 LONG = write.LEFTOVER_AGE + 60
 
@@ -62,7 +63,7 @@ def test_scratch_of_a_killed_fit_goes_with_the_next(store):
 @pytest.mark.slow
 def test_an_output_of_a_killed_command_goes_with_the_next(tmp_path):
     in_another_process(
-        "from deepvelo.io import scratch_beside, write_text\n"
+        "from deepvelo.io.write import scratch_beside, write_text\n"
         "def die(*_): print(flush=True); os.kill(os.getpid(), 9)\n"
         "Path.replace = die\n"
         "opened = scratch_beside(Path(sys.argv[1]) / 'a.h5ad')\nopened.__enter__()\n"

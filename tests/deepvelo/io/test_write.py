@@ -17,8 +17,9 @@ import pytest
 from scipy import sparse
 
 from deepvelo.errors import InputError
-from deepvelo.io import require_writable, scratch_beside, write, write_h5ad, write_text
+from deepvelo.io import write, write_h5ad
 from deepvelo.io.tidy import tidied
+from deepvelo.io.write import require_writable, scratch_beside, write_text
 from deepvelo.io.write_zarr import write_by_gene
 from tests.full_disk import FullDisk
 

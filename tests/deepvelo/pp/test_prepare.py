@@ -418,7 +418,7 @@ def test_from_a_file_the_answer_is_that_from_memory(tmp_path, monkeypatch, name,
     adata = make()
     adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
     whole = read(tmp_path / name)
-    monkeypatch.setattr(anndata_groups, "_SHARE_IN_MEMORY", 0)
+    monkeypatch.setattr(anndata_groups, "SHARE_IN_MEMORY", 0)
     lazy = read(tmp_path / name, lazy_if_large=True)
     assert all(matrices.is_lazy(layer) for layer in lazy.layers.values())
     assert checks.summarize(lazy) == checks.summarize(whole)

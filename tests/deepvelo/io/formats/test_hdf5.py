@@ -112,7 +112,7 @@ def test_what_is_of_an_unknown_encoding_is_left_out_and_named(tmp_path, monkeypa
     else:
         zarr.consolidate_metadata(path)
     if "lazy_if_large" in how:
-        monkeypatch.setattr(anndata_groups, "_SHARE_IN_MEMORY", 0)
+        monkeypatch.setattr(anndata_groups, "SHARE_IN_MEMORY", 0)
     found = read(path, **how)
     assert list(found.obs) == ["clusters"]
     assert found.uns["tool"] == {"version": "1"}
@@ -131,7 +131,7 @@ def test_what_is_of_an_unknown_encoding_is_left_out_and_named(tmp_path, monkeypa
 
 @pytest.mark.parametrize("how", [{}, {"by_gene": ["spliced", "a/b"]}, {"lazy_if_large": True}])
 def test_names_with_slashes_that_anndata_wrote_are_read(tmp_path, monkeypatch, how):
-    monkeypatch.setattr(anndata_groups, "_SHARE_IN_MEMORY", 0)
+    monkeypatch.setattr(anndata_groups, "SHARE_IN_MEMORY", 0)
     adata = as_anndata(small_counts())
     adata.layers["a/b"], adata.obsm["c/d/e"] = adata.layers["spliced"].copy(), np.ones((7, 2))
     path = tmp_path / "x.h5ad"

@@ -135,7 +135,7 @@ def test_a_zarr_table_names_no_column_elsewhere(tmp_path):
     (attributes,) = (path for path in (folder / "obs/.zattrs", folder / "obs/zarr.json") if path.exists())
     text = attributes.read_text()
     attributes.write_text(text.replace('"_index": "_index"', '"_index": "../var/_index"'))
-    with pytest.raises(InputError, match=r"table 'obs' names a column"):
+    with pytest.raises(InputError, match=r"table 'obs' lists a column"):
         read(folder)
 
 
