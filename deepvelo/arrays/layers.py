@@ -1,4 +1,4 @@
-"""A layer is cells x genes, in memory or on disk in chunks of genes; it is read and written in blocks of genes."""
+"""Layers: cells x genes in memory, or on disk in chunks of genes, read and written in blocks of genes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numcodecs import Blosc
 
-# Of one block, all cells of it: with fewer genes products of matrices are slower, with more bytes they leave the cache
-# and a few blocks would be as large as a layer.
+# Limits of one block: matrix products are slower with fewer genes, and blocks of more bytes leave the processor's cache.
 MOST_GENES = 128
 MOST_BYTES = 2**25
 
@@ -20,7 +19,7 @@ COMPRESSOR = Blosc(cname="lz4", clevel=1, shuffle=Blosc.SHUFFLE)
 
 
 class Layer(Protocol):
-    """A numpy array, or a Zarr or HDF5 one in chunks of genes; to be asked for ``layer[:, genes]`` with a slice."""
+    """Cells x genes that answer ``layer[cells, genes]`` with dense numbers: numpy, Zarr and HDF5 arrays, and a `View`."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -28,24 +27,24 @@ class Layer(Protocol):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values, float32 where the project made the layer."""
+        """Type of the values; float32 in layers that this package writes."""
 
     def __getitem__(self, where: Any, /) -> Any: ...
 
 
 class WritableLayer(Layer, Protocol):
-    """One that takes blocks too: ``layer[:, genes] = values``."""
+    """A layer that can be written in blocks: ``layer[:, genes] = values``."""
 
     def __setitem__(self, where: Any, values: Any, /) -> None: ...
 
 
 def gene_blocks(layer: Layer, *, n_layers: int = 1) -> Iterator[slice]:
-    """Slices that go through the genes of a layer ``(n_cells, n_genes)``, on disk in whole chunks.
+    """Slices of genes that cover a layer ``(n_cells, n_genes)``; on disk each slice is whole chunks.
 
     Parameters
     ----------
     n_layers
-        How many layers of that shape are in memory together: blocks are narrower where these are large.
+        Number of such blocks in memory at once; more make the blocks narrower.
     """
     n_cells, n_genes = layer.shape
     per_chunk = (getattr(layer, "chunks", None) or (0, 1))[1]
@@ -56,7 +55,7 @@ def gene_blocks(layer: Layer, *, n_layers: int = 1) -> Iterator[slice]:
 
 
 def blocks_of(layer: Layer, chosen: np.ndarray) -> Iterator[tuple[slice, slice]]:
-    """For every block its genes, and the places of those chosen among all chosen.
+    """For every block, its genes and the positions of its chosen genes among all chosen genes.
 
     Parameters
     ----------
@@ -77,12 +76,12 @@ def known_genes(layer: Layer) -> np.ndarray:
 
 
 def new_layer(shape: tuple[int, ...], *, path: Path | None = None) -> WritableLayer:
-    """A float32 layer to be filled, NaN so far: in memory, or with ``path`` on disk as the run store keeps it.
+    """A float32 layer of NaN to be filled: in memory, or on disk at ``path`` as the run store keeps it.
 
     Parameters
     ----------
     path
-        A new folder; its parents are made.
+        A new folder; its parents are created.
     """
     if path is None:
         return np.full(shape, np.nan, dtype=np.float32)
@@ -96,14 +95,14 @@ def new_layer(shape: tuple[int, ...], *, path: Path | None = None) -> WritableLa
 
 
 def fill(layer: WritableLayer, genes: slice, values: np.ndarray, *, chosen: np.ndarray) -> None:
-    """Write a block of a layer: ``values`` in its genes that are ``chosen``, bool ``(n_genes,)``, and NaN in the others."""
+    """Write one block: ``values`` in its ``chosen`` genes, bool ``(n_genes,)``, NaN in the others."""
     block = np.full((layer.shape[0], genes.stop - genes.start), np.nan, dtype=np.float32)
     block[:, chosen[genes]] = values
     layer[:, genes] = block
 
 
 def gene_chunks(shape: tuple[int, ...], *, itemsize: int) -> tuple[int, int]:
-    """Shape of the chunks in which a layer of that shape lies on disk."""
+    """Shape of the chunks of a layer on disk."""
     n_cells, n_genes = shape
     per_chunk = max(1, CHUNK_BYTES // max(1, n_cells * itemsize))
     return max(1, n_cells), min(max(1, n_genes), per_chunk)

@@ -1,6 +1,6 @@
-"""Questions to a cells x genes matrix, sparse or dense, answered without ever making it dense.
+"""Properties of a cells x genes matrix, sparse or dense, computed without making it dense.
 
-The matrix may be a Dask array: then it lies in a file, and some of its cells are in memory at a time.
+A Dask array lies in a file; a block of its cells is in memory at a time.
 """
 
 from __future__ import annotations
@@ -11,49 +11,49 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-# Values looked at together: keeps the temporary arrays of a check at a few megabytes.
+# Values checked at once: keeps temporary arrays at a few megabytes.
 _BLOCK = 1 << 20
-# Cells looked at together, and read together from a file: some ten megabytes of counts.
+# Cells read from a file and processed at once: some ten megabytes of counts.
 CELLS_AT_ONCE = 2048
 
 
 def is_lazy(matrix: Any) -> bool:
-    """Whether the values are still in a file, behind a Dask array."""
+    """Whether it is a Dask array, whose values are still in a file."""
     return hasattr(matrix, "dask")
 
 
 def is_in_file(matrix: Any) -> bool:
-    """Whether it is an HDF5 or Zarr array, to be read in slices."""
+    """Whether it is an HDF5 or Zarr array, which is read in slices."""
     return not isinstance(matrix, np.ndarray) and hasattr(matrix, "chunks") and not is_lazy(matrix)
 
 
 def is_sparse(matrix: Any) -> bool:
-    """Whether the zeros are left out, in memory or in the file."""
+    """Whether it is sparse, in memory or in the file."""
     return sparse.issparse(matrix._meta if is_lazy(matrix) else matrix)
 
 
 def stored_by_cells(matrix: Any) -> Any:
-    """The matrix itself where some of its rows are quick to take; another sparse format as CSR."""
+    """The matrix with fast access to rows: sparse formats as CSR, others unchanged."""
     return matrix.tocsr() if sparse.issparse(matrix) else matrix
 
 
 def some_cells(matrix: Any, cells: slice) -> Any:
     """Those rows of a matrix, CSR or dense, in memory."""
-    # In this thread: on a Dask worker the reading would otherwise become tasks that wait for this one.
+    # In this thread: on a Dask worker, reads would become tasks that wait for this one.
     return matrix[cells].compute(scheduler="synchronous") if is_lazy(matrix) else matrix[cells]
 
 
 def by_cells(*matrices: Any) -> Iterator[tuple[Any, ...]]:
-    """The same rows of matrices with equally many, CSR or dense, in memory; without any, once none."""
+    """Blocks of the same rows of several matrices, CSR or dense, in memory; one empty block if there are no rows."""
     ready = [stored_by_cells(matrix) for matrix in matrices]
     for start in range(0, max(1, ready[0].shape[0]), CELLS_AT_ONCE):
         yield tuple(some_cells(m, slice(start, start + CELLS_AT_ONCE)) for m in ready)
 
 
 def as_csr(matrix: Any, *, genes: np.ndarray | slice = slice(None)) -> sparse.csr_matrix:
-    """Those genes of the matrix, by default all, as CSR of float32, in order; always a new matrix, in memory."""
+    """Genes of the matrix, by default all, as CSR of float32 with sorted indices; always a new matrix in memory."""
     if sparse.issparse(matrix):
-        # Taking genes, all of them too, makes a new matrix; to ask for a copy would be to make two.
+        # Selecting genes copies already, even if all are selected.
         found = sparse.csr_matrix(stored_by_cells(matrix)[:, genes], dtype=np.float32)
         found.sum_duplicates()
         return found
@@ -62,12 +62,12 @@ def as_csr(matrix: Any, *, genes: np.ndarray | slice = slice(None)) -> sparse.cs
 
 
 def as_dense(matrix: Any) -> np.ndarray:
-    """A matrix in memory with its zeros."""
+    """A matrix in memory as a dense array."""
     return np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix)
 
 
 def blocks(matrix: Any) -> Iterator[np.ndarray]:
-    """The stored values of a matrix in flat pieces; the zeros a sparse matrix leaves out are not among them."""
+    """The stored values of a matrix in flat pieces, without the implicit zeros of a sparse matrix."""
     if is_lazy(matrix):
         for (cells,) in by_cells(matrix):
             yield from blocks(cells)
@@ -95,7 +95,7 @@ def is_whole(matrix: Any) -> bool:
 
 
 class Values(NamedTuple):
-    """What the values of a matrix are like."""
+    """Summary of the values of a matrix."""
 
     n_not_finite: int
     """How many are NaN or infinite."""
@@ -106,7 +106,7 @@ class Values(NamedTuple):
 
 
 def look_at_values(matrix: Any) -> Values:
-    """All three in one go: the matrix may have to be read for it."""
+    """Summary of the values in one pass over the matrix, which may be in a file."""
     n_not_finite, n_negative, highest = 0, 0, []
     for block in blocks(matrix):
         n_not_finite += int(np.count_nonzero(~np.isfinite(block)))
@@ -122,7 +122,7 @@ def largest(matrix: Any) -> float:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Whether two matrices hold the same values, stored alike."""
+    """Whether two matrices hold the same values in the same kind of storage."""
     if is_sparse(a) != is_sparse(b) or a.shape != b.shape:
         return False
     if is_sparse(a):

@@ -1,7 +1,7 @@
-"""Values of cells in files: parts are read where they are asked for, and the rest takes no memory.
+"""Values of cells in files, of which only the requested parts are in memory.
 
-There are two layouts. Files of columns are for some genes of all cells, or of some that follow each other; files of cells
-for cells from anywhere, in an order in which those that are asked for together follow each other.
+There are two layouts. A file of columns serves some genes of all cells, or of consecutive cells. A file of cells serves
+any cells; cells that are requested together follow each other in it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ from torch import Tensor
 
 T = TypeVar("T")
 
-# Of cells that are gathered from all over a file, which for them is read from end to end.
+# Bytes of cells gathered in one pass over a file of columns.
 BYTES_GATHERED = 2**30
-# Columns that lie together in a file of columns: a cell's fill a line of the processor's cache, so neither to take some
-# columns nor to take some cells turns them over number by number. As many as `blocks_of_genes` takes of very many cells.
+# Columns that are contiguous in a file of columns: those of one cell fill a cache line, so that neither some columns nor
+# some cells are copied number by number. As many as `blocks_of_genes` takes of very many cells.
 COLUMNS_TOGETHER = 16
-# Cells are read, before they are put in the order in which they were asked for, by so many readers: a disk answers several
-# at once twice as fast as one after the other.
+# Cells that one thread reads at a time, and threads: a disk serves several requests at once twice as fast as in turn.
 _CELLS_READ, _READERS = 1024, 4
 
 
@@ -40,18 +39,18 @@ class _OnDisk:
     Attributes
     ----------
     device
-        Where parts are sent.
+        Device of the tensors that are returned.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int], dtype: torch.dtype) -> None:
         self.path, self.shape, self.dtype, self.device = path, shape, dtype, torch.device("cpu")
 
     def __len__(self) -> int:
-        """How many cells there are."""
+        """Number of cells."""
         return self.shape[0]
 
     def to(self, device: torch.device | str) -> Self:
-        """The same, with parts sent to a device."""
+        """The same file, read onto another device."""
         there = copy(self)
         there.device = torch.device(device)
         return there
@@ -66,10 +65,10 @@ class _OnDisk:
 
 
 class ColumnsOnDisk(_OnDisk):
-    """Values in a file of columns, as `ColumnWriter` writes it: ``values[:, columns]``, ``values[cells]``, with slices.
+    """Values in a file that `ColumnWriter` wrote, read by slices: ``values[:, columns]``, ``values[cells]``.
 
-    `blocks_of_columns` one after the other, in each cell after cell. Where fewer columns of all cells are asked for, what
-    was read stays for those that follow.
+    The file holds `blocks_of_columns`, one after the other, each cell by cell. If only some columns of a block are
+    requested of all cells, the block stays in memory for the next request.
     """
 
     def __init__(self, path: Path, shape: tuple[int, int], dtype: torch.dtype) -> None:
@@ -105,13 +104,13 @@ class ColumnsOnDisk(_OnDisk):
         return torch.from_numpy(found).to(self.device)
 
     def gather(self, cells: Tensor) -> Tensor:
-        """Cells from all over the file, which is read from end to end; ``(n_asked, n_columns)``, on the CPU."""
+        """Any cells, ``(n_requested, n_columns)``, on the CPU; reads the whole file."""
         out = torch.from_numpy(self._empty(len(cells), self.shape[1]))
         there: np.ndarray | None = None
         with self._open() as file:
             for block in blocks_of_columns(self.shape[1]):
                 width = block.stop - block.start
-                if there is None or there.shape[1] != width:  # else its memory is used again
+                if there is None or there.shape[1] != width:  # otherwise reuse its memory
                     there = self._empty(len(self), width)
                 file.fill(there, at=block.start * len(self))
                 out[:, block] = torch.from_numpy(there).index_select(0, cells)
@@ -119,7 +118,7 @@ class ColumnsOnDisk(_OnDisk):
 
 
 class CellsOnDisk(_OnDisk):
-    """Values in a file of cells, as `written_by_cell` writes it, for `index_select` and `in_parts`.
+    """Values in a file that `written_by_cell` wrote, read by `index_select` and `in_parts`.
 
     Parameters
     ----------
@@ -141,7 +140,7 @@ class CellsOnDisk(_OnDisk):
 
         def read(some: Tensor, where: Tensor) -> None:
             found = self._empty(len(some), self.shape[1])
-            # What lies next to each other is read at once.
+            # Consecutive cells are read at once.
             starts = np.flatnonzero(np.diff(some.numpy(), prepend=-2) != 1)
             ends = [*starts.tolist(), len(some)][1:]
             with self._open() as file:
@@ -151,11 +150,11 @@ class CellsOnDisk(_OnDisk):
 
         with ThreadPoolExecutor(_READERS) as pool:
             for _ in pool.map(read, places.split(_CELLS_READ), asked.split(_CELLS_READ)):
-                pass  # or the error of a reader
+                pass  # raises the errors of the threads
         return out.to(self.device)
 
     def in_parts(self, n_cells: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All cells, at most so many at a time, in the order of the file: their indices and values."""
+        """Indices and values of all cells in the order of the file, at most ``n_cells`` at a time."""
         with self._open() as file:
             for start, cells in zip(range(0, len(self), n_cells), self._order.split(n_cells), strict=True):
                 values = self._empty(len(cells), self.shape[1])
@@ -164,14 +163,14 @@ class CellsOnDisk(_OnDisk):
 
 
 class _Reader(io.FileIO):
-    """Reads values of some bytes each. Read into memory mappings, they would count as memory that the process holds."""
+    """A file of numbers. Not a memory mapping, whose pages count as memory of the process once they are read."""
 
     def __init__(self, path: Path, itemsize: int) -> None:
         super().__init__(path)
         self._itemsize = itemsize
 
     def fill(self, values: np.ndarray, *, at: int) -> None:
-        """Fill an array, contiguous, with the values from a place in the file on."""
+        """Fill a contiguous array with the values that start at position ``at`` of the file."""
         self.seek(at * self._itemsize)
         rest = values.reshape(-1).view(np.uint8).data
         while rest:
@@ -182,14 +181,14 @@ class _Reader(io.FileIO):
 
 
 Columns = Tensor | ColumnsOnDisk
-"""Values ``(n_cells, n_columns)``, in memory or on disk, of which some columns of all cells are asked for."""
+"""Values ``(n_cells, n_columns)``, in memory or on disk, to be read by columns."""
 
 Cells = Tensor | CellsOnDisk
-"""The same, of which some cells are."""
+"""Values ``(n_cells, n_columns)``, in memory or on disk, to be read by cells."""
 
 
 def blocks_of_columns(n_columns: int) -> Iterator[slice]:
-    """Those that lie together in a file of columns."""
+    """Slices of the columns that are contiguous in a file of columns."""
     for start in range(0, n_columns, COLUMNS_TOGETHER):
         yield slice(start, min(start + COLUMNS_TOGETHER, n_columns))
 
@@ -206,10 +205,10 @@ class ColumnWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._shape, self._dtype = (0, 0), torch.float32
-        self._waiting: list[Tensor] = []  # fewer columns than lie together
+        self._waiting: list[Tensor] = []  # fewer columns than a block
 
     def __enter__(self) -> ColumnWriter:
-        """Begin the file."""
+        """Open the file."""
         self._file = self._path.open("wb")
         return self
 
@@ -219,13 +218,13 @@ class ColumnWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End it."""
+        """Write the last block and close the file."""
         with _about(self._path), self._file:
             if error is None:
                 self._write()
 
     def add(self, block: Tensor) -> None:
-        """Append the columns of a block, ``(n_cells, n_columns)``, of as many cells and the same kind as those before."""
+        """Append columns ``(n_cells, n_columns)`` of the same cells and dtype as those before."""
         start = 0
         while start < block.shape[1]:
             stop = start + COLUMNS_TOGETHER - (self._shape[1] + start) % COLUMNS_TOGETHER
@@ -233,7 +232,7 @@ class ColumnWriter:
             if stop <= block.shape[1]:
                 self._write()
             start = stop
-        if self._waiting:  # until the next block comes: whoever gave this one may change it
+        if self._waiting:  # the caller may change its block before the next one comes
             self._waiting[-1] = self._waiting[-1].clone()
         self._shape, self._dtype = (len(block), self._shape[1] + block.shape[1]), block.dtype
 
@@ -245,19 +244,19 @@ class ColumnWriter:
             self._waiting = []
 
     def values(self) -> ColumnsOnDisk:
-        """What was written."""
+        """The values in the file."""
         return ColumnsOnDisk(self._path, self._shape, self._dtype)
 
 
 class ColumnsInMemory:
-    """Takes blocks of columns as `ColumnWriter` does, into memory for at most so many: twice all of them may not fit."""
+    """Takes columns as `ColumnWriter` does, into memory preallocated for ``most_columns``: two copies may not fit."""
 
     def __init__(self, most_columns: int) -> None:
         self._most, self._n_columns = most_columns, 0
         self._values: Tensor | None = None
 
     def add(self, block: Tensor) -> None:
-        """Put the columns of a block, ``(n_cells, n_columns)``, after those before."""
+        """Append columns ``(n_cells, n_columns)`` of the same cells and dtype as those before."""
         if self._values is None:
             self._values = torch.from_numpy(_empty(len(block), self._most, block.dtype))
         start, self._n_columns = self._n_columns, self._n_columns + block.shape[1]
@@ -270,15 +269,15 @@ class ColumnsInMemory:
 
 
 def written_by_cell(columns: ColumnsOnDisk, path: Path, *, order: Tensor) -> CellsOnDisk:
-    """Write a file of cells, in this order, from one of columns.
+    """Write a file of cells from a file of columns.
 
-    That is read as often as it has gigabytes, mostly from what the system keeps of it in memory: to write all columns once
-    more, in the new order, would take longer.
+    Reads the file of columns once for each gigabyte of it, mostly from the system's page cache: writing all columns again
+    in the new order would take longer.
 
     Parameters
     ----------
     order
-        The cells, those next to each other that will be asked for together.
+        Indices of the cells; those that will be requested together follow each other.
 
     Raises
     ------
@@ -293,15 +292,15 @@ def written_by_cell(columns: ColumnsOnDisk, path: Path, *, order: Tensor) -> Cel
 
 
 def read_ahead(items: Iterable[T], *, device: torch.device) -> Generator[T]:
-    """The items, up to a None, each of them made in a thread, on this device, while the one before is in use.
+    """The items up to a None, each computed by a thread on this device while the previous one is in use.
 
-    Close it where it may be left before its end (`contextlib.closing`): what is being made then is waited for.
+    If the caller may stop early, it must close the generator (`contextlib.closing`), which waits for the thread.
     """
     every = iter(items)
-    # A thread of its own would begin with the first GPU.
+    # A new thread starts on the first GPU.
     here = partial(torch.cuda.set_device, torch.cuda.current_device()) if device.type == "cuda" else None
     with ThreadPoolExecutor(1, initializer=here) as reader:
-        # Nothing else holds it: an error of the reader would hold itself, and all that it was about.
+        # No other reference to the future: its error would keep itself and all tensors of its frames alive.
         following = deque([reader.submit(next, every, None)])
         while (item := following.popleft().result()) is not None:
             following.append(reader.submit(next, every, None))
@@ -309,13 +308,13 @@ def read_ahead(items: Iterable[T], *, device: torch.device) -> Generator[T]:
 
 
 def _empty(n_cells: int, n_columns: int, dtype: torch.dtype) -> np.ndarray:
-    # By numpy, which asks for large pages: to find memory page by page takes longer than to read into it.
+    # numpy requests huge pages: page faults of small pages take longer than the read itself.
     return np.empty((n_cells, n_columns), dtype=torch.empty(0, dtype=dtype).numpy().dtype)
 
 
 @contextmanager
 def _about(path: Path) -> Iterator[None]:
-    """Errors of reading and writing get the name of their file: by it who asked for the file knows what they are about."""
+    """Add the file's name to errors of reading and writing, by which the caller recognises them."""
     try:
         yield
     except OSError as error:

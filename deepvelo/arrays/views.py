@@ -11,8 +11,8 @@ from scipy import sparse
 from deepvelo.arrays.layers import Layer, gene_blocks
 from deepvelo.arrays.matrices import as_dense
 
-# A layer of so many bytes, of 3,000 cells x 2,500 genes, is kept once it was read: reading and making it again for
-# every score takes longer than the scores.
+# Layers up to this size (3,000 cells x 2,500 genes) are kept in memory: reading and computing them again for every score
+# takes longer than the scores.
 MOST_KEPT = 2**25
 
 Genes = slice | np.ndarray
@@ -29,7 +29,7 @@ class View:
     make
         Gives the values of some cells and genes, float32.
     source
-        A layer it is made from: blocks of genes are then whole chunks of that.
+        A layer that it reads; blocks of genes are then whole chunks of it.
     """
 
     dtype = np.dtype(np.float32)
@@ -57,7 +57,7 @@ def columns(layer: Any, genes: Genes) -> np.ndarray:
 
 
 def dense(matrix: Any) -> Layer:
-    """A matrix as a float32 layer; one that is sparse is unpacked when it is read."""
+    """A matrix as a float32 layer; sparse matrices become dense when they are read."""
     if not sparse.issparse(matrix) and matrix.dtype == np.float32:
         layer: Layer = matrix
         return layer
@@ -66,7 +66,7 @@ def dense(matrix: Any) -> Layer:
 
 
 def selected(layer: Layer, *, cells: np.ndarray, genes: np.ndarray) -> Layer:
-    """Some cells and genes of a layer, by their indices, in this order; the layer itself where that is all of it."""
+    """Some cells and genes of a layer by index, in this order; the layer itself if all are selected in order."""
     n_cells, n_genes = layer.shape
     all_cells, all_genes = (
         np.array_equal(some, np.arange(n)) for some, n in ((cells, n_cells), (genes, n_genes))
@@ -82,7 +82,7 @@ def selected(layer: Layer, *, cells: np.ndarray, genes: np.ndarray) -> Layer:
 
 
 def kept(layer: Layer) -> Layer:
-    """The layer in memory where it is small; else as it is, to be read anew each time."""
+    """The layer in memory if it is small, otherwise as it is."""
     if isinstance(layer, np.ndarray) or 4 * int(np.prod(layer.shape)) > MOST_KEPT:
         return layer
     whole = np.empty(layer.shape, dtype=np.float32)

@@ -12,7 +12,7 @@ from deepvelo.arrays.layers import gene_blocks
 if TYPE_CHECKING:
     from deepvelo.arrays.layers import Layer
 
-EXTRA = 10  # dimensions taken along: the last components wanted settle sooner
+EXTRA = 10  # additional dimensions: the last components converge sooner
 TOLERANCE = 1e-4
 ROUNDING = 1e-12  # as a share of the largest of A's eigenvalues
 MOST_PASSES = 12
@@ -23,19 +23,19 @@ def block_pca(layers: Sequence[Layer], *, n_components: int, seed: int) -> np.nd
 
     Block Lanczos from a random start (Musco & Musco 2015, NeurIPS): with the columns X, the space of
     :math:`Q, A Q, A^2 Q, \dots` with :math:`A = X X^T` soon holds A's first eigenvectors. Every pass over the blocks
-    multiplies by A once; the last is the one after which the wanted vectors v have :math:`|A v - \lambda v|` below
-    a 10,000th of :math:`\lambda`, at the latest the twelfth.
+    multiplies by A once. It ends when :math:`|A v - \lambda v|` of the requested vectors v is below a 10,000th of
+    :math:`\lambda`, and after twelve passes.
 
     Parameters
     ----------
     layers
         Of the same cells, float32 ``(n_cells, n_genes)`` each, every gene of mean 0.
     n_components
-        Less when there are not more cells and columns than that.
+        Fewer are returned if there are not more cells and genes than that.
 
     Returns
     -------
-    Shape ``(n_cells, n_components)``, float32; the number furthest from 0 is positive in every component.
+    Shape ``(n_cells, n_components)``, float32; the largest absolute score of every component is positive.
     """
     n_cells, n_columns = layers[0].shape[0], sum(layer.shape[1] for layer in layers)
     n_components = min(n_components, n_cells - 1)
@@ -63,7 +63,7 @@ def block_pca(layers: Sequence[Layer], *, n_components: int, seed: int) -> np.nd
         newest = directions[:, lengths > ROUNDING * values[0]]
         if not newest.shape[1] or (missed <= TOLERANCE * values).all():
             break
-        # What is short beside A holds much of the basis by rounding.
+        # Again: by rounding, short directions still contain much of the basis.
         newest = np.linalg.qr(newest - basis @ (basis.T @ newest))[0]
     scores = basis @ (vectors * np.sqrt(np.maximum(values, 0)))
     furthest = np.abs(scores).argmax(axis=0)
