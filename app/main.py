@@ -15,6 +15,7 @@ from app import session  # noqa: E402
 from app.background import ended_visits  # noqa: E402
 from app.shared import cached  # noqa: E402
 from app.shared.charts import picture_format  # noqa: E402
+from app.shared.glossary import glossary  # noqa: E402
 from app.shared.live_jobs import jobs_in_brief  # noqa: E402
 from app.shared.run_picker import choose_first_run, run_picker  # noqa: E402
 from app.shared.shown_run import gone_in_words  # noqa: E402
@@ -35,7 +36,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
 
 
 def home() -> None:
-    """The bare address leads to pictures when there are any, else to the data."""
+    """Redirect the bare address to Velocity if there are runs, else to Data."""
     session.go("velocity" if cached.runs() else "data")
 
 
@@ -45,7 +46,7 @@ st.set_page_config(
     layout="wide",
     initial_sidebar_state=280,
 )
-ended_visits.let_go()
+ended_visits.close_event_loops()
 cached.warm_up()
 session.sync_url()
 pages = {
@@ -59,4 +60,5 @@ with gone_in_words():
         run_picker()
         jobs_in_brief()
         picture_format()
+        glossary()
     page.run()

@@ -1,9 +1,8 @@
 """The only file that touches ``st.session_state`` and ``st.query_params``.
 
-What a visitor looks at, the data, run, gene and colour, lives in both: the session carries it from page
-to page, the URL into another browser or through a reload. The URL is read where the session knows
-nothing yet; after that the session leads and `sync_url` writes the URL, so a click that overtakes the
-browser's address bar is never undone by the older address.
+Both hold the chosen data, run, gene and colour: the session keeps them from page to page, the URL across reloads and
+browsers. The app reads the URL only for choices that the session lacks. After that `sync_url` writes the URL from the
+session, so that an outdated address never undoes a click.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from deepvelo.datasets.source import DataSource
 
 Name = Literal["data", "run", "gene", "color"]
 NAMES: tuple[Name, ...] = ("data", "run", "gene", "color")
-GENE_COLOR = "gene"  # colour value that means: the chosen gene's expression
+GENE_COLOR = "gene"  # colours by the expression of the chosen gene
 _SELECTED = "selected_cells"
 _VISIT = "visit"
 _UPLOADS = "n_uploads"
 
 
 class Linked(TypedDict):
-    """Keyword arguments that tie a widget to one of the shared choices."""
+    """Keyword arguments that link a widget to one of the shared choices."""
 
     key: str
     on_change: Callable[[Name, str], None]
@@ -54,7 +53,7 @@ def _set(name: Name, value: str | None) -> None:
 
 
 def sync_url() -> None:
-    """Bring session and URL together; the entry file calls it before the page is drawn."""
+    """Synchronise session and URL; the entry file calls it before it draws the page."""
     for name in NAMES:
         value = _get(name)
         if value is None:
@@ -65,9 +64,9 @@ def sync_url() -> None:
 
 
 def linked(name: Name, value: str | None, *, key: str | None = None) -> Linked:
-    """Tie a select widget to a shared choice: ``st.selectbox("Gene", genes, **linked("gene", gene))``.
+    """Link a select widget to a shared choice: ``st.selectbox("Gene", genes, **linked("gene", gene))``.
 
-    The widget shows ``value``, also when it was changed elsewhere, and writes what the visitor picks.
+    The widget shows ``value`` and stores what the visitor picks.
     """
     key = key or f"pick_{name}"
     st.session_state[key] = value
@@ -83,24 +82,24 @@ def _picked(name: Name, key: str) -> None:
 
 
 def fill(values: dict[str, Any]) -> None:
-    """Set widgets by key, from a callback, so that a form shows these values on the next run."""
+    """Set widgets by key; called from callbacks, so that the next run shows the values."""
     for key, value in values.items():
         st.session_state[key] = value
 
 
 def fill_first(key: str, value: Any) -> None:
-    """Give a widget its first value; for those that buttons elsewhere set, which may have no ``default`` of their own."""
+    """Set a widget that holds no value; for widgets that other code sets too, which may have no ``default``."""
     if st.session_state.get(key) is None:
         st.session_state[key] = value
 
 
 def fill_missing(values: dict[str, Any]) -> None:
-    """Set those widgets that hold nothing yet; one that a visitor emptied stays empty."""
+    """Set widgets that were never drawn; those that a visitor emptied stay empty."""
     fill({key: value for key, value in values.items() if key not in st.session_state})
 
 
 def widget_value(key: str) -> Any:
-    """What the widget with this key holds, None if it was never drawn."""
+    """Value of the widget with this key; None if it was never drawn."""
     return st.session_state.get(key)
 
 
@@ -117,34 +116,34 @@ def source() -> DataSource | None:
 
 
 def source_text() -> str | None:
-    """The chosen data as in the URL, not checked; `app.shared.files.to_text` has the form."""
+    """The chosen data as in the URL, unchecked; `app.shared.files.to_text` writes this form."""
     return _get("data")
 
 
 def set_source(value: DataSource | None) -> None:
-    """Choose the data to look at and train on."""
+    """Choose the data set to show and train on."""
     _set("data", None if value is None else files.to_text(value))
 
 
 def use_sample() -> None:
-    """Choose the sample; made for buttons, which call it before the page is drawn."""
+    """Choose the sample data set; a callback for buttons."""
     set_source(DataSource(kind="sample"))
 
 
 def run_id() -> str | None:
-    """The chosen run; it may not exist, when it came with a URL."""
+    """The chosen run; one from a URL may not exist."""
     return _get("run")
 
 
 def set_run(value: str | None) -> None:
-    """Choose a run; a lasso belongs to one run's cells and is dropped."""
+    """Choose a run and drop the lasso selection, which belongs to the cells of one run."""
     if value != run_id():
         st.session_state.pop(_SELECTED, None)
     _set("run", value)
 
 
 def gene() -> str | None:
-    """The chosen gene; it may not be in the run, when it came with a URL or another run."""
+    """The chosen gene; one from a URL or another run may not exist in this run."""
     return _get("gene")
 
 
@@ -154,32 +153,32 @@ def set_gene(value: str | None) -> None:
 
 
 def color() -> str | None:
-    """What cells are coloured by: a column of ``obs``, or `GENE_COLOR`."""
+    """The colouring of cells: a column of ``obs``, or `GENE_COLOR`."""
     return _get("color")
 
 
 def selected_cells() -> tuple[int, ...]:
-    """Row numbers of the cells chosen with a lasso in the present run; empty means no choice."""
+    """Row numbers of the cells selected in the current run; empty for no selection."""
     return tuple(st.session_state.get(_SELECTED, ()))
 
 
 def set_selected_cells(cells: list[int] | tuple[int, ...]) -> None:
-    """Keep a lasso, which Plotly forgets as soon as the picture is drawn in other colours."""
+    """Keep a selection, which Plotly forgets when the figure is drawn again."""
     st.session_state[_SELECTED] = tuple(int(cell) for cell in cells)
 
 
 def visit() -> str:
-    """A random name of this visit, for a browser that keeps no cookies."""
+    """A random id of this visit, for browsers without cookies."""
     return str(st.session_state.setdefault(_VISIT, secrets.token_hex(16)))
 
 
 def upload_key(place: str = "data") -> str:
-    """Key of the uploader of a place; a new one after each upload that was kept, so that it is empty again."""
+    """Key of the uploader of a page; each stored upload changes it, which empties the uploader."""
     return f"{place}.upload.{st.session_state.get(_UPLOADS, 0)}"
 
 
 def drop_upload(upload: UploadedFile, place: str = "data") -> None:
-    """Let go of an uploaded file: the server would hold it in memory as long as the visit lasts."""
+    """Free an uploaded file, which the server would keep in memory until the visit ends."""
     st.session_state.pop(upload_key(place), None)
     st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1
     context = get_script_run_ctx()
@@ -188,6 +187,6 @@ def drop_upload(upload: UploadedFile, place: str = "data") -> None:
 
 
 def go(page: str) -> None:
-    """Leave for another page of ``pages/``, by file name without ``.py``, and keep the view."""
+    """Open another page of ``pages/``, by file name without ``.py``, with the same choices."""
     kept: dict[str, str] = {name: value for name in NAMES if (value := _get(name))}
     st.switch_page(ROOT / "pages" / f"{page}.py", query_params=kept)

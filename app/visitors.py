@@ -1,8 +1,7 @@
-"""Who asks, and whose a job or a run is: a user where ``st.login`` is configured, otherwise a browser.
+"""Identity of visitors, and the owners of jobs and runs: users if ``st.login`` is configured, otherwise browsers.
 
-Nobody logs in by default, so this protects from accidents, not from ill will. A browser is known by the token that
-Streamlit keeps in its cookie against forged requests: a reload, another tab and a restarted server find the same visitor.
-Only hashes of tokens and addresses are stored.
+There is no login by default, so this prevents accidents, not abuse. The token in Streamlit's XSRF cookie identifies a
+browser: it survives reloads, other tabs and restarts of the server. Only hashes of tokens and addresses are stored.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_N
 
 from app import session
 
-_MOST_LETTERS = 80  # of a name that others are shown
+_MOST_LETTERS = 80  # of a name shown to others
 
 
 class Owner(TypedDict):
-    """Keyword arguments that say who asks, for `app.background.jobs.Jobs.submit`."""
+    """Keyword arguments that name the owner, for `app.background.jobs.Jobs.submit`."""
 
     owner: str
     """A hash."""
     owner_name: str
-    """What others are shown; empty for a visitor who is not logged in."""
+    """Name shown to others; empty without a login."""
 
 
 def visitor() -> Owner:
-    """Who looks at this page."""
+    """The current visitor."""
     user = st.user.to_dict()
     if user.get("is_logged_in"):
         name = str(user.get("email") or user.get("name") or "")
@@ -37,23 +36,23 @@ def visitor() -> Owner:
             owner=_hash("user", str(user.get("iss", "")), str(user.get("sub") or name)),
             owner_name=name[:_MOST_LETTERS],
         )
-    # the cookie hides the same token behind another mask each time
+    # the cookie masks the same token differently each time
     token, _ = decode_xsrf_token_string(st.context.cookies.get(XSRF_COOKIE_NAME, ""))
     return Owner(owner=_hash("browser", token.hex() if token else session.visit()), owner_name="")
 
 
 def is_mine(owner: str) -> bool:
-    """Whether this visitor asked for something, or nobody knows who did."""
+    """Whether this visitor is the owner, or the owner is unknown."""
     return owner in ("", visitor()["owner"])
 
 
 def by_whom(owner: str, owner_name: str) -> str:
-    """``by anna@lab``, ``by another visitor``; empty for what is the visitor's own."""
+    """``by anna@lab``, ``by another visitor``; empty for the visitor's own."""
     return "" if is_mine(owner) else f"by {owner_name or 'another visitor'}"
 
 
 def whose(owner: str, owner_name: str) -> str:
-    """A sentence for a confirmation: whose it is; empty for what is the visitor's own."""
+    """A sentence that names the owner, for confirmations; empty for the visitor's own."""
     return "" if is_mine(owner) else f"{owner_name or 'Another visitor'} started it."
 
 

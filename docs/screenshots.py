@@ -88,8 +88,8 @@ def form(page: Page) -> None:
 
 
 def lineages(page: Page) -> None:
-    """The sample's lineages, found first where nobody has yet."""
-    find = page.get_by_role("button", name="Find lineages")
+    """The sample's lineages, computed first if there are none."""
+    find = page.get_by_role("button", name="Compute lineages")
     expect(find.or_(page.locator(".js-plotly-plot")).first).to_be_visible(timeout=MILLISECONDS)
     if find.is_visible():
         find.click()

@@ -1,4 +1,4 @@
-"""Several methods on the same cells: how they score, where they agree, when not to believe a picture."""
+"""Compare methods on the same cells: scores, agreement, streams, controls, quality."""
 
 import streamlit as st
 
@@ -15,31 +15,30 @@ from app.shared.live_jobs import live_jobs
 from app.shared.run_picker import require_run
 from app.shared.signal import VIEW_KEY
 
-# Each takes the chosen run, all compared runs with it first, and the smoothing; only the chosen one computes.
+# Arguments: the chosen run, the ids of all compared runs, and the smoothing. Only the selected view computes.
 VIEWS = {"Scores": scores_view, "Agreement": agreement_view}
 CHECKS = {"Controls": controls_view, "Quality": quality_view}  # of the chosen run alone
 STREAMS = "Streams"
 
 st.header("Compare")
 base = require_run()
-with st.spinner("Getting ready"):
+with st.spinner("Loading libraries"):
     cached.warm_up().join()
 with stop_on_error():
     run_ids = choose_runs(base)
     live_jobs()
-    view_box, smooth_box, note_box = st.columns([2, 1.5, 1.8], vertical_alignment="bottom")
+    controls = st.container(horizontal=True, vertical_alignment="bottom")
     session.fill_first(VIEW_KEY, "Scores")
-    with view_box:
-        chosen = st.segmented_control(
-            "View", [*VIEWS, STREAMS, *CHECKS], required=True, key=VIEW_KEY, persist_state="session"
-        )
+    chosen = controls.segmented_control(
+        "View", [*VIEWS, STREAMS, *CHECKS], required=True, key=VIEW_KEY, persist_state="session"
+    )
     view = str(chosen)
     if view in CHECKS:
         CHECKS[view](base)
     elif view == STREAMS:
         streams_view(base, run_ids)
     else:
-        with smooth_box:
+        with controls:
             smooth = smoothing_switch()
-        note_box.caption(smoothing_note())
+        st.caption(smoothing_note())
         VIEWS[view](base, run_ids, smooth)

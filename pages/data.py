@@ -1,4 +1,4 @@
-"""Choose data, see what is in them and what is missing."""
+"""Choose a data set and see its contents and findings."""
 
 import streamlit as st
 
@@ -25,17 +25,17 @@ bring_result()
 with stop_on_error():
     source = session.source()
     if source is None:
-        st.info("No data chosen yet. Take the simulated sample, or choose your own above.")
+        st.info("No data set chosen yet. Use the simulated sample, or choose your own above.")
         st.button("Use the sample", type="primary", on_click=session.use_sample)
         st.stop()
     summary = cached.summary(source)
 
 left, right = st.columns([2, 1.3], vertical_alignment="center")
 left.subheader(escape(source.label), anchor=False)
-# With an error in the data the next step is to mend it, not to train.
+# Data with errors need a fix before training.
 usable = all(finding.level != "error" for finding in summary.findings)
 if right.button(
-    "Train on this data",
+    "Train on this data set",
     type="primary" if usable else "secondary",
     width="stretch",
     icon=":material/arrow_forward:",
@@ -48,7 +48,7 @@ findings(summary)
 
 if cached.display_embeddings(source):
     left, right = st.columns(2, gap="large")
-else:  # one sentence needs no half of the page
+else:  # a sentence uses the full width
     left, right = st.container(), st.container()
 group = None
 if summary.groupings:
@@ -64,5 +64,5 @@ with left:
     proportions_chart(source, group)
 with right:
     embedding_chart(source, group)
-with st.expander("What is in the file"):
+with st.expander("Contents of the file"):
     contents(summary)

@@ -1,4 +1,4 @@
-"""How fast each cell type transcribes, splices and degrades."""
+"""Rates of transcription, splicing and degradation by cell type."""
 
 import streamlit as st
 
@@ -22,24 +22,22 @@ HEIGHT = 560
 
 @run_fragment
 def explorer(run: Run) -> None:
-    """A change of rate, colour or gene redraws only this."""
+    """A change of rate, colour or gene redraws only this part."""
     groups, colors = groups_and_colors(run)
-    left, right = st.columns([1, 1], gap="medium")
+    offered = [name for name, key in SPACES.items() if key in run.obsm]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        space = st.segmented_control(
+            "UMAP of",
+            offered,
+            default=offered[0],
+            required=True,
+            key="rates.space",
+            persist_state="session",
+        )
+        names = st.toggle("Names", value=True, key="rates.names", persist_state="session")
+    left, right = st.columns(2, gap="medium")
     with left:
-        rate_box, color_box, names_box = st.columns([1.5, 1.3, 0.7], vertical_alignment="bottom")
-        offered = [name for name, key in SPACES.items() if key in run.obsm]
-        with rate_box:
-            space = st.segmented_control(
-                "UMAP of",
-                offered,
-                default=offered[0],
-                required=True,
-                key="rates.space",
-                persist_state="session",
-            )
-        with color_box:
-            color = color_picker(run)
-        names = names_box.toggle("Names", value=True, key="rates.names", persist_state="session")
+        color = color_picker(run)
     with right:
         gene = gene_picker(run)
     with stop_on_error():
@@ -53,15 +51,15 @@ def explorer(run: Run) -> None:
             figure = rate_violins(gene_rates(run, gene), groups, colors=colors, height=HEIGHT + 60)
             charts.show(figure, key="rates.violins", alt=f"Rates of {gene} in each cell type")
             st.caption(
-                "Rates are relative: time has no unit here, so nothing is per hour. Compare cell types within "
-                "a gene; a line marks each median, the box the middle half of the cells."
+                "Rates are relative: time has no unit. Compare cell types within a gene; a line marks the median, a box the "
+                "middle half of the cells."
             )
             if not run.has_alpha:
-                st.caption(f"{NO_ALPHA} All rates are therefore β and γ.")
+                st.caption(f"{NO_ALPHA} The map of all rates shows β and γ.")
 
 
 def offer_rates(info: RunInfo) -> None:
-    """Say why there is nothing to show, and lead to the newest run that has rates, best of the same data."""
+    """Say why the run has no rates, and offer the newest run that has them, preferably of the same data."""
     st.info(no_rates(info), icon=":material/info:")
     ours = [other for other in fits() if other.is_ours]
     ours.sort(key=lambda other: other.data_hash != info.data_hash)

@@ -1,10 +1,10 @@
-"""From arrows to lineages: what becomes what, where cells end up, which genes drive it, and what is known of them."""
+"""Lineages: transitions between groups, fates, driver genes and their enrichment."""
 
 import streamlit as st
 
 from app.lineages import queries as lineages
 from app.lineages.drivers import drivers_view
-from app.lineages.enrichment import meaning_view
+from app.lineages.enrichment import enrichment_view
 from app.lineages.fates import fates_view
 from app.lineages.settings import choose_settings, offer
 from app.lineages.trajectory import by_time_switch, trajectory_view
@@ -15,11 +15,11 @@ from app.shared.run_picker import require_run
 from app.shared.text import box_labels, escape, with_labels
 from app.shared.undecided import undecided_lineages_in_words
 
-OF_LINEAGE = {"Fates": fates_view, "Drivers": drivers_view, "Meaning": meaning_view}
+OF_LINEAGE = {"Fates": fates_view, "Drivers": drivers_view, "Enrichment": enrichment_view}
 
 st.header("Lineages")
 run = require_run()
-with st.spinner("Getting ready"):
+with st.spinner("Loading libraries"):
     cached.warm_up().join()
 with stop_on_error():
     settings = choose_settings(run)
@@ -32,18 +32,18 @@ with stop_on_error():
         st.warning("  \n".join(map(with_labels, analysis.warnings)), icon=":material/warning:")
     if undecided := undecided_lineages_in_words(run):
         st.caption(undecided)
-    view_box, lineage_box = st.columns([1.4, 2], vertical_alignment="bottom")
-    view = view_box.segmented_control(
+    controls = st.container(horizontal=True, vertical_alignment="bottom")
+    view = controls.segmented_control(
         "View", ["Trajectory", *OF_LINEAGE], default="Trajectory", required=True, key="lineages.view",
         persist_state="session",
     )  # fmt: skip
     if view == "Trajectory":
-        with lineage_box:
+        with controls:
             by_time = by_time_switch()
         trajectory_view(run, analysis, by_time=by_time)
     else:
         labels = {name: escape(label) for name, label in box_labels(analysis.lineages).items()}
-        lineage = lineage_box.segmented_control(
+        lineage = controls.segmented_control(
             "Lineage", analysis.lineages, format_func=labels.__getitem__, default=analysis.lineages[0], required=True,
             key=f"lineages.lineage.{'.'.join(analysis.lineages)}", persist_state="session",
         )  # fmt: skip

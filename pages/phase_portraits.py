@@ -1,4 +1,4 @@
-"""Unspliced against spliced RNA, gene by gene, and where in the tissue it happens."""
+"""Unspliced against spliced RNA of single genes, and the genes on the embedding."""
 
 import numpy as np
 import streamlit as st
@@ -19,28 +19,27 @@ from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import phase_grid, phase_portrait
 
 HEIGHT = 640
-MAX_GENES, N_GENES = 12, 4  # of several: at most, and before any are chosen
+MAX_GENES, N_GENES = 12, 4  # of several: maximum and default
 GENES_KEY = "phase.genes"
-FIRST_KEY = "phase.first"  # the chosen gene when it was last put first among several, "" for none chosen
+FIRST_KEY = "phase.first"  # the gene that was last put first among several; "" for none
 
 
 @run_fragment
 def explorer(run: Run) -> None:
-    """A change of gene or cell types redraws only this."""
+    """A change of gene or cell types redraws only this part."""
     groups, colors = groups_and_colors(run)
-    how_many, gene_box, types_box, zoom_box = st.columns([1.3, 2, 4, 1.2], vertical_alignment="bottom")
-    mode = how_many.segmented_control(
+    mode_box = st.container(horizontal=True, vertical_alignment="center")
+    gene_box, types_box = st.columns([1, 2], vertical_alignment="bottom")
+    mode = mode_box.segmented_control(
         "Show", ["One gene", "Several"], default="One gene", required=True,
         key="phase.mode", persist_state="session", label_visibility="collapsed",
     )  # fmt: skip
     shown = types_box.multiselect(
         "Cell types", list(colors), format_func=box_labels(colors).__getitem__, placeholder="All cell types",
         key="phase.types", persist_state="session",
-        help="Cells of other types turn grey and get no arrows.",
+        help="Cell types in colour and with arrows; others turn grey. Choose a few to reduce overlap.",
     )  # fmt: skip
-    zoom = zoom_box.toggle(
-        "Zoom to them", value=True, key="phase.zoom", persist_state="session", disabled=not shown
-    )
+    zoom = mode_box.toggle("Zoom", value=True, key="phase.zoom", persist_state="session", disabled=not shown)
     options = Options(colors=colors, shown=shown or None, zoom=zoom, drawn=drawn(run), dark=charts.is_dark())
     with stop_on_error():
         if mode == "Several":
@@ -54,15 +53,15 @@ def explorer(run: Run) -> None:
         "Each point is a cell.",
         arrows_in_words(run),
         undecided_in_words(run),
-        "Arrow lengths are relative within a gene; rates have no unit of time.",
+        "Arrow lengths are relative within a gene; time has no unit.",
         run_in_words(run),
     ]
     st.caption(" ".join(filter(None, words)))
 
 
 def one_gene(run: Run, groups: np.ndarray, options: Options, *, gene: str) -> None:
-    """Table of genes, the phase portrait, and the gene on the embedding."""
-    table, portrait, tissue = st.columns([1, 2.6, 2.5])
+    """Table of genes, phase portrait, and the gene on the embedding."""
+    table, portrait, tissue = st.columns([1.25, 2.6, 2.3])
     with portrait:
         figure = phase_portrait(phase_of(run, gene), groups, **options, height=HEIGHT)
         charts.show(figure, key="phase.portrait", alt=f"Unspliced against spliced {gene}")
@@ -73,7 +72,7 @@ def one_gene(run: Run, groups: np.ndarray, options: Options, *, gene: str) -> No
 
 
 def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:
-    """One portrait a gene, in one figure."""
+    """One figure with a portrait per gene."""
     ranked = ranked_genes(run)
     session.fill({GENES_KEY: genes_to_show(ranked)})
     genes = st.multiselect(
@@ -88,10 +87,10 @@ def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:
 
 
 def genes_to_show(ranked: list[str]) -> list[str]:
-    """Those chosen before, or the first few; the gene one looks at comes first, once, so that it can be taken out."""
+    """The genes chosen before, or the first few; a newly chosen gene is put first once, so that it can be removed."""
     before = session.widget_value(GENES_KEY)
-    genes = [gene for gene in before or [] if gene in ranked]  # another run may lack some
-    if not genes and before != []:  # emptied by hand stays empty
+    genes = [gene for gene in before or [] if gene in ranked]  # a run may lack some
+    if not genes and before != []:  # stays empty if emptied by hand
         genes = ranked[:N_GENES]
     gene = session.gene() or ""
     if gene != session.widget_value(FIRST_KEY):

@@ -1,4 +1,4 @@
-"""Set the model up, start it, watch it, and compare finished runs."""
+"""Set up and start a training, watch it, and list finished runs."""
 
 import streamlit as st
 
@@ -16,7 +16,7 @@ with error_in_words():
 with error_in_words():
     source = session.source()
     if source is None:
-        st.info("No data chosen yet: choose them first, or train on the simulated sample.")
+        st.info("No data set chosen yet: choose one, or train on the simulated sample.")
         with st.container(horizontal=True):
             if st.button("Choose data", type="primary"):
                 session.go("data")
@@ -25,7 +25,7 @@ with error_in_words():
         form, start = st.columns([3, 2], gap="large")
         with form:
             filled = settings_form(compare_in=cached.compare_options(source))
-        with start, error_in_words():  # where the button would be
+        with start, error_in_words():  # an error takes the place of the panel
             say_what_is_used(filled, n_cells=cached.summary(source).n_cells)
             start_panel(source, filled)
 st.subheader("Finished runs")

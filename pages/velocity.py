@@ -1,4 +1,4 @@
-"""Where the cells are heading: velocity on an embedding."""
+"""RNA velocity on an embedding."""
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ from deepvelo.io.runs import Run
 
 @run_fragment
 def explorer(run: Run) -> None:
-    """Picture left, controls right; a change redraws only these."""
+    """Figure left, controls right; a change redraws only this part."""
     picture, controls = st.columns([4.2, 1], gap="medium")
     with controls:
         names = bases(run)
@@ -39,7 +39,7 @@ def explorer(run: Run) -> None:
         if kind in {"Stream", "Grid arrows"}:
             smooth = st.slider(
                 "Smoothing", 0.25, 2.0, smooth, 0.25, key="velocity.smooth", persist_state="session",
-                help="Over how many grid steps directions are averaged. Higher hides detail and noise alike.",
+                help="Number of grid steps over which directions are averaged. Raising it hides detail and noise.",
             )  # fmt: skip
         fade = fade_toggle(run)
     view = View(basis=basis, kind=kind, color=color, gene=gene, density=density, smooth=smooth)

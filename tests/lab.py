@@ -107,8 +107,8 @@ class Lab:
 
 def keys_of(jobs: Jobs) -> dask.config.set:
     """Let other clients of this process connect to a server's own scheduler, within a ``with`` block."""
-    assert jobs._local is not None
-    return dask.config.set(tls_settings(jobs._local.security))
+    assert jobs._connection.local is not None
+    return dask.config.set(tls_settings(jobs._connection.local.security))
 
 
 def tls_settings(security: Security) -> dict[str, str | bool | None]:

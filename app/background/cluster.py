@@ -1,8 +1,8 @@
 """A Dask scheduler in this process and its workers in others, on this machine only.
 
-Dask runs whatever code reaches a scheduler, nanny or worker. These listen on the loopback address, which every user of
-this machine reaches, so they take only connections that show a certificate made for this start of the server (TLS in
-both directions). Its key never leaves the memory of these processes.
+A Dask scheduler, nanny or worker runs any code that it receives. These listen on the loopback address, which every user
+of this machine can reach, so they accept only connections with a certificate made at this start of the server (mutual
+TLS). Its key never leaves the memory of these processes.
 """
 
 from __future__ import annotations
@@ -35,19 +35,18 @@ logger = logging.getLogger(__name__)
 STOP_SECONDS = 8
 
 SCHEDULER_CONFIG = {
-    # Dask blames every job that waits on a worker for that worker's death, and gives up on it after
-    # this many. Whether the job that ran goes on, `deepvelo.task.run_job` decides.
+    # Dask counts a worker's death against every job that waits on it, and fails a job after this many deaths.
+    # `deepvelo.task.run_job` decides instead whether a job resumes.
     "distributed.scheduler.allowed-failures": 1000,
-    # A machine that sleeps, or whose clock is set, sends no heartbeats; a dead process closes its connection.
+    # A sleeping machine or a changed clock stops heartbeats; a dead process closes its connection.
     "distributed.scheduler.worker-ttl": None,
     "distributed.scheduler.work-stealing": True,
 }
 WORKER_ENVIRONMENT = {
-    # threads that wait must let go of their core: spinning, a fit beside a browser that draws on the same
-    # two cores took 2 s an epoch instead of 0.03 s
+    # spinning threads block cores: with a browser on the same two cores, an epoch took 2 s instead of 0.03 s
     "OMP_WAIT_POLICY": "PASSIVE",
     "DASK_LOGGING__DISTRIBUTED": "warning",
-    # jobs keep nothing in Dask's own memory; one that outgrows the machine is ended, not the server
+    # jobs store nothing in Dask's memory; terminate only a job that exceeds the memory of the machine
     "DASK_DISTRIBUTED__WORKER__MEMORY__TARGET": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__SPILL": "False",
     "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
@@ -56,19 +55,18 @@ WORKER_ENVIRONMENT = {
 
 
 class QuietScheduler(WithoutHTTP, Scheduler):
-    """A scheduler that listens to TLS alone."""
+    """A scheduler that accepts only TLS connections."""
 
 
 class LocalWorkers:
-    """Workers that live as long as this process.
+    """Workers that end with this process.
 
-    They are started by command, not by `multiprocessing`: that would import the main module again,
-    which under Streamlit is the app itself.
+    A command starts them, because `multiprocessing` would import the main module, which is the app under Streamlit.
 
     Parameters
     ----------
     n_workers
-        Processes, each doing one job at a time; a nanny starts a dead one again.
+        Processes, each with one job at a time; a nanny restarts a dead one.
     """
 
     def __init__(self, n_workers: int) -> None:
@@ -80,23 +78,23 @@ class LocalWorkers:
 
     @property
     def started(self) -> bool:
-        """Whether there is a scheduler already."""
+        """Whether the scheduler was started."""
         return self._cluster is not None
 
     @property
     def security(self) -> Security:
-        """What a client needs to connect; only once there is a scheduler."""
+        """TLS settings for clients; available once the scheduler was started."""
         return security(self._certificate, self._key)
 
     @property
     def resources(self) -> list[dict[str, float]]:
-        """What each worker declares: its share of the memory in bytes, and a GPU if there is one for it alone."""
+        """Resources that each worker declares: its share of the memory in bytes, and a GPU if it is the only worker."""
         declared = {MEMORY: float(MEMORY_LIMIT // self._n_workers)}
-        # a fit takes the first GPU: several workers would crowd on it
+        # a fit uses the first GPU, which several workers would share
         return [declared | ({GPU: 1.0} if self._n_workers == 1 and _has_gpu() else {})] * self._n_workers
 
     def start(self) -> str:
-        """Start what is not running and return the scheduler's address; workers join within seconds."""
+        """Start scheduler and workers if they do not run, and return the address; workers connect within seconds."""
         if self._cluster is None:
             self._certificate, self._key = _certificate()
             options = {
@@ -120,7 +118,7 @@ class LocalWorkers:
     def _start_workers(self, address: str) -> subprocess.Popen[str]:
         self._remove_folder()
         self._folder = tempfile.mkdtemp(prefix="deepvelo-worker-")
-        told = {
+        start = {
             "scheduler": address,
             "certificate": self._certificate,
             "key": self._key,
@@ -132,7 +130,7 @@ class LocalWorkers:
                 "local_directory": self._folder,
             },
         }
-        # Dask would give numerical libraries one thread unless the environment says more
+        # Dask gives numerical libraries one thread unless the environment sets more
         threads = {"OMP_NUM_THREADS": str(CPU_COUNT), "MKL_NUM_THREADS": str(CPU_COUNT)}
         process = subprocess.Popen(
             [sys.executable, "-m", "app.background.workers"],
@@ -142,14 +140,14 @@ class LocalWorkers:
             text=True,
         )
         assert process.stdin is not None
-        process.stdin.write(f"{json.dumps(told)}\n")
+        process.stdin.write(f"{json.dumps(start)}\n")
         process.stdin.flush()
         return process
 
     def close(self) -> None:
         """End workers and scheduler; a job that is running ends with them."""
         if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()  # the sign to end
+            self._process.stdin.close()  # signals the end
         if self._cluster is not None:
             self._cluster.close(timeout=STOP_SECONDS)
         if self._process is not None:
@@ -162,15 +160,15 @@ class LocalWorkers:
         self._cluster, self._process = None, None
 
     def _remove_folder(self) -> None:
-        """Remove what workers leave that were killed with the process that started them."""
+        """Remove the files of killed workers."""
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _certificate() -> tuple[str, str]:
-    """A certificate and its key, as `Security.temporary` makes them, but valid whatever the clock says.
+    """A certificate and its key, as from `Security.temporary`, but valid at any time.
 
-    Dask's own is valid from now on for a year: a clock set back would cut the server off from its workers.
+    Dask's certificate is valid for a year from now: setting the clock back would disconnect the workers.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "deepvelo")])

@@ -1,8 +1,7 @@
-"""Lets go of what Streamlit holds open for visits that have ended, so that the server never runs out of open files.
+"""Closes the event loops that Streamlit keeps for ended visits, so that the server does not run out of open files.
 
-Streamlit keeps a visit for two minutes after its connection has ended, for a browser that comes back. It then holds an
-event loop, three open files, though a visit without a page to draw needs none: eighty visits end a server that may open
-256 files, macOS's usual limit.
+Streamlit keeps a session for two minutes after its connection has closed, in case the browser reconnects. Its event loop
+holds three open files, which a disconnected session does not need: eighty of them exhaust macOS's usual limit of 256.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ FULL = (
 
 
 @st.cache_resource(show_spinner=False)
-def let_go() -> None:
-    """Begin; once a process."""
-    open_files.raise_limit()  # `deepvelo app` has done it, and says where it cannot
+def close_event_loops() -> None:
+    """Install the session storage; once per process."""
+    open_files.raise_limit()  # `deepvelo app` did it, and reports failures
     for name in ("asyncio", "uvicorn.error"):
         logging.getLogger(name).addFilter(_BRIEFLY)
     manager = getattr(runtime.get_instance(), "_session_mgr", None) if runtime.exists() else None
-    if manager is not None:  # there is none where a page runs without a server
+    if manager is not None:  # None without a server
         manager._session_storage = _Storage(manager._session_storage)
 
 
 class _Storage(SessionStorage):
-    """Ended visits as Streamlit stores them, without their event loops."""
+    """Streamlit's storage of ended sessions, without their event loops."""
 
     def __init__(self, storage: SessionStorage) -> None:
         self._storage = storage
@@ -53,23 +52,23 @@ class _Storage(SessionStorage):
     def delete(self, session_id: str) -> None:
         info = self._storage.get(session_id)
         self._storage.delete(session_id)
-        if info is not None and info.session._script_event_loop.is_closed():  # its browser comes back
+        if info is not None and info.session._script_event_loop.is_closed():  # its browser reconnects
             info.session._script_event_loop = asyncio.new_event_loop()
 
     def list(self) -> list[SessionInfo]:
         return self._storage.list()
 
     def _close(self, session: AppSession) -> None:
-        if self._storage.get(session.id) is None:  # it came back, or is gone for good
+        if self._storage.get(session.id) is None:  # it reconnected, or was deleted
             return
-        if session._scriptrunner is not None:  # the page is still being drawn, and stops soon
+        if session._scriptrunner is not None:  # the page still runs and stops soon
             asyncio.get_running_loop().call_later(0.1, self._close, session)
         else:
             session._script_event_loop.close()
 
 
 class _Briefly(logging.Filter):
-    """One sentence in the place of the thousands of tracebacks a second that are logged while no file can be opened."""
+    """Replaces the thousands of tracebacks per second that are logged when no file can be opened by one sentence."""
 
     def __init__(self) -> None:
         super().__init__()

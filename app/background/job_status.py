@@ -1,26 +1,30 @@
-"""How a job stands, read from the events its worker told."""
+"""State of a job, read from its events."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
+from deepvelo.io.journal import Entry, Event
 from deepvelo.io.run import Purpose
 from deepvelo.lineages import LineageSettings
 from deepvelo.result import Progress
-from deepvelo.task import Job, why_given_up
+from deepvelo.task import Job, from_request, why_given_up
 
 State = Literal["queued", "running", "finished", "failed", "cancelled"]
-AGAIN = "The server or its scheduler was restarted; this job was sent again."
-Events = Sequence[tuple[float, dict[str, Any]]]  # when the scheduler heard it, and what
+RESUBMITTED = "The server or its scheduler was restarted; this job was submitted again."
+DAMAGED = "The request of this job cannot be read: {path} in the journal of jobs is damaged or of another version. Start it again."
+Events = Sequence[tuple[float, dict[str, Any]]]  # time of arrival at the scheduler, and content
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobStatus:
-    """How a job stands."""
+    """State of a job."""
 
     job_id: str
     name: str
@@ -31,23 +35,23 @@ class JobStatus:
     """1 for the next to start; 0 once started."""
     progress: Progress | None = None
     history: list[dict[str, float]] = field(default_factory=list)
-    """``epoch`` and the loss terms of every epoch so far; scVelo's modes have none."""
+    """``epoch`` and the loss terms of every epoch so far; empty for scVelo's modes."""
     started: float | None = None
     """Seconds since 1970."""
     worker: str | None = None
-    """Address of the worker that does it."""
+    """Address of the worker that runs it."""
     given_up: str = ""
-    """Why no other worker does it should that one die; empty if one does, see `deepvelo.task.why_given_up`."""
+    """Why the job fails if this worker dies; empty if another worker resumes it, see `deepvelo.task.why_given_up`."""
     seconds_left: float | None = None
-    """Of training, from the pace of the epochs so far; None outside training."""
+    """Until the end of training, from the duration of the epochs so far; None outside training."""
     message: str = ""
-    """Why it failed, what it waits for, or that it goes on where an earlier start ended."""
+    """Why it failed, what it waits for, or where it resumed."""
     cancelling: bool = False
-    """Someone asked for its end."""
+    """Someone cancelled it, and it has not ended yet."""
     run_id: str | None = None
     cluster_key: str | None = None
     basis: str | None = None
-    """As asked for; None leaves the choice to the preparation."""
+    """As submitted; None lets the preparation choose."""
     purpose: Purpose = "fit"
     base: str = ""
     """Both as in `deepvelo.io.runs.RunInfo`."""
@@ -61,27 +65,39 @@ class JobStatus:
 
     @property
     def active(self) -> bool:
-        """Waiting or at work."""
+        """Queued or running."""
         return self.state in ("queued", "running")
 
     @property
     def belongs_to_run(self) -> bool:
-        """A check or an analysis of a run, which is told of with that run; not a fit of its own."""
+        """Whether it is a check or an analysis of a run, not a separate fit."""
         return self.purpose != "fit" or self.lineages is not None
 
 
+def described(entry: Entry, *, store_folder: Path) -> tuple[Job, Sequence[Event]]:
+    """A job of the journal and its events; an unreadable one has failed."""
+    job = entry.request and from_request(entry.request, store_folder=store_folder)
+    if job and job.job_id == entry.job_id:
+        return job, entry.events
+    job = Job(
+        job_id=entry.job_id, name=entry.job_id, source=DataSource("sample"), settings=Settings(), cluster_key=None,
+        basis=None, store_folder=store_folder,
+    )  # fmt: skip
+    return job, [{"event": "failed", "time": time.time(), "message": DAMAGED.format(path=entry.path)}]
+
+
 def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
-    """Read a job's story, its starts and ends and its progress; the first ending counts."""
+    """Read the state of a job from its events; the first ending counts."""
     state: State = "queued"
     started, ended, worker, run_id, message = None, None, None, None, ""
     cancelling, again = False, False
     for when, event in states:
         match event["event"]:
             case "started":
-                message = "The worker died; going on." if state == "running" else ""
+                message = "The worker died; resuming." if state == "running" else ""
                 state, started, worker = "running", started or when, event.get("worker")
             case "resumed":
-                message = f"{message.rstrip('.') or 'Going on'} after epoch {event.get('epoch')}."
+                message = f"{message.rstrip('.') or 'Resumed'} after epoch {event.get('epoch')}."
             case "restarted":
                 state, worker, message, again = "queued", None, "", True
             case "cancelling":
@@ -103,7 +119,7 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
             unit=last["unit"],
         )
     if again and state in ("queued", "running"):
-        message = f"{AGAIN} {message}".strip()
+        message = f"{RESUBMITTED} {message}".strip()
     training = state == "running" and latest is not None and latest.step == "train"
     return JobStatus(
         job_id=job.job_id,
@@ -133,7 +149,7 @@ def from_events(job: Job, states: Events, progress: Events) -> JobStatus:
 
 
 def _history(epochs: list[dict[str, Any]]) -> list[dict[str, float]]:
-    """Every epoch once, as it was last told: a job that goes on repeats those since the last checkpoint."""
+    """Every epoch once, as last reported: a resumed job repeats those since its checkpoint."""
     history: list[dict[str, float]] = []
     for record in epochs:
         if not record["terms"]:
@@ -145,11 +161,11 @@ def _history(epochs: list[dict[str, Any]]) -> list[dict[str, float]]:
 
 
 def _seconds_left(epochs: list[dict[str, Any]]) -> float | None:
-    """Of epochs or genes still to come, at the pace since the last start."""
-    starts = [i for i, told in enumerate(epochs) if told["epoch"] == 0]
+    """Seconds for the remaining epochs or genes, at the speed since the last start."""
+    starts = [i for i, record in enumerate(epochs) if record["epoch"] == 0]
     epochs = epochs[starts[-1] :] if starts else epochs
-    # What comes before the first of them takes a time of its own.
-    first, last = next((told for told in epochs if told["epoch"] > 0), epochs[0]), epochs[-1]
+    # Excludes what precedes the first epoch.
+    first, last = next((record for record in epochs if record["epoch"] > 0), epochs[0]), epochs[-1]
     done = last["epoch"] - first["epoch"]
     if done < 1:
         return None

@@ -1,9 +1,9 @@
-"""Background fits on Dask distributed: submit, watch, cancel, find again after a reload or a restart.
+"""The queue of background jobs on Dask distributed: submit, follow, cancel, restore after a restart.
 
-The scheduler holds the description of a job as a published data set, and its story as events. The journal in the run
-store (`deepvelo.io.journal`) holds the description, the starts and the end: what a new scheduler is told, when this server
-or a lab's scheduler was restarted. A Dask scheduler runs what anyone who reaches it sends: one of a lab belongs
-behind a firewall or TLS, and this machine's own admits this process and its workers alone (`app.background.cluster`).
+The scheduler holds the description of a job as a published data set, and its history as events. The journal in the run
+store (`deepvelo.io.journal`) holds the description, the starts and the end; after a restart of this server or of a lab's
+scheduler they are replayed. A Dask scheduler runs code of anyone who can reach it: protect that of a lab by TLS or a
+firewall; the one in this process admits only this process and its workers (`app.background.cluster`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import atexit
 import dataclasses
 import logging
-import math
 import re
 import secrets
 import threading
@@ -22,23 +21,21 @@ from functools import partial
 from pathlib import Path
 
 import cloudpickle
-from distributed import CancelledError, Client, Event, Future, KilledWorker
+from distributed import Client, Event, Future, KilledWorker
 
 from app.background import resources
-from app.background.cluster import LocalWorkers
-from app.background.job_status import JobStatus, State, from_events
+from app.background.connection import CONNECT_SECONDS, Connection, Unreachable
+from app.background.job_status import JobStatus, State, described, from_events
 from app.background.resources import Place, Resources
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
-from deepvelo.io.journal import ENDINGS, Entry, Journal
-from deepvelo.io.journal import Event as Told
+from deepvelo.io.journal import ENDINGS, Journal
 from deepvelo.io.run import Purpose
 from deepvelo.lineages import LineageSettings
 from deepvelo.task import (
     Job,
     Runner,
-    from_request,
     run_job,
     state_topic,
     to_request,
@@ -52,32 +49,29 @@ logger = logging.getLogger(__name__)
 PREFIX = "deepvelo-fit-"
 _ID = re.compile(rf"{PREFIX}\d{{13}}-")
 TASK = "task-of-"
-CONNECT_SECONDS = 5
-RETRY_SECONDS = 10  # a page that asks every second must not wait for the connection every second
-WATCH_SECONDS = 5  # how often jobs are looked at while nobody has a page open
-KEPT_SECONDS = 24 * 3600  # how long this server tells of an ended job, unless its owner acknowledges it
-MOST_ENDED = 100  # jobs that are told of, however often the server is restarted
-TO_RESUME = "The worker died; the next free one resumes from the last checkpoint, or starts again."
-GIVEN_UP = "Several workers died while they held this job, so the scheduler gave it up. Read their logs, and start it again."
-DAMAGED = "What was asked for cannot be read: {path} in the journal of jobs is damaged or of another version. Start it again."
-LOST = "The scheduler has lost this job, most likely because it was restarted. Start it again."
+WATCH_SECONDS = 5  # between looks at active jobs while no page is open
+KEPT_SECONDS = 24 * 3600  # how long ended jobs are listed, unless their owner dismisses them
+MOST_ENDED = 100  # ended jobs that are listed
+TO_RESUME = "The worker died; the next free worker resumes from the last checkpoint."
+GIVEN_UP = "Several workers died while they held this job, so the scheduler failed it. Read their logs, and start it again."
+LOST = "The scheduler lost this job, most likely because it was restarted. Start it again."
 NO_WORKER = "No worker is connected to the scheduler yet."
 
 
 class Jobs:
-    """The queue of fits.
+    """The queue of jobs of a run store.
 
     Parameters
     ----------
     scheduler
         Address of a Dask scheduler, such as ``tcp://host:8786``, whose workers see the same files and
-        have this package; None starts workers on this machine with the first job.
+        have this package; None starts workers on this machine at the first job.
     store_folder
         Run store for the results.
     n_workers
-        How many fits run at once on this machine.
+        Number of parallel fits on this machine.
     runner
-        What fits; called like `deepvelo.workflow.run`, which is the default.
+        Function that fits; by default `deepvelo.workflow.run`.
     """
 
     def __init__(
@@ -86,27 +80,24 @@ class Jobs:
         self._store_folder = Path(store_folder).resolve()
         self._journal = Journal(self._store_folder, scheduler)
         self._runner = runner
-        self._scheduler = scheduler
-        self._local = LocalWorkers(n_workers) if scheduler is None else None
-        self._client: Client | None = None
-        self._lock = threading.Lock()
-        self._refused = -math.inf  # when the scheduler last did not answer
         self._jobs: dict[str, Job] = {}
-        self._futures: dict[str, Future] = {}
+        self._futures: dict[str, Future] = {}  # end with the connection
+        self._connection = Connection(scheduler, n_workers=n_workers, on_lost=self._futures.clear)
+        self._lock = threading.Lock()
         self._ended: dict[str, JobStatus] = {}
-        self._ended_since: dict[str, float] = {}  # by a clock that nobody sets
-        self._scheduler_id = ""  # another one of each start of a scheduler
+        self._ended_since: dict[str, float] = {}  # monotonic
+        self._scheduler_id = ""  # changes with each start of a scheduler
         self._watcher: threading.Thread | None = None
         self._closed = threading.Event()
         atexit.register(self.close)
         self._journal.take_over()
         if any(status.active for status in self._in_journal()):
-            self._keep_watching()  # jobs of a dead server resume without a visitor
+            self._keep_watching()  # jobs of a dead server resume without a visit
 
     @property
     def here(self) -> bool:
         """Whether jobs run on this machine."""
-        return self._scheduler is None
+        return self._connection.address is None
 
     def submit(
         self,
@@ -123,28 +114,26 @@ class Jobs:
         owner: str = "",
         owner_name: str = "",
     ) -> str:
-        """Queue a fit and return its id; ``purpose``, ``base`` and ``lineages`` as in `deepvelo.task.Job`.
+        """Queue a job and return its id; ``purpose``, ``base`` and ``lineages`` as in `deepvelo.task.Job`.
 
-        The same job, by the same name, that waits or runs already is not queued again: its id is returned, whoever
-        asked for it.
+        An equal job that is queued or running is not queued again: its id is returned, whoever owns it.
 
         Parameters
         ----------
         memory
-            Bytes the fit will take, to be asked of the worker; 0 where that is not known.
+            Bytes of the fit, requested of the worker; 0 if unknown.
         owner, owner_name
-            Who asks, as in `deepvelo.task.Job`.
+            As in `deepvelo.task.Job`.
 
         Raises
         ------
         InputError
-            The scheduler cannot be reached, none of its workers has what the job needs, or the run store cannot be
-            written to.
+            The scheduler cannot be reached, none of its workers has the resources, or the run store is not writable.
         """
-        with self._journal.alone():  # the second of two clicks waits here for the first
+        with self._journal.alone():  # a second click waits here for the first
             known = self.list()
             with self._asking() as client:
-                workers = self._look(client)
+                workers = self._workers(client)
                 requests = (
                     {} if lineages is not None else resources.requested(settings, workers, memory=memory)
                 )
@@ -166,7 +155,7 @@ class Jobs:
                     owner_name=owner_name,
                 )
                 same = next(
-                    (status for status in known if status.active and _work(status) == _work(job)), None
+                    (status for status in known if status.active and _request(status) == _request(job)), None
                 )
                 if same is not None:
                     return same.job_id
@@ -180,41 +169,43 @@ class Jobs:
         return job.job_id
 
     def place(self, settings: Settings, *, memory: int) -> Place | None:
-        """Where a fit would run that takes so many bytes; None for this machine.
+        """Scheduler and workers for a fit of this size; None for this machine.
 
         Raises
         ------
         InputError
             The scheduler cannot be reached.
         """
-        if self._scheduler is None:
+        if self._connection.address is None:
             return None
         with self._asking() as client:
-            workers = self._look(client)
+            workers = self._workers(client)
         requests = resources.requested(settings, workers, memory=memory)
-        return Place(scheduler=self._scheduler, workers=workers, requests=requests)
+        return Place(scheduler=self._connection.address, workers=workers, requests=requests)
 
     def list(self) -> list[JobStatus]:
-        """All jobs, in the order they were submitted; old ones are let go.
+        """All jobs, in the order of submission; old ones are dropped.
 
         Raises
         ------
         InputError
             The scheduler cannot be reached.
         """
-        if not self._started:  # asking should not start processes
+        if not self._connection.started:  # listing must not start processes
             ended = self._in_journal()
             if not any(status.active for status in ended):
                 return list(ended)
         with self._asking() as client:
-            workers = self._look(client)
-            known = set(self._jobs)  # before the scheduler's: a job that is submitted meanwhile is in neither
+            workers = self._workers(client)
+            known = set(
+                self._jobs
+            )  # read before the scheduler's list, so that a job submitted meanwhile is in neither
             ids = sorted(str(name) for name in client.list_datasets() if str(name).startswith(PREFIX))
             found = [status for job_id in ids if (status := self._status(client, job_id)) is not None]
             if old := self._old([status for status in found if not status.active]):
                 self._release(client, [status.job_id for status in old])
                 found = [status for status in found if status not in old]
-        for job_id in known - set(ids):  # another server has let them go
+        for job_id in known - set(ids):  # another server dropped them
             self._drop(job_id)
         if any(status.active for status in found):
             self._keep_watching()
@@ -245,9 +236,9 @@ class Jobs:
         raise InputError(msg)
 
     def cancel(self, job_id: str) -> None:
-        """Ask a job to end: at once while it waits, after the present epoch while it trains.
+        """Cancel a job: at once while it is queued, after the current epoch while it trains.
 
-        Nothing of it is stored. A job that has ended stays as it is.
+        No result is stored. Ended jobs stay as they are.
 
         Raises
         ------
@@ -258,14 +249,14 @@ class Jobs:
         if not status.active:
             return
         with self._asking() as client:
-            Event(job_id, client=client).set()  # the worker looks at it in every epoch
+            Event(job_id, client=client).set()  # the worker checks it in every epoch
             if status.state == "queued":
                 self._end(client, job_id, event="cancelled")
-            else:  # for who comes later, should the scheduler be lost before the worker has told the end
-                self._tell(client, job_id, event="cancelling")
+            else:  # in case the scheduler is lost before the worker reports the end
+                self._log(client, job_id, event="cancelling")
 
     def forget(self, job_id: str) -> None:
-        """Let go of a job whose end was read, for every visitor; one that has not ended stays.
+        """Drop an ended job for all visitors; active jobs stay.
 
         Raises
         ------
@@ -273,7 +264,7 @@ class Jobs:
             The scheduler cannot be reached.
         """
         if any(status.job_id == job_id and not status.active for status in self.list()):
-            if not self._started:
+            if not self._connection.started:
                 self._journal.remove(job_id)
                 return
             with self._asking() as client:
@@ -287,7 +278,7 @@ class Jobs:
         cluster_key: str | None = None,
         basis: str | None = None,
     ) -> JobStatus | None:
-        """The waiting or running job that does just this, so that a page can offer it instead."""
+        """The queued or running job with the same request; None if there is none."""
         wanted = (source, settings, cluster_key, basis)
         for status in self.list():
             if status.active and (status.source, status.settings, status.cluster_key, status.basis) == wanted:
@@ -295,134 +286,83 @@ class Jobs:
         return None
 
     def close(self) -> None:
-        """Let go of the scheduler, and end it if it is this machine's own."""
+        """Disconnect, and end a scheduler of this process."""
         atexit.unregister(self.close)
         self._closed.set()
-        with self._lock:
-            if self._client is not None:
-                self._client.close(timeout=CONNECT_SECONDS)
-                self._client = None
-            if self._local is not None:
-                self._local.close()
+        self._connection.close()
         self._journal.close()
-
-    @property
-    def _started(self) -> bool:
-        return self._local is None or self._local.started
 
     @contextmanager
     def _asking(self) -> Iterator[Client]:
-        """A connected client; a connection that cannot be made, or breaks, is one sentence."""
+        """A connected client; without a connection the error says that running jobs continue."""
         try:
-            yield self._connected()
-        except (OSError, ValueError, RuntimeError, ImportError, CancelledError) as error:
-            if isinstance(error, InputError):
-                raise
-            where = self._scheduler or "of this machine"
-            logger.warning("no answer from the Dask scheduler %s: %r", where, error)
-            msg = f"The Dask scheduler {where} cannot be reached. Check that it runs and that its address is right."
+            with self._connection.asking() as client:
+                yield client
+        except Unreachable as error:
             if self._jobs.keys() - self._ended.keys():
-                msg += " Jobs under way go on when it is back."
-            raise InputError(msg) from None
+                msg = f"{error} Running jobs continue when it is back."
+                raise InputError(msg) from None
+            raise
 
-    def _connected(self) -> Client:
-        with self._lock:
-            if self._closed.is_set():
-                msg = "closed"
-                raise ConnectionError(msg)
-            address = self._local.start() if self._local is not None else self._scheduler
-            if self._client is not None and self._client.status != "running":
-                broken, self._client = self._client, None
-                with suppress(TimeoutError):  # nobody is there to say farewell to
-                    broken.close(timeout=0)
-                self._futures.clear()  # they ended with it
-            if self._client is None:
-                if time.monotonic() - self._refused < RETRY_SECONDS:
-                    msg = "asked a moment ago"
-                    raise ConnectionError(msg)
-                try:
-                    security = self._local.security if self._local is not None else None
-                    self._client = Client(
-                        address, timeout=CONNECT_SECONDS, set_as_default=False, security=security
-                    )
-                except TypeError as error:  # TLS without a certificate
-                    raise ConnectionError(str(error)) from error
-                except BaseException:
-                    self._refused = time.monotonic()
-                    raise
-            return self._client
-
-    def _look(self, client: Client) -> Sequence[Resources]:
-        """What each worker declares; and whether the scheduler is still the one that knows our jobs."""
-        # not `client.scheduler_info`, which may answer with what it has cached, without the workers
+    def _workers(self, client: Client) -> Sequence[Resources]:
+        """Resources of each worker; replays the journal to a scheduler that is new."""
+        # `client.scheduler_info` may return a cached answer without workers
         identity = client.sync(client.scheduler.identity, n_workers=-1)
         if identity["id"] != self._scheduler_id:
             with self._journal.alone():
                 if identity["id"] != self._scheduler_id:
-                    self._tell_again(client)
+                    self._replay(client)
                     self._scheduler_id = identity["id"]
-        if self._local is not None:  # they need a moment to connect
-            return self._local.resources
-        return [worker["resources"] for worker in identity["workers"].values()]
+        return self._connection.resources(identity)
 
-    def _tell_again(self, client: Client) -> None:
+    def _replay(self, client: Client) -> None:
         """Replay the journal to a new scheduler, and resubmit the jobs that have not ended."""
-        self._futures.clear()  # they ended with the previous scheduler
-        known = set(client.list_datasets())  # another server replayed them
+        self._futures.clear()  # they belong to the previous scheduler
+        known = set(client.list_datasets())  # replayed by another server
         for entry in self._journal.entries():
             if entry.job_id in known:
                 continue
-            job, events = self._described(entry)
+            job, events = described(entry, store_folder=self._store_folder)
             for event in events:
                 client.log_event(state_topic(job.job_id), event)
             names = {event["event"] for event in events}
             if not names & set(ENDINGS):
-                logger.warning("job %s is sent again: the server or its scheduler was restarted", job.job_id)
-                self._tell(client, job.job_id, event="restarted")
+                logger.warning(
+                    "job %s is submitted again: the server or its scheduler was restarted", job.job_id
+                )
+                self._log(client, job.job_id, event="restarted")
                 if "cancelling" in names:
-                    self._tell(client, job.job_id, event="cancelled")
+                    self._log(client, job.job_id, event="cancelled")
                 elif why := why_given_up([*events, {"event": "restarted"}]):
-                    self._tell(client, job.job_id, event="failed", message=why)
+                    self._log(client, job.job_id, event="failed", message=why)
                 else:
                     self._send(client, job)
                     continue
             client.publish_dataset({job.job_id: job}, override=True)
 
-    def _described(self, entry: Entry) -> tuple[Job, Sequence[Told]]:
-        """A job of the journal and what happened to it; one that cannot be read has failed."""
-        job = entry.request and from_request(entry.request, store_folder=self._store_folder)
-        if job and job.job_id == entry.job_id:
-            return job, entry.events
-        job = Job(
-            job_id=entry.job_id, name=entry.job_id, source=DataSource("sample"), settings=Settings(), cluster_key=None,
-            basis=None, store_folder=self._store_folder,
-        )  # fmt: skip
-        return job, [{"event": "failed", "time": time.time(), "message": DAMAGED.format(path=entry.path)}]
-
     def _in_journal(self) -> Sequence[JobStatus]:
-        """Jobs as the journal knows them: without progress."""
-        described = [self._described(entry) for entry in self._journal.entries()]
+        """Jobs in the journal, without progress."""
+        found = [described(entry, store_folder=self._store_folder) for entry in self._journal.entries()]
         return [
-            from_events(job, [(event["time"], dict(event)) for event in events], ())
-            for job, events in described
+            from_events(job, [(event["time"], dict(event)) for event in events], ()) for job, events in found
         ]
 
     def _old(self, ended: Sequence[JobStatus]) -> Sequence[JobStatus]:
-        """Those that were told of long enough, by a clock that neither jumps nor runs while the machine sleeps."""
+        """Jobs that ended long enough ago, by a clock that ignores sleep and changes of the time."""
         now = time.monotonic()
         return [
             status
-            for place, status in enumerate(reversed(ended))
-            if now - self._ended_since.setdefault(status.job_id, now) > KEPT_SECONDS or place >= MOST_ENDED
+            for position, status in enumerate(reversed(ended))
+            if now - self._ended_since.setdefault(status.job_id, now) > KEPT_SECONDS or position >= MOST_ENDED
         ]
 
     def _send(self, client: Client, job: Job) -> None:
-        # packed once more: what a worker cannot import then fails this job, not its connection
-        packed = cloudpickle.dumps(partial(run_job, job, self._runner))
+        # pickled here, so that a failed import on the worker fails the job and not its connection
+        pickled = cloudpickle.dumps(partial(run_job, job, self._runner))
         future = client.submit(
-            lambda work: cloudpickle.loads(work)(),
-            packed,
-            key=job.job_id,  # sent by two servers at once, it is one task
+            lambda pickled: cloudpickle.loads(pickled)(),
+            pickled,
+            key=job.job_id,  # one task, even if two servers submit it
             pure=False,
             resources=job.requests or None,
         )
@@ -430,7 +370,7 @@ class Jobs:
         self._jobs[job.job_id], self._futures[job.job_id] = job, future
 
     def _keep_watching(self) -> None:
-        """Look after active jobs until they end, whether or not anyone has a page open."""
+        """Follow active jobs until they end, even if no page is open."""
         with self._lock:
             if self._watcher is None or not self._watcher.is_alive():
                 self._watcher = threading.Thread(target=self._watch, name="jobs", daemon=True)
@@ -438,13 +378,13 @@ class Jobs:
 
     def _watch(self) -> None:
         while not self._closed.is_set():
-            with suppress(InputError):  # it may come back
+            with suppress(InputError):  # the scheduler may come back
                 if not any(status.active for status in self.list()):
                     return
             self._closed.wait(WATCH_SECONDS)
 
     def _status(self, client: Client, job_id: str) -> JobStatus | None:
-        """How a job stands; None if another server lets go of it just now."""
+        """State of a job; None if another server has just dropped it."""
         if job_id in self._ended:
             return self._ended[job_id]
         try:
@@ -455,12 +395,12 @@ class Jobs:
             return None
 
     def _read(self, client: Client, job: Job) -> JobStatus:
-        status = _story(client, job)
+        status = _read_events(client, job)
         if status.active and (message := self._why_dead(client, status)):
-            # its worker may have told the end in the meantime: that counts
+            # an end that its worker reported meanwhile takes precedence
             self._end(client, job.job_id, event="failed", message=message)
-            status = _story(client, job)
-        if status.active and _left(client, status):
+            status = _read_events(client, job)
+        if status.active and _worker_is_gone(client, status):
             return dataclasses.replace(status, state="queued", message=TO_RESUME)
         if not status.active:
             self._ended[job.job_id] = status
@@ -468,13 +408,13 @@ class Jobs:
         return status
 
     def _release(self, client: Client, job_ids: Iterable[str]) -> None:
-        """Free what the scheduler and this process keep of ended jobs."""
+        """Free what the scheduler, the journal and this process hold of ended jobs."""
         for job_id in job_ids:
             self._journal.remove(job_id)
             client.unpublish_dataset([job_id, TASK + job_id])
             Event(job_id, client=client).clear()
             self._drop(job_id)
-            # Dask has no call for this. A lambda travels by value: a lab's scheduler need not have this package
+            # Dask has no call for this. Lambdas are pickled by value, so a lab's scheduler does not need this package
             client.run_on_scheduler(
                 lambda topics, dask_scheduler: [dask_scheduler._broker.truncate(topic) for topic in topics],
                 [job_id, state_topic(job_id)],
@@ -486,14 +426,14 @@ class Jobs:
 
     def _future(self, client: Client, job_id: str) -> Future:
         future = self._futures.get(job_id)
-        if future is None or future.cancelled():  # by a connection that broke and came back, most likely
+        if future is None or future.cancelled():  # most likely by a reconnection
             self._futures[job_id] = client.get_dataset(TASK + job_id)
         return self._futures[job_id]
 
     def _why_dead(self, client: Client, status: JobStatus) -> str:
-        """The reason when nobody works on an active job any more, else nothing."""
+        """The reason why no worker can finish an active job; empty if one can."""
         future = self._future(client, status.job_id)
-        if status.given_up and _left(client, status):
+        if status.given_up and _worker_is_gone(client, status):
             return status.given_up
         if future.status == "error":
             error = future.exception(timeout=CONNECT_SECONDS)
@@ -501,21 +441,21 @@ class Jobs:
                 return GIVEN_UP
             logger.error("job %s could not start", status.job_id, exc_info=error)
             what = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
-            return f"The worker could not start this job ({what}). Install the same deepvelo there as on this server."
+            return f"The worker could not start this job ({what}). Install the same version of deepvelo there as on this server."
         return LOST if future.status in ("lost", "cancelled") else ""
 
     def _end(self, client: Client, job_id: str, **event: str) -> None:
-        """Tell the end of a job on behalf of a worker that cannot, and take it off the queue."""
-        self._tell(client, job_id, **event)
+        """Report the end of a job for its worker, and remove it from the queue."""
+        self._log(client, job_id, **event)
         client.cancel([self._future(client, job_id)], force=True)
 
-    def _tell(self, client: Client, job_id: str, **event: str) -> None:
+    def _log(self, client: Client, job_id: str, **event: str) -> None:
         client.log_event(state_topic(job_id), event)
         self._journal.tell(job_id, **event)
 
 
 def _new_id(known: Sequence[JobStatus]) -> str:
-    """An id that sorts behind those before it, even where the clock was set back."""
+    """An id that sorts after all known ones, even if the clock was set back."""
     latest = max(
         (int(status.job_id.removeprefix(PREFIX)[:13]) for status in known if _ID.match(status.job_id)),
         default=0,
@@ -523,15 +463,15 @@ def _new_id(known: Sequence[JobStatus]) -> str:
     return f"{PREFIX}{max(int(time.time() * 1000), latest + 1):013d}-{secrets.token_hex(3)}"
 
 
-def _work(job: Job | JobStatus) -> tuple[object, ...]:
-    """All that was asked for, whoever asked."""
+def _request(job: Job | JobStatus) -> tuple[object, ...]:
+    """All that was requested, without the owner."""
     name = job.name or job.source.label
     data = (job.source, job.settings, job.cluster_key, job.basis, job.purpose, job.base, job.lineages)
     return name, job.requests, *data
 
 
-def _left(client: Client, status: JobStatus) -> bool:
-    """Whether the worker that began a job is there no more."""
+def _worker_is_gone(client: Client, status: JobStatus) -> bool:
+    """Whether the worker that started the job is gone."""
     return status.worker is not None and status.worker not in client.nthreads()
 
 
@@ -539,8 +479,8 @@ def _waits_for(status: JobStatus, workers: Sequence[Resources]) -> str:
     return resources.problem(status.requests, workers) if workers else NO_WORKER
 
 
-def _story(client: Client, job: Job) -> JobStatus:
-    # first the state: an end that is read has all its progress before it
-    told = client.get_events(state_topic(job.job_id))
-    states = [(event.get("time", when), event) for when, event in told]
+def _read_events(client: Client, job: Job) -> JobStatus:
+    # states before progress, so that an end is read with all its progress
+    found = client.get_events(state_topic(job.job_id))
+    states = [(event.get("time", when), event) for when, event in found]
     return from_events(job, states, client.get_events(job.job_id) if states else ())

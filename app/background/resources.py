@@ -1,7 +1,7 @@
-"""What a job asks of the workers, as Dask worker resources, and whether any of them could ever give it.
+"""Dask worker resources that a job requests, and whether any worker has them.
 
-A worker says what it has when it starts, ``dask worker --resources "MEMORY=64e9 GPU=1"``, and Dask takes from that
-what its jobs ask for. Of a cluster whose workers declare nothing, nothing is asked.
+A worker declares resources at its start, ``dask worker --resources "MEMORY=64e9 GPU=1"``, and Dask reserves what jobs
+request. A job requests only resources that some worker declares.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ GPU: Final = "GPU"
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a job would run, and what it asks for there."""
+    """Scheduler and workers for a job, and its requests."""
 
     scheduler: str
     """Address; empty for this machine."""
     workers: Sequence[Resources]
-    """What each connected worker declares."""
+    """Resources of each connected worker."""
     requests: Resources
 
     @property
     def problem(self) -> str:
-        """As `problem` tells it."""
+        """As from `problem`."""
         return problem(self.requests, self.workers)
 
     @property
     def warning(self) -> str:
-        """What others can do through this scheduler; empty where connections are encrypted and show a certificate."""
+        """The risk of an unprotected scheduler; empty for TLS."""
         if self.scheduler.startswith("tls://"):
             return ""
         return (
-            f"Whoever reaches {self.scheduler} can run programs as you: its connections are not encrypted. "
-            "Use a scheduler with TLS (tls://), or a firewall that lets in your machines alone."
+            f"Anyone who can reach {self.scheduler} can run programs as you, because its connections are not encrypted. "
+            "Use a scheduler with TLS (tls://), or a firewall that admits only your machines."
         )
 
     def in_words(self) -> str:
-        """One sentence or two for the page."""
+        """A sentence or two for the page."""
         if not self.workers:
-            return f"No worker is connected to the scheduler {self.scheduler} yet; the job will wait for one."
+            return f"No worker is connected to the scheduler {self.scheduler} yet; the job waits for one."
         n_workers = "its one worker" if len(self.workers) == 1 else f"one of its {len(self.workers)} workers"
-        requests = in_words(self.requests) or "nothing: they declare no such resources"
-        return f"The scheduler {self.scheduler} gives the job to {n_workers}. It asks for {requests}."
+        requests = in_words(self.requests) or "nothing, because no worker declares resources"
+        return f"The scheduler {self.scheduler} runs the job on {n_workers}. It requests {requests}."
 
 
 def requested(settings: Settings, workers: Sequence[Resources], *, memory: int) -> Resources:
-    """What a fit asks for: memory, and a GPU where the settings insist on one, as far as any worker declares them.
+    """Resources that a fit requests: memory, and a GPU if the settings require one, if any worker declares them.
 
     Parameters
     ----------
     workers
-        What each connected worker declares.
+        Resources of each connected worker.
     memory
-        Bytes the fit will take, see `deepvelo.memory.estimate_memory`; 0 where that is not known.
+        Bytes of the fit, from `deepvelo.memory.estimate_memory`; 0 if unknown.
     """
     needed: Resources = {MEMORY: float(memory)} if memory else {}
     if settings.method == "deepvelo" and settings.training.device == "cuda":
@@ -71,10 +71,10 @@ def requested(settings: Settings, workers: Sequence[Resources], *, memory: int) 
 
 
 def problem(requests: Resources, workers: Sequence[Resources]) -> str:
-    """Why none of these workers could ever do such a job, in words; empty if one could, or there is none yet."""
-    if not workers or any(_gives(worker, requests) for worker in workers):
+    """The reason why no connected worker can run the job; empty if one can, or if there are no workers yet."""
+    if not workers or any(_has(worker, requests) for worker in workers):
         return ""
-    needs = f"This job asks for {in_words(requests)}."
+    needs = f"This job requests {in_words(requests)}."
     if GPU in requests:
         workers = [worker for worker in workers if worker.get(GPU, 0) >= requests[GPU]]
         if not workers:
@@ -83,7 +83,7 @@ def problem(requests: Resources, workers: Sequence[Resources]) -> str:
     such = " with a GPU" if GPU in requests else ""
     return (
         f"{needs} The largest connected worker{such} declares {most / 2**30:.1f} GB. "
-        "Lower `preparation.n_top_genes`, take fewer cells, or start a worker with more memory."
+        "Lower `preparation.n_top_genes`, use fewer cells, or start a worker with more memory."
     )
 
 
@@ -93,5 +93,5 @@ def in_words(requests: Resources) -> str:
     return " and ".join(words + ["a GPU"] * (GPU in requests))
 
 
-def _gives(worker: Resources, requests: Resources) -> bool:
+def _has(worker: Resources, requests: Resources) -> bool:
     return all(worker.get(name, 0) >= amount for name, amount in requests.items())

@@ -1,7 +1,7 @@
-"""The process that starts this machine's workers: ``python -m app.background.workers``, with what to start in the first line of its input.
+"""The process that starts the workers of this machine: ``python -m app.background.workers``.
 
-Certificate and key come that way too, so no file, command line or environment holds them. It ends, and its workers
-with it, as soon as its input ends: that is when the server closes it or dies, however it dies.
+The first line of its input holds all options, with certificate and key, so that no file, command line or environment
+does. The process and its workers end when its input ends: when the server closes it or dies.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from distributed import Nanny, Worker
 from distributed.node import ServerNode
 from distributed.security import Security
 
-NANNY_SECONDS = 2  # for a worker to end by itself; its fit resumes from the checkpoint
+NANNY_SECONDS = 2  # for a worker to end; its fit resumes from the checkpoint
 STOP_SECONDS = 6
 
 
 class WithoutHTTP(ServerNode):
-    """Dask would answer whoever asks by HTTP, without TLS and without a dashboard too."""
+    """Disables Dask's HTTP server, which accepts connections without TLS even without a dashboard."""
 
     def start_http_server(self, *_: object, **__: object) -> None:
-        """Listen to nobody."""
+        """Start no server."""
 
 
 class QuietWorker(WithoutHTTP, Worker):
-    """A worker that listens to TLS alone."""
+    """A worker that accepts only TLS connections."""
 
 
 def security(certificate: str, key: str) -> Security:
-    """Whoever connects or listens shows the one certificate, and takes nobody else's."""
+    """TLS settings with one certificate for client, scheduler and worker."""
     roles = ("client", "scheduler", "worker")
     return Security(
         require_encryption=True,
@@ -47,19 +47,19 @@ def security(certificate: str, key: str) -> Security:
     )
 
 
-async def _serve(told: dict[str, Any]) -> None:
+async def _serve(start: dict[str, Any]) -> None:
     ended = asyncio.Event()
     _watch(ended)
     nannies = [
         Nanny(
-            told["scheduler"],
-            security=security(told["certificate"], told["key"]),
+            start["scheduler"],
+            security=security(start["certificate"], start["key"]),
             worker_class=QuietWorker,
             host="127.0.0.1",
             dashboard=False,
-            **told["options"],
+            **start["options"],
         )
-        for _ in range(told["n_workers"])
+        for _ in range(start["n_workers"])
     ]
 
     async def work() -> None:
@@ -69,8 +69,8 @@ async def _serve(told: dict[str, Any]) -> None:
     working, ending = asyncio.create_task(work()), asyncio.create_task(ended.wait())
     await asyncio.wait([working, ending], return_when=asyncio.FIRST_COMPLETED)
     error = working.exception() if working.done() else None
-    logging.disable()  # Dask logs tracebacks of connections that the end of the server cuts
-    with suppress(TimeoutError):  # a worker that hangs ends with this process
+    logging.disable()  # Dask logs tracebacks of connections that the server closes
+    with suppress(TimeoutError):  # a hanging worker ends with this process
         closing = (nanny.close(timeout=NANNY_SECONDS, reason="the server has ended") for nanny in nannies)
         await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), STOP_SECONDS)
     if error is not None and not ended.is_set():
@@ -78,13 +78,13 @@ async def _serve(told: dict[str, Any]) -> None:
 
 
 def _watch(ended: asyncio.Event) -> None:
-    """Set ``ended`` at the end of the input, or when someone asks this process to end."""
+    """Set ``ended`` at the end of the input, or on a signal."""
     loop = asyncio.get_running_loop()
 
     def read() -> None:
-        while os.read(sys.stdin.fileno(), 1):  # not `sys.stdin.read`: its lock would be held at exit
+        while os.read(sys.stdin.fileno(), 1):  # `sys.stdin.read` would hold its lock at exit
             pass
-        with suppress(RuntimeError):  # the loop is closed
+        with suppress(RuntimeError):  # closed loop
             loop.call_soon_threadsafe(ended.set)
 
     threading.Thread(target=read, name="server", daemon=True).start()
@@ -95,13 +95,13 @@ def _watch(ended: asyncio.Event) -> None:
 
 def main() -> None:
     """Run until the input ends."""
-    # Ctrl-C reaches every process of the terminal: the server ends, and then this
+    # Ctrl-C reaches every process of the terminal; this one ends after the server
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    told = json.loads(sys.stdin.readline())
+    start = json.loads(sys.stdin.readline())
     try:
-        asyncio.run(_serve(told))
+        asyncio.run(_serve(start))
     finally:
-        shutil.rmtree(told["options"]["local_directory"], ignore_errors=True)
+        shutil.rmtree(start["options"]["local_directory"], ignore_errors=True)
 
 
 if __name__ == "__main__":

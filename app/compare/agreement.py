@@ -1,4 +1,4 @@
-"""Where methods agree: a map to choose a region on, and the genes they disagree about there."""
+"""Agreement of methods: a map to select a region on, and the genes they disagree about there."""
 
 from __future__ import annotations
 
@@ -33,31 +33,30 @@ MAP_KEY, COLOR_KEY = "compare.map", "compare.color"
 GROUP_KEY, GENES_KEY = "compare.region", "compare.genes"
 _AGREEMENT, _GROUPS = "Agreement", "Cell type"
 _NONE = (
-    "Agreement takes two methods that move the same cells in the same genes, and no cell has two. "
-    "Choose other runs to compare."
+    "Agreement compares methods that give the same cells a velocity in the same genes. No cell here has two: "
+    "choose other runs to compare."
 )
 _PART_WORDS = (
-    "Mean part of the gene in the direction of {method}, −1 to 1: above 0 its spliced RNA rises, below 0 it falls. "
-    "Methods disagree about a gene where signs differ, or where it rules one direction and not the other."
+    "Mean contribution of the gene to the direction of {method}, −1 to 1: above 0 its spliced RNA increases, below 0 it "
+    "decreases. Methods disagree about a gene when signs differ, or when it dominates one direction and not the other."
 )
 _MAP_WORDS = (
-    "Draw around cells to look into a region. "
-    "Agreement of a cell: mean cosine between the velocities of every two methods, over the {genes} for which all have "
-    "one. 1: the methods point the same way; 0: they have nothing in common; −1: opposite. Methods that agree can "
-    "all be wrong."
+    "Draw around cells to select a region. Agreement of a cell is the mean cosine between the velocities of each pair of "
+    "methods, over the {genes} that all of them give a velocity: 1 is the same direction, 0 unrelated, −1 opposite. "
+    "Methods that agree can all be wrong."
 )
 
 
 @run_fragment
 def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
-    """Agreement map, the genes behind it, and their portraits method by method.
+    """Agreement map, the genes that explain it, and their phase portraits, one per method.
 
     Parameters
     ----------
     base
-        The chosen run, one of ``run_ids``: its embedding and cell types are shown.
+        The chosen run, one of ``run_ids``; the map shows its embedding and cell types.
     smooth
-        How often every method's velocity is averaged over the graph.
+        Number of averages of every method's velocity over the graph; None for as fitted.
     """
     with error_in_words():
         agreement, n_genes = queries.cell_agreement(run_ids, smooth)
@@ -78,7 +77,7 @@ def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
 
 
 def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:
-    """The embedding, to draw a region on; what is drawn is kept in the session, for Plotly forgets it."""
+    """The embedding, to draw a region on; the session keeps the region, because Plotly forgets it."""
     groups, colors = groups_and_colors(base)
     color = st.segmented_control(
         "Colour", [_AGREEMENT, _GROUPS], default=_AGREEMENT, required=True, key=COLOR_KEY,
@@ -95,7 +94,7 @@ def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:
         figure = scatter(
             points, groups, colors=colors, axis_name=axis_name, drawn=drawn(base), dark=dark, height=HEIGHT
         )
-        figure.update_layout(showlegend=False)  # names are written on the cells
+        figure.update_layout(showlegend=False)  # the map shows the names
     figure.update_layout(dragmode="lasso")
     st.plotly_chart(
         mark_selected(figure, region), key=MAP_KEY, alt=f"Embedding by {color.lower()}", on_select=lambda: _take(points, groups),
@@ -104,7 +103,7 @@ def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:
 
 
 def _take(points: np.ndarray, groups: np.ndarray) -> None:
-    """Make all cells inside what was drawn on the map the region; a click on one cell takes its whole group."""
+    """Select all cells inside the drawn outline; a click on one cell selects its group."""
     picked = session.widget_value(MAP_KEY)["selection"]
     if picked["points"] and not (picked["lasso"] or picked["box"]):
         _take_group(groups, groups[int(np.ravel(picked["points"][0]["customdata"])[0])])
@@ -117,7 +116,7 @@ def _take_group(groups: np.ndarray, group: str | None) -> None:
 
 
 def _region_controls(groups: np.ndarray, region: np.ndarray) -> None:
-    """A whole group as the region, without drawing; and back to all cells."""
+    """Select a whole group without drawing, or clear the region."""
     of_region = set(groups[region])
     whole = of_region.pop() if len(of_region) == 1 else None
     session.fill({GROUP_KEY: whole if np.count_nonzero(groups == whole) == len(region) else None})
@@ -127,8 +126,8 @@ def _region_controls(groups: np.ndarray, region: np.ndarray) -> None:
         "Region", names, format_func=box_labels(names).__getitem__, key=GROUP_KEY,
         placeholder=f"{number(len(region), 'cell')} chosen on the map" if len(region) else "All cells",
         on_change=lambda: _take_group(groups, session.widget_value(GROUP_KEY)),
-        help="Draw around cells on the map with the lasso or the box, or take a whole cell type here; with the map's pan tool "
-        "a click on a cell takes its type.",
+        help="Selects a whole cell type. Or draw around cells on the map with the lasso or the box; with the pan tool, a click "
+        "selects the cell's type.",
     )  # fmt: skip
     button.button(
         "Clear", disabled=not len(region), on_click=session.set_selected_cells, args=((),), width="stretch"
@@ -138,12 +137,13 @@ def _region_controls(groups: np.ndarray, region: np.ndarray) -> None:
 def _gene_table(
     base: Run, run_ids: RunIds, smooth: int | None, agreement: pd.Series, region: np.ndarray
 ) -> str | None:
-    """What makes the methods disagree in the region; a click on a row chooses the gene. Returns the first of them."""
+    """Genes by their share of the disagreement; a click on a row selects the gene. Returns the first gene."""
     cells = base.obs.index[region]
     mean = agreement[cells.intersection(agreement.index)].mean() if len(region) else agreement.mean()
     if np.isnan(mean):
         st.info(
-            "In no cell of this region do two methods move. Choose another region.", icon=":material/info:"
+            "No cell of this region has a velocity in two methods. Choose another region.",
+            icon=":material/info:",
         )
         return None
     groups, _ = groups_and_colors(base)
@@ -152,7 +152,7 @@ def _gene_table(
     beside = f" (in all cells {agreement.mean():.2f})" if len(region) else ""
     words = f"{where}: mean agreement **{decimal(mean)}**{beside}."
     if len(pairs) > 1:
-        words += f" Least alike: {' and '.join(map(escape, pairs.index[0]))}, {decimal(pairs.iloc[0])}."
+        words += f" Least similar: {' and '.join(map(escape, pairs.index[0]))}, {decimal(pairs.iloc[0])}."
     st.markdown(words)
     genes = [str(gene) for gene in shares.index]
     table = shares.assign(share=100 * shares["share"]).rename_axis("Gene").reset_index()
@@ -162,7 +162,7 @@ def _gene_table(
         "Gene": st.column_config.TextColumn(width=72),
         "share": st.column_config.ProgressColumn(
             "Share", width=90, format="%.1f%%", min_value=0, max_value=float(table["share"].max()) or 1.0,
-            help="The gene's part of the disagreement in the region, which is what the mean agreement lacks to 1.",
+            help="The gene's share of the disagreement in the region, which is 1 minus the mean agreement.",
         ),
     }  # fmt: skip
     for name in table.columns[2:]:
@@ -177,13 +177,14 @@ def _gene_table(
         selection_mode="single-row", column_config=columns, alt="Genes by their share of the disagreement",
     )  # fmt: skip
     st.caption(
-        "Numbers: how much of each method's direction the gene is. Equal signs disagree where it rules one alone."
+        "Method columns: the gene's contribution to each direction. Methods with equal signs disagree when the gene "
+        "dominates only one of them."
     )
     return genes[0] if genes else None
 
 
 def _region_in_words(groups: np.ndarray) -> str:
-    """How many cells, and of which groups."""
+    """Number of cells and their most common groups."""
     common = Counter(groups).most_common()
     named = ", ".join(f"{escape(name)} {n:,}" for name, n in common[:3])
     return f"{number(len(groups), 'cell')} ({named}{', …' if len(common) > 3 else ''})"

@@ -1,4 +1,4 @@
-"""Fits that belong to a run, its controls, seeds and sweeps: what is done, what is queued, and a button for the rest."""
+"""Fits that belong to a run (controls, seeds, sweeps): their progress, and a button that queues the missing ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def offer(base: Run, plan: Sequence[PlannedFit], *, key: str) -> None:
-    """Say how far a plan is, and queue what of it is neither finished nor in the queue when the button is pressed.
+    """Show the progress of a plan, and queue the fits that are neither finished nor queued when the button is pressed.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def offer(base: Run, plan: Sequence[PlannedFit], *, key: str) -> None:
     from deepvelo.evaluation.controls import finished
 
     if not plan:
-        st.caption("Nothing to fit: choose a value that the run does not have.")
+        st.caption("Nothing to fit: choose a value that differs from the run's own.")
         return
     to_do = [planned for planned, info in finished(plan, cached.runs()) if info is None]
     active = _active()
@@ -65,13 +65,14 @@ def _does(job: JobStatus, planned: PlannedFit) -> bool:
 def _active() -> list[JobStatus]:
     try:
         return [job for job in cached.jobs().list() if job.active]
-    except InputError:  # the list of jobs on the page says that the scheduler does not answer
+    except InputError:  # the list of jobs on the page reports it
         return []
 
 
 def _seconds(base: Run, missing: Sequence[PlannedFit]) -> float:
     return sum(
-        estimate_seconds(*_size(base, planned), planned.settings, past=cached.runs()) for planned in missing
+        estimate_seconds(*_size(base, planned), planned.settings, finished=cached.runs())
+        for planned in missing
     )
 
 
@@ -83,7 +84,7 @@ def _size(base: Run, planned: PlannedFit) -> tuple[int, int]:
 
 def _submit(base: Run, missing: Sequence[PlannedFit]) -> None:
     try:
-        cached.store().require_writable()  # said here, not by a job that fails later
+        cached.store().require_writable()  # reported here rather than by a job that fails later
         queue = cached.jobs()
         for planned in missing:
             queue.submit(

@@ -1,4 +1,4 @@
-"""Does the picture stand up? A run beside a shuffled control, steady-state control, other seeds and other settings."""
+"""Controls of a run: shuffled, at steady state, with other seeds, with other settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CONTROL_COLUMNS = (
 
 
 def controls_view(base: Run) -> None:
-    """One of the parts, with what it asks, what is still to fit and what was found."""
+    """The selected control: its question, its missing fits, its result."""
     session.fill_first(PART_KEY, next(iter(PARTS)))
     part = st.segmented_control(
         "Check against", list(PARTS), required=True, key=PART_KEY, persist_state="session",
@@ -53,8 +53,8 @@ def _shuffled(base: Run) -> None:
     from deepvelo.evaluation.gate import signal_in_words
 
     st.markdown(
-        "**Do the counts of single cells decide anything?** Unspliced counts are shuffled among the cells of each "
-        "group and fitted with the same settings: what stays comes from the groups' means and from smoothing."
+        "**Do the counts of single cells matter?** This control shuffles unspliced counts among the cells of each group and "
+        "fits them with the same settings. What remains comes from group means and smoothing."
     )
     offer(base, control_plan(base.info, controls.folder_of(base)), key="compare.fit_control")
     control = controls.control_of(base)
@@ -84,10 +84,12 @@ def _shuffled(base: Run) -> None:
 
 
 def _control_table(table: pd.DataFrame) -> None:
-    """The run beside its control: the same scores as those of the methods."""
+    """Scores of the run and of its control."""
     columns = [column for column in _CONTROL_COLUMNS if column in table and table[column].notna().any()]
     edges = [column for column in table if column.partition(":")[0] in columns and ":" in column]
-    shown = marked(table[columns + edges], unranked=columns + edges).T  # a control is no rival
+    shown = marked(
+        table[columns + edges], unranked=columns + edges
+    ).T  # no best value: a control is not a method
     shown.index = pd.Index(
         [COLUMNS[column].title for column in columns]
         + [f"{edge.partition(': ')[2]}, {_SPACES[edge.partition(':')[0]]}" for edge in edges],
@@ -100,9 +102,9 @@ def _control_table(table: pd.DataFrame) -> None:
         width="content",
     )
     st.caption(
-        "Consistency as high in the control as in the run is smoothing, not movement. "
-        "A boundary score of the control that is not near 0 comes from what the groups have on average, which the "
-        'shuffling keeps, or from the embedding; "Steady-state control" says what a fit to no movement at all can reach.'
+        "If the control is as consistent as the run, smoothing explains the consistency. If the control's CBDir is not "
+        "near 0, it comes from group means, which shuffling preserves, or from the embedding; the steady-state control "
+        "shows what a fit to cells at steady state can reach."
     )
 
 
@@ -110,12 +112,12 @@ def _seeds(base: Run) -> None:
     from deepvelo.evaluation.controls import N_SEEDS, SEEDS_NOTE, seeds_plan
 
     st.markdown(
-        "**How much of each arrow is luck?** The same fit on the same data with other random seeds; cells whose "
-        "direction changes with the seed should not be read."
+        "**Does the direction depend on the random seed?** This check repeats the fit on the same data with other seeds. "
+        "Do not interpret cells whose direction changes."
     )
     box, rest = st.columns([1, 4], vertical_alignment="bottom")
     n_seeds = box.number_input(
-        "Seeds in all", 2, MOST_SEEDS, N_SEEDS, key="compare.n_seeds", persist_state="session"
+        "Number of seeds", 2, MOST_SEEDS, N_SEEDS, key="compare.n_seeds", persist_state="session"
     )
     with rest:
         offer(
@@ -147,13 +149,13 @@ def _seeds(base: Run) -> None:
         known = values[np.isfinite(values)]
         low = int((known < controls.LOW_AGREEMENT).sum())
         st.metric(f"Cells below {controls.LOW_AGREEMENT:g}", f"{low:,} of {known.size:,}")
-        st.markdown(f"{number(len(done) + 1, 'seed')} are compared; mean agreement **{_mean(known)}**.")
+        st.markdown(f"{number(len(done) + 1, 'seed')} compared; mean agreement **{_mean(known)}**.")
         _lowest_groups(values, groups)
         st.caption(SEEDS_NOTE)
 
 
 def _lowest_groups(values: np.ndarray, groups: np.ndarray) -> None:
-    """Where seeds disagree, cell type by cell type, the worst first."""
+    """Agreement of the seeds in each cell type, lowest first."""
     cells = pd.DataFrame({"Cell type": groups, "agreement": values}).dropna()
     table = cells.groupby("Cell type")["agreement"].agg(
         Mean="mean", Below=lambda part: 100 * (part < controls.LOW_AGREEMENT).mean(), Cells="size"

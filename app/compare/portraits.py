@@ -1,4 +1,4 @@
-"""One gene in several methods: phase portraits side by side, and where each method's arrows lead."""
+"""One gene in several methods: phase portraits side by side, and the groups that each method's arrows point at."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FEW = "few cells"
 
 
 def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> None:
-    """Choices of gene and cell types, a panel a method, and a table of where the arrows lead.
+    """Choice of gene and cell types, one panel per method, and a table of the groups that arrows point at.
 
     Raises
     ------
@@ -46,11 +46,11 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     labels = box_labels(colors)
     shown = types_box.multiselect(
         "Cell types", list(colors), format_func=labels.__getitem__, default=preset_groups(list(colors)), placeholder="All cell types",
-        key="compare.types", persist_state="session", help="Cells of other types turn grey and get no arrows.",
+        key="compare.types", persist_state="session", help="Cell types in colour and with arrows; others turn grey. Choose a few to reduce overlap.",
     )  # fmt: skip
     window = zoom_box.multiselect(
-        "Zoom window on", shown or list(colors), format_func=labels.__getitem__, placeholder="No zoom window",
-        key="compare.window", persist_state="session", help="A second row of panels, around these cell types alone.",
+        "Zoom on", shown or list(colors), format_func=labels.__getitem__, placeholder="No zoom",
+        key="compare.window", persist_state="session", help="Adds a second row of panels that shows only these cell types.",
     )  # fmt: skip
     matched = comparison.matched(run_ids, None)
     cells = matched.reference.obs_names
@@ -62,7 +62,7 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     rows = [("", shown or None), *([("zoom", window)] if window else [])]
     for part, in_color in rows:
         if part:
-            st.caption(f"Zoom window on {', '.join(map(escape, window))}")
+            st.caption(f"Zoom on {', '.join(map(escape, window))}")
         figures = side_by_side(
             panels, groups, colors=colors, shown=in_color, drawn=shared, dark=charts.is_dark()
         )
@@ -74,7 +74,7 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     if matched.basis is None:
         return
     st.markdown(
-        f"**Where the arrows of each cell type lead, on {escape(basis_label(matched.basis))}, all genes together**"
+        f"**Cell type that the arrows of each cell type point at, on {escape(basis_label(matched.basis))}, all genes together**"
     )
     sources = tuple(shown or colors)
     table = target_table(queries.targets(run_ids, sources=sources), sources=sources)
@@ -83,7 +83,7 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
 
 
 def preset_groups(groups: Sequence[str]) -> list[str]:
-    """Granule lineage and endothelial cells where they are; else none, which shows all."""
+    """Granule lineage and endothelial cells if the data have them; else none, which shows all."""
     return [*_LINEAGE, _BESIDE] if {*_LINEAGE, _BESIDE} <= set(groups) else []
 
 
@@ -97,7 +97,7 @@ def target_table(found: dict[str, pd.DataFrame], *, sources: Sequence[str]) -> p
 
 
 def target_in_words(target: str | None, cosine: float, n_cells: int, *, few: bool) -> str:
-    """One row of `deepvelo.tl.metrics.heading.headings`; a high mean of few cells is marked before it is read."""
+    """One row of `deepvelo.tl.metrics.heading.headings`, marked where it rests on few cells."""
     if n_cells == 0:
         return "not known"
     mark = f"{FEW}: " * few
@@ -111,16 +111,16 @@ def _targets_in_words() -> str:
     from deepvelo.tl.metrics.heading import LEAST_CELLS, LEAST_COSINE, LEAST_ERRORS
 
     return (
-        "Of the neighbouring cell types, the one that most arrows point at; in brackets their mean cosine with the ways "
-        "to their neighbours there, which is the boundary score, and over how many cells. "
-        f"None: no mean reaches {LEAST_COSINE:g} and {LEAST_ERRORS} standard errors. Not known: fewer than {LEAST_CELLS} cells lie beside another type. "
-        f"{FEW.capitalize()}: fewer than {FEW_CELLS} on one of the two sides. {FORCED}, so its number looks high by itself. "
-        "Arrows as the methods made them; two dimensions can bend a true direction."
+        "The neighbouring cell type with the highest cross-boundary direction correctness (CBDir): the mean cosine between "
+        "arrows and displacements to neighbours of that type, in brackets with the number of cells. "
+        f"None: no mean reaches {LEAST_COSINE:g} and {LEAST_ERRORS} standard errors. Not known: fewer than {LEAST_CELLS} cells border another type. "
+        f"{FEW.capitalize()}: fewer than {FEW_CELLS} on one side. {FORCED}, which inflates the value. "
+        "Arrows are as fitted; a projection to two dimensions can distort a correct direction."
     )
 
 
 def _panel(name: str, run: Run, gene: str, *, cells: pd.Index, base: Run) -> Panel:
-    """A method's portrait of the shared cells; one that leaves the gene out shows the first run's counts."""
+    """A method's portrait of the shared cells; the first run's counts if the method left the gene out."""
     if gene not in run.var.index:
         phase = _of_cells(phase_of(base, gene), base.obs.index.get_indexer(cells))
         nothing = np.full(len(cells), np.nan, dtype=np.float32)
@@ -161,8 +161,8 @@ def _of_cells(phase: Phase, rows: np.ndarray) -> Phase:
 def _in_words(panels: Sequence[Panel], runs: dict[str, Run], gene: str) -> str:
     """The caption under the portraits."""
     words = [
-        "Each point is a cell; arrows show where its RNA is heading, right for more spliced (ds/dt), up for more "
-        "unspliced (du/dt). They are the methods' own, not averaged by the switch above; lengths are relative within a panel."
+        "Each point is a cell; arrows show its velocity: right for more spliced (ds/dt), up for more unspliced (du/dt). "
+        "Arrows are as fitted, whatever smoothing is chosen above; lengths are relative within a panel."
     ]
     shares = [
         f"{share_in_words(undecided)} of the cells in {escape(name)}"
@@ -173,20 +173,18 @@ def _in_words(panels: Sequence[Panel], runs: dict[str, Run], gene: str) -> str:
         words.append(f"**Faded arrows:** {', '.join(shares)}, whose direction the data do not decide.")
     flat = [name for name, run in runs.items() if not run.has_du_dt]
     if flat:
-        words.append(f"No du/dt, so arrows run along spliced alone: {', '.join(map(escape, flat))}.")
+        words.append(f"No du/dt, so arrows are horizontal: {', '.join(map(escape, flat))}.")
     without = [panel.title for panel in panels if not np.isfinite(panel.phase.velocity).any()]
     if without:
-        words.append(
-            f"{escape(gene)} has no velocity, and no part in any arrow: {', '.join(map(escape, without))}."
-        )
+        words.append(f"{escape(gene)} has no velocity in {', '.join(map(escape, without))}.")
     if any(panel.line for panel in panels):
         words.append(
-            "Dashed: scVelo's steady state. The steady-state and stochastic modes take cells above it to gain spliced RNA, "
-            "cells below it to lose it."
+            "Dashed: scVelo's steady-state line. In the steady-state and stochastic modes, cells above it gain spliced RNA "
+            "and cells below it lose it."
         )
     if any(panel.induction is not None for panel in panels):
         words.append(
-            "Solid and dotted: the curve that the dynamical mode learned, transcription on, then off; "
-            "its arrows are those of the curve at the time given to the cell."
+            "Solid and dotted: the curve of the dynamical mode, induction and repression; its arrows are the curve's "
+            "velocity at the latent time of the cell."
         )
     return " ".join(words)

@@ -1,4 +1,4 @@
-"""When not to believe the picture: findings on the run, worst first, each with its evidence and its threshold."""
+"""Quality gate: findings on the run, worst first, each with its evidence and its threshold."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _NO_BATCHES = {keys.RATES_LEIDEN}  # found by the fit
 MOST_BATCHES = 30
 _ORDER: tuple[Level, ...] = ("red", "amber", "not checked", "green")
 MEANINGS: dict[Level, str] = {
-    "red": "do not believe the arrows before this is settled",
-    "amber": "read the arrows with care",
-    "not checked": "not computed, and so nothing to rely on",
-    "green": "nothing found against the arrows, which proves nothing for them",
+    "red": "do not interpret the arrows before this is resolved",
+    "amber": "interpret the arrows with care",
+    "not checked": "not computed yet, so not known",
+    "green": "no problem found, which does not prove the arrows right",
 }
 
 
-def _settled_by() -> dict[str, tuple[str, str | None]]:
-    """What settles a finding that was not checked: the view, and the part of it."""
-    # Seconds to import; the pages that link here should not wait for it.
+def _checked_by() -> dict[str, tuple[str, str | None]]:
+    """The view, and the part of it, that computes a finding not yet checked."""
+    # Takes seconds to import; pages that link here do not wait for it.
     from deepvelo.evaluation.gate.finding import CONTROL, METHODS, SWEEP
 
     return {
@@ -44,7 +44,7 @@ def _settled_by() -> dict[str, tuple[str, str | None]]:
 
 
 def quality_view(base: Run) -> None:
-    """All findings; a batch column is asked for, since nothing in the data tells which it is."""
+    """All findings, and a box for the batch column, which the data cannot tell."""
     with error_in_words():
         words, box = st.columns([2.6, 1], gap="medium", vertical_alignment="bottom")
         with box:
@@ -70,9 +70,9 @@ def _batch_box(base: Run) -> str | None:
         and name != base.info.cluster_key
     ]
     return st.selectbox(
-        "Batch column", columns, format_func=box_labels(columns).__getitem__, index=None, placeholder="None named" if columns else "No column with few values",
+        "Batch column", columns, format_func=box_labels(columns).__getitem__, index=None, placeholder="None" if columns else "No suitable column",
         key=batch_key_of(base), persist_state="session", disabled=not columns,
-        help="The column that says in which sample or run a cell was measured.",
+        help="Column with the sample or sequencing run of each cell. Choose one to check that directions do not follow batches.",
     )  # fmt: skip
 
 
@@ -82,9 +82,9 @@ def _row(finding: GateFinding) -> None:
         badge.markdown(BADGES[finding.level])
         text.markdown(f"**{finding.title}.** {with_labels(finding.evidence)}")
         text.caption(f"Threshold: {with_labels(finding.threshold)}. {with_labels(finding.why)}")
-        if finding.level == "not checked" and finding.title in _settled_by():
-            view, part = _settled_by()[finding.title]
-            action.button(f"To {view}", key=f"settle.{finding.title}", on_click=_show, args=(view, part))
+        if finding.level == "not checked" and finding.title in _checked_by():
+            view, part = _checked_by()[finding.title]
+            action.button(f"Go to {view}", key=f"check.{finding.title}", on_click=_show, args=(view, part))
 
 
 def _show(view: str, part: str | None) -> None:

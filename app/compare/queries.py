@@ -1,4 +1,4 @@
-"""Cached answers for the views of the Compare page alone; those that several pages share are in `app.shared.comparison`.
+"""Cached queries of the Compare page; `app.shared.comparison` has those that several pages share.
 
 All visitors share what these functions return: read it, never change it.
 """
@@ -19,8 +19,8 @@ MOST_GENES = 100
 
 
 def cell_agreement(run_ids: RunIds, smooth: int | None) -> tuple[pd.Series, int]:
-    """Mean cosine between the methods in each shared cell, NaN where fewer than two move, and over how many genes."""
-    comparison.infos(run_ids)  # a run that was deleted is said so, also where the answer is kept
+    """Mean cosine between the methods in each shared cell, NaN where fewer than two have a velocity; and the number of genes."""
+    comparison.infos(run_ids)  # raises for a deleted run, also when the answer is cached
     return _cell_agreement(cached.runs_folder(), run_ids, smooth)
 
 
@@ -38,7 +38,7 @@ def _cell_agreement(folder: Path, run_ids: RunIds, smooth: int | None) -> tuple[
 def disagreement(
     run_ids: RunIds, smooth: int | None, region: np.ndarray | None
 ) -> tuple[pd.DataFrame, pd.Series]:
-    """What methods disagree about in some rows of the first run, or in all its cells, and which two of them most.
+    """The genes that methods disagree about in some rows of the first run, or in all its cells, and the agreement of each pair.
 
     Returns
     -------

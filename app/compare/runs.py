@@ -1,4 +1,4 @@
-"""Which runs stand beside each other, other methods that are still to be fitted, and equal smoothing."""
+"""Choice of the runs to compare, of their smoothing, and a button that fits missing methods."""
 
 from __future__ import annotations
 
@@ -22,61 +22,56 @@ from deepvelo.peers import fitted_here
 
 MAX_RUNS = 8
 FIT_MISSING = "Fit the missing methods"
-_AS_FITTED = "As fitted"
+_SMOOTHING: dict[str, int | None] = {"As fitted": None, "None": 0, "Once": 1, "Twice": 2}
 
 
 def choose_runs(base: Run) -> RunIds:
-    """The chosen run first, then those to compare it with; at first the newest of every other method."""
+    """The chosen run, then those to compare it with; by default the newest run of every other method."""
     others = _of_same_data(base.info)
     newest = comparison.newest_of_other_methods(base.info)
     first = comparison.default_runs(base.info)[: MAX_RUNS - 1]
     names = {info.run_id: _label(base.info, info) for info in others}
     labels = box_labels(names, names.__getitem__)
     beside = st.multiselect(
-        f"Compare **{escape(_label(base.info, base.info))}**, the run chosen in the sidebar, with",
+        f"Compare **{escape(_label(base.info, base.info))}**, the run in the sidebar, with",
         list(labels),
         default=first,
         format_func=labels.__getitem__,
         max_selections=MAX_RUNS - 1,
-        placeholder="Other runs of the same data" if labels else "There is no other run of these data yet",
-        # A mode that was fitted meanwhile makes a new box, with it among the chosen.
+        placeholder="Other runs of the same data" if labels else "No other run of this data set yet",
+        # A new default after a fit has ended needs a new widget.
         key=".".join(["compare.runs", base.info.run_id, *first]),
         persist_state="session",
-        help="Fits of the same data, and imported results of their cells. Cells, graph, groups and embedding are those of the run in the sidebar, for all.",
+        help="Runs to compare: fits of the same data set and imported results of its cells. All are scored on the cells, graph, groups and embedding of the run in the sidebar.",
     )
     _offer_missing(base, fitted=list(newest))
     return (base.info.run_id, *beside)
 
 
 def smoothing_switch() -> int | None:
-    """How often every method's velocity is averaged over the graph before it is scored; None as fitted."""
+    """Number of averages of every method's velocity over the graph before scoring; None for as fitted."""
     smooth = st.segmented_control(
-        "Velocities averaged over the graph",
-        [_AS_FITTED, 0, 1, 2],
-        format_func=_times,
-        default=_AS_FITTED,
+        "Smoothing",
+        list(_SMOOTHING),
+        default="As fitted",
         required=True,
         key="compare.smooth",
         persist_state="session",
-        help="As fitted: what the other pages show, each method averaged as often as its fit does. 0, 1, 2: every "
-        "method the same number of times in all, ours made anew from its rates and the moments first.",
+        help="Number of times every method's velocity is averaged over the graph before scoring. Choose the same number for "
+        "all methods to compare their consistency; As fitted shows each method as its own fit smooths it.",
     )
-    return None if smooth == _AS_FITTED else int(str(smooth))
-
-
-def _times(smooth: str | int) -> str:
-    return smooth if isinstance(smooth, str) else f"{smooth}×"
+    return _SMOOTHING[str(smooth)]
 
 
 def smoothing_note() -> str:
-    """Why methods must be averaged alike."""
+    """Why methods need equal smoothing."""
     from deepvelo.evaluation.compare import SMOOTHING_NOTE
 
     return SMOOTHING_NOTE
 
 
 def _of_same_data(base: RunInfo) -> list[RunInfo]:
-    """Other fits of the data, and imported results of their cells: those prepared in the same way first, then by age."""
+    """Other fits of the data, and imported results of their cells: first those with the same preparation, then by age."""
     others = [
         info for info in fits() if info.run_id != base.run_id and comparison.shares_cells(base, info) > 0
     ]
@@ -87,11 +82,11 @@ def _label(base: RunInfo, info: RunInfo) -> str:
     method, name = info.method_label, comparison.run_name(info)
     label = method if name == method else f"{method}: {name}"
     other = not info.is_imported and not comparison.same_preparation(base, info)
-    return f"{label} (prepared in another way)" if other else label
+    return f"{label} (other preparation)" if other else label
 
 
 def _offer_missing(base: Run, *, fitted: list[Method]) -> None:
-    """A button for other methods that have no run on just these data and are not being fitted."""
+    """A button for the methods that have no run on this data set, finished or queued."""
     present = ("deepvelo", base.info.settings.method, *fitted)
     missing = [method for method in fitted_here() if method not in present]
     changes = {"layer": "", "tool": ""}  # of imported results
@@ -102,15 +97,15 @@ def _offer_missing(base: Run, *, fitted: list[Method]) -> None:
     metrics = base.info.metrics
     seconds = sum(
         estimate_seconds(
-            int(metrics["n_cells"]), int(metrics["n_genes"]), settings[method], past=cached.runs()
+            int(metrics["n_cells"]), int(metrics["n_genes"]), settings[method], finished=cached.runs()
         )
         for method in waiting
     )
     with st.container(horizontal=True, vertical_alignment="center"):
         pressed = st.button(FIT_MISSING, type="primary", icon=":material/play_arrow:")
         st.caption(
-            f"Not fitted to these data yet: {', '.join(METHOD_LABELS[method].replace(',', '') for method in waiting)}. "
-            f"On exactly the cells, genes and moments of this run, in the background; roughly {in_words(seconds)}."
+            f"Not fitted to this data set yet: {', '.join(METHOD_LABELS[method].replace(',', '') for method in waiting)}. "
+            f"Uses the cells, genes and moments of this run; roughly {in_words(seconds)} in the background."
         )
     if pressed:
         _submit(base, [settings[method] for method in waiting])
@@ -124,7 +119,7 @@ def _is_queued(base: Run, settings: Settings) -> bool:
     info = base.info
     try:
         same = cached.jobs().same(_source(base), settings, cluster_key=info.cluster_key, basis=info.basis)
-    except InputError:  # the list of jobs on the page says that the scheduler does not answer
+    except InputError:  # the list of jobs on the page reports it
         return False
     return same is not None
 
@@ -132,7 +127,7 @@ def _is_queued(base: Run, settings: Settings) -> bool:
 def _submit(base: Run, wanted: list[Settings]) -> None:
     info = base.info
     try:
-        cached.store().require_writable()  # said here, not by a job that fails later
+        cached.store().require_writable()  # reported here rather than by a job that fails later
         for settings in wanted:
             cached.jobs().submit(
                 _source(base),

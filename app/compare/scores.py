@@ -1,4 +1,4 @@
-"""How the compared methods score: boundaries to score, table, histograms, tests, and the report to take along."""
+"""Scores of the compared methods: boundaries, table, histograms, tests, and the report as files."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from deepvelo.evaluation.compare import Comparison, Edge
 
 HEIGHT = 330
-# Of single cells: what histograms and tests are made of.
+# Scores of single cells, for histograms and tests.
 TITLES = {
     "consistency": "Consistency",
     "consistency_celltype": "Within cell type",
     "coherence": "Coherence",
-    "boundary_embedding": "Boundary (embedding)",
-    "boundary_genes": "Boundary (genes)",
+    "boundary_embedding": "CBDir (embedding)",
+    "boundary_genes": "CBDir (genes)",
 }
 _AXES = {
     "consistency": "cosine with the cell's graph neighbours",
@@ -42,7 +42,7 @@ _AXES = {
 
 @run_fragment
 def scores_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
-    """Everything in numbers; a change of boundaries or of the tested score redraws only this."""
+    """All scores; a change of boundaries or of the tested score redraws only this part."""
     with stop_on_error():
         groups = [str(group) for group in comparison.matched(run_ids, smooth).groups.cat.categories]
         edges = _edges(base, groups)
@@ -59,14 +59,15 @@ def scores_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
 
 
 def _edges(base: Run, groups: list[str]) -> list[Edge]:
-    """Boundaries to score: picked from two boxes, or typed; a bad one is a sentence and does not count."""
+    """Boundaries to score, picked from two boxes or typed; an invalid one shows an error and is left out."""
     from deepvelo.evaluation.compare import default_edges, parse_edges
 
     key = boundary_key(base)
     pairs = {f"{a} > {b}": (a, b) for a, b in itertools.permutations(groups, 2)}
     known = [f"{a} > {b}" for a, b in default_edges(groups)]
     labels = box_labels(groups)
-    chips, source, target, add = st.columns([4, 1.2, 1.2, 0.6], vertical_alignment="bottom")
+    chips = st.container()
+    source, target, add = st.columns([2, 2, 1], vertical_alignment="bottom")
     start = source.selectbox(
         "From",
         groups,
@@ -89,14 +90,14 @@ def _edges(base: Run, groups: list[str]) -> list[Edge]:
     add.button("Add", on_click=_add_edge, args=(key, picked), disabled=picked not in pairs, width="stretch")
     session.fill_first(key, known)
     chosen = chips.multiselect(
-        "Boundaries to score: cells of the first group become cells of the second",
+        "Boundaries to score (first group > second group)",
         list(dict.fromkeys([*known, *session.widget_value(key)])),
         format_func=one_line,
         accept_new_options=True,
-        placeholder="Pick two groups on the right and add them, or type: first group > second group",
+        placeholder="Pick two groups below, or type: first group > second group",
         key=key,
         persist_state="session",
-        help="What is known of the tissue, not what the arrows show: the score is worth as much as the boundary is sure.",
+        help="Known transitions: cells of the first group become cells of the second. Choose them from biology, not from the arrows; CBDir is as reliable as the transitions are.",
     )
     edges: list[Edge] = []
     for text in chosen:
@@ -110,7 +111,7 @@ def _add_edge(key: str, edge: str) -> None:
 
 
 def _table(found: Comparison) -> None:
-    """Methods by scores, the best of each marked, whoever's it is; then what to know before believing it."""
+    """Scores of every method, with the best of each marked, and warnings."""
     from deepvelo.evaluation.compare import SMOOTHNESS
 
     columns = {column: shown for column, shown in COLUMNS.items() if column in found.table}
@@ -156,18 +157,18 @@ def _histogram(found: Comparison, score: str, colors: dict[str, str]) -> None:
 
 
 def _tests(found: Comparison) -> None:
-    """Every pair of methods: how often a cell of one beats one of the other."""
+    """For each pair of methods, how often a cell of one scores higher than a cell of the other."""
     from deepvelo.evaluation.compare import EFFECT_NOTE, SMOOTHNESS
 
-    st.markdown("**How large is the difference?** Mann-Whitney U test of every two methods, cell by cell")
+    st.markdown("**Size of the differences**: Mann-Whitney U test of each pair of methods over cells")
     ranked = set(found.tests["score"]) - (set() if found.equally_smooth else set(SMOOTHNESS))
     tested = [score for score in TITLES if score in ranked]
     if not found.equally_smooth:
         st.caption(
-            "Consistency and coherence are tested at equal smoothing only: choose 0, 1 or 2 times above."
+            "Tests of consistency and coherence need equal smoothing: choose None, Once or Twice above."
         )
     if not tested:
-        st.caption("Nothing to test: it takes two methods with scores.")
+        st.caption("No test: it needs two methods with scores.")
         return
     score = st.segmented_control(
         "Tested score", tested, default=tested[0], format_func=TITLES.__getitem__, required=True,
@@ -187,32 +188,32 @@ def _tests(found: Comparison) -> None:
             alt=f"Tests of {TITLES[score]}",
         )
     note.caption(
-        f"{EFFECT_NOTE} Cells of one tissue are not independent, which p ignores. Boundaries are pooled here cell by "
-        "cell; the table above is the mean of the boundaries, each counting the same."
+        f"{EFFECT_NOTE} p ignores that cells of one tissue are not independent. The test pools the cells of all boundaries; "
+        "the table above weighs each boundary equally."
     )
 
 
 def _test_in_words(test: dict[str, float | str]) -> dict[str, str]:
-    """A row of the table of tests, the winner first."""
+    """A row of the table of tests, the higher score first."""
     a, b, effect = test["a"], test["b"], float(test["effect"])
     medians = [float(test["median_a"]), float(test["median_b"])]
     if effect < 0.5:
         a, b, effect, medians = b, a, 1 - effect, medians[::-1]
     how_often = "more than 99%" if 0.995 <= effect < 1 else f"{effect:.0%}"
     return {
-        "How often": f"{a} beats {b} in {how_often} of random pairs",
+        "How often": f"{a} scores higher than {b} in {how_often} of random pairs",
         "Medians": f"{decimal(medians[0], 3)} / {decimal(medians[1], 3)}",
         "p": str(test["p_text"]),
     }
 
 
 def _boundaries(found: Comparison) -> None:
-    """The boundary scores edge by edge, a column a method."""
+    """CBDir of each boundary, one column per method."""
     st.markdown(
-        "**Boundary by boundary**", help=f"{meaning('boundary_embedding')} {meaning('boundary_genes')}"
+        "**CBDir of each boundary**", help=f"{meaning('boundary_embedding')} {meaning('boundary_genes')}"
     )
     if not found.edges:
-        st.caption("No boundary is chosen: add one above.")
+        st.caption("No boundary chosen: add one above.")
         return
     spaces = {"boundary_embedding": "embedding", "boundary_genes": "genes"}
     columns = [column for column in found.table if column.partition(":")[0] in spaces and ":" in column]
@@ -227,11 +228,11 @@ def _boundaries(found: Comparison) -> None:
             "Boundary": st.column_config.TextColumn(width=330),
             **{name: st.column_config.TextColumn(alignment="right") for name in table},
         },
-        alt="Boundary correctness of each boundary and method",
+        alt="Cross-boundary direction correctness by boundary and method",
     )
     st.caption(
-        "1: arrows of the first group's cells point at their neighbours in the second; 0: neither towards nor away; "
-        "−1: they point away. – : no score, such as for a group of one cell."
+        "Cross-boundary direction correctness. 1: arrows of the first group point at their neighbours in the second; 0: neither "
+        "towards nor away; −1: away. –: no score, for example for a group of one cell."
     )
 
 

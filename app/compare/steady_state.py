@@ -1,4 +1,4 @@
-"""What would cells at steady state score? A run beside fits to its own cells, of which none moves."""
+"""Steady-state control: scores of a run beside those of fits to its own cells at steady state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deepvelo.wording import decimal
 
 _TITLES = {
     "run": "This run",
-    "mean": "Steady state",
+    "mean": "Control",
     "sd": "± sd",
     "lowest": "Lowest",
     "highest": "Highest",
@@ -24,12 +24,12 @@ _TITLES = {
 
 
 def steady_state_part(base: Run) -> None:
-    """The question, the fits still to queue, and the scores of the steady-state controls."""
+    """The question, the missing fits, and the scores at steady state."""
     from deepvelo.evaluation.controls import STEADY_STATE_NOTE, beyond_steady_state, steady_state_plan
 
     st.markdown(
-        "**What would cells at steady state score?** Every cell's unspliced counts are drawn anew as its spliced counts ask for "
-        "at steady state, so that nothing moves; then fitted with the same settings, several times."
+        "**What do cells at steady state score?** This control draws each cell's unspliced counts from its spliced counts at "
+        "steady state, where velocity is 0, and fits them with the same settings, several times."
     )
     offer(base, steady_state_plan(base.info, controls.folder_of(base)), key="compare.fit_steady_state")
     done = controls.runs_for(base, "steady_state")

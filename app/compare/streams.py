@@ -1,4 +1,4 @@
-"""The compared runs' streams on the same cells, each as it was fitted."""
+"""Streams of the compared runs on the same embedding, as fitted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEIGHT = 460
 
 
 def streams_view(base: Run, run_ids: RunIds) -> None:
-    """One picture a run, on the embedding of the chosen one; a run without it says so in its place."""
+    """One figure per run, on the embedding of the chosen run; a note for runs without it."""
     names = comparison.names(run_ids)
     basis = base.info.basis
     view = View(
@@ -45,10 +45,8 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
                 if faded := undecided_in_words(run):
                     st.caption(faded)
     told = [has_probability(cached.open_run(run_id)) for run_id in run_ids]
-    words = ["Each run's own arrows, as fitted."]
+    words = ["Arrows are as fitted."]
     if any(told) and not all(told):
-        words.append(
-            "Arrows of the other methods are not faded: those do not say which directions are undecided."
-        )
-    words += [NOT_SPEED, "Methods that draw the same can all be wrong.", run_in_words(base)]
+        words.append("Other methods do not report undecided directions, so their arrows are not faded.")
+    words += [NOT_SPEED, "Methods that agree can all be wrong.", run_in_words(base)]
     st.caption(" ".join(filter(None, words)))

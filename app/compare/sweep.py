@@ -1,4 +1,4 @@
-"""Which conclusions survive other settings: what to vary, the sweep's scores, and what they leave of the run."""
+"""Sensitivity to settings: values to vary, scores of the sweep, and the conclusions that hold."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ TITLES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Knob:
+class _Varied:
     """A setting that can be varied."""
 
     title: str
     field: str
     own: float
     values: tuple[float, ...]
-    """Offered and taken at first."""
+    """Offered, and chosen by default."""
     number: Callable[[str], float]
-    help: str = "Values to try, each alone; type others."
+    help: str = "Values to fit, one at a time; type others to add them."
 
 
 def sweep_part(base: Run) -> None:
-    """Choose values, queue the fits, read what survives."""
+    """Choose values, queue the fits, show the conclusions that hold."""
     from deepvelo.evaluation.controls import conclusions, sweep_plan
     from deepvelo.evaluation.controls.sensitivity import BOUNDARY_DEFINITION, COLUMNS, REVERSED
 
     st.markdown(
-        "**Does the direction depend on choices that biology does not make?** Each fit changes one setting on the same "
-        "data. The data do not decide a direction that reverses with a setting."
+        "**Does the direction depend on the settings?** Each fit changes one setting on the same data. The data do not "
+        "determine a direction that reverses with a setting."
     )
-    with error_in_words():  # a value that cannot be takes nothing away from what is finished
+    with error_in_words():  # an invalid value leaves the finished part in place
         offer(
             base,
             sweep_plan(base.info, controls.folder_of(base), values=_values(base)),
@@ -79,47 +79,49 @@ def sweep_part(base: Run) -> None:
 
 
 def _values(base: Run) -> SweepValues:
-    """What the visitor wants to vary.
+    """The values to vary.
 
     Raises
     ------
     InputError
-        What was typed is no number.
+        A typed value is not a number.
     """
     from deepvelo.evaluation.controls import SweepValues
 
-    knobs = _knobs(base)
+    settings = _varied_settings(base)
     typed = {}
-    for box, knob in zip(st.columns(len(knobs), gap="small"), knobs, strict=True):
-        typed[knob.field] = box.multiselect(
-            f"{knob.title}, here {knob.own:g}", [f"{value:g}" for value in knob.values],
-            default=[f"{value:g}" for value in knob.values], accept_new_options=True, placeholder="Not varied",
-            key=f"compare.sweep.{base.info.run_id}.{knob.field}", persist_state="session",
-            help=knob.help,
+    for box, varied in zip(st.columns(len(settings), gap="small"), settings, strict=True):
+        typed[varied.field] = box.multiselect(
+            f"{varied.title}, here {varied.own:g}", [f"{value:g}" for value in varied.values],
+            default=[f"{value:g}" for value in varied.values], accept_new_options=True, placeholder="Not varied",
+            key=f"compare.sweep.{base.info.run_id}.{varied.field}", persist_state="session",
+            help=varied.help,
         )  # fmt: skip
-    chosen = {knob.field: tuple(_number(text, knob) for text in typed[knob.field]) for knob in knobs}
+    chosen = {
+        varied.field: tuple(_number(text, varied) for text in typed[varied.field]) for varied in settings
+    }
     return SweepValues(**chosen)  # type: ignore[arg-type]  # whole numbers where they must be
 
 
-def _knobs(base: Run) -> list[_Knob]:
+def _varied_settings(base: Run) -> list[_Varied]:
     settings, metrics = base.info.settings, base.info.metrics
     n_cells, n_genes = int(metrics["n_cells"]), int(metrics["n_genes"])
-    genes = _Knob(
+    genes = _Varied(
         title="Genes",
         field="n_genes",
         own=n_genes,
         values=_whole(n_genes, below=n_genes, shares=(0.5,)),
         number=int,
     )
-    if settings.method != "deepvelo":  # scVelo's modes ignore the other settings
+    if settings.method != "deepvelo":  # only the preparation counts for other methods
         return [genes]
     graph, candidates = settings.graph, n_candidates(n_cells, settings)
     return [
-        _Knob(
+        _Varied(
             title="Graph neighbours", field="n_neighbors", own=graph.n_neighbors, number=int,
             values=_whole(graph.n_neighbors, below=n_cells),
         ),
-        _Knob(
+        _Varied(
             title="Candidates", field="n_candidates", own=candidates, number=int,
             values=_whole(candidates, below=n_cells),
         ),
@@ -128,37 +130,37 @@ def _knobs(base: Run) -> list[_Knob]:
     ]  # fmt: skip
 
 
-def _lambdas(settings: Settings) -> list[_Knob]:
-    """Both lambdas; one for the published schedule, where only their ratio counts."""
+def _lambdas(settings: Settings) -> list[_Varied]:
+    """Both lambdas; only the first for the published schedule, where their ratio counts."""
     objective = settings.objective
-    unspliced = _Knob(
+    unspliced = _Varied(
         title="λ unspliced", field="lambda_u", own=objective.lambda_u, values=_around(objective.lambda_u), number=float
     )  # fmt: skip
     if settings.variant.direction_schedule == "published":
         ratio = f"{unspliced.help} Only its ratio to λ spliced counts in the published schedule."
         return [replace(unspliced, help=ratio)]
-    spliced = _Knob(
+    spliced = _Varied(
         title="λ spliced", field="lambda_s", own=objective.lambda_s, values=_around(objective.lambda_s), number=float
     )  # fmt: skip
     return [unspliced, spliced]
 
 
 def _whole(own: int, *, below: int, shares: tuple[float, ...] = (0.5, 2)) -> tuple[float, ...]:
-    """Half and double, where a fit can have so many."""
+    """Half and double the value, within what a fit allows."""
     return tuple(value for share in shares if 2 <= (value := round(share * own)) < below)
 
 
 def _around(own: float) -> tuple[float, ...]:
-    """Off and four times, since half and double hardly act; where it is off, 1 and 4."""
+    """0 and four times the value, because half and double hardly matter; 1 and 4 if it is 0."""
     if own == 0:
         return 1.0, 4.0
     return (0.0, 4 * own if 4 * own <= LARGEST_LAMBDA else own / 4)
 
 
-def _number(text: str, knob: _Knob) -> float:
+def _number(text: str, varied: _Varied) -> float:
     try:
-        return knob.number(text.strip())
+        return varied.number(text.strip())
     except ValueError:
-        kind = "a whole number" if knob.number is int else "a number"
-        msg = f"'{knob.title}' takes {kind}. Got {text[:50]!r}. Remove it and type another."
+        kind = "a whole number" if varied.number is int else "a number"
+        msg = f"'{varied.title}' takes {kind}. Got {text[:50]!r}. Remove it and type another."
         raise InputError(msg) from None

@@ -1,4 +1,4 @@
-"""The table of scores as people read it: titles, meanings, and the best of each score marked, whoever's it is."""
+"""The table of scores: titles, definitions, and the best value of each score marked."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ BEST = "★"
 
 
 class Column(NamedTuple):
-    """How a column of a comparison's table is shown."""
+    """Title, format and ranking of a column."""
 
     title: str
     decimals: int = 3
     sign: int = 1
-    """1 where more is better, -1 where less is, 0 where neither is."""
+    """1 if higher is better, -1 if lower is better, 0 for no ranking."""
     note: str = ""
-    """What the definition leaves open."""
+    """Added to the definition."""
 
 
 _MEDIAN, _MEAN = "median over the cells, at most 1", "mean of the chosen boundaries, -1 to 1"
@@ -30,14 +30,14 @@ COLUMNS = {
     "consistency_median": Column("Consistency, median", note=_MEDIAN),
     "consistency_celltype_median": Column("Within type, median", note=_MEDIAN),
     "coherence_median": Column("Coherence, median", note=_MEDIAN),
-    "boundary_embedding": Column("Boundary (embedding)", note=_MEAN),
-    "boundary_genes": Column("Boundary (genes)", note=_MEAN),
+    "boundary_embedding": Column("CBDir (embedding)", note=_MEAN),
+    "boundary_genes": Column("CBDir (genes)", note=_MEAN),
     "n_velocity_genes": Column("Velocity genes", decimals=0, sign=0, note="more is not better"),
     "seconds": Column("Seconds", decimals=2, sign=-1),
-    # of the whole process, with all that it held before
+    # includes what the process held before
     "peak_memory_mb": Column("Memory (MB)", decimals=0, sign=0, note="of the whole process"),
 }
-_BOUNDARY = Column("Boundary")  # of one edge
+_BOUNDARY = Column("CBDir")  # of one edge
 
 
 def meaning(column: str) -> str:
@@ -49,9 +49,9 @@ def meaning(column: str) -> str:
 
 
 def marked(table: pd.DataFrame, *, unranked: Collection[str] = ()) -> pd.DataFrame:
-    """Rounded numbers as text, with a star before the best of every column and a dash for none.
+    """Rounded numbers as text, with a star before the best of each column and a dash for missing values.
 
-    Columns are those of `COLUMNS`, or boundary scores of single edges; nothing is best in those that are ``unranked``.
+    Columns are those of `COLUMNS`, or CBDir of single boundaries; columns in ``unranked`` get no star.
     """
     best = _best(table, unranked)
     return pd.DataFrame(
@@ -67,7 +67,7 @@ def marked(table: pd.DataFrame, *, unranked: Collection[str] = ()) -> pd.DataFra
 
 
 def better_in_words(table: pd.DataFrame, *, unranked: Collection[str] = ()) -> str:
-    """On which scores another method is better than the first, as rounded, leaving out those ``unranked``."""
+    """A sentence that names the scores on which another method is better than the first, without ``unranked`` ones."""
     first = str(table.index[0])
     values = _comparable(table, unranked)
     others = {
@@ -79,12 +79,14 @@ def better_in_words(table: pd.DataFrame, *, unranked: Collection[str] = ()) -> s
         for name in table.index[1:]
     }
     if others and pd.isna(table.loc[first, "consistency_median"]):
-        return f"**{escape(first)}** has no scores to compare; its warnings below say why."
+        return f"**{escape(first)}** has no scores; the warnings below give the reason."
     if not others:
-        return "One run alone: choose others above, or fit other methods, to see it beside them."
+        return "Only one run: choose others above, or fit other methods, to compare it with."
     better = [f"**{escape(name)}** in {', '.join(titles)}" for name, titles in others.items() if titles]
     if not better:
-        return f"{BEST} marks the best of each score. No other is better than **{escape(first)}** on any of them."
+        return (
+            f"{BEST} marks the best of each score. No other method is better than **{escape(first)}** on any."
+        )
     return f"{BEST} marks the best of each score. Better than **{escape(first)}**: {'; '.join(better)}."
 
 
@@ -97,18 +99,18 @@ def _text(value: float, *, decimals: int, best: bool) -> str:
 def _best(table: pd.DataFrame, unranked: Collection[str]) -> pd.DataFrame:
     """Whether each value is the best of its column, as rounded.
 
-    Nothing is best where it stands alone, nor at a boundary that the arrows do not cross.
+    A single value is not best, nor is CBDir of 0 or less.
     """
     values = _comparable(table, unranked)
     best = values.eq(values.max()) & (values.notna().sum() > 1)
     for column in values:
-        if str(column).startswith("boundary"):  # the least wrong of arrows that all point away is not good
+        if str(column).startswith("boundary"):  # arrows that all point away have no best
             best[column] &= values[column] > 0
     return best
 
 
 def _comparable(table: pd.DataFrame, unranked: Collection[str]) -> pd.DataFrame:
-    """Values as they are read, turned so that more is better; NaN where neither is."""
+    """Values with the sign that makes higher better; NaN for unranked columns."""
     return pd.DataFrame(
         {
             column: values.round(_of(column).decimals)

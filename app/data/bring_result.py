@@ -1,4 +1,4 @@
-"""Bring the velocities that another tool computed: they become a run beside ours."""
+"""Import the velocities that another tool computed, as a run."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _PLACE = "bring"  # of the uploader among those of the page
 
 
 def bring_result() -> None:
-    """File, layer and tool, and one button; below it the imports that run, and those that ended."""
-    with st.expander("Bring a result of another tool", icon=":material/move_to_inbox:"):
+    """Form for file, layer and tool, and the jobs of imports."""
+    with st.expander("Import a result of another tool", icon=":material/move_to_inbox:"):
         st.markdown(
-            "Velocities of scVelo, dynamo, cellDancer, veloVI, UniTVelo or any other tool become a run of their own, with "
-            "the file's moments, neighbours and embedding. Compare, Lineages and Phase portraits show it beside ours."
+            "Velocities of scVelo, dynamo, cellDancer, veloVI, UniTVelo or any other tool become a run, with the moments, "
+            "neighbours and embedding of the file. Compare, Lineages and Phase portraits show imported runs too."
         )
         name = _file()
         if name is not None:
@@ -48,7 +48,7 @@ def _file() -> str | None:
         names,
         index=None,
         format_func=box_labels(names).__getitem__,
-        placeholder="Choose a file of the server folder",
+        placeholder="Choose a file in the server folder",
         key=FILE_KEY,
         persist_state="session",
     )
@@ -85,14 +85,14 @@ def _form(source: DataSource) -> None:
         index=layers.index(likely[0]) if likely else None,
         format_func=box_labels(layers).__getitem__,
         placeholder="Choose a layer",
-        help="ds/dt of spliced RNA, cells by genes.",
+        help="Layer with ds/dt of spliced RNA, cells × genes. Change it if the tool stores several.",
         key=f"bring.layer.{source.path}",
     )
     tool = tool_box.text_input(
         "Tool",
         value=tool_of(adata),
         max_chars=40,
-        help="What pages call the result.",
+        help="Name of the tool, as pages show it. Change it if it was not detected.",
         key=f"bring.tool.{source.path}",
     )
     groups = cached.summary(source).groupings
@@ -102,11 +102,11 @@ def _form(source: DataSource) -> None:
         groups,
         index=groups.index(usual) if usual in groups else None,
         format_func=box_labels(groups).__getitem__,
-        placeholder="Leiden clusters, computed",
+        placeholder="Leiden clusters (computed)",
         key=f"bring.groups.{source.path}",
     )
     settings = replace(Settings(), {"method": "imported", "layer": layer or "", "tool": tool.strip()})
-    if st.button("Bring the result", type="primary", disabled=layer is None, icon=":material/input:"):
+    if st.button("Import the result", type="primary", disabled=layer is None, icon=":material/input:"):
         _start(
             source,
             settings,
@@ -118,8 +118,8 @@ def _form(source: DataSource) -> None:
 def _start(source: DataSource, settings: Settings, *, cluster_key: str | None, memory: int) -> None:
     same = cached.jobs().same(source, settings, cluster_key=cluster_key)
     if same is not None:
-        st.info(f"**{escape(same.name)}** is being brought now.")
+        st.info(f"**{escape(same.name)}** is being imported.")
         return
-    cached.store().require_writable()  # said here, not by a job that fails later
+    cached.store().require_writable()  # reported here rather than by a job that fails later
     cached.jobs().submit(source, settings, cluster_key=cluster_key, memory=memory, **visitors.visitor())
     st.rerun()

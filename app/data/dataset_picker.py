@@ -1,4 +1,4 @@
-"""Choose the data: sample, server folder, upload, public set, or a processed object with its counts."""
+"""Choice of the data set: sample, server folder, upload, public data set, or a processed object with its counts."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.formats import LABELS, SUFFIXES
 
-Offer = Callable[[], DataSource] | None  # what the button takes; checked only when it is pressed
+Offer = Callable[[], DataSource] | None  # the source that the button loads, checked when it is pressed
 
 KINDS = {
     "sample": "Sample",
     "file": "Server folder",
     "upload": "Upload",
-    "public": "Public set",
+    "public": "Public data",
     "join": "Join counts",
 }
-_NO_FILES = "There are no data files in the server's data folder yet. Put some there, or upload one."
+_NO_FILES = "The server's data folder holds no data files yet. Put some there, or upload one."
 
 
 def dataset_picker() -> None:
-    """Where data can come from, and one button that takes them."""
+    """The source of the data, and the button that loads them."""
     kind = st.segmented_control(
-        "Where are the data?",
+        "Source",
         list(KINDS),
         format_func=KINDS.__getitem__,
         default=_chosen_kind(),
@@ -47,7 +47,7 @@ def dataset_picker() -> None:
     with right:
         pressed = st.button("Load", disabled=offer is None, width="stretch", icon=":material/input:")
     if kind in ("file", "upload", "join"):
-        st.caption(f"Read: {', '.join(LABELS)}.")
+        st.caption(f"Formats: {', '.join(LABELS)}.")
     if pressed and offer is not None:
         try:
             session.set_source(offer())
@@ -55,23 +55,23 @@ def dataset_picker() -> None:
             say_error(error)
             session.set_source(None)
         else:
-            st.rerun()  # the uploader is empty, the new upload and the new set are listed
+            st.rerun()  # empties the uploader and lists the new data set
 
 
 def _chosen_kind() -> str:
-    """Where the data of the URL came from, so that the picker agrees with the page below."""
+    """Source of the data in the URL, so that the picker matches the page."""
     kind = (session.source_text() or "sample").partition(":")[0]
     return kind if kind in KINDS else "sample"
 
 
 def _chosen_names(names: list[str]) -> list[int]:
-    """Positions of the chosen files in the list; the first where none is chosen."""
+    """Positions of the chosen files in the list; the first by default."""
     chosen = files.names_in(session.source_text() or "")
     return [names.index(name) if name in names else 0 for name in [*chosen, ""]]
 
 
 def _sample() -> Offer:
-    st.markdown("A simulated set in the shape of the mouse dentate gyrus, ready to explore.")
+    st.markdown("A simulated data set in the shape of the mouse dentate gyrus, ready to explore.")
     return partial(DataSource, kind="sample")
 
 
@@ -94,11 +94,11 @@ def _file() -> Offer:
 
 def _upload() -> Offer:
     upload = st.file_uploader(
-        f"File, up to {files.MAX_UPLOAD_MB} MB; larger ones belong into the server's data folder",
+        f"File, up to {files.MAX_UPLOAD_MB} MB; put larger ones into the server's data folder",
         type=[suffix.rsplit(".")[-1] for suffix in SUFFIXES],
         key=session.upload_key(),
     )
-    st.caption(f"Uploads are kept on the server, in `{files.uploads_folder()}`, until they are removed.")
+    st.caption(f"The server keeps uploads in `{files.uploads_folder()}` until someone deletes them.")
     _remove_uploads()
     return None if upload is None else partial(_keep, upload)
 
@@ -113,25 +113,25 @@ def _remove_uploads() -> None:
     names = files.uploads()
     if not names:
         return
-    with st.popover("Remove uploads", icon=":material/delete:"):
+    with st.popover("Delete uploads", icon=":material/delete:"):
         chosen = st.multiselect(
             "Uploads", names, format_func=box_labels(names).__getitem__, key="data.uploads"
         )
-        st.caption("Finished runs keep what they need; unfinished ones do not.")
+        st.caption("Finished runs do not need their uploads; unfinished ones do.")
         for name in chosen:
             if by := visitors.by_whom(*files.upload_owner(name)):
-                st.caption(f":material/warning: {escape(Path(name).name)} was brought {escape(by)}.")
-        st.button("Remove for good", disabled=not chosen, on_click=_remove, args=(chosen,))
+                st.caption(f":material/warning: {escape(Path(name).name)} was uploaded {escape(by)}.")
+        st.button("Delete permanently", disabled=not chosen, on_click=_remove, args=(chosen,))
 
 
 def _remove(names: list[str]) -> None:
     try:
         used, there = _used_by_jobs(), files.uploads()
         for name in names:
-            if name not in there:  # another click was first
+            if name not in there:  # already deleted
                 continue
             if str(files.inside(name)) in used:
-                msg = f"{name} is being trained on. Wait for the end or cancel the training."
+                msg = f"A training uses {name}. Wait for its end or cancel it."
                 raise InputError(msg)
             if name in files.names_in(session.source_text() or ""):
                 session.set_source(None)
@@ -148,11 +148,11 @@ def _used_by_jobs() -> set[str]:
 def _public() -> Offer:
     labels = {name: f"{name}: {about}" for name, about in public.NAMES.items()}
     name = st.selectbox(
-        "Set",
+        "Data set",
         list(labels),
         index=_chosen_names(list(labels))[0],
         format_func=labels.__getitem__,
-        help="Downloaded once through scVelo, then kept on this server.",
+        help="Data set that scVelo can download. The server downloads it once and keeps it.",
         key="data.public",
         persist_state="session",
     )
@@ -176,7 +176,7 @@ def _join() -> Offer:
         names,
         index=_chosen_names(names)[0],
         format_func=labels.__getitem__,
-        help="With the cell groups and the embedding, but without spliced and unspliced counts.",
+        help="File with cell groups and embedding, without spliced and unspliced counts. Choose the counts on the right.",
         key="data.processed",
         persist_state="session",
     )
@@ -185,7 +185,7 @@ def _join() -> Offer:
         names,
         index=_chosen_names(names)[1],
         format_func=labels.__getitem__,
-        help="A loom or h5ad file with spliced and unspliced counts; barcodes are matched by themselves.",
+        help="A loom or h5ad file with spliced and unspliced counts. Barcodes are matched automatically.",
         key="data.counts",
         persist_state="session",
     )
@@ -194,7 +194,7 @@ def _join() -> Offer:
 
 
 def _samples(names: list[str], kind: str) -> tuple[list[str], str]:
-    """Counts of further samples, and the table that tells of them."""
+    """Counts of further samples, and the table that describes them."""
     tables = [name for name in names if name.lower().endswith((".csv", ".tsv", ".txt"))]
     labels = box_labels(names)
     with st.popover("Several samples", icon=":material/library_add:"):
@@ -202,7 +202,7 @@ def _samples(names: list[str], kind: str) -> tuple[list[str], str]:
             "Counts of further samples",
             [name for name in names if name not in tables],
             format_func=labels.__getitem__,
-            help="A file or folder a sample; cells are named sample:barcode, and obs gets the column sample.",
+            help="One file or folder per sample. Cells are named sample:barcode, and obs gets the column sample.",
             key=f"data.more.{kind}",
             persist_state="session",
         )
@@ -211,8 +211,8 @@ def _samples(names: list[str], kind: str) -> tuple[list[str], str]:
             tables,
             index=None,
             format_func=labels.__getitem__,
-            placeholder="none",
-            help="A row a sample: its name, its file, and columns to keep, such as condition.",
+            placeholder="None",
+            help="Table with one row per sample: its name, its file, and columns to keep, such as condition.",
             key=f"data.sheet.{kind}",
             persist_state="session",
         )

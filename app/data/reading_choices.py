@@ -1,4 +1,4 @@
-"""How the counts of a file are read, where the file leaves it open."""
+"""Choices of reading that a file leaves open: gene names and ambiguous counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deepvelo.config import AMBIGUOUS_CHOICES, Ambiguous
 from deepvelo.contents.layer_names import AMBIGUOUS
 from deepvelo.datasets.source import DataSource
 
-_GENES = {"auto": "symbols, where the file has them", "index": "the file's own names"}
+_GENES = {"auto": "symbols, if the file has them", "index": "index of the file"}
 _AMBIGUOUS: dict[Ambiguous, str] = {
     "leave_out": "leave out",
     "spliced": "add to spliced",
@@ -26,32 +26,32 @@ def _genes_in_words(name: str) -> str:
 
 
 def reading_choices(source: DataSource, summary: Summary) -> None:
-    """Gene names and ambiguous counts; nothing where there is nothing to choose."""
+    """Boxes for gene names and ambiguous counts, if there is a choice."""
     if source.kind not in ("file", "join"):
         return
-    asks_genes = bool(summary.gene_columns) or source.gene_names != "auto"
-    asks_ambiguous = AMBIGUOUS in summary.layers or source.ambiguous != "leave_out"
-    if not (asks_genes or asks_ambiguous):
+    choose_genes = bool(summary.gene_columns) or source.gene_names != "auto"
+    choose_ambiguous = AMBIGUOUS in summary.layers or source.ambiguous != "leave_out"
+    if not (choose_genes or choose_ambiguous):
         return
     left, right = st.columns(2)
     genes, ambiguous = source.gene_names, source.ambiguous
-    if asks_genes:
+    if choose_genes:
         options = list(dict.fromkeys([*_GENES, *summary.gene_columns, genes]))
         genes = left.selectbox(
             "Gene names from",
             options,
             index=options.index(genes),
             format_func=box_labels(options, _genes_in_words).__getitem__,
-            help="The column of the genes' table that names them. Ids are kept, and gene lists find either.",
+            help="Column of var with the gene names. Ids are kept, and gene lists match either.",
             key=f"data.genes.{session.source_text()}",
         )
-    if asks_ambiguous:
+    if choose_ambiguous:
         ambiguous = right.selectbox(
             "Ambiguous counts",
             AMBIGUOUS_CHOICES,
             index=AMBIGUOUS_CHOICES.index(ambiguous),
             format_func=_AMBIGUOUS.__getitem__,
-            help="Reads that the counter could call neither spliced nor unspliced.",
+            help="Counts that are neither clearly spliced nor unspliced. Add them to a layer only if the protocol says so.",
             key=f"data.ambiguous.{session.source_text()}",
         )
     if (genes, ambiguous) != (source.gene_names, source.ambiguous):

@@ -1,4 +1,4 @@
-"""What was found in the data: numbers, findings with their remedies, and two pictures."""
+"""Summary of the data: numbers, findings with their remedies, and two figures."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ CHART_HEIGHT = 460
 
 
 def numbers(summary: Summary) -> None:
-    """Size, counts and what the file brings along."""
+    """Size, unspliced share, kind of counts, and moments."""
     unspliced = "none" if summary.unspliced_fraction is None else f"{summary.unspliced_fraction:.0%}"
     row = st.container(horizontal=True)
     row.metric("Cells", f"{summary.n_cells:,}")
     row.metric("Genes", f"{summary.n_genes:,}")
     row.metric("Unspliced", unspliced, help="Share of unspliced counts; 10 to 25% is usual for 10x data.")
     row.metric("Values", "unknown" if summary.count_kind is None else KIND_NAMES[summary.count_kind])
-    row.metric("Moments", "in the file" if summary.has_moments else "to be made")
+    row.metric("Moments", "in the file" if summary.has_moments else "to compute")
 
 
 def contents(summary: Summary) -> None:
     """Names of layers, groupings and embeddings."""
     lines = {
         "Layers": ", ".join(f"{escape(name)} ({kind})" for name, kind in summary.layers.items()) or "none",
-        "Groupings": ", ".join(map(escape, summary.groupings)) or "none; Leiden clusters will be computed",
-        "Embeddings": ", ".join(map(escape, summary.embeddings)) or "none; a UMAP will be computed",
+        "Groupings": ", ".join(map(escape, summary.groupings)) or "none; Leiden clusters are computed",
+        "Embeddings": ", ".join(map(escape, summary.embeddings)) or "none; a UMAP is computed",
         "Neighbours": with_labels(summary.comparison_space),
     }
     st.markdown("\n".join(f"- {what}: {found}" for what, found in lines.items()))
 
 
 def findings(summary: Summary) -> None:
-    """Each finding with its remedy, errors first, one box a level."""
+    """Findings with their remedies, errors first, one box per level."""
     drawn = {"error": st.error, "warning": st.warning, "ok": st.success, "note": st.info}
     for level, draw in drawn.items():
         found = [f"{f.what} {f.remedy}".strip() for f in summary.findings if f.level == level]
@@ -53,14 +53,14 @@ def findings(summary: Summary) -> None:
 
 
 def join_report(source: DataSource) -> None:
-    """How many cells of a joined set found their counts, and five of them; a note among the findings says how."""
+    """Number of matched cells of a joined data set, and five examples."""
     report = cached.join_report(source)
     if report is None:
         return
     rates = ", ".join(f"{escape(name)} {rate:.0%}" for name, rate in report.by_sample.items())
     st.success(
-        f"{report.n_matched:,} of {report.n_processed:,} cells ({report.rate:.0%}) found their counts "
-        f"among {report.n_counts:,} barcodes; {report.genes_shared:,} genes are in both files."
+        f"{report.n_matched:,} of {report.n_processed:,} cells ({report.rate:.0%}) match one of "
+        f"{report.n_counts:,} barcodes with counts; both files share {report.genes_shared:,} genes."
         + (f" By sample: {rates}." if rates else "")
     )
     with st.expander(f"{len(report.pairs)} matched cells"):
@@ -74,26 +74,26 @@ def proportions_chart(source: DataSource, group: str | None) -> None:
     fractions = cached.fractions(source, group)
     if fractions.empty:
         missing = _missing_layers(cached.summary(source))
-        why = f"There is no {missing} layer" if missing else "The layers are no raw counts"
+        why = f"There is no {missing} layer" if missing else "The layers are not raw counts"
         st.caption(f"{why}, so the shares are not known.")
         return
     charts.show(proportions(fractions), key="data.proportions", alt="Spliced and unspliced share per group")
-    st.caption("The same share in every group, or one far from 10 to 25%, is a reason to doubt the counts.")
+    st.caption("Doubt the counts if the share is the same in every group, or far from 10 to 25%.")
 
 
 def _missing_layers(summary: Summary) -> str:
-    """Of spliced and unspliced counts, those that are not there, in words."""
+    """The missing ones of the layers spliced and unspliced, in words."""
     return " and no ".join(name for name in (keys.SPLICED, keys.UNSPLICED) if name not in summary.layers)
 
 
 def embedding_chart(source: DataSource, group: str | None) -> None:
-    """The embedding that came with the file."""
+    """The embedding in the file."""
     st.markdown("**Cells**")
-    display_embeddings = cached.display_embeddings(source)
-    if not display_embeddings:
-        st.caption("The file brings no embedding; a UMAP will be computed before the training.")
+    embeddings = cached.display_embeddings(source)
+    if not embeddings:
+        st.caption("The file has no embedding; a UMAP is computed before training.")
         return
-    basis = display_embeddings[0]
+    basis = embeddings[0]
     adata = cached.dataset(source)
     points = adata.obsm[keys.embedding(basis)][:, :2]
     groups = None if group is None else group_names(adata.obs[group])

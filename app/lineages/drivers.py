@@ -1,4 +1,4 @@
-"""Driver genes of a lineage: a table whose rows open the gene's phase portrait, and a heat map along its time."""
+"""Driver genes of a lineage: a table whose rows open phase portraits, and a heat map along latent time."""
 
 from __future__ import annotations
 
@@ -23,20 +23,26 @@ from deepvelo.pl.driver_heatmap import driver_heatmap
 from deepvelo.pl.phase_portrait import phase_portrait
 from deepvelo.tl.lineage.driver_lists import top_drivers
 
-N_SHOWN = 40  # genes of the heat map: as many as can be read
+N_SHOWN = 40  # genes of the heat map that stay readable
 HEIGHT = 470
 TOP = 100
 LEAST_Q = 1e-16
 NEARNESS = "nearness"  # as `deepvelo.tl.lineage.drivers.drivers` calls it
-SINGLE_END = "Single end: correlation with nearness to it, since every probability is 1."
-_LEGEND = (
-    "Low to High: where the correlation lies with 95% confidence. q: part of the genes with this q or less that would be "
-    "there by chance alone. Both take cells for independent, which they are not: use them to rank."
+SINGLE_END = (
+    "Single terminal state: every fate probability is 1, so genes are correlated with nearness to it instead."
 )
-_UNSURE = "In simulated genes of constant rate it is 0.2 to 0.5 either way: no discovery by itself."
-# Column of the drivers, what it is, how far to trust it.
+_LEGEND = (
+    "Low to High: 95% confidence interval of the correlation. q: false discovery rate. Both assume independent cells, "
+    "which cells of one tissue are not: use them to rank."
+)
+_UNSURE = "In simulated genes of constant rate it is ±0.2 to 0.5, so it is no evidence by itself."
+# Column of the drivers, its name, its reliability.
 RATES = {
-    "α, log2 late/early": ("alpha_change", "transcription", "Right in sign for 9 of 10 simulated genes."),
+    "α, log2 late/early": (
+        "alpha_change",
+        "transcription",
+        "Its sign is correct for 9 of 10 simulated genes.",
+    ),
     "β, log2 late/early": ("beta_change", "splicing", _UNSURE),
     "γ, log2 late/early": ("gamma_change", "degradation", _UNSURE),
 }
@@ -60,7 +66,7 @@ def drivers_view(run: Run, analysis: Lineages, lineage: str) -> None:
 
 
 def driver_table(analysis: Lineages, lineage: str, *, methods: dict[str, Lineages]) -> pd.DataFrame:
-    """Genes of a lineage, best first, as they are shown; ``Methods`` counts those whose top holds the gene."""
+    """Genes of a lineage, best first; ``Methods`` counts the methods with the gene among their top drivers."""
     own = analysis.drivers[analysis.drivers["lineage"] == lineage].sort_values("rank")
     tops = [set(top_drivers(other.drivers, lineage, top=TOP)["gene"]) for other in methods.values()]
     shown = pd.DataFrame(
@@ -80,10 +86,10 @@ def driver_table(analysis: Lineages, lineage: str, *, methods: dict[str, Lineage
 
 @run_fragment
 def _portrait(run: Run, genes: list[str], lineage: str) -> None:
-    """The phase portrait of the gene that was chosen in this lineage's table."""
+    """Phase portrait of the gene selected in this lineage's table."""
     gene = session.widget_value(_chosen_key(run, lineage))
     if gene not in genes:
-        st.caption("Choose a row to see the gene's phase portrait here.")
+        st.caption("Select a row to show the gene's phase portrait.")
         return
     with stop_on_error():
         phase = phase_of(run, gene)
@@ -102,22 +108,24 @@ def _portrait(run: Run, genes: list[str], lineage: str) -> None:
     if run_in_words(run):
         st.caption(run_in_words(run))
     if st.button("Open in Phase portraits", icon=":material/scatter_plot:", key="lineages.open"):
-        session.set_gene(gene)  # another may have been chosen elsewhere since
+        session.set_gene(gene)  # another page may have chosen another gene
         session.go("phase_portraits")
 
 
 def _heatmap(run: Run, analysis: Lineages, lineage: str, *, genes: list[str]) -> None:
     table = lineages.trend_table(run.info.run_id, genes, analysis.settings, lineage)
     if table.shape[1] == 0:
-        st.info("Too few cells belong to this lineage to draw its genes along it.")
+        st.info("Too few cells belong to this lineage to show genes along it.")
         return
-    st.markdown(f"**The {len(genes)} best drivers of {escape(lineage)}**, spliced RNA along its time")
+    st.markdown(f"**The {len(genes)} best drivers of {escape(lineage)}**, spliced RNA along latent time")
     figure = driver_heatmap(table, time_title="latent time")
-    charts.show(figure, key="lineages.heatmap", alt=f"Expression of the drivers of {lineage} along its time")
+    charts.show(
+        figure, key="lineages.heatmap", alt=f"Expression of the drivers of {lineage} along latent time"
+    )
 
 
 def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
-    key = f"lineages.drivers.{run.info.run_id}.{lineage}"  # a row chosen elsewhere is not chosen here
+    key = f"lineages.drivers.{run.info.run_id}.{lineage}"  # one selection per run and lineage
     near = (table["Measure"] == NEARNESS).all()
     show_table(
         table.assign(q=table["q"].clip(lower=LEAST_Q)),
@@ -129,35 +137,34 @@ def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
         selection_mode="single-row",
         column_config={
             "Gene": st.column_config.TextColumn(
-                help="Choose a row to open the gene's phase portrait.", pinned=True, width=66
+                help="Select a row to show the gene's phase portrait.", pinned=True, width=66
             ),
             "Correlation": st.column_config.NumberColumn(
                 format="%.2f",
-                help="Of the gene's expression with how near its end a cell is, by mean number of steps."
+                help="Correlation of expression with nearness to the terminal state, by mean number of steps."
                 if near
-                else "Of the gene's expression with the probability of this fate.",
+                else "Correlation of expression with the probability of this fate.",
             ),
             **{
                 title: st.column_config.NumberColumn(width=46, format="%.2f", help=_interval_in_words(end))
                 for title, end in (("Low", "Lower"), ("High", "Upper"))
             },
             "q": st.column_config.NumberColumn(
-                format="%.0e", help="Part of the genes with this q or less that would be there by chance alone (false discovery "
-                "rate, Benjamini-Hochberg over the genes of the lineage); 1e-16 stands for that or less. Cells of one tissue are "
-                "not independent, so it is too small: use it to rank."
+                format="%.0e", help="False discovery rate (Benjamini-Hochberg over the genes of the lineage), at least 1e-16. It is too "
+                "small, because cells of one tissue are not independent: use it to rank."
             ),
             **{
                 title: st.column_config.NumberColumn(
                     width=98,
                     format="%+.1f",
-                    help=f"Change of {name} along the lineage, log2 of its last third over its first: +1 is twice as "
-                    f"much, −1 half. {note}",
+                    help=f"Log2 of {name} in the last third of the lineage over the first third: +1 is twofold, −1 "
+                    f"half. {note}",
                 )
                 for title, (_, name, note) in RATES.items()
             },
             "Methods": st.column_config.NumberColumn(
                 width=60,
-                help=f"Methods analysed with the same choices that have the gene among their {TOP} best."
+                help=f"Number of methods, analysed with the same choices, that have the gene among their {TOP} best."
             ),
         },
         alt=f"Driver genes of {lineage}",
@@ -168,13 +175,13 @@ def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
 
 def _interval_in_words(end: str) -> str:
     return (
-        f"{end} end of the range in which the correlation lies with 95% confidence, if cells were independent; those of "
-        "one tissue are not, so the true range is wider."
+        f"{end} limit of the 95% confidence interval of the correlation. It assumes independent cells, so the true interval is "
+        "wider."
     )
 
 
 def _chosen_key(run: Run, lineage: str) -> str:
-    """Of the gene that was chosen in a lineage's table."""
+    """Session key of the gene selected in a lineage's table."""
     return f"lineages.chosen.{run.info.run_id}.{lineage}"
 
 
@@ -186,7 +193,7 @@ def _open(key: str, genes: list[str], chosen: str) -> None:
 
 
 def _overlap(run: Run, analysis: Lineages, lineage: str, found: dict[str, Lineages]) -> None:
-    """How many of the best drivers other methods share."""
+    """Number of top drivers that other methods share."""
     from deepvelo.tl.lineage.driver_lists import driver_overlap
 
     lines = []
@@ -198,8 +205,8 @@ def _overlap(run: Run, analysis: Lineages, lineage: str, found: dict[str, Lineag
             continue
         row = of_lineage.iloc[0]
         lines.append(
-            f"- {escape(name)}: {row['n_common']} of {row['top']} best drivers in common, "
-            f"{row['expected']:.0f} by chance, among the {row['n_tested']} genes both have"
+            f"- {escape(name)}: {row['n_common']} of {row['top']} best drivers shared, "
+            f"{row['expected']:.0f} expected by chance among {row['n_tested']} common genes"
         )
-    st.markdown("\n".join(lines) or "No other method has this lineage with these choices.")
+    st.markdown("\n".join(lines) or "No other method has this lineage with the same choices.")
     offer_other_methods(run, analysis.settings)

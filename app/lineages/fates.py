@@ -1,4 +1,4 @@
-"""Where cells end up, and how genes and their rates change on the way there."""
+"""Fate probabilities, and trends of genes and their rates along a lineage."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _QUANTITIES = {"expression": keys.MS, "alpha": keys.ALPHA, "beta": keys.BETA, "g
 
 
 def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
-    """The chosen fate large, all of them small, and trends of chosen genes along the lineage."""
+    """A map of the chosen fate, maps of all fates, and trends of chosen genes along the lineage."""
     groups, _ = groups_and_colors(run)
     basis = run.info.basis
     points = run.obsm[keys.embedding(basis)][:, :2]
@@ -36,18 +36,16 @@ def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
             points, analysis.fates[lineage].to_numpy(), groups, lineage=lineage, axis_name=basis_label(basis),
             drawn=drawn(run), dark=charts.is_dark(), height=HEIGHT,
         )  # fmt: skip
-        charts.show(figure, key="lineages.fate", alt=f"Probability of becoming {lineage}")
+        charts.show(figure, key="lineages.fate", alt=f"Probability of reaching {lineage}")
     with small:
         if len(analysis.lineages) > 1:
             figure = fate_maps(points, analysis.fates, columns=2, drawn=drawn(run), dark=charts.is_dark())
             charts.show(figure, key="lineages.fates", alt="Probability of every fate")
         else:
-            st.info(
-                "There is one end, so every cell that can reach it will: its probability is 1 by construction."
-            )
+            st.info("There is one terminal state, so its probability is 1 for every cell that can reach it.")
     st.caption(
-        "Probability of coming to each end on a random walk along the arrows (CellRank). It adds up to 1 over the "
-        f"ends that were found, also where none of them is a cell's true fate. {run_in_words(run)}"
+        "Probability that a random walk along the arrows reaches each terminal state (CellRank). Probabilities sum to 1 over "
+        f"the terminal states, even if none is a cell's true fate. {run_in_words(run)}"
     )
     _trends(run, analysis, lineage)
 
@@ -83,6 +81,6 @@ def _trends(run: Run, analysis: Lineages, lineage: str) -> None:
     )
     charts.show(figure, key="lineages.trends", alt=f"{', '.join(genes)} along the lineage of {lineage}")
     st.caption(
-        "Cells count by their probability of this fate; the band is the spread of the cells, not the error of the line. "
+        "Cells are weighted by their probability of this fate; the band shows the spread of cells, not the error of the mean. "
         "Rates are relative: compare along a line, not between genes."
     )

@@ -1,4 +1,4 @@
-"""Lineages that lead nowhere, since all their cells are of one group."""
+"""Lineages whose cells all belong to one group."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from app.shared.text import escape
 from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages
 
-STRAY = 3  # cells of another group that make it part of a lineage
+LEAST_CELLS = 3  # of another group, to count as part of a lineage
 
 
 def say_one_group(run: Run, analysis: Lineages, lineage: str) -> None:
-    """A caption where a lineage has no way to follow; nothing otherwise."""
+    """Draw a caption if all cells of the lineage belong to one group."""
     groups = run.obs[run.info.cluster_key].astype(str)
     if is_one_group(groups, analysis.fates[lineage]):
         st.caption(
-            f":material/info: {escape(lineage)}: one group only, no lineage to follow. What rises towards its end tells "
-            "cells of this group apart, and no way into it."
+            f":material/info: {escape(lineage)}: all cells belong to one group. Drivers describe differences within this group, "
+            "not a path into it."
         )
 
 
 def is_one_group(groups: pd.Series, probability: pd.Series) -> bool:
-    """Whether the cells that can come to an end are, but for a stray one or two, of one group.
+    """Whether the cells that can reach a terminal state belong to one group, except for one or two.
 
     Parameters
     ----------
     groups
         Group of each cell.
     probability
-        Of the end, for each cell; NaN is none.
+        Fate probability of each cell; NaN counts as 0.
     """
     sizes = groups[(probability > 0).to_numpy()].value_counts()
-    return int((sizes >= STRAY).sum()) <= 1
+    return int((sizes >= LEAST_CELLS).sum()) <= 1

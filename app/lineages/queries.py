@@ -1,6 +1,6 @@
-"""Lineage analyses of stored runs: which is chosen, found, or under way; every cache bounded.
+"""Cached lineage analyses of stored runs, and the jobs that compute them.
 
-What these functions return is shared by all visitors: read it, never change it.
+All visitors share what these functions return: read it, never change it.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
 
 def found(run: Run, settings: LineageSettings) -> Lineages | None:
-    """The finished analysis of a run with just these settings."""
+    """The finished analysis of a run with these settings; None if there is none."""
     known = (cached.runs_folder(), run.info.run_id, settings, _stamp(run))
     analysis = _found(*known)
-    if analysis is None:  # it may come within the clock's tick
+    if analysis is None:  # it may appear within the resolution of the clock
         _found.clear(*known)
     return analysis
 
 
-# Read again after each new analysis of the run, when the folder changes.
+# ``stamp`` changes with each new analysis of the run.
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _found(folder: Path, run_id: str, settings: LineageSettings, stamp: int) -> Lineages | None:
     from deepvelo.lineages import load
@@ -57,10 +57,10 @@ def _earlier(folder: Path, run_id: str, stamp: int) -> list[LineageSettings]:
 
 
 def under_way(run: Run, settings: LineageSettings) -> JobStatus | None:
-    """The waiting or running job that does just this."""
+    """The queued or running job of this analysis."""
     try:
         jobs = cached.jobs().list()
-    except InputError:  # the list of jobs on the page says that the scheduler does not answer
+    except InputError:  # the list of jobs on the page reports it
         return None
     wanted = (run.info.run_id, settings)
     return next((job for job in jobs if job.active and (job.base, job.lineages) == wanted), None)
@@ -72,7 +72,7 @@ def submit(run: Run, settings: LineageSettings, *, owner: str, owner_name: str) 
     Raises
     ------
     InputError
-        The root or an end cannot be one, the store cannot be written to, or the scheduler cannot be reached.
+        The root or a terminal state is invalid, the store is not writable, or the scheduler cannot be reached.
     """
     from deepvelo.tl.lineage.terminal_states import find_ends
 
@@ -93,7 +93,7 @@ def submit(run: Run, settings: LineageSettings, *, owner: str, owner_name: str) 
 
 
 def of_methods(base: Run, settings: LineageSettings) -> dict[str, Lineages]:
-    """Analyses with these settings of the run and of the newest run of every other method, by the method's name."""
+    """Analyses with these settings of the run and of the newest run of each other method, by method."""
     ids = (base.info.run_id, *comparison.default_runs(base.info))
     analyses = {
         name: found(cached.open_run(run_id), settings)
@@ -127,7 +127,7 @@ def trend_table(run_id: str, genes: Sequence[str], settings: LineageSettings, li
     return _trend_table(cached.runs_folder(), run_id, tuple(genes), settings, lineage, stamp)
 
 
-@st.cache_data(max_entries=64, show_spinner="Following the genes along the lineage")
+@st.cache_data(max_entries=64, show_spinner="Computing trends of the genes")
 def _trend_table(
     folder: Path, run_id: str, genes: tuple[str, ...], settings: LineageSettings, lineage: str, stamp: int
 ) -> pd.DataFrame:
@@ -142,7 +142,7 @@ def _trend_table(
 def _require(folder: Path, run_id: str, settings: LineageSettings, stamp: int) -> Lineages:
     analysis = _found(folder, run_id, settings, stamp)
     if analysis is None:
-        msg = "The lineages of this run are gone. Find them again."
+        msg = "The lineages of this run are gone. Compute them again."
         raise InputError(msg)
     return analysis
 
@@ -152,7 +152,7 @@ def markers(run: Run) -> GeneSets:
     return _markers(cached.runs_folder(), run.info.run_id)
 
 
-@st.cache_data(max_entries=16, show_spinner="Looking for the markers of the cell types")
+@st.cache_data(max_entries=16, show_spinner="Computing markers of the cell types")
 def _markers(folder: Path, run_id: str) -> GeneSets:
     cached.warm_up().join()
     from deepvelo.tl.gene_sets.markers import markers_by_group
@@ -162,12 +162,12 @@ def _markers(folder: Path, run_id: str) -> GeneSets:
 
 
 def library(name: str) -> GeneSets:
-    """A gene-set library by name, `deepvelo.tl.library`; that it cannot be had is remembered for a minute.
+    """A gene-set library by name, `deepvelo.tl.library`; a failure is cached for a minute.
 
     Raises
     ------
     InputError
-        There is none of that name, or no network.
+        The name is unknown, or there is no network.
     """
     found = _library(name)
     if isinstance(found, str):
@@ -175,7 +175,7 @@ def library(name: str) -> GeneSets:
     return found
 
 
-@st.cache_data(max_entries=4, ttl=60, show_spinner="Fetching the library")
+@st.cache_data(max_entries=4, ttl=60, show_spinner="Downloading the library")
 def _library(name: str) -> GeneSets | str:
     cached.warm_up().join()
     from deepvelo.tl.gene_sets.gene_library import library
@@ -197,7 +197,7 @@ def table_one(drivers: Mapping[str, pd.DataFrame], **choices: Any) -> TableOne:
     return _table_one(dict(drivers), choices)
 
 
-@st.cache_data(max_entries=16, show_spinner="Comparing the drivers with what is known")
+@st.cache_data(max_entries=16, show_spinner="Comparing the drivers with known genes")
 def _table_one(drivers: dict[str, pd.DataFrame], choices: dict[str, Any]) -> TableOne:
     cached.warm_up().join()
     from deepvelo.tl.gene_sets.table_one import table_one

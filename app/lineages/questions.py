@@ -1,4 +1,4 @@
-"""What drivers are compared with: a box for each list, its answer, and beside it why there is none."""
+"""Gene lists that drivers are compared with, and the comparison of each."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from deepvelo.tl.gene_sets.sets import GeneSets
     from deepvelo.tl.gene_sets.table_one import TableOne
 
-OWN_MARKERS, NO_MARKERS, GIVEN = "The data's own cell types", "None", "A file"
+OWN_MARKERS, NO_MARKERS, GIVEN = "Of the cell types in the data", "None", "From a file"
 _KEPT: Final = "session"
-_MOST_BYTES: Final = 30_000_000  # all sets of MSigDB; every rerun of the page tests them again
+_MOST_BYTES: Final = 30_000_000  # more than all of MSigDB; every rerun of the page tests them again
 
 
-def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
-    """Draw the boxes and answer each by itself, so that a list without a match leaves the others' answers.
+def compare_with(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
+    """Draw the boxes and compare with each list separately, so that one without a match does not affect the others.
 
     Parameters
     ----------
     drivers
-        Of each method, by its name.
+        Driver tables by method.
     """
     from deepvelo.tl.gene_sets.enrichment import require_relevant
     from deepvelo.tl.gene_sets.sets import read_gene_list, read_gmt, spelled
@@ -43,10 +43,10 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
     first, second, third, fourth = st.columns(4, gap="medium")
     with fourth:
         typed = st.text_area(
-            "Words that make a gene set relevant", key="lineages.keywords", persist_state=_KEPT,
+            "Keywords of relevant gene sets", key="lineages.keywords", persist_state=_KEPT,
             placeholder="neuron\nsynap", height=100, max_chars=10_000,
         )  # fmt: skip
-        top = st.number_input("Drivers a lineage", 5, 1000, 100, key="lineages.top", persist_state=_KEPT)
+        top = st.number_input("Drivers per lineage", 5, 1000, 100, key="lineages.top", persist_state=_KEPT)
     tested = GeneIndex(
         chain.from_iterable(table.dropna(subset="correlation")["gene"] for table in drivers.values()),
         aliases=gene_aliases(run.var),
@@ -56,7 +56,9 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
         kind = st.radio(
             "Markers", [OWN_MARKERS, GIVEN, NO_MARKERS], key="lineages.markers", persist_state=_KEPT
         )
-        upload = st.file_uploader("One gene a line, or .gmt with a set a lineage") if kind == GIVEN else None
+        upload = (
+            st.file_uploader("One gene per line, or .gmt with one set per lineage") if kind == GIVEN else None
+        )
         with error_in_words():
             if kind == OWN_MARKERS:
                 answers.append(lineages.table_one(drivers, markers=lineages.markers(run), top=top))
@@ -66,7 +68,7 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
                 markers = spelled(markers, tested, what=upload.name)
                 answers.append(lineages.table_one(drivers, markers=markers, top=top))
     with second:
-        factors = st.file_uploader("Transcription factors, one gene a line", key="lineages.tfs")
+        factors = st.file_uploader("Transcription factors, one gene per line", key="lineages.tfs")
         with error_in_words():
             if factors is not None:
                 tfs = _read(factors, read_gene_list)
@@ -75,8 +77,8 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
     with third:
         gmt = st.file_uploader("Gene sets, .gmt", key="lineages.gmt")
         library = st.text_input(
-            "or a library of Enrichr", key="lineages.library", persist_state=_KEPT,
-            placeholder="GO_Biological_Process_2023", help="Downloaded once, then kept on this server.",
+            "or an Enrichr library", key="lineages.library", persist_state=_KEPT,
+            placeholder="GO_Biological_Process_2023", help="Name of an Enrichr library. The server downloads it once and keeps it.",
         ).strip()  # fmt: skip
         sets: GeneSets | None = None
         with error_in_words():
@@ -87,10 +89,10 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
                 found = lineages.library(library)
             if found is not None:
                 found = spelled(found, tested, what=library if gmt is None else gmt.name)
-                # Others count nowhere, and each takes time when the page is drawn again.
+                # Other genes do not count and slow down every redraw.
                 those = frozenset(tested.genes)
                 found = {name: tuple(filter(those.__contains__, genes)) for name, genes in found.items()}
-            sets = found  # only where some of the genes are the data's: one message is enough
+            sets = found  # unset if no gene matches, which was reported above
     keywords = tuple(line.strip() for line in typed.splitlines() if line.strip())
     if sets is not None and keywords:
         with fourth:
@@ -106,15 +108,15 @@ def ask(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
 
 
 def _read(upload: UploadedFile, reader: Callable[[Path], Any]) -> Any:
-    """Read an uploaded text with its own name in the messages; nothing of it is kept."""
+    """Read an uploaded text file without keeping it; errors show its own name."""
     if upload.size > _MOST_BYTES:
         msg = (
-            f"{upload.name} is larger than {in_bytes(_MOST_BYTES)}. Leave out what does not matter here, or use "
-            "`deepvelo lineages`, which takes larger files."
+            f"{upload.name} is larger than {in_bytes(_MOST_BYTES)}. Upload a smaller file, or use `deepvelo lineages`, which "
+            "reads larger ones."
         )
         raise InputError(msg)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"upload{Path(upload.name[-20:]).suffix}"  # a name from outside makes no path
+        path = Path(folder) / f"upload{Path(upload.name[-20:]).suffix}"  # no path from the name of an upload
         path.write_bytes(upload.getvalue())
         try:
             return reader(path)

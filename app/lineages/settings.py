@@ -1,4 +1,4 @@
-"""What decides a lineage analysis, and a button that starts it in the background."""
+"""Settings of a lineage analysis, and the button that starts it in the background."""
 
 from __future__ import annotations
 
@@ -15,49 +15,47 @@ from deepvelo.io.runs import Run
 from deepvelo.lineages import LineageSettings
 from deepvelo.wording import number
 
-FOUND = "Found from the arrows"
-FIND = "Find lineages"
+FOUND = "Inferred from arrows"
+FIND = "Compute lineages"
 WHAT_COMES = (
-    "Gives, with these choices, which group becomes which, where every cell ends up, the genes that drive it and what is "
-    "known of them; in the background, about a minute for 3,000 cells."
+    "Computes transitions between groups, fates, driver genes and their enrichment in the background; about a minute for "
+    "3,000 cells."
 )
 _FIELDS = LineageSettings.__dataclass_fields__
 
 
 def choose_settings(run: Run) -> LineageSettings:
-    """Boxes for root, ends, states and weight; at first those of the run's newest analysis."""
+    """Boxes of the settings; they start with those of the run's newest analysis."""
     groups = sorted(set(run.obs[run.info.cluster_key].astype(str)))
     key = _key(run)
     newest = next(iter(lineages.earlier(run)), None)
     known = newest or LineageSettings(cluster_key=run.info.cluster_key, seed=run.info.settings.seed)
     if session.widget_value(f"{key}.root") is None:
         session.fill(_boxes(key, known))
-    root_box, ends_box, weight_box, states_box, stability_box = st.columns(
-        [1.3, 2.2, 1.2, 1, 0.9], vertical_alignment="bottom"
-    )
+    root_box, ends_box = st.columns([1, 2], vertical_alignment="bottom")
+    weight_box, states_box, stability_box = st.columns(3, vertical_alignment="bottom")
     labels = box_labels([FOUND, *groups])
     root = root_box.selectbox(
         "Root", [FOUND, *groups], format_func=labels.__getitem__, key=f"{key}.root", persist_state="session",
-        help="The group where the trajectory begins. A group that biology names is better than one the arrows find.",
+        help="Group where the trajectory starts. Choose it when it is known from biology, which is more reliable than inference.",
     )  # fmt: skip
     terminal = ends_box.multiselect(
-        "Ends", groups, format_func=labels.__getitem__, key=f"{key}.terminal", persist_state="session", placeholder=FOUND,
-        help="The groups where lineages end, all of them; no arrow between groups leaves one. Without any, those that hold "
-        "the cells which come there, see Stability.",
+        "Terminal states", groups, format_func=labels.__getitem__, key=f"{key}.terminal", persist_state="session", placeholder=FOUND,
+        help="Groups where lineages end; choose all of them or none. Empty: inferred from macrostates (see Stability).",
     )  # fmt: skip
     weight = weight_box.slider(
         "Weight of similarity", 0.0, 0.95, step=0.05, key=f"{key}.weight", persist_state="session",
-        help="Share of the neighbour graph in the steps from cell to cell; the rest are the arrows. CellRank's usual "
-        "choice is 0.2: more makes fates steadier and less the arrows' own.",
+        help="Weight of the neighbour graph in transition probabilities; velocity has the rest. Raising it makes fates more "
+        "stable and less dependent on velocity; CellRank uses 0.2.",
     )  # fmt: skip
     states = states_box.number_input(
         "Macrostates", 1, 50, None, key=f"{key}.states", persist_state="session", placeholder="Automatic",
-        help="How many slow states the ends are chosen from. Empty: as many as there are slow movements.",
+        help="Number of macrostates among which terminal states are inferred. Empty: determined by the spectrum.",
     )  # fmt: skip
     stability = stability_box.number_input(
         "Stability", 0.5, 1.0, step=0.01, key=f"{key}.stability", persist_state="session",
-        help="A macrostate is an end when a step from it stays in it with this probability or more. Lower it to find "
-        "more ends, and weaker ones. Ends chosen by hand need none.",
+        help="Minimum probability that a step from a macrostate stays in it, for a terminal state. Lower it to infer more, "
+        "weaker terminal states; it does not matter for chosen ones.",
     )  # fmt: skip
     return LineageSettings(
         cluster_key=run.info.cluster_key,
@@ -71,12 +69,12 @@ def choose_settings(run: Run) -> LineageSettings:
 
 
 def _key(run: Run) -> str:
-    """What the keys of a run's boxes begin with."""
+    """Prefix of the keys of a run's boxes."""
     return f"lineages.{run.info.run_id}"
 
 
 def _boxes(key: str, settings: LineageSettings) -> dict[str, Any]:
-    """What the boxes hold for these settings, by key."""
+    """Values of the boxes for these settings, by key."""
     return {
         f"{key}.root": settings.root or FOUND,
         f"{key}.terminal": list(settings.terminal),
@@ -87,9 +85,9 @@ def _boxes(key: str, settings: LineageSettings) -> dict[str, Any]:
 
 
 def offer(run: Run, settings: LineageSettings) -> None:
-    """The button, where the analysis is when it was pressed, and the way back to those there are."""
+    """The button that starts the analysis, its state, and the earlier analyses."""
     if lineages.under_way(run, settings):
-        st.caption("The lineages are being found, see above.")
+        st.caption("The lineages are being computed, see above.")
     else:
         with st.container(horizontal=True, vertical_alignment="center"):
             pressed = st.button(FIND, type="primary", icon=":material/play_arrow:", key="lineages.find")
@@ -102,7 +100,7 @@ def offer(run: Run, settings: LineageSettings) -> None:
 
 
 def offer_earlier(run: Run) -> None:
-    """A choice among the run's analyses, which fills the boxes with theirs."""
+    """A choice of an earlier analysis, which fills the boxes with its settings."""
     known: dict[str, LineageSettings] = {}
     for settings in lineages.earlier(run):
         known.setdefault(in_short(settings), settings)
@@ -112,7 +110,7 @@ def offer_earlier(run: Run) -> None:
     box, _ = st.columns([1.3, 1])
     box.selectbox(
         "Earlier analyses", list(known), format_func=box_labels(known).__getitem__, index=None, key=key,
-        on_change=lambda: _return_to(run, known, key), placeholder="Return to one of this run",
+        on_change=lambda: _return_to(run, known, key), placeholder="Choose one to show it",
     )  # fmt: skip
 
 
@@ -123,10 +121,10 @@ def _return_to(run: Run, known: dict[str, LineageSettings], key: str) -> None:
 
 
 def in_short(settings: LineageSettings) -> str:
-    """The choices of an analysis in a line, those left as they are not named."""
+    """The settings of an analysis in a line, without those at their default."""
     parts = [
-        "root found" if settings.root is None else f"root {settings.root}",
-        f"ends {', '.join(settings.terminal)}" if settings.terminal else "ends found",
+        "root inferred" if settings.root is None else f"root {settings.root}",
+        f"terminal {', '.join(settings.terminal)}" if settings.terminal else "terminal states inferred",
     ]
     if settings.weight_connectivities != _FIELDS["weight_connectivities"].default:
         parts.append(f"weight {settings.weight_connectivities:g}")
@@ -138,7 +136,7 @@ def in_short(settings: LineageSettings) -> str:
 
 
 def offer_other_methods(run: Run, settings: LineageSettings) -> None:
-    """The same analysis of the newest run of every other method, where it is neither there nor under way."""
+    """A button that runs the same analysis for the newest run of each other method."""
     others = [cached.open_run(run_id) for run_id in comparison.default_runs(run.info)]
     missing = [
         other
@@ -151,7 +149,7 @@ def offer_other_methods(run: Run, settings: LineageSettings) -> None:
         return
     names = ", ".join(escape(other.info.method_label) for other in missing)
     if st.button(
-        "Analyse the other methods too", icon=":material/play_arrow:", key="lineages.others", help=names
+        "Analyse the other methods", icon=":material/play_arrow:", key="lineages.others", help=names
     ):
         with error_in_words():
             for other in missing:

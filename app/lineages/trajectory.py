@@ -1,4 +1,4 @@
-"""Which group becomes which: over the embedding, as a tree, and as a table."""
+"""Transitions between groups: on the embedding, as a tree, and as a table."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from deepvelo.pl.nodes import STAGE_COLORS
 from deepvelo.pl.trajectory_map import trajectory_map
 
 HEIGHT = 620
-MOST_ROWS = 14  # of the table that fit beside the picture
-STAGES, FATES = "Stages of time", "Fates"
+MOST_ROWS = 14  # of the table that fit beside the figure
+STAGES, FATES = "Latent time", "Fates"
 
 
 class _Nodes(TypedDict):
-    """What map and tree have in common."""
+    """Options that map and tree share."""
 
     shares: pd.DataFrame
     part_colors: dict[str, str]
@@ -38,7 +38,7 @@ class _Nodes(TypedDict):
 
 
 def by_time_switch() -> bool:
-    """Whether the pies of the groups show stages of time; otherwise fates."""
+    """Whether the pies of the groups show latent time; otherwise fates."""
     shown = st.segmented_control(
         "Pies show",
         [STAGES, FATES],
@@ -51,7 +51,7 @@ def by_time_switch() -> bool:
 
 
 def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
-    """Map and tree with the same nodes, then the arrows as a table."""
+    """Map and tree with the same nodes, and a table of the edges."""
     from deepvelo.tl.lineage.group_edges import FEW_CELLS
     from deepvelo.tl.lineage.group_shares import fate_shares, stage_shares
 
@@ -69,7 +69,7 @@ def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
     )
     basis = run.info.basis
     points = run.obsm[keys.embedding(basis)][:, :2]
-    picture, table = st.columns([1.45, 1], gap="medium")
+    picture, table = st.columns([1.2, 1], gap="medium")
     with picture:
         figure = trajectory_map(
             points, groups, edges=analysis.edges, axis_name=basis_label(basis), drawn=drawn(run), height=HEIGHT,
@@ -78,28 +78,28 @@ def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
         charts.show(figure, key="lineages.map", alt="Trajectory of the groups over the embedding")
     with table:
         _table(analysis)
-    st.markdown("**From early to late**")
+    st.markdown("**Tree, from early to late**")
     times = pd.Series(time).groupby(pd.Index(groups, name="group")).mean()
     figure = lineage_tree(analysis.edges, times=times, **nodes)
     charts.show(figure, key="lineages.tree", alt="Trajectory of the groups from early to late")
     st.caption(
-        "Arrows are as wide as their strength, net arrows across the border of two groups by the neighbours of their "
-        "cells; it is no probability, and neighbours that are forced on tiny groups give arrows too. Dashed: such arrows, "
-        "and arrows whose direction the data do not decide. Latent time orders cells along the arrows, 0 to 1 in each "
-        f"separate part of the data; it is no clock. {run_in_words(run)}"
+        "Width of an edge: PAGA connectivity, the net arrows across the border of two groups relative to their neighbours. It "
+        "is not a probability. Dashed: edges that rest on forced neighbours of tiny groups, or whose direction the data do not "
+        "decide. Latent time orders cells along the arrows, 0 to 1 in each connected component; it has no unit. "
+        f"{run_in_words(run)}"
     )
 
 
 def _title(analysis: Lineages, *, by_time: bool) -> str:
-    """What the parts of the pies are; times of separate parts cannot be compared."""
+    """Title of the pies; latent times of different connected components cannot be compared."""
     if not by_time:
         return "fate"
     apart = analysis.cells["part"].nunique() > 1
-    return "third of latent time" + ("\nwithin each separate\npart of the data" if apart else "")
+    return "third of latent time" + ("\nin each connected\ncomponent" if apart else "")
 
 
 def table_height(n_rows: int) -> int | Literal["content"]:
-    """As high as its rows, at most about as the picture beside it."""
+    """Height of the rows, at most about that of the figure beside it."""
     return "content" if n_rows <= MOST_ROWS else HEIGHT - 60
 
 
@@ -113,19 +113,20 @@ def _table(analysis: Lineages) -> None:
         hide_index=True,
         height=table_height(len(edges)),
         column_config={
-            "source": st.column_config.TextColumn("From", width=92),
-            "target": st.column_config.TextColumn("To", width=92),
+            "source": st.column_config.TextColumn("From", width=86),
+            "target": st.column_config.TextColumn("To", width=86),
             "confidence": st.column_config.NumberColumn(
-                "Strength", width=62, format="%.2f", help="Net arrows across the border by the neighbours of the groups' "
-                "cells (PAGA's confidence of a transition). It can exceed 1, is no probability, and is high for small "
-                "islands that are forced to have neighbours outside. In files the column is called confidence."
+                "PAGA connectivity", width=118, format="%.2f", help="Net arrows across the border relative to the neighbours of "
+                "the two groups. It can exceed 1, is not a probability, and is high for tiny groups with forced neighbours. "
+                "Files call the column confidence."
             ),
             "agreement": st.column_config.NumberColumn(
-                "Agreement", width=72, format="%.0f%%", help="Share of the arrows across the border that go this way."
+                "Arrows along", width=84, format="%.0f%%", help="Share of arrows along the edge: of the arrows across the border, those "
+                "in its direction. Near 50% the direction is not decided."
             ),
             "cells": st.column_config.TextColumn(
-                "Cells", width=76, help="Of the group that the arrow leaves and of the one it enters."
+                "Cells", width=76, help="Number of cells of the source and of the target."
             ),
         },
-        alt="Arrows from group to group",
+        alt="Edges between groups",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Genes by how much their rates differ between cell groups; a click on a row chooses the gene."""
+"""Genes by multi-kinetic score; a click on a row selects the gene."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from app.shared.tables import show_table
 from deepvelo.io.runs import Run
 
 KEY = "genes.table"
-LEGEND_HEIGHT = 80  # up to three lines and the gap above
+LEGEND_HEIGHT = 80  # three lines and a gap
 _SCORE = (
-    "Multi-kinetic score: how much the ratio of degradation to splicing, γ/β, differs between cell groups, beyond what "
-    "counting noise explains. 0: one ratio for all; 0.7: groups lie about a factor of 2 from their mean. "
-    "Empty: the gene has no velocity in this run."
+    "Multi-kinetic score: difference of γ/β, the ratio of degradation to splicing, between cell groups beyond counting "
+    "noise. 0: one ratio for all; 0.7: groups differ from their mean by about a factor of 2; empty: no velocity."
 )
 
 
 def gene_table(run: Run, *, shown: str, height: int) -> None:
-    """Draw the table with the row of the shown gene marked."""
+    """Draw the table with the row of the shown gene selected."""
     genes = ranked_genes(run)
     table = gene_scores(run, genes)
     scored = "Score" in table
@@ -43,7 +42,7 @@ def gene_table(run: Run, *, shown: str, height: int) -> None:
         alt="Genes and their multi-kinetic score",
     )
     if scored:
-        st.caption("Score: how much γ/β differs between cell groups.")
+        st.caption("Score: difference of γ/β between cell groups.")
 
 
 def _pick(genes: list[str]) -> None:

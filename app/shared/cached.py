@@ -1,9 +1,9 @@
-"""Cached calls into the library, every cache bounded.
+"""Cached calls into the library. Every cache is bounded.
 
-``max_entries`` bounds what is small whatever the data; what grows with the cells has a ``max_size`` too. The roof over
-all of it is ``maxCacheDataSize`` in ``.streamlit/config.toml``.
+``max_entries`` bounds values of constant size; values that grow with the cells have a ``max_size`` too.
+``maxCacheDataSize`` in ``.streamlit/config.toml`` bounds the total.
 
-What a ``cache_resource`` returns is shared by all visitors: read it, never change it.
+All visitors share what a ``cache_resource`` returns: read it, never change it.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ from deepvelo.pp.prepare import chosen_cluster_key
 if TYPE_CHECKING:
     from deepvelo.tl.graph.stream_lines import StreamLines
 
-# What takes seconds to import, in the order in which a visitor comes to need it.
+# Modules that take seconds to import, in the order in which pages need them.
 _HEAVY = ("scvelo.plotting.velocity_embedding_grid", "deepvelo.tl")
 
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> threading.Thread:
-    """Import, once a process and in the background, what the first screen can do without.
+    """Import modules that the first page does not need, once per process and in the background.
 
-    Join the thread before using any of it: no module is then imported by two threads at once.
+    Join the thread before using any of them, so that no two threads import the same module at once.
     """
     thread = threading.Thread(target=_import_heavy, name="warm-up", daemon=True)
     thread.start()
@@ -57,8 +57,8 @@ def warm_up() -> threading.Thread:
 def _import_heavy() -> None:
     for name in _HEAVY:
         importlib.import_module(name)
-    # After every run of a page Streamlit looks for garbage among all objects, and no other page answers for so long:
-    # 0.2 s with what was just imported, which is none.
+    # Streamlit collects garbage after every run of a page, which blocks all pages for 0.2 s with these modules loaded;
+    # frozen objects are skipped.
     gc.collect()
     gc.freeze()
 
@@ -74,7 +74,7 @@ def _store(folder: Path) -> RunStore:
 
 
 def jobs() -> Jobs:
-    """Background work of this server, one queue for all visitors."""
+    """The queue of background jobs, one for all visitors of this server."""
     return _jobs(os.environ.get("DEEPVELO_SCHEDULER") or None, runs_folder())
 
 
@@ -89,17 +89,17 @@ def runs() -> list[RunInfo]:
 
 
 def damaged_runs() -> tuple[DamagedRun, ...]:
-    """Runs of this server that cannot be shown."""
+    """Damaged runs of this server."""
     return store().damaged()
 
 
 def open_run(run_id: str) -> Run:
-    """A finished run by its name in the store.
+    """A finished run by its id.
 
     Raises
     ------
     InputError
-        There is no such run; the name may come from anyone's URL. Or it is damaged, or was deleted by now.
+        The run does not exist (the id may come from any URL), is damaged, or was deleted.
     """
     run = _open_run(runs_folder(), run_id)
     run.require_stored()
@@ -116,7 +116,7 @@ def _open_run(folder: Path, run_id: str) -> Run:
 
 
 def delete_run(run_id: str) -> None:
-    """Remove a run from the store and from the caches."""
+    """Delete a run from the store and the caches."""
     store().delete(run_id)
     _open_run.clear(runs_folder(), run_id)
 
@@ -124,7 +124,7 @@ def delete_run(run_id: str) -> None:
 def find_run(
     source: DataSource, settings: Settings, cluster_key: str | None, basis: str | None
 ) -> RunInfo | None:
-    """A finished run of the same data with the same settings."""
+    """A finished run of the same data with the same settings; None if there is none."""
     return store().find(source.hash(), settings, cluster_key=cluster_key, basis=basis)
 
 
@@ -139,14 +139,14 @@ def _gene_values(folder: Path, run_id: str, layer: str, gene: str) -> np.ndarray
 
 
 def drawn_cells(run_id: str) -> np.ndarray | None:
-    """Rows of the cells that all pictures of a run draw, `deepvelo.pl.thinning.drawn_cells`; None for all."""
+    """Rows of the cells that all figures of a run draw, `deepvelo.pl.thinning.drawn_cells`; None for all."""
     return _drawn_cells(runs_folder(), run_id)
 
 
 @st.cache_data(max_entries=32, max_size="16MB", show_spinner=False)
 def _drawn_cells(folder: Path, run_id: str) -> np.ndarray | None:
     run = _open_run(folder, run_id)
-    # The picture may be of another embedding: this one is read only where it is needed.
+    # Read the embedding only for large data: figures may show another one.
     if len(run.obs) <= thinning.MOST_DRAWN:
         return None
     points = run.obsm[keys.embedding(run.info.basis)][:, :2]
@@ -184,12 +184,12 @@ def _arrows(
 
 
 def velocity_on(run_id: str, basis: str) -> np.ndarray:
-    """Arrows of a run on an embedding, shape ``(n_cells, 2)``; projected once where the run has none.
+    """Arrows of a run on an embedding, shape ``(n_cells, 2)``; projects them if the run has none.
 
     Raises
     ------
     InputError
-        The run keeps no velocity graph to project with.
+        The run has neither arrows nor a velocity graph.
     """
     return _velocity_on(runs_folder(), run_id, basis)
 
@@ -214,12 +214,12 @@ def _velocity_on(folder: Path, run_id: str, basis: str) -> np.ndarray:
 
 
 def dataset(source: DataSource) -> AnnData:
-    """The data of a source, in memory; shared, so read only.
+    """The data of a source, in memory; shared, so read-only.
 
     Raises
     ------
     InputError
-        As `DataSource.load`; or the process that inspects visitors' data first died or met a limit.
+        As `DataSource.load`; or the inspecting process died or exceeded a limit.
     """
     return _dataset(source, _stamp(source))
 
@@ -231,12 +231,12 @@ def _dataset(source: DataSource, stamp: tuple[int, ...]) -> AnnData:
 
 
 def _require_inspected(source: DataSource, stamp: tuple[int, ...]) -> None:
-    """Read what visitors bring in a process of its own first, so that it cannot end this one."""
+    """Read visitors' files in a separate process first, which protects the server from a crash."""
     if source.kind in ("file", "join") and (problem := _problem(source, stamp)):
         raise InputError(problem)
 
 
-# Problems too, or every click would read a bad file again; not for long: free memory changes.
+# Problems are cached too, or every click would read a bad file again; briefly, because free memory changes.
 @st.cache_data(max_entries=64, ttl=60, show_spinner="Reading the data")
 def _problem(source: DataSource, stamp: tuple[int, ...]) -> str:
     try:
@@ -247,7 +247,7 @@ def _problem(source: DataSource, stamp: tuple[int, ...]) -> str:
 
 
 def drawn_cells_of_data(source: DataSource, basis: str, group_key: str | None) -> np.ndarray | None:
-    """Rows of the cells that a picture of the data draws, `deepvelo.pl.thinning.drawn_cells`; None for all."""
+    """Rows of the cells that a figure of the data draws, `deepvelo.pl.thinning.drawn_cells`; None for all."""
     return _drawn_cells_of_data(source, basis, group_key, _stamp(source))
 
 
@@ -261,7 +261,7 @@ def _drawn_cells_of_data(
 
 
 def summary(source: DataSource) -> checks.Summary:
-    """What was found in the data."""
+    """Summary of and findings on the data."""
     return _summary(source, _stamp(source))
 
 
@@ -272,7 +272,7 @@ def _summary(source: DataSource, stamp: tuple[int, ...]) -> checks.Summary:
 
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _looked(source: DataSource, stamp: tuple[int, ...]) -> checks.CheckedData:
-    """What no setting changes: a matrix that lies in a file is then not read again for each."""
+    """The checks that no setting changes, so that a matrix on disk is read once."""
     return checks.CheckedData(_dataset(source, stamp))
 
 
@@ -289,9 +289,9 @@ def _fractions(source: DataSource, group_key: str | None, stamp: tuple[int, ...]
 def fit_problem(
     source: DataSource, settings: Settings, cluster_key: str | None, basis: str | None, *, here: bool = True
 ) -> str | None:
-    """Why these settings cannot be fitted to the data, in a sentence; None if they can.
+    """The reason why these settings cannot be fitted to the data; None if they can.
 
-    With ``here`` False the fit will run on another machine, whose memory this one cannot know.
+    ``here`` is False for fits on another machine, whose memory is unknown.
     """
     try:
         _require_fit(source, settings, cluster_key, basis, _stamp(source), here=here)
@@ -310,7 +310,7 @@ def _require_fit(
     *,
     here: bool,
 ) -> None:
-    # A cached success; failures, free memory among them, are asked again each time.
+    # Only success is cached: an error such as too little free memory is checked again.
     checks.require_fit(
         _dataset(source, stamp),
         settings,
@@ -322,22 +322,22 @@ def _require_fit(
 
 
 def display_embeddings(source: DataSource) -> list[str]:
-    """Embeddings of the data that are made to be looked at."""
+    """Two-dimensional embeddings of the data."""
     return checks.display_embeddings(dataset(source))
 
 
 def compare_options(source: DataSource) -> list[str]:
-    """Graphs and representations of the data in which cells can be compared."""
+    """Graphs and representations of the data for the neighbour search."""
     return graphs.options(dataset(source))
 
 
 def cluster_key(source: DataSource) -> str:
-    """The grouping that preparation takes when none is named."""
+    """The grouping that preparation uses by default."""
     return chosen_cluster_key(dataset(source), None)
 
 
 def join_report(source: DataSource) -> JoinReport | None:
-    """How well barcodes matched, for a joined set; None for others."""
+    """Report on the matched barcodes of a joined data set; None for others."""
     return _join_report(source, _stamp(source)) if source.kind == "join" else None
 
 
@@ -348,19 +348,19 @@ def _join_report(source: DataSource, stamp: tuple[int, ...]) -> JoinReport:
 
 
 def _stamp(source: DataSource) -> tuple[int, ...]:
-    """Times of change: a file that was replaced is read again."""
+    """Modification stamps of the files, so that a replaced file is read again."""
     paths = [Path(path) for path in source.files]
     return tuple(_folder_stamp(path) if path.is_dir() else _stamp_of(path) for path in paths)
 
 
 @st.cache_data(ttl=5, max_entries=64, show_spinner=False)  # a folder may hold thousands of files
 def _folder_stamp(path: Path) -> int:
-    """The time of a folder does not change with the files in it."""
+    """Stamp of all files in a folder, whose own time does not change with them."""
     return _stamp_of(path)
 
 
 def _stamp_of(path: Path) -> int:
     try:
         return hash(signature(path))
-    except OSError:  # gone, or being replaced
+    except OSError:  # deleted or being replaced
         return 0

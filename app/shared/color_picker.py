@@ -1,4 +1,4 @@
-"""What the cells are coloured by."""
+"""Choice of the colouring of cells."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def color_picker(run: Run, *, label: str = "Colour by") -> str:
 
 
 def color_label(color: str) -> str:
-    """How a colour is called on pages."""
+    """Label of a colouring on pages."""
     return LABELS.get(color, color)
 
 
 def color_options(run: Run) -> list[str]:
-    """The run's grouping first, then the scores, the gene, and what else ``obs`` holds."""
+    """The run's grouping, then scores, gene values, and other columns of ``obs``."""
     obs = run.obs
     layers = run.layers
     of_genes = [
@@ -74,7 +74,7 @@ def color_options(run: Run) -> list[str]:
 
 
 def color_values(run: Run, color: str, *, gene: str) -> pd.Series:
-    """One value per cell: categorical for groups, numbers for scores and genes; its name is the label."""
+    """One value per cell, categorical for groups and numeric for scores and genes; named by its label."""
     if color in GENE_LAYERS:
         values = cached.gene_values(run.info.run_id, GENE_LAYERS[color], gene)
         return pd.Series(values, index=run.obs.index, name=gene)

@@ -1,6 +1,6 @@
-"""Cached comparisons of stored runs, every cache bounded; keyed by the runs' ids, which never change.
+"""Cached comparisons of stored runs, with their ids as keys, because stored runs never change.
 
-What these functions return is shared by all visitors: read it, never change it.
+All visitors share what these functions return: read it, never change it.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ if TYPE_CHECKING:
 
     from deepvelo.evaluation.compare import Comparison, Edge, Matched
 
-MOST_CELLS = 0.9  # of a run, for an imported result to stand beside it by itself
+MOST_CELLS = 0.9  # of a run that an imported result must share to be compared by default
 RunIds = tuple[str, ...]
-"""Ids of the compared runs; the first gives the cells, graph, embedding and groups that all are scored with."""
+"""Ids of the compared runs; all are scored on the cells, graph, embedding and groups of the first."""
 
 
 def infos(run_ids: RunIds) -> list[RunInfo]:
-    """What is known of the runs without reading their results.
+    """Information on the runs, without their results.
 
     Raises
     ------
     InputError
-        One is not there, or was deleted by now.
+        A run does not exist or was deleted.
     """
     return [cached.open_run(run_id).info for run_id in run_ids]
 
 
 def names(run_ids: RunIds) -> list[str]:
-    """What the runs are called beside each other, all different, in the same order.
+    """Distinct names of the compared runs, in the same order.
 
-    The method; where several have the same, with the name of the run, and where that is the same too, with its id.
+    The method; with the name of the run if methods repeat, and with its id if names repeat.
     """
     runs = infos(run_ids)
-    found = [run.method_label.replace(",", "") for run in runs]  # they stand in lists with commas
+    found = [run.method_label.replace(",", "") for run in runs]  # lists separate them by commas
     for more in (run_name, lambda run: run.run_id):
         counts = Counter(found)
         found = [
@@ -56,12 +56,12 @@ def names(run_ids: RunIds) -> list[str]:
 
 
 def run_name(info: RunInfo) -> str:
-    """The run's name without that of the data, which all compared runs share."""
+    """The run's name without the name of the data."""
     return info.name.removeprefix(f"{info.data_name}, ")
 
 
 def colors(run_ids: RunIds) -> dict[str, str]:
-    """A colour for each of `names`: the method's own, and for further runs of a method one that is free."""
+    """A colour for each of `names`: the method's own; further runs of a method get an unused one."""
     free = [color for color in theme.PALETTE if color not in theme.METHOD_COLORS.values()]
     own = dict(theme.METHOD_COLORS)
     found = {}
@@ -72,7 +72,7 @@ def colors(run_ids: RunIds) -> dict[str, str]:
 
 
 def same_preparation(a: RunInfo, b: RunInfo) -> bool:
-    """Whether two fits of the same data took the very same cells, genes, moments, neighbours and groups."""
+    """Whether two fits of the same data used the same cells, genes, moments, neighbours and groups."""
     if a.cluster_key != b.cluster_key:
         return False
     return root(a) == root(b) or (
@@ -81,12 +81,12 @@ def same_preparation(a: RunInfo, b: RunInfo) -> bool:
 
 
 def root(info: RunInfo) -> str:
-    """Id of the run whose prepared data a run took: its base, or itself."""
+    """Id of the run whose prepared data a run used: its base, or itself."""
     return info.base or info.run_id
 
 
 def newest_of_other_methods(base: RunInfo) -> dict[Method, str]:
-    """Id of the newest fit by every other method on the same cells, genes and moments, in the order of methods."""
+    """Id of the newest fit by each other method on the same cells, genes and moments."""
     newest = {
         info.settings.method: info.run_id
         for info in reversed(cached.runs())
@@ -99,9 +99,9 @@ def newest_of_other_methods(base: RunInfo) -> dict[Method, str]:
 
 
 def default_runs(base: RunInfo) -> list[str]:
-    """Ids of the runs that stand beside one by themselves: the newest of every other method, and of every other tool.
+    """Ids of the runs that are compared with one by default: the newest of each other method and tool.
 
-    An imported result is among them where it has most of the run's cells: only cells that all have are scored.
+    Imported results count if they share most of the run's cells, because only shared cells are scored.
     """
     imported = {
         info.method_label: info.run_id
@@ -116,7 +116,7 @@ def default_runs(base: RunInfo) -> list[str]:
 
 
 def counterpart(run_id: str) -> str:
-    """The newest of our fits that has most of an imported result's cells, to compare it with; else the result itself."""
+    """The newest DeepVelo fit that shares most cells of an imported result; the result itself if there is none."""
     info = cached.open_run(run_id).info
     ours = (
         other.run_id
@@ -129,9 +129,9 @@ def counterpart(run_id: str) -> str:
 
 
 def shares_cells(a: RunInfo, b: RunInfo) -> float:
-    """Share of the cells of ``a`` that ``b`` has too, as far as the two can be compared; 0 where they cannot.
+    """Share of the cells of ``a`` that ``b`` has too; 0 if the two cannot be compared.
 
-    Fits of other data are never compared; an imported result comes from a file of its own, so its cells are looked up.
+    Fits of different data cannot be compared, except with imported results, whose cells are matched by name.
     """
     if a.data_hash == b.data_hash:
         return 1.0
@@ -147,27 +147,27 @@ def _shares_cells(folder: Path, a: str, b: str) -> float:
     try:
         first, other = (cached.open_run(run_id).obs for run_id in (a, b))
         n_shared = int((same_cells(first, other) >= 0).sum())
-    except InputError:  # deleted by now, or cells that can be matched in two ways
+    except InputError:  # deleted, or ambiguous cells
         return 0.0
     return n_shared / len(first) if n_shared >= MIN_SHARE * min(len(first), len(other)) else 0.0
 
 
 def directions(run_id: str) -> AnnData:
-    """A run's result with the layers that comparisons read, by blocks of genes from where they lie."""
+    """A run's result with the layers that comparisons read, on disk."""
     from deepvelo.evaluation.compare import LAYERS
 
     return cached.open_run(run_id).part(LAYERS, on_disk=True)
 
 
 def matched(run_ids: RunIds, smooth: int | None) -> Matched:
-    """The runs brought to the cells and genes they share, averaged so often over the graph, under their `names`.
+    """The runs on the cells and genes they share, by their `names`, averaged ``smooth`` times over the graph.
 
-    With None as fitted, each averaged as often as its fit does.
+    None leaves each as fitted.
 
     Raises
     ------
     InputError
-        A run was deleted or cannot be read, or they share too little to be compared.
+        A run was deleted or cannot be read, or the runs share too few cells or genes.
     """
     infos(run_ids)
     return _matched(cached.runs_folder(), run_ids, smooth)
@@ -179,14 +179,14 @@ def compared(run_ids: RunIds, smooth: int | None, edges: Sequence[Edge]) -> Comp
     Raises
     ------
     InputError
-        As `matched`; or an edge names a group that is not there.
+        As `matched`; or an edge names a missing group.
     """
     infos(run_ids)
     return _compared(cached.runs_folder(), run_ids, smooth, tuple(edges))
 
 
-# Velocities of all methods: one as fitted, one averaged; in memory where they are small, else only where to read them.
-@st.cache_resource(max_entries=2, show_spinner="Bringing the methods to the same cells and genes")
+# Two entries: velocities as fitted, and averaged. Large data stay on disk.
+@st.cache_resource(max_entries=2, show_spinner="Matching cells and genes")
 def _matched(folder: Path, run_ids: RunIds, smooth: int | None) -> Matched:
     cached.warm_up().join()
     from deepvelo.evaluation import compare
@@ -198,7 +198,7 @@ def _matched(folder: Path, run_ids: RunIds, smooth: int | None) -> Matched:
     return compare.match(results, cluster_key=base.cluster_key, basis=base.basis)
 
 
-# Scores of every cell by every method.
+# Scores of every cell and method.
 @st.cache_resource(max_entries=8, show_spinner="Scoring the methods")
 def _compared(folder: Path, run_ids: RunIds, smooth: int | None, edges: tuple[Edge, ...]) -> Comparison:
     cached.warm_up().join()

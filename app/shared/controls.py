@@ -1,7 +1,7 @@
-"""Cached checks of a stored run: shuffled control, steady-state control, other seeds, other settings, quality gate; every cache bounded.
+"""Cached checks of a stored run: shuffled and steady-state control, other seeds and settings, quality gate.
 
-Caches are keyed by the ids of the runs, which never change. What these functions return is shared by all visitors:
-read it, never change it.
+Ids of runs are the keys of the caches, because stored runs never change. All visitors share what these functions
+return: read it, never change it.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from deepvelo.evaluation.gate import Control, GateFinding
 
 LOW_AGREEMENT = 0.5
-"""Of seeds in a cell: below it, cells turn by more than 60 degrees with the seed."""
-Named = tuple[tuple[str, str], ...]
-"""What a run varies, and its id."""
+"""Mean cosine between seeds; below it, a cell's direction turns by more than 60 degrees with the seed."""
+Variants = tuple[tuple[str, str], ...]
+"""For each run: what it varies, and its id."""
 
 
 def folder_of(run: Run) -> Path:
-    """Where the run lies, as plans and their finished runs name it."""
+    """Folder of the run, as plans and their finished runs name it."""
     return Path(run.folder).resolve()
 
 
 def control_of(base: Run) -> RunInfo | None:
-    """The finished shuffled control of a run; none for a run that is itself one, or another's seed."""
+    """The finished shuffled control of a fit; None for a run that itself belongs to another."""
     from deepvelo.evaluation.controls import control_plan, finished
 
     if base.info.purpose != "fit":
@@ -44,8 +44,8 @@ def control_of(base: Run) -> RunInfo | None:
     return finished(control_plan(base.info, folder_of(base)), cached.runs())[0][1]
 
 
-def runs_for(base: Run, purpose: Purpose) -> Named:
-    """Finished runs made for a run, by what they vary, oldest first; of several alike the newest."""
+def runs_for(base: Run, purpose: Purpose) -> Variants:
+    """Finished runs that belong to a run, by what they vary, oldest first; the newest of equal ones."""
     found = {
         info.name.removeprefix(f"{base.info.name}, "): info.run_id
         for info in reversed(cached.runs())
@@ -69,7 +69,7 @@ def signal(run_id: str, control_id: str) -> float:
     return signal_score(_surplus(folder, run_id), [_surplus(folder, control_id)])
 
 
-@st.cache_data(max_entries=64, max_size="32MB", show_spinner="Reading where the unspliced counts point")
+@st.cache_data(max_entries=64, max_size="32MB", show_spinner="Computing the signal")
 def _surplus(folder: Path, run_id: str) -> np.ndarray:
     cached.warm_up().join()
     from deepvelo.evaluation.controls import forward_surplus
@@ -80,7 +80,7 @@ def _surplus(folder: Path, run_id: str) -> np.ndarray:
 
 
 def steady_state(base: Run, run_ids: Sequence[str], edges: Sequence[Edge]) -> pd.DataFrame:
-    """Scores of a run beside those of its steady-state controls, `deepvelo.evaluation.controls.steady_state_table`.
+    """Scores of a run and of its steady-state controls, `deepvelo.evaluation.controls.steady_state_table`.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def steady_state(base: Run, run_ids: Sequence[str], edges: Sequence[Edge]) -> pd
     return steady_state_table(own, others)
 
 
-@st.cache_data(max_entries=64, show_spinner="Scoring the steady-state control")
+@st.cache_data(max_entries=64, show_spinner="Scoring the steady-state controls")
 def _scores_of_run(folder: Path, run_id: str, edges: tuple[Edge, ...]) -> pd.Series:
     cached.warm_up().join()
     from deepvelo.evaluation.controls import scores_of_run
@@ -106,7 +106,7 @@ def _scores_of_run(folder: Path, run_id: str, edges: tuple[Edge, ...]) -> pd.Ser
 
 
 def seed_agreement(run_ids: tuple[str, ...]) -> np.ndarray:
-    """How far fits with different seeds agree in each cell, shape ``(n_cells,)``.
+    """Agreement of fits with different seeds in each cell, shape ``(n_cells,)``.
 
     Raises
     ------
@@ -126,8 +126,8 @@ def _seed_agreement(folder: Path, run_ids: tuple[str, ...]) -> np.ndarray:
     return agreement([fit.layers[keys.VELOCITY] for fit in fits])
 
 
-def sweep_table(run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFrame:
-    """Scores of a sweep's runs beside the run they vary, `deepvelo.evaluation.controls.sensitivity_table`.
+def sweep_table(run_id: str, sweep: Variants, edges: tuple[Edge, ...]) -> pd.DataFrame:
+    """Scores of a sweep and of the run it varies, `deepvelo.evaluation.controls.sensitivity_table`.
 
     Raises
     ------
@@ -139,7 +139,7 @@ def sweep_table(run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFr
 
 
 @st.cache_data(max_entries=16, show_spinner="Scoring the runs with other settings")
-def _sweep_table(folder: Path, run_id: str, sweep: Named, edges: tuple[Edge, ...]) -> pd.DataFrame:
+def _sweep_table(folder: Path, run_id: str, sweep: Variants, edges: tuple[Edge, ...]) -> pd.DataFrame:
     cached.warm_up().join()
     from deepvelo.evaluation.controls import sensitivity_table
 
@@ -152,7 +152,7 @@ def _sweep_table(folder: Path, run_id: str, sweep: Named, edges: tuple[Edge, ...
 
 
 def gate(base: Run, *, edges: Sequence[Edge], batch_key: str | None = None) -> list[GateFinding]:
-    """Findings on a run, with all that is finished: its control, its sweep, other methods on the same data.
+    """Findings on a run, from its finished control and sweep and from other methods on the same data.
 
     Raises
     ------
@@ -179,13 +179,13 @@ def _against(run_id: str, control_id: str) -> Control:
     return Control(signal=signal(run_id, control_id), consistency=consistency)
 
 
-@st.cache_data(max_entries=64, show_spinner="Checking whether the arrows can be believed")
+@st.cache_data(max_entries=64, show_spinner="Checking the quality of the arrows")
 def _gate(
     folder: Path,
     run_id: str,
     control_id: str | None,
     other_methods: tuple[str, ...],
-    sweep: Named,
+    sweep: Variants,
     edges: tuple[Edge, ...],
     batch_key: str | None,
 ) -> list[GateFinding]:
@@ -196,7 +196,7 @@ def _gate(
     run = cached.open_run(run_id)
     of_methods = None
     if other_methods:
-        # A result that cannot be compared leaves this finding unchecked; it does not take the others away.
+        # A result that cannot be compared leaves only this finding unchecked.
         with suppress(InputError):
             moving = list(comparison.matched((run_id, *other_methods), None).moving().values())
             of_methods = agreement(moving) if len(moving) > 1 else None

@@ -1,4 +1,4 @@
-"""What a page shows when it has nothing to show: one sentence, and where to go next."""
+"""What a page shows without data or after an error: one sentence, and the next step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deepvelo.errors import InputError
 
 
 def empty_state(sentence: str, *, button: str, page: str) -> NoReturn:
-    """Say what is missing, offer the page where it comes from, and end this page."""
+    """Say what is missing, link to the page that provides it, and end this page."""
     st.info(sentence, icon=":material/info:")
     if st.button(button, type="primary", icon=":material/arrow_forward:"):
         session.go(page)
@@ -22,13 +22,13 @@ def empty_state(sentence: str, *, button: str, page: str) -> NoReturn:
 
 
 def say_error(error: InputError | str) -> None:
-    """Show what a visitor can mend; every such sentence on a page is shown here."""
+    """Show an error that a visitor can fix; all pages show errors through this function."""
     st.error(with_labels(str(error)))
 
 
 @contextmanager
 def error_in_words() -> Iterator[None]:
-    """Show what a visitor can mend as a sentence in place of this part of the page; the rest is drawn."""
+    """Show an error in place of this part of the page and draw the rest."""
     try:
         yield
     except InputError as error:
@@ -37,7 +37,7 @@ def error_in_words() -> Iterator[None]:
 
 @contextmanager
 def stop_on_error() -> Iterator[None]:
-    """Show what a visitor can mend as a sentence, and end the page there."""
+    """Show an error and end the page there."""
     try:
         yield
     except InputError as error:

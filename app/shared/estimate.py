@@ -1,4 +1,4 @@
-"""How long a training will take, roughly, before it starts."""
+"""Rough estimate of the duration of a fit before it starts."""
 
 from __future__ import annotations
 
@@ -8,47 +8,46 @@ from deepvelo.config import Method, Settings
 from deepvelo.io.runs import RunInfo
 from deepvelo.plan import plan_of
 
-# Measured on two cores with 3,000 cells x 800 genes; used until this server has runs of its own.
+# Measured on two cores with 3,000 cells x 800 genes; used until this server has its own runs.
 SECONDS_PER_VALUE = 1.5e-7
-# Preparation, graph, maps and scores: some of it once, as libraries are loaded and compiled, the rest for every cell.
+# Preparation, graph, maps and scores: a constant part (loading and compiling libraries) and a part per cell.
 SECONDS_BESIDES, SECONDS_BESIDES_PER_CELL = 15.0, 0.007
 SECONDS_PER_EPOCH = 0.01
-# Other methods, per cell and gene: scVelo's modes fit all genes at once, or gene by gene in its velocity genes.
+# Other methods, per cell and gene.
 SECONDS_PER_VALUE_OF: dict[Method, float] = {
     "steady_state": 1e-7,
     "stochastic": 4e-7,
     "dynamical": 1e-4,
     "imported": 0.0,  # nothing is fitted
 }
-# GraphVelo, per cell: its projection takes place in 30 components of any number of genes.
+# GraphVelo, per cell: it projects in 30 components, whatever the number of genes.
 GRAPHVELO_SECONDS_PER_CELL = 0.015
-# Below this many cells x genes an epoch is mostly overhead and tells nothing of larger data.
-TELLING_SIZE = 1_000_000
+# Below this many cells x genes an epoch is mostly overhead, so the run is not used for estimates.
+LEAST_SIZE = 1_000_000
 _MEASURED = ("n_cells", "n_genes", "n_epochs", "seconds_train", "seconds_total")
 
 
-def estimate_seconds(n_cells: int, n_genes: int, settings: Settings, *, past: list[RunInfo]) -> float:
-    """Seconds for a whole run: cells x genes x epochs, and cells for all but the training, as past runs on this server took.
+def estimate_seconds(n_cells: int, n_genes: int, settings: Settings, *, finished: list[RunInfo]) -> float:
+    """Seconds for a whole run, scaled from finished runs of the same method on this server.
 
-    Other methods have no epochs: cells x genes, of GraphVelo cells alone, scaled by past runs of the same method. A
-    rough figure: it knows neither the device nor what else the machine does, and an early stop or other layer sizes
-    change it.
+    Training scales with cells x genes x epochs, everything else with cells. Other methods have no epochs; GraphVelo scales
+    with cells. The estimate ignores the device, the load of the machine and an early stop.
 
     Parameters
     ----------
     n_cells, n_genes
         Size of the prepared data.
-    past
-        Finished runs, newest first; the five newest of the same method that are large enough are used.
+    finished
+        Finished runs, newest first; the five newest of the same method and sufficient size are used.
     """
     own = settings.method == "deepvelo"
     by_cell = settings.method == "graphvelo"
     paces, besides = [], []
-    for run in past:
+    for run in finished:
         metrics = run.metrics if own else {**run.metrics, "n_epochs": 1}
         cells, genes, epochs, train, total = (float(metrics.get(key) or 0) for key in _MEASURED)
-        telling = run.settings.method == settings.method and cells * genes >= TELLING_SIZE
-        if telling and epochs > 0 and total >= train > 0:
+        usable = run.settings.method == settings.method and cells * genes >= LEAST_SIZE
+        if usable and epochs > 0 and total >= train > 0:
             paces.append(train / (cells * (1 if by_cell else genes) * epochs))
             besides.append(max(0.0, total - train - SECONDS_BESIDES) / cells)
     pace = statistics.median(paces[:5]) if paces else _usual_pace(settings.method)
@@ -62,7 +61,7 @@ def estimate_seconds(n_cells: int, n_genes: int, settings: Settings, *, past: li
 
 
 def _usual_pace(method: Method) -> float:
-    """Seconds per cell and gene, of ours per epoch as well; of GraphVelo per cell."""
+    """Seconds per cell and gene (DeepVelo: and epoch; GraphVelo: per cell)."""
     if method == "deepvelo":
         return SECONDS_PER_VALUE
     return GRAPHVELO_SECONDS_PER_CELL if method == "graphvelo" else SECONDS_PER_VALUE_OF[method]

@@ -1,7 +1,7 @@
-"""The data folder: what a visitor may choose from, and nothing outside it.
+"""The data folder: the files that visitors can choose, and nothing outside it.
 
-Paths from a widget or a URL are names relative to the data folder. `inside` is the one way from such a
-name to a path; it follows symbolic links before it compares, so no link leads out either.
+Widgets and URLs name files relative to the data folder. Only `inside` turns such a name into a path; it resolves symbolic
+links before it compares, so that no link leads out.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ UPLOADS = "uploads"
 OWNERS = ".owners"  # of uploads
 MAX_UPLOAD_MB = 500
 MAX_LISTED = 500
-MAX_SEEN = 20_000  # files and folders looked at: every redraw of the page lists the folder
+MAX_SEEN = 20_000  # entries scanned: every redraw of the page lists the folder
 _CHUNK_BYTES = 4 * 2**20
 
 
 def data_folder() -> Path:
-    """The server folder offered on the data page (``DEEPVELO_DATA``, else ``data/``)."""
+    """The data folder of the server (``DEEPVELO_DATA``, else ``data/``)."""
     return Path(os.environ.get("DEEPVELO_DATA") or ROOT / "data").expanduser().resolve()
 
 
 def runs_folder() -> Path:
-    """Where finished fits are kept (``DEEPVELO_RUNS``, else ``runs/``)."""
+    """The folder of the run store (``DEEPVELO_RUNS``, else ``runs/``)."""
     return Path(os.environ.get("DEEPVELO_RUNS") or ROOT / "runs").expanduser().resolve()
 
 
@@ -50,12 +50,12 @@ def inside(name: str) -> Path:
     Raises
     ------
     InputError
-        The name leads out of the data folder, through ``..`` or a link, or nothing is there.
+        The name leads out of the data folder, through ``..`` or a link, or does not exist.
     """
     folder = data_folder()
     try:
         path = (folder / name).resolve()
-        # No pipe or device, which may never end.
+        # Excludes pipes and devices, which may never end.
         found = path.is_relative_to(folder) and path != folder and (path.is_file() or path.is_dir())
     except (OSError, ValueError, RuntimeError):  # a null byte, a loop of links, a name too long
         found = False
@@ -66,10 +66,10 @@ def inside(name: str) -> Path:
 
 
 def listing() -> list[str]:
-    """Names of the readable data in the data folder, relative to it; uploads come last.
+    """Names of the readable data sets, relative to the data folder; uploads come last.
 
-    Files by their ending, and folders that are one data set, such as a counter writes. At most `MAX_LISTED` names,
-    found among the first `MAX_SEEN` entries, those of upper folders first. Links out of the folder are left out.
+    Files with a known suffix, and folders that are one data set, such as the output of a counting tool. At most
+    `MAX_LISTED` names, found among the first `MAX_SEEN` entries, upper folders first. Links out of the folder are left out.
     """
     folder = data_folder()
     names = [
@@ -81,13 +81,13 @@ def listing() -> list[str]:
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Files and folders below a folder, breadth first, and whether each is data; not what is inside of data or hidden."""
+    """Entries below a folder, breadth first, and whether each is a data set; skips hidden folders and the inside of data sets."""
     waiting = deque([folder])
     while waiting:
         try:
             with os.scandir(waiting.popleft()) as found:
                 entries = sorted(itertools.islice(found, MAX_SEEN), key=lambda entry: entry.name)
-        except OSError:  # not there, or not to be read
+        except OSError:  # missing or not readable
             continue
         for entry in entries:
             path = Path(entry.path)
@@ -101,15 +101,15 @@ def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
 
 
 def save_upload(stream: BinaryIO, filename: str, *, owner: str = "", owner_name: str = "") -> str:
-    """Keep an uploaded file under the data folder, for jobs read by path; returns its name there.
+    """Store an uploaded file in the data folder, because jobs read by path; returns its name there.
 
-    The name holds a hash of the content: the same file uploaded again is the one already there, and belongs to who
-    brought it first. ``owner`` and ``owner_name`` are as in `deepvelo.task.Job`.
+    The name holds a hash of the content: a file uploaded again is the stored one, and still belongs to its first owner.
+    ``owner`` and ``owner_name`` are as in `deepvelo.task.Job`.
 
     Raises
     ------
     InputError
-        A kind of file that cannot be read, one that is too large, or a folder that cannot be written.
+        The format is unknown, the file is too large, or the folder cannot be written.
     """
     suffix = known_ending(filename)
     if suffix is None:
@@ -117,18 +117,18 @@ def save_upload(stream: BinaryIO, filename: str, *, owner: str = "", owner_name:
         raise InputError(msg)
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", filename[: -len(suffix)]).strip("_")[:60] or "data"
     folder = uploads_folder()
-    aside = folder / f".{secrets.token_hex(8)}.part"
+    temporary = folder / f".{secrets.token_hex(8)}.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            digest = _copy(stream, aside, filename=filename)
+            digest = _copy(stream, temporary, filename=filename)
             kept = next(folder.glob(f"*-{digest}{suffix}"), None)
             if kept is None:
-                kept = aside.rename(folder / f"{stem}-{digest}{suffix}")
+                kept = temporary.rename(folder / f"{stem}-{digest}{suffix}")
                 _owner_path(kept).parent.mkdir(exist_ok=True)
                 _owner_path(kept).write_text(json.dumps([owner, owner_name]), encoding="utf-8")
         finally:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
         msg = f"The upload cannot be kept on the server: {reason}. Free space or allow writing in the data folder."
@@ -136,10 +136,10 @@ def save_upload(stream: BinaryIO, filename: str, *, owner: str = "", owner_name:
     return f"{UPLOADS}/{kept.name}"
 
 
-def _copy(stream: BinaryIO, aside: Path, *, filename: str) -> str:
-    """Copy to a new file; a hash of the content, 16 hexadecimal digits."""
+def _copy(stream: BinaryIO, temporary: Path, *, filename: str) -> str:
+    """Copy to a new file and return a hash of the content, 16 hexadecimal digits."""
     digest, written = hashlib.blake2b(digest_size=8), 0
-    with aside.open("xb") as out:
+    with temporary.open("xb") as out:
         while chunk := stream.read(_CHUNK_BYTES):
             written += len(chunk)
             if written > MAX_UPLOAD_MB * 2**20:
@@ -151,7 +151,7 @@ def _copy(stream: BinaryIO, aside: Path, *, filename: str) -> str:
 
 
 def uploads_folder() -> Path:
-    """Where uploads are kept until someone removes them."""
+    """The folder of the uploads."""
     return data_folder() / UPLOADS
 
 
@@ -159,13 +159,13 @@ def uploads() -> list[str]:
     """Names of the uploads, relative to the data folder."""
     try:
         names = sorted(path.name for path in uploads_folder().iterdir())
-    except OSError:  # nothing was uploaded yet
+    except OSError:  # no upload yet
         return []
     return [f"{UPLOADS}/{name}" for name in names if known_ending(name)]
 
 
 def upload_owner(name: str) -> tuple[str, str]:
-    """Who brought an upload, and what others are shown of that visitor; empty where nobody knows."""
+    """Owner of an upload, and the name shown to others; empty if unknown."""
     try:
         owner, owner_name = json.loads(_owner_path(inside(name)).read_text(encoding="utf-8"))
     except (
@@ -173,7 +173,7 @@ def upload_owner(name: str) -> tuple[str, str]:
         ValueError,
         TypeError,
         RecursionError,
-    ):  # InputError, a ValueError, where the upload is gone
+    ):  # InputError is a ValueError: the upload is gone
         return "", ""
     return str(owner), str(owner_name)
 
@@ -183,22 +183,22 @@ def _owner_path(upload: Path) -> Path:
 
 
 def remove_upload(name: str) -> None:
-    """Delete an upload for good.
+    """Delete an upload permanently.
 
     Raises
     ------
     InputError
-        It is no upload, is gone already, or may not be removed.
+        The file is not an upload, is already gone, or cannot be deleted.
     """
     path = inside(name)
     if path.parent != uploads_folder():
-        msg = f"{name!r} is no upload, so it is not removed here. Choose one of the uploads."
+        msg = f"{name!r} is not an upload, so it cannot be deleted here. Choose one of the uploads."
         raise InputError(msg)
     try:
         path.unlink()
         _owner_path(path).unlink(missing_ok=True)
     except OSError as error:
-        msg = f"{name!r} cannot be removed: {error.strerror}. Allow writing in {path.parent}."
+        msg = f"{name!r} cannot be deleted: {error.strerror}. Allow writing in {path.parent}."
         raise InputError(msg) from None
 
 
@@ -208,7 +208,7 @@ def to_text(source: DataSource) -> str:
     Raises
     ------
     InputError
-        The data are those of a run: they are reached through the run's own address.
+        The data belong to a run; the address of the run leads to them.
     """
     folder = data_folder()
     match source.kind:
@@ -228,7 +228,7 @@ def to_text(source: DataSource) -> str:
             chosen = [f"&{name}={value}" for name, value in choices.items() if value]
             return f"{source.kind}:{'|'.join(names)}{''.join(chosen)}"
         case "run" | "shuffled" | "steady_state":
-            msg = f"Data of kind {source.kind!r} have no address of their own. Choose their run instead."
+            msg = f"Data of kind {source.kind!r} have no address. Choose their run instead."
             raise InputError(msg)
 
 
@@ -237,30 +237,30 @@ def _name_of(path: str, folder: Path) -> str:
 
 
 def _escaped(text: str) -> str:
-    for sign in "%|&=":  # the percent sign first: it begins what the others become
+    for sign in "%|&=":  # the percent sign first, because the other escapes begin with it
         text = text.replace(sign, f"%{ord(sign):02X}")
     return text
 
 
 def names_in(text: str) -> list[str]:
-    """File names, or the name of a public set, in what `to_text` wrote."""
+    """File names, or the name of a public data set, in a text of `to_text`."""
     return [unquote(name) for name in text.partition(":")[2].partition("&")[0].split("|")]
 
 
 def choices_in(text: str) -> dict[str, str]:
-    """Choices of reading in what `to_text` wrote: ``sheet``, ``genes``, ``ambiguous``."""
+    """Reading choices in a text of `to_text`: ``sheet``, ``genes``, ``ambiguous``."""
     pairs = (part.partition("=") for part in text.split("&")[1:])
     return {name: unquote(value) for name, _, value in pairs}
 
 
 def from_text(text: str) -> DataSource:
-    """The source that `to_text` wrote, its paths checked again: the text may come from anyone's URL.
+    """The source in a text of `to_text`, with its paths checked: the text may come from any URL.
 
     Raises
     ------
     InputError
-        The text names no source, a file that is not in the data folder, or a public set that was not
-        downloaded: opening an address must not fetch gigabytes.
+        The text names no source, a file outside the data folder, or a public data set that was not downloaded
+        (opening an address must not download gigabytes).
     """
     kind, names = text.partition(":")[0], names_in(text)
     if text == "sample":
@@ -276,7 +276,7 @@ def from_text(text: str) -> DataSource:
 
 
 def _reading(text: str) -> dict[str, Any]:
-    """The choices in an address as `file_source` takes them; one that is not known counts as not made."""
+    """The reading choices in an address, as keyword arguments of `file_source`; unknown ones are ignored."""
     given = choices_in(text)
     return {
         "sheet": given.get("sheet", ""),
@@ -290,7 +290,7 @@ def _reading(text: str) -> dict[str, Any]:
 def file_source(
     name: str, *more: str, sheet: str = "", gene_names: str = "auto", ambiguous: Ambiguous = "leave_out"
 ) -> DataSource:
-    """A file or folder of the data folder, or several, each with a sample; ``sheet`` tells of the samples."""
+    """A file or folder of the data folder, or several with one sample each; ``sheet`` describes the samples."""
     return DataSource(
         kind="file",
         path=str(inside(name)),
@@ -310,7 +310,7 @@ def join_source(
     gene_names: str = "auto",
     ambiguous: Ambiguous = "leave_out",
 ) -> DataSource:
-    """A processed object and the files with its counts, all in the data folder."""
+    """A processed object and the files with its counts, all from the data folder."""
     return DataSource(
         kind="join",
         path=str(inside(processed)),
@@ -333,19 +333,17 @@ def _called(names: list[str]) -> str:
 
 
 def public_source(name: str, *, download: bool = False) -> DataSource:
-    """A public set that is on this server, or after ``download`` is.
+    """A public data set on this server; with ``download``, one that is downloaded first.
 
     Raises
     ------
     InputError
-        There is no set of that name, it is not here, or it could not be downloaded.
+        The name is unknown, the data set is not on this server, or the download failed.
     """
     folder = PUBLIC_CACHE.expanduser()
     if download:
         public.fetch(name, folder=folder)
     elif not public.is_downloaded(name, folder=folder):
-        msg = (
-            f"The public set {name!r} is not on this server yet. Press Load on the Data page to download it."
-        )
+        msg = f"The public data set {name!r} is not on this server yet. Press Load on the Data page to download it."
         raise InputError(msg)
     return DataSource(kind="public", name=name)

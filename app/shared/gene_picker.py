@@ -1,4 +1,4 @@
-"""Which gene the pictures show."""
+"""Choice of the gene that figures show."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from deepvelo.io.runs import Run
 
 
 def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> str:
-    """Searchable box of the run's genes; returns the chosen one, or ``first`` while none is.
+    """Searchable box of the run's genes; returns the chosen one, by default ``first``.
 
-    A gene of the URL that the run does not have is named, with the nearest names, and the first gene of
-    the list is shown in its place.
+    If the run lacks the gene of the URL, an error names it with the most similar names, and the box shows the default.
     """
     genes = ranked_genes(run)
     chosen = session.gene()
@@ -37,7 +36,7 @@ def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> s
 
 
 def ranked_genes(run: Run) -> list[str]:
-    """Genes with a velocity, those whose rates differ most between cell groups first, then the others."""
+    """Genes with a velocity by multi-kinetic score, highest first, then the others."""
     var = run.var
     order = var.sort_values([keys.VELOCITY_GENES, keys.MULTIKINETIC_SCORE], ascending=False, kind="stable")
     return [str(name) for name in order.index]

@@ -1,4 +1,4 @@
-"""Background jobs: one line for the sidebar, live curves for the training page."""
+"""Background jobs: lines for the sidebar, and panels with live loss curves for pages."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from deepvelo.pl.training_curve import training_curve
 from deepvelo.result import step_in_words
 
 CURVE_HEIGHT = 300
-MAX_POINTS = 500  # of a loss curve: it travels to the browser every second
+MAX_POINTS = 500  # of a loss curve, which is sent to the browser every second
 BRIEF_SECONDS = 2
 MAX_LINES = 3
 _ENDED = {"finished": ":material/check:", "failed": ":material/error:", "cancelled": ":material/cancel:"}
 
 
 def jobs_in_brief() -> None:
-    """What is being computed now and what has ended since, for the sidebar of every page."""
+    """Active jobs and the visitor's ended jobs, for the sidebar."""
     try:
         jobs = cached.jobs().list()
-    except InputError as error:  # the pictures of finished runs need no scheduler
+    except InputError as error:  # figures of finished runs need no scheduler
         st.caption(f":material/warning: {with_labels(str(error))}")
         return
     active = [job.job_id for job in jobs if job.active]
@@ -41,18 +41,18 @@ def jobs_in_brief() -> None:
 
 
 def _endings(jobs: list[JobStatus]) -> list[JobStatus]:
-    """Ended jobs to tell this visitor of: those the visitor asked for, until the end is acknowledged."""
+    """Ended jobs of this visitor that were not dismissed yet."""
     return [
         job
         for job in jobs
         if not job.active
         and visitors.is_mine(job.owner)
-        and not any(_overtakes(other, job) for other in jobs)
+        and not any(_supersedes(other, job) for other in jobs)
     ]
 
 
-def _overtakes(later: JobStatus, earlier: JobStatus) -> bool:
-    """Whether lineages of a run were found after a failure to: then nobody needs to read why it failed."""
+def _supersedes(later: JobStatus, earlier: JobStatus) -> bool:
+    """Whether a later lineage analysis of the same run succeeded, so that the failure no longer matters."""
     return (
         (later.state, earlier.state) == ("finished", "failed")
         and later.lineages is not None
@@ -73,10 +73,10 @@ def _lines(job_ids: list[str]) -> None:
 
 
 def live_jobs(which: Callable[[JobStatus], bool] = lambda _: True) -> None:
-    """Jobs of this server that run or wait, by default all, refreshed each second, and how the visitor's own ended.
+    """Active jobs of this server, refreshed every second, and the outcome of the visitor's own jobs.
 
-    The list comes from the server, so a reload, or another browser, finds the same jobs still going. Of failures of
-    other visitors it shows the names alone.
+    The list comes from the server, so a reload or another browser shows the same jobs. Failed jobs of other visitors are
+    listed by name only.
     """
     try:
         jobs = [job for job in cached.jobs().list() if which(job)]
@@ -85,10 +85,10 @@ def live_jobs(which: Callable[[JobStatus], bool] = lambda _: True) -> None:
         return
     for job in _endings(jobs):
         if job.belongs_to_run and job.state != "failed":
-            for overtaken in jobs:
-                if _overtakes(job, overtaken):
-                    _acknowledge(overtaken.job_id)
-            _acknowledge(job.job_id)  # what is done and what is not is told with the run it belongs to
+            for superseded in jobs:
+                if _supersedes(job, superseded):
+                    _acknowledge(superseded.job_id)
+            _acknowledge(job.job_id)  # the view of the run shows it
         else:
             _outcome(job)
     for job in jobs:
@@ -100,7 +100,7 @@ def live_jobs(which: Callable[[JobStatus], bool] = lambda _: True) -> None:
 
 
 def _until_answered() -> None:
-    """Say that the scheduler is away; when it is back the whole page is drawn anew, with its jobs."""
+    """Show that the scheduler does not answer; redraw the page once it does."""
     try:
         cached.jobs().list()
     except InputError as error:
@@ -123,12 +123,12 @@ def _panels(job_ids: list[str]) -> None:
 
 
 def _kind(job: JobStatus) -> tuple[str, str, bool, str]:
-    """Of what run a job is a check, which, and whose; those alike share a panel."""
+    """Run, kind of check and owner of a job; equal ones share a panel."""
     return job.base, job.purpose, job.lineages is not None, job.owner
 
 
 def _still_active(job_ids: list[str]) -> list[JobStatus]:
-    """These jobs, for a fragment; when one has ended the whole page is drawn anew: there is a new run."""
+    """These jobs, for a fragment; redraws the page when one has ended, because there is a new run."""
     jobs = {job.job_id: job for job in cached.jobs().list()}
     if any(job_id not in jobs or not jobs[job_id].active for job_id in job_ids):
         st.rerun()
@@ -136,10 +136,10 @@ def _still_active(job_ids: list[str]) -> list[JobStatus]:
 
 
 def _group_panel(jobs: list[JobStatus]) -> None:
-    """Controls, seeds or a sweep of one run in one panel, which cancels them together."""
+    """One panel for the controls, seeds or sweep of a run, with a button that cancels all."""
     first = jobs[0]
     with st.container(border=True):
-        more = f"; {len(jobs) - 1} more to come" if len(jobs) > 1 else ""
+        more = f"; {len(jobs) - 1} more queued" if len(jobs) > 1 else ""
         _headline(f"**{_name(first)}** · {_where(first).rstrip('.')}{more}", jobs)
         progress = first.progress
         if progress is not None and progress.n_epochs:
@@ -163,42 +163,42 @@ def _panel(job: JobStatus) -> None:
 
 
 def _headline(text: str, jobs: list[JobStatus]) -> None:
-    """What is computed, and the button that cancels it, as wide as its label in a window of any width."""
+    """What is computed, and the cancel button."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(text)
         _cancel_button(jobs)
 
 
 def _cancel_button(jobs: list[JobStatus]) -> None:
-    """A button that cancels jobs of one visitor; of another visitor only after a confirmation that names them."""
+    """A button that cancels jobs; jobs of another visitor need a confirmation."""
     ids = [job.job_id for job in jobs]
     label = "Cancel all" if len(jobs) > 1 else "Cancel"
-    asked = all(job.cancelling for job in jobs)  # the second of two clicks would do nothing
+    cancelling = all(job.cancelling for job in jobs)
     whose = visitors.whose(jobs[0].owner, jobs[0].owner_name)
-    place = st.popover(label, disabled=asked) if whose else nullcontext()
+    place = st.popover(label, disabled=cancelling) if whose else nullcontext()
     with place:
         if whose:
             st.markdown(f"{escape(whose)} Cancel it?")
-            label = "Cancel it all the same"
-        st.button(label, key=f"cancel.{ids[0]}", on_click=_cancel, args=ids, disabled=asked)
+            label = "Cancel anyway"
+        st.button(label, key=f"cancel.{ids[0]}", on_click=_cancel, args=ids, disabled=cancelling)
 
 
 def _outcome(job: JobStatus) -> None:
     text, action, dismiss = st.columns([5, 1.4, 0.5], vertical_alignment="center")
     match job.state:
         case "finished":
-            text.success(f"**{_name(job)}** is done.")
-            if action.button("See the velocity", key=f"see.{job.job_id}", type="primary", width="stretch"):
+            text.success(f"**{_name(job)}** has finished.")
+            if action.button("Show velocity", key=f"see.{job.job_id}", type="primary", width="stretch"):
                 _acknowledge(job.job_id)
                 session.set_run(job.run_id)
                 session.go("velocity")
             imported = job.settings.method == "imported"
-            if imported and action.button("Compare it", key=f"compare.{job.job_id}", width="stretch"):
+            if imported and action.button("Compare", key=f"compare.{job.job_id}", width="stretch"):
                 _acknowledge(job.job_id)
                 session.set_run(comparison.counterpart(str(job.run_id)))
                 session.go("compare")
         case "cancelled":
-            text.info(f"**{_name(job)}** was cancelled; nothing of it is stored.")
+            text.info(f"**{_name(job)}** was cancelled; no result was stored.")
         case _:
             text.error(f"**{_name(job)}** failed. {with_labels(job.message)}")
     dismiss.button(
@@ -213,7 +213,7 @@ def _outcome(job: JobStatus) -> None:
 
 
 def _acknowledge(job_id: str) -> None:
-    """Its end was read: nobody needs it any more."""
+    """Dismiss an ended job."""
     try:
         cached.jobs().forget(job_id)
     except InputError as error:
@@ -222,16 +222,16 @@ def _acknowledge(job_id: str) -> None:
 
 def _cancel(*job_ids: str) -> None:
     try:
-        for job_id in reversed(job_ids):  # those that wait first: none of them may start meanwhile
+        for job_id in reversed(job_ids):  # queued jobs first, so that none starts meanwhile
             cached.jobs().cancel(job_id)
     except InputError as error:
         say_error(error)
         return
-    st.toast("Cancelling after the current step, epoch or block of genes.")
+    st.toast("Cancelling after the current step.")
 
 
 def _name(job: JobStatus) -> str:
-    """What people call the job, the method where it is not ours, and who asked; user text, so without markup."""
+    """Name, method and owner of a job, escaped because users wrote them."""
     name, method = job.name, method_label(job.settings)
     by = visitors.by_whom(job.owner, job.owner_name)
     words = [name, *[method] * (job.settings.method != "deepvelo" and method not in name), *[by] * bool(by)]
@@ -240,9 +240,9 @@ def _name(job: JobStatus) -> str:
 
 def _where(job: JobStatus) -> str:
     if job.state == "queued":
-        return f"waiting, number {job.queue_position} in the queue. {with_labels(job.message)}".rstrip()
+        return f"queued, position {job.queue_position}. {with_labels(job.message)}".rstrip()
     if job.cancelling:
-        return "cancelling after the current step, epoch or block of genes"
+        return "cancelling after the current step"
     if job.progress is None:
         return "starting"
     left = "" if job.seconds_left is None else f", about {in_words(job.seconds_left)} left"

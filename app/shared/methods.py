@@ -1,4 +1,4 @@
-"""What pages say where a run lacks rates, or one of them."""
+"""Messages for runs without rates, or without alpha."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NOT_IMPORTED = f"This result was imported without rates, {_SO}"
 
 
 def no_rates(info: RunInfo) -> str:
-    """Why a run has no rates."""
+    """The reason why a run has no rates."""
     if info.settings.method == "graphvelo":
         return _NO_RATES_OF_GRAPHVELO
     return _NOT_IMPORTED if info.is_imported else _NO_RATES

@@ -1,4 +1,4 @@
-"""A gene in all cells: its phase portrait and the same cells on the embedding."""
+"""Phase portrait of a gene, and the gene on the embedding."""
 
 from __future__ import annotations
 
@@ -29,14 +29,12 @@ _PANELS = {
 }
 
 
-_BOTH_WAYS = (
-    "Arrows show where its RNA is heading: right means more spliced (ds/dt), up means more unspliced (du/dt)."
-)
-_ONE_WAY = "Arrows are ds/dt alone: right means more spliced, left less."
+_BOTH_WAYS = "Arrows show the velocity: right means more spliced (ds/dt), up means more unspliced (du/dt)."
+_ONE_WAY = "Arrows show ds/dt only: right means more spliced, left less."
 
 
 class Options(TypedDict):
-    """What one portrait and a grid of them have in common."""
+    """Options that one portrait and a grid of portraits share."""
 
     colors: dict[str, str]
     shown: list[str] | None
@@ -46,7 +44,7 @@ class Options(TypedDict):
 
 
 def groups_and_colors(run: Run) -> tuple[np.ndarray, dict[str, str]]:
-    """Cell type of each cell, and each type's colour on every page."""
+    """Cell type of each cell, and the colour of each type."""
     groups = group_names(run.obs[run.info.cluster_key])
     return groups, theme.group_colors(groups, run.uns_colors(run.info.cluster_key))
 
@@ -65,9 +63,9 @@ def phase_of(run: Run, gene: str) -> Phase:
 
 
 def arrows_in_words(run: Run) -> str:
-    """What the arrows of this run show, and why they need not fit the drawn point."""
+    """What the arrows of this run show, and why they may differ from β u − γ s of the point."""
     if run.info.is_imported:
-        without = f"{_ONE_WAY} The imported result has no du/dt, so none is drawn."
+        without = f"{_ONE_WAY} The imported result has no du/dt."
         drawn = _BOTH_WAYS if run.has_du_dt else without
         return f"{drawn} Genes without a velocity in the imported result have no arrows."
     if not run.info.is_ours:
@@ -79,32 +77,32 @@ def arrows_in_words(run: Run) -> str:
     graph = run.info.settings.graph
     if graph.smooth_velocity:
         words.append(
-            f"They are the fitted velocities, averaged {_times(graph.smooth_velocity)} over neighbouring cells, "
-            "so they need not equal β u − γ s of the drawn point."
+            f"They are fitted velocities, averaged {_times(graph.smooth_velocity)} over graph neighbours, "
+            "so they can differ from β u − γ s of the point."
         )
     elif graph.smooth_inputs:
         times = moment_averages(int(run.info.metrics["n_cells"]), run.info.settings)
         words.append(
-            f"They were fitted on counts averaged {_times(times)} more over neighbouring cells, "
-            "so they need not equal β u − γ s of the drawn point."
+            f"They were fitted to moments averaged {_times(times)} more over graph neighbours, "
+            "so they can differ from β u − γ s of the point."
         )
     return " ".join(words)
 
 
 def _other_arrows_in_words(run: Run) -> str:
     if run.info.settings.method == "graphvelo":
-        return f"{_ONE_WAY} GraphVelo gives every gene a ds/dt and no du/dt, so none is drawn."
+        return f"{_ONE_WAY} GraphVelo gives no du/dt."
     if run.has_du_dt:
         words = (
-            f"{_BOTH_WAYS} They are those of the curve that scVelo fits to the gene, at the time it gives the cell, "
-            "so they need not fit the drawn point."
+            f"{_BOTH_WAYS} They belong to the curve that scVelo fits to the gene, at the latent time of the cell, so they can "
+            "differ from the direction at the point."
         )
     else:
         words = (
-            f"{_ONE_WAY} ds/dt is how far the cell lies above the line fitted to the gene, u − γ s; "
-            f"scVelo's {run.info.settings.method} mode gives no du/dt, so none is drawn."
+            f"{_ONE_WAY} ds/dt is the cell's distance above the fitted steady-state line, u − γ s; "
+            f"scVelo's {run.info.settings.method} mode gives no du/dt."
         )
-    return f"{words} Genes that scVelo finds unfit for velocities have no arrows."
+    return f"{words} Genes that scVelo excludes from velocities have no arrows."
 
 
 def _times(n: int) -> str:
@@ -112,7 +110,7 @@ def _times(n: int) -> str:
 
 
 def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
-    """Spliced, unspliced, velocity and the fitted rates of a gene on the fitted embedding."""
+    """Spliced, unspliced, velocity and rates of a gene on the run's embedding."""
     stored = run.layers
     layers = {
         title: layer
@@ -127,9 +125,9 @@ def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
 
 
 def gene_scores(run: Run, genes: list[str]) -> pd.DataFrame:
-    """Genes in the order given with their multi-kinetic score; none where a gene has no velocity.
+    """Genes in the given order with their multi-kinetic score, NaN for genes without velocity.
 
-    scVelo's modes have one rate a gene, so no score at all, and imported results are not scored.
+    Only our fits have the score: other methods have one rate per gene or none.
     """
     if not run.info.is_ours:
         return pd.DataFrame({"Gene": genes})

@@ -1,4 +1,4 @@
-"""Cells in the space of their kinetic rates, and what the scores of that space mean."""
+"""UMAP of kinetic rates, rates of a gene, and scores of the rates."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ RATE_COLORS = ("gene_alpha", "gene_beta", "gene_gamma")
 
 
 def warn_of_negative_rates(run: Run) -> None:
-    """Say so wherever rates of a run without constraint are shown."""
+    """Warn that the rates of this run are unconstrained."""
     if run.info.is_ours and not run.info.settings.variant.nonnegative_rates:
         st.warning(NEGATIVE_RATES, icon=":material/warning:")
 
 
 def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, height: int) -> go.Figure:
-    """UMAP of all rates, or of one kind, in the chosen colour; groups by ``names`` on it or by a legend."""
+    """UMAP of all rates or of one kind, in the chosen colour; ``names`` labels groups on the figure instead of in a legend."""
     points = run.obsm[SPACES[space]][:, :2]
     values = color_values(run, color, gene=gene)
     axis_name = "Rates UMAP" if space == "All rates" else f"{space} UMAP"
@@ -58,25 +58,23 @@ def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, he
 
 
 def gene_rates(run: Run, gene: str) -> dict[str, np.ndarray]:
-    """A gene's rates in every cell, without alpha where the run has none."""
+    """Rates of a gene in every cell; without alpha if the run has none."""
     layers = {rate: layer for rate, layer in RATE_LAYERS.items() if rate != "alpha" or run.has_alpha}
     return {rate: cached.gene_values(run.info.run_id, layer, gene) for rate, layer in layers.items()}
 
 
 def match_scores(run: Run) -> None:
-    """How well rates tell cell types apart, in two numbers and what they mean."""
+    """Two scores of how well rates separate cell types, with their meaning."""
     metrics = run.info.metrics
     silhouette, rand = st.columns(2)
     with silhouette:
-        st.metric("Silhouette of cell types", _number(metrics.get("silhouette_rates")))
+        st.metric("Silhouette", _number(metrics.get("silhouette_rates")))
         st.caption(
-            "In the space of rates, cells sit with their own type: 1 well apart, 0 mixed, below 0 elsewhere."
+            "Separation of cell types in the space of rates: 1 separate, 0 mixed, below 0 in the wrong place."
         )
     with rand:
         st.metric("Adjusted Rand index", _number(metrics.get("ari_rates")))
-        st.caption(
-            "Clusters found from rates alone repeat the cell types: 1 exactly, 0 no better than chance."
-        )
+        st.caption("Agreement of clusters of rates with cell types: 1 identical, 0 as by chance.")
 
 
 def _number(value: float | int | str | None) -> str:

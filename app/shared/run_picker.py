@@ -1,4 +1,4 @@
-"""Which finished run the pictures show."""
+"""Choice of the run that pages show."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deepvelo.wording import number
 
 
 def run_label(info: RunInfo) -> str:
-    """One line that tells runs apart."""
+    """Name of a run with the settings that distinguish it."""
     s, method = info.settings, info.method_label
     if not info.is_ours:
         return info.name if method in info.name else f"{info.name} · {method}"
@@ -25,14 +25,14 @@ def run_label(info: RunInfo) -> str:
 
 
 def run_details(info: RunInfo) -> str:
-    """What was fitted, how and when; settings that counted alone."""
+    """Data, method, settings and time of a run."""
     s = info.settings
     made = f"{info.created[:16].replace('T', ' ')} UTC."
     if not info.is_ours:
         n_genes = number(int(info.metrics["n_genes"]), "gene")
         return (
             f"{escape(info.data_name)}. {escape(info.method_label)}{' mode' if info.is_scvelo else ''}; {info.metrics.get('n_velocity_genes', 0):,} of "
-            f"{n_genes} have a velocity. {made}"
+            f"{n_genes} with velocity. {made}"
         )
     epochs = number(int(info.metrics.get("n_epochs", s.training.n_epochs)), "epoch")
     if info.plan is not None and info.plan.in_batches:
@@ -45,12 +45,12 @@ def run_details(info: RunInfo) -> str:
 
 
 def fits() -> list[RunInfo]:
-    """Finished runs that a visitor asked for, newest first; not their controls, other seeds and sweeps."""
+    """Finished fits, newest first, without controls, other seeds and sweeps."""
     return [info for info in cached.runs() if info.purpose == "fit"]
 
 
 def choose_first_run() -> None:
-    """At first sight show the sample's newest run, or the newest of all; one of ours if there is one."""
+    """Without a choice, choose the newest run of the sample, else the newest of all; DeepVelo's first."""
     runs = fits()
     if session.run_id() is None and runs:
         sample = DataSource(kind="sample").label
@@ -59,7 +59,7 @@ def choose_first_run() -> None:
 
 
 def run_picker() -> None:
-    """Select box of all fits, and of what else was chosen by its address, for the sidebar."""
+    """Select box of all fits, and of the run that the address names, for the sidebar."""
     chosen = session.run_id()
     runs = {info.run_id: info for info in cached.runs() if info.purpose == "fit" or info.run_id == chosen}
     labels = box_labels(runs, lambda run_id: run_label(runs[run_id]))
@@ -79,30 +79,30 @@ def run_picker() -> None:
 
 
 def _say_other_data(shown: RunInfo) -> None:
-    """Where the run is not of the data chosen on the pages Data and Train: say so, and offer their newest run.
+    """Say if the run was fitted to another data set than the chosen one, and offer a run of that.
 
-    A fit that ends does not change the run by itself: someone may be looking at another.
+    A finished fit does not change the shown run, because the visitor may be looking at it.
     """
     try:
         source = session.source()
-    except InputError:  # the pages that read the data say it
+    except InputError:  # the pages that read the data show it
         return
-    if source is None or source.label == shown.data_name:  # names, as written above: hashes take long to read
+    if source is None or source.label == shown.data_name:  # by name, because hashing takes long
         return
     newest = next((info for info in fits() if info.data_name == source.label), None)
-    none_yet = "" if newest else ", which have no run yet"
+    none_yet = "" if newest else ", which has no run yet"
     st.caption(
-        f":material/info: This run is not of the data chosen on Data and Train, **{escape(source.label)}**{none_yet}."
+        f":material/info: This run was fitted to another data set than the one selected, **{escape(source.label)}**{none_yet}."
     )
     if newest:
-        st.button("Show their newest run", on_click=session.set_run, args=(newest.run_id,), width="stretch")
+        st.button("Show its newest run", on_click=session.set_run, args=(newest.run_id,), width="stretch")
 
 
 def require_run() -> Run:
-    """The chosen run; without one the page says so, offers the next step and ends."""
+    """The chosen run; without one, show the next step and end the page."""
     run_id = session.run_id()
     if run_id is None:
-        empty_state("No velocity yet. Choose data, then train on them.", button="Choose data", page="data")
+        empty_state("No run yet. Choose a data set, then train on it.", button="Choose data", page="data")
     try:
         return cached.open_run(run_id)
     except InputError as error:
@@ -110,9 +110,9 @@ def require_run() -> Run:
     if fits():
         st.button("Show the newest run", type="primary", on_click=_choose_newest)
         st.stop()
-    empty_state("There are no runs yet. Choose data, then train on them.", button="Choose data", page="data")
+    empty_state("No runs yet. Choose a data set, then train on it.", button="Choose data", page="data")
 
 
 def _choose_newest() -> None:
-    if runs := fits():  # the last of them may have been deleted since the button was drawn
+    if runs := fits():  # the last may be deleted by now
         session.set_run(runs[0].run_id)

@@ -1,4 +1,4 @@
-"""Parts of pages that draw a run, which may be deleted by anyone while someone looks at it."""
+"""Guards for parts of pages that draw a run, which anyone may delete meanwhile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 
 @contextmanager
 def gone_in_words() -> Iterator[None]:
-    """Show what a visitor can mend as a sentence, and whatever follows from the chosen run's end as that."""
+    """Show errors; an unexpected one that follows from the deletion of the run is shown as that."""
     try:
         yield
     except InputError as error:
@@ -31,12 +31,12 @@ def gone_in_words() -> Iterator[None]:
         gone = _why_gone()
         if gone is None:
             raise
-        logger.info("a page stumbled over a run that is gone", exc_info=True)
+        logger.info("a page failed because its run is gone", exc_info=True)
         say_error(gone)
 
 
 def run_fragment(draw: Callable[Concatenate[Run, P], None]) -> Callable[Concatenate[Run, P], None]:
-    """``st.fragment`` for what draws a run: it is drawn again without the page, which sees that the run is there."""
+    """``st.fragment`` for functions that draw a run; each redraw checks that the run still exists."""
 
     @st.fragment
     @functools.wraps(draw)
@@ -49,7 +49,7 @@ def run_fragment(draw: Callable[Concatenate[Run, P], None]) -> Callable[Concaten
 
 
 def _why_gone() -> InputError | str | None:
-    """Why the chosen run cannot be shown any more; None if it can."""
+    """The reason why the chosen run is no longer available; None if it is."""
     if problem := cached.store().problem():
         return problem
     run_id = session.run_id()

@@ -1,4 +1,4 @@
-"""How far a picture can be believed, in a line under it: the worst finding, the signal, and the way to all findings."""
+"""The line of the quality gate under a figure: worst finding, signal, and a link to all findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deepvelo.evaluation.gate import Level
 
 VIEW_KEY = "compare.view"
-# Colour, word and icon: colour alone is lost on some eyes and on paper.
+# Colour, word and icon, because not everyone sees colour.
 BADGES: dict[Level, str] = {
     "red": ":red-badge[:material/cancel: Red]",
     "amber": ":orange-badge[:material/warning: Amber]",
@@ -36,32 +36,31 @@ def batch_key_of(base: Run) -> str:
 
 
 def quality_line(run: Run) -> None:
-    """The worst colour of the run's quality gate, computed once for what is finished of its checks."""
-    if run.info.purpose != "fit":  # checks are made of the run it belongs to
+    """The worst level of the run's quality gate, with its evidence."""
+    if run.info.purpose != "fit":  # a control is checked with its base run
         return
-    words, button = st.columns([5, 1], vertical_alignment="center")
-    with words, error_in_words():
-        with st.spinner("Getting ready"):
-            cached.warm_up().join()
-        st.markdown(_in_words(run))
-    with button:
-        if st.button("All findings", icon=":material/checklist:", key="velocity.quality", width="stretch"):
+    with st.spinner("Loading libraries"):
+        cached.warm_up().join()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        with error_in_words():
+            st.markdown(_in_words(run))
+        if st.button("All findings", icon=":material/checklist:", key="velocity.quality"):
             session.fill({VIEW_KEY: "Quality"})
             session.go("compare")
 
 
 def fade_toggle(run: Run) -> bool:
-    """Whether cells whose direction depends on the seed are to be faded; offered where other seeds are finished."""
+    """Switch to fade cells whose direction depends on the seed; drawn if fits with other seeds exist."""
     if not controls.runs_for(run, "seed"):
         return False
     return st.toggle(
-        "Fade unsure cells", key="velocity.fade", persist_state="session",
-        help=f"Those whose direction depends on the seed: fits with other seeds have a mean cosine below {controls.LOW_AGREEMENT:g}.",
+        "Fade by seed", key="velocity.fade", persist_state="session",
+        help=f"Fades cells whose direction depends on the seed: the mean cosine between seeds is below {controls.LOW_AGREEMENT:g}. Turn it on to see which arrows not to interpret.",
     )  # fmt: skip
 
 
 def fade_unsure(figure: go.Figure, run: Run) -> str:
-    """Fade the cells of a picture in which other seeds give other directions, and return how many they are.
+    """Fade the cells of a figure whose direction depends on the seed, and return a sentence with their number.
 
     Raises
     ------
@@ -71,9 +70,9 @@ def fade_unsure(figure: go.Figure, run: Run) -> str:
     run_ids = (run.info.run_id, *(run_id for _, run_id in controls.runs_for(run, "seed")))
     agreement = controls.seed_agreement(run_ids)
     sure = np.flatnonzero(~(agreement < controls.LOW_AGREEMENT))
-    mark_selected(figure, sure if len(sure) else [-1])  # none: all are faded
+    mark_selected(figure, sure if len(sure) else [-1])  # fades all
     n_faded = number(len(agreement) - len(sure), "cell")
-    return f"Faded: {n_faded} of {len(agreement):,}, in which {len(run_ids)} seeds disagree."
+    return f"Faded: {n_faded} of {len(agreement):,} on which {len(run_ids)} seeds disagree."
 
 
 def _in_words(run: Run) -> str:
@@ -88,11 +87,9 @@ def _in_words(run: Run) -> str:
     words = [f"{BADGES[level]} "]
     if level == "green":
         unchecked = sum(finding.level == "not checked" for finding in findings)
-        words.append(
-            f"Nothing found against these arrows; {unchecked} of {len(findings)} checks are not made."
-        )
+        words.append(f"No problem found; {unchecked} of {len(findings)} checks were not run.")
     elif level == "not checked":
-        words.append("Nothing was checked that tells of the arrows.")
+        words.append("No check of the arrows was run.")
     else:
         words.append(f"**{of_level[0].title}.** {with_labels(of_level[0].evidence)}")
         words += [f"And {len(of_level) - 1} more."] * (len(of_level) > 1)

@@ -1,4 +1,4 @@
-"""Tables on pages, and files of tables to take along: text from outside is shown, and computed by no spreadsheet."""
+"""Tables on pages and their downloads; text from outside never becomes a formula in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MIMES: Final = {"csv": "text/csv", "json": "application/json"}
 
 
 def show_table(table: pd.DataFrame, *, column_config: dict[str, Any] | None = None, **options: Any) -> Any:
-    """Draw a table as `st.dataframe` does, which lets visitors copy its cells and save it: safe for a spreadsheet too."""
+    """Draw a table with `st.dataframe`, whose cells visitors can copy into a spreadsheet safely."""
     shown = table.map(lambda value: in_one_line(value, most=_MOST) if isinstance(value, str) else value)
     config = {as_cell(name): column for name, column in (column_config or {}).items()}
     return st.dataframe(in_cells(shown), column_config=config or None, **options)
 
 
 def download(title: str, text: str, *, name: str, help: str | None = None) -> None:
-    """A button that saves a text, ``.csv`` or ``.json``, under a name without signs that a disk may not take."""
+    """A button that saves a text, ``.csv`` or ``.json``, under a portable file name."""
     stem, _, ending = name.rpartition(".")
     st.download_button(
         title, text, file_name=f"{file_name(stem)}.{ending}", mime=_MIMES[ending], on_click="ignore",

@@ -1,4 +1,4 @@
-"""Words that several pages share, and text from files, visitors and addresses inside Markdown."""
+"""Shared messages, and escaping of text from files, visitors and addresses in Markdown."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from deepvelo.config import Settings, sections
 from deepvelo.wording import in_one_line
 
 NEGATIVE_RATES = (
-    "Rates are unconstrained here (setting Non-negative rates is off, as in the preset `published`): they may be "
-    "negative, which no transcription, splicing or degradation can be."
+    "The preset `published` does not constrain rates: they may be negative, which is not possible for transcription, "
+    "splicing or degradation."
 )
 T = TypeVar("T")
 MOST_OF_A_NAME: Final = 120  # characters
 _MOST_OF_A_SENTENCE: Final = 2000
 
-# What a message quotes, and a setting as it names it, ``Setting `graph.n_neighbors` `` or without the first word.
+# Quoted text in a message, and settings: ``Setting `graph.n_neighbors` ``, with or without the first word.
 _QUOTED_OR_NAMED = re.compile(
     r"""(?<!\w)(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")(?!\w)|(?:Setting )?`(?P<setting>(?:\w+\.)?\w+)`"""
 )
-# Streamlit turns these into links, icons, emoji, pictures and dashes even after a backslash, wherever they stand in one
-# run of text; `_apart` makes two runs of them.
+# Streamlit turns these into links, icons, emoji, images and dashes even after a backslash, if they are in one text node;
+# `_apart` splits the node.
 _JOINED = (
     r":(?=//|material/|[\w+-]+:)|(?<=www)\.|(?<=[\w.+-])@(?=[\w-])"  # addresses, :smile:, :material/home:, :streamlit:
     r"|-(?=[->])|(?<=<)-|(?<=[<>~])="  # -> <- <-> -- >= <= ~=
@@ -38,24 +38,24 @@ _SPECIAL = re.compile(f"(?P<joined>{_JOINED})|(?P<mark>{_MARKS})", re.IGNORECASE
 
 
 def escape(text: object) -> str:
-    """A name in Markdown, shown as it is: ``my_*best*_run``, ``a:b`` or ``http://a.b`` becomes no markup and no link.
+    """A name for Markdown, shown verbatim: ``my_*best*_run``, ``a:b`` or ``http://a.b`` becomes no markup and no link.
 
-    Every text that does not come from this program passes here where Markdown shows it: labels of widgets, options of
-    radio buttons and segmented controls, help, captions and messages. Select boxes, tables and fields show text as it is
-    by themselves, see `box_labels`. A name that is too long is shortened, as `deepvelo.wording.in_one_line` does.
+    Apply it to all text from outside that Markdown shows: labels of widgets, options of radio buttons and segmented
+    controls, help, captions and messages. Select boxes, tables and fields show text verbatim, see `box_labels`. Long names
+    are shortened, as by `deepvelo.wording.in_one_line`.
     """
     return _as_it_is(one_line(text).strip())
 
 
 def one_line(name: object) -> str:
-    """A name in a select box that takes new ones; those of others are `box_labels`."""
+    """A name for a select box that accepts new options; for other boxes use `box_labels`."""
     return in_one_line(name, most=MOST_OF_A_NAME)
 
 
 def box_labels(values: Iterable[T], name: Callable[[T], str] = str) -> dict[T, str]:
-    """What a select box shows for each of its values: the name in one line, with a number where it is there already.
+    """Label of each value of a select box: the name in one line, numbered if it occurs twice.
 
-    Streamlit tells options by what they show, so of two that look alike only the last could be chosen.
+    Streamlit identifies options by their label, so only the last of two equal labels could be chosen.
     """
     labels: dict[T, str] = {}
     seen: Counter[str] = Counter()
@@ -67,10 +67,9 @@ def box_labels(values: Iterable[T], name: Callable[[T], str] = str) -> dict[T, s
 
 
 def with_labels(message: str) -> str:
-    """A sentence in Markdown, shown as it is, but for settings: the label of its field stands before each.
+    """A message for Markdown, shown verbatim, with the label of its form field before each setting.
 
-    Files know a setting by its name, the form by its label. What the sentence quotes, a name of a file or an address,
-    is shortened as in `escape`.
+    Files use the name of a setting, the form its label. Quoted parts, such as file names, are shortened as by `escape`.
     """
     message = in_one_line(message, most=_MOST_OF_A_SENTENCE)
     labels, parts, end = _labels(), [], 0
@@ -88,7 +87,7 @@ def with_labels(message: str) -> str:
 
 
 def _labels() -> dict[str, str]:
-    """Of every setting with a title, by its name in messages and files."""
+    """Labels of all settings by their name in messages and files."""
     groups: dict[str, Any] = {"": Settings} | {f"{name}.": group for name, group in sections().items()}
     return {
         f"{prefix}{name}": field.title
@@ -100,9 +99,9 @@ def _labels() -> dict[str, str]:
 
 def _as_it_is(text: str) -> str:
     marked = _SPECIAL.sub(lambda found: _apart(found[0]) if found["joined"] else f"\\{found[0]}", text)
-    return re.sub(r"^(\d{1,9})([.)])(?=\s|$)", r"\1\\\2", marked)  # a list that counts
+    return re.sub(r"^(\d{1,9})([.)])(?=\s|$)", r"\1\\\2", marked)  # a numbered list
 
 
 def _apart(sign: str) -> str:
-    r"""A sign in an element of its own: Streamlit's ``:color`` directive without a colour, which looks like nothing."""
+    r"""A character in its own element: Streamlit's ``:color`` directive without a colour, which is invisible."""
     return rf":color[\{sign}]"

@@ -1,4 +1,4 @@
-"""Velocity on an embedding: what can be chosen, the figure, and what it says in words."""
+"""Velocity on an embedding: options, figure and caption."""
 
 from __future__ import annotations
 
@@ -24,62 +24,60 @@ from deepvelo.pl.stream import add_stream
 
 Kind = Literal["Stream", "Grid arrows", "Cell arrows", "No arrows"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-GRID_POINTS = 30  # along a side at density 1, as `deepvelo.tl.graph.stream_lines.grid_arrows` lays them
-CELL_BOXES = 45  # along a side at density 1; one cell arrow in each
+GRID_POINTS = 30  # per side at density 1, as in `deepvelo.tl.graph.stream_lines.grid_arrows`
+CELL_BOXES = 45  # per side at density 1, with one cell arrow each
 DIVERGING_COLORS = {"gene_velocity"}
-_COIN_FLIP_TO_SURE = (0.5, 1.0)  # the same colours for the same probability in every run
+_PROBABILITIES = (0.5, 1.0)  # the same colour scale in every run
 _RATES = {keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP}
 
 KIND_WORDS: dict[Kind, str] = {
-    "Stream": "Lines follow the average direction in which cells near them are moving; arrowheads show which way.",
-    "Grid arrows": "Each arrow is the average direction of the cells around it; longer means that they agree more.",
-    "Cell arrows": "Each arrow starts at one cell and shows where its spliced RNA is heading; some cells are shown.",
-    "No arrows": "Each point is a cell; cells with similar expression lie close together.",
+    "Stream": "Lines follow the average direction of nearby cells; arrowheads show the direction.",
+    "Grid arrows": "Each arrow is the average direction of the cells around it; a longer arrow means that they agree more.",
+    "Cell arrows": "Each arrow starts at a cell and shows the direction of its velocity; a subset of cells is shown.",
+    "No arrows": "Each point is a cell; cells with similar expression are close together.",
 }
 NOT_SPEED = (
-    "Arrow length and line density are not speed, and two dimensions can bend a true direction: "
-    "check the phase portraits of the genes behind it."
+    "Arrow length and line density are not speed, and a projection to two dimensions can distort a correct direction: "
+    "check the phase portraits of the genes."
 )
 COLOR_WORDS = {
     keys.LATENT_TIME: (
-        "Latent time, 0 to 1, is the order of cells that fits all arrows best; it is no clock, and where arrows run round "
-        "it says little."
+        "Latent time, 0 to 1, orders cells along the arrows. It has no unit, and it is not meaningful where arrows form a "
+        "cycle."
     ),
     keys.PSEUDOTIME: (
-        "Pseudotime, 0 to 1, is how far a walk along the arrows gets from the cell that is first in latent time; it is "
-        "no clock."
+        "Pseudotime, 0 to 1, is the distance of a random walk along the arrows from the earliest cell in latent time. It "
+        "has no unit."
     ),
     keys.CONFIDENCE: (
-        "Probability that a cell's direction is right, calibrated on simulated tissue whose directions are known. "
-        "0.5 is a coin flip, however smooth the arrows look there."
+        "Probability that a cell's direction is correct, calibrated on simulated tissue with known directions. "
+        "0.5 is a coin flip, however smooth the arrows look."
     ),
     keys.UNDECIDED: (
-        "Undecided: the counts support both directions about equally, or the group has too few cells to tell."
+        "Undecided: the counts support both directions about equally, or the group has too few cells."
     ),
     keys.CONSISTENCY: (
-        "Smooth is not correct: the mean cosine between a cell's velocity and its neighbours', the consistency of "
-        "the runs table; 1 means the same direction. Velocities are averaged over these neighbours, so much of it "
-        "is built in."
+        "Consistency: mean cosine between a cell's velocity and those of its neighbours; 1 is the same direction. It "
+        "measures smoothness, not correctness: velocities are averaged over the same neighbours, which raises it."
     ),
     keys.CONSISTENCY_CELLTYPE: (
-        "Smooth is not correct: the mean cosine between a cell's velocity and that of all cells of its type; "
-        "1 means the same direction."
+        "Mean cosine between a cell's velocity and those of all cells of its type; 1 is the same direction. It measures "
+        "smoothness, not correctness."
     ),
-    "gene_velocity": "Orange: the gene's spliced RNA is rising; blue: falling; grey: steady or not known.",
+    "gene_velocity": "Orange: spliced RNA increases; blue: it decreases; grey: no change, or not known.",
 }
 
 
-_EARLIER_CONFIDENCE = "Confidence of an earlier version, 0 to 1: it ranks cells and is not a probability. Train again to get one."
+_EARLIER_CONFIDENCE = "Confidence of an earlier version, 0 to 1: it ranks cells and is not a probability. Train again to get probabilities."
 _SCVELO_CONSISTENCY = (
-    "Smooth is not correct: the mean cosine between a cell's velocity and its neighbours', the consistency of "
-    "the runs table; 1 means the same direction. Counts were averaged over these neighbours before the fit, "
-    "so some of it is built in."
+    "Consistency: mean cosine between a cell's velocity and those of its neighbours; 1 is the same direction. It measures "
+    "smoothness, not correctness: counts were averaged over the same neighbours before the fit, which raises it."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Everything the picture depends on, besides the run."""
+    """Options of the figure."""
 
     basis: str
     kind: Kind
@@ -90,7 +88,7 @@ class View:
 
 
 def bases(run: Run) -> list[str]:
-    """Embeddings of cells in the run: the fitted one first, PCA last; those of rates have their own page."""
+    """Embeddings of cells: the run's own first, PCA last; Kinetic rates shows those of rates."""
     found = [
         name.removeprefix("X_")
         for name in run.obsm
@@ -100,7 +98,7 @@ def bases(run: Run) -> list[str]:
 
 
 def basis_label(basis: str) -> str:
-    """The embedding's name as people write it."""
+    """Name of the embedding, as people write it."""
     return {"tsne": "t-SNE"}.get(basis, basis.upper() if len(basis) <= 4 else basis)
 
 
@@ -129,16 +127,16 @@ def velocity_figure(run: Run, view: View) -> go.Figure:
 
 
 def _add_arrows(fig: go.Figure, run: Run, view: View, points: np.ndarray) -> None:
-    """Streams or arrows, faded where most cells, or the cell itself, are undecided."""
+    """Draw streams or arrows, faded where most cells are undecided."""
     run_id, dark = run.info.run_id, is_dark()
     undecided = undecided_cells(run)
     span = float(np.ptp(points[np.isfinite(points).all(axis=1)], axis=0).max())
     match view.kind:
         case "Stream":
             stream = cached.stream(run_id, view.basis, view.density, view.smooth)
-            places = [stream.arrow_xy, *stream.lines]
-            masks = _mostly_undecided(undecided, np.concatenate(places), points)
-            faded_arrows, *faded_lines = np.split(masks, np.cumsum([len(part) for part in places])[:-1])
+            positions = [stream.arrow_xy, *stream.lines]
+            masks = _mostly_undecided(undecided, np.concatenate(positions), points)
+            faded_arrows, *faded_lines = np.split(masks, np.cumsum([len(part) for part in positions])[:-1])
             add_stream(
                 fig, stream.lines, arrow_xy=stream.arrow_xy, arrow_direction=stream.arrow_direction,
                 faded=faded_lines, faded_arrows=faded_arrows, dark=dark,
@@ -159,7 +157,7 @@ def _add_arrows(fig: go.Figure, run: Run, view: View, points: np.ndarray) -> Non
 
 
 def _mostly_undecided(undecided: np.ndarray | None, at: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Mask of the places, ``(n_places, 2)``, whose nearest cells are mostly undecided."""
+    """Mask of the positions ``at``, shape ``(n_positions, 2)``, whose nearest cells are mostly undecided."""
     if undecided is None:
         return np.zeros(len(at), dtype=bool)
     cached.warm_up().join()
@@ -169,15 +167,15 @@ def _mostly_undecided(undecided: np.ndarray | None, at: np.ndarray, points: np.n
 
 
 def color_limits(run: Run, view: View) -> tuple[float, float] | None:
-    """Ends of the colour scale where they are the same in every run; None where the run's cells decide."""
-    return _COIN_FLIP_TO_SURE if view.color == keys.CONFIDENCE and has_probability(run) else None
+    """Limits of the colour scale; None to take them from the values."""
+    return _PROBABILITIES if view.color == keys.CONFIDENCE and has_probability(run) else None
 
 
 def color_title(run: Run, view: View) -> str:
-    """What the colour bar measures, with its unit."""
+    """Title of the colour bar, with its unit."""
     if view.color == keys.CONFIDENCE:
         return (
-            "probability that the direction is right" if has_probability(run) else "confidence in direction"
+            "probability that the direction is correct" if has_probability(run) else "confidence in direction"
         )
     return {
         "gene": f"{view.gene}, spliced, normalised counts (smoothed)",
@@ -193,14 +191,14 @@ def color_title(run: Run, view: View) -> str:
 
 
 def in_words(run: Run, view: View) -> str:
-    """The caption under the picture."""
+    """The caption of the figure."""
     color = COLOR_WORDS.get(view.color, "")
     if view.color == keys.CONSISTENCY and not run.info.is_ours:
         color = _SCVELO_CONSISTENCY
     if view.color == keys.CONFIDENCE and not has_probability(run):
         color = _EARLIER_CONFIDENCE
     if view.color == "gene_velocity" and not run.var.loc[view.gene, keys.VELOCITY_GENES]:
-        color = f"{escape(view.gene)} has no velocity in this run and no part in the arrows."
+        color = f"{escape(view.gene)} has no velocity in this run, so the arrows do not use it."
     parts = [KIND_WORDS[view.kind], color, run_in_words(run)]
     points = run.obsm[keys.embedding(view.basis)][:, :2]
     points = points[np.isfinite(points).all(axis=1)]

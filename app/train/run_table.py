@@ -1,4 +1,4 @@
-"""Table of finished runs with their settings and scores; choose one or delete it."""
+"""Table of finished runs with settings and scores, to open or delete them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ SCORES = {
 }
 _MOST_DAMAGED = 10  # lines
 _SCORES_NOTE = (
-    "Consistency is the mean cosine of a cell's velocity with its neighbours', or with all cells of its type. "
-    "DeepVelo's velocities are averaged over these same neighbours, as often as Smoothing says, and the graph "
-    "network averages them too, so much of it is built in: smooth is not correct. "
-    "Silhouette and adjusted Rand index say how well the kinetic rates match the cell groups."
+    "Consistency: mean cosine between a cell's velocity and those of its neighbours (Within type: of all cells of its type). "
+    "It measures smoothness, not correctness: the network and Smoothing average velocities over the same neighbours. "
+    "Silhouette and ARI (adjusted Rand index): how well kinetic rates separate the cell groups."
 )
 
 
 def run_table() -> None:
-    """All fits of this server, newest first; below them, in grey, the runs that are damaged."""
+    """All fits of this server, newest first, then the damaged runs."""
     runs, damaged = fits(), cached.damaged_runs()
     if runs:
         _fits(runs)
@@ -67,7 +66,7 @@ def _fits(runs: list[RunInfo]) -> None:
             session.set_run(info.run_id)
             session.go("velocity")
         with st.popover("Delete", icon=":material/delete:"):
-            what = f"Delete **{escape(info.name)}**, with its controls, seeds and sweeps, for good?"
+            what = f"Delete **{escape(info.name)}**, with its controls, seeds and sweeps, permanently?"
             st.markdown(f"{escape(whose(info.owner, info.owner_name))} {what}".strip())
             st.button("Delete the run", on_click=_delete, args=(info.run_id,))
 
@@ -76,7 +75,7 @@ def _damaged(run: DamagedRun) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f":material/warning: {with_labels(run.problem)}")
         with st.popover("Delete", icon=":material/delete:", key=f"train.damaged.{run.run_id}"):
-            st.markdown(f"Delete **{escape(run.run_id)}** for good?")
+            st.markdown(f"Delete **{escape(run.run_id)}** permanently?")
             st.button(
                 "Delete the run",
                 on_click=_delete,
@@ -94,7 +93,7 @@ def _row(info: RunInfo) -> dict[str, object]:
         "λ u": s.objective.lambda_u,
         "λ s": s.objective.lambda_s,
         "Smoothing": s.graph.smooth_velocity,
-        "Epochs": metrics.get("n_epochs"),  # passes made; fewer than asked for in batches
+        "Epochs": metrics.get("n_epochs"),  # fewer than the setting in mini-batches
         "Seed": s.seed,
     }
     return {
@@ -104,8 +103,8 @@ def _row(info: RunInfo) -> dict[str, object]:
         **(counted if info.is_ours else dict.fromkeys(counted)),
         "Groups": info.cluster_key,
         "Data": info.data_name,
-        "Made (UTC)": info.created[:16].replace("T", " "),
-        "Took": in_words(float(metrics["seconds_total"])) if "seconds_total" in metrics else "",
+        "Created (UTC)": info.created[:16].replace("T", " "),
+        "Duration": in_words(float(metrics["seconds_total"])) if "seconds_total" in metrics else "",
     }
 
 
@@ -116,6 +115,6 @@ def _delete(run_id: str) -> None:
         if cached.store().exists(run_id):
             say_error(error)
             return
-        st.toast("This run was deleted already.")
+        st.toast("This run was already deleted.")
     if session.run_id() == run_id:
         session.set_run(None)

@@ -1,4 +1,4 @@
-"""The form of all settings, drawn from `deepvelo.config`: titles, help, ranges and choices live there."""
+"""The form of all settings; `deepvelo.config` defines titles, help, ranges and choices."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TITLES = {
     "objective": "Objective",
     "training": "Training",
 }
-# The settings that change results most (`benchmarks/knobs.py`); the rest waits in expanders.
+# The settings that change results most (`benchmarks/knobs.py`); expanders hold the rest.
 FIRST: tuple[tuple[str, str], ...] = (
     ("preparation", "n_top_genes"),
     ("preparation", "n_neighbors"),
@@ -34,20 +34,20 @@ FIRST: tuple[tuple[str, str], ...] = (
     ("preparation", "n_components"),
 )
 PRESET_KEY = "settings.preset"
-_LARGEST_EXACT = 2**53  # whole numbers beyond it are not told apart by the browser
+_LARGEST_EXACT = 2**53  # the browser rounds larger whole numbers
 SEED_KEY = "settings.seed"
 _COMPARE_IN = "settings.preparation.compare_in"
 _PRESET_HELP = (
-    "default: rates cannot be negative, and future and past cells are assigned once, before training. published: "
-    "network, objective and size factors of the released DeepVelo, to repeat its results; its rates can be negative."
+    "default assigns future and past cells once, before training, and keeps rates non-negative. published uses network, "
+    "objective and size factors of the released DeepVelo, to reproduce its results; its rates can be negative."
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """What was filled in: ``settings``, or None and the ``problem`` with them, in a sentence.
+    """The filled form: ``settings``, or None and the ``problem`` with them.
 
-    ``below`` are places under the candidate neighbours and the epochs for `say_what_is_used`.
+    ``below`` holds empty elements under candidates and epochs for `say_what_is_used`.
     """
 
     settings: Settings | None
@@ -56,29 +56,24 @@ class Form:
 
 
 def settings_form(*, compare_in: Sequence[str]) -> Form:
-    """Draw the form and check what is in it.
+    """Draw the form and check its values.
 
-    ``compare_in`` are the graphs and representations to choose from, `deepvelo.contents.graphs.options` of the data.
+    ``compare_in`` are the neighbour spaces of the data, from `deepvelo.contents.graphs.options`.
     """
     session.fill_missing(_flat(Settings()))
     if session.widget_value(_COMPARE_IN) not in compare_in:
-        session.fill({_COMPARE_IN: AUTO})  # chosen for other data
-    left, right = st.columns(2)
-    with left:
-        preset: Preset | None = st.segmented_control(
-            "Preset", list(PRESETS), key=PRESET_KEY, on_change=_fill_preset, help=_PRESET_HELP,
-            required=True, persist_state="session", width="stretch",
-        )  # fmt: skip
+        session.fill({_COMPARE_IN: AUTO})  # a choice of another data set
+    preset: Preset | None = st.segmented_control(
+        "Preset", list(PRESETS), key=PRESET_KEY, on_change=_fill_preset, help=_PRESET_HELP,
+        required=True, persist_state="session",
+    )  # fmt: skip
     values: dict[str, Any] = {"preset": preset} | {name: {} for name in TITLES}
-    with right:
-        seed = Settings.__pydantic_fields__["seed"]  # type: ignore[attr-defined]
-        values["seed"] = _widget(SEED_KEY, seed)
     fields = {section: cls.__pydantic_fields__ for section, cls in sections().items()}  # type: ignore[attr-defined]
     below: dict[str, DeltaGenerator] = {}
 
     def draw(settings: Sequence[tuple[str, str]]) -> None:
         for i, (section, name) in enumerate(settings):
-            if i % 2 == 0:  # row by row: a note in one column must not push the two apart
+            if i % 2 == 0:  # row by row, so that a note does not shift one column
                 columns = st.columns(2)
             key, field = _key(section, name), fields[section][name]
             with columns[i % 2]:
@@ -89,6 +84,9 @@ def settings_form(*, compare_in: Sequence[str]) -> Form:
                     below[name] = st.empty()
 
     draw(FIRST)
+    with st.columns(2)[0]:
+        seed = Settings.__pydantic_fields__["seed"]  # type: ignore[attr-defined]
+        values["seed"] = _widget(SEED_KEY, seed)
     for section, title in TITLES.items():
         rest = [name for name in fields[section] if (section, name) not in FIRST]
         with st.expander(f"{title}: {_words(fields[section], rest)}"):
@@ -100,18 +98,18 @@ def settings_form(*, compare_in: Sequence[str]) -> Form:
 
 
 def say_what_is_used(form: Form, *, n_cells: int) -> None:
-    """Say how many candidates data of this size use where that is left open, and where they use fewer epochs."""
+    """Show the number of candidates and epochs that a data set of this size uses."""
     settings = form.settings
     if settings is None:
         return
     plan = plan_of(n_cells, settings.preparation.n_top_genes, settings)
     if settings.graph.n_candidates == 0:
         form.below["n_candidates"].caption(f"This data set uses {plan.n_candidates}.")
-    asked = settings.training.n_epochs
-    if plan.n_epochs < asked:
+    n_epochs = settings.training.n_epochs
+    if plan.n_epochs < n_epochs:
         form.below["n_epochs"].caption(
-            f"This data set takes {plan.n_epochs} epochs in mini-batches of {plan.batch_cells:,} cells: at least as "
-            f"many steps as {asked} epochs of all cells at once."
+            f"This data set uses {plan.n_epochs} epochs of mini-batches with {plan.batch_cells:,} cells: at least as many "
+            f"steps as {n_epochs} epochs without mini-batches."
         )
 
 
@@ -134,23 +132,22 @@ def _choice(key: str, field: FieldInfo, options: Sequence[str]) -> str:
 
 
 def _number(label: str, key: str, field: FieldInfo) -> float | None:
-    """A number as it was typed, None for an empty field; what it may be is checked with all settings.
+    """The typed number, None for an empty field; the settings check its range.
 
-    The browser keeps to itself what is beyond a widget's limits, makes 2.7 in a widget for whole numbers 2 and 1e3 in it 1,
-    and puts the default into an emptied one. The fit would begin with a number that nobody gave. So no widget has limits or
-    a default, and all take decimals.
+    Streamlit's widget drops values beyond its limits, truncates 2.7 and 1e3 if it takes whole numbers, and fills an emptied
+    field with the default. A fit would start with a number that nobody typed, so widgets have no limits and no default.
     """
     step = 1.0 if field.annotation is int else _step(field)
     value = st.number_input(
         label, value=None, step=step, format="%g", key=key, help=field.description, persist_state="session"
     )
-    if value is None or not abs(value) < _LARGEST_EXACT or value != int(value):  # NaN is below nothing
+    if value is None or not abs(value) < _LARGEST_EXACT or value != int(value):  # NaN compares as False
         return value
     return int(value)
 
 
 def _step(field: FieldInfo) -> float:
-    """One in the second digit of the default: 0.1 for 1.0, 0.0001 for 0.003; 0.1 for 0."""
+    """A tenth of the default's order of magnitude: 0.1 for 1.0, 0.0001 for 0.003; 0.1 for 0."""
     if field.default == 0:
         return 0.1
     return 10.0 ** (math.floor(math.log10(abs(field.default))) - 1)
@@ -163,7 +160,7 @@ def _fill_preset() -> None:
 
 
 def _flat(settings: Settings) -> dict[str, Any]:
-    """Widget key to widget value for every setting."""
+    """Value of every setting by widget key."""
     plain = to_dict(settings)
     flat: dict[str, Any] = {PRESET_KEY: plain["preset"], SEED_KEY: plain["seed"]}
     for section in TITLES:

@@ -1,4 +1,4 @@
-"""The last step before a training: method, groups and embedding, what it will cost, and the button."""
+"""The start panel: method, groups and embedding, memory and time, and the button."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GIGABYTE = 2**30
 
 
 def start_panel(source: DataSource, form: Form) -> None:
-    """Everything right of the form; the button is off while something makes the fit impossible."""
+    """Panel right of the form; the button is disabled while the fit is impossible."""
     summary = cached.summary(source)
     st.markdown(f"**{escape(source.label)}**, {summary.n_cells:,} cells × {summary.n_genes:,} genes")
     method = _method()
@@ -56,22 +56,22 @@ def start_panel(source: DataSource, form: Form) -> None:
         say_error(problem)
     known = cached.find_run(source, settings, cluster_key, basis)
     if known is not None:
-        st.info(f"The same data and settings were fitted before: **{escape(known.name)}**.")
+        st.info(f"A finished run has the same data and settings: **{escape(known.name)}**.")
         if st.button("Open that run", type="primary", width="stretch"):
             session.set_run(known.run_id)
             session.go("velocity")
     same = _same(source, settings, cluster_key=cluster_key, basis=basis)
     if same is not None:
-        st.info(f"This is being trained now: **{escape(same.name)}**.")
+        st.info(f"A training with the same data and settings is under way: **{escape(same.name)}**.")
     name = _name()
     started = _start_button(again=known is not None, disabled=problem is not None or same is not None)
-    if started and same is None:  # the second of two quick clicks comes from a button not yet disabled
+    if started and same is None:  # a second quick click
         _start(source, settings, cluster_key=cluster_key, basis=basis, name=name.strip(), memory=memory)
-    st.caption("Rates are relative: time has no unit, so nothing here is per hour.")
+    st.caption("Rates are relative: time has no unit.")
 
 
 def _refused(problem: str) -> None:
-    """The panel without settings to say anything about: all that was chosen here stays as it is."""
+    """The panel for invalid settings; choices made here are kept."""
     _show_costs("–", "–")
     say_error(problem)
     _name()
@@ -80,7 +80,7 @@ def _refused(problem: str) -> None:
 
 def _name() -> str:
     return st.text_input(
-        "Name of the run", placeholder="made from data, preset and seed", key="train.name", max_chars=100
+        "Name of the run", placeholder="From data, preset and seed", key="train.name", max_chars=100
     )
 
 
@@ -99,14 +99,14 @@ def _same(
 ) -> JobStatus | None:
     try:
         return cached.jobs().same(source, settings, cluster_key=cluster_key, basis=basis)
-    except InputError:  # the list of jobs on this page says that the scheduler does not answer
+    except InputError:  # the list of jobs on this page reports it
         return None
 
 
 def _place(settings: Settings, *, memory: int) -> Place | None:
     try:
         return cached.jobs().place(settings, memory=memory)
-    except InputError:  # the list of jobs on this page says that the scheduler does not answer
+    except InputError:  # the list of jobs on this page reports it
         return None
 
 
@@ -120,7 +120,7 @@ def _start(
     memory: int,
 ) -> None:
     try:
-        cached.store().require_writable()  # said here, not by a job that fails later
+        cached.store().require_writable()  # reported here rather than by a job that fails later
         cached.jobs().submit(
             source,
             settings,
@@ -149,12 +149,12 @@ def _method() -> str:
 
 
 def _grouping(source: DataSource, summary: Summary) -> str | None:
-    """None leaves the choice to the preparation, which computes Leiden clusters."""
+    """The chosen grouping; None lets the preparation compute Leiden clusters."""
     if not summary.groupings:
-        st.caption("No cell groups in the file: Leiden clusters will be computed.")
+        st.caption("The file has no cell groups; Leiden clusters are computed.")
         return None
     usual = cached.cluster_key(source)
-    labels: dict[str | None, str] = {} if usual in summary.groupings else {None: "Leiden clusters, computed"}
+    labels: dict[str | None, str] = {} if usual in summary.groupings else {None: "Leiden clusters (computed)"}
     labels.update(box_labels(summary.groupings))
     options = list(labels)
     return st.selectbox(
@@ -162,34 +162,34 @@ def _grouping(source: DataSource, summary: Summary) -> str | None:
         options,
         index=options.index(usual) if usual in options else 0,
         format_func=labels.__getitem__,
-        help="Scores and colours are by these groups; the model itself never sees them.",
+        help="Cell types for scores and colours. The model does not use them.",
         key="train.groups",
     )
 
 
 def _basis(source: DataSource, settings: Settings | None) -> str | None:
-    """None leaves the choice to the preparation, which computes a UMAP."""
-    display_embeddings = cached.display_embeddings(source)
-    if not display_embeddings or (settings is not None and settings.preparation.recompute_embedding):
-        st.caption("A UMAP will be computed.")
+    """The chosen embedding; None lets the preparation compute a UMAP."""
+    embeddings = cached.display_embeddings(source)
+    if not embeddings or (settings is not None and settings.preparation.recompute_embedding):
+        st.caption("A UMAP is computed.")
         return None
     return st.selectbox(
         "Embedding",
-        display_embeddings,
-        format_func=box_labels(display_embeddings).__getitem__,
-        help="Where arrows are drawn; yours is kept as it is.",
+        embeddings,
+        format_func=box_labels(embeddings).__getitem__,
+        help="Embedding on which arrows are drawn. It is not changed.",
         key="train.basis",
     )
 
 
 def _costs(summary: Summary, settings: Settings) -> int:
-    """Show memory, time and plan before the start; genes are an upper limit until they are filtered. Returns the bytes."""
+    """Show memory, time and plan, with an upper limit of genes until they are filtered, and return the bytes."""
     n_genes = most_genes(summary, settings)
     memory = estimate_memory(summary.n_cells, n_genes, settings)
-    seconds = estimate_seconds(summary.n_cells, n_genes, settings, past=cached.runs())
+    seconds = estimate_seconds(summary.n_cells, n_genes, settings, finished=cached.runs())
     _show_costs(f"{memory / GIGABYTE:.1f} GB", in_words(seconds))
     if settings.method == "deepvelo":
-        with st.expander("What this size decides"):
+        with st.expander("Plan for this size"):
             plan = plan_of(summary.n_cells, n_genes, settings)
             st.table(pd.Series(dict(plan_in_words(plan)), name="Plan"))
     return memory
@@ -197,5 +197,11 @@ def _costs(summary: Summary, settings: Settings) -> int:
 
 def _show_costs(memory: str, time: str) -> None:
     left, right = st.columns(2)
-    left.metric("Memory, up to", memory)
-    right.metric("Time, roughly", time, help="Scaled from earlier runs; the machine may be busy.")
+    left.metric(
+        "Memory", memory, help="Maximum memory of the fit. Lower it with fewer variable genes or cells."
+    )
+    right.metric(
+        "Time",
+        time,
+        help="Estimated from finished runs on this server. A busy machine takes longer.",
+    )

@@ -159,8 +159,8 @@ def label(
 
 
 def note(group: str, *, root: str | None, ends: Collection[str]) -> str:
-    """What a group is beside its name: ``root``, ``end``, both or nothing."""
-    return ", ".join(["root"] * (group == root) + ["end"] * (group in ends))
+    """Role of a group: ``root``, ``terminal``, both or nothing."""
+    return ", ".join(["root"] * (group == root) + ["terminal"] * (group in ends))
 
 
 def add_targets(
@@ -219,9 +219,9 @@ def _undecided(edges: pd.DataFrame) -> np.ndarray:
 
 
 def add_arrow_targets(fig: go.Figure, middles: Sequence[np.ndarray], edges: pd.DataFrame) -> None:
-    """Hover in the middle of arrows: from where to where, how strong, and how many cells stand behind it."""
+    """Hover texts in the middle of edges: source, target, connectivity and numbers of cells."""
     texts = [
-        f"{theme.plain(edge.source)} → {theme.plain(edge.target)}<br>strength {edge.confidence:.2f}<br>"
+        f"{theme.plain(edge.source)} → {theme.plain(edge.target)}<br>PAGA connectivity {edge.confidence:.2f}<br>"
         f"{edge.source_cells:,} → {edge.target_cells:,} cells{'<br>direction undecided' if undecided else ''}"
         for edge, undecided in zip(edges.itertuples(), _undecided(edges), strict=True)
     ]
@@ -258,7 +258,7 @@ def add_legend(
     if dashed is not None:
         lines[dashed] = {"color": theme.GREY, "width": 4, "dash": "6px,5px"}
     for i, (name, line) in enumerate(lines.items()):
-        _add_entry(fig, name, group="arrows, by strength", first=i == 0, mode="lines", line=line)
+        _add_entry(fig, name, group="edges, by<br>PAGA connectivity", first=i == 0, mode="lines", line=line)
     fig.update_layout(legend={"itemclick": False, "itemdoubleclick": False, "tracegroupgap": 14})
 
 

@@ -16,7 +16,7 @@ from distributed import Client
 
 import tests.lab
 from app.background import cluster
-from app.background.job_status import AGAIN
+from app.background.job_status import RESUBMITTED
 from app.background.jobs import NO_WORKER, Jobs, JobStatus
 from app.background.resources import GPU, MEMORY
 from app.background.workers import security
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    monkeypatch.setattr("app.background.jobs.RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("app.background.connection.RETRY_SECONDS", 0.2)
     monkeypatch.setattr("app.background.jobs.WATCH_SECONDS", 0.2)
     with Lab(tmp_path) as lab:
         yield lab
@@ -95,14 +95,14 @@ def test_waiting_jobs_come_back_to_a_restarted_scheduler(lab, server, source, wh
     assert [job.job_id for job in second.list()] == [waiting, dropped]
     first.cancel(dropped)
     lab.kill()
-    with pytest.raises(InputError, match=r"cannot be reached.* Jobs under way go on when it is back"):
+    with pytest.raises(InputError, match=r"cannot be reached.* Running jobs continue when it is back"):
         first.list()
     lab.start_scheduler()
     # both look after them meanwhile, each for itself
     for jobs in (first, second) if who_cancelled_looks == "first" else (second, first):
         again = wait(jobs, waiting, lambda status: True)
         assert (again.state, again.queue_position, again.name) == ("queued", 1, "waiting")
-        assert again.message == f"{AGAIN} {NO_WORKER}"
+        assert again.message == f"{RESUBMITTED} {NO_WORKER}"
         # the other may have sent it once more: who knows better ends it
         assert wait(jobs, dropped, ended).state == "cancelled"
     first.cancel(waiting)
@@ -150,14 +150,14 @@ def test_a_running_job_is_done_once_more_and_one_asked_to_end_is_not(lab, server
     wait(second, stopped, trains)
     # the scheduler goes before the worker can tell of the end
     with first._asking() as client:
-        first._tell(client, stopped, event="cancelling")
+        first._log(client, stopped, event="cancelling")
     wait(second, stopped, lambda status: status.cancelling)
     lab.kill()
     lab.start_scheduler()
     assert wait(second, stopped, ended).state == "cancelled"
     lab.start_worker("--nthreads", "2")
     again = wait(first, kept, trains)
-    assert (again.state, again.message) == ("running", AGAIN)
+    assert (again.state, again.message) == ("running", RESUBMITTED)
     assert wait(second, kept, trains).started == again.started
     with first._asking() as client:
         told = {
@@ -252,7 +252,7 @@ def test_a_scheduler_with_tls_takes_jobs_from_those_with_its_certificate(tmp_pat
             assert jobs.place(SHORT, memory=GB).warning == ""
             # its worker asks the scheduler for the job's story, as a client
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("app.background.jobs.RETRY_SECONDS", 0.2)
+                patch.setattr("app.background.connection.RETRY_SECONDS", 0.2)
                 assert wait(jobs, jobs.submit(source, SHORT), ended).state == "finished"
             jobs.close()
 

@@ -140,7 +140,7 @@ def test_the_library_loads_without_streamlit_and_plotly():
 def test_the_data_page_leads_to_training(app, server):
     app.query_params["data"] = "sample"
     app.run()
-    next(button for button in app.button if button.label == "Train on this data").click().run()
+    next(button for button in app.button if button.label == "Train on this data set").click().run()
     assert not app.exception
     assert app.header[0].value == "Train"
     assert app.query_params["data"] == "sample"

@@ -82,7 +82,7 @@ def test_names_of_a_file_and_of_a_run_are_said_as_they_are(site: Site, visit: Vi
         expect(page.locator(ready).first).to_be_attached(timeout=SOON)
         if name == "data":
             expect(page.get_by_role("heading", name=evil.FILE)).to_be_visible(timeout=SOON)
-            page.get_by_text("What is in the file").click()
+            page.get_by_text("Contents of the file").click()
             expect(page.get_by_text(f"Embeddings: {evil.BASIS}")).to_be_visible()
         if name == "phase_portraits":
             expect(page.locator(".gtitle").first).to_have_text(evil.GENES[0])
@@ -97,7 +97,7 @@ def test_names_of_a_file_and_of_a_run_are_said_as_they_are(site: Site, visit: Vi
     page.goto(f"{site.address}/lineages?{chosen}")
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=SOON)
     nothing_arose(page)
-    for view in ("Fates", "Meaning", "Drivers"):
+    for view in ("Fates", "Enrichment", "Drivers"):
         page.get_by_text(view, exact=True).first.click(timeout=SOON)
         settled(page)
         nothing_arose(page)

@@ -34,14 +34,14 @@ def base(site, shared_data) -> str:
 
 def test_from_a_run_to_a_drivers_portrait_and_the_table(site, visit: Visit, base: str, tmp_path: Path):
     page = visit(f"{site.address}/lineages?run={base}")
-    page.get_by_role("combobox", name="Ends").click(timeout=SOON)
+    page.get_by_role("combobox", name="Terminal states").click(timeout=SOON)
     page.get_by_role("option", name="Granule mature", exact=True).click()
     page.keyboard.press("Escape")
-    page.get_by_role("button", name="Find lineages").click(timeout=SOON)
+    page.get_by_role("button", name="Compute lineages").click(timeout=SOON)
 
     # the map with a pie for each group, and the tree
     expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=LONG)
-    expect(page.get_by_text("From early to late")).to_be_visible()
+    expect(page.get_by_text("from early to late")).to_be_visible()
     page.get_by_text("Fates", exact=True).first.click()
     expect(page.get_by_text("Genes along the lineage")).to_be_visible(timeout=SOON)
 

@@ -53,7 +53,7 @@ def test_from_the_file_to_the_rates(site, visit: Visit):
     expect(cells).to_contain_text(str(N_CELLS))
     assert sum(trace["n"] for trace in cells_in(drawn(page, at=-1))) == N_CELLS
 
-    page.get_by_role("button", name="Train on this data").click()
+    page.get_by_role("button", name="Train on this data set").click()
     fill_settings(page, CHANGED)
     page.get_by_role("textbox", name="Name of the run").fill("By hand")
     page.get_by_role("button", name="Start training").click()
@@ -69,7 +69,7 @@ def test_from_the_file_to_the_rates(site, visit: Visit):
     assert after < N_EPOCHS
     assert not RunStore(site.runs).list()
 
-    page.get_by_role("button", name="See the velocity").click(timeout=LONG)
+    page.get_by_role("button", name="Show velocity").click(timeout=LONG)
     expect(page.get_by_role("heading", name="Velocity")).to_be_visible(timeout=SOON)
     stream = drawn(page)
     cells_of = {trace["name"]: trace["n"] for trace in stream if trace["mode"] == "markers"}
@@ -111,7 +111,7 @@ def test_from_the_file_to_the_rates(site, visit: Visit):
 
     page.get_by_role("link", name="Kinetic rates").click()
     expect(page.get_by_role("heading", name="Kinetic rates")).to_be_visible(timeout=SOON)
-    expect(page.get_by_text("Silhouette of cell types")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("Silhouette")).to_be_visible(timeout=SOON)
     rates = cells_in(drawn(page))
     assert sum(trace["n_drawn"] for trace in rates) == N_CELLS
     assert {trace["name"] for trace in rates} == set(cells_of)
@@ -125,7 +125,7 @@ def test_a_cancelled_run_leaves_nothing(site, visit: Visit):
     page.get_by_role("button", name="Start training").click()
     wait_for_epoch(page, above=1, of=50_000)
     page.get_by_role("button", name="Cancel").click()
-    expect(page.get_by_text("Not this one was cancelled; nothing of it is stored.")).to_be_visible(
+    expect(page.get_by_text("Not this one was cancelled; no result was stored.")).to_be_visible(
         timeout=15_000
     )
     expect(page.get_by_text(re.compile(r"epoch \d+ of"))).to_have_count(0)
@@ -165,7 +165,7 @@ def test_without_data_a_page_says_what_to_do(empty_site, visit: Visit, name: str
     expect(alert).to_have_count(1, timeout=SOON)
     assert is_a_sentence(alert)
     page.get_by_role("button", name=button).click()
-    leads_to = "Nothing is missing for a fit" if name == "data" else "Where are the data?"
+    leads_to = "Nothing is missing for a fit" if name == "data" else "Source"
     expect(page.get_by_text(leads_to)).to_be_visible(timeout=SOON)
 
 

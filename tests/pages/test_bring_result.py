@@ -45,7 +45,7 @@ def box(page: AppTest, label: str):
 
 
 def bring(page: AppTest):
-    return next(button for button in page.button if button.label == "Bring the result")
+    return next(button for button in page.button if button.label == "Import the result")
 
 
 def test_nothing_is_read_before_a_file_is_chosen(page, server):
@@ -99,7 +99,7 @@ def test_an_import_that_ended_leads_to_compare_and_velocity(page, saved_run, que
     page.run()
     queue.put("a", state="finished", settings=settings, run_id=saved_run)
     page.run()
-    assert {"See the velocity", "Compare it"} <= {button.label for button in page.button}
+    assert {"Show velocity", "Compare"} <= {button.label for button in page.button}
 
 
 def test_imported_results_stand_beside_the_fits_of_their_cells(server, ring_run):

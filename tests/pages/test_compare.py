@@ -72,9 +72,10 @@ def test_without_a_run_one_sentence_and_a_button(server, queue):
 def test_one_run_alone_is_scored_and_scvelos_modes_are_offered(page):
     fine(page.run())
     assert scores(page).loc["DeepVelo", "consistency_median"] == "1.000"
-    assert "One run alone" in words(page)
-    assert "Not fitted to these data yet: scVelo steady state, scVelo stochastic, scVelo dynamical." in words(
-        page
+    assert "Only one run" in words(page)
+    assert (
+        "Not fitted to this data set yet: scVelo steady state, scVelo stochastic, scVelo dynamical."
+        in words(page)
     )
 
 
@@ -97,7 +98,7 @@ def test_missing_modes_are_queued_on_just_these_data_with_these_settings(page, b
 def test_graphvelo_is_offered_and_queued_where_it_is_installed(page, queue, monkeypatch):
     monkeypatch.setattr(compare_runs, "fitted_here", lambda: ("deepvelo", *MODES, "graphvelo"))
     page.run()
-    assert "scVelo dynamical, GraphVelo. On exactly the cells" in words(page)
+    assert "scVelo dynamical, GraphVelo. Uses the cells" in words(page)
     fine(press(page, FIT_MISSING))
     assert [job.settings.method for job in queue.submitted] == [*MODES, "graphvelo"]
 
@@ -146,10 +147,10 @@ def test_at_first_the_newest_run_of_every_other_method_on_the_same_data(page, ba
     assert runs.value == [steady, dynamical]
     assert sorted(runs.options) == [
         "DeepVelo: ours again", "scVelo, dynamical", "scVelo, dynamical: older", "scVelo, steady state",
-        "scVelo, stochastic: other (prepared in another way)",
+        "scVelo, stochastic: other (other preparation)",
     ]  # fmt: skip
     assert list(scores(page).index) == ["DeepVelo", "scVelo steady state", "scVelo dynamical"]
-    assert "Not fitted to these data yet: scVelo stochastic." in words(page)
+    assert "Not fitted to this data set yet: scVelo stochastic." in words(page)
     runs.set_value([ours, other]).run()
     assert list(scores(fine(page)).index) == comparison.names((base, ours, other))
 
@@ -190,7 +191,9 @@ def test_histograms_tests_and_definitions(page, base):
         assert colors == {theme.METHOD_COLORS["deepvelo"], theme.METHOD_COLORS["stochastic"]}
     assert len(page.get("plotly_chart")) == 2
     tests = page.dataframe[2].value
-    assert tests["How often"].tolist() == ["DeepVelo beats scVelo stochastic in 100% of random pairs"]
+    assert tests["How often"].tolist() == [
+        "DeepVelo scores higher than scVelo stochastic in 100% of random pairs"
+    ]
     assert tests["Medians"].tolist() == ["1.000 / −1.000"]
     assert "mean cosine of a cell's velocity" in words(page).lower()
     assert len(page.get("download_button")) == 2
@@ -201,7 +204,7 @@ def test_the_smoothing_switch_averages_all_and_says_what_it_does(page, base):
     fine(page.run())
     assert SMOOTHING_NOTE in words(page)
     assert scores(page)["consistency_median"].tolist() == ["★ 1.000", "0.000"]
-    next(group for group in page.segmented_control if "averaged" in group.label).select(1).run()
+    next(group for group in page.segmented_control if group.label == "Smoothing").select("Once").run()
     assert scores(fine(page))["consistency_median"].tolist() == ["★ 1.000", "★ 1.000"]
 
 
@@ -214,7 +217,7 @@ def test_smoothness_of_fits_that_averaged_differently_is_not_ranked(page, base):
     fine(page)
     assert not any("★" in shown for shown in scores(page)["consistency_median"])
     assert any("cannot be ranked as fitted" in warning.value for warning in page.warning)
-    next(group for group in page.segmented_control if "averaged" in group.label).select(0).run()
+    next(group for group in page.segmented_control if group.label == "Smoothing").select("None").run()
     assert any("★" in shown for shown in scores(fine(page))["consistency_median"])
 
 

@@ -79,7 +79,7 @@ def test_a_run_is_set_beside_steady_state_controls(opened, run):
     page = fine(opened("Steady-state control"))
     assert STEADY_STATE_NOTE in words(page)
     table = page.dataframe[0].value
-    assert (table["This run"] == table["Steady state"]).all()
+    assert (table["This run"] == table["Control"]).all()
     assert table.loc["Consistency, mean", "± sd"] == "0.00"
     assert table.loc["Neuroblast > Granule immature, genes", "As high"] == "3 of 3"
     assert "none of them proves that cells move" in words(page)
@@ -93,7 +93,7 @@ def test_seeds_are_queued_as_many_as_asked_for_and_cancelled_together(opened, ru
     page = fine(press(page, "Fit 2 runs"))
     assert [job.settings.seed for job in queue.submitted] == [2, 3]
     assert {(job.purpose, job.base) for job in queue.submitted} == {("seed", run.info.run_id)}
-    assert "seed 2** · waiting, number 1 in the queue; 1 more to come" in words(page)
+    assert "seed 2** · queued, position 1; 1 more queued" in words(page)
     press(page, "Cancel all")
     assert queue.cancelled == ["job-1", "job-0"]
 
@@ -103,7 +103,7 @@ def test_seeds_agree_where_they_move_alike(opened, run, figures, back_every, bel
     add_seed(run, 1, back_every=back_every)
     page = fine(opened("Other seeds"))
     assert [metric.value for metric in page.metric] == [f"{below} of 40"]
-    assert f"2 seeds are compared; mean agreement **{mean}**" in words(page)
+    assert f"2 seeds compared; mean agreement **{mean}**" in words(page)
     assert SEEDS_NOTE in words(page)
     (figure,) = figures(page)
     marker = next(trace["marker"] for trace in figure["data"] if trace["marker"].get("showscale"))

@@ -72,7 +72,7 @@ def test_what_is_not_checked_leads_to_what_settles_it(opened):
     page = opened("compare")
     assert findings(page)["Against the shuffled control"] == "Not checked"
     buttons = {button.key: button for button in page.button}
-    fine(buttons["settle.Direction under other settings"].click().run())
+    fine(buttons["check.Direction under other settings"].click().run())
     assert (page.session_state[VIEW_KEY], page.session_state[PART_KEY]) == ("Controls", "Other settings")
 
 

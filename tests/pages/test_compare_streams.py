@@ -43,7 +43,7 @@ def test_each_stream_is_faded_by_its_own_run(opened, figures):
     page = opened("Streams")
     faded = [theme.faded_ink(dark=False) in line_colors(figure) for figure in figures(page)]
     assert faded == [True, False]
-    assert "do not say which" not in words(page)
+    assert "do not report" not in words(page)
     assert (
         words(page).count("**Faded arrows:** 50% of the cells, whose direction the data do not decide.") == 1
     )
@@ -53,7 +53,7 @@ def test_arrows_that_no_fit_judged_are_not_taken_for_decided(opened, checked_run
     del cached.open_run(checked_run.info.run_id).obs["direction_undecided"]
     page = opened("Streams")
     next(box for box in page.multiselect if "Compare" in box.label).set_value([checked_run.info.run_id]).run()
-    assert "do not say which directions are undecided" in words(page)
+    assert "do not report undecided directions" in words(page)
 
 
 def test_each_portrait_is_faded_by_its_own_run(opened, figures):

@@ -56,7 +56,7 @@ def metrics(page: AppTest) -> dict[str, str]:
 def test_the_empty_page_offers_the_sample(page):
     page.run()
     assert not page.exception
-    assert "No data chosen yet" in page.info[0].value
+    assert "No data set chosen yet" in page.info[0].value
     press(page, "Use the sample")
     assert not page.exception
     assert not page.error
@@ -163,11 +163,11 @@ def test_uploads_are_removed_on_request(page, server, counts):
     upload(page, (server / "cells.h5ad").read_bytes())
     name = page.query_params["data"].removeprefix("file:")
     page.multiselect(key="data.uploads").set_value([name]).run()
-    press(page, "Remove for good")
+    press(page, "Delete permanently")
     assert not page.exception
     assert not page.error
     assert list((server / "data" / "uploads").iterdir()) == []
-    assert "No data chosen yet" in page.info[0].value
+    assert "No data set chosen yet" in page.info[0].value
 
 
 def test_an_upload_in_training_stays(page, server, counts, monkeypatch):
@@ -184,8 +184,8 @@ def test_an_upload_in_training_stays(page, server, counts, monkeypatch):
     job = JobStatus(job_id="j", name="j", source=source, settings=Settings(), state="running")
     monkeypatch.setattr(cached.jobs(), "list", lambda: [job])
     page.multiselect(key="data.uploads").set_value([f"uploads/{kept.name}"]).run()
-    press(page, "Remove for good")
-    assert "being trained on" in page.error[0].value
+    press(page, "Delete permanently")
+    assert "A training uses" in page.error[0].value
     assert kept.exists()
 
 
@@ -204,7 +204,7 @@ def test_an_address_downloads_no_public_set_and_the_button_does(page, server, co
     opened(page, "public:gastrulation")
     assert not page.exception
     assert [error.value for error in page.error] == [
-        "The public set 'gastrulation' is not on this server yet. Press Load on the Data page to download it."
+        "The public data set 'gastrulation' is not on this server yet. Press Load on the Data page to download it."
     ]
     assert asked == []
     assert page.selectbox(key="data.public").value == "gastrulation"
@@ -239,7 +239,7 @@ def test_without_layers_the_page_leads_to_no_training(page, server, counts, laye
     assert metrics(page)["Values"] == "unknown"
     captions = [text.value for text in page.caption]
     assert caption in captions
-    assert not any("no raw counts" in text for text in captions)
+    assert not any("not raw counts" in text for text in captions)
 
 
 def test_layers_that_are_no_counts_are_told_and_can_be_trained_on(page, server, counts):
@@ -251,13 +251,13 @@ def test_layers_that_are_no_counts_are_told_and_can_be_trained_on(page, server, 
     assert not page.error
     assert train_button(page).proto.type == "primary"
     assert metrics(page)["Values"] == "normalised values"
-    assert "The layers are no raw counts, so the shares are not known." in [
+    assert "The layers are not raw counts, so the shares are not known." in [
         text.value for text in page.caption
     ]
 
 
 def train_button(page: AppTest) -> Button:
-    return next(button for button in page.button if button.label == "Train on this data")
+    return next(button for button in page.button if button.label == "Train on this data set")
 
 
 def test_a_join_shows_its_match_rate(page, server, counts):
@@ -289,7 +289,7 @@ def test_data_without_groups_and_embedding_still_open(page, server, counts):
     opened(page, "file:bare.h5ad")
     assert not page.exception
     assert not page.error
-    assert any("a UMAP will be computed" in caption.value for caption in page.caption)
+    assert any("a UMAP is computed" in caption.value for caption in page.caption)
 
 
 def test_a_file_that_ends_the_process_that_reads_it_is_one_sentence(page, server, counts, monkeypatch):

@@ -189,4 +189,4 @@ def test_the_second_of_two_clicks_that_delete_says_that_it_is_gone(open_page, ru
     button.run()
     assert not app.exception
     assert not app.error
-    assert [toast.value for toast in app.toast] == ["This run was deleted already."]
+    assert [toast.value for toast in app.toast] == ["This run was already deleted."]

@@ -52,4 +52,4 @@ def test_a_page_opens_and_names_the_method(run, name):
 
 def test_the_sidebar_says_the_method_and_the_genes_with_a_velocity(run):
     n_genes = run.info.metrics["n_genes"]
-    assert f"GraphVelo; {n_genes} of {n_genes} genes have a velocity" in run_details(run.info)
+    assert f"GraphVelo; {n_genes} of {n_genes} genes with velocity" in run_details(run.info)

@@ -45,9 +45,9 @@ def test_a_genes_rate_as_color(app, figures):
 def test_match_with_the_cell_types_in_numbers_and_words(app, figures):
     app.run()
     assert {metric.label: metric.value for metric in app.metric} == {
-        "Silhouette of cell types": "0.10", "Adjusted Rand index": "0.20",
+        "Silhouette": "0.10", "Adjusted Rand index": "0.20",
     }  # fmt: skip
-    assert any("no better than chance" in caption.value for caption in app.caption)
+    assert any("as by chance" in caption.value for caption in app.caption)
     assert any("relative" in caption.value for caption in app.caption)
     assert not app.warning
 
@@ -73,4 +73,4 @@ def test_a_run_without_alpha_leaves_it_out_and_says_how_to_get_it(app, shared_se
     color = next(box for box in app.selectbox if box.label == "Colour by")
     assert not any("α" in option for option in color.options)
     assert "Train with preset default" in app.info[0].value
-    assert any("All rates are therefore β and γ" in caption.value for caption in app.caption)
+    assert any("The map of all rates shows β and γ" in caption.value for caption in app.caption)

@@ -106,7 +106,7 @@ def opened(run, queue):
 @pytest.mark.slow
 def test_an_analysis_is_queued_once_with_the_choices_made(opened, run, queue, settings):
     page = fine(opened())
-    next(box for box in page.multiselect if box.label == "Ends").set_value(ENDS)
+    next(box for box in page.multiselect if box.label == "Terminal states").set_value(ENDS)
     next(box for box in page.selectbox if box.label == "Root").select("Granule immature")
     page.run()
     page = fine(press(page, FIND))
@@ -115,7 +115,7 @@ def test_an_analysis_is_queued_once_with_the_choices_made(opened, run, queue, se
         cluster_key=settings.cluster_key, root="Granule immature", terminal=tuple(ENDS), seed=settings.seed
     )
     assert (job.source, job.base) == (DataSource("run", path=str(run.folder.resolve())), run.info.run_id)
-    assert "being found" in words(page)
+    assert "being computed" in words(page)
     assert not any(button.label == FIND for button in page.button)
 
 
@@ -128,7 +128,7 @@ def test_a_run_without_lineages_says_what_comes_out_and_how_long(opened):
 
 def test_ends_that_cannot_be_are_refused_before_a_job_is_queued(opened, queue):
     page = opened()
-    next(box for box in page.multiselect if box.label == "Ends").set_value(["Neuroblast"])
+    next(box for box in page.multiselect if box.label == "Terminal states").set_value(["Neuroblast"])
     next(box for box in page.selectbox if box.label == "Root").select("Neuroblast")
     page.run()
     page = press(page, FIND)
@@ -148,8 +148,8 @@ def test_an_earlier_analysis_can_be_returned_to_after_a_box_was_changed(opened, 
     assert figures(page) == []
     box = next(box for box in page.selectbox if box.label == "Earlier analyses")
     assert box.options == [
-        "root found; ends found",
-        "root Granule immature; ends found; 4 macrostates; stability 0.9",
+        "root inferred; terminal states inferred",
+        "root Granule immature; terminal states inferred; 4 macrostates; stability 0.9",
     ]
     box.select(box.options[1]).run()
     assert len(figures(fine(page))) == 2
@@ -185,7 +185,7 @@ def test_undecided_cells_are_said_over_every_view(opened, run, settings, view):
 
 def test_the_choices_of_an_analysis_in_a_line(settings):
     chosen = dataclasses.replace(settings, terminal=("OL", "GABA"), weight_connectivities=0.5)
-    assert in_short(chosen) == "root found; ends GABA, OL; weight 0.5"
+    assert in_short(chosen) == "root inferred; terminal GABA, OL; weight 0.5"
 
 
 def test_a_failure_goes_when_lineages_were_found_after_it(opened, run, settings, queue):
@@ -216,7 +216,7 @@ def test_the_newest_analysis_is_shown_with_its_choices_and_warnings(opened, run,
     lineages.save(made_up(run, chosen), run.folder)
     page = opened()
     over_embedding, tree = figures(page)
-    assert next(box for box in page.multiselect if box.label == "Ends").value == ENDS
+    assert next(box for box in page.multiselect if box.label == "Terminal states").value == ENDS
     assert [warning.value.replace("\\", "") for warning in page.warning] == [
         "Time explains 20% of the arrows."
     ]
@@ -227,9 +227,9 @@ def test_the_newest_analysis_is_shown_with_its_choices_and_warnings(opened, run,
     assert len(tree["layout"]["shapes"]) > 3
     for figure in (over_embedding, tree):
         notes = [note["text"] for note in figure["layout"]["annotations"]]
-        assert sum(note.endswith(">end</span>") for note in notes) == 2
+        assert sum(note.endswith(">terminal</span>") for note in notes) == 2
         titles = [trace.get("legendgrouptitle", {}).get("text", "") for trace in figure["data"]]
-        assert any("within each separate" in title for title in titles)
+        assert any("in each connected" in title for title in titles)
     assert not any(button.label == FIND for button in page.button)
 
 
@@ -244,8 +244,8 @@ def test_the_columns_of_drivers_say_what_they_are(opened, run, settings):
     columns = json.loads(page.dataframe[0].proto.columns)
     assert "95% confidence" in columns["Low"]["help"]
     assert "95% confidence" in columns["High"]["help"]
-    assert "by chance" in columns["q"]["help"]
-    assert "Low to High: where the correlation lies" in words(page)
+    assert "False discovery rate" in columns["q"]["help"]
+    assert "Low to High" in words(page)
 
 
 def test_pies_can_show_fates(opened, run, settings, figures):
@@ -297,8 +297,8 @@ def test_a_lineage_of_one_group_has_no_way_to_follow(opened, run, settings):
     alone = (run.obs[run.info.cluster_key].astype(str) == ENDS[0]).to_numpy()
     cells = found.cells.assign(**{f"fate: {ENDS[0]}": np.where(alone, 1.0, np.nan)})
     lineages.save(dataclasses.replace(found, cells=cells), run.folder)
-    for view in ("Drivers", "Meaning"):
-        assert "one group only, no lineage to follow" in words(fine(opened(view)))
+    for view in ("Drivers", "Enrichment"):
+        assert "one group" in words(fine(opened(view)))
 
 
 def test_a_driver_opens_its_phase_portrait(opened, run, settings, figures):
@@ -322,26 +322,26 @@ def test_other_methods_are_offered_and_set_beside(opened, run, queue, settings):
     other = copy_as(run, "stochastic", base=run.info.run_id)
     page = fine(opened("Drivers"))
     assert "No other method" not in words(page)  # the copy brought the analysis along
-    assert "stochastic: 3 of 3 best drivers in common" in words(page)
+    assert "stochastic: 3 of 3 best drivers shared" in words(page)
     for folder in (run.folder.parent / other / "lineages").iterdir():
         (folder / "info.json").unlink()
         folder.rename(folder.with_name("." + folder.name))
     page = fine(opened("Drivers"))
     assert "No other method has this lineage" in words(page)
-    fine(press(page, "Analyse the other methods too"))
+    fine(press(page, "Analyse the other methods"))
     assert [(job.base, job.lineages) for job in queue.submitted] == [(other, settings)]
 
 
 def test_table_one_from_the_datas_own_cell_types(opened, run, settings):
     lineages.save(made_up(run, settings), run.folder)
-    page = fine(opened("Meaning"))
+    page = fine(opened("Enrichment"))
     table = page.dataframe[0].value
     assert list(table["Lineage"]) == ENDS
     assert set(table["Method"]) == {"DeepVelo"}
     assert "Markers" in table
     labels = [button.label for button in page.get("download_button")]
     assert labels == ["Table 1 as CSV", "Analysis as JSON"]
-    assert "come from these very cells" in words(page)
+    assert "come from the same cells" in words(page)
     assert "without a branch" not in words(page)  # nothing to agree with
 
 
@@ -355,13 +355,13 @@ def test_methods_that_end_elsewhere_keep_their_rows_and_are_said(run, settings):
     assert shown.loc[(ENDS[1], "dynamical")].tolist() == ["–", "–"]
     assert shown.loc[(ENDS[1], "DeepVelo"), "Transcription factors"].startswith("2 of 3 (p ")
     told = " ".join(notes(table, own_markers=False))
-    assert "DeepVelo: ends in Granule mature, Neuroblast. dynamical: ends in Granule mature, OPC." in told
+    assert "DeepVelo: Granule mature, Neuroblast. dynamical: Granule mature, OPC." in told
     assert "without a branch" in told
 
 
 def test_a_list_without_a_match_is_said_by_its_name_and_leaves_the_rest(opened, run, settings):
     lineages.save(made_up(run, settings), run.folder)
-    page = opened("Meaning")
+    page = opened("Enrichment")
     box = next(box for box in page.get("file_uploader") if "Transcription" in box.label)
     box.set_value(("factors.txt", b"Hbb\nHba\n", "text/plain")).run()
     (error,) = page.error
@@ -380,8 +380,8 @@ def test_a_list_without_a_match_is_said_by_its_name_and_leaves_the_rest(opened, 
 def test_gene_sets_that_cannot_be_used_are_said_once(opened, run, settings, content, said):
     """Though words are given that would make some of them relevant."""
     lineages.save(made_up(run, settings), run.folder)
-    page = opened("Meaning")
-    next(box for box in page.text_area if box.label.startswith("Words")).set_value("synapse")
+    page = opened("Enrichment")
+    next(box for box in page.text_area if box.label.startswith("Keywords")).set_value("synapse")
     box = next(box for box in page.get("file_uploader") if "Gene sets" in box.label)
     box.set_value(("sets.gmt", content, "text/plain")).run()
     assert not page.exception
@@ -392,7 +392,7 @@ def test_gene_sets_that_cannot_be_used_are_said_once(opened, run, settings, cont
 
 def test_nothing_to_compare_with_is_said(opened, run, settings):
     lineages.save(made_up(run, settings), run.folder)
-    page = opened("Meaning")
+    page = opened("Enrichment")
     page.radio[0].set_value(NO_MARKERS).run()
     fine(page)
     assert "Choose markers, transcription factors or gene sets" in page.info[0].value
@@ -406,7 +406,7 @@ def test_a_library_that_cannot_be_fetched_is_one_sentence(opened, run, settings,
 
     monkeypatch.setattr(gene_library, "library", offline)
     lineages.save(made_up(run, settings), run.folder)
-    page = opened("Meaning")
+    page = opened("Enrichment")
     next(box for box in page.text_input if "Enrichr" in box.label).set_value("GO").run()
     assert not page.exception
     assert [error.value for error in page.error] == [

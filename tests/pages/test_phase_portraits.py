@@ -136,15 +136,15 @@ def test_several_genes_after_a_change_of_run_are_those_it_has(app, shared_server
 def test_the_caption_says_what_was_averaged(app):
     app.run()
     caption = next(caption.value for caption in app.caption if "Each point is a cell" in caption.value)
-    assert "averaged twice over neighbouring cells, so they need not equal" in caption
+    assert "averaged twice over graph neighbours" in caption
     assert "up means more unspliced" in caption
 
 
 @pytest.mark.parametrize(
     ("graph", "expected"),
     [
-        ({"smooth_velocity": 1}, "the fitted velocities, averaged once over neighbouring cells, so"),
-        ({"smooth_velocity": 0}, "fitted on counts averaged once more"),
+        ({"smooth_velocity": 1}, "fitted velocities, averaged once"),
+        ({"smooth_velocity": 0}, "fitted to moments averaged once"),
         ({"smooth_velocity": 0, "smooth_inputs": 0}, r"\(du/dt\)\.$"),
     ],
 )

@@ -181,7 +181,7 @@ def busy():
 
 @st.cache_resource
 def begin():
-    fire_and_forget(cached.jobs()._connected().submit(busy, pure=False))
+    fire_and_forget(cached.jobs()._connection.client().submit(busy, pure=False))
 
 begin()
 """

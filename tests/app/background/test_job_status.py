@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.background.job_status import AGAIN, from_events
+from app.background.job_status import RESUBMITTED, from_events
 from deepvelo.config import Settings
 from deepvelo.datasets.source import DataSource
 from deepvelo.task import Job
@@ -22,8 +22,8 @@ def job(**more: object) -> Job:
 @pytest.mark.parametrize(
     ("states", "message"),
     [
-        ([], AGAIN),
-        ([STARTED], AGAIN),
+        ([], RESUBMITTED),
+        ([STARTED], RESUBMITTED),
         ([STARTED, (2.0, {"event": "failed", "message": "No."})], "No."),
         ([STARTED, (2.0, {"event": "finished", "run_id": "r"})], ""),
         ([(2.0, {"event": "cancelled"})], ""),
@@ -32,7 +32,7 @@ def job(**more: object) -> Job:
 def test_a_job_that_was_sent_again_says_so_until_it_ends(states, message):
     sent_again = [(0.5, {"event": "restarted"}), *states]
     assert from_events(job(), sent_again, []).message == message
-    assert from_events(job(), states, []).message == message.replace(AGAIN, "")
+    assert from_events(job(), states, []).message == message.replace(RESUBMITTED, "")
 
 
 def test_a_job_sent_again_waits_anew():

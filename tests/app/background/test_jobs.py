@@ -106,7 +106,7 @@ def source(folder: Path) -> DataSource:
 @pytest.fixture(scope="module")
 def jobs(folder: Path) -> Iterator[Jobs]:
     jobs = Jobs(None, folder / "runs", runner=stand_in)
-    jobs._connected()
+    jobs._connection.client()
     with keys_of(jobs):  # for other servers of its scheduler
         yield jobs
     jobs.close()
@@ -217,7 +217,9 @@ def test_cancelling_stops_within_two_epochs_and_leaves_no_run(
     jobs.cancel(job_id)
     asked = time.monotonic()
     assert wait(jobs, job_id, ended).state == "cancelled"
-    told = [record for _, event in jobs._connected().get_events(job_id) for record in event["records"]]
+    told = [
+        record for _, event in jobs._connection.client().get_events(job_id) for record in event["records"]
+    ]
     assert len(told) > 3
     assert sum(record["time"] > asked for record in told) <= 2
     assert store.list() == before
@@ -246,7 +248,7 @@ def test_how_jobs_ended_is_known_after_a_restart_without_starting_processes(tmp_
     for job_id in failed:
         jobs.forget(job_id)
     assert jobs.list() == []
-    assert not jobs._local.started
+    assert not jobs._connection.local.started
     jobs.close()
 
 
@@ -268,7 +270,7 @@ def test_a_clock_that_jumps_changes_neither_the_order_nor_what_is_told(
     assert [status.job_id for status in found][-3:] == [failed, at_work, later]
     assert [status.state for status in found][-3:] == ["failed", "running", "queued"]
     assert found[-2].seconds_left > 0
-    assert jobs._local._cluster.scheduler.worker_ttl is None  # a sleeping worker is not dead
+    assert jobs._connection.local._cluster.scheduler.worker_ttl is None  # a sleeping worker is not dead
     for job_id in (later, at_work):
         jobs.cancel(job_id)
     assert wait(jobs, at_work, ended).state == "cancelled"
@@ -353,7 +355,7 @@ def test_the_story_of_very_many_epochs_is_whole(jobs: Jobs, source: DataSource) 
     done = wait(jobs, job_id, ended, seconds=120)
     assert (done.state, done.started is None) == ("finished", False)
     assert [record["epoch"] for record in done.history] == list(range(1, EVERY_EPOCH + 1))
-    client = jobs._connected()
+    client = jobs._connection.client()
     assert 200 < len(client.get_events(job_id)) < 320
     assert states(jobs, job_id) == ["started", "finished"]
 
@@ -363,7 +365,7 @@ def test_a_failure_is_known_to_a_later_server_until_it_is_read(
 ) -> None:
     job_id = jobs.submit(source, SHORT, cluster_key="unknown")
     wait(jobs, job_id, ended)
-    client = jobs._connected()
+    client = jobs._connection.client()
     other = Jobs(client.scheduler.address, folder / "runs", runner=stand_in)
     assert other.status(job_id).message.startswith("Grouping 'unknown' is not in the data.")
     other.forget(job_id)
@@ -388,7 +390,7 @@ def test_ended_jobs_are_let_go_after_a_day_and_others_stay(
     monkeypatch.setattr("app.background.jobs.KEPT_SECONDS", 0)
     assert [status.job_id for status in jobs.list()] == [at_work]
     assert [path.stem for path in (jobs._store_folder / ".jobs").glob("*.jsonl")] == [at_work]
-    assert [name for name in jobs._connected().list_datasets() if old in name] == []
+    assert [name for name in jobs._connection.client().list_datasets() if old in name] == []
     monkeypatch.undo()
     jobs.cancel(at_work)
     assert wait(jobs, at_work, ended).state == "cancelled"
@@ -403,7 +405,7 @@ def test_a_job_starts_again_after_the_death_of_its_worker_and_is_given_up_after_
     queued = jobs.submit(source, SHORT)
     wait(jobs, killed, trains)
     os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
-    again = wait(jobs, killed, lambda status: status.message == "The worker died; going on.")
+    again = wait(jobs, killed, lambda status: status.message == "The worker died; resuming.")
     assert again.active
     wait(jobs, killed, lambda status: states(jobs, killed).count("started") == 2 and trains(status))
     wait(jobs, killed, lambda status: (folder / "pid").stat().st_mtime > again.started + 1)
@@ -423,7 +425,7 @@ def test_a_job_whose_worker_died_waits_for_another_and_can_be_cancelled(
 ) -> None:
     job_id = jobs.submit(source, LONG)
     wait(jobs, job_id, trains)
-    jobs._connected().log_event(task.state_topic(job_id), {"event": "checkpoint", "epoch": 3})
+    jobs._connection.client().log_event(task.state_topic(job_id), {"event": "checkpoint", "epoch": 3})
     assert jobs.status(job_id).state == "running"
     monkeypatch.setattr(Client, "nthreads", lambda self: {})
     left = jobs.status(job_id)
@@ -478,7 +480,7 @@ class Killed:
 
 def states(jobs: Jobs, job_id: str) -> list[str]:
     """What happened to a job, in a word or two each."""
-    events = jobs._connected().get_events(task.state_topic(job_id))
+    events = jobs._connection.client().get_events(task.state_topic(job_id))
     events = [told for told in events if told[1]["event"] not in ("fit", "stage")]
     return [" ".join(str(event[key]) for key in ("event", "epoch") if key in event) for _, event in events]
 
@@ -517,14 +519,14 @@ def test_a_killed_worker_costs_no_more_than_the_epochs_since_the_checkpoint(tmp_
         *("started", "resumed 4", "failed"),
     ]
     assert failed.message == task.WORKER_DIED
-    assert "The worker died; going on after epoch 3." in said
+    assert "The worker died; resuming after epoch 3." in said
 
     disturbed, story, said = done([7])  # started again by hand, it goes on all the same
     assert story == [
         *("started", "resumed 4", "checkpoint 5"),
         *("started", "resumed 6", "checkpoint 7", "finished"),
     ]
-    assert {"Going on after epoch 4.", "The worker died; going on after epoch 6."} <= said
+    assert {"Resumed after epoch 4.", "The worker died; resuming after epoch 6."} <= said
     seen = [record["epoch"] for record in disturbed.history]  # one that was not told yet dies with its worker
     assert (seen, seen[0], seen[-1]) == (sorted(set(seen)), 5, 8)
     jobs.close()
@@ -537,7 +539,7 @@ def test_a_killed_worker_costs_no_more_than_the_epochs_since_the_checkpoint(tmp_
 def test_another_server_finds_the_job_still_going(jobs: Jobs, source: DataSource, folder: Path) -> None:
     job_id = jobs.submit(source, LONG, name="kept")
     seen = len(wait(jobs, job_id, trains).history)
-    other = Jobs(jobs._connected().scheduler.address, folder / "runs", runner=stand_in)
+    other = Jobs(jobs._connection.client().scheduler.address, folder / "runs", runner=stand_in)
     found = wait(other, job_id, lambda status: len(status.history) > seen)
     assert (found.state, found.name, found.source, found.settings) == ("running", "kept", source, LONG)
     other.cancel(job_id)
@@ -556,12 +558,12 @@ class OnlyHere:
 def test_a_worker_that_lacks_a_package_fails_the_job_and_lives(
     jobs: Jobs, source: DataSource, folder: Path
 ) -> None:
-    other = Jobs(jobs._connected().scheduler.address, folder / "runs", runner=OnlyHere())
+    other = Jobs(jobs._connection.client().scheduler.address, folder / "runs", runner=OnlyHere())
     failed = wait(other, other.submit(source, SHORT), ended)
     other.close()
     assert failed.state == "failed"
     assert "No module named 'package_of_another_machine'" in failed.message
-    assert "Install the same deepvelo" in failed.message
+    assert "Install the same version of deepvelo" in failed.message
     assert wait(jobs, jobs.submit(source, SHORT), ended).state == "finished"
 
 
@@ -574,9 +576,9 @@ def test_unreachable_scheduler_is_one_sentence_with_its_address(
         tried.append(address)
         return Client(address, **options)
 
-    monkeypatch.setattr("app.background.jobs.CONNECT_SECONDS", 0.5)
-    monkeypatch.setattr("app.background.jobs.RETRY_SECONDS", 60)  # however busy the machine
-    monkeypatch.setattr("app.background.jobs.Client", connect)
+    monkeypatch.setattr("app.background.connection.CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr("app.background.connection.RETRY_SECONDS", 60)  # however busy the machine
+    monkeypatch.setattr("app.background.connection.Client", connect)
     for address in ("tcp://127.0.0.1:9", "nonsense://x", "no such host"):
         jobs = Jobs(address, tmp_path)
         for ask in (jobs.list, lambda jobs=jobs: jobs.submit(source, SHORT)):
@@ -685,12 +687,12 @@ def test_story_of_a_job_whose_worker_died() -> None:
     assert (status.worker, status.given_up, status.message) == (
         "b",
         task.WORKER_DIED,
-        "The worker died; going on.",
+        "The worker died; resuming.",
     )
     progress.append(told(100.0, 0, 4, 5, 6))
     status = from_events(job, [*first, *second], progress)
     assert (status.state, status.started) == ("running", 1.0)
-    assert status.message == "The worker died; going on after epoch 3."
+    assert status.message == "The worker died; resuming after epoch 3."
     assert [(record["epoch"], record["total"]) for record in status.history] == [
         *((1, 2.0), (2, 2.0), (3, 2.0)),
         *((4, 100.0), (5, 100.0), (6, 100.0)),
@@ -699,7 +701,7 @@ def test_story_of_a_job_whose_worker_died() -> None:
     ends = (200.0, {"event": "finished", "run_id": "r"})
     assert from_events(job, [*first, *second, ends], progress).message == ""
     anew = from_events(job, second, progress[1:])
-    assert anew.message == "Going on after epoch 3."
+    assert anew.message == "Resumed after epoch 3."
 
 
 @pytest.mark.slow

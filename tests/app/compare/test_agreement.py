@@ -87,7 +87,7 @@ def store(shared_server, run_template) -> Callable[..., str]:
 @pytest.fixture(scope="module")
 def methods(store) -> list[str]:
     """DeepVelo, the steady state and the dynamical mode."""
-    return [store("deepvelo"), store("zero_velocity", zero_velocity), store("dynamical", dynamical)]
+    return [store("deepvelo"), store("steady_state", zero_velocity), store("dynamical", dynamical)]
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_a_click_takes_the_whole_group_and_so_does_the_box(methods, opened):
 
 def test_region_says_who_disagrees_and_smoothing_keeps_it(methods, opened):
     app = draw(opened(methods), np.flatnonzero(groups(methods[0]) == OTHERWISE).tolist())
-    assert "Least alike: DeepVelo and scVelo steady state, −1.00." in words(app)
+    assert "Least similar: DeepVelo and scVelo steady state, −1.00." in words(app)
     region = selected(figures(app)[0])
     app.kwargs["smooth"] = 1
     app.run()
@@ -256,7 +256,7 @@ def test_scvelos_fits_lie_over_its_own_panels(methods, opened):
         if trace.get("name") in (LINE, INDUCTION, REPRESSION)
     }
     assert found == {(LINE, "x2"), (LINE, "x3"), (INDUCTION, "x3"), (REPRESSION, "x3")}
-    assert "arrows run along spliced alone: scVelo steady state." in words(app)
+    assert "arrows are horizontal: scVelo steady state." in words(app)
 
 
 def test_a_gene_without_velocity_in_a_method_says_so(methods, opened):
@@ -264,15 +264,15 @@ def test_a_gene_without_velocity_in_a_method_says_so(methods, opened):
     _, portraits = figures(app)
     notes = [(note["text"], note["xref"]) for note in portraits["layout"]["annotations"]]
     assert ("no velocity for this gene", "x3") in notes
-    assert f"{STILL} has no velocity, and no part in any arrow: scVelo dynamical." in words(app)
+    assert f"{STILL} has no velocity in scVelo dynamical." in words(app)
     assert INDUCTION not in {trace.get("name") for trace in portraits["data"]}
 
 
 def test_a_zoom_window_is_a_second_row(methods, opened):
     app = opened(methods)
-    next(box for box in app.multiselect if box.label == "Zoom window on").select(OTHERWISE).run()
+    next(box for box in app.multiselect if box.label == "Zoom on").select(OTHERWISE).run()
     assert len(figures(app)) == 3
-    assert "Zoom window on OPC" in words(app)
+    assert "Zoom on OPC" in words(app)
     next(box for box in app.multiselect if box.label == "Cell types").select("Granule").run()
     assert len(figures(app)) == 2  # the window's cells are no longer shown
 
@@ -311,7 +311,7 @@ def test_the_papers_groups_are_preset_where_they_are():
 def test_one_method_alone_is_one_sentence(methods, opened):
     app = opened(methods[:1])
     assert not figures(app)
-    assert app.info[0].value.endswith("Choose other runs to compare.")
+    assert app.info[0].value.endswith("choose other runs to compare.")
 
 
 def test_a_region_of_cells_that_no_two_methods_move(methods, store, opened):
@@ -320,7 +320,7 @@ def test_a_region_of_cells_that_no_two_methods_move(methods, store, opened):
 
     run_ids = [methods[0], store("stochastic", zero_velocity)]
     app = draw(opened(run_ids), np.flatnonzero(groups(methods[0]) == OTHERWISE).tolist())
-    assert "In no cell of this region do two methods move." in words(app)
+    assert "No cell of this region has a velocity in two methods." in words(app)
     assert len(figures(app)) == 2
 
 

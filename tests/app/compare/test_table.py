@@ -33,9 +33,7 @@ def test_what_is_not_ranked_has_no_best():
     assert shown["consistency_median"].tolist() == ["0.500", "0.900", "0.400"]
     assert shown["boundary_genes"].tolist() == ["0.100", "★ 0.300", "0.200"]
     words = better_in_words(scores, unranked=["consistency_median"])
-    assert words.endswith(
-        "**scVelo stochastic** in Boundary (genes); **scVelo dynamical** in Boundary (genes)."
-    )
+    assert words.endswith("**scVelo stochastic** in CBDir (genes); **scVelo dynamical** in CBDir (genes).")
 
 
 def test_more_genes_are_not_better():
@@ -55,8 +53,8 @@ def test_who_is_better_than_the_first_is_said():
 
 def test_none_better_and_nothing_to_compare_with_are_said():
     best = table(consistency_median=[0.9, 0.4, NAN])
-    assert "No other is better than **DeepVelo**" in better_in_words(best)
-    assert "One run alone" in better_in_words(best.iloc[:1])
+    assert "No other method is better than **DeepVelo**" in better_in_words(best)
+    assert "Only one run" in better_in_words(best.iloc[:1])
 
 
 def test_every_column_has_a_meaning():

@@ -34,13 +34,13 @@ LARGE = past_run(n_cells=1000, n_genes=2000, n_epochs=100, seconds_train=50.0, s
 
 def test_without_past_runs_the_measured_constants_count():
     expected = (SECONDS_PER_VALUE * 1e6 + SECONDS_PER_EPOCH) * 200 + BESIDES
-    assert estimate_seconds(1000, 1000, SETTINGS, past=[]) == pytest.approx(expected)
+    assert estimate_seconds(1000, 1000, SETTINGS, finished=[]) == pytest.approx(expected)
 
 
 def test_a_past_run_sets_the_pace():
     """Twice the cells, half the genes, twice the epochs: training takes twice the 50 s, of the other 30 s what goes by cells."""
     expected = 2 * 50.0 + 200 * SECONDS_PER_EPOCH + AS_TWICE
-    assert estimate_seconds(2000, 1000, SETTINGS, past=[LARGE]) == pytest.approx(expected)
+    assert estimate_seconds(2000, 1000, SETTINGS, finished=[LARGE]) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_a_past_run_sets_the_pace():
     ids=["unmeasured", "tiny", "no epochs", "empty epochs"],
 )
 def test_runs_that_tell_nothing_are_left_out(useless):
-    assert estimate_seconds(2000, 1000, SETTINGS, past=[useless, LARGE]) == estimate_seconds(
-        2000, 1000, SETTINGS, past=[LARGE]
+    assert estimate_seconds(2000, 1000, SETTINGS, finished=[useless, LARGE]) == estimate_seconds(
+        2000, 1000, SETTINGS, finished=[LARGE]
     )
 
 
@@ -68,19 +68,21 @@ def test_words(seconds, words):
 def test_scvelo_knows_no_epochs_and_goes_by_its_own_past(method):
     settings = config.replace(SETTINGS, {"method": method})
     usual = SECONDS_PER_VALUE_OF[method] * 1e6 + BESIDES
-    assert estimate_seconds(1000, 1000, settings, past=[LARGE]) == pytest.approx(usual)
+    assert estimate_seconds(1000, 1000, settings, finished=[LARGE]) == pytest.approx(usual)
     metrics = {key: value for key, value in LARGE.metrics.items() if key != "n_epochs"}
     past = dataclasses.replace(LARGE, settings=settings, metrics=metrics)
-    assert estimate_seconds(2000, 2000, settings, past=[LARGE, past]) == pytest.approx(2 * 50.0 + AS_TWICE)
-    assert estimate_seconds(2000, 1000, SETTINGS, past=[past, LARGE]) == estimate_seconds(
-        2000, 1000, SETTINGS, past=[LARGE]
+    assert estimate_seconds(2000, 2000, settings, finished=[LARGE, past]) == pytest.approx(
+        2 * 50.0 + AS_TWICE
+    )
+    assert estimate_seconds(2000, 1000, SETTINGS, finished=[past, LARGE]) == estimate_seconds(
+        2000, 1000, SETTINGS, finished=[LARGE]
     )
 
 
 def test_graphvelo_goes_by_cells_whatever_the_genes():
     settings = config.replace(SETTINGS, {"method": "graphvelo"})
     usual = GRAPHVELO_SECONDS_PER_CELL * 1000 + BESIDES
-    assert estimate_seconds(1000, 1000, settings, past=[LARGE]) == pytest.approx(usual)
+    assert estimate_seconds(1000, 1000, settings, finished=[LARGE]) == pytest.approx(usual)
     past = dataclasses.replace(LARGE, settings=settings)
-    estimates = [estimate_seconds(2000, n_genes, settings, past=[past]) for n_genes in (500, 4000)]
+    estimates = [estimate_seconds(2000, n_genes, settings, finished=[past]) for n_genes in (500, 4000)]
     assert estimates == [pytest.approx(2 * 50.0 + AS_TWICE)] * 2

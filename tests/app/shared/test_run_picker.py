@@ -28,7 +28,7 @@ def page():
     run_picker()
 
 
-OTHER = "This run is not of the data chosen on Data and Train"
+OTHER = "fitted to another data set"
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_run_of_other_data_than_chosen_is_said_and_left_with_one_press(both):
     app.query_params.update(data="sample", run=other)
     assert OTHER in words(fine(app.run()))
     assert app.query_params["run"] == other  # nobody is taken elsewhere unasked
-    press(app, "Show their newest run")
+    press(app, "Show its newest run")
     assert app.query_params["run"] == newest
     assert app.selectbox[0].value == newest
     assert OTHER not in words(fine(app))
@@ -56,7 +56,7 @@ def test_a_run_of_other_data_than_chosen_is_said_and_left_with_one_press(both):
 def test_chosen_data_without_a_run_offer_none(server, made_up_run):
     app = AppTest.from_function(page)
     app.query_params.update(data="sample", run=made_up_run(server / "runs"))
-    assert "which have no run yet" in words(fine(app.run()))
+    assert "which has no run yet" in words(fine(app.run()))
     assert labels(app) == []
 
 

@@ -46,7 +46,7 @@ def test_every_edge_has_an_arrow_and_marks_are_written():
     assert fills(fig).count(theme.ink(dark=False)) == len(EDGES)
     texts = {note.text.split("<br>")[0]: note.text for note in fig.layout.annotations}
     assert "root" in texts["stem"]
-    assert "end" in texts["left"]
+    assert "terminal" in texts["left"]
     assert texts["middle"] == "middle"
 
 

@@ -88,7 +88,7 @@ def test_arrow_width_is_in_proportion_but_never_nothing():
 
 def test_note_names_root_and_ends():
     notes = [nodes.note(group, root="a", ends=["b", "a"]) for group in "abc"]
-    assert notes == ["root, end", "end", ""]
+    assert notes == ["root, terminal", "terminal", ""]
 
 
 EDGES = pd.DataFrame(

@@ -64,7 +64,7 @@ def test_names_cover_neither_nodes_nor_each_other(fig):
 def test_root_and_ends_are_marked(fig):
     marked = {note.text.split("<br>")[0]: note.text for note in fig.layout.annotations}
     assert "root" in marked[NAMES[0]]
-    assert "end" in marked[NAMES[-1]]
+    assert "terminal" in marked[NAMES[-1]]
     assert "<br>" not in marked[NAMES[5]]
     assert len(fig.layout.shapes) == len(draw(ends=[]).layout.shapes) + 1  # the second ring
 
@@ -87,7 +87,7 @@ def test_edges_of_few_cells_are_dashed_lighter_and_in_the_legend(fig):
     assert "group of under 30 cells" in [trace.name for trace in few.data]
     assert "group of under 30 cells" not in [trace.name for trace in fig.data]
     hovers = [text for trace in few.data if trace.text is not None for text in trace.text]
-    assert f"{NAMES[12]} → {NAMES[13]}<br>strength 0.10<br>30 → 12 cells" in hovers
+    assert f"{NAMES[12]} → {NAMES[13]}<br>PAGA connectivity 0.10<br>30 → 12 cells" in hovers
 
 
 def test_cells_are_faint_and_keep_their_row(fig):
