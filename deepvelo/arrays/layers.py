@@ -10,8 +10,8 @@ import numpy as np
 from numcodecs import Blosc
 
 # Limits of one block: matrix products are slower with fewer genes, and blocks of more bytes leave the processor's cache.
-MOST_GENES = 128
-MOST_BYTES = 2**25
+_BLOCK_GENES = 128
+_BLOCK_BYTES = 2**25
 
 CHUNK_BYTES = 2**20  # one chunk on disk holds all cells of as many genes as fit: about 1 ms to read
 # LZ4 unpacks faster than the disk reads; the bytes of floats pack well only when shuffled
@@ -48,7 +48,7 @@ def gene_blocks(layer: Layer, *, n_layers: int = 1) -> Iterator[slice]:
     """
     n_cells, n_genes = layer.shape
     per_chunk = (getattr(layer, "chunks", None) or (0, 1))[1]
-    width = min(MOST_GENES, MOST_BYTES // max(1, n_cells * layer.dtype.itemsize * n_layers))
+    width = min(_BLOCK_GENES, _BLOCK_BYTES // max(1, n_cells * layer.dtype.itemsize * n_layers))
     width = max(1, width // per_chunk) * per_chunk
     for start in range(0, n_genes, width):
         yield slice(start, min(start + width, n_genes))

@@ -12,9 +12,9 @@ import numpy as np
 from scipy import sparse
 
 # Values checked at once: keeps temporary arrays at a few megabytes.
-_BLOCK = 1 << 20
+_BLOCK_VALUES = 1 << 20
 # Cells read from a file and processed at once: some ten megabytes of counts.
-CELLS_AT_ONCE = 2048
+BLOCK_CELLS = 2048
 
 
 def is_lazy(matrix: Any) -> bool:
@@ -46,8 +46,8 @@ def some_cells(matrix: Any, cells: slice) -> Any:
 def by_cells(*matrices: Any) -> Iterator[tuple[Any, ...]]:
     """Blocks of the same rows of several matrices, CSR or dense, in memory; one empty block if there are no rows."""
     ready = [stored_by_cells(matrix) for matrix in matrices]
-    for start in range(0, max(1, ready[0].shape[0]), CELLS_AT_ONCE):
-        yield tuple(some_cells(m, slice(start, start + CELLS_AT_ONCE)) for m in ready)
+    for start in range(0, max(1, ready[0].shape[0]), BLOCK_CELLS):
+        yield tuple(some_cells(m, slice(start, start + BLOCK_CELLS)) for m in ready)
 
 
 def as_csr(matrix: Any, *, genes: np.ndarray | slice = slice(None)) -> sparse.csr_matrix:
@@ -73,11 +73,11 @@ def blocks(matrix: Any) -> Iterator[np.ndarray]:
             yield from blocks(cells)
     elif sparse.issparse(matrix):
         values = matrix.data if hasattr(matrix, "data") else matrix.tocsr().data
-        for start in range(0, values.size, _BLOCK):
-            yield values[start : start + _BLOCK]
+        for start in range(0, values.size, _BLOCK_VALUES):
+            yield values[start : start + _BLOCK_VALUES]
     else:
         dense = np.asarray(matrix)
-        rows = max(1, _BLOCK // max(1, dense.shape[1]))
+        rows = max(1, _BLOCK_VALUES // max(1, dense.shape[1]))
         for start in range(0, dense.shape[0], rows):
             yield dense[start : start + rows].ravel()
 

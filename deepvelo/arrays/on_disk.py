@@ -25,12 +25,12 @@ from torch import Tensor
 T = TypeVar("T")
 
 # Bytes of cells gathered in one pass over a file of columns.
-BYTES_GATHERED = 2**30
+_BLOCK_BYTES = 2**30
 # Columns that are contiguous in a file of columns: those of one cell fill a cache line, so that neither some columns nor
 # some cells are copied number by number. As many as `blocks_of_genes` takes of very many cells.
-COLUMNS_TOGETHER = 16
+_BLOCK_COLUMNS = 16
 # Cells that one thread reads at a time, and threads: a disk serves several requests at once twice as fast as in turn.
-_CELLS_READ, _READERS = 1024, 4
+_BLOCK_CELLS, _READERS = 1024, 4
 
 
 class _OnDisk:
@@ -149,7 +149,7 @@ class CellsOnDisk(_OnDisk):
             out.numpy()[where.numpy()] = found
 
         with ThreadPoolExecutor(_READERS) as pool:
-            for _ in pool.map(read, places.split(_CELLS_READ), asked.split(_CELLS_READ)):
+            for _ in pool.map(read, places.split(_BLOCK_CELLS), asked.split(_BLOCK_CELLS)):
                 pass  # raises the errors of the threads
         return out.to(self.device)
 
@@ -189,8 +189,8 @@ Cells = Tensor | CellsOnDisk
 
 def blocks_of_columns(n_columns: int) -> Iterator[slice]:
     """Slices of the columns that are contiguous in a file of columns."""
-    for start in range(0, n_columns, COLUMNS_TOGETHER):
-        yield slice(start, min(start + COLUMNS_TOGETHER, n_columns))
+    for start in range(0, n_columns, _BLOCK_COLUMNS):
+        yield slice(start, min(start + _BLOCK_COLUMNS, n_columns))
 
 
 class ColumnWriter:
@@ -227,7 +227,7 @@ class ColumnWriter:
         """Append columns ``(n_cells, n_columns)`` of the same cells and dtype as those before."""
         start = 0
         while start < block.shape[1]:
-            stop = start + COLUMNS_TOGETHER - (self._shape[1] + start) % COLUMNS_TOGETHER
+            stop = start + _BLOCK_COLUMNS - (self._shape[1] + start) % _BLOCK_COLUMNS
             self._waiting.append(block[:, start:stop])
             if stop <= block.shape[1]:
                 self._write()
@@ -284,7 +284,7 @@ def written_by_cell(columns: ColumnsOnDisk, path: Path, *, order: Tensor) -> Cel
     OSError
         The file cannot be written.
     """
-    at_once = max(1, BYTES_GATHERED // (columns.shape[1] * columns.dtype.itemsize))
+    at_once = max(1, _BLOCK_BYTES // (columns.shape[1] * columns.dtype.itemsize))
     with _about(path), path.open("wb") as file:
         for cells in order.split(at_once):
             file.write(columns.gather(cells).numpy().data)

@@ -13,7 +13,7 @@ from deepvelo.arrays.matrices import as_dense
 
 # Layers up to this size (3,000 cells x 2,500 genes) are kept in memory: reading and computing them again for every score
 # takes longer than the scores.
-MOST_KEPT = 2**25
+_BLOCK_KEPT = 2**25
 
 Genes = slice | np.ndarray
 """A slice, or indices in any order."""
@@ -83,7 +83,7 @@ def selected(layer: Layer, *, cells: np.ndarray, genes: np.ndarray) -> Layer:
 
 def kept(layer: Layer) -> Layer:
     """The layer in memory if it is small, otherwise as it is."""
-    if isinstance(layer, np.ndarray) or 4 * int(np.prod(layer.shape)) > MOST_KEPT:
+    if isinstance(layer, np.ndarray) or 4 * int(np.prod(layer.shape)) > _BLOCK_KEPT:
         return layer
     whole = np.empty(layer.shape, dtype=np.float32)
     for genes in gene_blocks(layer):

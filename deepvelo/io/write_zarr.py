@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SPARSE_CHUNK = 2**16  # stored values in a chunk of a sparse matrix
-COLUMNS_AT_ONCE = 256  # each block passes over all stored values once
+_BLOCK_COLUMNS = 256  # each block passes over all stored values once
 
 
 def write_by_gene(adata: AnnData, path: Path) -> None:
@@ -145,8 +145,8 @@ def _write_by_columns(matrix: sparse.spmatrix, group: zarr.Group) -> None:
         for key, kind in (("data", matrix.dtype), ("indices", index_type))
     )
     indptr = np.zeros(n_columns + 1, dtype=index_type)
-    for start in range(0, n_columns, COLUMNS_AT_ONCE):
-        block = matrix[:, start : start + COLUMNS_AT_ONCE].tocsc()
+    for start in range(0, n_columns, _BLOCK_COLUMNS):
+        block = matrix[:, start : start + _BLOCK_COLUMNS].tocsc()
         first = int(indptr[start])
         data[first : first + block.nnz], indices[first : first + block.nnz] = block.data, block.indices
         indptr[start + 1 : start + 1 + block.shape[1]] = first + block.indptr[1:]

@@ -14,7 +14,7 @@ from torch_geometric.nn import GCNConv
 from deepvelo.arrays.on_disk import Cells, CellsOnDisk
 from deepvelo.config import Variant
 
-ROWS_AT_ONCE = 1024  # some ten megabytes, which the allocator reuses
+_BLOCK_ROWS = 1024  # some ten megabytes, which the allocator reuses
 
 
 class Rates(NamedTuple):
@@ -127,11 +127,11 @@ class _LinearOfSome(torch.autograd.Function):
 def _parts(inputs: Cells, rows: Tensor | None, dtype: torch.dtype) -> Iterator[tuple[slice | Tensor, Tensor]]:
     """Parts of the rows: their positions among those requested, and their inputs."""
     if rows is None and isinstance(inputs, CellsOnDisk):
-        for cells, part in inputs.in_parts(ROWS_AT_ONCE):
+        for cells, part in inputs.in_parts(_BLOCK_ROWS):
             yield cells, part.to(dtype)
         return
-    for start in range(0, len(inputs if rows is None else rows), ROWS_AT_ONCE):
-        some = slice(start, start + ROWS_AT_ONCE)
+    for start in range(0, len(inputs if rows is None else rows), _BLOCK_ROWS):
+        some = slice(start, start + _BLOCK_ROWS)
         if rows is not None:
             part = inputs.index_select(0, rows[some])
         else:

@@ -55,10 +55,10 @@ def most_variable(counts: Any, scale: np.ndarray, *, genes: np.ndarray, n_top_ge
         return normalized_counts(matrices.some_cells(counts, cells)[:, genes], scale[cells]).log1p()
 
     n_cells = counts.shape[0]
-    starts = range(0, n_cells, matrices.CELLS_AT_ONCE)
+    starts = range(0, n_cells, matrices.BLOCK_CELLS)
     lazy = da.map_blocks(
         logged,
-        chunks=(tuple(min(matrices.CELLS_AT_ONCE, n_cells - start) for start in starts), (len(genes),)),
+        chunks=(tuple(min(matrices.BLOCK_CELLS, n_cells - start) for start in starts), (len(genes),)),
         dtype=np.float32,
         meta=sparse.csr_matrix((0, 0), dtype=np.float32),
         name=f"logged-{uuid4().hex}",  # the name that Dask would give is a hash of all counts

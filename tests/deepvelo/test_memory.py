@@ -82,7 +82,7 @@ from deepvelo.model.graph import cell_graph
 
 folder, preset, n_cells, n_genes, most_in_memory, alive = Path(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:])
 plan.MOST_IN_MEMORY = most_in_memory
-cell_graph.BYTES_AT_ONCE = on_disk.BYTES_GATHERED = 2**24
+cell_graph._BLOCK_BYTES = on_disk._BLOCK_BYTES = 2**24
 
 def fit(n_cells, n_genes, name, n_components, n_candidates):
     rng = numpy.random.default_rng(0)

@@ -41,7 +41,7 @@ SIGNAL_DEFINITION: Final = (
 )
 N_NEIGHBORS: Final = 30  # as for moments, by default here and in scVelo
 _N_COMPONENTS = 20
-_GENES_AT_ONCE = 256  # keeps the dense arrays small: cells x 256
+_BLOCK_GENES = 256  # keeps the dense arrays small: cells x 256
 
 
 def forward_surplus(adata: AnnData, *, cluster_key: str, n_neighbors: int = N_NEIGHBORS) -> np.ndarray:
@@ -186,8 +186,8 @@ def _displacement(arrows: sp.csr_matrix, spliced: np.ndarray) -> np.ndarray:
 
 
 def _blocks(n_genes: int) -> Iterator[slice]:
-    for start in range(0, n_genes, _GENES_AT_ONCE):
-        yield slice(start, start + _GENES_AT_ONCE)
+    for start in range(0, n_genes, _BLOCK_GENES):
+        yield slice(start, start + _BLOCK_GENES)
 
 
 def _require(adata: AnnData, cluster_key: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from deepvelo import memory
-from deepvelo.arrays.matrices import CELLS_AT_ONCE
+from deepvelo.arrays.matrices import BLOCK_CELLS
 from deepvelo.contents.layer_names import COUNTS, standard_layers
 from deepvelo.errors import InputError
 from deepvelo.io.formats.declared_sizes import (
@@ -76,7 +76,7 @@ def _read_lazily(group: Any, name: str) -> AnnData:
     """Read ``X`` and layers lazily and the rest into memory, without ``raw``."""
 
     def lazy(element: Any) -> Any:
-        return read_lazily(element, name, cells=CELLS_AT_ONCE)
+        return read_lazily(element, name, cells=BLOCK_CELLS)
 
     layers = {layer: lazy(group["layers"][layer]) for layer in _layer_names(group)}
     return _assembled(group, name, X=lazy(group["X"]) if "X" in group else None, layers=layers)
@@ -233,7 +233,7 @@ def check_sizes(group: Any, name: str, options: ReadOptions) -> bool:
     in_memory = needed
     if leave:
         most_cells = max((shape[0] for shape in shapes.values()), default=1)
-        in_memory = int(needed * min(1, CELLS_AT_ONCE / max(1, most_cells)))
+        in_memory = int(needed * min(1, BLOCK_CELLS / max(1, most_cells)))
         in_memory -= bytes_in_memory(arrays_in(group["raw"])) if "raw" in group else 0
     require_memory(in_memory + others, name)
     require_plausible_size(needed + others, name, packed_size=options.packed_size)

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from deepvelo import keys
-from deepvelo.arrays.matrices import CELLS_AT_ONCE, is_in_file, is_lazy, is_numeric, is_whole, some_cells
+from deepvelo.arrays.matrices import BLOCK_CELLS, is_in_file, is_lazy, is_numeric, is_whole, some_cells
 from deepvelo.contents.layer_names import AMBIGUOUS, COUNTS, standard_layers
 from deepvelo.contents.notes import stored_notes
 from deepvelo.errors import InputError
@@ -178,4 +178,4 @@ def _columns(matrix: Any, places: list[int]) -> Any:
 
 def _first_cells(matrix: Any) -> Any:
     """The matrix, or the first cells of one that lies in a file."""
-    return some_cells(matrix, slice(0, CELLS_AT_ONCE)) if is_lazy(matrix) else matrix
+    return some_cells(matrix, slice(0, BLOCK_CELLS)) if is_lazy(matrix) else matrix

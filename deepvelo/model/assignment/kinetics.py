@@ -12,7 +12,7 @@ from deepvelo.arrays.on_disk import Columns
 # Of the product of mean squares; keeps the two rates of a gene apart where the data hardly do, and the rounding of
 # velocities in single precision out of them.
 RIDGE = 1e-5
-_GENES_AT_ONCE, _NUMBERS_AT_ONCE = 128, 2**24  # to find extreme cells
+_BLOCK_GENES, _BLOCK_NUMBERS = 128, 2**24  # to find extreme cells
 
 
 def spliced_velocity(unspliced: Tensor, spliced: Tensor, *, beta: Tensor, gamma: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ def steady_state_slope(unspliced: Columns, spliced: Columns, *, extreme: float =
     n_extreme = max(1, round(extreme * len(spliced)))
     tiny = torch.finfo(spliced.dtype).tiny
     slopes = []
-    n_genes = min(_GENES_AT_ONCE, max(1, _NUMBERS_AT_ONCE // len(spliced)))
+    n_genes = min(_BLOCK_GENES, max(1, _BLOCK_NUMBERS // len(spliced)))
     # Some genes at a time, and genes in rows: their cells are then sorted side by side in memory.
     for start in range(0, spliced.shape[1], n_genes):
         s, u = (x[:, start : start + n_genes].T.contiguous() for x in (spliced, unspliced))

@@ -22,7 +22,7 @@ VELOCITY_AVERAGES = 2  # before candidates are weighed
 NEAR_CANDIDATES = 30
 
 # Displacements to all their candidates, some ten kilobytes a cell, stay in the processor's cache.
-_CELLS_AT_ONCE = 256
+_BLOCK_CELLS = 256
 
 
 class Displacements(NamedTuple):
@@ -232,8 +232,8 @@ class ComponentTargets:
         n_near = min(NEAR_CANDIDATES, self.neighbors.shape[1])
         self._near = torch.empty(len(scores), n_near, dtype=scores.dtype, device=scores.device)
         n_spliced = self.spliced.scores.shape[1]
-        for start in range(0, len(scores), _CELLS_AT_ONCE):
-            cells = slice(start, start + _CELLS_AT_ONCE)
+        for start in range(0, len(scores), _BLOCK_CELLS):
+            cells = slice(start, start + _BLOCK_CELLS)
             neighbors = self.neighbors[cells]
             there = scores.index_select(0, neighbors.flatten()).view(*neighbors.shape, -1)
             # The difference itself: a duplicate of the cell is at exactly zero, and on neither side.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 # A block of genes of more cells exceeds the processor's cache.
-_FEW_CELLS = 5000
+_BLOCK_CELLS = 5000
 
 
 class Averaging:
@@ -25,7 +25,7 @@ class Averaging:
 
     def __init__(self, matrix: sp.csr_matrix) -> None:
         self._order: Tensor | None = None
-        if matrix.shape[0] > _FEW_CELLS:
+        if matrix.shape[0] > _BLOCK_CELLS:
             order = sp.csgraph.reverse_cuthill_mckee(matrix)
             matrix = matrix[order][:, order]
             matrix.sort_indices()

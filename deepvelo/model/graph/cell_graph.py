@@ -21,15 +21,15 @@ from deepvelo.plan import neighbor_search
 
 logger = logging.getLogger(__name__)
 
-_CELLS_AT_ONCE = 1024
+_BLOCK_CELLS = 1024
 # Of cells in a file of columns, twice in memory: pieces of megabytes, which disks read as fast as all in a row.
-BYTES_AT_ONCE = 2**27
-_CELLS_ASKED = 50_000  # queries in a chunk: the search returns 64-bit indices
+_BLOCK_BYTES = 2**27
+_BLOCK_ASKED = 50_000  # queries in a chunk: the search returns 64-bit indices
 # Neighbours in the index, trees it starts from, and neighbours searched for at least: more than needed raises recall.
 _INDEXED, _TREES, _LOOKED_FOR = 30, 12, 60
 _LEAST_RECALL = 0.95
 # With as many features, sums of their products take 200 MB in double precision.
-MOST_FEATURES = 5000
+_BLOCK_FEATURES = 5000
 
 
 class Components(NamedTuple):
@@ -78,14 +78,14 @@ def principal_components(values: Columns | Layer, *, n_components: int, seed: in
 def _parts(values: Columns | Layer) -> Iterator[np.ndarray]:
     """All cells in chunks; files are read in larger pieces."""
     on_disk = isinstance(values, ColumnsOnDisk)
-    read = _CELLS_AT_ONCE
+    read = _BLOCK_CELLS
     if on_disk:
-        read *= max(1, BYTES_AT_ONCE // (_CELLS_AT_ONCE * values.shape[1] * values.dtype.itemsize))
+        read *= max(1, _BLOCK_BYTES // (_BLOCK_CELLS * values.shape[1] * values.dtype.itemsize))
     for start in range(0, values.shape[0], read):
         some = values[start : start + read, :]
         some = some.numpy() if isinstance(some, Tensor) else some
-        for first in range(0, len(some), _CELLS_AT_ONCE):
-            yield some[first : first + _CELLS_AT_ONCE]
+        for first in range(0, len(some), _BLOCK_CELLS):
+            yield some[first : first + _BLOCK_CELLS]
 
 
 def _mean(values: Columns | Layer) -> tuple[np.ndarray, bool]:
@@ -106,15 +106,15 @@ def _centered(values: Columns | Layer, mean: np.ndarray) -> Iterator[np.ndarray]
 
 def _project(values: Columns | Layer, mean: np.ndarray, loadings: np.ndarray) -> np.ndarray:
     scores = np.empty((values.shape[0], loadings.shape[1]))
-    for start, cells in zip(range(0, len(scores), _CELLS_AT_ONCE), _centered(values, mean), strict=True):
-        scores[start : start + _CELLS_AT_ONCE] = cells @ loadings
+    for start, cells in zip(range(0, len(scores), _BLOCK_CELLS), _centered(values, mean), strict=True):
+        scores[start : start + _BLOCK_CELLS] = cells @ loadings
     return scores
 
 
 def sums_up(shape: tuple[int, ...]) -> bool:
     """Whether `principal_components` of values of this shape reads the cells only three times."""
     n_cells, n_features = shape
-    return n_features <= min(n_cells // 2, MOST_FEATURES)
+    return n_features <= min(n_cells // 2, _BLOCK_FEATURES)
 
 
 def _scatter(measured: Columns | Layer, mean: np.ndarray) -> np.ndarray | LinearOperator:
@@ -185,10 +185,10 @@ def neighbors_within_reach(
     search = NearestNeighbors(n_neighbors=n_neighbors + 1).fit(measured[chosen])
     asked = np.arange(len(points)) if of is None else of.cpu().numpy()
     out = torch.empty(len(asked), n_neighbors, dtype=torch.int32)
-    for start in range(0, len(asked), _CELLS_ASKED):
-        some = asked[start : start + _CELLS_ASKED]
+    for start in range(0, len(asked), _BLOCK_ASKED):
+        some = asked[start : start + _BLOCK_ASKED]
         found = search.kneighbors(measured[some], return_distance=False)
-        out[start : start + _CELLS_ASKED] = _others(chosen[found], some)
+        out[start : start + _BLOCK_ASKED] = _others(chosen[found], some)
     return out
 
 

@@ -20,22 +20,22 @@ from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
 from deepvelo.model.loss import Terms, direction
 
 # Numbers in a block: its temporaries stay in the processor's cache.
-BLOCK_SIZE = 400_000
-FEWEST_GENES = 16
-CELLS_AT_ONCE = BLOCK_SIZE // FEWEST_GENES
+_BLOCK_NUMBERS = 400_000
+_BLOCK_GENES = 16
+_BLOCK_CELLS = _BLOCK_NUMBERS // _BLOCK_GENES
 
 
 def blocks_of_genes(n_cells: int, n_genes: int) -> Iterator[slice]:
     """Slices of all genes; the more cells, the fewer genes in a block."""
-    size = max(FEWEST_GENES, BLOCK_SIZE // max(1, n_cells))
+    size = max(_BLOCK_GENES, _BLOCK_NUMBERS // max(1, n_cells))
     for start in range(0, n_genes, size):
         yield slice(start, min(start + size, n_genes))
 
 
 def parts_of_cells(n_cells: int) -> Iterator[slice]:
     """Slices of all cells, so few that the smallest blocks of genes stay in cache."""
-    for start in range(0, n_cells, CELLS_AT_ONCE):
-        yield slice(start, min(start + CELLS_AT_ONCE, n_cells))
+    for start in range(0, n_cells, _BLOCK_CELLS):
+        yield slice(start, min(start + _BLOCK_CELLS, n_cells))
 
 
 def means(values: Columns) -> Tensor:

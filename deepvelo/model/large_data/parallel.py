@@ -28,7 +28,7 @@ from deepvelo.plan import Machine
 
 # The other processes wait while the main process prepares the data: hours for a million cells.
 LONGEST_WAIT = timedelta(days=7)
-BYTES_AT_ONCE = 2**30
+_BLOCK_BYTES = 2**30
 
 
 @dataclass
@@ -238,5 +238,5 @@ def _receive() -> Callable[[], object] | None:
 
 def _broadcast(tensor: Tensor) -> None:
     """Fill a tensor with the main process's values; sent as bytes, since not every dtype can be."""
-    for part in tensor.view(-1).view(torch.uint8).split(BYTES_AT_ONCE):
+    for part in tensor.view(-1).view(torch.uint8).split(_BLOCK_BYTES):
         dist.broadcast(part, src=0)

@@ -9,7 +9,7 @@ from anndata import AnnData
 from deepvelo import choices, keys
 from deepvelo.tl.graph.velocity_graph import require_graph, self_transitions
 
-_CELLS_AT_ONCE = 1000  # a quarter of a million pairs, in up to fifty dimensions
+_BLOCK_CELLS = 1000  # a quarter of a million pairs, in up to fifty dimensions
 _SHARPNESS = 10.0  # scVelo's: how much likelier a larger cosine is
 
 
@@ -81,8 +81,8 @@ def projected(positive: sp.csr_matrix, negative: sp.csr_matrix, embedding: np.nd
         positive, negative = (graph[placed][:, placed] for graph in (positive, negative))
         stay = stay[placed]
     found = np.empty_like(points)
-    for start in range(0, len(points), _CELLS_AT_ONCE):
-        cells = slice(start, start + _CELLS_AT_ONCE)
+    for start in range(0, len(points), _BLOCK_CELLS):
+        cells = slice(start, start + _BLOCK_CELLS)
         cosines = sp.csr_matrix(positive[cells] + negative[cells])
         found[cells] = _mean_displacements(cosines, stay[cells], points=points, start=start)
     arrows = np.full_like(embedding, np.nan)

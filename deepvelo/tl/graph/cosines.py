@@ -11,8 +11,8 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-_CELLS_AT_ONCE = 100_000  # about 25 million pairs, half a gigabyte; all genes are read once for these
-_CELLS_FINISHED_AT_ONCE = 10_000
+_BLOCK_CELLS = 100_000  # about 25 million pairs, half a gigabyte; all genes are read once for these
+_BLOCK_FINISHED = 10_000
 # Of the squared lengths it is left from; cells as near as this are the same but for float32's last digit.
 _ROUNDING = 1e-12
 
@@ -43,9 +43,7 @@ def cosines_with_ways(
     order = sp.csgraph.reverse_cuthill_mckee(near)
     near = near[order][:, order]
     n_cells = len(order)
-    batches = [
-        slice(start, min(start + _CELLS_AT_ONCE, n_cells)) for start in range(0, n_cells, _CELLS_AT_ONCE)
-    ]
+    batches = [slice(start, min(start + _BLOCK_CELLS, n_cells)) for start in range(0, n_cells, _BLOCK_CELLS)]
     rows = [
         _rows(near[cells] @ near, gene_blocks(), order=order, cells=cells, device=device) for cells in batches
     ]
@@ -73,8 +71,8 @@ def cosines_of_pairs(
     """
     n_cells = pairs.shape[0]
     found = np.empty(pairs.nnz)
-    for start in range(0, n_cells, _CELLS_AT_ONCE):
-        cells = slice(start, min(start + _CELLS_AT_ONCE, n_cells))
+    for start in range(0, n_cells, _BLOCK_CELLS):
+        cells = slice(start, min(start + _BLOCK_CELLS, n_cells))
         some = sp.csr_matrix(pairs[cells])
         found[pairs.indptr[cells.start] : pairs.indptr[cells.stop]] = _cosines(
             some, gene_blocks(), order=np.arange(n_cells), cells=cells, device=device, dtype=np.float64
@@ -118,8 +116,8 @@ def _cosines(
     """One for each stored entry."""
     sums = _sums(pairs, blocks, order=order, cells=cells, device=device)
     cosines = np.empty(pairs.nnz, dtype=dtype)
-    for start in range(0, pairs.shape[0], _CELLS_FINISHED_AT_ONCE):
-        ends = pairs.indptr[start : start + _CELLS_FINISHED_AT_ONCE + 1]
+    for start in range(0, pairs.shape[0], _BLOCK_FINISHED):
+        ends = pairs.indptr[start : start + _BLOCK_FINISHED + 1]
         row = torch.from_numpy(np.repeat(np.arange(start, start + len(ends) - 1), np.diff(ends)))
         column = torch.from_numpy(pairs.indices[ends[0] : ends[-1]].astype(np.int64))
         found = _cosine(sums, slice(ends[0], ends[-1]), row.to(device), column.to(device), first=cells.start)

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 _TOLERANCE = 1e-8  # of the residual, relative to the inflow
-_CELLS_AT_ONCE = 4096
+_BLOCK_CELLS = 4096
 
 
 class FlowTime(NamedTuple):
@@ -84,8 +84,8 @@ def _explained(arrows: sp.csr_matrix, asked: sp.csr_matrix, time: np.ndarray) ->
     back = sp.csr_matrix(arrows.T)
     asked_back = sp.csr_matrix((asked.data, back.indices, back.indptr), shape=back.shape)
     left, total = 0.0, 0.0
-    for start in range(0, len(time), _CELLS_AT_ONCE):
-        some = slice(start, start + _CELLS_AT_ONCE)
+    for start in range(0, len(time), _BLOCK_CELLS):
+        some = slice(start, start + _BLOCK_CELLS)
         pairs = sp.coo_matrix(asked[some] + asked_back[some])
         upper = pairs.col > pairs.row + start  # each pair once
         row, column, n_answers = pairs.row[upper], pairs.col[upper], pairs.data[upper]

@@ -14,7 +14,7 @@ from deepvelo.arrays.layers import gene_blocks
 if TYPE_CHECKING:
     from deepvelo.arrays.layers import Layer
 
-_WAYS_AT_ONCE = 2**13  # times the genes of a block: 4 MB
+_BLOCK_DISPLACEMENTS = 2**13  # times the genes of a block: 4 MB
 
 
 def boundary_correctness(
@@ -95,8 +95,8 @@ def boundary_scores(
             arrow, position = arrow[:, known], position[:, known]
         speed += np.einsum("ij,ij->i", arrow, arrow, dtype=np.float64)
         for (start, end), (along, length) in zip(ways, sums, strict=True):
-            for first in range(0, len(start), _WAYS_AT_ONCE):
-                some = slice(first, first + _WAYS_AT_ONCE)
+            for first in range(0, len(start), _BLOCK_DISPLACEMENTS):
+                some = slice(first, first + _BLOCK_DISPLACEMENTS)
                 way = position[end[some]] - position[start[some]]
                 along[some] += np.einsum("ij,ij->i", way, arrow[start[some]], dtype=np.float64)
                 length[some] += np.einsum("ij,ij->i", way, way, dtype=np.float64)

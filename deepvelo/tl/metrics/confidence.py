@@ -33,7 +33,7 @@ _AT_STEADY_STATE, _MIRRORED, _SURELY = 55, 0.25, 0.4
 # Below this mean probability the direction of a stretch is undecided, and so it is of groups with as many cells as neighbours.
 UNDECIDED_BELOW, SMALL_GROUP = 0.75, 30
 _NEAR = 30
-_CELLS_AT_ONCE = 4096
+_BLOCK_CELLS = 4096
 
 
 class Confidence(NamedTuple):
@@ -141,8 +141,8 @@ def _share_along(velocity: np.ndarray, scores: np.ndarray, neighbors: np.ndarray
     lengths = np.linalg.norm(velocity, axis=1, keepdims=True)
     direction = np.divide(velocity, lengths, out=np.zeros_like(velocity), where=lengths > 0)
     squares, total = np.zeros((2, len(scores)))
-    for start in range(0, len(scores), _CELLS_AT_ONCE):
-        cells = slice(start, start + _CELLS_AT_ONCE)
+    for start in range(0, len(scores), _BLOCK_CELLS):
+        cells = slice(start, start + _BLOCK_CELLS)
         there = scores[neighbors[cells, :_NEAR]] - scores[cells, None]
         squares[cells] = (np.einsum("nkc,nc->nk", there, direction[cells]) ** 2).sum(axis=1)
         total[cells] = (there**2).sum(axis=(1, 2))

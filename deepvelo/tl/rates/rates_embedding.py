@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 N_COMPONENTS = 30
 UMAP_ROUNDS = 200  # as UMAP itself takes for more than 10,000 cells
-_SILHOUETTE_MB = 64  # of distances at once; scikit-learn would take a gigabyte
+_BLOCK_MB = 64  # of distances at once; scikit-learn would take a gigabyte
 
 
 def rates_umap(adata: AnnData, *, n_neighbors: int = 30, seed: int = 0) -> None:
@@ -119,7 +119,7 @@ def rate_scores(adata: AnnData, *, cluster_key: str | None = None, seed: int = 0
         cells = np.random.default_rng(seed).choice(adata.n_obs, size=MOST_IN_SILHOUETTE, replace=False)
     silhouette = float("nan")
     if len(np.unique(groups[cells])) > 1:  # a rare group may not be drawn
-        with config_context(working_memory=_SILHOUETTE_MB):
+        with config_context(working_memory=_BLOCK_MB):
             silhouette = float(silhouette_score(adata.obsm[keys.X_RATES_PCA][cells], groups[cells]))
     return {
         "silhouette_rates": silhouette,

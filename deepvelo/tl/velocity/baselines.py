@@ -24,7 +24,7 @@ OnGenes = Callable[[int, int], None]
 
 _GRAPHS = (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)
 # Seconds of work on 3,000 cells, so that cancelling is felt; scVelo handles whole layers once a block.
-_GENES_AT_ONCE = 16
+_BLOCK_GENES = 16
 
 
 def scvelo_velocity(adata: AnnData, *, mode: ScveloMode, on_genes: OnGenes | None = None) -> None:
@@ -135,8 +135,8 @@ def _recover_dynamics(adata: AnnData, on_genes: OnGenes) -> None:
     if not genes:
         _refuse(adata, "dynamical")
     on_genes(0, len(genes))
-    for start in range(0, len(genes), _GENES_AT_ONCE):
-        block = genes[start : start + _GENES_AT_ONCE]
+    for start in range(0, len(genes), _BLOCK_GENES):
+        block = genes[start : start + _BLOCK_GENES]
         _fit_genes(adata, block)
         on_genes(start + len(block), len(genes))
 

@@ -23,7 +23,7 @@ OnCells = Callable[[int, int], None]
 # GraphVelo's defaults: weights of length, direction and regularization; principal components.
 _WEIGHTS: Final = {"a": 1, "b": 10, "r": 1, "loss_func": "linear"}
 _N_COMPONENTS: Final = 30
-_CELLS_AT_ONCE: Final = 50  # about a second, so that cancelling takes effect soon
+_BLOCK_CELLS: Final = 50  # about a second, so that cancelling takes effect soon
 _NAME: Final = "GraphVelo"
 
 
@@ -116,7 +116,7 @@ def _neighbor_weights(adata: AnnData, genes: np.ndarray, on_cells: OnCells) -> s
             around = model.X[np.concatenate([[cell], near])]
             _, phi = regression_phi(0, around, model.V[[cell]], start, places, **_WEIGHTS)
         weights.data[weights.indptr[cell] : weights.indptr[cell + 1]] = phi
-        if (cell + 1) % _CELLS_AT_ONCE == 0 or cell + 1 == adata.n_obs:
+        if (cell + 1) % _BLOCK_CELLS == 0 or cell + 1 == adata.n_obs:
             on_cells(cell + 1, adata.n_obs)
     return weights
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Averages over the graph, of up to 3,000 cells: single totals differ by capture far more than by growth.
 _AVERAGES = 16
-_CELLS_AT_ONCE = 1024
+_BLOCK_CELLS = 1024
 
 
 def growth_rates(
@@ -113,8 +113,8 @@ def _products(
 ) -> np.ndarray:
     """Sums over each cell's candidates, ``(n_cells, 3)``: a dy, a a and dy dy."""
     out = np.empty((len(scores), 3))
-    for start in range(0, len(scores), _CELLS_AT_ONCE):
-        cells = slice(start, start + _CELLS_AT_ONCE)
+    for start in range(0, len(scores), _BLOCK_CELLS):
+        cells = slice(start, start + _BLOCK_CELLS)
         there = scores[neighbors[cells]] - scores[cells, None]
         along = np.einsum("nkc,nc->nk", there, direction[cells]).astype(np.float64)
         change = (local[neighbors[cells]] - local[cells, None]).astype(np.float64)

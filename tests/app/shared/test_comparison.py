@@ -106,7 +106,7 @@ def test_a_run_deleted_while_it_is_scored_is_one_sentence_and_nothing_is_kept(id
         shutil.rmtree(server / "runs" / ids[1])
         return score(*args, **kwargs)
 
-    monkeypatch.setattr(views, "MOST_KEPT", 0)  # velocities stay on disk
+    monkeypatch.setattr(views, "_BLOCK_KEPT", 0)  # velocities stay on disk
     comparison.matched(ids, None)
     monkeypatch.setattr(compare, "compare", slow)
     with pytest.raises(InputError, match="deleted"):

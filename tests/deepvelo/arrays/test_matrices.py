@@ -24,8 +24,8 @@ STORAGES = [np.asarray, sparse.csr_matrix, sparse.csc_matrix, sparse.coo_matrix,
 
 @pytest.mark.parametrize("storage", STORAGES)
 def test_every_storage_gives_the_same_answers(storage, monkeypatch):
-    monkeypatch.setattr(matrices, "_BLOCK", 2)  # several blocks even here
-    monkeypatch.setattr(matrices, "CELLS_AT_ONCE", 1)
+    monkeypatch.setattr(matrices, "_BLOCK_VALUES", 2)  # several blocks even here
+    monkeypatch.setattr(matrices, "BLOCK_CELLS", 1)
     matrix = storage(VALUES)
     assert matrices.is_whole(matrix)
     assert not matrices.is_whole(storage(VALUES / 4))

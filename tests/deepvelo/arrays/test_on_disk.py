@@ -49,7 +49,7 @@ def columns(values: torch.Tensor, tmp_path: Path) -> ColumnsOnDisk:
 @pytest.fixture
 def cells(columns: ColumnsOnDisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CellsOnDisk:
     monkeypatch.setattr(
-        on_disk, "BYTES_GATHERED", 10 * N_COLUMNS * columns.dtype.itemsize
+        on_disk, "_BLOCK_BYTES", 10 * N_COLUMNS * columns.dtype.itemsize
     )  # not all cells at once
     return written_by_cell(columns, tmp_path / "cells", order=ORDER)
 
@@ -192,7 +192,7 @@ import psutil, torch
 from deepvelo.arrays import on_disk
 from pathlib import Path
 from deepvelo.arrays.on_disk import ColumnWriter, written_by_cell
-on_disk.BYTES_GATHERED = 2**24
+on_disk._BLOCK_BYTES = 2**24
 def held():
     return psutil.Process().memory_info().rss / 2**20
 def blocks():

@@ -38,7 +38,7 @@ def test_genes_come_in_the_order_that_was_asked_for(layer, genes):
 
 
 def test_cells_and_genes_are_selected_by_their_indices(layer, monkeypatch):
-    monkeypatch.setattr(layers, "MOST_GENES", 4)
+    monkeypatch.setattr(layers, "_BLOCK_GENES", 4)
     cells, genes = np.array([4, 0, 2]), np.array([11, 0, 5, 6, 7, 1])
     found = selected(layer, cells=cells, genes=genes)
     assert (found.shape, found.dtype) == ((3, 6), np.float32)
@@ -60,7 +60,7 @@ def test_small_layers_are_kept_and_others_read_anew(layer, monkeypatch):
     assert isinstance(small, np.ndarray)
     np.testing.assert_array_equal(whole(small), VALUES)
     assert len(read) == n_read
-    monkeypatch.setattr(views, "MOST_KEPT", VALUES.nbytes - 1)
+    monkeypatch.setattr(views, "_BLOCK_KEPT", VALUES.nbytes - 1)
     assert kept(view) is view
     np.testing.assert_array_equal(whole(view), VALUES)
     assert len(read) > n_read
@@ -73,6 +73,6 @@ def test_other_numbers_become_single_precision():
 
 
 def test_blocks_are_narrower_where_more_layers_are_in_memory(monkeypatch):
-    monkeypatch.setattr(layers, "MOST_BYTES", 5 * 4 * 6)
+    monkeypatch.setattr(layers, "_BLOCK_BYTES", 5 * 4 * 6)
     assert [genes.stop - genes.start for genes in gene_blocks(VALUES)] == [6, 6]
     assert [genes.stop - genes.start for genes in gene_blocks(VALUES, n_layers=3)] == [2] * 6

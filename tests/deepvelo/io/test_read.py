@@ -304,7 +304,7 @@ def test_numbers_count_as_wide_as_they_become(tmp_path, monkeypatch, name):
 @pytest.mark.slow
 def test_file_that_fills_the_memory_is_read_some_cells_at_a_time(tmp_path, monkeypatch, name, as_sparse):
     reading = anndata_groups
-    monkeypatch.setattr(reading, "CELLS_AT_ONCE", 3)
+    monkeypatch.setattr(reading, "BLOCK_CELLS", 3)
     adata = small("float64", as_sparse=as_sparse)
     adata.layers["Unspliced"] = adata.layers.pop("unspliced")
     adata.var_names = ["Cpe", "Cpe", "Sox2"]

@@ -18,7 +18,7 @@ from deepvelo.io.write_zarr import write_by_gene
 
 @pytest.mark.parametrize("stored", ["csr", "csc", "coo", "empty"])
 def test_sparse_layers_are_written_some_genes_at_a_time(tmp_path, monkeypatch, stored):
-    monkeypatch.setattr(write_zarr, "COLUMNS_AT_ONCE", 7)
+    monkeypatch.setattr(write_zarr, "_BLOCK_COLUMNS", 7)
     counts = sparse.random(50, 30, density=0.3, format="csr", dtype=np.float32, random_state=0)
     if stored == "empty":
         counts = sparse.csr_matrix((50, 30), dtype=np.float32)

@@ -197,7 +197,7 @@ def test_a_result_without_graph_and_moments_is_refused():
 
 
 def test_layers_on_disk_give_the_same(tmp_path, monkeypatch):
-    monkeypatch.setattr(layers, "MOST_GENES", 7)
+    monkeypatch.setattr(layers, "_BLOCK_GENES", 7)
     fit = branched()
     for key in LAYERS:
         if key in fit.layers:

@@ -223,15 +223,15 @@ def test_batches_go_with_every_assignment(fixed):
 def test_from_disk_the_answer_is_that_from_memory(tmp_path, monkeypatch, batch_cells, fixed, rounding):
     # Several blocks of genes, on disk of others, parts of the cells and of a batch's inputs, and cells are gathered in pieces.
     for owner, name, few in (
-        (blocks, "BLOCK_SIZE", 0),
-        (blocks, "FEWEST_GENES", 3),
-        (blocks, "CELLS_AT_ONCE", 70),
-        (gcn, "ROWS_AT_ONCE", 32),
+        (blocks, "_BLOCK_NUMBERS", 0),
+        (blocks, "_BLOCK_GENES", 3),
+        (blocks, "_BLOCK_CELLS", 70),
+        (gcn, "_BLOCK_ROWS", 32),
     ):
         monkeypatch.setattr(owner, name, few)
-    monkeypatch.setattr(on_disk, "COLUMNS_TOGETHER", 5)
-    monkeypatch.setattr(on_disk, "BYTES_GATHERED", 1000)
-    monkeypatch.setattr(on_disk, "_CELLS_READ", 16)
+    monkeypatch.setattr(on_disk, "_BLOCK_COLUMNS", 5)
+    monkeypatch.setattr(on_disk, "_BLOCK_BYTES", 1000)
+    monkeypatch.setattr(on_disk, "_BLOCK_CELLS", 16)
     settings = changed(batch_cells=batch_cells)
     noise = torch.rand(200, 8, generator=torch.Generator().manual_seed(0))
     moments = [values + 0.1 * noise for values in moving_cells(200)]

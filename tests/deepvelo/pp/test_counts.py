@@ -24,7 +24,7 @@ N_CELLS, N_GENES = 90, 600
 
 @pytest.fixture
 def counts(monkeypatch) -> sparse.csr_matrix:
-    monkeypatch.setattr(matrices, "CELLS_AT_ONCE", 16)
+    monkeypatch.setattr(matrices, "BLOCK_CELLS", 16)
     rng = np.random.default_rng(0)
     rate = rng.gamma(1, 1, size=(N_CELLS, N_GENES)) * rng.gamma(1, 1, size=N_GENES)
     return sparse.csr_matrix(rng.poisson(rate), dtype=np.float32)
@@ -56,7 +56,7 @@ def test_most_variable_genes_are_scanpys(counts, stored):
 
 def test_cells_looked_at_at_once_leave_ties_as_scanpy_finds_them(counts, monkeypatch):
     """Of two genes that are alone in their range of means, one is as far above as the other below, up to rounding."""
-    monkeypatch.setattr(matrices, "CELLS_AT_ONCE", N_CELLS)
+    monkeypatch.setattr(matrices, "BLOCK_CELLS", N_CELLS)
     few, scale = counts[:, :60], np.linspace(0.5, 2, N_CELLS, dtype=np.float32)
     logged = ad.AnnData(sparse.csr_matrix(sparse.diags(scale) @ few, dtype=np.float32))
     sc.pp.log1p(logged)
@@ -73,7 +73,7 @@ def test_means_are_the_product_with_the_weights(counts):
 
 
 def test_means_on_disk_are_those_in_memory(counts, tmp_path, monkeypatch):
-    monkeypatch.setattr(layers, "MOST_GENES", 64)
+    monkeypatch.setattr(layers, "_BLOCK_GENES", 64)
     weights = sparse.random(N_CELLS, N_CELLS, density=0.1, format="csr", dtype=np.float32, random_state=0)
     found = averaged(weights, counts, path=tmp_path / "means")
     assert isinstance(found, zarr.Array)

@@ -414,7 +414,7 @@ def test_unusable_data_are_refused_before_any_work():
 @pytest.mark.parametrize("make", [counted, with_moments, lambda: counted(as_sparse=False)])
 def test_from_a_file_the_answer_is_that_from_memory(tmp_path, monkeypatch, name, make):
     for module in (matrices, anndata_groups):
-        monkeypatch.setattr(module, "CELLS_AT_ONCE", 16)
+        monkeypatch.setattr(module, "BLOCK_CELLS", 16)
     adata = make()
     adata.write_h5ad(tmp_path / name) if name.endswith("h5ad") else adata.write_zarr(tmp_path / name)
     whole = read(tmp_path / name)

@@ -63,8 +63,8 @@ def on_disk(adata: AnnData, folder: Path) -> AnnData:
 @pytest.fixture
 def by_block(monkeypatch):
     """Nothing is small enough to be kept, and blocks are of few genes."""
-    monkeypatch.setattr(views, "MOST_KEPT", 0)
-    monkeypatch.setattr(layers, "MOST_GENES", 7)
+    monkeypatch.setattr(views, "_BLOCK_KEPT", 0)
+    monkeypatch.setattr(layers, "_BLOCK_GENES", 7)
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def disk(memory, tmp_path):
 @pytest.mark.slow
 def test_scores_are_those_of_layers_in_memory(memory, disk, by_block, smooth):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layers, "MOST_GENES", 10**6)
+        patch.setattr(layers, "_BLOCK_GENES", 10**6)
         expected = compare(match(memory).smoothed(smooth), edges=EDGES)
     matched = match(disk).smoothed(smooth)
     assert not any(isinstance(layer, np.ndarray) for layer in [matched.moments, *matched.velocities.values()])

@@ -121,7 +121,7 @@ def test_an_unsound_block_of_cells_is_refused_when_it_is_read(tmp_path, monkeypa
     with h5py.File(path, "r+") as file:
         file["layers/spliced/indices"][-1] = value
     monkeypatch.setattr(anndata_groups, "SHARE_IN_MEMORY", 0)
-    monkeypatch.setattr(anndata_groups, "CELLS_AT_ONCE", 3)
+    monkeypatch.setattr(anndata_groups, "BLOCK_CELLS", 3)
     with pytest.raises(InputError, match=r"cells\.h5ad is damaged: in '/?layers/spliced'"):
         read(path, lazy_if_large=True).layers["spliced"].compute()
 

@@ -133,7 +133,7 @@ def test_few_anchors_answer_for_the_cells_around_them(n_anchors):
 def test_part_after_part_of_the_cells_is_assigned_as_all_at_once(n_anchors, monkeypatch):
     whole, parts = [], []
     for cells_at_once, found in ((1000, whole), (7, parts)):
-        monkeypatch.setattr(blocks, "CELLS_AT_ONCE", cells_at_once)
+        monkeypatch.setattr(blocks, "_BLOCK_CELLS", cells_at_once)
         for sides in assigned(EVERY_FIFTH, n_anchors=n_anchors)[0].displacements:
             found += sides
     for one, other in zip(whole, parts, strict=True):
@@ -219,7 +219,7 @@ def displaced_cells(n_anchors, monkeypatch):
 
 @pytest.mark.parametrize("n_anchors", [60, 12])
 def test_rates_are_those_that_made_the_displacements(n_anchors, monkeypatch):
-    monkeypatch.setattr(blocks, "FEWEST_GENES", 6)
+    monkeypatch.setattr(blocks, "_BLOCK_GENES", 6)
     objective, around_anchors, beta, gamma = displaced_cells(n_anchors, monkeypatch)
     fit_neighborhood_rates(objective, around_anchors)
     found = objective.explained
@@ -235,7 +235,7 @@ def test_rates_are_bounded_where_a_neighbourhood_has_next_to_none_of_a_gene(monk
     objective, positions = objective_of(spliced, unspliced)
     moved = torch.rand(N_CELLS, 6, generator=generator) - 0.5
     monkeypatch.setattr(objective.targets, "near_displacement", lambda _: lambda _: moved)
-    monkeypatch.setattr(blocks, "FEWEST_GENES", 6)
+    monkeypatch.setattr(blocks, "_BLOCK_GENES", 6)
     fit_neighborhood_rates(objective, around(positions))
     assert objective.explained.beta.max() < 100
     assert objective.explained.gamma.max() < 100
@@ -251,7 +251,7 @@ def test_typical_rates_are_those_of_neighbourhoods_with_counts(monkeypatch):
     faster = torch.where(few, 1e3, 1.0)[:, None]
     moved = faster * spliced_velocity(unspliced, spliced, beta=torch.tensor(2.0), gamma=torch.tensor(0.5))
     monkeypatch.setattr(objective.targets, "near_displacement", lambda _: lambda _: moved)
-    monkeypatch.setattr(blocks, "FEWEST_GENES", 6)
+    monkeypatch.setattr(blocks, "_BLOCK_GENES", 6)
     fit_neighborhood_rates(objective, around(positions))
     beta, gamma = objective.explained.typical
     torch.testing.assert_close(beta, torch.full((6,), 2.0), rtol=0.05, atol=0)
@@ -261,8 +261,8 @@ def test_typical_rates_are_those_of_neighbourhoods_with_counts(monkeypatch):
 @pytest.mark.parametrize("n_anchors", [60, 12])
 def test_rates_of_moments_on_disk_are_those_of_memory(n_anchors, monkeypatch, tmp_path):
     # More than one block of genes.
-    monkeypatch.setattr(blocks, "BLOCK_SIZE", 0)
-    monkeypatch.setattr(blocks, "FEWEST_GENES", 4)
+    monkeypatch.setattr(blocks, "_BLOCK_NUMBERS", 0)
+    monkeypatch.setattr(blocks, "_BLOCK_GENES", 4)
     unspliced, spliced, true = relaxing_cells()
     files, by_cell = [], []
     for name, values in (("s", spliced), ("u", unspliced)):

@@ -80,7 +80,7 @@ def test_neighbours_that_an_index_misses_are_noticed_and_found_after_all(monkeyp
 @pytest.mark.parametrize("n_among", [40, 300])
 @pytest.mark.parametrize("of", [None, torch.tensor([250, 3, 60, 4])])
 def test_neighbours_among_some_cells_are_the_nearest_of_them(of, n_among, monkeypatch):
-    monkeypatch.setattr(graph, "_CELLS_ASKED", 64)
+    monkeypatch.setattr(graph, "_BLOCK_ASKED", 64)
     points = clustered(300)
     among = even_choice(points, n_among)
     found = neighbors_within_reach(points, n_neighbors=5, n_among=n_among, of=of)
@@ -159,7 +159,7 @@ def test_components_keep_what_lies_in_them_and_nothing_else():
 
 @pytest.mark.parametrize("shape", [(700, 50), (60, 50), (50, 60), (30, 200)], ids=str)
 def test_principal_components_are_those_of_a_full_decomposition(shape, monkeypatch):
-    monkeypatch.setattr(graph, "_CELLS_AT_ONCE", 64)
+    monkeypatch.setattr(graph, "_BLOCK_CELLS", 64)
     rng = np.random.default_rng(0)
     kinds = rng.normal(size=(shape[0], 6)) * [9, 7, 5, 4, 3, 2]
     values = (kinds @ rng.normal(size=(6, shape[1])) + rng.normal(size=shape) + 40).astype(np.float32)

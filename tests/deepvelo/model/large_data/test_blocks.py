@@ -50,8 +50,8 @@ def sample(objective, cells=None):
 
 
 def in_blocks_of(n_genes, monkeypatch):
-    monkeypatch.setattr(blocks, "BLOCK_SIZE", 0)
-    monkeypatch.setattr(blocks, "FEWEST_GENES", n_genes)
+    monkeypatch.setattr(blocks, "_BLOCK_NUMBERS", 0)
+    monkeypatch.setattr(blocks, "_BLOCK_GENES", n_genes)
 
 
 def reference_case(number):

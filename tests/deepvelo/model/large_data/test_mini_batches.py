@@ -93,7 +93,7 @@ def test_another_order_of_the_cells_makes_the_same_groups():
 
 
 def test_a_batch_gives_the_gradient_found_automatically(monkeypatch):
-    monkeypatch.setattr(gcn, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(gcn, "_BLOCK_ROWS", 7)
     torch.manual_seed(0)
     network = RateNetwork(2, Variant(hidden_sizes=(6, 3)))
     inputs = torch.rand(203, 4)

@@ -131,7 +131,7 @@ def test_work_that_is_sent_arrives_unchanged(monkeypatch):
     sent = []
     monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda objects, **_: sent.append(objects))
     monkeypatch.setattr(torch.distributed, "broadcast", lambda part, **_: sent.append(part.clone()))
-    monkeypatch.setattr(parallel, "BYTES_AT_ONCE", 40)
+    monkeypatch.setattr(parallel, "_BLOCK_BYTES", 40)
     twice = torch.arange(12.0).view(3, 4)
     given = {
         "twice": (twice, twice),

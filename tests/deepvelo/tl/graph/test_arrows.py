@@ -58,7 +58,7 @@ def test_weights_are_exponential_and_staying_takes_its_share():
 def test_numbers_are_those_of_scvelo_and_nothing_of_pyplot_is_used(monkeypatch):
     import scvelo as scv
 
-    monkeypatch.setattr(module, "_CELLS_AT_ONCE", 250)
+    monkeypatch.setattr(module, "_BLOCK_CELLS", 250)
     reference = by_scvelo(moving_cells())
     adata = reference.copy()
     for basis in ("umap", "pca"):

@@ -77,8 +77,8 @@ def test_cells_in_batches_give_the_same(monkeypatch):
     places, directions = rng.normal(size=(2, 40, 2))
     near = sparse.csr_matrix((rng.uniform(size=(40, 40)) < 0.1) | np.eye(40, dtype=bool))
     whole = on_plane(places, directions, near=near)
-    monkeypatch.setattr(module, "_CELLS_AT_ONCE", 7)
-    monkeypatch.setattr(module, "_CELLS_FINISHED_AT_ONCE", 3)
+    monkeypatch.setattr(module, "_BLOCK_CELLS", 7)
+    monkeypatch.setattr(module, "_BLOCK_FINISHED", 3)
     np.testing.assert_allclose(on_plane(places, directions, near=near, n_at_once=1), whole, atol=1e-7)
 
 

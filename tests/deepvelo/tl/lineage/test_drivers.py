@@ -162,7 +162,7 @@ def test_what_does_not_fit_is_refused(tissue, found):
 @pytest.mark.slow
 def test_memory_stays_far_below_one_layer(tmp_path, monkeypatch):
     n_cells, n_genes = 4000, 1000
-    monkeypatch.setattr(layers, "MOST_GENES", 16)
+    monkeypatch.setattr(layers, "_BLOCK_GENES", 16)
     monkeypatch.setattr(layers, "CHUNK_BYTES", 2**18)  # one of a layer of usual size is a small part of it
     rng = np.random.default_rng(0)
     names = [f"cell{i}" for i in range(n_cells)]

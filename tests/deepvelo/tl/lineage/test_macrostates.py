@@ -110,7 +110,7 @@ def test_evenness_tells_a_circle_from_a_way_that_ends():
 def test_a_chain_too_hard_for_arpack_is_factorised_or_refused(monkeypatch):
     chain = ring(120)  # its slowest movements are nearly as slow as each other
     assert evenness(chain) == pytest.approx(1)
-    monkeypatch.setattr(module, "_MOST_FACTORED", 100)
+    monkeypatch.setattr(module, "MOST_FACTORED", 100)
     with pytest.raises(
         InputError, match=r"slow movements of 120 cells.*beyond 100 cells. Choose the ends by hand"
     ):

@@ -75,8 +75,8 @@ def test_genes_in_blocks_and_several_edges_at_once_give_the_same(monkeypatch):
     arrows[3], arrows[:, 5], arrows[8] = 0, np.nan, np.nan
     graph = sparse.random(50, 50, 0.3, format="csr", random_state=0)
     groups = rng.choice(["A", "B", "C"], 50)
-    monkeypatch.setattr(layers, "MOST_GENES", 5)
-    monkeypatch.setattr(boundary, "_WAYS_AT_ONCE", 7)
+    monkeypatch.setattr(layers, "_BLOCK_GENES", 5)
+    monkeypatch.setattr(boundary, "_BLOCK_DISPLACEMENTS", 7)
     edges = [("A", "B"), ("C", "A")]
     for edge, scores in zip(
         edges,

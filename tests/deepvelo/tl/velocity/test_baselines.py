@@ -133,7 +133,7 @@ def test_dynamics_fitted_block_by_block_are_those_fitted_in_one_go(cells, monkey
     in_one_go, in_blocks, told = few_genes(cells), few_genes(cells), []
     scv.tl.recover_dynamics(in_one_go, n_jobs=1, show_progress_bar=False)
     scv.tl.velocity(in_one_go, mode="dynamical")
-    monkeypatch.setattr(baselines, "_GENES_AT_ONCE", 5)
+    monkeypatch.setattr(baselines, "_BLOCK_GENES", 5)
     tl.scvelo_velocity(in_blocks, mode="dynamical", on_genes=lambda *genes: told.append(genes))
     total = told[-1][0]
     assert total > 5
@@ -152,7 +152,7 @@ def test_dynamics_fitted_block_by_block_are_those_fitted_in_one_go(cells, monkey
 
 def test_dynamics_can_be_cancelled_between_blocks(cells, monkeypatch):
     fitted = []
-    monkeypatch.setattr(baselines, "_GENES_AT_ONCE", 2)
+    monkeypatch.setattr(baselines, "_BLOCK_GENES", 2)
     monkeypatch.setattr(baselines, "_fit_genes", lambda adata, genes: fitted.extend(genes))
 
     def stop(done: int, total: int) -> None:

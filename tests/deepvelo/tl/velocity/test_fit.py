@@ -57,7 +57,7 @@ def cells(n_cells: int = 60, n_genes: int = 30) -> AnnData:
 @pytest.fixture
 def narrow(monkeypatch):
     """Blocks of 7 genes, chunks of 3."""
-    monkeypatch.setattr(layers, "MOST_GENES", 7)
+    monkeypatch.setattr(layers, "_BLOCK_GENES", 7)
     monkeypatch.setattr(layers, "CHUNK_BYTES", 60 * 4 * 3)
 
 
@@ -192,7 +192,7 @@ def traced_peak(work) -> int:
 
 def test_scores_of_layers_on_disk_take_a_few_blocks_of_memory(tmp_path):
     n_cells, n_genes = 1500, 4000
-    whole, block = 4 * n_cells * n_genes, 4 * n_cells * layers.MOST_GENES
+    whole, block = 4 * n_cells * n_genes, 4 * n_cells * layers._BLOCK_GENES
     rng = np.random.default_rng(0)
     ring = sp.diags([1.0, 1.0], [1, -1], shape=(n_cells, n_cells), format="csr", dtype=np.float32)
     layer = layers.new_layer((n_cells, n_genes), path=tmp_path / "layer")
@@ -209,7 +209,7 @@ def test_scores_of_layers_on_disk_take_a_few_blocks_of_memory(tmp_path):
 
 def test_on_disk_only_the_inputs_of_the_training_are_held_whole(tmp_path, monkeypatch):
     settings, adata = SETTINGS, cells(1000, 4000)
-    whole, block = adata.layers[keys.MS].nbytes, 4 * adata.n_obs * layers.MOST_GENES
+    whole, block = adata.layers[keys.MS].nbytes, 4 * adata.n_obs * layers._BLOCK_GENES
 
     def untrained(spliced, unspliced, **_):
         network = RateNetwork(spliced.shape[1], settings.variant).eval()
