@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app import session
-from app.data.bring_result import bring_result
 from app.data.dataset_picker import dataset_picker
+from app.data.import_result import import_result
 from app.data.reading_choices import reading_choices
 from app.data.summary import (
     contents,
@@ -20,7 +20,7 @@ from app.shared.text import box_labels, escape
 
 st.header("Data")
 dataset_picker()
-bring_result()
+import_result()
 
 with stop_on_error():
     source = session.source()

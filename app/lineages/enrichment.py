@@ -10,8 +10,8 @@ import streamlit as st
 
 from app import session
 from app.lineages import queries as lineages
+from app.lineages.gene_lists import OWN_MARKERS, compare_with
 from app.lineages.one_group import say_one_group
-from app.lineages.questions import OWN_MARKERS, compare_with
 from app.lineages.settings import offer_other_methods
 from app.shared import charts
 from app.shared.tables import download, show_table

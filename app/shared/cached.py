@@ -267,11 +267,11 @@ def summary(source: DataSource) -> checks.Summary:
 
 @st.cache_data(max_entries=16, show_spinner="Checking the data")
 def _summary(source: DataSource, stamp: tuple[int, ...]) -> checks.Summary:
-    return checks.summarize(_dataset(source, stamp), Settings(), checked=_looked(source, stamp))
+    return checks.summarize(_dataset(source, stamp), Settings(), checked=_checked_data(source, stamp))
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)
-def _looked(source: DataSource, stamp: tuple[int, ...]) -> checks.CheckedData:
+def _checked_data(source: DataSource, stamp: tuple[int, ...]) -> checks.CheckedData:
     """The checks that no setting changes, so that a matrix on disk is read once."""
     return checks.CheckedData(_dataset(source, stamp))
 
@@ -317,7 +317,7 @@ def _require_fit(
         cluster_key=cluster_key,
         basis=basis,
         here=here,
-        checked=_looked(source, stamp),
+        checked=_checked_data(source, stamp),
     )
 
 

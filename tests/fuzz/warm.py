@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 IMPORTED = (
     "anndata.experimental", "h5py", "hdf5plugin", "loompy", "scanpy", "streamlit.testing.v1", "zarr", "deepvelo.checks",
     "deepvelo.lineages", "deepvelo.model.large_data.checkpoint", "deepvelo.tl", "deepvelo.workflow", "app.shared.cached",
-    "app.data.bring_result", "app.data.dataset_picker", "app.shared.live_jobs", "app.shared.rates_charts",
+    "app.data.import_result", "app.data.dataset_picker", "app.shared.live_jobs", "app.shared.rates_charts",
     "app.train.run_table", "app.train.settings_form", "app.shared.signal", "app.train.start",
     "app.shared.velocity_chart", "stored",
 )  # fmt: skip

@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from app.lineages.drivers import RATES, SINGLE_END, driver_table
 from app.lineages.enrichment import notes, rows_in_words
+from app.lineages.gene_lists import NO_MARKERS
 from app.lineages.one_group import is_one_group
-from app.lineages.questions import NO_MARKERS
 from app.lineages.settings import FIND, WHAT_COMES, in_short
 from app.lineages.trajectory import HEIGHT, table_height
 from deepvelo import keys, lineages

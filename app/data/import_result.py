@@ -18,11 +18,11 @@ from deepvelo.errors import InputError
 from deepvelo.io.read import SUFFIXES
 from deepvelo.memory import estimate_memory
 
-FILE_KEY = "bring.file"
-_PLACE = "bring"  # of the uploader among those of the page
+FILE_KEY = "import.file"
+_PLACE = "import"  # of the uploader among those of the page
 
 
-def bring_result() -> None:
+def import_result() -> None:
     """Form for file, layer and tool, and the jobs of imports."""
     with st.expander("Import a result of another tool", icon=":material/move_to_inbox:"):
         st.markdown(
@@ -86,14 +86,14 @@ def _form(source: DataSource) -> None:
         format_func=box_labels(layers).__getitem__,
         placeholder="Choose a layer",
         help="Layer with ds/dt of spliced RNA, cells × genes. Change it if the tool stores several.",
-        key=f"bring.layer.{source.path}",
+        key=f"import.layer.{source.path}",
     )
     tool = tool_box.text_input(
         "Tool",
         value=tool_of(adata),
         max_chars=40,
         help="Name of the tool, as pages show it. Change it if it was not detected.",
-        key=f"bring.tool.{source.path}",
+        key=f"import.tool.{source.path}",
     )
     groups = cached.summary(source).groupings
     usual = cached.cluster_key(source)
@@ -103,7 +103,7 @@ def _form(source: DataSource) -> None:
         index=groups.index(usual) if usual in groups else None,
         format_func=box_labels(groups).__getitem__,
         placeholder="Leiden clusters (computed)",
-        key=f"bring.groups.{source.path}",
+        key=f"import.groups.{source.path}",
     )
     settings = replace(Settings(), {"method": "imported", "layer": layer or "", "tool": tool.strip()})
     if st.button("Import the result", type="primary", disabled=layer is None, icon=":material/input:"):

@@ -44,7 +44,7 @@ def box(page: AppTest, label: str):
     return next(found for found in [*page.selectbox, *page.text_input] if found.label == label)
 
 
-def bring(page: AppTest):
+def import_button(page: AppTest):
     return next(button for button in page.button if button.label == "Import the result")
 
 
@@ -62,7 +62,7 @@ def test_layer_and_tool_are_found_and_the_import_is_a_job(page, server, queue):
     box(page, FILE).select("dynamo.h5ad").run()
     assert not page.exception
     assert (box(page, LAYER).value, box(page, TOOL).value) == ("velocity", "dynamo")
-    bring(page).click().run()
+    import_button(page).click().run()
     assert not page.exception
     (job,) = queue.submitted
     settings = job.settings
@@ -77,7 +77,7 @@ def test_a_file_without_velocities_cannot_be_brought(page, server, queue):
     box(page, FILE).select(path.name).run()
     assert not page.exception
     assert box(page, LAYER).value is None
-    assert bring(page).disabled
+    assert import_button(page).disabled
 
 
 def test_a_broken_file_is_one_sentence_and_the_page_goes_on(page, server, queue):
@@ -119,7 +119,7 @@ def test_from_the_file_to_the_run(page, server):
     write_result(server / "data", cells=[f"cell{i}" for i in range(60)])
     page.run()
     box(page, FILE).select("dynamo.h5ad").run()
-    bring(page).click().run()
+    import_button(page).click().run()
     assert not page.exception
     deadline = time.monotonic() + 240
     while (job := cached.jobs().list()[0]).active and time.monotonic() < deadline:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.lineages import questions as lineages_questions
+from app.lineages import gene_lists
 from deepvelo.errors import InputError
 from deepvelo.tl.gene_sets.sets import read_gmt
 
@@ -16,12 +16,12 @@ def upload(content: bytes) -> SimpleNamespace:
 
 
 def test_an_upload_is_read_under_its_own_name():
-    assert lineages_questions._read(upload(b"A\t\tCpe\n"), read_gmt) == {"A": ("Cpe",)}
+    assert gene_lists._read(upload(b"A\t\tCpe\n"), read_gmt) == {"A": ("Cpe",)}
     with pytest.raises(InputError, match=r"^sets\.gmt, line 1 is no gene set: '1+…1+' has 20,000 characters"):
-        lineages_questions._read(upload(b"A\t\t" + b"1" * 20_000), read_gmt)
+        gene_lists._read(upload(b"A\t\t" + b"1" * 20_000), read_gmt)
 
 
 def test_an_upload_that_would_keep_the_page_busy_is_refused(monkeypatch):
-    monkeypatch.setattr(lineages_questions, "_MOST_BYTES", 5)
+    monkeypatch.setattr(gene_lists, "_MOST_BYTES", 5)
     with pytest.raises(InputError, match=r"sets\.gmt is larger than 0\.005 kB.*`deepvelo lineages`"):
-        lineages_questions._read(upload(b"A\t\tCpe\n"), read_gmt)
+        gene_lists._read(upload(b"A\t\tCpe\n"), read_gmt)
