@@ -1,6 +1,6 @@
-"""The command line: every page's work without a browser.
+"""The command line.
 
-Exit code 0 only when the output is whole; 2 for bad input, with one sentence and no traceback.
+The exit code is 0 only if the output is complete, and 2 for bad input, with a message and no traceback.
 """
 
 from __future__ import annotations
@@ -72,31 +72,34 @@ Onto = Annotated[
 Sheet = Annotated[
     Path | None,
     typer.Option(
-        "--samples", metavar="FILE.csv", help="A row a sample: its name, its file, columns for obs."
+        "--samples",
+        metavar="FILE.csv",
+        help="A table with one row per sample: its name, its file, columns for obs.",
     ),
 ]
 GeneNames = Annotated[
     str,
     typer.Option(
         metavar="COLUMN",
-        help="Column of var with the gene names; auto takes symbols where names are ids, index keeps the names.",
+        help="Column of var with the gene names; auto uses symbols where names are ids, index keeps the names.",
     ),
 ]
 AmbiguousCounts = Annotated[
     Ambiguous,
     typer.Option(
-        "--ambiguous", help="Where counts go that are neither spliced nor unspliced; spliced adds them there."
+        "--ambiguous",
+        help="Leave out counts that are neither spliced nor unspliced, or add them to one of the layers.",
     ),
 ]
 
 
 def main() -> None:
-    """Run the command line; bad input ends with one sentence and exit code 2."""
+    """Run the command line; bad input gives a message and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    # What matters to the user is checked and said in our own words.
+    # our own checks report what matters to the user
     warnings.filterwarnings("ignore")
     try:
-        # as torchrun sets them
+        # set by torchrun
         if "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
             from deepvelo.model.large_data.parallel import run_main  # seconds to import
 
@@ -112,14 +115,14 @@ def main() -> None:
             style="red",
         )
         sys.exit(2)
-    except OSError as error:  # such as a name that is too long for a file
+    except OSError as error:  # e.g. a file name that is too long
         place = "" if error.filename is None else f" {in_one_line(error.filename, most=200)}:"
         _print(f"Error:{place} {error.strerror or error}. Check the paths.", style="red")
         sys.exit(2)
 
 
 def _print(text: str, *, to: Console = console, style: str = "") -> None:
-    # Names of files and groups may hold what rich would read as its own markup and emoji.
+    # names of files and groups may contain rich's markup and emoji codes
     to.print(for_terminal(text), style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
@@ -141,12 +144,14 @@ def run(
     layer: Annotated[
         str | None,
         typer.Option(
-            help="Layer with the velocities of an imported result; by default the one whose name says so."
+            help="Layer with the velocities of an imported result; by default recognized by its name."
         ),
     ] = None,
     tool: Annotated[
         str | None,
-        typer.Option(help="Which tool computed an imported result; by default recognized by its traces."),
+        typer.Option(
+            help="Tool that computed an imported result; by default recognized by its layers and columns."
+        ),
     ] = None,
     preset: Annotated[Preset | None, typer.Option(help="Settings to start from.")] = None,
     config_file: Annotated[
@@ -161,13 +166,15 @@ def run(
         float | None, typer.Option(help="Weight of the correlation with spliced RNA.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Training epochs.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same answer on one machine.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed gives the same result on one machine.")
+    ] = None,
     device: Annotated[Device | None, typer.Option(help="Where to train.")] = None,
     compare_in: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Graph or representation in which cells are compared; auto, graph, own or a name.",
+            help="Graph or representation for comparing cells: auto, graph, own or a name.",
         ),
     ] = None,
     cluster_key: Annotated[str | None, typer.Option(help="Column of obs with the cell groups.")] = None,
@@ -200,12 +207,12 @@ def run(
     adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
     if settings.method != "deepvelo":
         _warn_ignored_options(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
-    if settings.method != "imported":  # which needs no counts, and takes gaps
+    if settings.method != "imported":  # imported results may lack counts and have gaps
         checked = checks.CheckedData(adata)
         checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis, checked=checked)
         _print_findings(checks.summarize(adata, settings, checked=checked), to=Console())
     from deepvelo.model.large_data.checkpoint import (
-        Checkpoint,  # what is refused above need not wait for torch
+        Checkpoint,  # imports torch, which refused input need not wait for
     )
 
     checkpoint = Checkpoint(output.with_name(f".{output.name}.training"), on_resume=_print_resumed)
@@ -215,7 +222,7 @@ def run(
         )
         write_h5ad(result.adata, output)
     checkpoint.remove()
-    if settings.method == "imported":  # of the others the findings say it before the fit
+    if settings.method == "imported":  # for other methods the findings include the notes
         for note in stored_notes(result.adata):
             _print(f"note: {note}", to=Console())
     _print_metrics(result.metrics)
@@ -230,7 +237,7 @@ def check(
     gene_names: GeneNames = "auto",
     ambiguous: AmbiguousCounts = "leave_out",
 ) -> None:
-    """Say what a file holds, what is missing, and what to do about it."""
+    """Report what a file contains, what is missing, and what to do about it."""
     from deepvelo import checks
 
     adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
@@ -298,7 +305,7 @@ def app(
         typer.Option(metavar="ADDRESS", help="A Dask scheduler of your own, tls://HOST:PORT."),
     ] = None,
 ) -> None:
-    """Open the app in the browser; the first start fits the simulated sample, so there is something to see."""
+    """Open the app in the browser; the first start fits the simulated sample."""
     require_streamlit()
     if data is not None and not data.is_dir():
         msg = f"There is no folder {data} for data. Make it, or leave --data out to use {default_folder('data')}."
@@ -320,7 +327,7 @@ def app(
 
 
 def _fit_sample_once(folder: Path) -> None:
-    """Give an empty store a run to look at; the app starts without one where that fails."""
+    """Fit the sample if the store is empty; the app starts even if that fails."""
     from deepvelo.datasets.source import DataSource
     from deepvelo.io.runs import RunStore
 
@@ -336,13 +343,13 @@ def _fit_sample_once(folder: Path) -> None:
             result = _run(adata, config.Settings(), cluster_key=keys.CLUSTERS, basis=None, scratch=scratch)
             store.save(result, data_name=sample.label, data_hash=data_hash)
     except InputError as error:
-        _print(f"There is no run of the sample to look at. {error}")
-    except Exception as error:  # noqa: BLE001  whatever it is, the app works without this run
-        _print(f"There is no run of the sample to look at: its fit failed ({type(error).__name__}: {error}).")
+        _print(f"The sample was not fitted. {error}")
+    except Exception as error:  # noqa: BLE001  the app works without this run
+        _print(f"The sample was not fitted ({type(error).__name__}: {error}).")
 
 
 def _settings(file: Path | None, preset: Preset | None, options: dict[str, Any]) -> config.Settings:
-    """Settings from a file or a preset, with what was given on the command line on top."""
+    """Settings from a file or a preset, overridden by command-line options."""
     if file is not None and preset is not None:
         msg = "Both --config and --preset were given. Name the preset in the settings file instead."
         raise InputError(msg)
@@ -379,15 +386,15 @@ def _print_findings(summary: Summary, *, to: Console) -> None:
 
 
 def _warn_ignored_options(method: Method, *given: object) -> None:
-    """Say which of the given options another method ignores."""
+    """Warn that other methods ignore some of the given options."""
     if any(value is not None for value in given):
         _print(
-            f"--method {method} takes no notice of --neighbors, --candidates, --lambda-u, --lambda-s, --epochs and --device."
+            f"--method {method} ignores --neighbors, --candidates, --lambda-u, --lambda-s, --epochs and --device."
         )
 
 
 def _print_resumed(epoch: int, n_epochs: int) -> None:
-    _print(f"Going on after epoch {epoch} of {n_epochs}.")
+    _print(f"Resuming after epoch {epoch} of {n_epochs}.")
 
 
 def _run(

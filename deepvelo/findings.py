@@ -1,4 +1,4 @@
-"""Everything worth saying about an object before a fit: what is wrong or odd, and the remedy."""
+"""Findings on an object before a fit: errors, warnings and notes, each with a remedy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # Droplet data have 10 to 25% unspliced counts, nuclei up to about 60%; far outside, something is mislabelled.
 PLAUSIBLE_UNSPLICED = (0.03, 0.65)
 MIN_CELLS, MIN_GENES = 4, 2
-# A cell has some hundred thousand molecules. Beyond this, sums and squares in single precision overflow in a fit.
+# A cell has some 100,000 molecules. Beyond this limit, sums and squares overflow in single precision.
 _LARGEST_COUNT = 1e9
 # log1p of a count beyond this would be a count above a million.
 _LARGEST_LOGARITHM = 14.0
@@ -33,16 +33,16 @@ _LARGEST_LOGARITHM = 14.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing noticed in the data: how bad, what, and what to do about it."""
+    """One finding on the data: severity, description and remedy."""
 
     level: Literal["ok", "note", "warning", "error"]
-    """``note``: what was changed or chosen; ``warning``: what may be wrong; ``error``: what prevents a fit."""
+    """``note``: a change or choice; ``warning``: a possible problem; ``error``: a problem that prevents a fit."""
     what: str
     remedy: str
 
 
 def find_errors(adata: AnnData, *, moments: bool) -> Iterator[Finding]:
-    """What no setting can mend; ``moments`` tells whether those of the object will be used."""
+    """Problems that no setting can solve; ``moments`` states whether the moments of the object will be used."""
     missing = [layer for layer in (keys.SPLICED, keys.UNSPLICED) if layer not in adata.layers]
     if missing:
         names = " and no ".join(f"'{layer}'" for layer in missing)
@@ -133,10 +133,10 @@ def _layer_errors(name: str, layer: Any) -> Iterator[Finding]:
 def find_warnings(
     adata: AnnData, settings: Settings, *, kind: CountKind, fraction: float | None
 ) -> Iterator[Finding]:
-    """Problems that do not prevent a fit, and choices that it makes."""
+    """Problems that do not prevent a fit, and choices of the preparation."""
     for note in stored_notes(adata):
         yield Finding("note", note, "")
-    if keys.VELOCITY in adata.layers:  # whose units the moments kept so far
+    if keys.VELOCITY in adata.layers:  # moments in the units of a velocity were kept on reading
         yield from (Finding("note", note, "") for note in unusable_moments(adata))
     for what, names in (("cell", adata.obs_names), ("gene", adata.var_names)):
         if repeated := int(names.duplicated().sum()):

@@ -1,8 +1,7 @@
-"""Read and check data in a process of its own first: what ends that process, or fills its memory, ends nothing else.
+"""Read and check user data in a child process with limits, before the server reads them.
 
-The app reads what visitors bring in the process that serves all of them. Compiled libraries can end a process on a
-damaged or hostile file, and no exception tells of it. So `inspect` reads the data once in a child process with
-limits, and only what passes there is read in the server.
+One server process reads the data of all visitors. Compiled libraries can crash on a damaged or hostile file without an
+exception. `inspect` therefore reads the data in a child process first, and the server reads only data that passed.
 """
 
 from __future__ import annotations
@@ -28,30 +27,30 @@ __all__ = ["inspect"]
 logger = logging.getLogger(__name__)
 
 SECONDS: Final = 600
-"""An inspection that takes longer is ended."""
+"""Time limit of an inspection."""
 _ROOT = Path(__file__).resolve().parents[1]
-# numerical libraries reserve address space for each thread, and the limit counts it
+# numerical libraries reserve address space per thread, which counts towards the limit
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _COMMAND = (sys.executable, "-m", "deepvelo.inspection")
-# One at a time: each may take all the memory that is free when it starts.
+# one at a time, because each may use all free memory
 _one_at_a_time = threading.Lock()
 
 
 def inspect(source: DataSource, *, seconds: float = SECONDS) -> None:
-    """Read data and summarize them in a child process, and let go of them.
+    """Read and summarize data in a child process.
 
     Parameters
     ----------
     source
-        What to read.
+        The data to read.
     seconds
-        The child process, and the wait for those before it, may take so long each.
+        Time limit of the child process, and of the wait for earlier inspections.
 
     Raises
     ------
     InputError
-        As `DataSource.load` and `deepvelo.checks.summarize`. Or the child process died, or met a limit: all of the
-        memory that was free when it started, or the time.
+        As for `DataSource.load` and `deepvelo.checks.summarize`, or the child process crashed or exceeded the free
+        memory or the time.
 
     Examples
     --------
@@ -74,7 +73,7 @@ def inspect(source: DataSource, *, seconds: float = SECONDS) -> None:
 
 
 def _run_child(request: str, *, seconds: float) -> tuple[int | None, str]:
-    """Exit status of the child, None when the time was up, and what it wrote."""
+    """Exit status of the child, or None after a timeout, and its output."""
     with tempfile.TemporaryFile() as answer, tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
             _COMMAND,
@@ -92,7 +91,7 @@ def _run_child(request: str, *, seconds: float) -> tuple[int | None, str]:
                 status = child.wait(seconds)
             except subprocess.TimeoutExpired:
                 status = None
-            except BrokenPipeError:  # it died before it read the request
+            except BrokenPipeError:  # the child died before it read the request
                 status = child.wait()
             finally:
                 child.kill()
@@ -106,11 +105,11 @@ def _run_child(request: str, *, seconds: float) -> tuple[int | None, str]:
 
 
 def _failure_message(label: str, status: int) -> str:
-    if -status == signal.SIGKILL:  # by the kernel, which was short of memory
-        return f"{label} was not read: its reading took more memory than is free. Take fewer cells or layers."
+    if -status == signal.SIGKILL:  # the kernel's out-of-memory killer
+        return f"{label} was not read: reading it took more memory than is free. Take fewer cells or layers."
     name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
     return (
-        f"{label} was not read: it ended the process that read it ({name}). It is damaged, or needs more memory than is free. "
+        f"{label} was not read: the reading process crashed ({name}). The file is damaged, or needs more memory than is free. "
         "Copy it again, or save it again from its source with fewer cells or layers."
     )
 
@@ -120,12 +119,12 @@ def _minutes(seconds: float) -> str:
 
 
 def main() -> None:
-    """Inspect what the first line of the standard input names; write the problem as JSON, nothing if there is none."""
+    """Inspect the data source on the first line of standard input; write a problem, if any, as JSON."""
     from deepvelo import checks
     from deepvelo.config import Settings
 
     request = json.loads(sys.stdin.buffer.readline())
-    # The parent keeps the pipe open: its end is the parent's end.
+    # the parent keeps the pipe open, so its end means that the parent died
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _limit_memory()
     source = DataSource(**{**request, "more": tuple(request["more"])})
@@ -147,7 +146,7 @@ def _end_with_parent() -> None:
 
 
 def _limit_memory() -> None:
-    """Take no more than the memory that is free now, and be the first to go when the machine has none left."""
+    """Limit memory to what is free now, and let the out-of-memory killer choose this process first."""
     import psutil
 
     from deepvelo.memory import available_memory
@@ -158,7 +157,7 @@ def _limit_memory() -> None:
         return
     most = psutil.Process().memory_info().vms + available_memory()
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would hold the data
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core dump would contain the user's data
     if sys.platform == "linux":
         Path("/proc/self/oom_score_adj").write_text("1000")
 

@@ -1,4 +1,4 @@
-"""What a run tells while it works, and what it leaves."""
+"""Progress and result of a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Step = Literal["prepare", "train", "graph", "embed", "scores", "rates", "trajectory", "fates", "drivers"]
 Unit = Literal["epoch", "gene", "cell"]
 
-# What each step is called where people read it.
+# Display names of the steps.
 STEP_NAMES: dict[Step, str] = {
     "prepare": "Preparing the data",
     "train": "Training",
@@ -32,12 +32,12 @@ STEP_NAMES: dict[Step, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Where a run is.
+    """Progress of a run.
 
-    ``epoch`` counts from 1 while the step is ``train``, and is 0 before the first has ended and in other steps; ``terms``
-    holds that epoch's loss terms. Other methods have no epochs and no terms: with ``unit`` ``"gene"`` (scVelo's modes)
-    or ``"cell"`` (GraphVelo) the two numbers count genes or cells that are fitted and to fit, both 0 where all are
-    fitted at once.
+    In the step ``train``, ``epoch`` counts finished epochs and ``terms`` has the loss terms of the last one; ``epoch`` is
+    0 in other steps. Other methods have no loss terms: with ``unit`` ``"gene"`` (scVelo's modes) or ``"cell"``
+    (GraphVelo), ``epoch`` and ``n_epochs`` are the numbers of fitted and of all genes or cells, both 0 if all are fitted
+    at once.
     """
 
     step: Step
@@ -61,7 +61,7 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A finished fit: everything the run store keeps; scVelo's modes have no history and no weights."""
+    """A finished fit, as the run store keeps it; other methods have no history and no weights."""
 
     adata: AnnData
     history: pd.DataFrame

@@ -1,8 +1,8 @@
-"""One fit, or the analysis of one, as a task on a Dask worker: load, compute, store, and say how it goes.
+"""One fit or lineage analysis as a task on a Dask worker: load, compute, store and report progress.
 
-What happens is told as events on the scheduler, so whoever asks, the server that started the job or one
-started later, reads the same story. Start and end have a topic of their own (`state_topic`): a scheduler
-keeps only the newest 1,000 events of a topic, and no length of training may push the start out.
+The worker reports events to the scheduler, where any server can read them. States have their own topic
+(`state_topic`), because the scheduler keeps only the newest 1,000 events of a topic and a long training must not
+displace them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 Runner = Callable[..., "Result"]
 
 SECONDS_BETWEEN_REPORTS = 0.1
-MAX_TRAINING_REPORTS = 300  # of one job, several epochs in each if need be: the whole curve must be kept
+MAX_TRAINING_REPORTS = 300  # per job, each with several epochs if needed, so that the whole curve is kept
 MAX_RESTARTS = 3
 WORKER_DIED = (
     "The worker process died twice during this job and got no further the second time, most likely because memory "
@@ -52,7 +52,7 @@ TOO_MANY_RESTARTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What to fit and where to store it; small, so that it travels to any worker."""
+    """What to fit and where to store it; small enough to send to any worker."""
 
     job_id: str
     name: str
@@ -67,25 +67,25 @@ class Job:
     requests: dict[str, float] = field(default_factory=dict)
     """Dask worker resources that the worker must have."""
     lineages: LineageSettings | None = None
-    """Instead of fitting, find the lineages of run ``base`` and store them beside it."""
+    """Settings of a lineage analysis of the run ``base``, instead of a fit."""
     owner: str = ""
-    """Who asked for it, as a hash; empty where nobody knows."""
+    """Hash of the visitor who started the job; empty if unknown."""
     owner_name: str = ""
-    """What others are shown of who asked; empty for a visitor without a name."""
+    """Display name of the owner; empty for a visitor without a name."""
 
 
 _JOB: TypeAdapter[Job] = TypeAdapter(Job)
 
 
 def to_request(job: Job) -> dict[str, Any]:
-    """A job as JSON holds it, for the journal."""
+    """A job as a JSON-compatible dictionary, for the journal."""
     values: dict[str, Any] = _JOB.dump_python(job, mode="json")
-    del values["store_folder"]  # where the journal lies
+    del values["store_folder"]  # the folder of the journal
     return values
 
 
 def from_request(values: dict[str, Any], *, store_folder: Path) -> Job | None:
-    """A job from the journal of a run store; None where it is damaged or of another version."""
+    """A job from the journal of a run store; None if it is damaged or of another version."""
     try:
         return _JOB.validate_python(values | {"store_folder": store_folder})
     except (ValidationError, InputError) as error:
@@ -96,23 +96,23 @@ def from_request(values: dict[str, Any], *, store_folder: Path) -> Job | None:
 
 
 def state_topic(job_id: str) -> str:
-    """Topic of a job's start and end; its progress is told under the bare id."""
+    """Topic of a job's states; progress is logged under the job id."""
     return f"{job_id}-state"
 
 
 def why_given_up(states: Sequence[Mapping[str, Any]]) -> str:
-    """Why a job whose worker is gone does not start again, in a sentence; empty if it does, from its checkpoint if any.
+    """Why a job whose worker died is not started again; empty if it is, from its checkpoint if any.
 
-    The rule: a job is given up when two starts in a row ended without a word and the second got no further than one
-    before it, by stages and checkpoints. A start that ended with the server or the scheduler counts apart: only
-    `MAX_RESTARTS` of these may get no further.
+    A job is given up if two starts in a row died and the second got no further than an earlier one, measured by stages
+    and checkpoints. Starts that ended with the server or scheduler count separately: `MAX_RESTARTS` of them may get no
+    further.
 
     Parameters
     ----------
     states
-        What happened so far; of the checkpoints of a start the first is told.
+        Events so far; each start reports only its first checkpoint.
     """
-    reached: list[tuple[int, int]] = []  # by each start: how many stages, and the epoch of its checkpoint
+    reached: list[tuple[int, int]] = []  # per start: number of stages, epoch of the checkpoint
     with_server: list[bool] = []
     for event in states:
         match event["event"]:
@@ -133,14 +133,14 @@ def why_given_up(states: Sequence[Mapping[str, Any]]) -> str:
 
 
 def run_job(job: Job, runner: Runner | None = None) -> None:
-    """Do a job on this Dask worker; the outcome is an event, never an exception.
+    """Run a job on this Dask worker. The outcome is an event, never an exception.
 
     Parameters
     ----------
     job
-        What to do.
+        The job.
     runner
-        Called like `deepvelo.workflow.run`, which is the default.
+        Function with the signature of `deepvelo.workflow.run`, the default.
     """
     from distributed import Event, get_client, get_worker
 
@@ -162,12 +162,12 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
     def cancelled() -> bool:
         try:
             return bool(Event(job.job_id).is_set())
-        except OSError:  # a scheduler that is asleep or away: no reason to lose what was done
+        except OSError:  # an unreachable scheduler must not cost the work done so far
             return False
 
     try:
         with journal.at_work(job.job_id, cancelled=cancelled):
-            # Dask gives the task of a dead worker to the next one; an end may be known to the journal alone.
+            # Dask reassigns the task of a dead worker; perhaps only the journal knows its end
             entry = journal.entry(job.job_id)
             reported = [event for _, event in get_client().get_events(state_topic(job.job_id))]
             earlier = entry.events if entry is not None and entry.request is not None else reported
@@ -187,7 +187,7 @@ def run_job(job: Job, runner: Runner | None = None) -> None:
 
 
 def _do(job: Job, runner: Runner | None, *, tell: Callable[..., None], cancelled: Callable[[], bool]) -> None:
-    """Do the job and tell how it ended; only a `CancelledError` is passed on."""
+    """Run the job and report its end; only a `CancelledError` propagates."""
     report = Reporter(tell, cancelled=cancelled)
     try:
         if job.lineages is None:
@@ -203,7 +203,7 @@ def _do(job: Job, runner: Runner | None, *, tell: Callable[..., None], cancelled
         tell(
             event="failed", message="Memory ran out. Choose fewer variable genes or cells and start it again."
         )
-    except Exception as error:  # the worker's border: what is not foreseen must reach the page as a sentence
+    except Exception as error:  # unexpected errors must reach the page as a message
         logger.exception("job %s", job.job_id)
         what = f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0]
         tell(
@@ -221,7 +221,7 @@ def _fit(job: Job, runner: Runner | None, report: Reporter, *, tell: Callable[..
     from deepvelo import workflow
     from deepvelo.model.large_data.checkpoint import Checkpoint
 
-    torch.set_num_threads(CPU_COUNT)  # Dask gives its workers one thread
+    torch.set_num_threads(CPU_COUNT)  # Dask sets one thread per worker
     store = RunStore(job.store_folder)
     store.require_writable()  # before hours of training, not after
     report.stop_if_cancelled()
@@ -234,12 +234,12 @@ def _fit(job: Job, runner: Runner | None, report: Reporter, *, tell: Callable[..
 
     def on_save(epoch: int) -> None:
         nonlocal written
-        if not written:  # a topic keeps a thousand events: the first one says enough
+        if not written:  # one event is enough, and a topic keeps a thousand
             tell(event="checkpoint", epoch=epoch)
         written = True
 
     fit = _fit_hash(job, data_hash)
-    tell(event="fit", fit=fit)  # its checkpoint is kept until the job has ended
+    tell(event="fit", fit=fit)  # keeps the checkpoint until the job has ended
     checkpoint = Checkpoint(
         store.checkpoint(fit),
         on_resume=lambda epoch, _: tell(event="resumed", epoch=epoch),
@@ -273,12 +273,12 @@ def _fit(job: Job, runner: Runner | None, report: Reporter, *, tell: Callable[..
     except CancelledError:
         checkpoint.remove()
         raise
-    checkpoint.remove()  # not after other errors: mended, the same fit goes on from there
+    checkpoint.remove()  # kept after other errors, so that the fit can resume once they are fixed
     return run_id
 
 
 def _fit_hash(job: Job, data_hash: str) -> str:
-    """The same for jobs that do the same training: a fit that is started anew finds what an earlier start has left."""
+    """Hash of everything that decides the training, which names its checkpoint."""
     decisive = [data_hash, job.source.is_prepared, config.to_dict(job.settings), job.cluster_key, job.basis]
     return hashlib.blake2b(json.dumps(decisive).encode(), digest_size=16).hexdigest()
 
@@ -299,14 +299,14 @@ def _find_lineages(job: Job, settings: LineageSettings, report: Reporter) -> str
 
 
 class Reporter:
-    """Progress of a fit as events, several epochs in one when epochs are short or many.
+    """Report the progress of a fit as events, with several epochs per event if they are short or many.
 
     Parameters
     ----------
     tell
-        Takes an event as keyword arguments.
+        Called with an event as keyword arguments.
     cancelled
-        Whether someone asked for an end; asked at every step and epoch.
+        Returns whether the job was cancelled; called at every step and epoch.
     """
 
     def __init__(self, tell: Callable[..., None], *, cancelled: Callable[[], bool]) -> None:
@@ -321,7 +321,7 @@ class Reporter:
         self.stop_if_cancelled()
         record = dataclasses.asdict(progress)
         record["terms"] = {name: float(value) for name, value in progress.terms.items()}
-        self._pending.append(record | {"time": time.monotonic()})  # the clock may be set meanwhile
+        self._pending.append(record | {"time": time.monotonic()})  # unaffected by changes of the system clock
         if self._epoch_told and progress.step == "train":
             enough = (progress.epoch - self._epoch_told) * MAX_TRAINING_REPORTS >= progress.n_epochs
             if not enough or time.monotonic() - self._last_told < SECONDS_BETWEEN_REPORTS:
@@ -330,14 +330,14 @@ class Reporter:
         self._epoch_told = progress.epoch
 
     def flush(self) -> None:
-        """Tell what has waited."""
+        """Report all pending records."""
         if self._pending:
             self._tell(event="progress", records=self._pending)
         self._pending = []
         self._last_told = time.monotonic()
 
     def stop_if_cancelled(self) -> None:
-        """Raise `CancelledError` when someone asked for an end."""
+        """Raise `CancelledError` if the job was cancelled."""
         if self._cancelled():
             self.flush()
             raise CancelledError

@@ -1,4 +1,4 @@
-"""Cells whose direction the data do not decide, as a fit leaves them."""
+"""Cells whose direction the data do not decide, as stored by a fit."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 def undecided_cells(obs: pd.DataFrame) -> np.ndarray | None:
     """Mask of the undecided cells, shape ``(n_cells,)``.
 
-    None where no fit says: of scVelo's modes, of imported velocities, and of earlier versions, whose confidence in
-    direction is no probability.
+    None for scVelo's modes, imported velocities and fits of earlier versions, which have no such mask.
     """
     if keys.UNDECIDED not in obs or not is_bool_dtype(obs[keys.UNDECIDED]):
         return None
@@ -25,7 +24,7 @@ def undecided_cells(obs: pd.DataFrame) -> np.ndarray | None:
 
 
 def share_in_words(undecided: np.ndarray) -> str:
-    """The share of cells in a mask in whole per cent, which says 0% and 100% only where that is so."""
+    """The share of cells in a mask in whole per cent; 0% and 100% only if exact."""
     share = float(undecided.mean())
     if 0 < share < 0.01:
         return "under 1%"

@@ -1,4 +1,4 @@
-"""Small words of messages, and text from files and addresses as it can be shown."""
+"""Format names and numbers for messages, and sanitise text from files and addresses."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Final
 
 _HIDDEN: Final = frozenset(
     {"Cc", "Cf", "Cs"}
-)  # Unicode's controls, formats (turn text round, zero width), surrogates
-_JOINERS: Final = "\u200c\u200d"  # formats too, but letters of some scripts and emoji need them
+)  # Unicode categories: control, format (bidirectional, zero width), surrogate
+_JOINERS: Final = "\u200c\u200d"  # format characters that some scripts and emoji need
 _REPLACEMENT: Final = "\ufffd"
-_LONGEST, _MOST = 100, 100  # characters of a name, and names, that a sentence quotes
+_LONGEST, _MOST = 100, 100  # characters per name, and names per message
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names in quotes, separated by commas; ``none`` for no names. Long names are shortened, and many left out."""
+    """Quoted names separated by commas; ``none`` for no names. Long names and long lists are shortened."""
     if not len(names):
         return "none"
     quoted = ", ".join(f"'{in_one_line(name, most=_LONGEST)}'" for name in names[:_MOST])
@@ -23,7 +23,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def decimal(value: float, places: int = 2) -> str:
-    """``0.25``, ``1,250.00``, with a true minus before what is below 0 after rounding: ``−0.25``."""
+    """A number as ``0.25`` or ``1,250.00``, with a minus sign instead of a hyphen: ``−0.25``."""
     return f"{round(value, places) + 0.0:,.{places}f}".replace("-", "−")
 
 
@@ -33,10 +33,10 @@ def number(n: int, what: str) -> str:
 
 
 def in_code(value: Any) -> str:
-    """A value as Python writes it, at most 100 characters long; whole numbers of thousands of digits by their size."""
+    """The ``repr`` of a value, at most 100 characters long."""
     try:
         return in_one_line(repr(value), most=_LONGEST)
-    except (ValueError, RecursionError):  # Python writes no whole number of more than 4,300 digits
+    except (ValueError, RecursionError):  # Python refuses to write integers of more than 4,300 digits
         return f"a value of type {type(value).__name__} that is too large to be shown"
 
 
@@ -46,10 +46,10 @@ def in_bytes(n: int) -> str:
 
 
 def in_one_line(text: object, *, most: int) -> str:
-    """Text of a file or an address in one line, at most ``most`` characters long.
+    """Untrusted text in one line of at most ``most`` characters.
 
-    Blanks of any kind are spaces, a character that cannot be seen is U+FFFD, and what is too long has an ellipsis in its
-    middle, since names differ at their beginning or at their end.
+    Whitespace becomes spaces, invisible characters become U+FFFD, and long text gets an ellipsis in the middle, because
+    names usually differ at the start or the end.
     """
     text = str(text)
     if len(text) <= most and text.isprintable():
@@ -61,7 +61,7 @@ def in_one_line(text: object, *, most: int) -> str:
 
 
 def for_terminal(text: str) -> str:
-    """Lines without what a terminal would obey, as ``ESC [31m`` in the name of a group."""
+    """Lines without terminal control sequences, such as ``ESC [31m`` in the name of a group."""
     return "\n".join(in_one_line(line, most=len(line)) for line in text.split("\n"))
 
 

@@ -1,4 +1,4 @@
-"""The whole path from counts to velocities: what the command line and the app's jobs run."""
+"""The whole workflow from counts to velocities, for the command line and the app's jobs."""
 
 from __future__ import annotations
 
@@ -47,39 +47,38 @@ def run(
     adata
         Spliced and unspliced counts, or moments; not changed.
     cluster_key
-        Grouping in ``obs``; by default one that looks like cell types, else Leiden clusters.
+        Grouping in ``obs``; by default cell types, recognized by name, otherwise Leiden clusters.
     basis
         Embedding for the arrows, without ``X_``; by default UMAP.
     prepared
         ``adata`` is as `deepvelo.pp.prepare.prepare` left it: its genes, moments and neighbours are taken as they are.
     on_progress
-        Told of every step and epoch. What it raises stops the run and is passed on; raise `CancelledError`
-        to cancel.
+        Called at every step and epoch. Exceptions stop the run and propagate; raise `CancelledError` to cancel.
     scratch
-        A folder for moments, rates and velocities, as `deepvelo.io.runs.RunStore.scratch` gives one: they are then Zarr
-        arrays on disk, to be read in blocks of genes while the folder is there, not arrays in memory.
+        Folder for moments, rates and velocities, e.g. from `deepvelo.io.runs.RunStore.scratch`. They are then Zarr arrays
+        on disk, to be read in blocks of genes while the folder exists.
     checkpoint
-        Follows the training; where it is there already, of the same fit, the training goes on from it. Remove it once
-        the result is stored. scVelo's modes have none.
+        Checkpoint of the training, which resumes from it if it exists and belongs to the same fit. Remove it once the
+        result is stored. Ignored by other methods.
 
     Returns
     -------
-    ``result.adata`` holds the cells and the genes used, with the keys listed in `deepvelo.keys`.
+    ``result.adata`` has the cells and genes used, with the keys listed in `deepvelo.keys`.
 
     Raises
     ------
     InputError
-        Data or settings do not allow a fit, the method's package is not installed, or another group's method fails.
+        Data or settings do not allow a fit, the method's package is not installed, or an external method fails.
     OSError
-        ``scratch`` cannot be written to, most likely because the disk is full.
+        ``scratch`` cannot be written to, usually because the disk is full.
     """
-    # Seconds to import, as below.
+    # slow imports
     from deepvelo.contents.notes import stored_notes
     from deepvelo.io.dry_write import leave_out_unwritable
 
     peers.require_installed(settings.method)
     if settings.method != "deepvelo":
-        scratch = None  # scVelo's modes take counts and moments whole, and imported velocities are read whole
+        scratch = None  # other methods and imported velocities need whole matrices in memory
     if settings.method == "imported" and not settings.tool:
         settings = config.replace(settings, {"tool": tool_of(adata)})
     with MemoryMeter() as memory:
@@ -103,7 +102,7 @@ def run(
         seconds = time.perf_counter() - started
     result.metrics["seconds_total"] = seconds
     result.metrics["peak_memory_mb"] = memory.peak / 2**20
-    # Everything but the cells themselves, so that a file alone tells how it was made.
+    # a file alone documents how it was computed
     result.adata.uns[keys.DEEPVELO] |= {
         "metrics": dict(result.metrics),
         "history": {name: column.to_numpy() for name, column in result.history.items()},
@@ -120,7 +119,7 @@ def _prepared(
     as_it_is: bool,
     scratch: Path | None,
 ) -> AnnData:
-    # These take seconds to import; reading settings or asking for help should not wait for them.
+    # slow imports, which reading settings or --help should not wait for
     from deepvelo import checks
     from deepvelo.pp.groups import tidy_groups
     from deepvelo.pp.imported import prepare_imported
@@ -128,12 +127,12 @@ def _prepared(
 
     if settings.method == "imported":
         if as_it_is:
-            msg = "The prepared data of a run bring no velocities of another tool. Choose a method that fits them."
+            msg = "The prepared data of a run have no velocities of another tool. Choose a method that fits them."
             raise InputError(msg)
         return prepare_imported(adata, settings, cluster_key=cluster_key, basis=basis)
     if not as_it_is:
         return prepare(adata, settings, cluster_key=cluster_key, basis=basis, scratch=scratch)
-    # What preparation would compute anew was computed when these data were prepared.
+    # the preparation already recomputed these
     kept = {"preparation": {"compare_in": "auto", "recompute_moments": False, "recompute_embedding": False}}
     checks.require_fit(adata, config.replace(settings, kept), cluster_key=cluster_key, basis=basis)
     out = adata.copy()
@@ -184,7 +183,7 @@ def _fit(
 
         tell(Progress(step="graph"))
         with _errors(settings, "the velocity graph"):
-            # Other methods take no notice of the device.
+            # other methods ignore the device
             on_device(
                 lambda device: tl.velocity_graph(prepared, device=device),
                 asked=settings.training.device if own else "cpu",
@@ -196,7 +195,7 @@ def _fit(
         tell(Progress(step="scores"))
         scores = _score(prepared, settings, fit, cluster_key=cluster_key)
         history, weights = (fit.history, fit.weights) if fit else ([], {})
-        fit = None  # it holds values of every cell
+        fit = None  # frees values of every cell
         if keys.BETA in prepared.layers:
             tell(Progress(step="rates"))
             tl.rates_umap(prepared, n_neighbors=settings.preparation.n_neighbors, seed=settings.seed)
@@ -228,7 +227,7 @@ def _fit_deepvelo(
 
     def on_epoch(epoch: int, terms: Terms) -> None:
         if scratch is not None:
-            scratch.touch()  # what lies unchanged for a day is taken for a leftover
+            scratch.touch()  # folders without change for a day are removed as leftovers
         tell(Progress(step="train", epoch=epoch, n_epochs=plan.n_epochs, terms=terms))
 
     tell(Progress(step="train"))  # neighbours, components and directions are found before the first epoch
@@ -259,7 +258,7 @@ def _fit_graphvelo(adata: AnnData, *, tell: OnProgress) -> None:
 
 
 def _errors(settings: Settings, step: str) -> AbstractContextManager[None]:
-    """For methods of other groups their packages' errors are messages for the user; elsewhere they are our bugs."""
+    """Convert errors of external methods to messages; errors of our own code propagate."""
     from deepvelo.tl.velocity.baselines import errors_of, scvelo_errors
 
     if settings.method == "deepvelo" or settings.method == "imported":
@@ -270,7 +269,7 @@ def _errors(settings: Settings, step: str) -> AbstractContextManager[None]:
 
 
 def _score(adata: AnnData, settings: Settings, fit: Fit | None, *, cluster_key: str) -> dict[str, float]:
-    """Set the scores of cells and genes; the means over the cells. scVelo's modes have no fit."""
+    """Set the scores of cells and genes, and return the means over the cells; ``fit`` is None for other methods."""
     import numpy as np
 
     from deepvelo import tl
@@ -283,6 +282,6 @@ def _score(adata: AnnData, settings: Settings, fit: Fit | None, *, cluster_key: 
         write_confidence(adata, settings=settings, fit=fit, cluster_key=cluster_key)
         tl.multikinetic_genes(adata, cluster_key=cluster_key)
     else:
-        # With one rate a gene it would be 0 everywhere by construction, or the misfit of a curve.
+        # with one rate per gene it would be 0 by construction, or measure the misfit of a curve
         adata.var[keys.MULTIKINETIC_SCORE] = np.full(adata.n_vars, np.nan)
     return {name: float(adata.obs[key].mean()) for name, key in means.items()}

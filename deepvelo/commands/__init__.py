@@ -1,1 +1,1 @@
-"""The longer commands of the command line, one a file; `deepvelo.cli` puts them together."""
+"""The longer commands of the command line, one per file; `deepvelo.cli` registers them."""

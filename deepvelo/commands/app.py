@@ -1,4 +1,4 @@
-"""What ``deepvelo app`` checks and says before it becomes the server."""
+"""Checks and messages of ``deepvelo app`` before it starts the server."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def require_streamlit() -> None:
 
 
 def require_scheduler_address(address: str) -> None:
-    """Refuse what cannot be the address of a Dask scheduler.
+    """Check the address of a Dask scheduler.
 
     Raises
     ------
     InputError
-        It is not ``tcp://HOST:PORT`` or ``tls://HOST:PORT``.
+        The address is not ``tcp://HOST:PORT`` or ``tls://HOST:PORT``.
     """
     try:
         parts = urlsplit(address)
         whole = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port
         rest = parts.path or parts.query or parts.fragment or parts.username is not None
-    except ValueError:  # the port is no number, or the brackets do not close
+    except ValueError:  # the port is not a number, or a bracket is not closed
         whole, rest = None, ""
     if not whole or rest:
         msg = (
@@ -49,16 +49,17 @@ def require_scheduler_address(address: str) -> None:
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Try to listen there, before anything that takes time.
+    """Check that the server can listen on a port, before anything that takes time.
 
     Raises
     ------
     InputError
-        Another program listens there, the port needs an administrator, or the host is not an address of this machine.
+        Another program listens on the port, the port needs administrator rights, or the host is not an address of this
+        machine.
     """
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-            if os.name == "posix":  # as the server will; elsewhere it would hide that the port is taken
+            if os.name == "posix":  # as the server does; on Windows it would hide that the port is taken
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
             probe.listen()
@@ -79,7 +80,7 @@ def require_free_port(host: str, port: int) -> None:
 
 
 def access_note(host: str, port: int) -> str:
-    """One line: where the app is, and who can open it."""
+    """A message on who can open the app."""
     if _is_loopback(host):
         return (
             f"Only users of this machine can open the app, at port {port}: it asks for no login. "
@@ -92,11 +93,11 @@ def access_note(host: str, port: int) -> str:
 
 
 def serve(host: str, port: int, environment: Mapping[str, str]) -> NoReturn:
-    """Become the server: signals that are meant for this process reach it, and it cannot be left behind."""
+    """Replace this process by the server, so that signals reach the server and it ends with the process."""
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py")]
     command += ["--server.address", host, "--server.port", str(port)]
     if not _is_loopback(host):
-        command += ["--server.allowedHosts", "*"]  # people may know this machine by any name
+        command += ["--server.allowedHosts", "*"]  # the machine may have several host names
     os.chdir(ROOT)  # where Streamlit finds its settings
     if os.name == "posix":
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""``deepvelo evaluate``: several fitted files beside each other, in one table."""
+"""``deepvelo evaluate``: compare several fitted files in one table."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="FITTED.h5ad[::LAYER]...",
-            help="Files with velocities, of any tool; the first gives the graph. Velocities are in the layer 'velocity' "
-            "or what the tool calls it (dynamo's 'velocity_S'); name another as FILE::LAYER.",
+            help="Files with velocities of any tool; the graph of the first is used. Velocities are read from the layer "
+            "'velocity' or the tool's name for it (dynamo's 'velocity_S'); name another as FILE::LAYER.",
         ),
     ],
     cluster_key: Annotated[str | None, typer.Option(help="Column of obs with the cell groups.")] = None,
@@ -34,7 +34,7 @@ def evaluate(
     smooth: Annotated[
         int | None,
         typer.Option(
-            help="Average every method's velocity over the graph 0, 1 or 2 times in all; by default as its fit did."
+            help="Average every method's velocity over the graph 0, 1 or 2 times; by default as fitted."
         ),
     ] = None,
     json_file: Annotated[
@@ -44,9 +44,9 @@ def evaluate(
         Path | None, typer.Option("--csv", metavar="FILE.csv", help="Write the table.")
     ] = None,
 ) -> None:
-    """Score the velocities of several methods on the same cells and say how surely they differ."""
+    """Score the velocities of several methods on the same cells, with statistical tests."""
     _require_reports(json_file, csv_file)
-    # Seconds to import; asking for help should not wait for them.
+    # slow imports, which --help should not wait for
     from deepvelo.evaluation import compare
     from deepvelo.io.write import write_text
 
@@ -65,7 +65,7 @@ def evaluate(
 
 
 def as_text(comparison: Comparison) -> str:
-    """The comparison as people read it in a terminal: table, definitions, tests, notes, warnings."""
+    """The comparison for the terminal: table, definitions, tests, notes and warnings."""
     from deepvelo.evaluation import compare
 
     table = comparison.table
@@ -96,7 +96,7 @@ def as_text(comparison: Comparison) -> str:
 
 
 def _transposed(table: pd.DataFrame) -> str:
-    """Methods side by side; whole numbers as such, ``-`` where a score is not defined."""
+    """The table with methods as columns; ``-`` where a score is not defined."""
     import pandas as pd
 
     def shown(value: float, column: str) -> str:
@@ -115,7 +115,7 @@ def _by_name(results: list[tuple[ResultFile, AnnData]]) -> dict[str, AnnData]:
 
 
 def _require_reports(json_file: Path | None, csv_file: Path | None) -> None:
-    """Before minutes of scoring: endings, so that no data file is overwritten, and folders."""
+    """Check endings, so that no data file is overwritten, and folders, before minutes of scoring."""
     from deepvelo.io.write import require_writable
 
     for path, suffix in ((json_file, ".json"), (csv_file, ".csv")):

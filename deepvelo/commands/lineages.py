@@ -1,4 +1,4 @@
-"""``deepvelo lineages``: trajectory, fates, drivers and what is known of them, as tables on disk."""
+"""``deepvelo lineages``: write trajectory, fates, drivers and their enrichment as tables."""
 
 from __future__ import annotations
 
@@ -24,47 +24,52 @@ def lineages(
     file: Annotated[Path, typer.Argument(metavar="FITTED.h5ad", help="The output of `deepvelo run`.")],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="DIR", help="Folder for the tables; made if it is not there."),
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for the tables; created if missing."),
     ],
     cluster_key: Annotated[str | None, typer.Option(help="Column of obs with the cell groups.")] = None,
-    root: Annotated[str | None, typer.Option(metavar="GROUP", help="Where the trajectory begins.")] = None,
+    root: Annotated[str | None, typer.Option(metavar="GROUP", help="Root group of the trajectory.")] = None,
     terminal: Annotated[
         list[str] | None,
-        typer.Option(metavar="GROUPS", help="Where lineages end; repeat, or separate by commas."),
+        typer.Option(metavar="GROUPS", help="Terminal states; repeat, or separate by commas."),
     ] = None,
     states: Annotated[
-        int | None, typer.Option(help="How many macrostates; by the slow movements if not given.")
+        int | None,
+        typer.Option(help="Number of macrostates; by default from the spectrum of the transition matrix."),
     ] = None,
     stability: Annotated[
-        float, typer.Option(help="From which probability of staying a macrostate is an end.")
+        float, typer.Option(help="Probability of staying from which a macrostate is a terminal state.")
     ] = 0.96,
     weight: Annotated[
-        float, typer.Option(help="Share of the neighbour graph in the steps from cell to cell.")
+        float, typer.Option(help="Weight of the neighbour graph in the transition matrix.")
     ] = 0.2,
     gmt: Annotated[
-        Path | None, typer.Option(metavar="FILE.gmt", help="Gene sets to look for among the drivers.")
+        Path | None,
+        typer.Option(metavar="FILE.gmt", help="Gene sets to test for enrichment among the drivers."),
     ] = None,
     library: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A gene-set library of Enrichr, downloaded once.")
+        str | None, typer.Option(metavar="NAME", help="Name of an Enrichr gene-set library, downloaded once.")
     ] = None,
     markers: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Known markers: one gene a line, or a .gmt with a set a lineage."),
+        typer.Option(
+            metavar="FILE", help="Known markers: one gene per line, or a .gmt with one set per lineage."
+        ),
     ] = None,
     tfs: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Transcription factors, one gene a line.")
+        Path | None, typer.Option(metavar="FILE", help="Transcription factors, one gene per line.")
     ] = None,
     relevant: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keywords that make a gene set relevant, one a line.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Keywords that make a gene set relevant, one per line."),
     ] = None,
-    top: Annotated[int, typer.Option(help="How many drivers of a lineage are looked at.")] = 100,
-    seed: Annotated[int, typer.Option(help="Of the macrostates.")] = 0,
+    top: Annotated[int, typer.Option(help="Number of top drivers per lineage.")] = 100,
+    seed: Annotated[int, typer.Option(help="Seed of the macrostates.")] = 0,
 ) -> None:
     """Find the lineages of a fitted file: PAGA edges, fate probabilities, driver genes and their enrichment."""
     _require_folder(output)
     _require_top(top)
     known = _read_known_genes(gmt=gmt, library=library, markers=markers, tfs=tfs, relevant=relevant)
-    # Seconds to import; asking for help should not wait for them.
+    # slow imports, which --help should not wait for
     from deepvelo import lineages as analysis
     from deepvelo.contents.groups import find_group, group_names, split_groups
     from deepvelo.evaluation.compare.results import stored_value
@@ -105,14 +110,14 @@ def lineages(
 
 
 def as_text(found: Lineages, table: TableOne | None) -> str:
-    """The analysis as people read it in a terminal."""
+    """The analysis for the terminal."""
     from deepvelo.tl.lineage.driver_lists import top_drivers
 
     parts = [
         f"{len(found.cells):,} cells, groups '{found.settings.cluster_key}'; root {found.root}; "
         f"{number(len(found.lineages), 'lineage')}: {listed(found.lineages)}"
     ]
-    if len(found.edges):  # a warning says so where there are none
+    if len(found.edges):  # a warning covers the other case
         edges = found.edges[["source", "target", "confidence", "source_cells", "target_cells"]]
         parts.append(
             "PAGA, arrows from group to group:\n" + edges.to_string(index=False, float_format="{:.3f}".format)
@@ -129,7 +134,7 @@ def as_text(found: Lineages, table: TableOne | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _KnownGenes:
-    """Lists and sets to compare drivers with, as `deepvelo.tl.gene_sets.table_one` takes them, and what each came from."""
+    """Gene lists and sets for `deepvelo.tl.gene_sets.table_one`, with the source of each."""
 
     names: Mapping[str, str]
     sets: GeneSets | None
@@ -142,12 +147,12 @@ class _KnownGenes:
         return any(known is not None for known in (self.sets, self.markers, self.tfs))
 
     def spelled(self, var: pd.DataFrame) -> _KnownGenes:
-        """The same with genes as the data spell them.
+        """The same with the gene names of the data.
 
         Raises
         ------
         InputError
-            A list has none of the data's genes: better known before the analysis than after.
+            A list shares no gene with the data.
         """
         from deepvelo.contents.genes import GeneIndex, gene_aliases
         from deepvelo.tl.gene_sets.sets import spelled
@@ -165,7 +170,7 @@ class _KnownGenes:
 def _read_known_genes(
     *, gmt: Path | None, library: str | None, markers: Path | None, tfs: Path | None, relevant: Path | None
 ) -> _KnownGenes:
-    """Read before minutes of work."""
+    """Read all lists before minutes of analysis."""
     from deepvelo.tl.gene_sets import gene_library
     from deepvelo.tl.gene_sets.sets import read_gene_list, read_gmt, read_terms
 
@@ -173,7 +178,7 @@ def _read_known_genes(
         msg = f"Gene sets come from a file or a library. Got {gmt} and {library!r}. Give one of them."
         raise InputError(msg)
     if relevant is not None and gmt is None and library is None:
-        msg = f"Keywords ({relevant}) are looked for in the names of gene sets. Got none. Give --gmt or --library."
+        msg = f"Keywords ({relevant}) apply to the names of gene sets. Got no gene sets. Give --gmt or --library."
         raise InputError(msg)
     of_markers: Sequence[str] | GeneSets | None = None
     if markers is not None:
@@ -195,7 +200,7 @@ def _require_top(top: int) -> None:
 
 
 def _require_folder(output: Path) -> None:
-    """See that the folder can be made and written to, before minutes of work; make it after them."""
+    """Check that the folder can be created and written to, before minutes of analysis."""
     from deepvelo.io.write import require_writable
 
     there = next(path for path in (output, *output.absolute().parents) if path.exists())

@@ -1,4 +1,4 @@
-"""``deepvelo runs``: the finished runs of a store, and whether their files are as they were saved."""
+"""``deepvelo runs``: list the finished runs of a store and verify their checksums."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 def runs(
     folder: Annotated[
-        Path | None, typer.Option("--runs", metavar="DIR", help="Folder of finished runs; that of the app.")
+        Path | None,
+        typer.Option("--runs", metavar="DIR", help="Folder of finished runs; by default that of the app."),
     ] = None,
     verify: Annotated[  # noqa: FBT002  (typer's way to have an option)
         bool,
         typer.Option("--verify", help="Read every file of every run and compare it with its checksum."),
     ] = False,
 ) -> None:
-    """List the finished runs, a line each; damaged ones last, with what is wrong. Exit code 2 if any is damaged."""
+    """List the finished runs, one per line, with damaged ones and their problems last. Exit code 2 if any is damaged."""
     from deepvelo.io.runs import RunStore  # seconds to import
 
     store = RunStore(folder or default_folder("runs"))
@@ -52,7 +53,7 @@ def _listed(store: RunStore) -> Iterator[tuple[str, bool]]:
 
 
 def _checked(store: RunStore) -> Iterator[tuple[str, bool]]:
-    """One line a run; those deleted meanwhile are left out."""
+    """One line per run, without runs deleted since."""
     run_ids = [info.run_id for info in store.list()] + [run.run_id for run in store.damaged()]
     for run_id in run_ids:
         problem = store.verify(run_id)
@@ -63,5 +64,5 @@ def _checked(store: RunStore) -> Iterator[tuple[str, bool]]:
 
 
 def _line(*parts: str) -> str:
-    """Columns between tabs; a name from a file may hold what a terminal would obey."""
+    """Columns separated by tabs, without the control characters that names from files may contain."""
     return "\t".join(in_one_line(part, most=len(part)) for part in parts if part)

@@ -1,4 +1,4 @@
-"""``deepvelo simulate``: a tissue whose rates, velocity and time are known."""
+"""``deepvelo simulate``: simulate a tissue with known rates, velocity and time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def simulate(
         typer.Option(help="Number of genes. Default: 800, or 2,000 with the droplet profile."),
     ] = None,
     depth: Annotated[float, typer.Option(help="Median spliced counts per cell.")] = 2000.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same data.")] = 0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same data.")] = 0,
     profile: Annotated[
         Profile,
         typer.Option(

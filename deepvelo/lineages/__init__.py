@@ -1,4 +1,4 @@
-"""A run's lineages: where cells come from and go to, which genes drive them, and what is known of those."""
+"""Lineages of a run: trajectory, terminal states, fate probabilities and driver genes."""
 
 from deepvelo.lineages.analysis import LAYERS, Lineages, Stage, analyse
 from deepvelo.lineages.report import to_json, write_tables

@@ -1,4 +1,4 @@
-"""From a finished run to its lineages: trajectory, fates and driver genes, in one go."""
+"""Compute trajectory, fate probabilities and driver genes of a finished run."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ LAYERS: Final = (keys.MS, keys.VELOCITY, *keys.RATES)
 
 @dataclass(frozen=True, kw_only=True)
 class Lineages:
-    """What an analysis leaves.
+    """Result of a lineage analysis.
 
     ``cells``
-        One row a cell: ``pseudotime`` and ``latent_time`` (0 to 1, NaN where undefined), ``part`` (of the data, from 0,
-        the largest; missing where it is too small for a time), ``macrostate`` (category, NaN for most cells), then
-        ``fate: NAME``, the probability of each end.
+        One row per cell: ``pseudotime`` and ``latent_time`` (0 to 1, NaN where undefined), ``part`` (connected component,
+        0 for the largest; missing if it is too small for a latent time), ``macrostate`` (category, NaN for most cells),
+        then ``fate: NAME``, the probability of each terminal state.
     ``edges``
-        Directed PAGA, one row an edge: see `deepvelo.tl.Trajectory`.
+        Directed PAGA with one row per edge, see `deepvelo.tl.Trajectory`.
     ``drivers``
-        One row a lineage and gene: see `deepvelo.tl.lineage.drivers`.
+        One row per lineage and gene, see `deepvelo.tl.lineage.drivers`.
     """
 
     settings: LineageSettings
     root: str
     last_groups: tuple[str, ...]
-    """Groups that edges lead into and none out of; what cells end in is `lineages`, and only that is called an end."""
+    """Groups with incoming and without outgoing PAGA edges; terminal states are in `lineages`."""
     cells: pd.DataFrame
     edges: pd.DataFrame
     drivers: pd.DataFrame
@@ -52,12 +52,12 @@ class Lineages:
 
     @property
     def lineages(self) -> list[str]:
-        """Names of the ends, in the order of their columns."""
+        """Names of the terminal states, in the order of their columns."""
         return [str(name).removeprefix(FATE) for name in self.cells if str(name).startswith(FATE)]
 
     @property
     def fates(self) -> pd.DataFrame:
-        """Fate probabilities, ``(n_cells, n_lineages)``, a column each."""
+        """Fate probabilities, ``(n_cells, n_lineages)``, one column per terminal state."""
         return self.cells[[f"{FATE}{name}" for name in self.lineages]].set_axis(self.lineages, axis=1)
 
 
@@ -67,14 +67,14 @@ FATE = "fate: "
 def analyse(
     adata: AnnData, settings: LineageSettings, *, on_stage: Callable[[Stage], None] | None = None
 ) -> Lineages:
-    """Trajectory, fates and drivers of a finished run, by any method; ``adata`` is not changed.
+    """Compute trajectory, fates and drivers of a finished run by any method; ``adata`` is not changed.
 
     Parameters
     ----------
     adata
-        As a run leaves it, with `LAYERS` and ``X``, in memory or on disk. A missing velocity graph is computed.
+        The result of a run with `LAYERS` and ``X``, in memory or on disk. A missing velocity graph is computed.
     on_stage
-        Told before each part. What it raises stops the analysis and is passed on.
+        Called before each stage. Exceptions stop the analysis and propagate.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def analyse(
 
 
 def _as_fitted(adata: AnnData) -> tuple[AnnData, list[str]]:
-    """Another tool's object with dense layers and the velocity graph that it lacks, and a note; others as they are."""
+    """Convert sparse layers to dense ones and compute a missing velocity graph, with a note."""
     sparse_layers = [key for key in LAYERS if sparse.issparse(adata.layers.get(key))]
     no_graph = (
         keys.VELOCITY_GRAPH not in adata.uns and keys.VELOCITY in adata.layers and checks.has_neighbors(adata)
@@ -151,7 +151,7 @@ def _as_fitted(adata: AnnData) -> tuple[AnnData, list[str]]:
 
     if no_graph and keys.MS not in adata.layers:
         msg = (
-            f"The velocity graph is missing, and so are the moments that it is computed of (layer '{keys.MS}'). "
+            f"The velocity graph is missing, and so are the moments to compute it from (layer '{keys.MS}'). "
             "Run scVelo's `pp.moments` first."
         )
         raise InputError(msg)
@@ -172,7 +172,7 @@ def _as_fitted(adata: AnnData) -> tuple[AnnData, list[str]]:
 def _terminal_state_warnings(
     trajectory: Trajectory, fates: Fates, *, root: str | None, chosen: bool
 ) -> list[str]:
-    """Where the ends of fates contradict the edges or the chosen root."""
+    """Warnings where terminal states contradict the PAGA edges or the chosen root."""
     found = []
     terminal_states = fates.terminal
     if root in terminal_states:

@@ -1,4 +1,4 @@
-"""An analysis as CSV and JSON files in a folder."""
+"""Write a lineage analysis as CSV and JSON files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def write_tables(found: Lineages, folder: Path, *, table_one: TableOne | None = None) -> list[str]:
-    """Write every table, each under its final name only once it is whole.
+    """Write every table; each file appears only once it is complete.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def write_tables(found: Lineages, folder: Path, *, table_one: TableOne | None = 
 
 
 def to_json(found: Lineages, *, table_one: TableOne | None = None) -> str:
-    """Everything but the tables of cells and drivers; what is not defined is null."""
+    """The analysis without the tables of cells and drivers; undefined values are null."""
     contents: dict[str, Any] = {
         "program": f"deepvelo-explorer {version('deepvelo-explorer')}",
         "settings": to_dict(found.settings),

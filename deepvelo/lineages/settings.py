@@ -1,4 +1,4 @@
-"""The choices of a lineage analysis: frozen, checked on construction, stored beside the result."""
+"""Settings of a lineage analysis: frozen, validated on construction, stored beside the result."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from deepvelo.wording import listed
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class LineageSettings:
-    """Everything that decides an analysis, besides the run."""
+    """All settings of a lineage analysis of a run."""
 
     cluster_key: str
     root: Annotated[
         str | None,
-        Field(title="Root", description="Group where the trajectory begins; found from the arrows if none."),
+        Field(
+            title="Root", description="Group where the trajectory begins; inferred from the arrows if none."
+        ),
     ] = None
     terminal: Annotated[
         tuple[str, ...],
-        AfterValidator(lambda names: tuple(sorted(set(names)))),  # their order decides nothing
+        AfterValidator(lambda names: tuple(sorted(set(names)))),  # the order does not matter
         Field(
-            title="Ends",
-            description="Groups where lineages end, chosen by hand; found from the arrows if none.",
+            title="Terminal states",
+            description="Groups where lineages end; inferred from macrostates if none.",
         ),
     ] = ()
     n_states: Annotated[
@@ -37,7 +39,7 @@ class LineageSettings:
             ge=1,
             le=50,
             title="Macrostates",
-            description="How many macrostates GPCCA looks for; by the spectrum of the transition matrix if none.",
+            description="Number of macrostates for GPCCA; chosen from the spectrum of the transition matrix if none.",
         ),
     ] = None
     weight_connectivities: Annotated[
@@ -47,8 +49,8 @@ class LineageSettings:
             le=0.95,
             title="Weight of similarity",
             description=(
-                "Share of the neighbour graph in the transition matrix, the rest being the arrows. More makes fates "
-                "steadier and less the arrows' own; 0.2 is CellRank's usual choice."
+                "Weight of the neighbour graph against the arrows in the transition matrix. Higher values give smoother "
+                "fates that depend less on the arrows; 0.2 is CellRank's usual choice."
             ),
         ),
     ] = 0.2
@@ -59,8 +61,8 @@ class LineageSettings:
             le=1,
             title="Stability",
             description=(
-                "A macrostate is an end when a step from it stays in it with this probability or more. Lower it to "
-                "find more ends, and weaker ones."
+                "A macrostate is a terminal state if a step from it stays in it with at least this probability. Lower it "
+                "to find more, and weaker, terminal states."
             ),
         ),
     ] = 0.96
@@ -71,7 +73,7 @@ _ADAPTER: TypeAdapter[LineageSettings] = TypeAdapter(LineageSettings)
 
 
 def to_dict(settings: LineageSettings) -> dict[str, Any]:
-    """Plain dictionary, as JSON holds it."""
+    """Settings as a JSON-compatible dictionary."""
     plain: dict[str, Any] = _ADAPTER.dump_python(settings, mode="json")
     return plain
 
@@ -92,6 +94,6 @@ def from_dict(values: dict[str, Any]) -> LineageSettings:
 
 
 def key_of(settings: LineageSettings) -> str:
-    """Short name of just these settings, 16 hexadecimal digits: where their result lies in a run."""
+    """Hash of the settings, 16 hexadecimal digits, which names the folder of the analysis in its run."""
     text = json.dumps(to_dict(settings), sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""Analyses beside the run they belong to, whole or not at all, and deleted with it."""
+"""Store lineage analyses atomically in the folder of their run, and delete them with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from deepvelo.lineages.analysis import Lineages
 from deepvelo.lineages.settings import LineageSettings, key_of, to_dict
 
 _INFO = "info.json"
-# Each with columns it cannot do without: an analysis of an earlier version may lack them, and is then none.
+# Tables with their required columns; analyses of earlier versions that lack them are ignored.
 _TABLES: dict[str, list[str]] = {
     "cells": ["part"],
     "edges": ["source_cells", "target_cells"],
@@ -43,12 +43,12 @@ _SCHEMA: TypeAdapter[_Info] = TypeAdapter(_Info)
 
 
 def save(lineages: Lineages, run_folder: Path) -> None:
-    """Write an analysis with its checksums into its run's folder; one with the same settings is replaced.
+    """Write an analysis with checksums into its run's folder, replacing one with the same settings.
 
     Raises
     ------
     InputError
-        The run is gone, or its folder cannot be written to.
+        The run was deleted, or its folder cannot be written to.
     """
     folder = run_folder / FOLDER / key_of(lineages.settings)
     partial = run_folder / FOLDER / f".{folder.name}-{token()}"
@@ -61,15 +61,15 @@ def save(lineages: Lineages, run_folder: Path) -> None:
         "created": datetime.now(UTC).isoformat(timespec="milliseconds"),
     }
     try:
-        (run_folder / FOLDER).mkdir(exist_ok=True)  # without parents: a run that was deleted must stay so
+        (run_folder / FOLDER).mkdir(exist_ok=True)  # without parents, so that a deleted run is not recreated
         remove_leftovers((run_folder / FOLDER).glob(".*"))
-        with new_folder(partial):  # has its final name by then when the analysis is whole
+        with new_folder(partial):  # renamed inside the block once the analysis is complete
             for name in _TABLES:
                 getattr(lineages, name).to_parquet(partial / f"{name}.parquet")
             (partial / _INFO).write_text(json.dumps(info, indent=2, ensure_ascii=False), encoding="utf-8")
             checksums.write_checksums(partial)
             _replace_analysis(partial, folder)
-    except FileNotFoundError:  # deleted while the analysis went on
+    except FileNotFoundError:  # the run was deleted during the analysis
         msg = f"There is no run {run_folder.name!r} any more, so its lineages are not saved. Choose another run."
         raise InputError(msg) from None
     except OSError as error:
@@ -81,7 +81,7 @@ def save(lineages: Lineages, run_folder: Path) -> None:
 
 
 def _replace_analysis(partial: Path, folder: Path) -> None:
-    """Rename, in the place of an earlier one; another worker that was faster with the same analysis is as good."""
+    """Rename, replacing an earlier analysis; an equal analysis of a faster worker is kept."""
     earlier = partial.with_name(f"{partial.name}-earlier")
     try:
         if folder.exists():
@@ -97,7 +97,7 @@ def _replace_analysis(partial: Path, folder: Path) -> None:
 
 
 def load(run_folder: Path, settings: LineageSettings) -> Lineages | None:
-    """The analysis of a run with just these settings; None where there is none, or it is damaged."""
+    """The analysis of a run with exactly these settings; None if there is none or it is damaged."""
     try:
         info, tables = _read(run_folder / FOLDER / key_of(settings))
     except _NO_ANALYSIS:
@@ -113,29 +113,29 @@ def load(run_folder: Path, settings: LineageSettings) -> Lineages | None:
 
 
 def stored(run_folder: Path) -> list[LineageSettings]:
-    """Settings of a run's analyses, the newest first; what `load` could not read is left out."""
+    """Settings of a run's readable analyses, newest first."""
     found = []
     for folder in (run_folder / FOLDER).glob("[0-9a-f]*"):
         try:
             info, _ = _read(folder)
         except _NO_ANALYSIS:
             continue
-        if key_of(info.settings) == folder.name:  # not so where a later version added a setting
+        if key_of(info.settings) == folder.name:  # differs if a later version added a setting
             found.append((info.created, info.settings))
     return [settings for _, settings in sorted(found, key=lambda pair: pair[0], reverse=True)]
 
 
-# Of a damaged file, or one of an earlier version; also what pyarrow says of them.
+# Errors of a damaged file or one of an earlier version, including those of pyarrow.
 _NO_ANALYSIS = (OSError, ValueError, KeyError, TypeError)
 
 
 def _read(folder: Path) -> tuple[_Info, dict[str, pd.DataFrame]]:
-    """What an analysis says of itself, and its tables.
+    """Metadata and tables of an analysis.
 
     Raises
     ------
     InputError
-        A file is not what was saved.
+        A file differs from what was saved.
     """
     names = checksums.read_checksums(folder)
     info = _SCHEMA.validate_json(checksums.read_verified(folder, _INFO, names))

@@ -263,7 +263,7 @@ def test_a_group_of_one_cell_has_no_score_and_a_word_why(page):
     box(page, "Boundaries").set_value(["Granule mature > OPC"]).run()
     fine(page)
     assert page.dataframe[1].value["DeepVelo"].tolist() == ["–", "–"]
-    assert any("OPC is one cell" in warning.value for warning in page.warning)
+    assert any("OPC has one cell" in warning.value for warning in page.warning)
 
 
 def test_runs_that_share_too_little_are_one_sentence(page, base, made_up_run, server):

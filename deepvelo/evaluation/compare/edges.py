@@ -1,4 +1,4 @@
-"""Which group of cells becomes which: what boundary scores are measured against."""
+"""Edges between groups of cells, along which cross-boundary direction correctness is measured."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ def edge_name(edge: Edge) -> str:
 
 
 def default_edges(groups: Iterable[str]) -> list[Edge]:
-    """The granule lineage's edges, as far as its groups are there."""
+    """The edges of the granule lineage whose groups exist."""
     known = set(groups)
     return [edge for edge in GRANULE_EDGES if known.issuperset(edge)]
 
 
 def parse_edges(texts: Iterable[str], *, groups: Sequence[str]) -> list[Edge]:
-    """Edges from text: ``A > B``, several separated by commas.
+    """Parse edges from text such as ``A > B, B > C``.
 
-    Names of groups may hold ``>`` and commas themselves: a text is taken apart where both sides are groups. Blanks
-    around names do not matter, see `deepvelo.contents.groups.find_group`.
+    Group names may contain ``>`` and commas: a text is split where both sides are groups. Blanks around names are
+    ignored, see `deepvelo.contents.groups.find_group`.
 
     Raises
     ------
     InputError
-        A text that is no edge between two groups, or can be taken apart in several ways.
+        A text is not an edge between two groups, or can be split in several ways.
     """
     edges: list[Edge] = []
     for text in texts:
@@ -54,7 +54,7 @@ def parse_edges(texts: Iterable[str], *, groups: Sequence[str]) -> list[Edge]:
 
 
 def _readings(parts: list[str], groups: Sequence[str]) -> list[list[Edge]]:
-    """Every way to join parts again so that each is an edge between two groups."""
+    """Every way to join the parts again so that each is an edge between two groups."""
     if not any(part.strip() for part in parts):
         return [[]]
     found = []
@@ -69,7 +69,7 @@ def _readings(parts: list[str], groups: Sequence[str]) -> list[list[Edge]]:
 
 
 def _edges_of(text: str, groups: Sequence[str]) -> list[Edge]:
-    """Every edge that a text is, split at one of its ``>``."""
+    """Every edge that a text can mean, split at one of its ``>``."""
     pieces = text.split(">")
     sides = ((">".join(pieces[:n]), ">".join(pieces[n:])) for n in range(1, len(pieces)))
     named = ((find_group(source, groups), find_group(target, groups)) for source, target in sides)
@@ -77,7 +77,7 @@ def _edges_of(text: str, groups: Sequence[str]) -> list[Edge]:
 
 
 def _as_written(text: str) -> list[Edge]:
-    """Edges of a text in which not every name is a group, for the message that says so."""
+    """Edges of a text with unknown group names, for the error message."""
     edges = []
     parts = [text] if text.count(">") == 1 else text.split(",")
     for part in filter(str.strip, parts):
@@ -94,7 +94,7 @@ def _in_words(edges: Iterable[Edge]) -> str:
 
 
 def require_edges(edges: Iterable[Edge], *, groups: Sequence[str]) -> None:
-    """Raise an `InputError` naming the groups there are, if an edge names another, or the same twice."""
+    """Raise an `InputError` if an edge names an unknown group or the same group twice."""
     for source, target in edges:
         unknown = [name for name in (source, target) if name not in groups]
         if unknown:

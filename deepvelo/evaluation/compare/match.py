@@ -1,4 +1,4 @@
-"""Several fitted objects brought to the cells and genes that all of them have."""
+"""Reduce several fitted objects to their shared cells and genes."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ MAX_SMOOTHING = 2
 class Matched:
     """Results on shared cells and genes.
 
-    Graph, moments, embedding and groups are the first result's: the same for all methods, so that scores differ by the
-    velocities alone. Layers that are not small stay where they are and are read, and averaged, block by block of genes.
+    All methods are scored with the graph, moments, embedding and groups of the first result, so that scores differ only
+    by the velocities. Large layers stay on disk and are read and averaged in blocks of genes.
 
     ``reference``
         Cells, genes, graph, embedding and groups.
@@ -46,15 +46,15 @@ class Matched:
     ``velocities``
         By name of the method, float32 ``(n_cells, n_genes)``; NaN where a method has no velocity of a gene.
     ``unsmoothed``
-        The same before any fit averaged them, see `deepvelo.evaluation.compare.results.unsmoothed_velocity_of`.
+        The velocities before smoothing by the fit, see `deepvelo.evaluation.compare.results.unsmoothed_velocity_of`.
     ``arrows``
-        By name, each method's own arrows on the embedding; None where they must be made anew.
+        By name, each method's arrows on the embedding; None if they must be computed.
     ``facts``
-        One row a method: ``n_cells``, ``n_genes``, ``share_of_cells``, ``share_of_genes``, ``n_velocity_genes``,
+        One row per method: ``n_cells``, ``n_genes``, ``share_of_cells``, ``share_of_genes``, ``n_velocity_genes``,
         ``seconds``, ``peak_memory_mb``, ``times_smoothed``, ``smoothed_otherwise`` (bool: moments averaged),
         ``kept_smoothing`` (bool: it cannot be undone).
     ``smooth``
-        How often all velocities were averaged over the graph; None as fitted, each as often as its fit does.
+        Number of times all velocities were averaged over the graph; None leaves each as fitted.
     """
 
     reference: AnnData
@@ -75,11 +75,11 @@ class Matched:
 
     @cached_property
     def lengths(self) -> dict[str, np.ndarray]:
-        """By name of the method, the length of every cell's velocity, ``(n_cells,)``."""
+        """Length of every cell's velocity by method, shape ``(n_cells,)``."""
         return {name: lengths(velocity) for name, velocity in self.velocities.items()}
 
     def moving(self) -> dict[str, Layer]:
-        """The velocities of the methods that have any other than zero."""
+        """Velocities of the methods with any nonzero velocity."""
         return {name: v for name, v in self.velocities.items() if self.lengths[name].any()}
 
     @property
@@ -91,14 +91,14 @@ class Matched:
         return len(smoothing.drop_duplicates()) < 2
 
     def smoothed(self, times: int | None) -> Matched:
-        """Every method's velocity averaged 0, 1 or 2 times over the graph in all, the same for all; None as fitted.
+        """Average every method's velocity 0, 1 or 2 times over the graph; None keeps the smoothing of each fit.
 
-        What a fit averaged itself is undone first: our velocities are made anew from the rates and the moments.
+        Smoothing by a fit is undone first: our velocities are recomputed from the rates and the moments.
 
         Raises
         ------
         InputError
-            Another number.
+            ``times`` is another number.
         """
         if times is None:
             return self
@@ -113,7 +113,7 @@ class Matched:
         return dataclasses.replace(self, velocities=velocities, arrows=None, smooth=times)
 
     def smoothing_warnings(self) -> list[str]:
-        """What to know where the methods are not equally smooth."""
+        """Warnings if the methods are not equally smooth."""
         if self.equally_smooth:
             return []
         if self.smooth is None:
@@ -133,9 +133,9 @@ class Matched:
 def match(
     results: Mapping[str, AnnData], *, cluster_key: str | None = None, basis: str | None = None
 ) -> Matched:
-    """Bring results to their shared cells and genes, in the order of the first; see `deepvelo.evaluation.compare.shared`.
+    """Reduce results to their shared cells and genes in the order of the first; see `deepvelo.evaluation.compare.shared`.
 
-    A missing velocity of a velocity gene counts as no movement; a cell without any is left out.
+    A missing velocity of a velocity gene counts as zero. Cells without any velocity are left out.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ def match(
     Raises
     ------
     InputError
-        A result without velocities, names that occur twice, less than half of the smallest result's cells or genes
-        shared, or groups that are not the same.
+        A result has no velocities, names are not unique, the results share fewer than half of the cells or genes of the
+        smallest, or their groups differ.
     """
     if not results:
         msg = "There is no result to compare. Found 0. Give at least one fitted file."
@@ -223,7 +223,7 @@ def _same_groups(
 
 
 def _n_different(groups: pd.Series, others: pd.Series) -> int:
-    """Cells that are in another group, of those that have one in both."""
+    """Number of cells with a different group, among those with a group in both."""
     pairs = zip(groups.astype(str), others.astype(str), strict=True)
     return sum(
         n
@@ -255,7 +255,7 @@ def _facts(
 
 def _missing_warnings(found: Mapping[str, stored.Velocities]) -> list[str]:
     return [
-        f"{one.values.n_missing:,} velocities of {name} are missing (NaN or infinite) and count as no movement."
+        f"{one.values.n_missing:,} velocities of {name} are missing (NaN or infinite) and count as zero."
         for name, one in found.items()
         if one.values.n_missing
     ]

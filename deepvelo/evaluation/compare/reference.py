@@ -1,4 +1,4 @@
-"""What all methods are scored with: the first result's cells, moments, graph and embedding, and arrows on it."""
+"""The reference of a comparison: graph, embedding and arrows with which all methods are scored."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _N_NEIGHBORS = 30
 
 
 def chosen_basis(first: AnnData, basis: str | None) -> str | None:
-    """The embedding to score on: the given one, that of the fit, or the first picture; None without any."""
+    """The embedding to score on: the given one, that of the fit, or the best for display; None without any."""
     if basis is not None and contents.find_embedding(first, basis) is None:
         msg = (
             f"There is no embedding '{basis}'. Found {listed(checks.embeddings(first))}. Choose one of them."
@@ -47,7 +47,7 @@ def reference_of(
     moments: Layer,
     warnings: list[str],
 ) -> AnnData:
-    """What scores need of the first result, with a whole neighbour graph; what is lacking is added to the warnings."""
+    """The parts of the first result that scores need, with a complete neighbour graph; adds warnings in place."""
     from anndata import AnnData
 
     part = first[cells]
@@ -79,7 +79,7 @@ def stored_arrows(
     rows: Mapping[str, np.ndarray],
     basis: str | None,
 ) -> dict[str, np.ndarray] | None:
-    """Every method's own arrows, if all have them and on the same embedding; else none, to treat all alike."""
+    """The stored arrows of all methods if all are on the same embedding, otherwise None to treat all methods alike."""
     if basis is None:
         return None
     embedding, arrows = keys.embedding(basis), keys.velocity_embedding(basis)
@@ -100,11 +100,11 @@ def stored_arrows(
 
 
 def arrows_from_velocity(reference: AnnData, velocity: Layer, *, moments: Layer, basis: str) -> np.ndarray:
-    """Arrows on the reference's embedding, as scVelo makes them, from velocities and the reference's graph; ``(n_cells, 2)``.
+    """Arrows on the reference's embedding from velocities and the reference's graph, as in scVelo; ``(n_cells, 2)``.
 
-    NaN in all cells where the velocity is the same in every gene, as with one gene.
+    NaN in all cells if each cell's velocity is the same in every gene, as with a single gene.
     """
-    # scVelo takes each cell's mean over genes off first, and fails on zeros
+    # scVelo subtracts each cell's mean over genes first, and fails on zeros
     if not _differs_by_gene(velocity):
         return np.full(reference.obsm[keys.embedding(basis)].shape, np.nan)
     work = reference.copy()
@@ -114,7 +114,7 @@ def arrows_from_velocity(reference: AnnData, velocity: Layer, *, moments: Layer,
 
 
 def _differs_by_gene(velocity: Layer) -> bool:
-    """Whether any cell's velocity differs between genes; most often the first genes tell."""
+    """Whether any cell's velocity differs between genes; usually the first block decides."""
     lowest, highest = np.full(velocity.shape[0], np.inf), np.full(velocity.shape[0], -np.inf)
     for genes in gene_blocks(velocity):
         block = velocity[:, genes]
@@ -128,7 +128,7 @@ def _differs_by_gene(velocity: Layer) -> bool:
 
 
 def _neighbors(reference: AnnData, components: np.ndarray | None, *, moments: Layer) -> None:
-    """Neighbours in the first result's principal components, or in those of its moments."""
+    """Compute neighbours in the first result's principal components, or in those of its moments."""
     import scanpy as sc
 
     if reference.n_obs < _MIN_CELLS:
@@ -141,7 +141,7 @@ def _neighbors(reference: AnnData, components: np.ndarray | None, *, moments: La
         n_components = min(_N_NEIGHBORS, min(reference.shape) - 1)
         components = block_pca([_centered_logarithms(moments)], n_components=n_components, seed=0)
     reference.obsm[keys.X_PCA] = np.asarray(components)
-    del reference.uns[keys.NEIGHBORS]  # scanpy would start from it
+    del reference.uns[keys.NEIGHBORS]  # scanpy would reuse its parameters
     n_neighbors = min(_N_NEIGHBORS, reference.n_obs - 1)
     sc.pp.neighbors(reference, n_neighbors=n_neighbors, use_rep=keys.X_PCA, random_state=0)
 

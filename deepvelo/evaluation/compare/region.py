@@ -1,4 +1,4 @@
-"""What methods disagree about in the cells of a region: which genes, and which two methods most."""
+"""Disagreement of methods in a region of cells: by gene, and by pair of methods."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from deepvelo.tl.metrics.agreement import common_lengths, disagreement, unit_blo
 
 
 def disagreeing_genes(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
-    """Genes by what they contribute to the methods' disagreement in some cells, most first.
+    """Genes by their contribution to the methods' disagreement in some cells, largest first.
 
-    Velocities have a unit of time of their own in every method. Directions, velocities scaled to length 1 over the
-    genes that all methods have, can be laid beside each other: a gene disagrees where its parts differ, in sign or
-    because it rules the one direction and not the other.
+    Every method has its own unit of time, so velocities are compared as directions: scaled to length 1 over the genes
+    that all methods have. A gene disagrees where its components differ, in sign or because it dominates only one of
+    the directions.
 
     Parameters
     ----------
@@ -25,10 +25,10 @@ def disagreeing_genes(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
 
     Returns
     -------
-    Index: gene, those for which all methods have a velocity; ``contribution`` (see `deepvelo.tl.disagreement`),
-    ``share`` of the sum of all contributions, and a column a moving method: the gene's part of its direction, mean over
-    the cells, -1 to 1, above 0 where spliced RNA rises; NaN for a method that moves none of them. No rows where fewer
-    than two methods move anywhere.
+    Indexed by the genes for which all methods have a velocity: ``contribution`` (see `deepvelo.tl.disagreement`),
+    ``share`` of the sum of all contributions, and one column per method with the gene's mean component of its
+    direction, from -1 to 1 and above 0 where spliced RNA rises; NaN for a method without velocity in these cells. No
+    rows if fewer than two methods have any velocity.
     """
     moving = matched.moving()
     if len(moving) < 2:
@@ -47,11 +47,11 @@ def disagreeing_genes(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
 
 
 def pair_agreement(matched: Matched, cells: np.ndarray) -> pd.Series:
-    """Mean cosine of every two methods in some cells, over the genes that all methods have, least first.
+    """Mean cosine of every pair of methods in some cells, over the genes that all methods have, lowest first.
 
     Returns
     -------
-    Index: the two names; without pairs that move no cell in common.
+    Indexed by the two names, without pairs that have no cell with both velocities.
     """
     moving = matched.moving()
     if len(moving) < 2:

@@ -15,9 +15,9 @@ from deepvelo.io import spreadsheet
 
 
 def to_json(comparison: Comparison, *, runs: Mapping[str, Mapping[str, str]] | None = None) -> str:
-    """Everything but the scores of single cells; what is not defined is null.
+    """The comparison without the scores of single cells; undefined values are null.
 
-    ``runs`` says by method where its result comes from, such as run, data and settings in words.
+    ``runs`` describes the origin of each method's result, such as run, data and settings.
     """
     facts = comparison.facts.drop(columns=comparison.table.columns, errors="ignore")
     contents = {
@@ -42,11 +42,11 @@ def to_json(comparison: Comparison, *, runs: Mapping[str, Mapping[str, str]] | N
 
 
 def to_csv(comparison: Comparison) -> str:
-    """The table: one row a method, one column a score; empty where a score is not defined."""
+    """The table with one row per method and one column per score; undefined scores are empty."""
     return spreadsheet.to_csv(comparison.table, index=True)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    # not pandas' own JSON, which rounds a p-value of 1e-20 to 0
+    # pandas' JSON writer rounds a p-value of 1e-20 to 0
     plain = frame.astype(object).where(frame.notna(), None)
     return [{str(key): value for key, value in row.items()} for row in plain.to_dict("records")]

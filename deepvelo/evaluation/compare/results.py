@@ -1,4 +1,4 @@
-"""What one fitted object tells of itself: method, settings, cost, velocities."""
+"""Method, settings, cost and velocities stored in one fitted object."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 
 _OF_VELOCITY = (keys.BETA, keys.GAMMA, keys.MU, keys.MS)  # in the order of equation 3
 LAYERS: Final = (keys.VELOCITY, *_OF_VELOCITY)
-"""What is read of a result."""
+"""Layers that are read from a result."""
 
 
 class Velocities(NamedTuple):
     """The velocities of one result."""
 
     layer: Layer
-    """float32 ``(n_cells, n_genes)``, read where it lies: 0 where a value is missing in a velocity gene, NaN in others."""
+    """float32 ``(n_cells, n_genes)``, read lazily; missing values are 0 in velocity genes and NaN in other genes."""
     values: imported.KnownValues
-    """Which genes and cells have velocities, and how many values are missing among them."""
+    """Which genes and cells have velocities, and the number of missing values among them."""
 
 
 class ResultFile(NamedTuple):
-    """A result to compare: its file, and the layer with its velocities where that was named."""
+    """A file to compare, and the layer with its velocities if named."""
 
     file: Path
     layer: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> ResultFile:
-        """From ``FILE`` or ``FILE::LAYER``."""
+        """Parse ``FILE`` or ``FILE::LAYER``."""
         file, _, layer = text.rpartition("::")
         return cls(Path(text)) if not file or Path(text).exists() else cls(Path(file), layer or None)
 
@@ -52,12 +52,12 @@ class ResultFile(NamedTuple):
         return f"{self.file}::{self.layer}" if self.layer else f"{self.file}"
 
     def read(self) -> AnnData:
-        """The result with its velocities in the layer ``velocity``; dense layers stay in the file.
+        """Read the result with its velocities in the layer ``velocity``; dense layers stay on disk.
 
         Raises
         ------
         InputError
-            The file cannot be read, or holds no velocities.
+            The file cannot be read, or has no velocities.
         """
         from deepvelo.io import read
 
@@ -71,7 +71,7 @@ class ResultFile(NamedTuple):
 
 
 def method_of(adata: AnnData) -> str | None:
-    """The method that made the velocities, as its settings name it; None for objects of another program."""
+    """The method of the velocities according to the stored settings; None for objects of other programs."""
     record = adata.uns.get(keys.DEEPVELO)
     if record is None:
         return None
@@ -79,7 +79,7 @@ def method_of(adata: AnnData) -> str | None:
 
 
 def method_names(results: Sequence[tuple[ResultFile, AnnData]]) -> list[str]:
-    """A name for each file: its method, with the file's name where several have the same, else the file's name."""
+    """A name for each file: its method, with the file name if several files have the same method or none is known."""
     methods = [_tool_or_method(adata) for _, adata in results]
     files = Counter(given.file.stem for given, _ in results)
     names = []
@@ -97,7 +97,7 @@ def _tool_or_method(adata: AnnData) -> str | None:
 
 
 def stored_settings(adata: AnnData) -> dict[str, Any]:
-    """The settings of the fit, as stored beside it; empty where there are none or they cannot be read."""
+    """The stored settings of the fit; empty if missing or unreadable."""
     try:
         settings = json.loads(adata.uns[keys.DEEPVELO]["settings"])
     except (KeyError, IndexError, TypeError, ValueError, RecursionError):
@@ -106,14 +106,14 @@ def stored_settings(adata: AnnData) -> dict[str, Any]:
 
 
 def stored_value(adata: AnnData, name: str) -> str | None:
-    """A choice of the fit, e.g. ``cluster_key`` or ``basis``; None where it was not stored."""
+    """A stored choice of the fit, e.g. ``cluster_key`` or ``basis``; None if missing."""
     record = adata.uns.get(keys.DEEPVELO)
     value = record.get(name) if isinstance(record, dict) else None
     return value if isinstance(value, str) and value else None
 
 
 def stored_metric(adata: AnnData, name: str) -> float:
-    """A number that the fit stored, e.g. ``seconds_train``; NaN where it did not."""
+    """A stored number of the fit, e.g. ``seconds_train``; NaN if missing."""
     record = adata.uns.get(keys.DEEPVELO)
     metrics = record.get("metrics") if isinstance(record, dict) else None
     try:
@@ -123,7 +123,7 @@ def stored_metric(adata: AnnData, name: str) -> float:
 
 
 def times_smoothed(adata: AnnData) -> int:
-    """How often the fit itself averaged its velocities over the graph; scVelo's modes never do."""
+    """Number of times the fit averaged its velocities over the graph; 0 for scVelo's modes."""
     if method_of(adata) != "deepvelo":
         return 0
     times = _graph_settings(adata).get("smooth_velocity")
@@ -136,19 +136,17 @@ def averages_moments(adata: AnnData) -> bool:
 
 
 def has_fixed_smoothing(adata: AnnData) -> bool:
-    """Whether the fit smoothed, and what it averaged is not there to make the velocities without."""
+    """Whether the fit smoothed and lacks the layers needed to undo it."""
     return _smooths(adata) and any(key not in adata.layers for key in _OF_VELOCITY)
 
 
 def unsmoothed_velocity_of(adata: AnnData) -> Layer | None:
-    """What the fit's velocities are before anything is averaged: equation 3 on the moments as they came.
-
-    Neither the moments nor the velocities are then averaged by the fit, as with scVelo's.
+    """The fit's velocities without any smoothing by the fit: equation 3 on the stored moments.
 
     Returns
     -------
-    ``beta Mu - gamma Ms``, float32 ``(n_cells, n_genes)``, made when it is read, NaN in genes that are none of the
-    velocity genes; None where the stored velocities are that already, or rates and moments are not stored.
+    ``beta Mu - gamma Ms``, float32 ``(n_cells, n_genes)``, computed when read, NaN outside the velocity genes. None if
+    the stored velocities are not smoothed, or rates and moments are not stored.
     """
     if not _smooths(adata) or has_fixed_smoothing(adata):
         return None
@@ -173,12 +171,12 @@ def _graph_settings(adata: AnnData) -> dict[str, Any]:
 
 
 def velocity_of(adata: AnnData, *, name: str) -> Velocities:
-    """Velocities, and where they have values.
+    """The velocities of a result and where they are known.
 
     Raises
     ------
     InputError
-        There are none.
+        The result has no velocities.
     """
     layer = dense(adata.layers[imported.chosen_layer(numeric_layers(adata), name=name)])
     values = imported.known_values(layer, imported.velocity_genes(adata))
@@ -186,7 +184,7 @@ def velocity_of(adata: AnnData, *, name: str) -> Velocities:
 
 
 def numeric_layers(adata: AnnData) -> list[str]:
-    """Names of the layers that hold numbers."""
+    """Names of the numeric layers."""
     return [layer for layer in adata.layers if is_numeric(adata.layers[layer])]
 
 

@@ -1,4 +1,4 @@
-"""The table of several methods' scores, the tests between them, and what to know before believing it."""
+"""Scores of several methods, statistical tests between them, and warnings on their interpretation."""
 
 from __future__ import annotations
 
@@ -26,28 +26,30 @@ if TYPE_CHECKING:
 
 SMOOTHING_NOTE: Final = (
     "Consistency and coherence rise with every averaging over the graph, for any method and for any tissue, moving or "
-    "not: compare methods at equal smoothing, and read them beside the boundary scores."
+    "not: compare methods at equal smoothing, and read them beside cross-boundary direction correctness (CBDir)."
 )
 EFFECT_NOTE: Final = (
-    "With many cells p is tiny for any difference: read the effect, how often a random cell of A beats one of B "
-    "(0.5 is no difference)."
+    "With many cells p is tiny for any difference: read the effect, the probability that a random cell of A scores "
+    "higher than one of B (0.5 is no difference)."
 )
 CONSISTENCY, CELLTYPE, COHERENCE = "consistency", "consistency_celltype", "coherence"
 IN_EMBEDDING, IN_GENES = "boundary_embedding", "boundary_genes"
-# One line each, to stand beside the number.
+# One-line definitions.
 SCORES: Final[dict[str, str]] = {
     CONSISTENCY: "mean cosine of a cell's velocity with those of its graph neighbours",
     CELLTYPE: "mean cosine of a cell's velocity with those of all other cells of its group",
     COHERENCE: "mean cosine of a cell's velocity with those of its graph neighbours of the same group",
-    IN_EMBEDDING: "mean cosine of a source cell's arrow with the ways to its neighbours in the target, on the embedding",
-    IN_GENES: "mean cosine of a source cell's velocity with the ways to its neighbours in the target, over genes",
+    IN_EMBEDDING: "CBDir: mean cosine of a source cell's arrow with the displacements to its neighbours in the target, on "
+    "the embedding",
+    IN_GENES: "CBDir: mean cosine of a source cell's velocity with the displacements to its neighbours in the target, over "
+    "genes",
     "n_velocity_genes": "genes for which the method gives a velocity",
     "seconds": "time of the fit, without preparation",
-    "peak_memory_mb": "most memory held while the run was made, in MB",
+    "peak_memory_mb": "peak memory of the run, in MB",
 }
-FEW_CELLS: Final = 5  # a boundary score of fewer source cells is said to rest on them
+FEW_CELLS: Final = 5  # fewer source cells give a warning
 SMOOTHNESS: Final = (CONSISTENCY, CELLTYPE, COHERENCE)
-"""Scores that rise with every averaging over the graph."""
+"""Scores that rise with smoothing over the graph."""
 _BOUNDARIES = (IN_EMBEDDING, IN_GENES)
 
 
@@ -56,18 +58,18 @@ class Comparison:
     """Scores of several methods on the same cells.
 
     ``table``
-        One row a method: median and mean of every score of smoothness (``consistency_median``, ...), the boundary
-        scores of every edge (``boundary_genes: A > B``) and their mean (``boundary_genes``), ``n_velocity_genes``,
-        ``seconds``, ``peak_memory_mb``; NaN where a score is not defined.
+        One row per method: median and mean of every score in `SMOOTHNESS` (``consistency_median``, ...), CBDir of every
+        edge (``boundary_genes: A > B``) and their mean (``boundary_genes``), ``n_velocity_genes``, ``seconds``,
+        ``peak_memory_mb``; NaN where a score is not defined.
     ``tests``
-        One row a score and pair of methods: ``score``, ``a``, ``b``, ``median_a``, ``median_b``, ``u``, ``p``,
+        One row per score and pair of methods: ``score``, ``a``, ``b``, ``median_a``, ``median_b``, ``u``, ``p``,
         ``p_text``, ``effect``.
     ``cells``
-        By method, the scores of every cell, a column each; boundaries of a cell with several targets are averaged.
+        By method, the scores of every cell in columns; CBDir is averaged over the targets of a cell.
     ``agreement``
-        Mean cosine over the pairs of methods, one value a cell, over ``n_common_genes`` genes.
+        Mean cosine over the pairs of methods for every cell, over ``n_common_genes`` genes.
     ``equally_smooth``
-        Whether all were averaged over the graph the same number of times: else smoothness is no ranking.
+        Whether all methods are smoothed equally; otherwise the scores in `SMOOTHNESS` give no ranking.
     """
 
     table: pd.DataFrame
@@ -85,7 +87,7 @@ class Comparison:
 
     @property
     def n_cells(self) -> int:
-        """How many cells were scored."""
+        """Number of scored cells."""
         return len(self.agreement)
 
 
@@ -95,14 +97,14 @@ def compare(matched: Matched, *, edges: Sequence[Edge] | None = None) -> Compari
     Parameters
     ----------
     matched
-        As `deepvelo.evaluation.compare.match` leaves it; ``matched.smoothed(n)`` to average all velocities first.
+        From `deepvelo.evaluation.compare.match`; pass ``matched.smoothed(n)`` to smooth all velocities alike first.
     edges
-        Source and target groups for the boundary scores; by default the granule lineage's where it is there.
+        Source and target groups for CBDir; by default those of the granule lineage that exist.
 
     Raises
     ------
     InputError
-        An edge names a group that is not there.
+        An edge names an unknown group.
     """
     known = [str(group) for group in matched.groups.cat.categories]
     if edges is None:
@@ -137,7 +139,7 @@ def definition(column: str) -> str:
 
 
 def _boundaries(matched: Matched, name: str, edges: Sequence[Edge]) -> dict[str, np.ndarray]:
-    """Boundary scores of every cell, by column of the table; edges with a group of one cell are left out."""
+    """CBDir of every cell by column of the table, without edges that have a group of one cell."""
     if not edges:
         return {}
     sizes = matched.groups.value_counts()
@@ -165,7 +167,7 @@ def _boundaries(matched: Matched, name: str, edges: Sequence[Edge]) -> dict[str,
 
 
 def _score_cells(matched: Matched, name: str, boundaries: dict[str, np.ndarray] | None) -> pd.DataFrame:
-    """All scores of every cell; NaN for a method that stands still."""
+    """All scores of every cell; NaN for a method without any velocity."""
     scores = pd.DataFrame(np.nan, index=matched.reference.obs_names, columns=[*SMOOTHNESS, *_BOUNDARIES])
     if boundaries is None:
         return scores
@@ -223,22 +225,22 @@ def _warnings(
         if name not in by_edge:
             yield f"All velocities of {name} are zero or missing, so it has no scores; look at its fit, or leave it out."
     if not edges:
-        yield "No edges from a source to a target group are named, so there are no boundary scores."
+        yield "No edges from a source to a target group are named, so cross-boundary direction correctness is not computed."
     sizes = matched.groups.value_counts()
     for edge in edges:
         alone = [group for group in edge if sizes[group] == 1]
         if alone:
-            yield f"The boundary {edge_name(edge)} has no score: {alone[0]} is one cell."
+            yield f"The boundary {edge_name(edge)} has no score: group {alone[0]} has one cell."
         elif by_edge and all(
             np.isnan(scores[f"{IN_GENES}: {edge_name(edge)}"]).all() for scores in by_edge.values()
         ):
-            yield f"The boundary {edge_name(edge)} has no score: no cell of the one has a neighbour in the other."
+            yield f"The boundary {edge_name(edge)} has no score: no source cell has a neighbour in the target."
         elif by_edge:
             scored = max(np.isfinite(s[f"{IN_GENES}: {edge_name(edge)}"]).sum() for s in by_edge.values())
             if scored < FEW_CELLS:
                 yield (
-                    f"The boundary {edge_name(edge)} rests on {number(int(scored), 'cell')}: read no score of it, nor "
-                    "the mean that it is part of."
+                    f"The boundary {edge_name(edge)} rests on {number(int(scored), 'cell')}: do not interpret its scores or "
+                    "the mean over the boundaries."
                 )
 
 

@@ -1,4 +1,4 @@
-"""The cells and genes that several results share, whatever each calls them."""
+"""Match the cells and genes that several results share, also under different names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIN_SHARE = 0.5  # of the smallest result's cells, and genes
 
 
 class Shared(NamedTuple):
-    """By name of the result, the rows of what all have, in the order of the first."""
+    """Row numbers of the shared cells and genes by result, in the order of the first result."""
 
     cells: dict[str, np.ndarray]
     genes: dict[str, np.ndarray]
@@ -29,25 +29,25 @@ class Shared(NamedTuple):
 def shared_rows(
     results: Mapping[str, AnnData], *, with_values: Mapping[str, np.ndarray]
 ) -> tuple[Shared, list[str]]:
-    """Match cells and genes of results with the first.
+    """Match the cells and genes of all results with those of the first.
 
-    Cells are matched by name, unless barcodes and samples match them otherwise, as for `deepvelo.io.join`. Genes are
+    Cells are matched by name unless barcodes and samples contradict the names, as in `deepvelo.io.join`. Genes are
     matched by any of their names, see `deepvelo.contents.genes.same_genes`.
 
     Parameters
     ----------
     with_values
-        By name of the result, the cells that have a velocity, bool ``(n_cells,)``; the others are left out.
+        Cells with a velocity by result, bool ``(n_cells,)``; the others are left out.
 
     Returns
     -------
-    The rows; and what was matched by other than the very names, or left out, in words.
+    The rows, and notes on cells and genes that were matched under other names or left out.
 
     Raises
     ------
     InputError
-        Names that occur twice, less than half of the smallest result's cells or genes shared, or two ways to match
-        the cells that disagree.
+        Names are not unique, the results share fewer than half of the cells or genes of the smallest, or two ways of
+        matching the cells contradict each other.
     """
     notes: list[str] = []
     for name, adata in results.items():
@@ -61,7 +61,7 @@ def shared_rows(
     for name, adata in results.items():
         if adata is not first and is_row_numbers(adata.obs_names[cells[name][cells[name] >= 0]]):
             notes.append(
-                f"Cells of {name} are matched by row number: see that both files have them in one order."
+                f"Cells of {name} are matched by row number: check that both files have them in the same order."
             )
         notes += _renamed("cell", name, cells[name], first.obs_names, adata.obs_names)
         notes += _renamed("gene", name, genes[name], first.var_names, adata.var_names)
@@ -80,10 +80,10 @@ def shared_rows(
 
 
 def same_cells(first: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
-    """Row in ``other`` of each cell of the first, -1 where it is not there; of their ``obs``.
+    """Row in ``other`` of each cell of ``first``, -1 if missing; both are ``obs``.
 
-    Equal names are taken unless barcodes or samples tell that they are of other cells. Row numbers count as names only
-    where both have as many.
+    Equal names match unless barcodes or samples contradict them. Row numbers count as names only if both have the same
+    number of cells.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def same_cells(first: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
 
 
 def _tell_the_same(first: pd.DataFrame, other: pd.DataFrame, rows: np.ndarray) -> bool:
-    """Whether all names are equal, and all columns but measurements: nothing is left to contradict the names."""
+    """Whether all names and all columns except floats are equal, so that nothing can contradict the names."""
     if len(first) != len(other) or (rows < 0).any():
         return False
     a, b = (table.select_dtypes(exclude="floating") for table in (first, other))
@@ -110,7 +110,7 @@ def _tell_the_same(first: pd.DataFrame, other: pd.DataFrame, rows: np.ndarray) -
 
 
 def _renamed(what: str, name: str, rows: np.ndarray, first: pd.Index, other: pd.Index) -> list[str]:
-    """A note of what has another name in another result."""
+    """A note on cells or genes with other names in another result."""
     renamed = np.flatnonzero((rows >= 0) & (other[rows] != first))
     if not len(renamed):
         return []
@@ -122,7 +122,7 @@ def _renamed(what: str, name: str, rows: np.ndarray, first: pd.Index, other: pd.
 
 
 def _same_genes(first: pd.DataFrame, other: pd.DataFrame) -> np.ndarray:
-    """Row in ``other`` of each gene of the first, -1 where it is not there; of their ``var``."""
+    """Row in ``other`` of each gene of ``first``, -1 if missing; both are ``var``."""
     rows: np.ndarray = other.index.get_indexer(first.index)
     return rows if (rows >= 0).sum() == min(len(rows), len(other)) else same_genes(other, first)
 

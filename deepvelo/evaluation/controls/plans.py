@@ -1,4 +1,4 @@
-"""Which fits a control, other seeds and a sweep take: lists for the queue, nothing is run here."""
+"""Plan the fits of controls, other seeds and sweeps. Jobs run them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from deepvelo.io.runs import Purpose, RunInfo
 
 MIN_GENES: Final = 2
-N_SEEDS: Final = 5  # in all, the run's own among them
+N_SEEDS: Final = 5  # including the seed of the run
 N_STEADY_STATE: Final = 5
 _CALLED: Final[dict[Purpose, str]] = {"steady_state": "steady-state control"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedFit:
-    """A fit to queue: what `app.background.jobs.Jobs.submit` takes, and in ``varied`` what is other than in the base run."""
+    """A fit to submit as a job; ``varied`` names what differs from the base run."""
 
     source: DataSource
     settings: Settings
@@ -41,12 +41,12 @@ class PlannedFit:
 
 @dataclass(frozen=True, kw_only=True)
 class SweepValues:
-    """Values to try, each alone with all else as in the base run; its own value is left out of the plan.
+    """Values to try one at a time, with everything else as in the base run, whose own values are skipped.
 
-    A lambda is left out as well where it gives the objective of the base run or of an earlier fit: in the published
-    schedule only the ratio of the two counts. ``n_candidates`` counts candidates as they are used: the share of cells
-    that limits them is lifted. ``n_genes`` takes the most variable of the run's own genes, with the moments and
-    neighbours they have: other genes would need another preparation, and so change more than one thing.
+    A lambda is also skipped if it gives the objective of the base run or of an earlier fit: in the published schedule
+    only the ratio of the two matters. ``n_candidates`` counts candidates in use, without the limit by the share of
+    cells. ``n_genes`` takes the most variable genes of the run with their moments and neighbours, because other genes
+    would need another preparation.
     """
 
     n_neighbors: tuple[int, ...] = ()
@@ -57,16 +57,16 @@ class SweepValues:
 
 
 def control_plan(base: RunInfo, folder: Path, *, seeds: Sequence[int] = (0,)) -> list[PlannedFit]:
-    """The run's own settings on its own data with unspliced counts shuffled within the groups, once a seed.
+    """One fit per seed with the run's settings, on its data with unspliced counts shuffled within the groups.
 
     Parameters
     ----------
     base
         The run to check, a fit by any method.
     folder
-        Where it is stored.
+        Folder of the run.
     seeds
-        Of the shuffling; the fit keeps the seed of the run.
+        Seeds of the shuffling; the fit keeps the seed of the run.
 
     Raises
     ------
@@ -77,9 +77,9 @@ def control_plan(base: RunInfo, folder: Path, *, seeds: Sequence[int] = (0,)) ->
 
 
 def steady_state_plan(base: RunInfo, folder: Path, *, n_fits: int = N_STEADY_STATE) -> list[PlannedFit]:
-    """The run's own settings on its own cells at steady state, ``n_fits`` times with other counting noise.
+    """Fits with the run's settings on its cells at steady state, ``n_fits`` times with different counting noise.
 
-    Several, because a fit to noise takes some direction or other: one says nothing of the range.
+    A fit to noise takes a random direction, so several are needed to show the range.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def seeds_plan(base: RunInfo, folder: Path, *, n_seeds: int = N_SEEDS) -> list[P
     Raises
     ------
     InputError
-        Fewer than 2 seeds, a run that is no fit, or one of scVelo's modes, for which the seed does not count.
+        Fewer than 2 seeds, a run that is not a fit, or one of scVelo's modes, which ignore the seed.
     """
     _require_fit(base)
     _require_ours(base, "other seeds")
@@ -110,13 +110,13 @@ def seeds_plan(base: RunInfo, folder: Path, *, n_seeds: int = N_SEEDS) -> list[P
 
 
 def sweep_plan(base: RunInfo, folder: Path, *, values: SweepValues) -> list[PlannedFit]:
-    """One fit for every value, changing one thing at a time.
+    """One fit per value, changing one setting at a time.
 
     Raises
     ------
     InputError
-        Neighbours or candidates that are not below the number of cells, more genes than the run has; a value out of
-        a setting's range; a run that is no fit, or one of scVelo's modes and a setting that does not count for it.
+        Neighbours or candidates reach the number of cells, genes exceed those of the run, a value is out of range, the
+        run is not a fit, or it is one of scVelo's modes and ignores the setting.
     """
     _require_fit(base)
     if values != SweepValues(n_genes=values.n_genes):
@@ -129,9 +129,9 @@ def sweep_plan(base: RunInfo, folder: Path, *, values: SweepValues) -> list[Plan
 
 
 def finished(plan: Sequence[PlannedFit], infos: Iterable[RunInfo]) -> list[tuple[PlannedFit, RunInfo | None]]:
-    """Every planned fit with its finished run, the newest if there are several; None where it is still to do.
+    """Every planned fit with its newest finished run, or None if it is still to do.
 
-    A run counts when it belongs to the same base and has the same data and settings.
+    A run matches if it belongs to the same base and has the same data and settings.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def _variations(
 def _distinct_lambdas(
     settings: Settings, values: SweepValues
 ) -> Iterator[tuple[str, dict[str, dict[str, float]]]]:
-    """Each lambda that gives another objective than the base run and the lambdas before it."""
+    """The lambdas whose objective differs from the base run and from earlier lambdas."""
     seen = {_weights(settings)}
     for label, name, tried in (
         ("λ unspliced", "lambda_u", values.lambda_u),
@@ -177,7 +177,7 @@ def _distinct_lambdas(
 
 
 def _weights(settings: Settings) -> tuple[float, ...]:
-    """What the two correlations weigh in the objective, without the rounding of a division."""
+    """Weights of the two correlations in the objective, rounded to compare them."""
     return tuple(round(weight, 9) for weight in settings.correlation_weights)
 
 

@@ -1,4 +1,4 @@
-"""How much of a direction depends on the seed: one uncertainty value a cell."""
+"""Agreement of fits with different seeds, per cell."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ SEEDS_NOTE: Final = (
 
 
 def seed_agreement(velocities: Sequence[Layer]) -> np.ndarray:
-    """How far fits that differ by their seed alone agree in each cell; `SEEDS_NOTE` says what it is worth.
+    """Agreement of fits that differ only by their seed, per cell; `SEEDS_NOTE` explains its interpretation.
 
     Parameters
     ----------
     velocities
-        One layer of shape ``(n_cells, n_genes)`` a seed, in memory or on disk, the same cells and genes; NaN where one
-        has no velocity of a gene, which then is left out.
+        One layer of shape ``(n_cells, n_genes)`` per seed, in memory or on disk, with the same cells and genes. Genes
+        with NaN in any fit are left out.
 
     Returns
     -------
-    Shape ``(n_cells,)``, mean cosine over the pairs of seeds as `deepvelo.tl.metrics.agreement` defines it; NaN where fewer
-    than two seeds move.
+    Shape ``(n_cells,)``: mean cosine over the pairs of seeds, see `deepvelo.tl.metrics.agreement`; NaN if fewer than two
+    seeds have a velocity.
 
     Raises
     ------
     InputError
-        Fewer than two fits, or fits of different cells or genes.
+        There are fewer than two fits, or they differ in cells or genes.
     """
     if len(velocities) < 2:
         msg = f"Seeds are compared with each other, so two fits are needed. Got {len(velocities)}. Fit another seed."

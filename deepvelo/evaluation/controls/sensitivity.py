@@ -1,4 +1,4 @@
-"""Which of a run's conclusions survive other settings."""
+"""Sensitivity of a run's conclusions to other settings."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ BOUNDARY_DEFINITION: Final = "mean cosine of a source cell's velocity with the d
 def sensitivity_table(
     base: AnnData, sweep: Iterable[tuple[str, AnnData]], *, edges: Sequence[Edge] = (), cluster_key: str
 ) -> pd.DataFrame:
-    """Scores of the runs of a sweep, and how far each agrees with the run it varies.
+    """Scores of the runs of a sweep, and their agreement with the base run.
 
     Parameters
     ----------
     base
-        The run that is varied, with its velocity and consistencies.
+        The base run, with its velocity and consistencies.
     sweep
-        The finished runs, each with what it varies, e.g. `PlannedFit.varied`: the same cells, the same genes or some of
-        them. Taken one after the other, so that they need not be in memory together; layers may lie on disk.
+        Finished runs on the same cells with all or some of the genes, each with a name such as `PlannedFit.varied`.
+        They are consumed one after the other; layers may be on disk.
     edges
-        Source and target groups, for the boundary scores; on the base run's graph, moments and groups.
+        Source and target groups for CBDir, on the base run's graph, moments and groups.
 
     Returns
     -------
-    One row a run, the base run first; the columns of `COLUMNS`, then one an edge, ``A > B``. NaN where a score is not
-    defined; the base run agrees with itself, 1.
+    One row per run, the base run first; the columns of `COLUMNS`, then one per edge, ``A > B``. NaN where a score is not
+    defined; the agreement of the base run with itself is 1.
 
     Raises
     ------
     InputError
-        A run of other cells, or without a gene of the base run.
+        A run has other cells, or no gene of the base run.
     """
     rows = {
         name: _row(base, run, edges=edges, cluster_key=cluster_key)
@@ -97,22 +97,22 @@ def _of_genes(run: AnnData, layer: str, genes: pd.Index) -> Layer:
 
 
 def with_opposite_sign(scores: pd.Series) -> pd.Series:
-    """Of one edge's scores by run, those of another sign than the base run's; none where that has no score."""
+    """Scores of one edge by run whose sign differs from the base run's; empty if that has no score."""
     known = scores.dropna()
     return known[np.sign(known) != np.sign(known[BASE])] if BASE in known else known[:0]
 
 
 def conclusions(table: pd.DataFrame) -> list[str]:
-    """What the sweep leaves of the base run, one sentence each, the worst run named.
+    """The conclusions of the base run that survive the sweep, one sentence each, naming the worst run.
 
     Parameters
     ----------
     table
-        As `sensitivity_table` gives it.
+        From `sensitivity_table`.
 
     Returns
     -------
-    A sentence on the directions and one an edge; a single one where no run of the sweep is finished.
+    A sentence on the directions and one per edge, or a single sentence if no run is finished.
     """
     sweep = table.drop(index=BASE)
     if sweep.empty:
@@ -123,7 +123,9 @@ def conclusions(table: pd.DataFrame) -> list[str]:
 def _on_directions(sweep: pd.DataFrame) -> str:
     known = sweep.dropna(subset=[AGREEMENT])
     if known.empty:
-        return "Directions: none of the runs can be compared with the base run, since one of each pair stands still."
+        return (
+            "Directions: no run can be compared with the base run, because one of each pair has no velocity."
+        )
     worst, lowest = known[REVERSED].idxmax(), known[AGREEMENT].idxmin()
     reversed_share = known.loc[worst, REVERSED]
     verdict = "survive" if reversed_share < FEW_REVERSED else "do not survive everywhere"
@@ -141,11 +143,9 @@ def _on_directions(sweep: pd.DataFrame) -> str:
 def _on_edge(table: pd.DataFrame, sweep: pd.DataFrame, edge: str) -> str:
     base, others = table.loc[BASE, edge], sweep[edge].dropna()
     if not np.isfinite(base) or others.empty:
-        return f"{edge}: no score, since no cell of the one has a neighbour in the other."
+        return f"{edge}: no score, because no source cell has a neighbour in the target."
     against = with_opposite_sign(table[edge])
     span = f"{min(base, others.min()):.2f} to {max(base, others.max()):.2f}"
     if against.empty:
-        return (
-            f"{edge}: survives; the boundary score keeps its sign in {number(len(others), 'run')} ({span})."
-        )
-    return f"{edge}: does not survive; the boundary score changes its sign with {', '.join(map(str, against.index))} ({span})."
+        return f"{edge}: survives; CBDir keeps its sign in {number(len(others), 'run')} ({span})."
+    return f"{edge}: does not survive; CBDir changes its sign with {', '.join(map(str, against.index))} ({span})."

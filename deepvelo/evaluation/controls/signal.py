@@ -1,22 +1,21 @@
 r"""The signal score: does unspliced RNA support the arrows more than in the shuffled control?
 
-Consistency cannot tell, since arrows averaged over a graph are smooth in tissue at steady state too. Nor can anything that
-cell groups alone bring about, since the control keeps each group's mean unspliced RNA. What the control loses is
-where inside its group a cell has more unspliced RNA than others, and this is what is looked at:
+Consistency cannot decide this, because arrows averaged over a graph are smooth in tissue at steady state too. Differences
+between groups cannot either, because the control keeps the mean unspliced RNA of each group. The control loses where
+within its group a cell has more unspliced RNA than others, so the score measures this:
 
 1. the surplus: a cell's unspliced counts, averaged with its neighbours of the same group, less what a line through
-   the group's cells predicts from spliced RNA averaged alike, gene by gene. At steady state unspliced RNA follows
-   spliced RNA and nothing is left but noise. Neighbours are alike in spliced RNA alone: chosen by unspliced RNA too,
-   they would share its noise, which the arrows follow.
-2. the way ahead: the mean displacement, in spliced RNA, to the neighbours the arrow points to, less the one to those
-   it points away from, by the cosines of the velocity graph that the stream plot is drawn from; less its mean in
-   the group.
-3. the length :math:`a_i` of the surplus along the way ahead, negative where it points back. Its balance over the
-   cells is :math:`B = \sum a_i / \sum |a_i|`: 1, all of it points forward; 0, as much back as forward.
+   the group's cells predicts from equally averaged spliced RNA, gene by gene. At steady state unspliced RNA follows
+   spliced RNA and only noise is left. Neighbours are chosen by spliced RNA alone: neighbours chosen by unspliced RNA
+   would share its noise, which the arrows follow.
+2. the displacement: the mean displacement, in spliced RNA, to the neighbours that the arrow points to, minus the one to
+   those it points away from, weighted by the cosines of the velocity graph; minus its mean in the group.
+3. the projection :math:`a_i` of the surplus on the displacement, negative where it points back. Its balance over the
+   cells is :math:`B = \sum a_i / \sum |a_i|`: 1 if all of it points forward, 0 if as much points back as forward.
 
 Arrows fitted to noise follow its surplus a little, so the balance is above 0 in tissue at steady state. With the control's
-balance C the signal is :math:`(B - C) / (1 - C)`, chance corrected as Cohen's kappa is. It holds no fitted constant;
-that neighbours are alike in spliced RNA alone was decided on simulated tissue at steady state.
+balance C the signal is :math:`(B - C) / (1 - C)`, corrected for chance like Cohen's kappa. It has no fitted constant; the
+choice of neighbours by spliced RNA alone was made on simulated tissue at steady state.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _BLOCK_GENES = 256  # keeps the dense arrays small: cells x 256
 
 
 def forward_surplus(adata: AnnData, *, cluster_key: str, n_neighbors: int = N_NEIGHBORS) -> np.ndarray:
-    """Length of each cell's unspliced surplus along its way ahead; see the module's text.
+    """Projection of each cell's unspliced surplus on its displacement; see the module docstring.
 
     Parameters
     ----------
@@ -54,16 +53,16 @@ def forward_surplus(adata: AnnData, *, cluster_key: str, n_neighbors: int = N_NE
     cluster_key
         The groups within which the control was shuffled.
     n_neighbors
-        How many neighbours a cell's counts are averaged with, those in other groups then left out; 0 for none.
+        Number of neighbours over which counts are averaged, without those in other groups; 0 for none.
 
     Returns
     -------
-    Shape ``(n_cells,)``, in counts of a typical cell; 0 for a cell alone in its group or without arrow.
+    Shape ``(n_cells,)``, in counts of the median cell; 0 for a cell that is alone in its group or has no arrow.
 
     Raises
     ------
     InputError
-        Something of that is missing.
+        A layer, the groups or the velocity graph is missing.
     """
     _require(adata, cluster_key)
     groups = adata.obs[cluster_key].astype(str).to_numpy()
@@ -82,7 +81,7 @@ def forward_surplus(adata: AnnData, *, cluster_key: str, n_neighbors: int = N_NE
 
 
 def forward_balance(surplus: np.ndarray) -> float:
-    """What points forward less what points back, as a share of all, -1 to 1; 0 where nothing points anywhere.
+    """Surplus that points forward minus surplus that points back, as a share of all, -1 to 1; 0 without any surplus.
 
     Parameters
     ----------
@@ -94,23 +93,23 @@ def forward_balance(surplus: np.ndarray) -> float:
 
 
 def signal_score(surplus: np.ndarray, controls: Sequence[np.ndarray]) -> float:
-    """How far a run's arrows are supported by more than chance, 0 to 1: `SIGNAL_DEFINITION`.
+    """Support of a run's arrows by the counts beyond chance, 0 to 1; see `SIGNAL_DEFINITION`.
 
     Parameters
     ----------
     surplus
         `forward_surplus` of the run, shape ``(n_cells,)``.
     controls
-        The same of one or more shuffled controls; their mean balance is chance, and never counts as below 0.
+        The same of one or more shuffled controls. Chance is their mean balance, at least 0.
 
     Returns
     -------
-    0: no better than shuffled, or against the counts; 1: all of the surplus points forward.
+    0 if no better than the control, 1 if all of the surplus points forward.
 
     Raises
     ------
     InputError
-        No control.
+        ``controls`` is empty.
     """
     if not controls:
         msg = "A signal score compares a run with its shuffled control. Got no control. Fit one."
@@ -122,7 +121,7 @@ def signal_score(surplus: np.ndarray, controls: Sequence[np.ndarray]) -> float:
 
 
 class _Centering:
-    """Takes each group's mean off, in columns of shape ``(n_cells, n_genes)``."""
+    """Subtract the mean of each group from values of shape ``(n_cells, n_genes)``."""
 
     def __init__(self, groups: np.ndarray) -> None:
         names, self._codes = np.unique(groups, return_inverse=True)
@@ -133,7 +132,7 @@ class _Centering:
         self._sizes = np.bincount(self._codes)[:, None]
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """The values less the mean of their group."""
+        """The values minus the mean of their group."""
         return values - (self._sums @ values / self._sizes)[self._codes]
 
     def slopes(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -143,7 +142,7 @@ class _Centering:
 
 
 def _mean_within_groups(spliced: sp.csc_matrix, groups: np.ndarray, *, n_neighbors: int) -> sp.csr_matrix:
-    """Mean over a cell and its neighbours of the same group: others would bring back what was shuffled."""
+    """Matrix that averages over a cell and its neighbours in the same group; others would restore what was shuffled."""
     n_cells = len(groups)
     own = np.arange(n_cells)
     row = np.append(np.repeat(own, n_neighbors), own)
@@ -154,7 +153,7 @@ def _mean_within_groups(spliced: sp.csc_matrix, groups: np.ndarray, *, n_neighbo
 
 
 def _neighbors(spliced: sp.csc_matrix, n_neighbors: int) -> np.ndarray:
-    """The cells most alike in log-normalised spliced counts, ``(n_cells, n_neighbors)``."""
+    """Nearest neighbours in log-normalised spliced counts, ``(n_cells, n_neighbors)``."""
     if n_neighbors == 0:
         return np.zeros((spliced.shape[0], 0), dtype=int)
     import torch
@@ -162,7 +161,7 @@ def _neighbors(spliced: sp.csc_matrix, n_neighbors: int) -> np.ndarray:
 
     from deepvelo.model.graph.cell_graph import nearest_neighbors
 
-    # Of a sparse matrix: its mean is taken off within the products, so that it stays sparse.
+    # arpack subtracts the mean implicitly, so the matrix stays sparse
     logged = sp.csr_matrix(spliced.log1p(), dtype=np.float64)
     n_components = min(_N_COMPONENTS, min(logged.shape) - 1)
     components = PCA(n_components, svd_solver="arpack", random_state=0).fit_transform(logged)
@@ -171,7 +170,7 @@ def _neighbors(spliced: sp.csc_matrix, n_neighbors: int) -> np.ndarray:
 
 
 def _cells_of_one_size(counts: sp.spmatrix) -> sp.csc_matrix:
-    """Counts scaled to the median cell: each layer by its own total, as shuffled profiles have no other."""
+    """Counts scaled to the median cell, each layer by its own totals."""
     totals = matrices.cell_totals(counts)
     typical = float(np.median(totals[totals > 0])) if (totals > 0).any() else 1.0
     scale = np.divide(typical, totals, out=np.zeros_like(totals), where=totals > 0)
@@ -179,7 +178,7 @@ def _cells_of_one_size(counts: sp.spmatrix) -> sp.csc_matrix:
 
 
 def _displacement(arrows: sp.csr_matrix, spliced: np.ndarray) -> np.ndarray:
-    """Mean displacement to a cell's neighbours, each weighing by the cosine of its direction with the velocity."""
+    """Mean displacement to a cell's neighbours, weighted by the cosines of the velocity graph."""
     weight = matrices.cell_totals(abs(arrows))
     total = arrows @ spliced - matrices.cell_totals(arrows)[:, None] * spliced
     return np.divide(total, weight[:, None], out=np.zeros_like(total), where=weight[:, None] > 0)

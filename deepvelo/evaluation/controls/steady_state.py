@@ -31,7 +31,7 @@ def scores_of_run(adata: AnnData, *, edges: Sequence[Edge], cluster_key: str, ba
     Parameters
     ----------
     adata
-        A finished run, by any method; its layers may lie on disk.
+        A finished run by any method; its layers may be on disk.
     edges
         Source and target groups.
 
@@ -60,12 +60,12 @@ def steady_state_table(run: pd.Series, steady_state: Sequence[pd.Series]) -> pd.
     Parameters
     ----------
     run, steady_state
-        As `scores_of_run` gives them, the run's and one a control.
+        From `scores_of_run`, of the run and of each control.
 
     Returns
     -------
-    One row a score: ``run``, and over the controls ``mean``, ``sd`` (NaN with one), ``lowest``, ``highest``, ``as_high``
-    (how many reach the run's score) and ``n``, those with the score.
+    One row per score: ``run``, and over the controls ``mean``, ``sd`` (NaN with one), ``lowest``, ``highest``,
+    ``as_high`` (number of controls that reach the run's score) and ``n`` (number of controls with the score).
     """
     controls = pd.DataFrame(list(steady_state)).reindex(columns=run.index).astype(float)
     return pd.DataFrame(

@@ -1,4 +1,4 @@
-"""When not to believe a picture: findings on a run, each with its evidence and its threshold."""
+"""The quality gate: findings on whether to trust the arrows of a run, each with evidence and threshold."""
 
 from deepvelo.evaluation.gate.directions import Control, signal_in_words
 from deepvelo.evaluation.gate.finding import LEVELS, GateFinding, Level, worst

@@ -1,4 +1,4 @@
-"""Whether cells of several batches are each other's neighbours, as they are after correction."""
+"""Whether the neighbour graph mixes cells of several batches, as it does after batch correction."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ AMBER, RED = 0.8, 0.5
 
 
 def batch_mixing(graph: sp.spmatrix, *, batches: np.ndarray, groups: np.ndarray) -> float:
-    """Neighbours from other batches, as a share of those that chance would give within the cell groups.
+    """Neighbours from other batches, relative to the number expected by chance within the groups.
 
-    Only neighbours of the same group count, so that batches in which some groups are rarer are not blamed for it.
+    Only neighbours of the same group count, so that different group sizes between batches do not lower the score.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def batch_mixing(graph: sp.spmatrix, *, batches: np.ndarray, groups: np.ndarray)
 
     Returns
     -------
-    0, every batch by itself; 1, mixed as by chance. NaN where no group has cells of two batches.
+    0 if every batch is separate, 1 if batches mix as by chance; NaN if no group has cells of two batches.
     """
     _, batch = np.unique(batches.astype(str), return_inverse=True)
     _, group = np.unique(groups.astype(str), return_inverse=True)
@@ -51,13 +51,13 @@ def batches_mixed(adata: AnnData, *, batch_key: str | None, cluster_key: str) ->
     Raises
     ------
     InputError
-        There is no such column.
+        ``obs`` has no such column.
     """
     finding = {
         "title": "Batches",
         "threshold": f"amber below {AMBER:g}, red below {RED:g} of the mixing that chance gives within the groups",
         "why": (
-            "Uncorrected, a cell's neighbours are of its own batch, and the way to another batch is taken for movement. "
+            "Without batch correction a cell's neighbours are in its own batch, and displacements between batches look like movement. "
             f"At {RED:g}, half of the neighbours that should be of another batch are not."
         ),
     }

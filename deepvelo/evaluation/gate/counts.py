@@ -1,4 +1,4 @@
-"""What the counts and genes of a run allow: a fit finds arrows in any data."""
+"""Findings on the counts and genes of a run. A fit finds arrows in any data."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from deepvelo.wording import number
 if TYPE_CHECKING:
     from anndata import AnnData
 
-SMALLEST_GROUP: Final = 10  # cells; the mean of fewer is chance
+SMALLEST_GROUP: Final = 10  # cells; the mean over fewer is too noisy
 EQUAL_P: Final = 0.01
 FEW_GENES, VERY_FEW_GENES = 50, 20
 
 
 def unspliced_fraction(adata: AnnData) -> GateFinding:
-    """Whether the share of unspliced counts is one that sequencing gives."""
+    """Whether the share of unspliced counts is plausible."""
     low, high = PLAUSIBLE_UNSPLICED
     finding = {
         "title": "Unspliced fraction",
@@ -35,7 +35,7 @@ def unspliced_fraction(adata: AnnData) -> GateFinding:
     fractions = checks.unspliced_fractions(adata, group_key=None)
     if fractions.empty:
         return GateFinding(
-            level="not checked", evidence="The layers are not counts, so they do not tell it.", **finding
+            level="not checked", evidence="The layers are not counts, so the share is unknown.", **finding
         )
     fraction = float(fractions["unspliced"].iloc[0])
     level: Level = "green" if low <= fraction <= high else "red"
@@ -48,14 +48,14 @@ def unspliced_by_group(adata: AnnData, *, cluster_key: str) -> GateFinding:
         "title": "Unspliced fraction by group",
         "threshold": f"amber where the groups differ no more than by chance (Kruskal-Wallis p above {EQUAL_P:g})",
         "why": (
-            "Groups that switch genes on have more unspliced RNA than others. The same share everywhere is what "
-            "contamination or wrongly counted introns give, or tissue at steady state; with few or shallow cells, too little to tell."
+            "Groups that induce genes have more unspliced RNA than others. An equal share everywhere points to "
+            "contamination, wrongly counted introns or tissue at steady state, or to too few or too shallow cells."
         ),
     }
     shares = _unspliced_shares(adata)
     if shares is None:
         return GateFinding(
-            level="not checked", evidence="The layers are not counts, so they do not tell it.", **finding
+            level="not checked", evidence="The layers are not counts, so the share is unknown.", **finding
         )
     by_group = {
         str(group): values.dropna().to_numpy()
@@ -77,22 +77,22 @@ def layers_are_counts(adata: AnnData) -> GateFinding:
     """Whether both layers hold counts."""
     finding = {
         "title": "Kind of the layers",
-        "threshold": "amber where a layer holds no counts, whole or estimated",
+        "threshold": "amber if a layer does not hold counts, whole or estimated",
         "why": (
-            "Velocity compares amounts. Scaled, corrected or logarithmic values no longer are amounts, and nothing in "
-            "the file tells which they are."
+            "Velocity compares amounts of RNA. Scaled, corrected or logarithmic values are not amounts, and the file does "
+            "not state how they were computed."
         ),
     }
     if checks.has_counts(adata):
         evidence = f"Spliced and unspliced are {KIND_NAMES[count_kind(adata)]}."
         return GateFinding(level="green", evidence=evidence, **finding)
     highest = max(matrices.largest(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED))
-    evidence = f"Spliced or unspliced are no counts; the largest value is {highest:.4g}."
+    evidence = f"Spliced or unspliced values are not counts; the largest value is {highest:.4g}."
     return GateFinding(level="amber", evidence=evidence, **finding)
 
 
 def enough_genes(adata: AnnData) -> GateFinding:
-    """Whether a direction is the mean of many genes or the word of a few."""
+    """Whether enough genes contribute to a direction."""
     n = int((adata.var[keys.VELOCITY_GENES] & known_genes(adata.layers[keys.VELOCITY])).sum())
     return GateFinding(
         level=graded(n, amber=FEW_GENES, red=VERY_FEW_GENES),
@@ -100,14 +100,14 @@ def enough_genes(adata: AnnData) -> GateFinding:
         evidence=f"{number(n, 'gene')} of {adata.n_vars:,} have a velocity.",
         threshold=f"amber below {FEW_GENES}, red below {VERY_FEW_GENES}",
         why=(
-            f"A direction is a mean over genes. Below {VERY_FEW_GENES}, the principal components that cells are compared "
-            f"in, every gene is a direction of its own; below {FEW_GENES} one misfitted gene in ten can turn it."
+            f"A direction is a mean over genes. Below {VERY_FEW_GENES}, a single gene can dominate the principal components "
+            f"in which cells are compared; below {FEW_GENES}, one misfitted gene in ten can reverse it."
         ),
     )
 
 
 def _unspliced_shares(adata: AnnData) -> pd.Series | None:
-    """Share of unspliced counts of every cell, NaN for an empty one; None where the layers are not counts."""
+    """Share of unspliced counts of every cell, NaN for empty cells; None if the layers are not counts."""
     if not checks.has_counts(adata):
         return None
     spliced, unspliced = (matrices.cell_totals(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED))

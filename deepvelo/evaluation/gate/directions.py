@@ -1,4 +1,4 @@
-"""Whether the arrows stand up to a shuffled control, other methods and other settings."""
+"""Findings on the arrows: shuffled control, undecided cells, other methods and other settings."""
 
 from __future__ import annotations
 
@@ -33,27 +33,27 @@ SOME_CELLS, MANY_CELLS = FEW_REVERSED, 0.3
 
 
 class Control(NamedTuple):
-    """What a shuffled control says of its run: `deepvelo.evaluation.controls.signal_score` of the two, and its own consistency."""
+    """Signal score of a run against its shuffled control, and the consistency of the control."""
 
     signal: float
     consistency: np.ndarray
-    """Of the control's cells, shape ``(n_cells,)``."""
+    """Consistency of the control's cells, shape ``(n_cells,)``."""
 
 
 def better_than_control(adata: AnnData, control: Control | None) -> GateFinding:
-    """Whether the run's arrows are supported by more than a shuffled control's."""
+    """Whether the counts support the run's arrows more than those of a shuffled control."""
     finding = {
         "title": CONTROL,
         "threshold": f"signal: amber below {WEAK_SIGNAL:g}, red below {NO_SIGNAL:g}",
         "why": (
-            "Arrows averaged over a graph are smooth whether cells move or not, so consistency does not decide; the "
-            f"signal does. Simulated tissue at steady state stays below {NO_SIGNAL:g}; at {WEAK_SIGNAL:g} half of what could go "
-            "beyond chance does. Few cells, shallow counts and finely cut groups lower it: more cells or coarser groups "
-            "can settle it, else do not read the arrows within groups."
+            "Arrows averaged over a graph are smooth whether cells move or not, so the signal decides and not the "
+            f"consistency. Simulated tissue at steady state stays below {NO_SIGNAL:g}; {WEAK_SIGNAL:g} is halfway between "
+            "chance and a perfect signal. Few cells, shallow counts and small groups lower it: use more cells or coarser "
+            "groups, or do not interpret the arrows within groups."
         ),
     }
     if control is None:
-        evidence = "There is no shuffled control of this run. Fit one."
+        evidence = "This run has no shuffled control. Fit one."
         return GateFinding(level="not checked", evidence=evidence, **finding)
     signal, of_control = control
     own = adata.obs[keys.CONSISTENCY].to_numpy(dtype=float)
@@ -66,16 +66,16 @@ def better_than_control(adata: AnnData, control: Control | None) -> GateFinding:
 
 
 def signal_in_words(signal: float) -> str:
-    """What a signal score says of the run, at the gate's thresholds."""
+    """A signal score in words, by the gate's thresholds."""
     if signal < NO_SIGNAL:
-        return "As good as none: the arrows do not rest on the counts of single cells."
+        return "No signal: the counts of single cells do not support the arrows."
     if signal < WEAK_SIGNAL:
-        return "Weak: the counts of single cells support the arrows in part."
+        return "Weak signal: the counts of single cells support the arrows in part."
     return "The counts of single cells support the arrows beyond chance."
 
 
 def not_static(adata: AnnData) -> GateFinding:
-    """Whether the data decide the directions: the share of undecided cells, and the mean probability to be right."""
+    """Whether the data decide the directions: share of undecided cells, and mean probability of a right direction."""
     finding = {
         "title": MOVEMENT,
         "threshold": (
@@ -84,15 +84,15 @@ def not_static(adata: AnnData) -> GateFinding:
         ),
         "why": (
             f"Arrows are drawn for tissue at steady state too. A coin flip is right half of the time, and no cell of simulated "
-            f"tissue at steady state is given more than {NO_PROBABILITY:g}. {SOME_UNDECIDED:.0%} of the cells is a small cell type, "
-            f"whose arrows are faded; with {MANY_UNDECIDED:.0%} the picture as a whole says nothing."
+            f"tissue at steady state gets a probability above {NO_PROBABILITY:g}. {SOME_UNDECIDED:.0%} of the cells is a small cell type, "
+            f"whose arrows are faded; with {MANY_UNDECIDED:.0%} undecided cells do not interpret the plot."
         ),
     }
     undecided = undecided_cells(adata.obs)
     if undecided is None or keys.CONFIDENCE not in adata.obs:
         evidence = (
-            "This run has no probability that its directions are right: scVelo's modes, imported velocities and fits of "
-            "earlier versions have none."
+            "This run has no probabilities of right directions: scVelo's modes, imported velocities and fits of earlier "
+            "versions have none."
         )
         return GateFinding(level="not checked", evidence=evidence, **finding)
     mean = float(np.nanmean(adata.obs[keys.CONFIDENCE].to_numpy(dtype=float)))
@@ -106,18 +106,18 @@ def not_static(adata: AnnData) -> GateFinding:
 
 
 def methods_agree(agreement: np.ndarray | None) -> GateFinding:
-    """Whether methods agree, from the mean cosine over pairs of methods in every cell (`deepvelo.tl.metrics.agreement`)."""
+    """Whether methods agree, by the mean cosine over pairs of methods in every cell (`deepvelo.tl.metrics.agreement`)."""
     finding = {
         "title": METHODS,
         "threshold": f"cells with a mean cosine of 0 or less: amber from {SOME_CELLS:.0%}, red from {MANY_CELLS:.0%}",
         "why": (
-            "At a cosine of 0 the methods have nothing in common. One of them may still be right: read the phase portraits "
-            f"of the genes they disagree about. {SOME_CELLS:.0%} is a small cell type, {MANY_CELLS:.0%} changes the picture."
+            "At a cosine of 0 the directions are unrelated. One method may still be right: inspect the phase portraits of "
+            f"the genes that disagree. {SOME_CELLS:.0%} is a small cell type, {MANY_CELLS:.0%} changes the conclusion."
         ),
     }
     known = np.array([]) if agreement is None else agreement[np.isfinite(agreement)]
     if not known.size:
-        evidence = "There is no run of another method on the same data to compare with."
+        evidence = "No run of another method on the same data exists."
         return GateFinding(level="not checked", evidence=evidence, **finding)
     against = float((known <= 0).mean())
     evidence = f"In {against:.0%} of {known.size:,} cells the mean cosine is 0 or less; over all cells it is {known.mean():.2f}."
@@ -125,24 +125,26 @@ def methods_agree(agreement: np.ndarray | None) -> GateFinding:
 
 
 def survives_sweep(table: pd.DataFrame | None) -> GateFinding:
-    """Whether directions keep when a setting changes, from `deepvelo.evaluation.controls.sensitivity_table`."""
+    """Whether directions survive other settings, by `deepvelo.evaluation.controls.sensitivity_table`."""
     finding = {
         "title": SWEEP,
         "threshold": (
-            f"cells that turn round in the worst run: amber from {SOME_CELLS:.0%}, red from {MANY_CELLS:.0%}; "
-            "red too where a boundary score changes its sign"
+            f"cells that reverse in the worst run: amber from {SOME_CELLS:.0%}, red from {MANY_CELLS:.0%}; "
+            "red too if CBDir of an edge changes its sign"
         ),
-        "why": "Nothing in biology decides the number of neighbours or genes: what turns with it was never in the data.",
+        "why": "Biology does not depend on the number of neighbours or genes: directions that reverse with it are not in the data.",
     }
     sweep = None if table is None else table.drop(index=BASE).dropna(subset=[REVERSED])
     if table is None or sweep is None or sweep.empty:
         return GateFinding(level="not checked", evidence="No run of a sweep is finished.", **finding)
     worst_run = sweep[REVERSED].idxmax()
     reversed_share = float(sweep[REVERSED].max())
-    evidence = f"At worst {reversed_share:.0%} of the cells turn round, with {worst_run} ({number(len(sweep), 'run')})."
+    evidence = (
+        f"At worst {reversed_share:.0%} of the cells reverse, with {worst_run} ({number(len(sweep), 'run')})."
+    )
     flipped = [edge for edge in table.columns.drop([*COLUMNS]) if not with_opposite_sign(table[edge]).empty]
     if flipped:
-        evidence += f" The boundary score changes its sign for {', '.join(flipped)}."
+        evidence += f" CBDir changes its sign for {', '.join(flipped)}."
     return GateFinding(level="red" if flipped else _share_level(reversed_share), evidence=evidence, **finding)
 
 

@@ -1,4 +1,4 @@
-"""One line of the quality gate."""
+"""One finding of the quality gate."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 Level = Literal["not checked", "green", "amber", "red"]
-LEVELS: Final[tuple[Level, ...]] = get_args(Level)  # from nothing known to worst
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)  # from unknown to worst
 
 CONTROL: Final = "Against the shuffled control"
 MOVEMENT: Final = "Movement of the tissue"
 METHODS: Final = "Agreement of the methods"
 SWEEP: Final = "Direction under other settings"
-# Titles of the findings on the arrows themselves; the others are on the data.
+# Findings on the arrows; the others are on the data.
 OF_ARROWS: Final = (CONTROL, MOVEMENT, METHODS, SWEEP)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateFinding:
-    """One thing looked at: how it stands, the numbers that say so, where the line is drawn, and why there.
+    """One check of the quality gate: its level, the numbers behind it, the threshold and the reason for it.
 
     ``level``
-        ``green``: nothing against the arrows; ``amber``: read them with care; ``red``: do not believe them;
-        ``not checked``: not computed, and so nothing to rely on. ``evidence`` then says what is needed.
+        ``green``: no objection to the arrows; ``amber``: interpret them with care; ``red``: do not trust them;
+        ``not checked``: not computed, and ``evidence`` says what is needed.
     """
 
     level: Level
@@ -34,7 +34,7 @@ class GateFinding:
 
 
 def worst(findings: Iterable[GateFinding]) -> Level:
-    """The worst level found; never green unless something about the arrows themselves was checked."""
+    """The worst level; green only if at least one finding on the arrows was checked."""
     found = list(findings)
     level: Level = max((finding.level for finding in found), key=LEVELS.index, default="not checked")
     of_arrows = (finding.level for finding in found if finding.title in OF_ARROWS)
@@ -44,7 +44,7 @@ def worst(findings: Iterable[GateFinding]) -> Level:
 
 
 def graded(value: float, *, amber: float, red: float) -> Level:
-    """The level of a number that is bad when low: amber below ``amber``, red below ``red``."""
+    """The level of a score: amber below ``amber``, red below ``red``."""
     if value < red:
         return "red"
     return "amber" if value < amber else "green"

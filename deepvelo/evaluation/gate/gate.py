@@ -1,4 +1,4 @@
-"""All findings on one run."""
+"""The quality gate of one run."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ def quality_gate(
     sweep: pd.DataFrame | None = None,
     batch_key: str | None = None,
 ) -> list[GateFinding]:
-    """What speaks for and against the arrows of a run; see `deepvelo.evaluation.gate.worst` for the one colour.
+    """Findings for and against the arrows of a run; `deepvelo.evaluation.gate.worst` summarises them.
 
     Parameters
     ----------
     adata
         A finished run, by any method; not changed.
     cluster_key
-        The run's groups.
+        Column of ``obs`` with the groups of the run.
     control
-        What its finished shuffled control says.
+        Result of its finished shuffled control.
     methods_agreement
         Mean cosine of this and other methods in each cell, as ``deepvelo.evaluation.compare.Comparison.agreement``,
         shape ``(n_cells,)``.
     sweep
         As `deepvelo.evaluation.controls.sensitivity_table` gives it.
     batch_key
-        The ``obs`` column that says in which batch a cell was measured.
+        Column of ``obs`` with the batch of each cell.
 
     Returns
     -------
-    Always the same findings in the same order; those without what they need are "not checked".
+    Always the same findings in the same order; those that lack their input are "not checked".
 
     Raises
     ------
     InputError
-        No such column as ``cluster_key`` or ``batch_key``.
+        ``obs`` lacks ``cluster_key`` or ``batch_key``.
     """
     checks.require_column(adata, cluster_key)
     return [

@@ -24,7 +24,7 @@ from tests.stored import save_made_up
 from tests.visits import free_port, serving
 
 OTHERS = "Everyone who reaches"
-NO_SAMPLE = "There is no run of the sample to look at"
+NO_SAMPLE = "The sample was not fitted"
 
 
 @pytest.fixture

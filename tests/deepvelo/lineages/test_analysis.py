@@ -192,7 +192,7 @@ def test_a_result_of_another_tool_gets_its_graph():
 def test_a_result_without_graph_and_moments_is_refused():
     fit = branched()
     del fit.uns[keys.VELOCITY_GRAPH], fit.uns[keys.VELOCITY_GRAPH_NEG], fit.layers[keys.MS]
-    with pytest.raises(InputError, match=r"moments that it is computed of.*'Ms'"):
+    with pytest.raises(InputError, match=r"moments to compute it from.*'Ms'"):
         analyse(fit, SETTINGS)
 
 

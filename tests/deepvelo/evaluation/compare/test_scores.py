@@ -58,7 +58,7 @@ def test_a_group_of_one_cell_has_no_score(fitted):
     found = comparison.table.loc["a"]
     assert np.isnan(found["boundary_genes: B > C"])
     assert found["boundary_genes"] == pytest.approx(1)  # the mean of the edges that have a score
-    assert "The boundary B > C has no score: C is one cell." in comparison.warnings
+    assert "The boundary B > C has no score: group C has one cell." in comparison.warnings
 
 
 def test_an_edge_without_neighbours_across_has_no_score(fitted):
@@ -66,7 +66,7 @@ def test_an_edge_without_neighbours_across_has_no_score(fitted):
     split.obs[keys.CLUSTERS] = list("AAAABBCCC")
     comparison = compare(match({"a": split}), edges=[("A", "C")])
     assert np.isnan(comparison.table.loc["a", "boundary_genes"])
-    assert any("no cell of the one has a neighbour" in warning for warning in comparison.warnings)
+    assert any("no source cell has a neighbour" in warning for warning in comparison.warnings)
 
 
 def test_unknown_groups_are_one_sentence_with_the_known_ones(fitted):

@@ -75,13 +75,10 @@ def test_what_survives_is_said_and_what_does_not():
     survives = conclusions(table({"λ spliced 2": run([[1, 0.1]] * 4)}))
     assert survives[0].startswith("Directions: survive; no cell reverses in 1 run.")
     assert "lowest with λ spliced 2, 1.00" in survives[0]
-    assert survives[1] == "A > B: survives; the boundary score keeps its sign in 1 run (1.00 to 1.00)."
+    assert survives[1] == "A > B: survives; CBDir keeps its sign in 1 run (1.00 to 1.00)."
     turned = conclusions(table({"genes 2": run([[-1, 0]] * 4), "λ spliced 2": run(FORWARD)}))
     assert turned[0].startswith("Directions: do not survive everywhere; at worst 100%")
-    assert (
-        turned[1]
-        == "A > B: does not survive; the boundary score changes its sign with genes 2 (-1.00 to 1.00)."
-    )
+    assert turned[1] == "A > B: does not survive; CBDir changes its sign with genes 2 (-1.00 to 1.00)."
 
 
 def test_nothing_is_concluded_from_nothing():

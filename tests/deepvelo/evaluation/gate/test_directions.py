@@ -75,7 +75,7 @@ def sweep(turned, boundary=(0.5, 0.4)):
 def test_cells_that_turn_round_in_a_sweep(turned, level):
     found = survives_sweep(sweep(turned))
     assert found.level == level
-    assert f"At worst {turned:.0%} of the cells turn round, with genes 50 (1 run)." == found.evidence
+    assert f"At worst {turned:.0%} of the cells reverse, with genes 50 (1 run)." == found.evidence
 
 
 def test_a_boundary_that_changes_its_sign_is_red():
