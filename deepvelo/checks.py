@@ -1,4 +1,4 @@
-"""Does this AnnData hold what a step needs? What was found, what is missing, and the remedy."""
+"""Check that an AnnData has what a fit needs; each problem states what was found and the remedy."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ __all__ = [
     "unspliced_fractions",
 ]
 
-_LONGEST_COMPARED = 30  # characters; suggestions for longer names take seconds
+_LONGEST_COMPARED = 30  # characters; similar names to longer ones take seconds to find
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What an object holds; ``count_kind`` and ``unspliced_fraction`` are None where the layers do not tell them."""
+    """Content of an object; ``count_kind`` and ``unspliced_fraction`` are None if the layers do not allow them."""
 
     n_cells: int
     n_genes: int
@@ -83,13 +83,13 @@ class Summary:
 
 
 def most_genes(summary: Summary, settings: Settings) -> int:
-    """How many genes a fit takes at most: some may be filtered out before it."""
+    """Upper bound of the genes of a fit, before filtering."""
     keeps = summary.has_moments and not settings.preparation.recompute_moments
     return summary.n_genes if keeps else min(summary.n_genes, settings.preparation.n_top_genes)
 
 
 class CheckedData:
-    """What a fit depends on in the matrices of an object, whatever the settings.
+    """Cached checks of an object's matrices that do not depend on the settings.
 
     Each is looked at when it is first asked for and then known: the matrices may lie in a file.
     """
@@ -98,7 +98,7 @@ class CheckedData:
         self.adata = adata
 
     def errors(self, *, moments: bool) -> list[Finding]:
-        """As `deepvelo.findings.find_errors` gives them."""
+        """Errors of `deepvelo.findings.find_errors`."""
         return self._errors_with_moments if moments else self._errors
 
     @cached_property
@@ -111,14 +111,14 @@ class CheckedData:
 
     @cached_property
     def shared_counts(self) -> np.ndarray:
-        """As `deepvelo.arrays.matrices.shared_counts` gives them, ``(n_genes,)``."""
+        """Result of `deepvelo.arrays.matrices.shared_counts`, ``(n_genes,)``."""
         return matrices.shared_counts(self.adata.layers[keys.SPLICED], self.adata.layers[keys.UNSPLICED])
 
 
 def summarize(
     adata: AnnData, settings: Settings | None = None, *, checked: CheckedData | None = None
 ) -> Summary:
-    """What was found, with every problem and its remedy; never raises on bad data and changes nothing.
+    """Content of an object with all problems and remedies; never raises on bad data and changes nothing.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def _warnings(
     try:
         _require_neighbors(adata, settings)
         n_genes = _genes_left(checked, settings, keeps=keeps_moments(adata, settings))
-    except InputError as error:  # other settings may be meant
+    except InputError as error:  # other settings may solve it
         return [*found, Finding("warning", str(error), "")]
     own = components(adata) is None
     lowered = reduced_components(settings, n_cells=adata.n_obs, n_genes=n_genes, own=own)
@@ -171,7 +171,7 @@ def _warnings(
 
 
 def unspliced_fractions(adata: AnnData, *, group_key: str | None) -> pd.DataFrame:
-    """Share of spliced and unspliced counts, the mean over the cells of each group.
+    """Mean share of spliced and unspliced counts over the cells of each group.
 
     Layers that were size-normalised no longer tell it; then scVelo's ``obs["initial_size_spliced"]`` and
     ``obs["initial_size_unspliced"]`` are used, and without those the table has no rows.
@@ -212,7 +212,7 @@ def require_fit(
     here: bool = True,
     checked: CheckedData | None = None,
 ) -> None:
-    """Raise on everything that makes a fit impossible, before any work is done.
+    """Raise if a fit is impossible, before any work is done.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def require_moments(adata: AnnData) -> None:
 
 
 def require_gene(names: Iterable[str], gene: str) -> str:
-    """The gene's name, if it is among ``names``.
+    """Return the gene if it is among ``names``.
 
     Raises
     ------
@@ -279,14 +279,14 @@ def require_gene(names: Iterable[str], gene: str) -> str:
 
 
 def require_column(adata: AnnData, key: str) -> None:
-    """Raise an `InputError` naming the groupings there are, if ``obs`` has no such column."""
+    """Raise an `InputError` that lists the groupings, if ``obs`` has no such column."""
     if key not in adata.obs:
         msg = f"There is no grouping {listed([key])}. Found {listed(groupings(adata))}. Choose one of them or none."
         raise InputError(msg)
 
 
 def require_grouping(adata: AnnData, key: str) -> None:
-    """Raise an `InputError` unless ``obs[key]`` sorts the cells into two to 100 groups."""
+    """Raise an `InputError` unless ``obs[key]`` has 2 to 100 groups."""
     require_column(adata, key)
     column = adata.obs[key]
     if is_grouping(column):
@@ -334,7 +334,7 @@ def _require_neighbors(adata: AnnData, settings: Settings) -> None:
 
 
 def _genes_left(checked: CheckedData, settings: Settings, *, keeps: bool) -> int:
-    """How many genes preparation will keep."""
+    """Number of genes that preparation will keep."""
     if keeps:
         return checked.adata.n_vars
     least = settings.preparation.min_shared_counts

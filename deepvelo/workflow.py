@@ -35,12 +35,12 @@ def run(
     scratch: Path | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Result:
-    """Prepare, fit, and compute everything the views show.
+    """Prepare the data, fit velocities, and compute graph, arrows and scores.
 
-    With one of scVelo's modes or ``graphvelo`` as ``settings.method`` there are no rates by cell, and so neither their
-    maps and scores nor a confidence in direction; the multi-kinetic score is NaN in every gene. With ``imported`` nothing is
-    fitted: velocities, and rates where they are there, are those of ``adata`` (`deepvelo.pp.imported`). Graph,
-    arrows and consistency are computed alike for every method.
+    With one of scVelo's modes or ``graphvelo`` as ``settings.method`` there are no rates per cell, so their maps and
+    scores and the confidence are missing, and the multi-kinetic score is NaN. With ``imported`` nothing is fitted:
+    velocities, and rates if any, come from ``adata`` (`deepvelo.pp.imported`). Graph, arrows and consistency are computed
+    in the same way for every method.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def run(
     basis
         Embedding for the arrows, without ``X_``; by default UMAP.
     prepared
-        ``adata`` is as `deepvelo.pp.prepare.prepare` left it: its genes, moments and neighbours are taken as they are.
+        ``adata`` is a result of `deepvelo.pp.prepare.prepare`, whose genes, moments and neighbours are used unchanged.
     on_progress
         Called at every step and epoch. Exceptions stop the run and propagate; raise `CancelledError` to cancel.
     scratch

@@ -205,6 +205,6 @@ ODD = {
     "a cell without counts": Case(written(silent_cell), "1 cell without any count."),
     "X log-transformed": Case(written(logged), "X looks log-transformed (largest "),
     "all cells at one point": Case(written(at_one_point), "All cells lie at one point in 'X_umap': no arrow is"),
-    "coordinates of no cell": Case(written(nowhere), "Embedding 'X_tsne' has coordinates of no cell"),
+    "coordinates of no cell": Case(written(nowhere), "Embedding 'X_tsne' has no coordinates"),
     "a group of one cell": Case(written(group_of_one), "Grouping 'clusters' has 1 group of a single cell: 'OPC'."),
 }  # fmt: skip

@@ -1,6 +1,6 @@
-"""What an AnnData object brings: counts, moments, neighbours, groups, embeddings; one subject a module.
+"""Recognise the content of an AnnData object: counts, moments, neighbours, groups, embeddings; one subject per module.
 
-This package looks and names; `deepvelo.io.tidy` and `deepvelo.pp` change objects.
+This package only inspects objects; `deepvelo.io.tidy` and `deepvelo.pp` change them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def embeddings(adata: AnnData) -> list[str]:
 
 
 def display_embeddings(adata: AnnData) -> list[str]:
-    """The embeddings made to be looked at, best first: UMAP, t-SNE, others, places in the tissue, many dimensions."""
+    """Embeddings for display, best first: UMAP, t-SNE, others, spatial coordinates, more than three dimensions."""
     found = [
         name for name in embeddings(adata) if is_for_display(keys.embedding(name), adata.obsm[f"X_{name}"])
     ]
@@ -44,28 +44,28 @@ def display_embeddings(adata: AnnData) -> list[str]:
 
 
 def find_embedding(adata: AnnData, name: str) -> str | None:
-    """The embedding that is meant by a name in any spelling, without ``X_``; None if there is none, or several."""
+    """The embedding with a name in any spelling, without ``X_``; None if there is none or several match."""
     return find(name, embeddings(adata))
 
 
 def has_counts(adata: AnnData) -> bool:
-    """Whether both layers hold counts, whole or estimated ones with fractions."""
+    """Whether both layers hold counts, whole or with fractions."""
     layers = (keys.SPLICED, keys.UNSPLICED)
     return all(key in adata.layers for key in layers) and count_kind(adata) in ("counts", "estimated")
 
 
 def has_moments(adata: AnnData) -> bool:
-    """Whether the object brings ``Ms`` and ``Mu``."""
+    """Whether the object has ``Ms`` and ``Mu``."""
     return keys.MS in adata.layers and keys.MU in adata.layers
 
 
 def keeps_moments(adata: AnnData, settings: Settings) -> bool:
-    """Whether preparation will keep the moments and genes that came with the object."""
+    """Whether preparation will keep the moments and genes of the object."""
     return has_moments(adata) and not settings.preparation.recompute_moments
 
 
 def has_neighbors(adata: AnnData) -> bool:
-    """Whether the object has a whole neighbour graph where scanpy and scVelo look for it."""
+    """Whether the object has a complete neighbour graph where scanpy and scVelo expect it."""
     return has_complete_graph(adata)
 
 

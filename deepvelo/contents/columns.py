@@ -1,4 +1,4 @@
-"""Values of an annotation as text, however they were stored."""
+"""Annotation columns as text, independent of how they are stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def as_text(column: pd.Series) -> pd.Series:
-    """Each value as text, the same for every way of storing it; missing where it is missing or blank.
+    """Each value as text, independent of the dtype; missing and blank values are None.
 
     Whole numbers have no decimals (``1.0`` is ``"1"``) unless the column also holds fractions. Bytes are decoded.
 

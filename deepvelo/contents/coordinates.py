@@ -1,4 +1,4 @@
-"""Names and shapes of embeddings: which are pictures of cells, and how a name given in another spelling is found."""
+"""Recognise embeddings for display by name and shape, and find an embedding by a name in any spelling."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SEURAT_ENDING = re.compile(r"[_.]cell[_.]embeddings$")
 
 
 def is_coordinates(values: Any, *, whole: bool = False) -> bool:
-    """Whether an ``obsm`` entry is numbers in two or more columns, finite in some cells, or in all with ``whole``."""
+    """Whether an ``obsm`` entry is numeric with two or more columns, finite in some cells, or in all with ``whole``."""
     shape: tuple[int, ...] = getattr(values, "shape", ())
     if len(shape) != 2 or shape[1] < 2 or sparse.issparse(values):
         return False
@@ -36,7 +36,7 @@ def is_coordinates(values: Any, *, whole: bool = False) -> bool:
 
 
 def is_for_display(key: str, values: Any) -> bool:
-    """Whether coordinates were made to be looked at: two or three columns, of UMAP and t-SNE any number, and no PCA."""
+    """Whether coordinates are for display: two or three columns and not PCA, or UMAP or t-SNE of any dimension."""
     if not is_coordinates(values) or key in _OF_RATES:
         return False
     if values.shape[1] > 3:
@@ -45,23 +45,23 @@ def is_for_display(key: str, values: Any) -> bool:
 
 
 def has_display_name(name: str) -> bool:
-    """Whether a name speaks of UMAP, t-SNE or another method that makes pictures."""
+    """Whether a name contains UMAP, t-SNE or another visualisation method."""
     return bool(_PICTURE.search(name))
 
 
 def is_spatial(name: str) -> bool:
-    """Whether a name speaks of places in the tissue."""
+    """Whether a name indicates spatial coordinates."""
     return bool(_SPATIAL.search(name))
 
 
 def plain_name(name: str) -> str:
-    """A name without case, ``X_``, Seurat's ending and punctuation: ``X_tSNE`` and ``t-SNE`` are one."""
+    """A name in lower case without ``X_``, Seurat's ending and punctuation, so that ``X_tSNE`` equals ``t-SNE``."""
     lower = _SEURAT_ENDING.sub("", name.lower().removeprefix("x_"))
     return re.sub(r"[^a-z0-9]", "", lower)
 
 
 def find(name: str, known: Iterable[str]) -> str | None:
-    """The one of the known names that is meant: the name itself, with or without ``X_``, or the only one alike."""
+    """The known name that matches: exactly, with or without ``X_``, or as the only one in another spelling."""
     known = list(known)
     for same in (name, f"X_{name}", name.removeprefix("X_")):
         if same in known:
@@ -71,7 +71,7 @@ def find(name: str, known: Iterable[str]) -> str | None:
 
 
 def preference(name: str) -> int:
-    """By which pictures are sorted: UMAP first, then t-SNE, then others, places in the tissue last."""
+    """Sort key of embeddings for display: UMAP, t-SNE, others, spatial coordinates."""
     if is_spatial(name):
         return 6
     if name.removeprefix("X_") == "umap":

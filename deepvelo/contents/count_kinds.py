@@ -1,4 +1,4 @@
-"""What the numbers of the spliced and unspliced layers are: counts, estimated counts, normalised, logarithms, scaled."""
+"""Recognise the values of the spliced and unspliced layers: counts, estimated, normalised, logarithms or scaled."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ KIND_NAMES: dict[CountKind, str] = {
 BASES = {"e": np.e, "2": 2.0, "10": 10.0}
 _LARGEST_COUNT = 1e9
 _LARGEST_LOGARITHM = np.log2(_LARGEST_COUNT)
-_MIN_LOGARITHM = 1.05  # the least count of a cell is 1, or a fraction of it
+_MIN_LOGARITHM = 1.05  # of a cell's smallest value
 _SAMPLED = 3, 400  # slices of the cells, and cells in each
-_MIN_VALUES = 3  # of a cell that bears witness
+_MIN_VALUES = 3  # different values of an informative cell
 _MIN_INFORMATIVE_CELLS = 10
-_MIN_AGREEING = 0.9  # share of the witnesses that must agree
-_SAME_TOTAL = 0.01  # coefficient of variation of cells that were brought to one total
-_SMALLEST_COUNTS = np.arange(1, 13)  # what the smallest value of a cell may have been as a count
+_MIN_AGREEING = 0.9  # share of the informative cells
+_SAME_TOTAL = 0.01  # coefficient of variation of the totals of normalised cells
+_SMALLEST_COUNTS = np.arange(1, 13)  # candidate counts of a cell's smallest value
 _FEW_COUNTS = 1.5, 5.5
-# Ratios up to this many are told apart from whole numbers in single precision.
+# Larger ratios cannot be distinguished from integers in single precision.
 _LARGEST_RATIO, _TOLERANCE = 100.0, 0.01
 
 
 def count_kind(adata: AnnData) -> CountKind:
-    """What kind of numbers the layers ``spliced`` and ``unspliced`` hold.
+    """The kind of values in the layers ``spliced`` and ``unspliced``.
 
-    Whole numbers are counts. Other numbers are judged by a sample of cells. In size-normalised data the values of a
-    cell are whole multiples of one number, which differs from cell to cell, or all cells have the same total; in
-    logarithms that holds once they are undone, or the least value of a cell is above 1 where the largest are small.
-    Everything else are estimated counts.
+    Integers are counts. Other values are judged by a sample of cells. In size-normalised data, the values of a cell are
+    integer multiples of a unit that differs between cells, or all cells have the same total. Logarithms have these
+    properties after exponentiation, or the smallest value of a cell is above 1 while the largest is small. Everything
+    else is an estimated count.
 
     Parameters
     ----------
     adata
-        Has both layers, finite and not negative; they may be Dask arrays.
+        Has both layers, finite and non-negative, possibly as Dask arrays.
     """
     layers = [adata.layers[key] for key in (keys.SPLICED, keys.UNSPLICED)]
     if all(matrices.is_whole(layer) for layer in layers):
@@ -68,7 +68,7 @@ def count_kind(adata: AnnData) -> CountKind:
 def logarithm_bases(adata: AnnData) -> dict[str, str]:
     """The key in `BASES` for each of the two layers that holds logarithms of 1 + counts or 1 + normalised counts.
 
-    A sample of cells decides.
+    Judged by a sample of cells.
     """
     samples = {key: _sample(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED)}
     samples = {
@@ -87,7 +87,7 @@ def logarithm_bases(adata: AnnData) -> dict[str, str]:
         for key, counts in undone.items():
             if key in found:
                 continue
-            # Some take logarithms of logarithms.
+            # some files hold logarithms of logarithms
             twice = undo_logarithm(counts, name) if counts.max() <= _LARGEST_LOGARITHM else counts
             if together or _derives_from_counts(counts, samples[key]) or _derives_from_counts(twice, counts):
                 found[key] = name
@@ -95,7 +95,7 @@ def logarithm_bases(adata: AnnData) -> dict[str, str]:
 
 
 def undo_logarithm(layer: Any, base: str) -> Any:
-    """``base ** x - 1`` of every value, rounded where that gives whole counts; sparse, dense or a Dask array."""
+    """``base ** x - 1`` of every value, rounded where close to an integer; sparse, dense or a Dask array."""
     if matrices.is_lazy(layer):
         return layer.map_blocks(undo_logarithm, base, dtype=np.float32, meta=layer._meta)
     if sparse.issparse(layer):
@@ -108,7 +108,7 @@ def undo_logarithm(layer: Any, base: str) -> Any:
 def _powers(values: np.ndarray, base: str) -> np.ndarray:
     powers = np.expm1(values.astype(np.float64) * np.log(BASES[base]))
     whole = np.rint(powers)
-    # Logarithms in single precision come back to seven digits.
+    # single precision keeps seven digits
     powers = np.where(np.abs(powers - whole) < 1e-4 * np.maximum(1, whole), whole, powers)
     return powers.astype(np.float32)
 
@@ -119,12 +119,12 @@ def _is_normalized(sample: sparse.csr_matrix) -> bool:
 
 
 def _derives_from_counts(undone: sparse.csr_matrix, logarithms: sparse.csr_matrix) -> bool:
-    """Whether values were counts, or normalised ones, before their logarithms were taken."""
+    """Whether values were counts or normalised counts before taking logarithms."""
     return _are_multiples(undone)[0] or _same_totals(undone) or _mostly_whole(undone, logarithms)
 
 
 def _mostly_whole(undone: sparse.csr_matrix, logarithms: sparse.csr_matrix) -> bool:
-    """Whether fractions become 2, 3, 4 or 5: estimated counts, or logarithms of few digits."""
+    """Whether fractions become the integers 2 to 5: estimated counts, or rounded logarithms."""
     few = (undone.data > _FEW_COUNTS[0]) & (undone.data < _FEW_COUNTS[1])
     values = undone.data[few & (logarithms.data != np.rint(logarithms.data))]
     near = np.abs(values - np.rint(values)) < 2 * _TOLERANCE
@@ -133,7 +133,7 @@ def _mostly_whole(undone: sparse.csr_matrix, logarithms: sparse.csr_matrix) -> b
 
 
 def _looks_logged(sample: sparse.csr_matrix) -> bool:
-    """Logarithms of values that bear no trace of whole counts, such as TPM of some genes."""
+    """Whether values look like logarithms of continuous values, such as TPM of some genes."""
     cells = _values_per_cell(sample)
     least = np.median([values.min() for values in cells]) if cells else 0
     whole = np.mean(sample.data == np.rint(sample.data)) if sample.nnz else 1
@@ -141,15 +141,15 @@ def _looks_logged(sample: sparse.csr_matrix) -> bool:
 
 
 def _are_multiples(sample: sparse.csr_matrix) -> tuple[bool, bool]:
-    """Whether the values of nearly every cell are multiples of one unit, and whether that unit is no size factor.
+    """Whether the values of nearly every cell are multiples of a unit, and whether that unit is not a size factor.
 
-    Fractions of counts have a simple fraction, or the same number in most cells, as their unit.
+    The unit of fractional counts is a simple fraction, or the same in most cells.
     """
     units, agree = [], []
     for values in _values_per_cell(sample):
         ratios = values / values.min()
         ratios = ratios[ratios <= _LARGEST_RATIO]
-        if len(np.unique(np.round(ratios, 4))) < _MIN_VALUES:  # equal values say nothing
+        if len(np.unique(np.round(ratios, 4))) < _MIN_VALUES:  # equal values are not informative
             continue
         counts = np.outer(_SMALLEST_COUNTS, ratios)
         fits = np.all(np.abs(counts - np.rint(counts)) < _TOLERANCE, axis=1)
@@ -175,7 +175,7 @@ def _values_per_cell(sample: sparse.csr_matrix) -> list[np.ndarray]:
 
 
 def _sample(layer: Any) -> sparse.csr_matrix:
-    """Some cells from the beginning, the middle and the end."""
+    """Cells from the start, the middle and the end of a layer."""
     n_slices, n_cells = _SAMPLED
     rows = matrices.stored_by_cells(layer)
     if rows.shape[0] <= n_slices * n_cells:

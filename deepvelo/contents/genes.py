@@ -1,4 +1,4 @@
-"""Genes under any of their names: symbols, ids, versions, species prefixes, upper and lower case."""
+"""Match genes by symbols, ids, versions, species prefixes, ignoring case."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pandas as pd
 
 from deepvelo.contents.columns import as_text, is_textual
 
-# Ids of Ensembl and RefSeq with their version; a clone's name (AC245140.2) is another gene without its last number.
+# Ids of Ensembl and RefSeq with a version. The number of a clone name (AC245140.2) is part of the name.
 _VERSION: Final = re.compile(r"([A-Za-z]{2,}\d{7,}|[NX][MR]_\d+)\.\d+")
 _ANY_VERSION: Final = re.compile(r"(.+)\.\d+")
-# What genes are called where reads were aligned to the genomes of several species.
+# Prefixes of genes aligned to the genomes of several species.
 _GENOME: Final = re.compile(
     r"(?:GRC[a-z]+\d+|(?:hg|mm|rn|dm|ce|danRer|galGal|susScr|sacCer)\d+|CHM13|T2T)(?:\.\w+?)?[_\-:|]+"
 )
@@ -24,44 +24,44 @@ _PREFIX: Final = re.compile(r"([A-Za-z][A-Za-z0-9.]*[_\-:|]+)(?=[A-Za-z])")
 # A symbol with the id that makes it unique: ENSG00000000003_TSPAN6, TSPAN6|ENSG00000000003.15, TSPAN6 (ENSG00000000003).
 _ENSEMBL: Final = r"ENS[A-Z]*G\d{11}(?:\.\d+)?"
 _BETWEEN: Final = r"[\s|_:;,(-]"
-# Possessive, and tried at the first sign of several between: names may be long.
+# Possessive, because names may be long.
 _WITH_ID: Final = re.compile(
     rf"{_ENSEMBL}{_BETWEEN}++(.+)|(.+?)(?<!{_BETWEEN}){_BETWEEN}++{_ENSEMBL}\)?", re.DOTALL
 )
-_MIN_SHARED: Final = 0.9  # of all genes: what so many share is no part of a name
-_MANY: Final = 0.05  # of all genes: a species
-# Where whole numbers are ids of genes and not positions or lengths.
+_MIN_SHARED: Final = 0.9  # of all genes: an affix that this many share is not part of the names
+_MANY: Final = 0.05  # of all genes: the prefix of a species
+# Columns whose integers are gene ids and not positions or lengths.
 _ID_COLUMN: Final = re.compile(r"entrez|ncbi|gene_?ids?$", re.IGNORECASE)
 _MOSTLY_DISTINCT: Final = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneMatch:
-    """Which genes of a list are among those of the data, in the spelling of the data; the others as the list has them."""
+    """Genes of a list that the data have, spelled as in the data, and the missing ones, spelled as in the list."""
 
     matched: tuple[str, ...]
     missing: tuple[str, ...]
 
     @property
     def share(self) -> float:
-        """Share of the list's genes that the data have, 0 to 1; NaN for an empty list."""
+        """Share of the list that the data have, 0 to 1; NaN for an empty list."""
         n_genes = len(self.matched) + len(self.missing)
         return len(self.matched) / n_genes if n_genes else float("nan")
 
 
 class GeneIndex:
-    """Finds genes of the data by whatever a list calls them.
+    """Finds genes of the data by any of their names.
 
-    The very spelling goes first: where human and mouse cells were counted together, ``ACTB`` finds ``ACTB`` and not
-    ``Actb``. Then come aliases (ids), names without version (``ENSG00000000003.15``) or species prefix
-    (``GRCh38_ACTB``), and at last all of these whatever the case, so that human ``TMSB10`` finds mouse ``Tmsb10``.
+    The exact spelling takes precedence: in data of human and mouse cells, ``ACTB`` finds ``ACTB`` and not ``Actb``. Then
+    follow aliases (ids), names without version (``ENSG00000000003.15``) or species prefix (``GRCh38_ACTB``), and finally
+    all of these ignoring case, so that human ``TMSB10`` finds mouse ``Tmsb10``.
 
     Parameters
     ----------
     genes
-        Names of the data's genes.
+        Gene names of the data.
     aliases
-        Further names, each with the gene it belongs to; see `gene_aliases`.
+        Gene by further name, see `gene_aliases`.
     """
 
     def __init__(self, genes: Iterable[str], *, aliases: Mapping[str, str] | None = None) -> None:
@@ -80,7 +80,7 @@ class GeneIndex:
             self._folded.setdefault(name.casefold(), gene)
 
     def find(self, gene: str) -> str | None:
-        """The gene's name in the data; None where they do not have it."""
+        """The gene's name in the data; None if missing."""
         if gene not in self._found:
             self._found[gene] = self._search(gene)
         return self._found[gene]
@@ -98,7 +98,7 @@ class GeneIndex:
         return None
 
     def match(self, genes: Iterable[str]) -> GeneMatch:
-        """Each gene once, in the order of the list; two spellings of one gene count as one."""
+        """Match a list; each gene counts once, in the order of the list."""
         matched: dict[str, None] = {}
         missing: dict[str, str] = {}
         for gene in genes:
@@ -110,15 +110,15 @@ class GeneIndex:
         return GeneMatch(matched=tuple(matched), missing=tuple(missing.values()))
 
     def spelled(self, genes: Iterable[str]) -> tuple[str, ...]:
-        """A list with its genes as the data spell them; those that the data do not have stay as they are."""
+        """The list with the spelling of the data; missing genes are unchanged."""
         return tuple(dict.fromkeys(self.find(gene) or gene for gene in genes))
 
 
 def gene_aliases(var: pd.DataFrame) -> dict[str, str]:
-    """Every other name of the genes that the columns of ``var`` hold, each with the gene's name in the index.
+    """Gene by further name, from the columns of ``var``.
 
-    Names are columns of text that differs from gene to gene, and whole numbers in columns called like ids
-    (``entrez_id``). A name that several genes have is the first one's.
+    Columns with names are text that differs between genes, or integers in columns named like ids (``entrez_id``). A name
+    of several genes refers to the first.
     """
     genes = var.index.astype(str)
     aliases: dict[str, str] = {}
@@ -130,15 +130,15 @@ def gene_aliases(var: pd.DataFrame) -> dict[str, str]:
 
 
 def name_columns(var: pd.DataFrame) -> list[str]:
-    """Columns of ``var`` that hold names or ids of genes: values that differ from gene to gene."""
+    """Columns of ``var`` with names or ids of genes."""
     return [name for name, _ in _name_columns(var)]
 
 
 def same_genes(first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
-    """Which gene of one object each gene of another is, by any of their names.
+    """Match the genes of two objects by any of their names.
 
-    By name first, then by ids and symbols in columns, then without versions and species prefixes, and at last whatever
-    the case. What more than one gene is called is no sign of being the same.
+    Names in the index match first, then ids and symbols in columns, then names without versions and species prefixes,
+    and finally names ignoring case. A name of several genes is not used.
 
     Parameters
     ----------
@@ -147,12 +147,12 @@ def same_genes(first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
 
     Returns
     -------
-    Row of ``first``, -1 where it does not have the gene, int ``(n_genes_of_second,)``; no row comes twice.
+    Row of ``first`` for each gene of ``second``, -1 if missing; int ``(n_genes_of_second,)``, each row at most once.
     """
     found = np.full(len(second), -1)
     names = [[pd.Series(var.index.astype(str)), *_names_of(var)] for var in (first, second)]
     plain = [name_normalizer(columns[0]) for columns in names]
-    # Each lenient way is only for genes that no stricter one has found.
+    # each level applies only to genes that stricter levels have not matched
     levels: list[tuple[int | None, tuple[Callable[[str], str], ...]]] = [
         (1, (str, str)),
         (None, (str, str)),
@@ -176,7 +176,7 @@ def same_genes(first: pd.DataFrame, second: pd.DataFrame) -> np.ndarray:
 
 
 def name_normalizer(names: Iterable[str]) -> Callable[[str], str]:
-    """How names of these data are spelled without the version, the species prefix or the id that most of them have."""
+    """A function that removes the version, species prefix or id that most of these names have."""
     listed = list(names)
     prefixes = Counter(found[1] for name in listed if (found := _PREFIX.match(name)))
     shared = {prefix for prefix, n in prefixes.items() if n >= max(2, _MANY * len(listed))}
@@ -198,13 +198,13 @@ def name_normalizer(names: Iterable[str]) -> Callable[[str], str]:
 
 
 def _beside_id(name: str) -> str:
-    """The symbol to which an id was added to make it unique."""
+    """The symbol in a name that combines symbol and id."""
     found = _WITH_ID.fullmatch(name)
     return name if found is None else found[1] or found[2]
 
 
 def _plain(name: str) -> str:
-    """Without blanks around it, and what is a genome or a version in any data."""
+    """A stripped name without genome prefix and version."""
     name = name.strip()
     found = _GENOME.match(name)
     if found is not None:
@@ -214,7 +214,7 @@ def _plain(name: str) -> str:
 
 
 def _names_of(var: pd.DataFrame) -> Iterator[pd.Series]:
-    """Columns of ``var`` that hold names, as text."""
+    """Columns of ``var`` with names, as text."""
     for _, column in _name_columns(var):
         yield as_text(column).reset_index(drop=True)
 
@@ -231,7 +231,7 @@ def _name_columns(var: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
 def _rows_by_name(
     columns: Iterable[pd.Series], rows: np.ndarray, spelled: Callable[[str], str]
 ) -> dict[str, int]:
-    """Row by name; what several rows are called is left out."""
+    """Row by name, without names of several rows."""
     found: dict[str, int] = {}
     repeated = set()
     for column in columns:

@@ -1,4 +1,4 @@
-"""In what cells are compared: the neighbour graphs and representations an object brings, and which one is used."""
+"""Neighbour graphs and representations of an object, and the choice of one for comparing cells."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ AUTO: Final = "auto"
 GRAPH: Final = "graph"
 OWN: Final = "own"
 
-# Parts of the names under which methods of integration store what they made; the first found is used. Supervised and
-# nonlinear models come first: where several were run, they were most likely run last.
+# Words in the names of integrated representations, in order of preference. Supervised and nonlinear models come first,
+# because they were most likely run last.
 _INTEGRATED = (
     "scanvi", "scpoli", "scgen", "totalvi", "multivi", "mrvi", "sysvi", "resolvi", "contrastivevi", "scvi", "vae",
     "scalex", "desc", "saucie", "scdml", "concord", "harmony", "mnn", "scanorama", "liger", "inmf", "conos", "scmerge",
     "integrated", "rpca", "cca", "combat", "corrected", "regressed", "mofa", "glue", "latent", "wnn", "wsnn",
     "wknn", "bbknn",
 )  # fmt: skip
-# What was there before the integration, kept to be compared with it.
+# Words for representations before integration.
 _NOT_INTEGRATED = re.compile(
     r"un(integrated|corrected)|(?<![a-z])(no|non|not|pre|before|without|raw)(?![a-z])", re.IGNORECASE
 )
-# Graphs and representations of something other than the expression of RNA.
+# Words for graphs and representations of anything other than RNA expression.
 _NOT_EXPRESSION = re.compile(
     r"spatial|atac|lsi|peak|adt|prot|cnv|diffmap|airr|tcr|bcr|velocity|(^|_)ir(_|$)", re.IGNORECASE
 )
 _PAIR = re.compile(r"^(?P<stem>.*?)[_.-]?(?P<kind>distances|connectivities)$", re.IGNORECASE)
-# Seurat's graphs: RNA_nn, RNA_snn, integrated_snn, wknn, wsnn. The shared one is weighted, so it comes first.
+# Seurat's graphs: RNA_nn, RNA_snn, integrated_snn, wknn, wsnn. Weighted shared-neighbour graphs come first.
 _SEURAT = (re.compile(r"snn$", re.IGNORECASE), re.compile(r"(^|[_.]|k)nn$", re.IGNORECASE))
-# Of the neighbours a graph was made with, the mean share its cells must still have.
+# Minimum mean number of neighbours, relative to the number with which the graph was computed.
 _WHOLE = 0.75
 
 
@@ -59,25 +59,25 @@ class Graph:
 
     @property
     def n_neighbors(self) -> int | None:
-        """As recorded; scanpy counts the cell itself, BBKNN does not."""
+        """Recorded number of neighbours; scanpy includes the cell itself, BBKNN does not."""
         return _count(self.params.get("n_neighbors"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonSpace:
-    """In what cells are compared.
+    """The graph or representation for comparing cells.
 
     Attributes
     ----------
     graph
-        The object's own neighbour graph, or None.
+        A neighbour graph of the object, or None.
     representation
-        The ``obsm`` key of coordinates to find neighbours in; None with ``graph``, and where principal components
-        have to be computed.
+        Key in ``obsm`` of the coordinates for computing neighbours; None with ``graph``, or if principal components must
+        be computed.
     others
-        What could be used instead, by name.
+        Names of alternatives.
     rejected
-        Why graphs of the object are not used, a sentence each.
+        Reasons why graphs of the object are not used, one sentence each.
     """
 
     graph: Graph | None = None
@@ -87,7 +87,7 @@ class ComparisonSpace:
 
     @property
     def sentence(self) -> str:
-        """For notes and checks."""
+        """A sentence for notes and checks."""
         if self.graph is not None:
             what = f"the neighbour graph '{self.graph.name}' that came with the data"
         elif self.representation is not None:
@@ -103,16 +103,16 @@ class ComparisonSpace:
 
 
 def comparison_space(adata: AnnData, chosen: PreparationConfig) -> ComparisonSpace:
-    """The graph or representation in which preparation will compare cells.
+    """Choose the graph or representation in which preparation will compare cells.
 
-    With ``compare_in="auto"``: a whole neighbour graph of the object; else the representation its graph was computed
-    in, or one named after a method of integration; else its principal components; else new ones. A graph and principal
-    components that came with the object are not used with ``recompute_moments``, unless they are named.
+    ``compare_in="auto"`` uses the first of: a complete neighbour graph of the object; the representation of its graph or
+    one named after an integration method; its principal components; new principal components. With
+    ``recompute_moments``, the graph and components of the object are used only if named.
 
     Raises
     ------
     InputError
-        ``compare_in`` names nothing the object has, or a graph that does not fit its cells.
+        ``compare_in`` names nothing in the object, or an unusable graph.
     """
     if chosen.compare_in == OWN:
         return ComparisonSpace()
@@ -142,17 +142,17 @@ def comparison_space(adata: AnnData, chosen: PreparationConfig) -> ComparisonSpa
 
 
 def n_layers(variant: Variant) -> int:
-    """In how many layers, spliced first, our own components are computed."""
+    """Number of layers, spliced first, from which principal components are computed."""
     return 2 if variant.neighbors_from == "both" else 1
 
 
 def reduced_components(settings: Settings, *, n_cells: int, n_genes: int, own: bool) -> list[str]:
-    """Numbers of components that the data are too small for, a sentence each.
+    """Notes on numbers of components that exceed the size of the data.
 
     Parameters
     ----------
     own
-        Whether components are computed for comparing cells.
+        Components will be computed.
     """
     asked, most = settings.preparation.n_components, min(n_cells, n_genes)
     if own:
@@ -164,13 +164,13 @@ def reduced_components(settings: Settings, *, n_cells: int, n_genes: int, own: b
 
 
 def options(adata: AnnData) -> list[str]:
-    """Every value of ``compare_in`` that these data allow."""
+    """All valid values of ``compare_in`` for an object."""
     named = [graph.name for graph in graphs(adata)]
     return [AUTO, *([GRAPH] if named else []), OWN, *named, *representations(adata)]
 
 
 def graphs(adata: AnnData) -> list[Graph]:
-    """All neighbour graphs, the one scanpy would use first, then those named after a method of integration."""
+    """All neighbour graphs: scanpy's default first, then those named after an integration method."""
     found: dict[str, Graph] = {}
     for name, params in _recorded(adata).items():
         distances, connectivities = (
@@ -200,7 +200,7 @@ def graphs(adata: AnnData) -> list[Graph]:
 
 
 def why_unusable(adata: AnnData, graph: Graph) -> str | None:
-    """Why a graph cannot be used, as the end of a sentence; None if it can."""
+    """Why a graph cannot be used, as a clause; None if it can."""
     if not adata.n_obs:
         return "it has no cells"
     for key in (graph.distances, graph.connectivities):
@@ -211,7 +211,7 @@ def why_unusable(adata: AnnData, graph: Graph) -> str | None:
             return f"'{key}' has values that are negative, NaN or infinite"
     matrix = _rows(adata.obsp[graph.distances or graph.connectivities])
     counts = n_neighbors(matrix)
-    # Of a graph without distances the number of neighbours varies by itself.
+    # the number of neighbours varies in a graph without distances
     expected = (graph.n_neighbors or 1) - 1 or (int(counts.max(initial=0)) if graph.distances else 0)
     if counts.mean() < _WHOLE * expected:
         return (
@@ -226,7 +226,7 @@ def why_unusable(adata: AnnData, graph: Graph) -> str | None:
 
 
 def has_complete_graph(adata: AnnData) -> bool:
-    """Whether the graph where scanpy and scVelo look for it fits the cells, each of which has a neighbour."""
+    """Whether scanpy's default graph fits the cells and every cell has a neighbour."""
     stored = adata.uns.get(keys.NEIGHBORS)
     if not isinstance(stored, Mapping) or "params" not in stored:
         return False
@@ -242,7 +242,7 @@ def has_complete_graph(adata: AnnData) -> bool:
 
 
 def set_graph(out: AnnData, adata: AnnData, graph: Graph) -> None:
-    """Set a graph of ``adata`` where scanpy, scVelo and CellRank look for it in ``out``; what it lacks is derived."""
+    """Set a graph of ``adata`` as the default graph of ``out``, deriving missing distances or connectivities."""
     if graph.distances is not None:
         distances = _rows(adata.obsp[graph.distances]).copy()
     else:
@@ -256,7 +256,7 @@ def set_graph(out: AnnData, adata: AnnData, graph: Graph) -> None:
 
 
 def neighbors_entry(distances: sparse.csr_matrix, params: Any) -> dict[str, Any]:
-    """The entry of ``uns`` about a graph, as scanpy and scVelo read it; ``params`` are what came with the data."""
+    """The entry of ``uns`` for a graph in scanpy's format; ``params`` are those stored with the data."""
     params = params if isinstance(params, Mapping) else {}
     n = _count(params.get("n_neighbors")) or int(np.median(n_neighbors(distances))) + 1
     return {
@@ -267,14 +267,14 @@ def neighbors_entry(distances: sparse.csr_matrix, params: Any) -> dict[str, Any]
 
 
 def n_neighbors(matrix: sparse.csr_matrix) -> np.ndarray:
-    """How many neighbours each cell has, ``(n_cells,)``; stored entries off the diagonal."""
+    """Number of neighbours of each cell, ``(n_cells,)``: stored entries off the diagonal."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     others = rows != matrix.indices
     return np.bincount(rows[others], minlength=matrix.shape[0])
 
 
 def representations(adata: AnnData) -> list[str]:
-    """``obsm`` keys of coordinates in which cells can be compared, best first: several columns, known in every cell."""
+    """Keys in ``obsm`` of complete coordinates for comparing cells, best first."""
     found = [
         key
         for key, values in adata.obsm.items()
@@ -286,7 +286,7 @@ def representations(adata: AnnData) -> list[str]:
 
 
 def components(adata: AnnData) -> str | None:
-    """The ``obsm`` key of the object's principal components, in any spelling, known in every cell."""
+    """Key in ``obsm`` of complete principal components, in any spelling."""
     found = [key for key in representations(adata) if coordinates.plain_name(key) == "pca"]
     return keys.X_PCA if keys.X_PCA in found else next(iter(found), None)
 
@@ -309,7 +309,7 @@ def _named(adata: AnnData, name: str) -> ComparisonSpace:
 
 
 def _integrated(adata: AnnData) -> list[str]:
-    """Representations the object was integrated in: those its graphs were made in, then those named after a method."""
+    """Integrated representations: those of the object's graphs first, then those named after a method."""
     usable = representations(adata)
     recorded = [
         coordinates.find(str(params["use_rep"]), usable)
@@ -327,13 +327,13 @@ def _is_integrated(key: str) -> bool:
 
 
 def _may_be_compared_in(adata: AnnData, key: str) -> bool:
-    """Whether a representation of another name than principal components has more dimensions than a picture."""
+    """Whether a representation other than PCA has more than three dimensions and represents expression."""
     known = key in (keys.X_RATES_PCA, keys.X_RATES_UMAP) or coordinates.plain_name(key) == "pca"
     return adata.obsm[key].shape[1] > 3 and not (known or _NOT_EXPRESSION.search(key))
 
 
 def _with_gaps(adata: AnnData) -> list[str]:
-    """A sentence for each integrated representation that some cells lack."""
+    """A sentence for each integrated representation with missing cells."""
     found = []
     for key, values in adata.obsm.items():
         if _is_integrated(key) and not _NOT_EXPRESSION.search(key) and coordinates.is_coordinates(values):
@@ -357,7 +357,7 @@ def _rejection(graph: Graph, why: str) -> str:
 
 
 def _recorded(adata: AnnData) -> dict[str, Mapping[str, Any]]:
-    """Parameters of the graphs that ``uns`` tells of, also of those that are not there."""
+    """Parameters of all graphs recorded in ``uns``, whether they exist or not."""
     found: dict[str, Mapping[str, Any]] = {}
     for name, entry in adata.uns.items():
         if isinstance(entry, Mapping) and (
@@ -369,13 +369,13 @@ def _recorded(adata: AnnData) -> dict[str, Mapping[str, Any]]:
 
 
 def _count(value: Any) -> int | None:
-    """A number of neighbours; None where it is none."""
+    """A number of neighbours; None if invalid."""
     known = isinstance(value, (int, float, np.number)) and np.isfinite(value) and value > 0
     return int(value) if known else None
 
 
 def _single(value: Any) -> Any:
-    """The value in an array of one, as converters from R store each."""
+    """The value in an array of length one, as converters from R store scalars."""
     return np.ravel(value)[0] if isinstance(value, np.ndarray | list) and np.size(value) == 1 else value
 
 
@@ -392,7 +392,7 @@ def _graph(
         for key in (distances, connectivities)
     ]
     if pair[0] is not None and _rows(adata.obsp[pair[0]]).diagonal().min(initial=np.inf) > 0:
-        # No cell is at a distance from itself: these are similarities, as SeuratDisk stores them.
+        # distances have a zero diagonal, so these are similarities, as SeuratDisk stores them
         pair = [None, pair[1] or pair[0]]
     if pair == [None, None]:
         return None
@@ -400,7 +400,7 @@ def _graph(
 
 
 def _is_sparse_enough(matrix: Any) -> bool:
-    """Whether it can be a neighbour graph: of numbers, and not of all cells with all."""
+    """Whether a matrix can be a neighbour graph: numeric and not dense."""
     dtype = getattr(matrix, "dtype", None)
     if dtype is None or dtype.kind not in "biuf":
         return False
@@ -418,7 +418,7 @@ def _without_diagonal(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def _distances_of(connectivities: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The closer, the larger the weight; never 0, which would be no neighbour."""
+    """Distances that decrease with the weights and are never 0, which would be no neighbour."""
     distances = _without_diagonal(connectivities).astype(np.float64)
     distances.eliminate_zeros()
     distances.data = 1.001 - distances.data / distances.data.max(initial=1e-9)
@@ -426,7 +426,7 @@ def _distances_of(connectivities: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def _connectivities_of(distances: sparse.csr_matrix) -> sparse.csr_matrix:
-    """1 where either cell is among the other's neighbours."""
+    """Binary connectivities: 1 if either cell is a neighbour of the other."""
     linked = _without_diagonal(distances).astype(np.float32)
     linked.data[:] = 1
     return sparse.csr_matrix(linked.maximum(linked.T))

@@ -1,4 +1,4 @@
-"""Groups of cells by name, however a column stores them, and their colours."""
+"""Groups of cells and their colours, independent of how a column stores them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from deepvelo.contents.columns import is_textual, value_texts
 if TYPE_CHECKING:
     from anndata import AnnData
 
-MAX_GROUPS: Final = 100  # a colour for each, and a name that can be read
-# Columns under which people store groups of cells, best first.
+MAX_GROUPS: Final = 100  # more colours and names cannot be distinguished
+# Common names of columns with groups of cells, in order of preference.
 CLUSTER_NAMES: Final = (
     "clusters", "cell_type", "celltype", "cell_types", "celltypes", "cell type", "cluster",
     "clustername", "annotation", "leiden", "louvain", "seurat_clusters", keys.LEIDEN_OWN,
@@ -33,20 +33,20 @@ UNASSIGNED_COLOR: Final = "#c8c8c8"
 
 
 def group_names(column: pd.Series, *, missing: str | None = None) -> pd.Series:
-    """Group of each cell as text, the same for every way of storing it.
+    """Group of each cell as text, independent of the dtype.
 
     Groups ``0``, ``0.0`` and ``"0"`` are one; see `deepvelo.contents.columns.as_text`.
 
     Parameters
     ----------
     column
-        Of ``obs``, ``(n_cells,)``.
+        A column of ``obs``, ``(n_cells,)``.
     missing
-        Name of the cells without a group, which is missing or blank; by default their group is missing.
+        Group name of cells with a missing or blank value; by default it stays missing.
 
     Returns
     -------
-    Categorical without empty groups, in the order of the categories, or else as people sort them (2 before 10).
+    Categorical without empty groups, in the order of the categories or in natural order (2 before 10).
     """
     codes, names = _codes_and_names(column)
     groups = pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=object))
@@ -60,10 +60,10 @@ def group_names(column: pd.Series, *, missing: str | None = None) -> pd.Series:
 
 
 def count_groups(column: pd.Series) -> int:
-    """Into how many groups a column sorts the cells; 0 where its values are measurements or dates.
+    """Number of groups in a column; 0 for measurements and dates.
 
-    Numbers with decimals are groups where they are whole, as integers become when a cell has none, and each is shared
-    by two cells on average. Categories are groups whatever they are.
+    Float columns count as groups if their values are integers, as integer columns with missing values become, and two
+    cells on average share each value. Categories always count as groups.
     """
     if pd.api.types.is_datetime64_any_dtype(column):
         return 0
@@ -72,12 +72,12 @@ def count_groups(column: pd.Series) -> int:
         if (values % 1 != 0).any() or column.nunique() * 2 > len(values):
             return 0
     n_values = int(column.nunique())
-    # Blank text is no group; nobody needs to know it of names of cells.
+    # blank text is not a group; skip the check for columns of cell names
     return len(group_names(column).cat.categories) if n_values <= MAX_GROUPS + 1 else n_values
 
 
 def too_many_groups(adata: AnnData) -> dict[str, int]:
-    """The columns that name groups of cells, but more than can be told apart, with how many these are."""
+    """Number of groups of the columns with more than `MAX_GROUPS` groups."""
     found = {}
     for name, column in adata.obs.items():
         called_so = str(name).lower() in CLUSTER_NAMES
@@ -89,7 +89,7 @@ def too_many_groups(adata: AnnData) -> dict[str, int]:
 
 
 def coded_cell_types(adata: AnnData) -> list[str]:
-    """Columns called like cell types that hold whole numbers: a converter wrote the codes of names."""
+    """Columns named like cell types that hold integers, because a converter wrote factor codes."""
     return [
         str(name)
         for name, column in adata.obs.items()
@@ -101,36 +101,36 @@ def coded_cell_types(adata: AnnData) -> list[str]:
 
 
 def natural_order(names: Iterable[str], *, ignore_case: bool = False) -> list[str]:
-    """Names as people sort them, 2 before 10; of very long ones the beginning decides."""
+    """Names in natural order, 2 before 10; only the start of very long names is compared."""
     alg = ns.IGNORECASE if ignore_case else ns.DEFAULT
     found: list[str] = natsorted(sorted(names), key=lambda name: name[:_SORTED_BY], alg=alg)
     return found
 
 
 def find_group(name: str, groups: Iterable[str]) -> str | None:
-    """The group that a user means, in the spelling of the data; None where there is none, or more than one.
+    """The group that a user means, spelled as in the data; None if no group or several match.
 
-    The very spelling goes first. Otherwise blanks at its ends do not matter, nor decimals of a whole number.
+    The exact spelling takes precedence. Otherwise surrounding blanks and decimals of integers are ignored.
     """
     return _finder(groups)(name)
 
 
 def plain_group(name: str) -> str:
-    """A name without blanks at its ends, which some programs add, and decimals of a whole number."""
+    """A name without surrounding blanks and without decimals of an integer."""
     return _as_number(name.strip())
 
 
 def split_groups(text: str, groups: Iterable[str]) -> list[str]:
-    """Groups separated by commas, which their names may hold too; what is no group stays as it is written."""
+    """Parse groups separated by commas, which names may contain too; unknown names are kept as written."""
     return _split(text.split(","), list(groups)) or [part.strip() for part in text.split(",") if part.strip()]
 
 
 def group_colors(adata: AnnData, key: str) -> dict[str, str]:
-    """The colours that came with a grouping; empty where they do not fit its groups.
+    """The stored colours of a grouping; empty if they do not fit its groups.
 
     Returns
     -------
-    Hexadecimal text by group, also of groups without cells. Of one colour a cell, each group has that of its cells.
+    Hexadecimal colour by group, including groups without cells. Stored colours per cell are reduced to groups.
     """
     stored = adata.uns.get(keys.colors(key))
     codes, names = _codes_and_names(adata.obs[key])
@@ -140,7 +140,7 @@ def group_colors(adata: AnnData, key: str) -> dict[str, str]:
 
 
 def tidy_colors(adata: AnnData) -> list[str]:
-    """Make the colours of every grouping one for each of its groups, or drop them, in place; returns notes."""
+    """Reduce the colours of every grouping to one per group, or drop them, in place; returns notes."""
     notes = []
     for name in [str(name) for name in adata.uns if str(name).endswith(_COLORS)]:
         key = name.removesuffix(_COLORS)
@@ -149,27 +149,27 @@ def tidy_colors(adata: AnnData) -> list[str]:
         stored, colors = adata.uns[name], group_colors(adata, key)
         if not colors:
             del adata.uns[name]
-            notes.append(f"The colours of '{key}' were left out: they are not one for each of its groups.")
+            notes.append(f"The colours of '{key}' were left out, because they do not match its groups.")
         elif _is_listed(stored) and len(stored) != len(colors):
             adata.uns[name] = np.array(list(colors.values()), dtype=object)
-            notes.append(f"The colours of '{key}' were one for each cell; each group has that of its cells.")
+            notes.append(f"The colours of '{key}' were given per cell and are now one per group.")
     return notes
 
 
 def colors_by_group(stored: Any, groups: Sequence[str]) -> dict[str, str]:
-    """Stored colours in the one spelling that every plotting library knows.
+    """Stored colours as hexadecimal text.
 
     Parameters
     ----------
     stored
-        What ``uns`` holds: a colour for each category, or a mapping from group to colour; a colour is
-        anything matplotlib takes (``"tab:blue"``, ``"C1"``, RGB or RGBA numbers from 0 to 1).
+        Entry of ``uns``: a colour for each category, or a mapping from group to colour, in any format of matplotlib
+        (``"tab:blue"``, ``"C1"``, RGB or RGBA numbers from 0 to 1).
     groups
         All categories, in the order of the colours.
 
     Returns
     -------
-    Hexadecimal text by group; empty where there are more or fewer colours than groups, or something is no colour.
+    Hexadecimal colour by group; empty if the numbers of colours and groups differ or a colour is invalid.
     """
     from matplotlib.colors import is_color_like, to_hex
 
@@ -192,7 +192,7 @@ def _is_listed(stored: Any) -> bool:
 
 
 def _codes_and_names(column: pd.Series) -> tuple[np.ndarray, list[str]]:
-    """Of each cell its group's place among the names, -1 for none; and all names, also of categories without cells."""
+    """Group code of each cell, -1 for none, and all names, including those of empty categories."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         codes, texts = column.cat.codes.to_numpy(), value_texts(list(column.cat.categories))
         names = list(dict.fromkeys(text for text in texts if text is not None))
@@ -206,7 +206,7 @@ def _codes_and_names(column: pd.Series) -> tuple[np.ndarray, list[str]]:
 
 
 def _colors_of_cells(colors: np.ndarray, codes: np.ndarray, names: list[str]) -> dict[str, str]:
-    """Colour of each group whose cells agree; empty where those of one do not."""
+    """Colour of each group; empty if the cells of a group have different colours."""
     found = [{str(color) for color in colors[codes == code]} for code in range(len(names))]
     if any(len(of_group) > 1 for of_group in found):
         return {}
@@ -214,7 +214,7 @@ def _colors_of_cells(colors: np.ndarray, codes: np.ndarray, names: list[str]) ->
 
 
 def _split(parts: list[str], groups: list[str]) -> list[str]:
-    """Parts joined again until all are groups, the longest names first; empty where that is not possible."""
+    """Join parts so that all are groups, preferring long names; empty if impossible."""
     if len(parts) > _MAX_PARTS:
         return []
     find = _finder(groups)
@@ -249,7 +249,7 @@ def _finder(groups: Iterable[str]) -> Callable[[str], str | None]:
 
 
 def _as_number(name: str) -> str:
-    """A whole number without decimals and without zeros before it; other text stays as it is."""
+    """An integer without decimals and leading zeros; other text is unchanged."""
     whole = _WHOLE_NUMBER.fullmatch(name.strip())
     if whole is None:
         return name

@@ -1,4 +1,4 @@
-"""Velocities that another tool computed: which layer holds them, in which genes and cells, and which tool it was."""
+"""Velocities of other tools: their layer, genes, cells and tool."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from deepvelo.arrays.layers import Layer
 
-# ds/dt of spliced RNA in lower case, best first: scVelo and most others, dynamo, MultiVelo, Latent Velo, STT and TFvelo.
+# Names of ds/dt in lower case, in order of preference: scVelo and most others, dynamo, MultiVelo, LatentVelo, STT, TFvelo.
 _SPLICED_VELOCITY: Final = (
     "velocity",
     "velocity_s",
@@ -34,15 +34,15 @@ _SPLICED_VELOCITY: Final = (
     "velo_hat",
 )
 _UNSPLICED_VELOCITY: Final = (keys.VELOCITY_U, "velo_u", "velocity_unspliced")
-# Words in names of layers that are no ds/dt of spliced RNA: of other molecules, spread, arrows, times.
+# Words in names of layers that are not ds/dt of spliced RNA: other molecules, spread, arrows, times.
 _NOT_SPLICED: Final = re.compile(
     r"(?:^|_)(?:u|unspliced|p|protein|n|new|t|total|chrom|c|variance|var|std|sd|norm|genes?|time|graph|umap|tsne|pca)(?:_|$)"
 )
 # var columns, best first: scVelo's, dynamo's, MultiVelo's.
 _GENE_FLAGS: Final = (keys.VELOCITY_GENES, "use_for_dynamics", "velo_s_genes")
 _TRUE: Final = ("true", "t", "yes", "y", "1", "1.0")
-_MIN_SHARE: Final = 0.5  # of the cells have a value in a velocity gene
-# By whole words in the names of what tools write: most often their own name. The first that is found.
+_MIN_SHARE: Final = 0.5  # of the cells with a value, in a velocity gene
+# Tool by a word in the names that it writes; the first match is used.
 _TOOLS: Final = {
     "celldancer": "cellDancer",
     "velovi": "veloVI",
@@ -66,22 +66,22 @@ _TOOLS: Final = {
 
 
 def chosen_layer(layers: Iterable[str], *, requested: str | None = None, name: str) -> str:
-    """Which layer holds the velocities.
+    """The layer with the velocities.
 
     Parameters
     ----------
     layers
         Names of the object's layers.
     requested
-        The layer that the user named, as the file or as this program calls it; by default ``velocity``, another
-        tool's name for it (dynamo's ``velocity_S``), or the only layer whose name says velocity.
+        Layer named by the user, by its name in the file or its standard name. By default ``velocity``, another tool's
+        name for it (dynamo's ``velocity_S``), or the only layer with velocity in its name.
     name
-        What messages call the object.
+        Name of the object in messages.
 
     Raises
     ------
     InputError
-        There is no such layer, or several could be meant.
+        There is no such layer, or several match.
     """
     found = list(layers)
     if requested:
@@ -108,7 +108,7 @@ def chosen_layer(layers: Iterable[str], *, requested: str | None = None, name: s
 
 
 def velocity_layers(layers: Iterable[str]) -> list[str]:
-    """Those whose name says that they hold the velocity of spliced RNA, the likeliest first."""
+    """Layers that are named like the velocity of spliced RNA, most likely first."""
     found = list(layers)
     by_name = {layer.lower(): layer for layer in reversed(found)}
     known = [by_name[name] for name in _SPLICED_VELOCITY if name in by_name]
@@ -120,15 +120,15 @@ def velocity_layers(layers: Iterable[str]) -> list[str]:
 
 
 def unspliced_velocity_layer(layers: Iterable[str]) -> str | None:
-    """The layer with du/dt; None where there is none."""
+    """The layer with du/dt, or None."""
     by_name = {layer.lower(): layer for layer in layers}
     return next((by_name[name] for name in _UNSPLICED_VELOCITY if name in by_name), None)
 
 
 def name_velocity(adata: AnnData, *, requested: str | None = None, name: str) -> None:
-    """Call the layer with the velocities ``velocity``, in place; see `chosen_layer`.
+    """Rename the layer with the velocities to ``velocity``, in place; see `chosen_layer`.
 
-    Arrows and settings in the object belong to velocities of that name, and are dropped where it calls others so.
+    Arrows, graph and settings that belong to another layer of that name are dropped.
     """
     layer = chosen_layer(adata.layers, requested=requested, name=name)
     if layer == keys.VELOCITY:
@@ -142,9 +142,9 @@ def name_velocity(adata: AnnData, *, requested: str | None = None, name: str) ->
 
 
 def velocity_genes(adata: AnnData) -> np.ndarray:
-    """Genes that the method chose for velocities, bool ``(n_genes,)``; all where it did not say.
+    """Mask of the method's velocity genes, bool ``(n_genes,)``; all genes if not stored.
 
-    After a concatenation the column of each part has its own name, ``velocity_genes-0``; a gene of any part counts.
+    After a concatenation each part has its own column, ``velocity_genes-0``; genes of any part count.
     """
     for flag in _GENE_FLAGS:
         found = [column for column in adata.var if re.fullmatch(rf"{flag}(-.+)?", str(column))]
@@ -154,23 +154,23 @@ def velocity_genes(adata: AnnData) -> np.ndarray:
 
 
 def as_booleans(column: pd.Series) -> np.ndarray:
-    """A column of yes and no as booleans, however it is stored: booleans, numbers or text; what is missing is no."""
+    """A column of booleans, numbers or text as booleans; missing values are False."""
     return np.asarray(as_text(column).str.strip().str.lower().isin(_TRUE), dtype=bool)
 
 
 class KnownValues(NamedTuple):
-    """Where a layer of velocities has values."""
+    """Genes and cells with known velocities in a layer."""
 
     genes: np.ndarray
-    """bool ``(n_genes,)``: chosen by the method, with a value in most of the cells that have any."""
+    """bool ``(n_genes,)``: velocity genes with a value in most cells that have any."""
     cells: np.ndarray
-    """bool ``(n_cells,)``: with a value in any chosen gene; all where no gene has one."""
+    """bool ``(n_cells,)``: cells with a value in any velocity gene; all cells if no gene has values."""
     n_missing: int
-    """How many values are missing in these cells and genes."""
+    """Number of missing values in these cells and genes."""
 
 
 def known_values(layer: Layer, chosen: np.ndarray) -> KnownValues:
-    """Where velocities have finite values among the chosen genes.
+    """Find the genes and cells with finite velocities among the chosen genes.
 
     Parameters
     ----------
@@ -191,11 +191,11 @@ def known_values(layer: Layer, chosen: np.ndarray) -> KnownValues:
 
 
 def with_zeros(layer: Layer, known: np.ndarray) -> View:
-    """Velocities of the ``known`` genes, where a missing value is no movement; NaN in all other genes.
+    """Velocities with missing values set to 0 in ``known`` genes, and NaN in all other genes.
 
     Returns
     -------
-    float32 ``(n_cells, n_genes)``, made when it is read.
+    float32 ``(n_cells, n_genes)``, computed when read.
     """
 
     def make(cells: Any, genes: Genes) -> np.ndarray:
@@ -206,10 +206,10 @@ def with_zeros(layer: Layer, known: np.ndarray) -> View:
 
 
 def tool_of(adata: AnnData) -> str:
-    """The tool that most likely computed the velocities, by what it leaves in the object; empty if nothing tells."""
+    """The tool that most likely computed the velocities, judged by the names in the object; empty if unknown."""
     if keys.DEEPVELO in adata.uns:
         return "DeepVelo"
-    # Not columns of obs: scores of gene sets are called like anything.
+    # not columns of obs, where scores of gene sets may have any name
     parts = (adata.layers, adata.var, adata.uns, stored_notes(adata))
     written = " ".join(str(name) for part in parts for name in part).lower()
     for word, tool in _TOOLS.items():

@@ -1,4 +1,4 @@
-"""What tools call the layers of counts, moments and velocities."""
+"""Standard names for the layers of counts, moments and velocities."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     keys.VELOCITY: ("velocity", "velocitys"),
     keys.VELOCITY_U: ("velocityu",),
 }
-"""What velocyto, kb, alevin-fry, dropEst, dynamo and others call a layer, without case and separators."""
+"""Names of layers in velocyto, kb, alevin-fry, dropEst, dynamo and others, without case and separators."""
 _STANDARD = {alias: standard for standard, aliases in ALIASES.items() for alias in aliases}
-# Words around a name that say nothing about which counts they are: `X_spliced`, `counts_spliced`, `unspliced_umi`.
+# Words that do not identify the kind of counts: `X_spliced`, `counts_spliced`, `unspliced_umi`.
 _FILLERS = frozenset(
     ("x", "count", "counts", "raw", "layer", "matrix", "umi", "umis", "reads", "rna", "assay")
 )
 
 
 def standard_name(name: str) -> str | None:
-    """The standard layer that a name stands for, whatever its case, separators and words around it."""
+    """The standard layer for a name, ignoring case, separators and filler words."""
     words = _words(name)
     return _STANDARD.get("".join(words)) or _STANDARD.get("".join(w for w in words if w not in _FILLERS))
 
 
 def standard_layers(names: Iterable[str]) -> dict[str, str]:
-    """Which names stand for a standard layer and are to be renamed, ``{name: standard name}``.
+    """Names to be renamed to standard layers, ``{name: standard name}``.
 
-    Of several names for the same layer the one with the fewest words is taken, and none where the standard name is
-    there already. ``Ms`` and ``Mu`` are found only together: ``mu`` alone is many tools' mean.
+    Among several names for a layer, the one with the fewest words is used, and none if the standard name exists. ``Ms``
+    and ``Mu`` are recognised only together, because many tools store a mean as ``mu``.
     """
     names = list(names)
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Notes of what reading and joining changed."""
+"""Notes on changes made when data were read or joined."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def stored_notes(adata: AnnData) -> list[str]:
-    """What reading and joining changed, in words."""
+    """Stored notes on changes made when the data were read or joined."""
     stored = adata.uns.get(keys.NOTES)
     if isinstance(stored, np.ndarray | list | tuple):
         return [str(note) for note in np.asarray(stored, dtype=object).ravel() if isinstance(note, str)]

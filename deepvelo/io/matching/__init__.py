@@ -1,9 +1,8 @@
-"""Find the cells of one file in another, whatever their barcodes are dressed in, and never the wrong ones.
+"""Match the cells of two files by barcode, whatever prefixes and suffixes their names have.
 
-The same cell is ``AAACCTGAGAAACCAT-1`` to Cell Ranger, ``sample1:AAACCTGAGAAACCATx`` to velocyto and
-``sample1_AAACCTGAGAAACCAT-1-0`` after two objects were concatenated. Names and columns of both files are compared by
-what names a cell in its sample (`labels`). Where samples share it, what the files say about the samples must tell them
-apart (`evidence`), or the cell stays unmatched.
+The same cell is ``AAACCTGAGAAACCAT-1`` in Cell Ranger, ``sample1:AAACCTGAGAAACCATx`` in velocyto and
+``sample1_AAACCTGAGAAACCAT-1-0`` after a concatenation. `labels` extracts the part that identifies a cell within its
+sample. If several samples share a barcode, `evidence` must tell the samples apart; otherwise the cell stays unmatched.
 """
 
 from deepvelo.io.matching.cells import MIN_RATE, Matching, match_cells

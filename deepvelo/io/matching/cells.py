@@ -1,4 +1,4 @@
-"""Pairs of cells: every way to name the cells is tried over all of them, and those that fit must agree."""
+"""Match cells by every pair of labels of the two files; the matches that fit must agree."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ from deepvelo.io.matching.labels import (
 )
 from deepvelo.io.matching.pairs import CellPairs, pairs_of
 
-# Two ways of matching that disagree on more of the cells than this cannot both be meant.
+# Share of cells on which two matches may contradict each other.
 _MAX_DISAGREEMENT = 0.01
-# Of cells that share their barcode with others of their file, so many say that samples have them in common, as plates do;
-# of short barcodes and plain names fewer are enough.
+# Share of cells with a repeated barcode from which samples are assumed to share barcodes, as plates do; lower for short
+# barcodes and plain names.
 _MANY_REPEATED, _MANY_REPEATED_OF_FEW = 0.3, 0.05
-# The share of wrong matches that is too high.
+# Accepted share of wrong matches.
 _MAX_WRONG = 0.001
-# Of the values of a text column that both files have; clusters may have been named again.
+# Share of equal values in a text column that both files have; clusters may have been renamed.
 _MIN_AGREEMENT = 0.5
-# Of cells that are missing in the counts, so many may be of a sample that is not there.
+# Share of cells that may be missing in the counts.
 _MAX_MISSING = 0.3
-# What two unrelated columns may share by chance.
+# Share of values that two unrelated columns may have in common by chance.
 _MIN_FOUND = 0.05
 
 
 @dataclass(frozen=True)
 class Matching:
-    """Which cells of two files are the same.
+    """Matched cells of two files.
 
     Parameters
     ----------
     partner
-        For each processed cell its position among the counts, -1 for none; no position occurs twice.
+        Position of each processed cell among the counts, -1 for none; each position at most once.
     found
-        Whether its barcode or name occurs among the counts at all.
+        Whether the barcode or name of each cell occurs among the counts.
     rule
-        By what they were matched, as a sentence; ``""`` where nothing fits.
+        How the cells were matched, as a sentence; ``""`` if nothing matches.
     labels
-        What was compared of the processed and of the counts; None where nothing fits.
+        The compared labels of the processed cells and of the counts; None if nothing matches.
     samples
-        The sample of each processed cell as text, None for unknown; None where nothing tells it.
+        Sample of each processed cell, None for unknown; None if there is no information on samples.
     """
 
     partner: np.ndarray
@@ -62,12 +62,12 @@ class Matching:
 
     @property
     def rate(self) -> float:
-        """The share of the processed cells that have a partner."""
+        """Share of the processed cells with a partner."""
         return float((self.partner >= 0).mean()) if len(self.partner) else 0.0
 
 
 def match_cells(processed: pd.DataFrame, counts: pd.DataFrame) -> Matching:
-    """Match cells by whatever both tables have in common.
+    """Match cells by the labels and columns of both tables.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def match_cells(processed: pd.DataFrame, counts: pd.DataFrame) -> Matching:
     Raises
     ------
     InputError
-        Two ways of matching fit, and disagree.
+        Two ways of matching contradict each other.
     """
     ids = identifiers(processed), identifiers(counts)
     groups = groupings(processed, ids[0]), groupings(counts, ids[1])
@@ -91,7 +91,7 @@ def match_cells(processed: pd.DataFrame, counts: pd.DataFrame) -> Matching:
     ]
     if not candidates:
         return Matching(np.full(len(processed), -1), np.zeros(len(processed), dtype=bool))
-    # Among equals the cell names come first.
+    # among equal candidates, cell names come first
     best = max(
         candidates,
         key=lambda candidate: (
@@ -119,9 +119,9 @@ def _uses_running_numbers(candidate: Matching) -> bool:
 def _may_be_renumbered(
     candidate: Matching, candidates: Sequence[Matching], processed: pd.DataFrame, counts: pd.DataFrame
 ) -> bool:
-    """Names that count up without a gap may have been renumbered.
+    """Whether running numbers may have been reassigned after filtering.
 
-    Where some of the processed are missing they were kept, unless barcodes or columns of both files say otherwise.
+    Gaps show that numbers were kept, unless barcodes or columns of both files contradict this.
     """
     if candidate.labels is None or is_gapless(list(candidate.labels[0].texts)):
         return True
@@ -144,7 +144,7 @@ def _may_be_renumbered(
 
 
 def _contradictions(candidate: Matching, other: Matching) -> np.ndarray:
-    """Processed cells whose partner has another barcode or name, to another way."""
+    """Processed cells whose partner has another barcode or name according to another match."""
     wrong = np.zeros(len(candidate.partner), dtype=bool)
     if other.labels is not None:
         a, b = other.labels
@@ -155,9 +155,9 @@ def _contradictions(candidate: Matching, other: Matching) -> np.ndarray:
 
 
 def _match_by(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grouping]) -> Matching:
-    """Match by one way of naming the cells of each file."""
+    """Match cells by one label of each file."""
     partner, found = np.full(len(a.core), -1), pd.Series(a.core).isin(b.core[b.core != ""]).to_numpy()
-    if found.mean() < _MIN_FOUND:  # most ways; the rest takes longer
+    if found.mean() < _MIN_FOUND:  # skip the expensive part for most candidates
         return Matching(partner, found, labels=(a, b))
     pairs = pairs_of(a, b)
     repeated = max(_share_repeated(a), _share_repeated(b))
@@ -169,12 +169,12 @@ def _match_by(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grou
             one = verdict(pairs, left, right, own_words=own_words, few_barcodes=few_barcodes)
             if one is not None:
                 verdicts.append((left, right, one))
-    decides = np.zeros(len(verdicts), dtype=bool)  # which decide about a pair
+    decides = np.zeros(len(verdicts), dtype=bool)  # verdicts that decide about a pair
 
     i, j = pairs.unique
     against, decisive = _evaluate(pairs.unique, verdicts, decides)
     undecided = ~against & ~decisive
-    # Of a sample that is not among the counts some barcodes are there by chance.
+    # barcodes of a sample without counts occur among the counts by chance
     undecided &= (pd.Series(found).groupby(a.tags).transform("mean") >= MIN_RATE).to_numpy()[i]
     several = any(one.called_sample and one.n_values > 1 for one in (*processed, *counts))
     if (not several and _of_one_sample(a, b)) or (
@@ -190,7 +190,7 @@ def _match_by(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grou
         chosen = clear & decisive[~against]
         partner[i[chosen]] = j[chosen]
     decided_by = [(left, right) for (left, right, _), tell in zip(verdicts, decides, strict=True) if tell]
-    # A column says what a sample is called, a suffix only which it is.
+    # prefer columns, which name the sample, to suffixes, which only number it
     decided_by.sort(key=lambda both: sum(one.labels is not None for one in both))
     named = [left for left, _ in decided_by] or [one for one in processed if one.called_sample]
     samples = named[0].values if named else None
@@ -200,7 +200,7 @@ def _match_by(a: Labels, b: Labels, processed: list[Grouping], counts: list[Grou
 def _evaluate(
     some: CellPairs, verdicts: Sequence[tuple[Grouping, Grouping, Verdict]], decides: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Whether anything speaks against pairs, and whether anything decides for them; notes in ``decides`` what does."""
+    """Whether any verdict rejects each pair, and whether any confirms it; marks deciding verdicts in ``decides``."""
     against, decisive = np.zeros((2, len(some.i)), dtype=bool)
     for n, (_, _, one) in enumerate(verdicts):
         against_by_one, decisive_by_one = one.apply(some)
@@ -211,13 +211,13 @@ def _evaluate(
 
 
 def _share_repeated(labels: Labels) -> float:
-    """The share of the cells whose barcode or name other cells have too."""
+    """Share of the cells whose barcode or name is not unique."""
     core = pd.Series(labels.core[labels.core != ""])
     return float(core.duplicated(keep=False).mean()) if len(core) else 0.0
 
 
 def _of_one_sample(a: Labels, b: Labels) -> bool:
-    """Whether nothing tells that either file holds several samples; plates and names must not be called differently."""
+    """Whether both files seem to have a single sample; the sample words of short barcodes and names must agree."""
     if len(set(a.tags)) > 1 or len(set(b.tags)) > 1 or _share_repeated(a) or _share_repeated(b):
         return False
     words = [words_of(one.tags[0]) for one in (a, b)]
@@ -225,9 +225,9 @@ def _of_one_sample(a: Labels, b: Labels) -> bool:
 
 
 def _expected_wrong(a: Labels, undecided: np.ndarray, found: np.ndarray, repeated: float) -> float:
-    """The share of cells that would get the counts of another sample's cell where nothing tells the samples.
+    """Expected share of cells that get the counts of another sample if samples are ignored.
 
-    That happens to a cell that is missing among the counts if another sample has its barcode.
+    This happens to a cell without counts if another sample has its barcode.
     """
     concerned = pd.Series(a.tags).isin(a.tags[undecided]).to_numpy()
     n_cells, n_missing = np.count_nonzero(concerned), np.count_nonzero(~found[concerned])
@@ -235,7 +235,7 @@ def _expected_wrong(a: Labels, undecided: np.ndarray, found: np.ndarray, repeate
         return 0.0
     if not repeated:
         return 0.0 if n_missing <= _MAX_MISSING * n_cells else n_missing / n_cells / n_cells
-    # Few cells do not show what is rare: one more may be missing.
+    # small data do not show rare events, so assume that one cell is missing
     return float(repeated * max(n_missing, 1) / n_cells)
 
 
@@ -254,7 +254,7 @@ def _both(processed: str, counts: str) -> str:
 
 def _disagreement_message(best: Matching, other: Matching, n: int) -> str:
     return (
-        f"Two ways to match the cells fit and disagree on {n:,} of {len(best.partner):,} cells. "
+        f"Two ways of matching the cells contradict each other in {n:,} of {len(best.partner):,} cells. "
         f"One: {best.rule} The other: {other.rule} "
         "Remove the wrong column, or name the cells of both files by sample and barcode."
     )

@@ -1,7 +1,7 @@
-"""Which sample of one file is which of another, as the barcodes that occur once in each bear witness.
+"""Link the samples of two files by the barcodes that occur once in each.
 
-A suffix such as ``-0`` counts files in the order in which they were concatenated, so it means another sample in another
-file. What it means is learnt from *witnesses*: pairs of cells whose barcode occurs once in each file.
+A suffix such as ``-0`` numbers files in the order of their concatenation, so it may mean different samples in two files.
+*Witnesses*, pairs of cells whose barcode occurs once in each file, show which samples correspond.
 """
 
 from __future__ import annotations
@@ -15,37 +15,36 @@ import pandas as pd
 from deepvelo.io.matching.labels import Grouping, words_of
 from deepvelo.io.matching.pairs import CellPairs, Pairs
 
-# Fewer barcodes than this may meet by chance.
+# Fewer shared barcodes may be chance.
 _MIN_WITNESSES, _MIN_WITNESSES_OF_FEW = 5, 10
-# Of the cells of two processed samples in one sample of the counts, the worse found is of another sample when its rate
-# is below this share of the other's: nearly all cells of a processed sample should have counts.
+# A processed sample is not linked to a sample of the counts if its rate is below this share of the best rate there:
+# nearly all cells of a processed sample should have counts.
 _MIN_PROCESSED = 0.7
-# Of a processed sample at least so much is found in its counts; less is what other samples have in common with it.
+# Minimum share of a processed sample found in its counts; unrelated samples share less.
 MIN_RATE = 0.5
-# As `_MIN_PROCESSED`, for samples of the counts. Processing takes cells out, so much less of one may be left than of
-# another.
+# As `_MIN_PROCESSED`, for samples of the counts; lower, because processing filters samples differently.
 _MIN_COUNTS = 0.1
-# Witnesses against a link that leave the link certain enough to tell two cells of the same barcode apart.
+# Accepted share of witnesses against a link.
 _MAX_AGAINST = 0.01
-# In what tells samples no barcode occurs twice in one; of fewer cells than this that may be chance.
+# Number of cells from which unique barcodes within samples are evidence and not chance.
 _MIN_TESTED = 50
-# Columns are many, and most tell no samples: one must agree nearly without exception.
+# Stricter for columns, most of which do not name samples.
 _MAX_AGAINST_COLUMN = 0.005
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one grouping of each file says about pairs of cells."""
+    """Evidence of one grouping of each file about pairs of cells."""
 
     samples: tuple[np.ndarray, np.ndarray]
-    """Of each processed cell and each of the counts its sample, -1 for unknown."""
+    """Sample code of each processed cell and of each cell of the counts, -1 for unknown."""
     against: np.ndarray
-    """Whether two samples are different ones, bool ``(n_samples, n_samples_of_counts)``."""
+    """Whether two samples differ, bool ``(n_samples, n_samples_of_counts)``."""
     decisive: np.ndarray
-    """Whether they are one sample, which is told from all others."""
+    """Whether two samples are the same and distinct from all others."""
 
     def apply(self, pairs: CellPairs) -> tuple[np.ndarray, np.ndarray]:
-        """Both of some pairs of cells, each ``(n_pairs,)``; False where a sample is unknown."""
+        """``against`` and ``decisive`` at pairs of cells, each ``(n_pairs,)``; False if a sample is unknown."""
         a, b = self.samples[0][pairs.i], self.samples[1][pairs.j]
         return _at_pairs(self.against, a, b), _at_pairs(self.decisive, a, b)
 
@@ -58,19 +57,19 @@ def verdict(
     Parameters
     ----------
     pairs
-        Pairs of cells of one barcode.
+        Pairs of cells with the same barcode.
     processed, counts
-        What may tell the samples of either file.
+        Candidate samples of either file.
     own_words
-        Whether both are the words around the barcodes that are compared. Anything else may be no sample at all: it
-        counts only if its values correspond one to one.
+        Whether both groupings are the words around the compared barcodes. Other groupings may not be samples and count
+        only if their values correspond one to one.
     few_barcodes
-        Whether samples have many barcodes in common, as plates have. Then a barcode that occurs once in each file need
-        not be the same cell's, and only samples that correspond one to one without exception are linked.
+        Whether samples share many barcodes, as plates do. A barcode that occurs once in each file may then belong to
+        different cells, and only samples that correspond one to one are linked.
 
     Returns
     -------
-    None where the two groupings do not correspond.
+    None if the two groupings do not correspond.
     """
     (a_of_cell, a_names), (b_of_cell, b_names) = processed.coded, counts.coded
     shape = (len(a_names), len(b_names))
@@ -79,13 +78,13 @@ def verdict(
     witnesses = _count_pairs(a_of_cell[pairs.unique.i], b_of_cell[pairs.unique.j], shape)
     n_a, n_b = np.bincount(a_of_cell[a_of_cell >= 0]), np.bincount(b_of_cell[b_of_cell >= 0])
     linked = _links(witnesses, n_a, n_b)
-    # Only of what is meant to tell samples do names mean something.
+    # names are compared only for groupings that are meant as samples
     named = all(one.called_sample or one.labels is not None for one in (processed, counts))
     alike, unlike = _compare_words(list(a_names), list(b_names)) if named else (np.zeros_like(linked),) * 2
     if few_barcodes:
         linked &= ~unlike
         linked &= _one_to_one(linked) & _certain(witnesses, linked) & (witnesses >= _MIN_WITNESSES_OF_FEW)
-        if linked.sum() < 2:  # nothing that chance would not do
+        if linked.sum() < 2:  # may be chance
             linked[:], witnesses[:] = False, 0
     if not own_words and (not (named or linked.any()) or (linked != _one_to_one(linked)).any()):
         return None
@@ -119,20 +118,20 @@ def verdict(
 
 
 def _count_pairs(a: np.ndarray, b: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """How many pairs lie in each pair of samples."""
+    """Number of pairs of cells for each pair of samples."""
     known = (a >= 0) & (b >= 0)
     flat = np.bincount(a[known] * shape[1] + b[known], minlength=shape[0] * shape[1])
     return flat.reshape(shape)
 
 
 def _at_pairs(table: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """The value of each pair of samples; False where one is unknown, -1."""
+    """Entry of the table for each pair of cells; False if a sample is unknown."""
     found: np.ndarray = table[a, b] & (a >= 0) & (b >= 0)
     return found
 
 
 def _found_in_possible_sample(pairs: Pairs, possible: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Which processed cells have their barcode in a possible sample of the counts, bool ``(n_cells,)``."""
+    """Mask of the processed cells whose barcode occurs in a possible sample of the counts, bool ``(n_cells,)``."""
     found = np.zeros(len(a), dtype=bool)
     for some in chain((pairs.unique,), pairs.repeated()):
         found[some.i[_at_pairs(possible, a[some.i], b[some.j])]] = True
@@ -140,7 +139,7 @@ def _found_in_possible_sample(pairs: Pairs, possible: np.ndarray, a: np.ndarray,
 
 
 def _n_tested(pairs: Pairs, a: np.ndarray, b: np.ndarray) -> int:
-    """How many cells of the counts, of a known sample, have a barcode that is not alone and in a known processed sample."""
+    """Number of cells of the counts with a repeated barcode, where both samples are known."""
     core_a, core_b = pairs.cores
     known = np.zeros(pairs.n_barcodes, dtype=bool)
     known[core_a[(core_a >= 0) & (a >= 0)]] = True
@@ -150,7 +149,7 @@ def _n_tested(pairs: Pairs, a: np.ndarray, b: np.ndarray) -> int:
 
 
 def _links(witnesses: np.ndarray, n_a: np.ndarray, n_b: np.ndarray) -> np.ndarray:
-    """Samples that share too many barcodes for chance, in comparison with the other samples of both files."""
+    """Samples that share more barcodes than expected by chance, relative to the other samples."""
     enough = np.where(witnesses >= _MIN_WITNESSES, witnesses, 0)
     of_a, of_b = enough / n_a[:, None], enough / n_b[None, :]
     best_in_b, best_in_a = of_a.max(axis=0, initial=0), of_b.max(axis=1, initial=0)
@@ -162,12 +161,12 @@ def _links(witnesses: np.ndarray, n_a: np.ndarray, n_b: np.ndarray) -> np.ndarra
 
 
 def _one_to_one(linked: np.ndarray) -> np.ndarray:
-    """The links of samples that have no other."""
+    """Links between samples without any other link."""
     return linked & (linked.sum(axis=0) == 1)[None, :] & (linked.sum(axis=1) == 1)[:, None]
 
 
 def _certain(witnesses: np.ndarray, linked: np.ndarray) -> np.ndarray:
-    """Pairs of samples whose witnesses agree with the links, but for a hundredth."""
+    """Pairs of samples whose witnesses agree with the links, up to `_MAX_AGAINST`."""
     otherwise = np.where(linked, 0, witnesses)
     of_a = otherwise.sum(axis=1) <= _MAX_AGAINST * witnesses.sum(axis=1)
     of_b = otherwise.sum(axis=0) <= _MAX_AGAINST * witnesses.sum(axis=0)
@@ -175,9 +174,9 @@ def _certain(witnesses: np.ndarray, linked: np.ndarray) -> np.ndarray:
 
 
 def _ambiguous_targets(pairs: Pairs, a: np.ndarray, b: np.ndarray, linked: np.ndarray) -> np.ndarray:
-    """Samples of the counts that several processed samples seem to be in, though barcodes of both occur there once.
+    """Samples of the counts linked to several processed samples that share barcodes occurring once there.
 
-    A barcode occurs once in a sample, so at most one of them can be in it: plates share all their barcodes.
+    A barcode occurs once per sample, so at most one of the links can be right.
     """
     several = linked.sum(axis=0) > 1
     n_shared, n_once = np.zeros((2, linked.shape[1]), dtype=int)
@@ -193,7 +192,7 @@ def _ambiguous_targets(pairs: Pairs, a: np.ndarray, b: np.ndarray, linked: np.nd
 
 
 def _occur_once(core: np.ndarray, sample: np.ndarray, n_samples: int) -> np.ndarray:
-    """Whether no barcode of both files occurs twice within a sample; shape ``(n_samples,)``."""
+    """Whether no shared barcode is repeated within a sample; shape ``(n_samples,)``."""
     table = pd.DataFrame({"core": core, "sample": sample})[(core >= 0) & (sample >= 0)]
     once = np.ones(n_samples, dtype=bool)
     once[table["sample"][table.duplicated()]] = False
@@ -201,7 +200,7 @@ def _occur_once(core: np.ndarray, sample: np.ndarray, n_samples: int) -> np.ndar
 
 
 def _compare_words(a_names: list[str], b_names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Samples whose names have all words of one in common; and, where some are so, those whose names have none."""
+    """Pairs of samples whose names agree in all words of one, and, if any do, pairs without a common word."""
     a_words, b_words = [words_of(x) for x in a_names], [words_of(x) for x in b_names]
     distinguishing = _distinguishing(a_words) | _distinguishing(b_words)
     a_words, b_words = [x & distinguishing for x in a_words], [x & distinguishing for x in b_words]
@@ -213,7 +212,7 @@ def _compare_words(a_names: list[str], b_names: list[str]) -> tuple[np.ndarray, 
 def _linked_by_name(
     alike: np.ndarray, witnesses: np.ndarray, linked: np.ndarray, in_doubt: np.ndarray
 ) -> np.ndarray:
-    """Samples without links that are called alike, and like no other, unless witnesses say otherwise."""
+    """Samples without links whose names match only each other, unless witnesses contradict."""
     free = ~linked.any(axis=1, keepdims=True) & ~linked.any(axis=0, keepdims=True) & ~in_doubt[None, :]
     otherwise = witnesses.sum(axis=1)[:, None] + witnesses.sum(axis=0)[None, :] - 2 * witnesses
     found: np.ndarray = _one_to_one(alike) & free & (otherwise == 0)
@@ -221,5 +220,5 @@ def _linked_by_name(
 
 
 def _distinguishing(words: list[frozenset[str]]) -> frozenset[str]:
-    """Words that some samples of a file have and others lack."""
+    """Words that some but not all samples of a file have."""
     return frozenset().union(*words) - frozenset.intersection(*words) if words else frozenset()

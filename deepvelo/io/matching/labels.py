@@ -1,4 +1,4 @@
-"""What tells cells apart in a table: names, or columns of barcodes or names; recognised by their content."""
+"""Recognise labels of cells in a table: cell names, and columns with barcodes or names."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ _BARCODE = re.compile(r"[ACGT]{12,}")
 _BARCODE_WORD = re.compile(r"([ACGT]{12,})x?", re.IGNORECASE)
 _SHORT_WORD = re.compile(r"([ACGT]{6,11})x?", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
-_NUMBERED = re.compile(r"(.+)[-._](\d+)")  # as anndata, R's make.unique and Seurat tell repeated names apart
+_NUMBERED = re.compile(r"(.+)[-._](\d+)")  # suffixes by which anndata, R and Seurat make names unique
 _SUFFIX = re.compile(r"(.+?)_(\d{1,3})")  # of a normalised name
 _RUNNING = re.compile(r"(.*?)(?<!\d)(\d++)", re.DOTALL)
 _WELL = re.compile(r"(?:.*_)?[a-p]\d{1,2}")
-# Possessive, and of the end of a name alone: names may be long.
+# Possessive and only at the end, because names may be long.
 _ALIGNED_FILE = re.compile(
     r"(?:[._-]?+(?:Aligned|sortedByCoord|out|(?:un)?+sorted|unique|dedup\w*+|rmdup|mark(?:ed)?+dup\w*+))*+\.bam$"
 )
-_END = 100  # characters; the search reads no more than these
+_END = 100  # characters that are searched
 _MAX_DIGITS = 18  # of a number that counts something
 
 _MOSTLY, _NEARLY_ALL = 0.5, 0.95
-# A suffix is of anndata's making where so many of its cells have their twin; the others' twins were taken out.
+# Share of cells with a twin without the suffix from which the suffix was added to make names unique.
 _MIN_TWINS = 0.2
-# A column of fewer different barcodes than this share of the cells names clones or samples, not cells.
+# Minimum share of different values; columns with fewer name clones or samples.
 _MIN_DIFFERENT = {"barcode": 0.05, "short barcode": 0.05, "name": 0.5, "running number": 0.5}
-# A column of fewer names than this may as well sort cells into groups.
+# Columns with fewer names may be groups.
 _MIN_NAMES = 20
-# Row numbers do not exceed the number of rows by more than filtering explains; ids of cells do.
+# Factor by which row numbers may exceed the number of rows after filtering; cell ids exceed it.
 _MAX_OVER_ROWS, _MAX_OVER_NAMES = 100, 10
-# More groups than this share of the cells, or than this number, tell no samples.
+# Groupings with more groups are not samples.
 _MAX_SAMPLE_SHARE, _MAX_SAMPLES = 1 / 3, 500
-# Columns that are compared with those of the other file, if there are so many.
+# Limits on compared columns.
 _MAX_LABELS, _MAX_GROUPINGS = 8, 20
 
 
@@ -54,20 +54,20 @@ _SAMPLE_COLUMN = re.compile(
 
 @dataclass(frozen=True)
 class Labels:
-    """One way of naming the cells of one table.
+    """One set of labels for the cells of a table.
 
     Parameters
     ----------
     column
-        The column of ``obs``; None for the names of the cells.
+        Column of ``obs``; None for the cell names.
     kind
-        What the labels are made of. Running numbers may follow a word, as in ``cell_12``.
+        Kind of label. Running numbers may follow a word, as in ``cell_12``.
     texts
-        As they stand, shape ``(n_cells,)``.
+        Original text, shape ``(n_cells,)``.
     core
-        The part that names the cell within its sample, shape ``(n_cells,)``; ``""`` for none.
+        Part that identifies the cell within its sample, shape ``(n_cells,)``; ``""`` for none.
     tags
-        The other words, which may tell the sample, shape ``(n_cells,)``.
+        Remaining words, which may name the sample, shape ``(n_cells,)``.
     """
 
     column: str | None
@@ -78,7 +78,7 @@ class Labels:
 
     @property
     def description(self) -> str:
-        """In words, for a sentence."""
+        """Description for messages."""
         what = "barcodes" if "barcode" in self.kind else "names"
         if self.column is None:
             return "the barcodes in the cell names" if what == "barcodes" else "the cell names"
@@ -87,18 +87,18 @@ class Labels:
 
 @dataclass(frozen=True)
 class Grouping:
-    """What may tell the sample of a cell.
+    """A grouping that may be the sample of the cells.
 
     Parameters
     ----------
     description
-        In words, for a sentence.
+        Description for messages.
     values
         Text, None for unknown, shape ``(n_cells,)``.
     labels
-        The labels whose words they are; None for a column.
+        Labels whose remaining words these are; None for a column.
     called_sample
-        Whether the column's name says that it tells samples.
+        Whether the name of the column indicates samples.
     """
 
     description: str
@@ -108,26 +108,26 @@ class Grouping:
 
     @cached_property
     def coded(self) -> tuple[np.ndarray, np.ndarray]:
-        """The value of each cell as its place among the different values, -1 for unknown; and these."""
+        """Code of each cell, -1 for unknown, and the different values."""
         codes, names = pd.factorize(self.values)
         return codes, names
 
     @property
     def n_values(self) -> int:
-        """How many different values there are; unknown is one of them."""
+        """Number of different values, including unknown."""
         codes, names = self.coded
         return len(names) + int((codes < 0).any())
 
 
 def identifiers(obs: pd.DataFrame) -> list[Labels]:
-    """All labels of a table's cells, the names first; row numbers are left out."""
+    """All labels of the cells of a table, cell names first, without row numbers."""
     found = [one for one in _labels(None, obs.index) if _identifies_cells(one)]
     for column, values in obs.items():
         found += _labels_of(str(column), values)
     different: dict[tuple[str, ...], Labels] = {}
     for one in found:
         core = tuple(one.core)
-        if core in different:  # the same barcodes again, perhaps with other words
+        if core in different:  # same barcodes, perhaps with other words
             both = zip(different[core].tags, one.tags, strict=True)
             tags = np.array([" ".join(dict.fromkeys(pair)).strip() for pair in both], dtype=object)
             one = replace(different[core], tags=tags)
@@ -140,11 +140,11 @@ def identifiers(obs: pd.DataFrame) -> list[Labels]:
 
 
 def groupings(obs: pd.DataFrame, labels: Sequence[Labels]) -> list[Grouping]:
-    """Whatever may tell samples: the words around barcodes, and columns with few values."""
+    """Candidate samples: words around barcodes, and columns with few values."""
     most = min(_MAX_SAMPLES, max(2, int(len(obs) * _MAX_SAMPLE_SHARE)))
     found = []
     for one in labels:
-        # Words that differ from cell to cell tell no samples.
+        # words that differ between cells are not samples
         tags = one.tags if len(set(one.tags)) <= most else np.full(len(obs), "", dtype=object)
         found.append(Grouping(f"the words in {one.description}", tags, one))
     for column, values in obs.items():
@@ -156,7 +156,7 @@ def groupings(obs: pd.DataFrame, labels: Sequence[Labels]) -> list[Grouping]:
 
 
 def _best(found: list[T], most: int, *, rank: Callable[[T], tuple[bool, ...]]) -> list[T]:
-    """The best of too many, in their order: each is compared with all of the other file."""
+    """The best ``most`` entries in their order, since each is compared with all of the other file."""
     if len(found) <= most:
         return found
     chosen = sorted(range(len(found)), key=lambda n: rank(found[n]))[:most]
@@ -164,23 +164,23 @@ def _best(found: list[T], most: int, *, rank: Callable[[T], tuple[bool, ...]]) -
 
 
 def words_of(value: str | None) -> frozenset[str]:
-    """The words of a sample's name; mere numbers are none, because other files count otherwise."""
+    """The words of a sample name without numbers, which may differ between files."""
     words = _SEPARATORS.split(str(value or "").lower())
     return frozenset(word for word in words if word and not word.isdigit())
 
 
 def cell_columns(obs: pd.DataFrame) -> list[str]:
-    """The columns that hold barcodes or names of cells."""
+    """Columns with barcodes or names of cells."""
     return list(dict.fromkeys(str(name) for name, values in obs.items() if _labels_of(str(name), values)))
 
 
 def are_running_numbers(names: Sequence[str]) -> bool:
-    """Whether names are numbers, or numbers behind a word, that a program may have given."""
+    """Whether names are numbers, or numbers after a word, that a program may have assigned."""
     return is_row_numbers(names) or _is_running([str(name) for name in names])
 
 
 def is_row_numbers(names: Sequence[str]) -> bool:
-    """Whether names are numbers hardly larger than there are rows: they say nothing about the cell."""
+    """Whether names are numbers close to the number of rows, which do not identify cells."""
     if not len(names) or not all(str(name).isdecimal() and len(str(name)) <= _MAX_DIGITS for name in names):
         return False
     return max(int(name) for name in names) < _MAX_OVER_ROWS * len(names)
@@ -192,7 +192,7 @@ def _labels_of(column: str, values: pd.Series) -> list[Labels]:
 
 
 def _texts(values: pd.Series) -> list[str] | None:
-    """A column of text whose values differ enough to name cells."""
+    """The values of a text column that differ enough to be cell names; None otherwise."""
     if _n_different(values) < max(1, min(_MIN_DIFFERENT.values()) * len(values)) or not is_textual(values):
         return None
     return [text or "" for text in as_text(values)]
@@ -206,7 +206,7 @@ def _n_different(values: pd.Series) -> int:
 
 
 def _labels(column: str | None, given_texts: Sequence[str]) -> list[Labels]:
-    """The labels in a column; names behind a colon are also read without what stands before it."""
+    """The labels in a column; names with a colon are also read without the part before it."""
     texts = np.array([str(text) for text in given_texts], dtype=object)
     if is_row_numbers([text for text in texts if text]):
         return []
@@ -242,7 +242,7 @@ def _make_labels(kind: Kind, column: str | None, texts: np.ndarray, parsed: list
 
 
 def _codes(text: str, pattern: re.Pattern[str]) -> tuple[str, str]:
-    """The barcodes of a name, together, and its other words in order."""
+    """The joined barcodes of a name, and its other words in order."""
     codes, tags = [], []
     for word in _SEPARATORS.split(text):
         if whole := pattern.fullmatch(word):
@@ -257,7 +257,7 @@ def _codes(text: str, pattern: re.Pattern[str]) -> tuple[str, str]:
 
 
 def _names(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Names without barcodes, in one spelling; a number at the end that few others have is no part of the name."""
+    """Normalised names without barcodes; a final number with few different values is split off."""
     names = [_normal(text) for text in texts]
     suffixes = [_SUFFIX.fullmatch(name) for name in names]
     different = {found[2] for found in suffixes if found}
@@ -273,9 +273,9 @@ def _normal(text: str) -> str:
 
 
 def _undo_made_unique(texts: np.ndarray, core: np.ndarray, tags: np.ndarray) -> None:
-    """Give ``X-1`` beside ``X`` the words of ``X``, in place: which of both got the number is chance.
+    """Give ``X-1`` the words of its twin ``X``, in place, because the number was added to make names unique.
 
-    A suffix that most cells bear without such a twin is the sample's own, and stays.
+    A suffix that most cells have without a twin belongs to the sample and is kept.
     """
     position = {text: i for i, text in enumerate(texts)}
     twin = np.full(len(texts), -1)
@@ -291,7 +291,7 @@ def _undo_made_unique(texts: np.ndarray, core: np.ndarray, tags: np.ndarray) -> 
 
 
 def is_gapless(texts: Sequence[str]) -> bool:
-    """Whether names that count up do so without a gap."""
+    """Whether running numbers have no gaps."""
     spans = _spans(texts)
     if spans is None:
         return False
@@ -300,7 +300,7 @@ def is_gapless(texts: Sequence[str]) -> bool:
 
 
 def _is_running(texts: Sequence[str]) -> bool:
-    """Whether names count up behind a word, as in ``cell_1``, ``cell_2``: a program may have made them."""
+    """Whether names are running numbers after a word, such as ``cell_1``, ``cell_2``."""
     spans = _spans(texts)
     if spans is None or all(_WELL.fullmatch(_normal(text)) for text in texts):
         return False
@@ -309,7 +309,7 @@ def _is_running(texts: Sequence[str]) -> bool:
 
 
 def _spans(texts: Sequence[str]) -> pd.DataFrame | None:
-    """By the word before the number: the least and the largest number, and how many; None where a name has none."""
+    """Minimum, maximum and count of the numbers by the word before them; None if a name has no number."""
     parts = [_RUNNING.fullmatch(text) for text in texts]
     numbered = [(found[1], int(found[2])) for found in parts if found and len(found[2]) <= _MAX_DIGITS]
     if len(numbered) < len(texts):

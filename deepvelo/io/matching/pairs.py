@@ -1,4 +1,4 @@
-"""Pairs of cells of two files that have a barcode or name in common: one after the other, never all at once."""
+"""Pairs of cells of two files with the same barcode or name, in blocks that fit into memory."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ import pandas as pd
 
 from deepvelo.io.matching.labels import Labels
 
-# A barcode that more cells of one file have than this names none of them: plates share theirs, but are fewer.
+# Barcodes of more cells of one file are ignored; plates share barcodes, but there are fewer plates.
 _MAX_REPEATS = 100
-_PAIRS_PER_BLOCK = 500_000  # pairs in memory, about
+_PAIRS_PER_BLOCK = 500_000  # approximately
 
 
 class CellPairs(NamedTuple):
-    """Some pairs of cells, all of their barcodes."""
+    """A block of pairs of cells; the pairs of one barcode are in the same block."""
 
     i: np.ndarray
-    """Positions among the processed, ``(n_pairs,)``."""
+    """Positions among the processed cells, ``(n_pairs,)``."""
     j: np.ndarray
     """Positions among the counts, ``(n_pairs,)``."""
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """All pairs of cells with one barcode or name.
+    """All pairs of cells with the same barcode or name.
 
     Parameters
     ----------
     n_barcodes
-        How many barcodes there are.
+        Number of different barcodes.
     cores
-        Barcode of each processed cell and of each of the counts, as numbers from 0 that both files share; -1 where the
-        other file lacks it or too many cells have it.
+        Barcode code of each processed cell and of each cell of the counts; -1 if the other file lacks the barcode or too
+        many cells have it.
     unique
-        The pairs whose barcode occurs once in both files.
+        Pairs whose barcode occurs once in both files.
     """
 
     n_barcodes: int
@@ -45,13 +45,13 @@ class Pairs:
     unique: CellPairs
 
     def is_unique(self) -> np.ndarray:
-        """Of each barcode, whether it occurs once in both files, ``(n_barcodes,)``."""
+        """Whether each barcode occurs once in both files, ``(n_barcodes,)``."""
         found = np.zeros(self.n_barcodes, dtype=bool)
         found[self.cores[0][self.unique.i]] = True
         return found
 
     def repeated(self) -> Iterator[CellPairs]:
-        """The other pairs, some at a time; those of one barcode come together."""
+        """The other pairs in blocks, with the pairs of one barcode in the same block."""
         unique = self.is_unique()
         cells = [np.flatnonzero((core >= 0) & ~unique[core]) for core in self.cores]
         cells = [
@@ -67,7 +67,7 @@ class Pairs:
         n_pairs = np.cumsum(n_left * n_right)
         start = n_before = 0
         while start < len(cells[0]):
-            # up to the barcode with which there are enough
+            # up to the barcode that fills the block
             last = min(int(np.searchsorted(n_pairs, n_before + _PAIRS_PER_BLOCK)), self.n_barcodes - 1)
             left = cells[0][start : ends[last]]
             start, n_before = int(ends[last]), int(n_pairs[last])
@@ -78,8 +78,8 @@ class Pairs:
 
 
 def pairs_of(a: Labels, b: Labels) -> Pairs:
-    """The pairs of two ways of naming cells."""
-    codes, names = pd.factorize(np.concatenate([[""], a.core, b.core]))  # the first, 0, is no barcode
+    """Pairs of cells by the labels of two files."""
+    codes, names = pd.factorize(np.concatenate([[""], a.core, b.core]))  # code 0 means no barcode
     left, right = codes[1 : len(a.core) + 1], codes[len(a.core) + 1 :]
     n_left, n_right = (np.bincount(core, minlength=len(names)) for core in (left, right))
     usable = np.minimum(n_left, n_right) > 0

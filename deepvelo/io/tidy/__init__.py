@@ -1,4 +1,4 @@
-"""Bring what a reader found into the one shape that every later step expects, and note each change."""
+"""Standardise objects after reading: names, layers and tables, with a note on each change."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ __all__ = ["tidied"]
 def tidied(
     adata: AnnData, *, name: str = "the object", gene_names: str = "auto", ambiguous: Ambiguous = "leave_out"
 ) -> AnnData:
-    """The object with standard names, tables that can be written, and a note of every change.
+    """Standardise the names, layers and tables of an object, with a note on every change.
 
     Parameters
     ----------
     adata
-        May be changed in place. Matrices may be Dask arrays, or HDF5 or Zarr arrays.
+        May be changed in place. Matrices may be Dask, HDF5 or Zarr arrays.
     name
-        What messages call it.
+        Name of the object in messages.
     gene_names
         ``"auto"``, ``"index"`` or a column of ``var`` that becomes the gene names.
     ambiguous
-        Where ambiguous counts go: left out, or added to ``"spliced"`` or ``"unspliced"``.
+        Leave out ambiguous counts, or add them to ``"spliced"`` or ``"unspliced"``.
 
     Returns
     -------
-    Layers as float32, CSR or dense as they came; names unique; notes in ``uns["deepvelo_notes"]``. Doing it again
-    changes nothing.
+    Layers as float32, CSR or dense as before; unique names; notes in ``uns["deepvelo_notes"]``. The function is
+    idempotent.
 
     Raises
     ------
     InputError
-        A layer does not hold numbers, or a name of a cell or gene is a text of its own.
+        A layer is not numeric, or a cell or gene name is too long.
     """
     require_short_names(adata, name)
     notes = stored_notes(adata)

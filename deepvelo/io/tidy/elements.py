@@ -1,4 +1,4 @@
-"""What an object holds beside layers and the tables of cells and genes, as files can hold it."""
+"""Make ``obsm``, ``varm``, ``obsp``, ``varp`` and ``uns`` storable."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from deepvelo.io.tidy.tables import (
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_DEEPEST = 20  # dictionaries in each other
-_MAX_PARTS = 100  # of a list whose parts are stored one by one
+_DEEPEST = 20  # nested dictionaries
+_MAX_PARTS = 100  # items of a list that are stored one by one
 _LARGEST_INT = 2**63
 _LEFT_OUT = object()
 
 
 def tidy_elements(adata: AnnData) -> list[str]:
-    """Make ``obsm``, ``varm``, ``obsp``, ``varp`` and ``uns`` writable, in place, and names of layers text.
+    """Make ``obsm``, ``varm``, ``obsp``, ``varp`` and ``uns`` storable in place, and names of layers text.
 
-    Tables of coordinates become arrays. In ``uns`` tuples and sets become lists, dates text, and numbers, texts and
-    arrays of other packages plain ones. What files cannot hold is left out.
+    Tables of coordinates become arrays. In ``uns``, tuples and sets become lists, dates become text, and types of other
+    packages become plain ones. Elements that files cannot hold are left out.
 
     Returns
     -------
-    Notes of tables that had to be changed, and one that names what was left out.
+    Notes on changed tables, and one that lists what was left out.
     """
     notes: list[str] = []
     left_out: list[str] = []
@@ -70,7 +70,7 @@ def tidy_elements(adata: AnnData) -> list[str]:
 def _tidy_each(
     elements: Mapping[Any, Any], where: str, tidy: Callable[[Any, str], Any], left_out: list[str]
 ) -> Mapping[Any, Any]:
-    """All elements tidied, under their names as text; the same object where nothing is to be done."""
+    """All elements made storable, under text names; the same object if nothing changes."""
     texts = {key: as_name(key) for key in elements}
     restored = restored_names(texts.values())
     found: dict[str, Any] = {}
@@ -90,7 +90,7 @@ def _tidy_each(
 
 
 def _matrix(matrix: Any, where: str, *, names: pd.Index, notes: list[str]) -> Any:
-    """An array of numbers, a CSR or CSC matrix, or a table."""
+    """A numeric array, a CSR or CSC matrix, or a table."""
     if isinstance(matrix, pd.DataFrame):
         table, found = tidy_table(matrix, where)
         notes += found
@@ -104,7 +104,7 @@ def _matrix(matrix: Any, where: str, *, names: pd.Index, notes: list[str]) -> An
     if isinstance(matrix, np.ndarray):
         array = _array(matrix)
         return _LEFT_OUT if array is None else array
-    return matrix  # in a file
+    return matrix  # an array on disk
 
 
 def _sparse(matrix: Any) -> Any:
@@ -116,7 +116,7 @@ def _sparse(matrix: Any) -> Any:
 
 
 def _array(array: np.ndarray) -> np.ndarray | None:
-    """Numbers, text or records; None where an array holds something else."""
+    """A numeric, text or record array; None for anything else."""
     if isinstance(array, np.ma.MaskedArray):
         array = np.ma.filled(array.astype(np.float64), np.nan) if array.mask.any() else array.data
     if type(array) not in (np.ndarray, np.recarray):
@@ -133,7 +133,7 @@ def _array(array: np.ndarray) -> np.ndarray | None:
 
 
 def _flat(values: pd.Series) -> np.ndarray | None:
-    """Numbers or texts; missing ones are NaN or ``nan``. None where there is anything else."""
+    """Numbers or text with missing values as NaN or ``nan``; None for anything else."""
     tidy = tidy_column(values).values
     if isinstance(tidy, pd.Categorical):
         return np.array([as_name(value) for value in tidy], dtype=object)
@@ -143,7 +143,7 @@ def _flat(values: pd.Series) -> np.ndarray | None:
 
 
 def _tidy_value(value: Any, where: str, above: tuple[Any, ...], notes: list[str], left_out: list[str]) -> Any:
-    """A value of ``uns`` as files can hold it, the same where they can hold that; ``above`` are those it lies in."""
+    """A storable value of ``uns``, unchanged if possible; ``above`` are the enclosing containers."""
     from anndata import AnnData
 
     if value is None or isinstance(value, AnnData):
@@ -178,7 +178,7 @@ def _tidy_value(value: Any, where: str, above: tuple[Any, ...], notes: list[str]
         return _sparse(value)
     if isinstance(value, Sequence | Set | ValuesView):
         return _sequence(value, where, plain, left_out)
-    if hasattr(value, "__array__"):  # also a tensor, or an array of another package
+    if hasattr(value, "__array__"):  # also tensors and arrays of other packages
         array = value if isinstance(value, np.ndarray) else np.asarray(value)
         if array.ndim == 0:
             return plain(array.item(), where)
@@ -190,7 +190,7 @@ def _tidy_value(value: Any, where: str, above: tuple[Any, ...], notes: list[str]
 
 
 def _sequence(value: Any, where: str, plain: Callable[[Any, str], Any], left_out: list[str]) -> Any:
-    """A list of numbers or of texts as it is, of both as text, of anything else as a dictionary by position."""
+    """A list of numbers or of text unchanged, a mixed list as text, anything else as a dictionary by position."""
     items = sorted(value, key=str) if isinstance(value, Set) else list(value)
     numbers = all(type(item) in (bool, int, float) and abs(item) < _LARGEST_INT for item in items)
     if numbers or is_clean(items):
@@ -210,7 +210,7 @@ def _sequence(value: Any, where: str, plain: Callable[[Any, str], Any], left_out
 
 
 def _scalar(value: Any) -> Any:
-    """A number as Python or numpy has it, or text."""
+    """A plain Python or NumPy number, or text."""
     if isinstance(value, bytes):
         return as_text(value)
     if isinstance(value, Decimal | Fraction):

@@ -1,4 +1,4 @@
-"""Embeddings where scVelo looks for them: ``obsm["X_<name>"]``."""
+"""Store embeddings where scVelo expects them: ``obsm["X_<name>"]``."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ from deepvelo.wording import listed, number
 if TYPE_CHECKING:
     from anndata import AnnData
 
-# Columns of coordinates: UMAP_1, tSNE 2, umap_x; UMAP_1_2D; X_coord, y.umap; _X (velocyto run10x).
-# The y of "harmony" is no axis.
+# Names of coordinate columns: UMAP_1, tSNE 2, umap_x; UMAP_1_2D; X_coord, y.umap; _X (velocyto run10x).
+# The y of "harmony" is not an axis.
 _AXIS_LAST = re.compile(r"^(?P<stem>.+?)[ _.:-]*(?P<axis>[0-3]|(?<![a-z])[xyz]|(?<![A-Z])[XYZ])$")
 _AXIS_INSIDE = re.compile(r"^(?P<stem>.*[a-z])[ _.:-]*(?P<axis>[1-3])(?P<rest>[ _.:-].+)$", re.IGNORECASE)
 _AXIS_FIRST = re.compile(r"^(?P<axis>[xyz])[ _.:-]+(?P<stem>.+)$", re.IGNORECASE)
 _AXIS_ALONE = re.compile(r"^_?(?P<axis>[XYZ])(?P<stem>)$")
 _AXIS: Final = (_AXIS_ALONE, _AXIS_LAST, _AXIS_FIRST, _AXIS_INSIDE)
 _AXES: Final = (("1", "2", "3"), ("0", "1", "2"), ("x", "y", "z"))
-_MAX_AXES = 10  # of what is no array of numbers yet
-_MAX_DIMENSIONS = 200  # of a sparse matrix that may be a representation
+_MAX_AXES = 10  # columns of a table or text array
+_MAX_DIMENSIONS = 200  # columns of a sparse representation
 _UNNAMED: Final = ("", "coord", "coords", "coordinate", "embedding", "embed", "emb")
 _CANONICAL: Final = {"umap": "umap", "tsne": "tsne"} | dict.fromkeys(_UNNAMED, "embedding")
 
 
 def name_embeddings(adata: AnnData) -> list[str]:
-    """Set every picture of the cells as ``obsm["X_<name>"]`` too, in place; what is there stays as it is.
+    """Also store every embedding for display as ``obsm["X_<name>"]``, in place; existing entries are kept.
 
-    Pictures are entries of ``obsm`` of two or three columns named after a method (``umap_cell_embeddings``, ``UMAP``)
-    or ``spatial``, and such columns of ``obs`` (``UMAP_1`` and ``UMAP_2``; ``_X`` and ``_Y``). Those that are a sparse
-    matrix, text or a table with other columns become arrays of their numbers.
+    These are entries of ``obsm`` with two or three columns that are named after a method (``umap_cell_embeddings``,
+    ``UMAP``) or ``spatial``, and such columns of ``obs`` (``UMAP_1`` and ``UMAP_2``; ``_X`` and ``_Y``). Sparse matrices,
+    text and tables become numeric arrays.
 
     Returns
     -------
-    A note for every embedding that was set, and for every picture that lacks some cells or has all at one point.
+    A note for every embedding that was set, and for every one with missing cells or with all cells at one point.
     """
     notes = _as_numbers(adata) + _with_prefix(adata) + _from_columns(adata)
     for key, values in adata.obsm.items():
         if has_display_name(key) and _is_unknown(values):
-            notes.append(f"Embedding {listed([key])} has coordinates of no cell: it is not used.")
+            notes.append(f"Embedding {listed([key])} has no coordinates and is not used.")
         elif key.startswith("X_") and is_for_display(key, values):
             known = np.isfinite(np.asarray(values)).all(axis=1)
             places = np.asarray(values)[known]
@@ -65,7 +65,7 @@ def name_embeddings(adata: AnnData) -> list[str]:
 
 
 def _is_unknown(values: Any) -> bool:
-    """Whether coordinates are known in no cell."""
+    """Whether no cell has coordinates."""
     if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind != "f":
         return False
     return len(values) > 0 and not np.isfinite(values).all(axis=1).any()
@@ -121,7 +121,7 @@ def _from_columns(adata: AnnData) -> list[str]:
 
 
 def _coordinate_columns(columns: list[str]) -> dict[str, list[str]]:
-    """For every picture its columns, first axis first."""
+    """Coordinate columns by embedding, in the order of the axes."""
     found: dict[str, dict[str, str]] = {}
     stems: dict[str, str] = {}
     for column in map(str, columns):
@@ -144,7 +144,7 @@ def _is_of_picture(stem: str) -> bool:
 
 
 def _numbers(column: pd.Series) -> np.ndarray:
-    """Numbers of a column, float as it came or float64; NaN for what is none."""
+    """A column as floats, with NaN for values that are not numbers."""
     if column.dtype.kind == "f" and isinstance(column.dtype, np.dtype):
         return column.to_numpy()
     return pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)

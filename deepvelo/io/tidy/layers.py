@@ -1,4 +1,4 @@
-"""Layers under their standard names, ambiguous counts where the user wants them, all as float32."""
+"""Standardise layers: names, ambiguous counts and float32."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     from deepvelo.config import Ambiguous
 
-# alevin-fry's suffixes of unspliced and ambiguous copies of a gene, also as R spells them, and the older one of introns.
+# alevin-fry's suffixes for unspliced and ambiguous counts of a gene, also as changed by R, and the older one for introns.
 _COPIES = (("-U", "-A"), (".U", ".A"), ("_U", "_A"), ("-I", None))
 _MIN_NOTED_SHARE = 0.05
 _LEFT_OUT = "Ambiguous counts"
-# A matrix that is at least as large as the unspliced counts in every one of so many entries is their sum with others.
+# Entries from which a matrix that is nowhere smaller than the unspliced counts is considered a sum that includes them.
 _MIN_COMPARED = 20
 
 
 def renaming_note(renamed: dict[str, str]) -> str:
-    """What a note says about layers that were renamed."""
+    """A note on renamed layers."""
     old, new = (
         " and ".join(", ".join(names).rsplit(", ", 1)) for names in (map(repr, renamed), renamed.values())
     )
@@ -36,7 +36,7 @@ def renaming_note(renamed: dict[str, str]) -> str:
 
 
 def name_layers(adata: AnnData) -> list[str]:
-    """Call the layers as scVelo does, in place; returns a note if one was renamed."""
+    """Rename layers to scVelo's names, in place; returns a note if any was renamed."""
     renamed = standard_layers(adata.layers)
     for name, standard in renamed.items():
         adata.layers[standard] = adata.layers.pop(name)
@@ -44,24 +44,24 @@ def name_layers(adata: AnnData) -> list[str]:
 
 
 def split_genes(adata: AnnData) -> tuple[AnnData, list[str]]:
-    """Layers of an object in which each gene stands once for every kind of its counts, as alevin-fry writes it.
+    """Split an object with one entry per gene and kind of count, as alevin-fry writes it, into layers.
 
-    Genes are taken apart only where ``X``, ``X-U`` and, if any, ``X-A`` are complete, and no layer of counts is there.
+    Genes are split only if ``X``, ``X-U`` and, if any, ``X-A`` are complete and no layer of counts exists.
 
     Returns
     -------
-    A new object with each gene once and layers ``spliced``, ``unspliced`` and ``ambiguous``, and a note; or the
-    object as it is.
+    A new object with each gene once and layers ``spliced``, ``unspliced`` and ``ambiguous``, and a note; or the unchanged
+    object.
     """
     if adata.X is None or is_in_file(adata.X) or any(layer in adata.layers for layer in COUNTS):
         return adata, []
     names = list(map(str, adata.var_names))
-    # A name that several genes share stands for the first, second, ... of them in each of the copies.
+    # a name of several genes refers to the first, second, ... of them in each kind of count
     nth = pd.Series(names).groupby(names).cumcount()
     place = {key: i for i, key in enumerate(zip(names, nth, strict=True))}
     for unspliced, ambiguous in _COPIES:
         suffixes = [suffix for suffix in (unspliced, ambiguous) if suffix is not None]
-        # Not by the ending of the name: genes such as HLA-A and H2-U end like copies.
+        # not by the ending alone: genes such as HLA-A and H2-U have the same endings
         plain = [i for i, name in enumerate(names) if (name + unspliced, nth[i]) in place]
         genes = [names[i] for i in plain]
         copies = {suffix: [place.get((names[i] + suffix, nth[i]), -1) for i in plain] for suffix in suffixes}
@@ -87,9 +87,9 @@ def split_genes(adata: AnnData) -> tuple[AnnData, list[str]]:
 
 
 def use_x_as_spliced(adata: AnnData) -> list[str]:
-    """Use whole counts in ``X`` as spliced where ``unspliced`` is a layer and ``spliced`` is not; returns a note.
+    """Use integer counts in ``X`` as spliced if ``unspliced`` is a layer and ``spliced`` is not; returns a note.
 
-    ``X`` that is nowhere smaller than the unspliced counts is their sum with others and stays what it is.
+    If ``X`` is nowhere smaller than the unspliced counts, it is considered a sum that includes them and is not used.
     """
     if keys.SPLICED in adata.layers or keys.UNSPLICED not in adata.layers or adata.X is None:
         return []
@@ -105,7 +105,7 @@ def use_x_as_spliced(adata: AnnData) -> list[str]:
 
 
 def place_ambiguous(adata: AnnData, ambiguous: Ambiguous = "leave_out") -> list[str]:
-    """Add ambiguous counts to another layer, or tell how many are left out; in place, returns a note if any.
+    """Add ambiguous counts to another layer, or note how many are left out; in place, returns notes.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def place_ambiguous(adata: AnnData, ambiguous: Ambiguous = "leave_out") -> list[
     Raises
     ------
     InputError
-        They are counts and the other layers are not, or the reverse: a sum would mean nothing.
+        Only some of the layers are counts, so a sum would be meaningless.
     """
     layers = adata.layers
     if not all(layer in layers for layer in (*COUNTS, AMBIGUOUS)) or any(
@@ -144,12 +144,12 @@ def place_ambiguous(adata: AnnData, ambiguous: Ambiguous = "leave_out") -> list[
 
 
 def require_numbers(adata: AnnData, name: str) -> None:
-    """Make ``X`` and all layers float32, in place; those that lie in a file stay there.
+    """Convert ``X`` and all layers to float32, in place; arrays on disk stay on disk.
 
     Raises
     ------
     InputError
-        One does not hold numbers.
+        A layer is not numeric.
     """
     for layer in list(adata.layers):
         adata.layers[layer] = _float32(adata.layers[layer], f"Layer '{layer}' of {name}")
@@ -177,5 +177,5 @@ def _columns(matrix: Any, places: list[int]) -> Any:
 
 
 def _first_cells(matrix: Any) -> Any:
-    """The matrix, or the first cells of one that lies in a file."""
+    """The matrix, or the first cells of a lazy one."""
     return some_cells(matrix, slice(0, BLOCK_CELLS)) if is_lazy(matrix) else matrix

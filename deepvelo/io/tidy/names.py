@@ -1,4 +1,4 @@
-"""Names of cells and genes: barcodes and symbols where the names are row numbers and ids, each name once."""
+"""Standardise names: barcodes instead of row numbers, symbols instead of ids, and unique names."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from deepvelo.wording import in_one_line, listed, number
 if TYPE_CHECKING:
     from anndata import AnnData
 
-GENE_IDS: Final = "gene_ids"  # as scanpy calls them
-# Columns of symbols, best first, without blanks, underscores and upper case.
+GENE_IDS: Final = "gene_ids"  # scanpy's name
+# Names of columns with symbols in order of preference, in lower case without separators.
 _SYMBOLS: Final = (
     "featurename", "genesymbol", "genesymbols", "symbol", "symbols", "genename", "genenames", "geneshortname",
     "externalgenename", "hgncsymbol", "mgisymbol", "targetname", "genesname", "name", "names", "gene", "genes", "feature",
@@ -30,20 +30,20 @@ _SYMBOLS: Final = (
 _CELL_NAMES: Final = re.compile(
     r"bar_?codes?$|(?:^|_)cell(?:_?(?:id|name|bc))?s?$|^(?:obs_names|index|_index|cb)$", re.I
 )
-# FlyBase, Ensembl and the like are mostly digits. Others are ids with a colon, and systematic names of yeasts (YAL001C,
-# SPAC1002.09c), worms (C17D12.1) and bacteria (b0001, Rv0001c).
+# Ids of FlyBase, Ensembl and others are mostly digits. Other ids have a colon, or are systematic names of yeasts
+# (YAL001C, SPAC1002.09c), worms (C17D12.1) and bacteria (b0001, Rv0001c).
 _OTHER_ID: Final = re.compile(
     r"\d+|[A-Za-z]+:\d+|Y[A-P][LR]\d{3}[WC](?:-[A-Z])?|\w{3,}\.\d+[a-z]?|[A-Za-z]{1,3}_?\d{4}[a-z]?"
 )
 _MANY_DIGITS, _SHARE_OF_DIGITS = 5, 0.4
 _MOST: Final = 0.9
-_DIFFERENT: Final = 0.1  # of the genes; fewer names are no symbols, and of transcripts several have one
+_DIFFERENT: Final = 0.1  # minimum share of different symbols; several transcripts may share one
 _LONGEST: Final = 1000  # characters
 _MISSING: Final = frozenset(("nan", "None", "NA", "<NA>", "null", "NULL", "-", "."))
 
 
 def require_short_names(adata: AnnData, name: str) -> None:
-    """Raise an `InputError` if a cell or gene has a name that no cell or gene has; the time to look at names is theirs."""
+    """Raise an `InputError` if a cell or gene name is too long, because long names slow down every check."""
     for what, index in (("cell", adata.obs_names), ("gene", adata.var_names)):
         longest = max(map(str, index), key=len, default="")
         if len(longest) > _LONGEST:
@@ -55,7 +55,7 @@ def require_short_names(adata: AnnData, name: str) -> None:
 
 
 def name_cells(adata: AnnData) -> list[str]:
-    """Call cells by their barcodes where they are called by row numbers, in place; returns a note of it."""
+    """Name cells by their barcodes if their names are row numbers, in place; returns a note."""
     if not is_row_numbers(adata.obs_names):
         return []
     complete = [
@@ -68,23 +68,23 @@ def name_cells(adata: AnnData) -> list[str]:
     if not chosen:
         return []
     adata.obs_names = pd.Index(chosen[0].texts)
-    return [f"Cells were called by row numbers; they now have the names in '{chosen[0].column}'."]
+    return [f"Cells were named by row numbers; they now have the names in '{chosen[0].column}'."]
 
 
 def name_genes(adata: AnnData, gene_names: str = "auto") -> list[str]:
-    """Call genes by a column of ``var``, in place; matrices and ``raw`` stay as they are.
+    """Name genes by a column of ``var``, in place; matrices and ``raw`` are unchanged.
 
-    A choice other than ``"auto"`` is kept in ``uns``, and ``"auto"`` follows it the next time.
+    A choice other than ``"auto"`` is stored in ``uns``, and ``"auto"`` follows it the next time.
 
     Parameters
     ----------
     gene_names
-        ``"auto"`` takes symbols where the names are ids or row numbers and a column has symbols; ``"index"`` keeps the
-        names; or the column. Genes without a name there keep theirs. Ids that were names are kept in a column.
+        ``"auto"`` uses a column of symbols if the names are ids or row numbers; ``"index"`` keeps the names; or a column.
+        Genes without a value there keep their names. Replaced ids are kept in a column.
 
     Returns
     -------
-    A note where names changed.
+    A note if names changed.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def gene_name_columns(adata: AnnData) -> list[str]:
 
 
 def make_names_unique(adata: AnnData) -> list[str]:
-    """Make cell and gene names unique in place, as anndata does it; returns one note for each that changed."""
+    """Make cell and gene names unique in place with anndata's suffixes; returns a note for each that changed."""
     notes = []
     for what, index, mend in (
         ("cell", adata.obs_names, adata.obs_names_make_unique),
@@ -151,13 +151,13 @@ def make_names_unique(adata: AnnData) -> list[str]:
 
 
 def _best_column(var: pd.DataFrame, names: pd.Index) -> str | None:
-    """The column of symbols of genes that are called by ids; of those called by row numbers, else a column of ids."""
+    """The column of symbols if the names are ids; for row numbers without symbols, a column of ids."""
     if not _are_ids(names):
         return None
     by_name: dict[str, str] = {}
     for column in var.columns[::-1]:
         if is_textual(var[column]):
-            # A concatenation called it gene_name-0.
+            # a concatenation names it gene_name-0
             by_name[re.sub(r"-\d+$|[\W_]", "", str(column)).lower()] = column
     known = [by_name[name] for name in _SYMBOLS if name in by_name]
     for word in ("symbol", "name"):
@@ -180,7 +180,7 @@ def _column_of_ids(var: pd.DataFrame) -> str | None:
 
 
 def _are_ids(names: pd.Index, *, most: float = _MOST) -> bool:
-    """Whether most names are numbers or ids of a database, whatever the species."""
+    """Whether most names are numbers or database ids of any species."""
     plain = name_normalizer(names)
     return sum(_is_id(plain(name)) or _is_id(name) for name in names) > most * len(names)
 
@@ -203,7 +203,7 @@ def _filled(column: pd.Series, names: pd.Index) -> pd.Index:
 
 
 def _keep_in_column(adata: AnnData, names: pd.Index) -> str:
-    """The column that holds names that are no longer the genes', a new one if there is none."""
+    """The column that keeps replaced gene names, created if missing."""
     for column in adata.var:
         if as_text(adata.var[column]).tolist() == names.tolist():
             return str(column)

@@ -1,4 +1,4 @@
-"""Genes in rows and cells in columns, as Bioconductor and Seurat keep them: recognised and turned."""
+"""Recognise and transpose objects with genes in rows, as in Bioconductor and Seurat."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 
 _BARCODE = re.compile(r"(?:^|[^A-Za-z])[ACGT]{8,}x?(?:[^A-Za-z]|$)")
 _GENE_ID = re.compile(r"ENS[A-Z]*G\d{6,}|FBgn\d{7}|WBGene\d{8}|AT[1-5MC]G\d{5}", re.IGNORECASE)
-# In the genome of every vertebrate that is sequenced, and no cell is called so.
+# Genes of every sequenced vertebrate.
 _EVERYWHERE = frozenset(
     "actb actg1 gapdh malat1 eef1a1 tmsb4x tmsb10 tuba1b tubb5 hmgb1 ppia b2m ubb ubc fth1 ftl vim hsp90ab1 ptma "
     "rpl3 rpl4 rpl5 rpl7 rpl13 rplp0 rplp1 rps2 rps3 rps4x rps6 rps8 rps19 mt-co1 mt-co2 mt-nd1 mt-nd4 mt-cytb".split()
 )
-_EMBEDDING = re.compile(r"(X_)?(umap|tsne)", re.IGNORECASE)  # of genes it would be called otherwise
+_EMBEDDING = re.compile(r"(X_)?(umap|tsne)", re.IGNORECASE)  # an embedding of cells
 _MOST, _FEW = 0.8, 0.2  # share of the names
 _ENOUGH = 3  # names of such genes
 
 
 def oriented(adata: AnnData) -> tuple[AnnData, list[str]]:
-    """The object with cells in rows, and a note where it had to be turned.
+    """The object with cells in rows, and a note if it was transposed.
 
-    Rows and columns are swapped where only the columns are called by barcodes, only the rows by genes, or the only
-    embedding is one of the columns.
+    An object is transposed if only its columns are named by barcodes, only its rows by genes, or its only embedding is
+    one of the columns.
 
     Raises
     ------
     InputError
-        They are swapped and the matrices lie in a file that is too large to be turned.
+        The object must be transposed and its matrices are on disk.
     """
     if not _is_transposed(adata):
         return adata, []

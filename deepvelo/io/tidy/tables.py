@@ -1,4 +1,4 @@
-"""Tables of cells and genes, ``obs`` and ``var``, that every file format can hold."""
+"""Make ``obs`` and ``var`` storable in every file format."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from deepvelo.wording import in_one_line, number
 if TYPE_CHECKING:
     from anndata import AnnData
 
-_RESERVED = "_index"  # AnnData stores the names of the rows under it
-_LONGEST = 200  # bytes; the name of a folder may have 255
+_RESERVED = "_index"  # AnnData stores the row names under it
+_LONGEST = 200  # bytes; folder names are limited to 255
 _SHOWN = 5
-# What pandas infers from single values, as users say it.
+# Descriptions of the types that pandas infers.
 _KINDS = {
     "datetime64": "dates", "datetime": "dates", "date": "dates", "time": "times of day", "timedelta64": "durations",
     "timedelta": "durations", "period": "periods", "interval": "intervals", "integer": "very large numbers",
@@ -30,23 +30,23 @@ _KINDS = {
 
 
 class Tidied(NamedTuple):
-    """A column whose values files can hold."""
+    """A storable column."""
 
     values: Any
-    """The column itself, or an array with a value a row; None where files cannot hold them."""
+    """The column itself, or an array with one value per row; None if it cannot be stored."""
     original: str = ""
-    """What the column held, where a user would notice that it became text or was left out."""
+    """Description of the original values, if they became text or were left out."""
 
 
 def tidy_tables(adata: AnnData) -> list[str]:
-    """Make ``obs`` and ``var`` tables that can be written, in place.
+    """Make ``obs`` and ``var`` storable, in place.
 
-    Names of rows and columns become text, those of columns unique; columns become numbers, booleans, text or
-    categoricals. Missing values stay missing.
+    Row and column names become text, and column names unique. Columns become numbers, booleans, text or categoricals.
+    Missing values stay missing.
 
     Returns
     -------
-    Notes of what was renamed, became text, or was left out.
+    Notes on columns that were renamed, converted to text or left out.
     """
     notes = []
     for name in ("obs", "var"):
@@ -59,14 +59,14 @@ def tidy_tables(adata: AnnData) -> list[str]:
 
 
 def tidy_table(table: pd.DataFrame, name: str, *, numbered: bool = False) -> tuple[pd.DataFrame, list[str]]:
-    """A table that can be written, and notes; the same table where nothing is to be done.
+    """A storable table and notes; the same table if nothing changes.
 
     Parameters
     ----------
     name
-        What the notes call it.
+        Name of the table in the notes.
     numbered
-        Rows may have numbers for names; else they become text.
+        Keep numeric row names; otherwise they become text.
     """
     rows = table.index if numbered and _are_numbers(table.index.dtype) else text_index(table.index)
     names, notes = _column_names(table.columns, name)
@@ -88,7 +88,7 @@ def tidy_table(table: pd.DataFrame, name: str, *, numbered: bool = False) -> tup
         ]
         if told:
             notes.append(f"{number(len(told), 'column')} of {name} {what} {first_names(told)}.")
-    # by position: a column that keeps its old index would be sorted by the new one
+    # arrays, because pandas would align columns by their old index
     kept = {
         key: t.values.array if isinstance(t.values, pd.Series) else t.values
         for key, t in by_name.items()
@@ -98,7 +98,7 @@ def tidy_table(table: pd.DataFrame, name: str, *, numbered: bool = False) -> tup
 
 
 def tidy_column(column: pd.Series) -> Tidied:
-    """Values that files can hold, equal to the given ones wherever there are such; missing ones stay missing."""
+    """Storable values of a column, unchanged if possible; missing values stay missing."""
     dtype, values = column.dtype, column.array
     if isinstance(dtype, pd.CategoricalDtype):
         return _categories(column)
@@ -118,7 +118,7 @@ def tidy_column(column: pd.Series) -> Tidied:
 
 
 def text_index(index: pd.Index) -> pd.Index:
-    """Names as plain text; the same index where they are."""
+    """Names as plain text; the same index if they are already."""
     if index.dtype == object and not isinstance(index, pd.MultiIndex) and is_clean(index):
         return index
     return pd.Index(
@@ -127,31 +127,31 @@ def text_index(index: pd.Index) -> pd.Index:
 
 
 def as_name(name: Any) -> str:
-    """A name as text that files can hold."""
+    """A name as storable text."""
     if isinstance(name, tuple):
         return "_".join(as_name(part) for part in name if part != "")
     return "nan" if pd.api.types.is_scalar(name) and pd.isna(name) else as_text(name)
 
 
 def short_name(name: str) -> str:
-    """A name that a folder can have."""
+    """A name truncated to the length of folder names."""
     return name.encode()[:_LONGEST].decode(errors="ignore")
 
 
 def as_text(value: Any) -> str:
-    """One value as text that files can hold; dates and durations as ISO 8601 writes them."""
+    """One value as storable text; dates and durations in ISO 8601."""
     if isinstance(value, bytes):
         return clean(value.decode("utf-8", "replace"))
     return clean(value.isoformat() if hasattr(value, "isoformat") else str(value))
 
 
 def clean(text: str) -> str:
-    """A text that files can hold: without NUL, which HDF5 takes for its end, and without halves of characters."""
+    """Storable text: without NUL, which ends a text in HDF5, and without unpaired surrogates."""
     return text.rstrip("\0").replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
 
 
 def is_clean(values: Iterable[Any]) -> bool:
-    """Whether all are text that files can hold."""
+    """Whether all values are storable text."""
     try:
         joined = "".join(values)
         joined.encode()
@@ -161,19 +161,19 @@ def is_clean(values: Iterable[Any]) -> bool:
 
 
 def plain_numbers(values: np.ndarray) -> np.ndarray:
-    """Numbers of at most 8 bytes in this machine's order, as stores hold them; the same array where they are."""
+    """Numbers of at most 8 bytes in native byte order; the same array if they are already."""
     if values.dtype.kind == "f" and values.dtype.itemsize > 8:
         return values.astype(np.float64)
     return values if values.dtype.isnative else values.astype(values.dtype.newbyteorder("="))
 
 
 def first_names(names: list[str]) -> str:
-    """The first of many names."""
+    """The first of many names, for a note."""
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _objects(column: pd.Series) -> Tidied:
-    """Text, bytes, dates and all that pandas keeps as single objects."""
+    """Convert columns of Python objects: text, bytes, dates and others."""
     values = column.astype(object)
     missing = values.isna().to_numpy()
     if not len(values):
@@ -204,7 +204,7 @@ def _objects(column: pd.Series) -> Tidied:
         case "complex":
             return Tidied(None, "complex numbers")
     if kind != "integer" and all(isinstance(value, Real | Decimal) for value in known):
-        with suppress(OverflowError):  # some whole numbers are larger than any float
+        with suppress(OverflowError):  # integers may exceed the range of floats
             numbers = [np.nan if gone else float(v) for v, gone in zip(values, missing, strict=True)]
             return Tidied(np.array(numbers))
     other = next((value for value in known if not pd.api.types.is_scalar(value)), None)
@@ -214,7 +214,7 @@ def _objects(column: pd.Series) -> Tidied:
 
 
 def _texts(values: pd.Series, missing: np.ndarray) -> np.ndarray | pd.Categorical:
-    """Plain text has no way to be missing in a file; categories have."""
+    """Plain text, or categories if values are missing, which plain text in a file cannot be."""
     texts = np.array(
         [None if gone else as_text(v) for v, gone in zip(values, missing, strict=True)], dtype=object
     )
@@ -230,13 +230,13 @@ def _categories(column: pd.Series) -> Tidied:
     values, original = _objects(pd.Series(before, dtype=object))
     if values is None:
         values = [as_text(category) for category in before]
-    codes, categories = pd.factorize(np.asarray(values))  # two categories may have become the same text
-    codes = np.append(codes, -1)[column.cat.codes]  # missing ones are -1
+    codes, categories = pd.factorize(np.asarray(values))  # categories may have become the same text
+    codes = np.append(codes, -1)[column.cat.codes]  # -1 is missing
     return Tidied(pd.Categorical.from_codes(codes, categories, ordered=column.cat.ordered), original)
 
 
 def _column_names(columns: pd.Index, table: str) -> tuple[pd.Index, list[str]]:
-    """Unique names as text, and a note of those that had to be renamed; the same index where none had."""
+    """Unique text names and a note on renamed ones; the same index if nothing changes."""
     texts = [as_name(name) for name in columns]
     before = restored_names(texts)
     given = [before[name] for name in texts]

@@ -1,4 +1,4 @@
-"""What the layers hold: logarithms are undone, and moments that cannot be used are dropped."""
+"""Undo logarithms of layers, and drop unusable moments."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _COUNTS = (keys.SPLICED, keys.UNSPLICED)
 _MOMENTS = (keys.MS, keys.MU)
 _MIN_CELLS, _MIN_GENES = 50, 20  # from which moments and counts can be compared
 _MIN_TOTAL = 100.0  # counts of a gene whose mean says something
-# Means of moments rise with means of counts, and by the same factor in every gene.
+# The means of moments are proportional to the means of counts over genes.
 _MIN_SLOPE, _LARGEST_SPREAD = 0.85, 0.3
 
 
 def undo_logarithms(adata: AnnData) -> list[str]:
-    """Make counts of layers that hold logarithms of counts, in place."""
+    """Convert layers with logarithms of counts to counts, in place."""
     if not _readable(adata, _COUNTS):
         return []
     notes = []
-    for times in ("", " once more"):  # logarithms of logarithms are found at times
+    for times in ("", " once more"):  # some files hold logarithms of logarithms
         bases = logarithm_bases(adata)
         if not bases:
             break
@@ -41,9 +41,9 @@ def undo_logarithms(adata: AnnData) -> list[str]:
 
 
 def drop_unusable_moments(adata: AnnData) -> list[str]:
-    """Remove ``Ms`` and ``Mu`` where they are no means of the counts, so that preparation recomputes them; in place.
+    """Remove ``Ms`` and ``Mu`` if they are not means of the counts, in place; preparation recomputes them.
 
-    Moments that lie in a file are left alone. Scaled ones stay beside velocities, which are in the same units then.
+    Moments on disk are kept. Scaled moments are kept beside velocities, which have the same units.
     """
     notes = unusable_moments(adata, other_units=keys.VELOCITY not in adata.layers)
     for key in _MOMENTS if notes else ():
@@ -52,12 +52,12 @@ def drop_unusable_moments(adata: AnnData) -> list[str]:
 
 
 def unusable_moments(adata: AnnData, *, other_units: bool = True) -> list[str]:
-    """A note where ``Ms`` and ``Mu`` will not be used for a fit; changes nothing.
+    """A note if ``Ms`` and ``Mu`` cannot be used for a fit; changes nothing.
 
     Parameters
     ----------
     other_units
-        Whether moments that are scaled, or logarithms, are among them.
+        Also reject moments in other units, scaled or logarithmic.
     """
     if not _readable(adata, _COUNTS + _MOMENTS) or min(adata.shape) < 2:
         return []
@@ -70,13 +70,13 @@ def unusable_moments(adata: AnnData, *, other_units: bool = True) -> list[str]:
 
 
 def _why_unusable(adata: AnnData, *, other_units: bool) -> str | None:
-    """Why the moments cannot be used; None where they can."""
+    """Why the moments cannot be used; None if they can."""
     spliced, unspliced = (_summarize_genes(adata.layers[key]) for key in _MOMENTS)
     anywhere = (spliced.n_finite > 0) & (unspliced.n_finite > 0)
     everywhere = (spliced.n_finite == adata.n_obs) & (unspliced.n_finite == adata.n_obs)
     if not anywhere.any():
         return "they hold no finite value"
-    if everywhere.sum() < 0.5 * anywhere.sum():  # otherwise these genes are left out, and the rest is used
+    if everywhere.sum() < 0.5 * anywhere.sum():  # otherwise only the genes with gaps are left out
         finite = [np.isfinite(matrices.as_dense(adata.layers[key])[:, anywhere]) for key in _MOMENTS]
         n_cells = int((~(finite[0] & finite[1])).any(axis=1).sum())
         return f"values are missing in {number(n_cells, 'cell')}"
@@ -95,7 +95,7 @@ def _why_unusable(adata: AnnData, *, other_units: bool) -> str | None:
 
 
 class _Genes(NamedTuple):
-    """Of every gene the number of finite values and, NaN left out, the least, the largest and the mean."""
+    """Number of finite values, minimum, maximum and mean of every gene, ignoring NaN."""
 
     n_finite: np.ndarray
     least: np.ndarray
@@ -122,14 +122,14 @@ def _summarize_genes(layer: Any) -> _Genes:
 
 
 def _is_scaled(moments: _Genes, genes: np.ndarray) -> bool:
-    """From 0 to 1 in nearly every gene, as veloVI's preprocessing leaves them."""
+    """Whether nearly every gene is scaled to 0 to 1, as in veloVI's preprocessing."""
     varies = genes & (moments.most > moments.least)
     scaled = (np.abs(moments.least) < 1e-3) & (np.abs(moments.most - 1) < 1e-3)
     return bool(varies.any()) and bool(scaled[varies].mean() > 0.8)
 
 
 def _follows(means: np.ndarray, counts: Any, genes: np.ndarray) -> bool:
-    """Whether the mean of every gene's moments is about one multiple of its mean count, size-normalised or not."""
+    """Whether the mean moments are proportional to the mean counts over genes, size-normalised or not."""
     totals = matrices.cell_totals(counts)
     scales = np.column_stack([np.where(totals > 0, 1 / np.maximum(totals, 1e-9), 0), np.ones(len(totals))])
     rows = matrices.stored_by_cells(counts)
@@ -152,13 +152,13 @@ def _rise_together(x: np.ndarray, y: np.ndarray) -> bool:
 
 
 def _can_be_counts(adata: AnnData) -> bool:
-    """Whether moments can be recomputed from them: finite, not negative, and not all zero."""
+    """Whether moments can be recomputed from the counts: finite, non-negative and not all zero."""
     looked = [matrices.look_at_values(adata.layers[key]) for key in _COUNTS]
     return not any(values.n_not_finite or values.n_negative or not values.largest > 0 for values in looked)
 
 
 def _readable(adata: AnnData, layers: tuple[str, ...]) -> bool:
-    """Whether they are there, numbers, and no HDF5 or Zarr arrays, which are left where they are."""
+    """Whether all layers exist, are numeric and are not HDF5 or Zarr arrays."""
     found = [adata.layers.get(key) for key in layers]
     return all(
         layer is not None and matrices.is_numeric(layer) and not matrices.is_in_file(layer) for layer in found

@@ -60,7 +60,7 @@ def store_as(
     return RunStore(folder).save(result, data_name=info.data_name, data_hash=info.data_hash)
 
 
-def zero_velocity(adata: AnnData) -> None:
+def steady_state(adata: AnnData) -> None:
     """Moves one group the other way."""
     adata.layers[keys.VELOCITY][adata.obs["clusters"] == OTHERWISE] *= -1
     del adata.layers[keys.VELOCITY_U]
@@ -87,7 +87,7 @@ def store(shared_server, run_template) -> Callable[..., str]:
 @pytest.fixture(scope="module")
 def methods(store) -> list[str]:
     """DeepVelo, the steady state and the dynamical mode."""
-    return [store("deepvelo"), store("steady_state", zero_velocity), store("dynamical", dynamical)]
+    return [store("deepvelo"), store("steady_state", steady_state), store("dynamical", dynamical)]
 
 
 @pytest.fixture

@@ -245,7 +245,7 @@ def test_columns_that_tell_no_samples_are_no_evidence():
 def test_two_ways_that_disagree_are_refused():
     processed = obs([f"{b}-1" for b in BARCODES], barcode=BARCODES[::-1])
     counts = obs([f"s:{b}x" for b in BARCODES], barcode=BARCODES)
-    with pytest.raises(InputError, match=r"disagree on 60 of 60 cells.*'barcode'"):
+    with pytest.raises(InputError, match=r"contradict each other in 60 of 60 cells.*'barcode'"):
         match_cells(processed, counts)
 
 
