@@ -46,7 +46,7 @@ def agreement_map(
         "ypad": 0,
         "len": 0.8,
         "tickvals": [-1, -0.5, 0, 0.5, 1],
-        "ticktext": ["−1 opposite", "−0.5", "0", "0.5", "1 same way"],
+        "ticktext": ["−1 opposite", "−0.5", "0", "0.5", "1 same direction"],
     }
     # Over the picture: an embedding is as high as it is wide, and a bar beside it would make it smaller.
     # Warm is where methods contradict each other. The scale is always the whole one: 1 must look like 1.

@@ -142,9 +142,9 @@ def _apart(places: np.ndarray, radii: np.ndarray) -> np.ndarray:
             between, least = places[j] - places[i], 1.35 * (radii[i] + radii[j])
             distance = float(np.linalg.norm(between))
             if distance < 0.99 * least:
-                way = between / distance if distance > 0 else np.array([1.0, 0.0])
-                places[i] -= way * (least - distance) / 2
-                places[j] += way * (least - distance) / 2
+                direction = between / distance if distance > 0 else np.array([1.0, 0.0])
+                places[i] -= direction * (least - distance) / 2
+                places[j] += direction * (least - distance) / 2
                 moved = True
         if not moved:
             break

@@ -1,4 +1,4 @@
-"""Arrows on an embedding: where the velocity graph takes each cell on average."""
+"""Arrows on an embedding: the mean displacement of each cell along the velocity graph."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def projected(positive: sp.csr_matrix, negative: sp.csr_matrix, embedding: np.nd
 def _mean_displacements(
     cosines: sp.csr_matrix, stay: np.ndarray, *, points: np.ndarray, start: int
 ) -> np.ndarray:
-    """Arrows of the cells from ``start`` on, before scaling; ``stay`` is the weight of going nowhere."""
+    """Arrows of the cells from ``start`` on, before scaling; ``stay`` is the weight of staying."""
     n_cells = cosines.shape[0]
     row, column = np.repeat(np.arange(n_cells), np.diff(cosines.indptr)), cosines.indices
     cosine = cosines.data.astype(np.float64)
@@ -114,7 +114,7 @@ def _drawing_scale(points: np.ndarray, arrows: np.ndarray) -> float:
     from matplotlib.figure import Figure
 
     extent = float(np.abs(points).max()) or 1.0
-    # A figure of its own, not pyplot's: arrows are made in threads.
+    # Not pyplot's figure: arrows are computed in threads.
     drawn = Figure().add_subplot().quiver(
         *(points[:, :2] / extent).T, *arrows[:, :2].T, angles="xy", scale_units="xy", scale=None
     )  # fmt: skip

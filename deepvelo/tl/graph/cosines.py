@@ -1,4 +1,4 @@
-"""Cosines of velocities with the ways from cell to cell, from sums over genes; no way is ever made."""
+"""Cosines of velocities with displacements between cells, from sums over genes: no displacement is formed."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-_BLOCK_CELLS = 100_000  # about 25 million pairs, half a gigabyte; all genes are read once for these
+_BLOCK_CELLS = 100_000  # about 25 million pairs, half a gigabyte; all genes are read once a block
 _BLOCK_FINISHED = 10_000
-# Of the squared lengths it is left from; cells as near as this are the same but for float32's last digit.
+# Relative to the squared lengths it is the difference of; nearer cells differ only in float32's last digit.
 _ROUNDING = 1e-12
 
 GeneBlocks = Iterable[tuple[np.ndarray, np.ndarray]]
 
 
-def cosines_with_ways(
+def displacement_cosines(
     near: sp.csr_matrix, gene_blocks: Callable[[], GeneBlocks], *, device: torch.device | str = "cpu"
 ) -> sp.csr_matrix:
-    r"""Cosine of each cell's velocity with the way to every cell within two steps, each less its mean over genes.
+    r"""Cosine of each cell's velocity with the displacement to every cell within two steps, both centred over genes.
 
     .. math:: \pi_{ij} = \cos(x_j - x_i, v_i)
 
@@ -37,9 +37,9 @@ def cosines_with_ways(
 
     Returns
     -------
-    Sparse float32 ``(n_cells, n_cells)``, no zeros stored: none to an equal cell, and none of a cell at rest.
+    Sparse float32 ``(n_cells, n_cells)``, no zeros stored: none to an equal cell, and none of a cell with zero velocity.
     """
-    # Cells that follow each other share most of their pairs, and find them in the processor's cache: thrice as fast.
+    # Reordered, consecutive cells share most pairs, which then stay in the processor's cache: three times as fast.
     order = sp.csgraph.reverse_cuthill_mckee(near)
     near = near[order][:, order]
     n_cells = len(order)
@@ -56,18 +56,18 @@ def cosines_with_ways(
 def cosines_of_pairs(
     pairs: sp.csr_matrix, gene_blocks: Callable[[], GeneBlocks], *, device: torch.device | str = "cpu"
 ) -> np.ndarray:
-    """The same cosines of each cell's velocity with the ways to given cells.
+    """The same cosines of each cell's velocity with the displacements to given cells.
 
     Parameters
     ----------
     pairs
-        Sparse ``(n_cells, n_cells)``: the stored entries of a row are the cells that ways lead to.
+        Sparse ``(n_cells, n_cells)``: the stored entries of a row are the cells that displacements lead to.
     gene_blocks, device
-        As for `cosines_with_ways`.
+        As for `displacement_cosines`.
 
     Returns
     -------
-    float64, one for each stored entry, in their order; 0 to an equal cell and of a cell at rest.
+    float64, one for each stored entry, in their order; 0 to an equal cell and of a cell with zero velocity.
     """
     n_cells = pairs.shape[0]
     found = np.empty(pairs.nnz)
@@ -81,7 +81,7 @@ def cosines_of_pairs(
 
 
 class _Sums(NamedTuple):
-    """Over genes: of every pair of cells ``(n_pairs,)``, of every x ``(n_cells,)``, of every v ``(n_rows,)``; float64."""
+    """Sums over genes, float64: for pairs of cells ``(n_pairs,)``, for x ``(n_cells,)``, for v ``(n_rows,)``."""
 
     n_genes: int
     x_x: Tensor
@@ -113,7 +113,7 @@ def _cosines(
     device: torch.device | str,
     dtype: type[np.floating],
 ) -> np.ndarray:
-    """One for each stored entry."""
+    """One cosine for each stored entry."""
     sums = _sums(pairs, blocks, order=order, cells=cells, device=device)
     cosines = np.empty(pairs.nnz, dtype=dtype)
     for start in range(0, pairs.shape[0], _BLOCK_FINISHED):
@@ -128,7 +128,7 @@ def _cosines(
 def _sums(
     pairs: sp.csr_matrix, blocks: GeneBlocks, *, order: np.ndarray, cells: slice, device: torch.device | str
 ) -> _Sums:
-    """Large products that cancel leave a way's length: hence double precision, and x from the genes' means."""
+    """Double precision and x centred by gene: a displacement's length is what remains of large products that cancel."""
     x_x, v_x = _zeros(pairs, device), _zeros(pairs, device)
     x_sum, x_squared = (torch.zeros(len(order), dtype=torch.float64, device=device) for _ in range(2))
     v_sum, v_squared, v_own_x = (torch.zeros_like(x_sum[cells]) for _ in range(3))
@@ -151,12 +151,12 @@ def _sums(
 def _cosine(sums: _Sums, part: slice, row: Tensor, column: Tensor, *, first: int) -> Tensor:
     """Cosines of some pairs, whose rows are counted from cell ``first`` on."""
     own = row + first
-    way = sums.x[column] - sums.x[own]
-    along = sums.v_x[part] - sums.v_own_x[row] - sums.v[row] / sums.n_genes * way
+    displacement = sums.x[column] - sums.x[own]
+    along = sums.v_x[part] - sums.v_own_x[row] - sums.v[row] / sums.n_genes * displacement
     squares = sums.x_squared[column] + sums.x_squared[own]
-    length = _beyond_rounding(squares - 2 * sums.x_x[part] - way.square() / sums.n_genes, of=squares)
+    length = _beyond_rounding(squares - 2 * sums.x_x[part] - displacement.square() / sums.n_genes, of=squares)
     speed = _beyond_rounding(sums.v_squared - sums.v.square() / sums.n_genes, of=sums.v_squared)
-    # 0 / 0 and, from rounding, 1 / 0: no way or no velocity, as scVelo counts them.
+    # 0 / 0 and, from rounding, 1 / 0: zero displacement or velocity, which scVelo counts as 0.
     return (along / (length * speed[row]).sqrt()).nan_to_num(0, 0, 0).clamp(-1, 1)
 
 

@@ -1,4 +1,4 @@
-"""Velocity on an embedding as a stream or as arrows on a grid: scVelo's grid, matplotlib's integration."""
+"""Velocity on an embedding as stream lines or as arrows on a grid: scVelo's grid, matplotlib's integration."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 
 from deepvelo.plan import MOST_STREAMED
 
-# scVelo's cut-offs are plain numbers that suit a UMAP about this wide; every embedding is brought to it.
+# scVelo's cut-offs are plain numbers that suit a UMAP about this wide; every embedding is scaled to it.
 _WIDTH = 20.0
 _MIN_NEIGHBORS = 10
 _PLACE = 0.1  # grid steps: width of the places whose means stand for very many cells
-_THINNEST = 1e-6  # height by width below which cells lie on a line: no grid, no picture
-# scVelo's 1 lets lines and arrows run far out from the cells, over places that no cell vouches for.
+_THINNEST = 1e-6  # height by width below which cells lie on a line and no grid is possible
+# With scVelo's 1, lines and arrows run far out into regions without cells.
 _MIN_MASS_STREAM = 2.5  # velocity below 10 ** (this - 6) is left out
 _MIN_MASS_GRID = 3.0  # percent of the densest places' mass
-_NEAREST = 15  # cells that decide what is said of a place
+_NEAREST = 15  # cells that decide whether a line is faded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ def stream_lines(X: np.ndarray, V: np.ndarray, *, density: float = 1.0, smooth: 
         return StreamLines(lines=[], arrow_xy=np.empty((0, 2)), arrow_direction=np.empty((0, 2)))
     points, vectors, offset, unit = scaled
     grid, field = _on_grid(points, vectors, density=1.0, smooth=smooth, for_stream=True)
-    # A figure of its own, not pyplot's: pages of several visitors are drawn in threads.
+    # Not pyplot's figure: pages of several visitors are drawn in threads.
     axes = Figure().add_subplot()
     drawn = axes.streamplot(
         grid[0], grid[1], field[0], field[1], start_points=_starts(grid, field, density=density),
@@ -132,7 +132,7 @@ def _scaled(X: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     if spans.min() <= _THINNEST * spans.max():
         return None
     unit = float(spans.max()) / _WIDTH
-    # Typical arrows get length 1: where velocity is low everywhere, directions still show.
+    # Typical arrows get length 1, so that directions show where velocity is low everywhere.
     typical = float(np.quantile(np.linalg.norm(vectors, axis=1), 0.9)) or float(np.abs(vectors).max())
     return (points - offset) / unit, vectors / typical, offset, unit
 
@@ -140,7 +140,7 @@ def _scaled(X: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
 def _on_grid(
     points: np.ndarray, vectors: np.ndarray, *, density: float, smooth: float, for_stream: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    # scvelo takes seconds to import; only pictures of velocity pay for it.
+    # scVelo takes seconds to import.
     from scvelo.plotting.velocity_embedding_grid import compute_velocity_on_grid
 
     if len(points) > MOST_STREAMED:

@@ -1,4 +1,4 @@
-"""Where a cell goes next: the Markov chain on the neighbour graph that fates are computed from."""
+"""The Markov chain of cells on the neighbour graph, from which fates are computed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def transition_matrix(adata: AnnData, *, weight_connectivities: float = 0.2) -> 
 
     .. math:: T = (1 - w) T_{velocity} + w T_{connectivities}
 
-    The velocity kernel takes a neighbour the more likely, the better the way to it correlates with the cell's
+    The velocity kernel takes a neighbour the more likely, the better the displacement to it correlates with the cell's
     velocity, over the velocity genes (Lange et al. 2022, Nature Methods 19:159); its scale is one over the
-    median correlation, as CellRank chooses it. A cell at rest goes to all its neighbours alike. CellRank's own kernel
+    median correlation, as CellRank chooses it. A cell with zero velocity goes to all its neighbours alike. CellRank's own kernel
     takes all genes of all cells at once, in double precision; here the correlations are sums over blocks of genes.
 
     Parameters
@@ -33,7 +33,7 @@ def transition_matrix(adata: AnnData, *, weight_connectivities: float = 0.2) -> 
         A run: layers ``Ms`` and ``velocity``, in memory or on disk, and neighbours; genes without velocity are left
         out. Not changed.
     weight_connectivities
-        w, 0 to below 1: how much of the chain ignores the velocities, which evens out their noise.
+        w, 0 to below 1: share of the chain that ignores the velocities, which averages out their noise.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def transition_matrix(adata: AnnData, *, weight_connectivities: float = 0.2) -> 
 
 
 def _softmax(values: np.ndarray, graph: sp.csr_matrix) -> sp.csr_matrix:
-    """Of each row of the graph; one value for each of its stored entries."""
+    """Softmax over each row of the graph; ``values`` has one for each stored entry."""
     row = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
     largest = np.full(graph.shape[0], -np.inf)
     np.maximum.at(largest, row, values)

@@ -1,4 +1,4 @@
-"""The velocity graph: how well each cell's velocity points to the cells around it, for any method's velocities."""
+"""The velocity graph: how well each cell's velocity points to the cells around it, for velocities of any method."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def velocity_graph(
 
     .. math:: \pi_{ij} = \cos(x_j - x_i, v_i)
 
-    Over the velocity genes that have a velocity in every cell, each vector less its mean over genes. These are the
+    Over the velocity genes that have a velocity in every cell, each vector centred over genes. These are the
     numbers of ``scvelo.tl.velocity_graph`` (Bergen et al. 2020, Nature Biotechnology 38:1408; 0.3.4, its defaults)
     for every method: its square roots for velocities of the stochastic mode are left out.
 
@@ -45,7 +45,7 @@ def velocity_graph(
     Sets
     ----
     uns ``velocity_graph``, ``velocity_graph_neg``
-        Sparse float32 ``(n_cells, n_cells)``: the positive and the negative cosines; a cell at rest has none.
+        Sparse float32 ``(n_cells, n_cells)``: the positive and the negative cosines; a cell with zero velocity has none.
     obs ``velocity_self_transition``
         How far each cell's largest cosine lies below that of the most confident cells, 0 to 1.
     uns ``velocity_params``
@@ -65,9 +65,9 @@ def velocity_graph(
     """
     _require_velocity(adata, layers or adata.layers)
     # torch takes seconds to import.
-    from deepvelo.tl.graph.cosines import cosines_with_ways
+    from deepvelo.tl.graph.cosines import displacement_cosines
 
-    cosines = cosines_with_ways(
+    cosines = displacement_cosines(
         _nearest(adata), partial(velocity_blocks, adata, layers or adata.layers), device=device
     )
     if not cosines.nnz:
@@ -149,8 +149,8 @@ def quiet() -> Iterator[None]:
 def _nearest(adata: AnnData) -> sp.csr_matrix:
     """Every cell itself and its nearest, boolean ``(n_cells, n_cells)``.
 
-    As many for each as the poorest has; where that is less than half of what is usual, as with BBKNN, all it has, up to
-    what is usual.
+    The same number for each cell: the smallest that any cell has. Where that is less than half the median, as with BBKNN,
+    each cell gets all its neighbours, at most the median number.
     """
     distances = sp.csr_matrix(adata.obsp[keys.DISTANCES])
     counts = n_neighbors(distances)

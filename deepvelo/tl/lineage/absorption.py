@@ -1,4 +1,4 @@
-"""How likely a Markov chain of cells is to end in each of its terminal states, and how soon."""
+"""Fate probabilities and mean absorption times of a Markov chain of cells."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from deepvelo.tl.graph.transitions import quiet_cellrank
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-NEVER: Final = 1e12  # steps; the solvers tell no longer ways apart
+NEVER: Final = 1e12  # steps; beyond this the solvers are not accurate
 
 
 def absorption(
     matrix: csr_matrix, parts: np.ndarray, end: np.ndarray, *, n_ends: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Probability of every end, and the mean number of steps until any, for every cell.
+    """Probability of every terminal state, and the mean number of steps until any, for every cell.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def absorption(
     Raises
     ------
     InputError
-        The way to several ends is too long for their probabilities to be computed.
+        Several terminal states are too many steps away for their probabilities to be computed.
     """
     probabilities, steps = np.full((len(end), n_ends), np.nan), np.full(len(end), np.nan)
     for part in np.unique(parts[end >= 0]):
@@ -56,7 +56,7 @@ def absorption(
         if (own < 0).any():
             chain = matrix[cells][:, cells]
             steps[cells] = _steps(chain, own >= 0)
-            # Of one end the probability is 1 in theory, which a solver misses where the way is long.
+            # With one terminal state the probability is exactly 1, which a solver does not reach over many steps.
             probabilities[np.ix_(cells, here)] = _chances(chain, own) if len(here) > 1 else 1
     return probabilities, steps
 
@@ -67,7 +67,7 @@ def _chances(matrix: csr_matrix, end: np.ndarray) -> np.ndarray:
         from cellrank.estimators import GPCCA
         from cellrank.kernels import PrecomputedKernel
 
-        # CellRank asks for expression, which plays no part here.
+        # CellRank requires expression, which is not used here.
         chain = AnnData(np.zeros((len(end), 1), np.float32))
         estimator = GPCCA(PrecomputedKernel(matrix, adata=chain))
         known = np.unique(end[end >= 0])
@@ -79,7 +79,7 @@ def _chances(matrix: csr_matrix, end: np.ndarray) -> np.ndarray:
         try:
             try:
                 estimator.compute_fate_probabilities(solver="gmres", tol=1e-10, **options)
-            except ValueError:  # probabilities that do not add up: the iterations ended too early
+            except ValueError:  # probabilities do not sum to 1: the iterations stopped too early
                 estimator.compute_fate_probabilities(solver="direct", **options)
         except ValueError as error:
             msg = (
@@ -97,14 +97,14 @@ def _steps(matrix: csr_matrix, ended: np.ndarray) -> np.ndarray:
     from scipy.sparse import identity
     from scipy.sparse.linalg import MatrixRankWarning, gmres, spsolve
 
-    on_way = np.flatnonzero(~ended)
-    system = identity(len(on_way), format="csr") - matrix[on_way][:, on_way]
-    found, not_converged = gmres(system, np.ones(len(on_way)), rtol=1e-8, restart=50, maxiter=100)
+    transient = np.flatnonzero(~ended)
+    system = identity(len(transient), format="csr") - matrix[transient][:, transient]
+    found, not_converged = gmres(system, np.ones(len(transient)), rtol=1e-8, restart=50, maxiter=100)
     if not_converged:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", MatrixRankWarning)  # it gives infinity then, which is meant
-            found = spsolve(system.tocsc(), np.ones(len(on_way)))
+            warnings.simplefilter("ignore", MatrixRankWarning)  # it then gives infinity, as intended
+            found = spsolve(system.tocsc(), np.ones(len(transient)))
     steps = np.zeros(len(ended))
-    # Every cell takes one step at least: what is less, or none, comes of a way too long for the solver.
-    steps[on_way] = np.where(found >= 1 - 1e-6, np.minimum(found, NEVER), NEVER)
+    # At least one step: smaller values, or none, mean that the solver did not converge.
+    steps[transient] = np.where(found >= 1 - 1e-6, np.minimum(found, NEVER), NEVER)
     return steps

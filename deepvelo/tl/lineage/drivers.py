@@ -1,4 +1,4 @@
-"""Genes that drive a lineage: those whose expression goes with the fate, and how their rates change on the way."""
+"""Driver genes of a lineage: correlation of expression with the fate probability, and how rates change along it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from deepvelo.tl.lineage.fates import fates as find_fates
 from deepvelo.wording import listed
 
 CHANGES: Final = {"alpha_change": keys.ALPHA, "beta_change": keys.BETA, "gamma_change": keys.GAMMA}
-# Fates that differ by less are certain: their correlations would be those of rounding errors.
+# Fates that differ by less are certain: their correlations would be rounding errors.
 _CERTAIN: Final = 1e-6
 # Of a block, in double precision: as it is read, some of its cells, centred or in order of time.
 _COPIES: Final = 8
@@ -40,9 +40,9 @@ def drivers(
     and Hochberg, over the genes of a lineage. They take cells for independent, which cells of one tissue are
     not, least of all in a smoothed layer: use them to rank.
 
-    A lineage is looked for in the cells of the parts of the data from which it can be reached. Where it is the only
-    end there, the probability is 1 in all of them, and how near its end a cell is takes its place: the cell's rank by
-    mean number of steps to it, the last first. CellRank takes the stationary distribution then, which only the last cells share in.
+    A lineage is correlated over the connected components from which its terminal state can be reached. Where that is the
+    only one, the probability is 1 in all of them, and a cell's rank by mean number of steps to it, the last first, takes its
+    place. CellRank takes the stationary distribution then, which is 0 in all but the last cells.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where cells end up: terminal states, and every cell's probability of each (CellRank; Cui et al. 2022, section 3.3)."""
+"""Terminal states, and every cell's fate probabilities (CellRank; Cui et al. 2022, section 3.3)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from deepvelo.wording import decimal, listed, number
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# Measured on simulated tissue: cycles 0.88 and above, whatever ends somewhere below 0.3, types at rest up to 0.7.
+# Measured on simulated tissue: cycles 0.88 and above, whatever ends somewhere below 0.3, types at steady state up to 0.7.
 EVEN: Final = 0.8
 # Steps to an end; simulated tissue whose ends are all known has at most 100.
 _LONG: Final = 1e5
@@ -204,7 +204,9 @@ def _require_terminal(table: pd.DataFrame, *, stability: float) -> None:
         raise InputError(msg)
     best = table["stability"].idxmax()
     if table.loc[best, "stability"] >= stability:
-        found = "walks along the velocities visit all groups alike, as in a cycle or in tissue at rest"
+        found = (
+            "walks along the velocities visit all groups alike, as in a cycle or in tissue at steady state"
+        )
         remedy = "Choose the ends by hand"
     else:
         found = f"the most stable of {number(len(table), 'macrostate')}, '{best}', keeps {decimal(table.loc[best, 'stability'])} of its steps, and {stability:g} is asked for"

@@ -33,7 +33,7 @@ def group_edges(
     cosines
         Arrows from cell to cell, ``(n_cells, n_cells)``, as in `deepvelo.tl.lineage.flow_time`.
     time
-        Of every cell, ``(n_cells,)``, 0 to 1: only arrows forward in time count, and of the ways into a group those
+        Of every cell, ``(n_cells,)``, 0 to 1: only arrows forward in time count, and of the edges into a group those
         that make a spanning tree stay. None where no cell is first: all arrows count, and edges may make a ring.
 
     Returns
@@ -123,7 +123,7 @@ def undecided_edges(edges: pd.DataFrame) -> pd.DataFrame:
 
 
 def _undecided(adata: AnnData, cosines: sp.csr_matrix, codes: np.ndarray, crossing: np.ndarray) -> np.ndarray:
-    """Share of the arrows between two groups, both ways, that leave undecided cells, ``(n_groups, n_groups)``.
+    """Share of the arrows between two groups, in both directions, that leave undecided cells, ``(n_groups, n_groups)``.
 
     NaN between groups without arrows, and everywhere where the run does not say which cells are undecided.
     """

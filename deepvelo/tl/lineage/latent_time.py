@@ -1,4 +1,4 @@
-"""Latent time and pseudotime of cells, in each separate part of the data by itself."""
+"""Latent time and pseudotime of cells, in each connected component separately."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def latent_time(adata: AnnData) -> None:
     require_graph(adata)
     cosines = both_signs(adata)
     parts = large_parts(connected_parts(cosines))
-    # Of each part a copy is made, and the layers are not asked for.
+    # Components are copied, so layers are left out.
     light = AnnData(
         obs=pd.DataFrame(index=adata.obs_names),
         uns={keys.NEIGHBORS: adata.uns[keys.NEIGHBORS]},
@@ -64,7 +64,7 @@ def latent_time(adata: AnnData) -> None:
 
 
 def large_parts(part: np.ndarray) -> list[np.ndarray]:
-    """Indices of the cells of every part of at least 20, the largest first.
+    """Indices of the cells of every connected component of at least 20, the largest first.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def large_parts(part: np.ndarray) -> list[np.ndarray]:
 
 
 def latent_times(adata: AnnData, time: np.ndarray, *, parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Times averaged once over the neighbour graph and brought to 0 to 1 in every part; NaN in no part.
+    """Times averaged once over the neighbour graph and scaled to 0 to 1 in every component; NaN in smaller ones.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def latent_times(adata: AnnData, time: np.ndarray, *, parts: Sequence[np.ndarray
 def pseudotimes(
     adata: AnnData, cosines: sp.csr_matrix, *, parts: Sequence[np.ndarray], starts: Sequence[int]
 ) -> np.ndarray:
-    """Velocity pseudotime by scVelo, 0 to 1 in every part; NaN in no part and where a random walk does not settle.
+    """Velocity pseudotime by scVelo, 0 to 1 in every part; NaN in smaller components and where a random walk does not converge.
 
     In a part of more than 20,000 cells from the arrows between nearest neighbours alone.
 
@@ -115,9 +115,9 @@ def pseudotimes(
 
     pseudotime = np.full(adata.n_obs, np.nan)
     for cells, start in zip(parts, starts, strict=True):
-        # scVelo takes the whole graph for that of the cells given, so the part gets a graph of its own.
+        # scVelo takes the whole graph for that of the cells given, so each component gets its own.
         own = adata[cells].copy()
-        # Scanpy would take it for the diffusion map of this graph, and fail where its eigenvalues are not there.
+        # Scanpy would take it for the diffusion map of this graph, and fail without its eigenvalues.
         own.obsm.pop("X_diffmap", None)
         arrows = cosines[cells][:, cells]
         if len(cells) > MOST_WALKED:

@@ -1,4 +1,4 @@
-"""Where a Markov chain of cells lingers: macrostates by GPCCA, without PETSc and SLEPc."""
+"""Macrostates of a Markov chain of cells by GPCCA, without PETSc and SLEPc."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 MOST_STATES: Final = 50
-_SPECTRUM: Final = 20  # slow movements that are looked at to find how many states there are, as in CellRank
-# As many cells stand for a state as in CellRank; of a small state half.
+_SPECTRUM: Final = 20  # leading eigenvalues among which the gap is looked for, as in CellRank
+# Cells that represent a state, as in CellRank; half of a smaller one.
 CELLS_OF_A_STATE: Final = 30
 SMALLEST_STATE: Final = 3
 _MOST_ROUNDS: Final = 300  # of ARPACK; simulated tissue of 20,000 cells needs less than 20
@@ -27,7 +27,7 @@ class Macrostate(NamedTuple):
     """A set of cells that a random walk rarely leaves."""
 
     cells: np.ndarray
-    """Indices of the cells in which a walk that stays in the state is found most often, at most 30."""
+    """Indices of the cells where the state's quasi-stationary distribution is largest, at most 30."""
     stability: float
     """Probability that a step from the state ends in it, the diagonal of GPCCA's coarse-grained matrix."""
 
@@ -35,29 +35,29 @@ class Macrostate(NamedTuple):
 def macrostates(matrix: csr_matrix, *, n_states: int | None = None, seed: int = 0) -> list[Macrostate]:
     """Macrostates of a connected chain (GPCCA; Reuter et al. 2018, J Chem Theory Comput 14:3579).
 
-    Pygpcca decomposes a dense matrix where SLEPc is missing, in the third power of the cells: half a minute for
-    3,000. Here it gets the few leading Schur vectors it needs from ARPACK, which takes the matrix as it is.
-    The cells that stand for a state are those of its quasi-stationary distribution. CellRank takes those of the
-    highest membership, which all cells on the way share where there is no way back.
+    Without SLEPc, pygpcca decomposes a dense matrix in cubic time: half a minute for 3,000 cells. Here it gets the few
+    leading Schur vectors that it needs from ARPACK, which takes the sparse matrix.
+    A state is represented by the cells where its quasi-stationary distribution is largest. CellRank takes the highest
+    memberships, which are equal for all transient cells where the chain cannot return.
 
     Parameters
     ----------
     matrix
         ``(n_cells, n_cells)``, rows sum to 1; every cell can be reached from every other.
     n_states
-        How many; by default as many as there are slow movements, by CellRank's gap between eigenvalues.
-        One more where that would part two that belong together.
+        Number of states; by default where CellRank's criterion finds the gap between eigenvalues.
+        One more where that would split a complex conjugate pair.
     seed
-        Of the vector that ARPACK begins with.
+        Seed of ARPACK's start vector.
 
     Returns
     -------
-    States of at least 3 cells; one, of all cells, where nothing parts them.
+    States of at least 3 cells; a single one of all cells where no gap is found.
 
     Raises
     ------
     InputError
-        ARPACK does not find the slow movements of more than 5,000 cells; of fewer they are found by factorising.
+        ARPACK does not converge for more than 5,000 cells; for fewer the matrix is factorised.
     """
     n_cells = matrix.shape[0]
     most = min(max(_SPECTRUM, n_states or 0), n_cells // SMALLEST_STATE)
@@ -81,7 +81,7 @@ def macrostates(matrix: csr_matrix, *, n_states: int | None = None, seed: int = 
 
 
 def evenness(matrix: csr_matrix, *, seed: int = 0) -> float:
-    """How evenly a walk visits the cells in the long run: 1, all alike; towards 0, it ends in few of them.
+    """How evenly the stationary distribution covers the cells: 1, uniform; near 0, on few of them.
 
     The exponential of the entropy of the stationary distribution, as a share of the cells.
     """
@@ -91,14 +91,14 @@ def evenness(matrix: csr_matrix, *, seed: int = 0) -> float:
 
 
 def leading_schur(matrix: csr_matrix, *, n_vectors: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The slowest movements of a chain: its leading eigenvalues, and a basis of what they act on.
+    """Leading eigenvalues of a chain, and a real basis of their invariant subspace.
 
     Returns
     -------
     Eigenvalues, largest real part first, of a complex pair the one with the positive imaginary part first; and
     vectors, shape ``(n_cells, n_vectors)``: the first is 1, all are orthogonal with mean square 1, and the first k
-    span what the first k eigenvalues act on, unless k parts a pair. One more than asked for where that would
-    part a pair.
+    span the invariant subspace of the first k eigenvalues, unless k splits a conjugate pair. One more than asked for where
+    that would split a pair.
     """
     n_cells = matrix.shape[0]
     values, vectors = _leading(matrix, n_vectors + 1, seed=seed)
@@ -128,16 +128,16 @@ def _clustered(matrix: csr_matrix, values: np.ndarray, vectors: np.ndarray) -> t
 
 
 def _gathering(matrix: csr_matrix, cells: np.ndarray, *, seed: int) -> np.ndarray:
-    """Those of the cells where a walk that stays among them is found most often."""
+    """The cells where the quasi-stationary distribution of these cells is largest."""
     often = _stationary(matrix[cells][:, cells], seed=seed)
-    # What is visited more rarely is told apart by rounding errors only.
+    # Smaller values differ by rounding errors only.
     n_visited = int((often > _VISITED * often.max()).sum())
     n_cells = min(CELLS_OF_A_STATE, max(SMALLEST_STATE, min(n_visited, len(cells) // 2)))
     return np.sort(cells[np.argsort(-often, kind="stable")[:n_cells]])
 
 
 def _stationary(matrix: csr_matrix, *, seed: int) -> np.ndarray:
-    """Where a walk is found in the long run, given that it does not leave; sums to 1."""
+    """Quasi-stationary distribution, ``(n_cells,)``, sums to 1."""
     _, vectors = _leading(matrix.T.tocsr(), 1, seed=seed)
     often = np.abs(vectors[:, 0].real)
     return np.asarray(often / often.sum())
@@ -151,14 +151,14 @@ def _leading(matrix: csr_matrix, n_vectors: int, *, seed: int) -> tuple[np.ndarr
     if n_cells <= _DENSE:
         values, vectors = np.linalg.eig(matrix.toarray())
     else:
-        start = np.random.default_rng(seed).random(n_cells)  # ARPACK's own would differ from call to call
+        start = np.random.default_rng(seed).random(n_cells)  # ARPACK's own start differs from call to call
         try:
             values, vectors = eigs(matrix, k=n_vectors, which="LR", v0=start, maxiter=_MOST_ROUNDS)
         except ArpackNoConvergence as error:
             if n_cells > MOST_FACTORED:
                 msg = (
-                    f"The slow movements of {n_cells:,} cells could not be told apart in {_MOST_ROUNDS} rounds, and the "
-                    f"exact way takes too much memory beyond {MOST_FACTORED:,} cells. Choose the ends by hand."
+                    f"The macrostates of {n_cells:,} cells did not converge in {_MOST_ROUNDS} iterations, and an exact "
+                    f"factorisation takes too much memory beyond {MOST_FACTORED:,} cells. Choose the terminal states by hand."
                 )
                 raise InputError(msg) from error
             values, vectors = eigs(matrix.tocsc(), k=n_vectors, sigma=1 + 1e-6, v0=start)
@@ -167,7 +167,7 @@ def _leading(matrix: csr_matrix, n_vectors: int, *, seed: int) -> tuple[np.ndarr
 
 
 def _gap(values: np.ndarray) -> int:
-    """How many movements are slow: the largest gap after them, less how far the last of them is from 1."""
+    """Number of eigenvalues before the largest gap, penalised by how far the last of them is from 1."""
     real = values.real
     return int(np.argmax(real[:-1] - real[1:] - (1 - real[:-1]))) + 1
 

@@ -1,4 +1,4 @@
-"""Where the user says that time begins and ends: arrows across these borders are turned to agree."""
+"""A chosen root and chosen terminal states: arrows across their borders are reversed to agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deepvelo.contents.groups import find_group
 from deepvelo.errors import InputError
 from deepvelo.wording import listed, number
 
-LEAST_CELLS = 3  # of an end: fewer have no fate of their own
+LEAST_CELLS = 3  # of a terminal state
 
 
 def find_ends(
@@ -58,11 +58,11 @@ def _found(name: str, known: Sequence[str], *, role: str) -> str:
 def with_ends(
     cosines: sp.csr_matrix, groups: pd.Series, *, root: str | None, terminal: Sequence[str] | None
 ) -> tuple[sp.csr_matrix, list[str]]:
-    """Arrows that all leave the root and all enter the ends; what contradicts that.
+    """Make all arrows leave the root and enter the terminal states; say what contradicts that.
 
     The sign of an arrow across one of these borders is set, its size is kept. Where the arrows across a group's
-    border point the other way on average, those inside it are turned round too: they say the same wrong thing, and
-    are more. Arrows between two ends are left out, since neither may leave its end; other arrows stay as they are.
+    border point the other way on average, those inside it are reversed too, since they follow the same wrong
+    direction. Arrows between two ends are left out, since neither may leave its end; other arrows stay as they are.
 
     Parameters
     ----------
@@ -73,14 +73,14 @@ def with_ends(
 
     Returns
     -------
-    ``cosines`` with these signs, and a warning for each group whose arrows were turned round, and for each end that
+    ``cosines`` with these signs, and a warning for each group whose arrows were reversed, and for each end that
     only other ends' arrows led to.
     """
     arrows = cosines.tocoo()
     names = groups.astype(str).to_numpy()
     source, target = names[arrows.row], names[arrows.col]
     data = arrows.data.copy()
-    # Outward of a root and inward of an end are the same rule with the ends of the arrow exchanged.
+    # Out of a root and into an end are the same rule with source and target exchanged.
     ends = list(terminal or [])
     chosen = [(end, ends, target, source, "an end", "out of") for end in ends]
     if root is not None:
@@ -94,7 +94,7 @@ def with_ends(
             data[inside] = -arrows.data[inside]
             warnings.append(
                 f"The arrows lead {wrongly} '{group}', which is chosen as {role}: those across its border and inside it "
-                "are turned round, against the velocities."
+                "are reversed, against the velocities."
             )
         data[along] = np.abs(arrows.data[along])
         data[against] = -np.abs(arrows.data[against])

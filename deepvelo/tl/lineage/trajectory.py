@@ -1,4 +1,4 @@
-"""Which group of cells becomes which, and how far along each cell is, from the velocity graph."""
+"""Directed edges between groups of cells and the latent time of each cell, from the velocity graph."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEAST_EXPLAINED = 0.25  # of the arrows by time; simulated cycles reach 0.04, si
 
 @dataclass(frozen=True, kw_only=True)
 class Trajectory:
-    """Where a tissue comes from and goes to.
+    """Directed edges between groups, and times of cells.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Trajectory:
     part
         Separate part of the data that a cell is in, ``(n_cells,)``, 0 the largest; -1 in parts of fewer than 20 cells.
     explained
-        Share of the arrows that ``latent_time`` explains, 0 to 1; low where they run round or contradict each other.
+        Share of the arrows that ``latent_time`` explains, 0 to 1; low where they are cyclic or contradict each other.
     warnings
         What a user should know before believing any of it, one sentence or two each.
 
@@ -85,7 +85,7 @@ def trajectory(
     Latent time is `deepvelo.tl.lineage.flow_time`, averaged once over the neighbour graph as scVelo averages its own. Edges
     are scVelo's directed PAGA (Bergen et al. 2020, Wolf et al. 2019) with this time as its prior, since scVelo's own
     prior misses branches. Pseudotime is scVelo's, from the root alone: the mean with the distance to one end, its
-    default, turns the other branches round. Nothing is drawn at random.
+    default, reverses the other branches. Nothing is drawn at random.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ def trajectory(
     circular = not flow.explained >= LEAST_EXPLAINED
     if circular:
         warnings.append(
-            f"Time explains only {max(flow.explained, 0):.0%} of the arrows: they run round or contradict each other, "
+            f"Time explains only {max(flow.explained, 0):.0%} of the arrows: they are cyclic or contradict each other, "
             "so no group is surely first or last, and neither time is a stage to rely on."
         )
     edges = group_edges(light, cosines, cluster_key=cluster_key, time=None if circular else latent_time)
@@ -159,7 +159,7 @@ def trajectory(
     pseudotime = pseudotimes(light, cosines, parts=parts, starts=starts)
     if lost := int((np.isnan(pseudotime) & np.isfinite(latent_time)).sum()):
         warnings.append(
-            f"{number(lost, 'cell')} have no pseudotime: a random walk along the arrows does not settle there. "
+            f"{number(lost, 'cell')} have no pseudotime: a random walk along the arrows does not converge there. "
             "Use latent time."
         )
     last, more = _last_groups(edges)

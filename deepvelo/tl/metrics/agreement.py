@@ -37,8 +37,8 @@ def agreement(velocities: Sequence[Layer]) -> np.ndarray:
 
     Returns
     -------
-    Shape ``(n_cells,)``, from 1, all the same direction, down to -1 for two methods that are opposite. A method at
-    rest in a cell does not count there; NaN where fewer than two move, or no gene is common to all.
+    Shape ``(n_cells,)``, from 1, all the same direction, down to -1 for two methods that are opposite. A method whose
+    velocity is zero in a cell does not count there; NaN where fewer than two move, or no gene is common to all.
     """
     lengths = common_lengths(velocities)
     length = np.zeros(velocities[0].shape[0])
@@ -89,7 +89,7 @@ def common_genes(velocities: Sequence[Layer]) -> np.ndarray:
 
 
 def common_lengths(velocities: Sequence[Layer]) -> list[np.ndarray]:
-    """Length of each method's velocities over the genes for which all have one, ``(n_cells,)`` each, 0 at rest."""
+    """Length of each method's velocities over the genes for which all have one, ``(n_cells,)`` each, 0 for zero velocity."""
     squares = [np.zeros(velocities[0].shape[0]) for _ in velocities]
     for _, blocks in _common_blocks(velocities):
         for square, block in zip(squares, blocks, strict=True):
@@ -100,7 +100,7 @@ def common_lengths(velocities: Sequence[Layer]) -> list[np.ndarray]:
 def unit_blocks(
     velocities: Sequence[Layer], lengths: Sequence[np.ndarray], *, cells: np.ndarray | slice = slice(None)
 ) -> Iterator[UnitBlock]:
-    """Block after block of the methods' unit vectors, 0 where a method is at rest.
+    """Block after block of the methods' unit vectors, 0 where a method's velocity is zero.
 
     Parameters
     ----------

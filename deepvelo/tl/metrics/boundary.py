@@ -1,4 +1,4 @@
-"""Whether velocities lead from one group of cells into the next: the only score here that knows any biology."""
+"""Cross-boundary direction correctness (CBDir): whether velocities lead from one group of cells into the next."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def boundary_correctness(
     target: str,
     zero_velocity_score: float = np.nan,
 ) -> np.ndarray:
-    """Mean cosine of a source cell's arrow with the ways to its graph neighbours in the target.
+    """Mean cosine of a source cell's arrow with the displacements to its graph neighbours in the target.
 
     Cross-boundary direction correctness of VeloAE (Qiao & Huang 2021, PNAS 118:e2105859118), in an embedding or in
     gene space. 1: straight into the target; 0: neither towards nor away; -1: straight away.
@@ -85,8 +85,8 @@ def boundary_scores(
     row = np.repeat(np.arange(stored.shape[0]), np.diff(stored.indptr))
     # Pairs of a source cell with an arrow and its neighbour in the target, for each edge.
     across = [((names == a) & given)[row] & (names == b)[stored.indices] for a, b in edges]
-    ways = [(row[pairs], stored.indices[pairs]) for pairs in across]
-    sums = [(np.zeros(len(start)), np.zeros(len(start))) for start, _ in ways]
+    displacements = [(row[pairs], stored.indices[pairs]) for pairs in across]
+    sums = [(np.zeros(len(start)), np.zeros(len(start))) for start, _ in displacements]
     speed = np.zeros(len(given))  # squared, until the last gene
     for genes in gene_blocks(arrows, n_layers=2):
         arrow, position = np.asarray(arrows[:, genes]), np.asarray(positions[:, genes])
@@ -94,17 +94,17 @@ def boundary_scores(
         if not known.all():
             arrow, position = arrow[:, known], position[:, known]
         speed += np.einsum("ij,ij->i", arrow, arrow, dtype=np.float64)
-        for (start, end), (along, length) in zip(ways, sums, strict=True):
+        for (start, end), (along, length) in zip(displacements, sums, strict=True):
             for first in range(0, len(start), _BLOCK_DISPLACEMENTS):
                 some = slice(first, first + _BLOCK_DISPLACEMENTS)
-                way = position[end[some]] - position[start[some]]
-                along[some] += np.einsum("ij,ij->i", way, arrow[start[some]], dtype=np.float64)
-                length[some] += np.einsum("ij,ij->i", way, way, dtype=np.float64)
+                displacement = position[end[some]] - position[start[some]]
+                along[some] += np.einsum("ij,ij->i", displacement, arrow[start[some]], dtype=np.float64)
+                length[some] += np.einsum("ij,ij->i", displacement, displacement, dtype=np.float64)
     return [
         _mean_cosines(
             start, along, np.sqrt(length), speed=np.sqrt(speed), zero_velocity_score=zero_velocity_score
         )
-        for (start, _), (along, length) in zip(ways, sums, strict=True)
+        for (start, _), (along, length) in zip(displacements, sums, strict=True)
     ]
 
 
@@ -121,7 +121,7 @@ def _given(arrows: Layer) -> np.ndarray:
 def _mean_cosines(
     start: np.ndarray, along: np.ndarray, length: np.ndarray, *, speed: np.ndarray, zero_velocity_score: float
 ) -> np.ndarray:
-    """Of each cell, over its ways that lead anywhere; NaN for a cell without any."""
+    """Mean over each cell's displacements that are not zero; NaN for a cell without any."""
     leads = length > 0
     start = start[leads]
     n_ways = np.bincount(start, minlength=len(speed))

@@ -34,7 +34,7 @@ def coherence(
 
     Returns
     -------
-    Shape ``(n_cells,)``; NaN for a cell at rest, without a group, or without a moving neighbour in it.
+    Shape ``(n_cells,)``; NaN for a cell with zero velocity, without a group, or without a moving neighbour in it.
     """
     codes = pd.factorize(groups)[0]  # -1 where missing
     edges = sp.csr_matrix(graph).tocoo()

@@ -28,7 +28,7 @@ def lengths(velocity: Layer) -> np.ndarray:
 
     Returns
     -------
-    Shape ``(n_cells,)``, float64; 0 for a cell at rest.
+    Shape ``(n_cells,)``, float64; 0 for a cell with zero velocity.
     """
     squares = np.zeros(velocity.shape[0])
     for block in _known_blocks(velocity):
@@ -37,7 +37,7 @@ def lengths(velocity: Layer) -> np.ndarray:
 
 
 def scaled(block: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Some genes of velocities scaled to length 1; 0 in cells at rest.
+    """Some genes of velocities scaled to length 1; 0 in cells with zero velocity.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def scaled(block: np.ndarray, length: np.ndarray) -> np.ndarray:
 def neighbor_consistency(
     velocity: Layer, graph: sp.spmatrix, *, length: np.ndarray | None = None
 ) -> np.ndarray:
-    """Overall consistency: mean cosine of each cell's velocity with those of its neighbours.
+    """Overall consistency: mean cosine of each cell's velocity with those of its neighbours (Cui et al. 2022, section 3.1).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def neighbor_consistency(
 
     Returns
     -------
-    Shape ``(n_cells,)``; NaN for a cell at rest, or without a moving neighbour.
+    Shape ``(n_cells,)``; NaN for a cell with zero velocity, or without a moving neighbour.
     """
     length = lengths(velocity) if length is None else length
     edges = sp.csr_matrix(graph).tocoo()
@@ -104,7 +104,7 @@ def celltype_consistency(
 
     Returns
     -------
-    Shape ``(n_cells,)``; NaN for a cell at rest, without a group, or alone in it.
+    Shape ``(n_cells,)``; NaN for a cell with zero velocity, without a group, or alone in it.
     """
     length = lengths(velocity) if length is None else length
     codes, names = pd.factorize(groups)  # -1 without a group

@@ -1,4 +1,4 @@
-"""Towards which other group the arrows of a group of cells point."""
+"""The neighbouring group that the arrows of a group point at."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def headings(
     """For each group, the neighbouring group that most of its arrows point at.
 
     A candidate is every group with graph neighbours of at least `LEAST_CELLS` of the source's cells. Its mean cosine
-    is the boundary score (`deepvelo.tl.boundary_correctness`): over these cells, of their arrows with the ways to
+    is the cross-boundary direction correctness (`deepvelo.tl.metrics.boundary`): over these cells, of their arrows with the
+    displacements to
     their neighbours there. Among the candidates that reach `LEAST_COSINE` and `LEAST_ERRORS` the target is the one with
     the largest sum of cosines over the cells: by the mean alone, a group of few cells behind the next one would win.
 

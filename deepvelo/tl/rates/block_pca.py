@@ -58,10 +58,10 @@ def block_pca(layers: Sequence[Layer], *, n_components: int, seed: int) -> np.nd
         values, vectors = np.linalg.eigh((inside + inside.T) / 2)
         values, vectors = values[::-1][:n_components], vectors[:, ::-1][:, :n_components]
         image -= basis @ along
-        missed = np.linalg.norm(image @ vectors[n_known:], axis=0)
+        residual = np.linalg.norm(image @ vectors[n_known:], axis=0)
         directions, lengths, _ = np.linalg.svd(image, full_matrices=False)
         newest = directions[:, lengths > ROUNDING * values[0]]
-        if not newest.shape[1] or (missed <= TOLERANCE * values).all():
+        if not newest.shape[1] or (residual <= TOLERANCE * values).all():
             break
         # Again: by rounding, short directions still contain much of the basis.
         newest = np.linalg.qr(newest - basis @ (basis.T @ newest))[0]

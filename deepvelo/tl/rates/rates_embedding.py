@@ -1,4 +1,4 @@
-"""Maps and scores of the cell-specific rates."""
+"""Embeddings and scores of the cell-specific rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Total RNA that grows or shrinks along a lineage: size normalization hides it, fitted velocities get it back."""
+"""Growth of total RNA along a lineage, which size normalisation hides, added to fitted velocities."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deepvelo.model.graph.cell_graph import Components
     from deepvelo.tl.velocity.smoothing import GraphAverage
 
-# Averages over the graph, of up to 3,000 cells: single totals differ by capture far more than by growth.
+# Averages over the graph, for up to 3,000 cells: totals of single cells differ by capture far more than by growth.
 _AVERAGES = 16
 _BLOCK_CELLS = 1024
 
@@ -43,9 +43,9 @@ def growth_rates(
     .. math:: g_i = |v_i| \frac{\sum a \Delta y}{\sum a^2} R_i^4, \qquad
               R_i^2 = \frac{(\sum a \Delta y)^2}{\sum a^2 \sum \Delta y^2}
 
-    with velocities v and positions z in components. :math:`R^4` keeps out totals
-    that differ between neighbors in other directions than the velocity's, as between batches of different depth. Capture
-    that changes steadily along a lineage looks the same as growth.
+    with velocities v and positions z in components. :math:`R^4` suppresses totals
+    that differ across the velocity rather than along it, as between batches of different depth. A capture efficiency that
+    changes steadily along a lineage cannot be told from growth.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def growth_rates(
     lengths = np.linalg.norm(direction, axis=1, keepdims=True)
     direction = np.divide(direction, lengths, out=np.zeros_like(direction), where=lengths > 0)
     sums = _products(local, direction, components.scores.numpy(), neighbors.numpy())
-    # Together with the candidates' own sums: a cell alone has few neighbors ahead and behind.
+    # Summed over candidates: one cell has few neighbours ahead and behind.
     across, along, apart = _with_candidates(sums, neighbors.numpy()).T
     explained = _ratio(across**2, along * apart)
     return np.asarray(_ratio(across, along) * lengths[:, 0] * explained**2, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What scVelo's models fit to one gene, as lines of its phase portrait."""
+"""The line or curve that scVelo's models fit to one gene, in its phase portrait."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SteadyState:
 
 @dataclass(frozen=True, kw_only=True)
 class LearnedCurve:
-    """The way of one gene through its phase portrait; each branch ``(n_points, 2)``, spliced and unspliced.
+    """The trajectory of one gene through its phase portrait; each branch ``(n_points, 2)``, spliced and unspliced.
 
     ``induction``
         Transcription is on: from the first state to the switch.
@@ -83,7 +83,7 @@ def learned_curve(fit: pd.Series, *, last_time: float) -> LearnedCurve | None:
     -------
     None where the mode did not fit the gene.
     """
-    # Seconds to import; nobody waits for it who draws another method.
+    # Seconds to import; pictures of other methods do without it.
     from scvelo.core import SplicingDynamics
 
     alpha, gamma = _number(fit, "fit_alpha"), _number(fit, "fit_gamma")

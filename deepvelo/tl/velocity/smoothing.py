@@ -1,4 +1,4 @@
-"""The smoothing around a fit: of the moments before it and of the velocities after it."""
+"""Smoothing around a fit: of the moments before it and of the velocities after it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class GraphAverage:
-    """Averages over the neighbour graph of some cells: made once, used on block after block.
+    """Average over the neighbour graph, built once and applied to block after block of genes.
 
     Many averages of very many cells are made over groups of near cells: `deepvelo.plan.averages_over_groups`.
 
@@ -47,7 +47,7 @@ class GraphAverage:
         self._over_groups: dict[int, CoarseAveraging] = {}
 
     def __call__(self, values: np.ndarray, *, times: int) -> np.ndarray:
-        """Values of every cell, ``(n_cells, n_columns)``, averaged that often; a copy, float32."""
+        """Values of every cell, ``(n_cells, n_columns)``, averaged ``times`` times; a copy, float32."""
         if not averages_over_groups(len(values), times=times):
             return self._average(_tensor(values), times=times).numpy()
         if times not in self._over_groups:

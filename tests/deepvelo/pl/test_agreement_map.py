@@ -19,7 +19,7 @@ def test_scale_is_the_whole_one_in_words(fig):
     assert (marker.cmin, marker.cmax) == (-1, 1)
     words = dict(zip(marker.colorbar.tickvals, marker.colorbar.ticktext, strict=True))
     assert "opposite" in words[-1]
-    assert "same way" in words[1]
+    assert "same direction" in words[1]
     assert marker.colorscale[0][1] == theme.DIVERGING[-1]  # opposite is warm
 
 

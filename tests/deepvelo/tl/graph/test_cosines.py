@@ -6,7 +6,7 @@ from scipy import sparse
 
 from deepvelo.memory import MemoryMeter
 from deepvelo.tl.graph import cosines as module
-from deepvelo.tl.graph.cosines import cosines_with_ways
+from deepvelo.tl.graph.cosines import displacement_cosines
 
 # Two directions that are each 0 on average over three genes, so that taking the mean off changes nothing.
 PLANE = np.array([[1, -1, 0], [1, 1, -2]]) / np.sqrt([[2], [6]])
@@ -26,7 +26,7 @@ def on_plane(places, directions, *, near=None, n_at_once=2) -> np.ndarray:
             genes = slice(start, start + n_at_once)
             yield state[:, genes], velocity[:, genes]
 
-    return cosines_with_ways(chain(len(state)) if near is None else near, blocks).toarray()
+    return displacement_cosines(chain(len(state)) if near is None else near, blocks).toarray()
 
 
 def test_in_a_row_of_cells_what_lies_ahead_gets_one_and_what_lies_behind_minus_one():
@@ -49,8 +49,8 @@ def test_what_is_the_same_in_all_genes_of_a_cell_counts_for_nothing():
     rng = np.random.default_rng(0)
     state, velocity = rng.normal(size=(2, 6, 5))
     shifts = rng.normal(size=(2, 6, 1))
-    one = cosines_with_ways(chain(6), lambda: [(state, velocity)])
-    other = cosines_with_ways(chain(6), lambda: [(state + shifts[0], velocity + shifts[1])])
+    one = displacement_cosines(chain(6), lambda: [(state, velocity)])
+    other = displacement_cosines(chain(6), lambda: [(state + shifts[0], velocity + shifts[1])])
     np.testing.assert_allclose(one.toarray(), other.toarray(), atol=1e-6)
 
 
@@ -59,7 +59,7 @@ def test_equal_cells_and_cells_without_velocity_have_no_cosine():
     assert found[1, 2] == found[2, 1] == 0
     assert not found[3].any()
     assert found[2, 3] == pytest.approx(1)
-    alike = cosines_with_ways(chain(3), lambda: [(np.eye(3) / 3, np.full((3, 3), 0.1))])
+    alike = displacement_cosines(chain(3), lambda: [(np.eye(3) / 3, np.full((3, 3), 0.1))])
     assert alike.nnz == 0
 
 
@@ -68,7 +68,9 @@ def test_cells_far_from_nought_lose_no_digits():
     near_nought, velocity = np.round(rng.normal(size=(2, 200, 50)) * 64).astype(np.float32) / 64
     far = near_nought + np.float32(2**12) * np.arange(1, 51, dtype=np.float32)  # exact in float32
     near = chain(200)
-    one, other = (cosines_with_ways(near, lambda x=x: [(x, velocity)]).toarray() for x in (near_nought, far))
+    one, other = (
+        displacement_cosines(near, lambda x=x: [(x, velocity)]).toarray() for x in (near_nought, far)
+    )
     np.testing.assert_allclose(one, other, atol=1e-6)
 
 
@@ -87,7 +89,7 @@ def test_a_gpu_gives_the_same():
     rng = np.random.default_rng(2)
     state, velocity = rng.normal(size=(2, 300, 60)).astype(np.float32)
     there, here = (
-        cosines_with_ways(chain(300), lambda: [(state, velocity)], device=device).toarray()
+        displacement_cosines(chain(300), lambda: [(state, velocity)], device=device).toarray()
         for device in ("cuda", "cpu")
     )
     np.testing.assert_allclose(there, here, atol=1e-6)
@@ -107,7 +109,7 @@ def test_memory_stays_far_below_pairs_times_genes():
     on_plane(rng.normal(size=(50, 2)), rng.normal(size=(50, 2)))  # torch's own memory, once
     before = psutil.Process().memory_info().rss
     with MemoryMeter() as memory:
-        found = cosines_with_ways(near, blocks)
+        found = displacement_cosines(near, blocks)
     pairs_times_genes = 4 * found.nnz * n_genes
     assert pairs_times_genes > 500e6
     assert memory.peak - before < pairs_times_genes / 5

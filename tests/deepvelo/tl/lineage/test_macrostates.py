@@ -112,7 +112,7 @@ def test_a_chain_too_hard_for_arpack_is_factorised_or_refused(monkeypatch):
     assert evenness(chain) == pytest.approx(1)
     monkeypatch.setattr(module, "MOST_FACTORED", 100)
     with pytest.raises(
-        InputError, match=r"slow movements of 120 cells.*beyond 100 cells. Choose the ends by hand"
+        InputError, match=r"macrostates of 120 cells.*beyond 100 cells. Choose the terminal states by hand"
     ):
         evenness(chain)
 
