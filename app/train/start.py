@@ -11,6 +11,7 @@ from app.background.resources import Place
 from app.shared import cached
 from app.shared.empty import say_error
 from app.shared.estimate import estimate_seconds, in_words
+from app.shared.tables import show_table
 from app.shared.text import NEGATIVE_RATES, box_labels, escape, with_labels
 from app.train.settings_form import Form
 from deepvelo.checks import Summary, most_genes
@@ -191,7 +192,7 @@ def _costs(summary: Summary, settings: Settings) -> int:
     if settings.method == "deepvelo":
         with st.expander("Plan for this size"):
             plan = plan_of(summary.n_cells, n_genes, settings)
-            st.table(pd.Series(dict(plan_in_words(plan)), name="Plan"))
+            show_table(pd.DataFrame(plan_in_words(plan), columns=["Plan", "Value"]), hide_index=True)
     return memory
 
 

@@ -67,7 +67,7 @@ def test_data_that_end_their_reader_end_nothing_else_and_are_read_once(tmp_path,
     monkeypatch.setattr(cached, "inspect", die)
     monkeypatch.setattr(DataSource, "load", lambda self: pytest.fail("read in the server"))
     source = DataSource(kind="file", path=str(tmp_path / "hostile.h5ad"))
-    for look in (cached.dataset, cached.summary, cached.pictures):
+    for look in (cached.dataset, cached.summary, cached.display_embeddings):
         with pytest.raises(InputError, match="ended the process"):
             look(source)
     join = DataSource(kind="join", path=source.path, counts_path=source.path)
