@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test test-fast lint bench bench-load bench-accuracy bench-lineages bench-scale clean
+.PHONY: app test test-fast lint docs coverage bench bench-load bench-accuracy bench-lineages bench-scale clean
 
 app: $(VENV)/.installed
 	$(BIN)/deepvelo app
 
-test: lint test-fast
+test: lint coverage
 	$(BIN)/python -m pytest -m "slow and not browser and not alone" -n 2 --dist loadscope
 	$(BIN)/python -m pytest -m alone
 	$(BIN)/python -m pytest -m browser
@@ -23,6 +23,14 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site in docs/_build; its tutorials are executed, and a warning is an error.
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build
+
+# The fast tests, and the share of lines and branches of deepvelo/ and app/ that they run.
+coverage: export PYTEST_ADDOPTS := -p pytest_cov.plugin --cov
+coverage: test-fast
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/training.py
@@ -57,5 +65,9 @@ $(VENV)/.installed-test: $(VENV)/.installed requirements-test.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) docs/_build docs/generated docs/jupyter_execute .pytest_cache .mypy_cache .ruff_cache

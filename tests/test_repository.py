@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tomllib
@@ -53,3 +54,12 @@ def test_streamlit_neither_phones_home_nor_asks_for_an_address():
     assert settings["browser"]["gatherUsageStats"] is False
     assert settings["server"]["showEmailPrompt"] is False
     assert settings["server"]["address"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_documents_name_modules_that_are_there(document):
+    modules = ["/" + name for name in tracked_texts() if name.endswith(".py")]
+    named = re.findall(r"`([\w/]+\.py)`", (ROOT / document).read_text(encoding="utf-8"))
+    assert named
+    gone = [name for name in named if not any(module.endswith("/" + name) for module in modules)]
+    assert [name for name in gone if "NAME" not in name] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,14 +91,16 @@ def quiet_cellrank() -> Iterator[None]:
     """Keeps CellRank, and the libraries it calls, from printing and warning."""
     from cellrank import settings
 
-    verbosity = settings.verbosity
-    settings.verbosity = 0
+    # CellRank 2.0, and from 2.1 on.
+    level, quiet = ("verbosity", 0) if hasattr(settings, "verbosity") else ("logging_level", logging.ERROR)
+    before = getattr(settings, level)
+    setattr(settings, level, quiet)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        settings.verbosity = verbosity
+        setattr(settings, level, before)
 
 
 def _require(adata: AnnData) -> None:
