@@ -1,4 +1,4 @@
-"""What measuring cells in batches does to their counts, while their molecules stay as they are."""
+"""Batch effects on counts, which leave the molecules unchanged."""
 
 from __future__ import annotations
 

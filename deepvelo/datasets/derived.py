@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def most_variable(adata: AnnData, n_genes: int) -> AnnData:
-    """The genes that `deepvelo.pp.prepare` finds most variable, with the moments and neighbours they have.
+    """Select the most variable genes as `deepvelo.pp.prepare` does, keeping moments and neighbours.
 
-    By the dispersion of log-normalised spliced counts; sizes are totals over the genes there are.
+    Genes are ranked by the dispersion of spliced counts, normalised by totals over the given genes and logarithmised.
 
     Returns
     -------
@@ -46,25 +46,25 @@ def most_variable(adata: AnnData, n_genes: int) -> AnnData:
 
 
 def shuffled_control(adata: AnnData, settings: Settings, *, group_key: str, seed: int) -> AnnData:
-    """The data with unspliced counts permuted among the cells of each group, prepared anew: nothing moves on there.
+    """Permute unspliced counts among the cells of each group and prepare the data again.
 
-    Every unspliced molecule goes to a random cell of its group, so that each cell keeps its number of them and each
-    gene its number in the group: what unspliced RNA tells of a cell beyond its group and its depth is lost. Values
-    that are no counts cannot be dealt out; of those, whole cells' profiles change places.
+    Every unspliced molecule moves to a random cell of its group. Each cell keeps its number of molecules and each gene
+    its number in the group, so unspliced RNA carries no information on a cell beyond its group and depth. Values that
+    are not counts are permuted as whole profiles of cells.
 
     Parameters
     ----------
     adata
         As `deepvelo.pp.prepare` leaves it; not changed.
     settings
-        Those it was prepared with.
+        Settings of the preparation.
     group_key
-        Grouping in ``obs``; a cell that is alone in its group keeps its counts.
+        Grouping in ``obs``. A cell that is alone in its group keeps its counts.
 
     Returns
     -------
-    As `deepvelo.pp.prepare` leaves it, genes and embeddings those of ``adata``. Moments and neighbours are new: the old
-    ones were made from the unspliced counts as well, and a control that kept them would keep their order.
+    A prepared object with the genes and embeddings of ``adata``. Moments and neighbours are recomputed, because the old
+    ones depend on the original unspliced counts.
     """
     permute = _permute_molecules if count_kind(adata) == "counts" else _permute_cells
     groups = adata.obs[group_key].astype(str).to_numpy()
@@ -73,24 +73,23 @@ def shuffled_control(adata: AnnData, settings: Settings, *, group_key: str, seed
 
 
 def steady_state_control(adata: AnnData, settings: Settings, *, group_key: str, seed: int) -> AnnData:
-    """The data with unspliced counts as they would be at steady state, prepared anew: no cell moves.
+    """Replace unspliced counts by steady-state ones and prepare the data again; no cell moves.
 
-    Unspliced molecules are drawn anew (Poisson) around each cell's own spliced counts times the gene's ratio of
-    unspliced to spliced counts over all cells. So every gene lies on its steady-state line in every cell but for
-    counting noise, and no direction is true. What a cell has of unspliced RNA in all is drawn too: in cells scaled to
-    one size that number alone can give arrows a direction.
+    Unspliced counts are Poisson around each cell's spliced counts times the gene's ratio of unspliced to spliced counts
+    over all cells. Every gene lies on its steady-state line up to counting noise, so no direction is true. The total of
+    unspliced counts of a cell is random too, because the total alone can give arrows a direction in normalised cells.
 
     Parameters
     ----------
     adata
-        As `deepvelo.pp.prepare` leaves it; not changed. Values that are not whole, as of cells scaled to one size,
-        count in units of the cell's smallest.
+        A prepared object; not changed. Fractional values, as of normalised cells, are drawn in units of the cell's
+        smallest value.
     settings, group_key
-        Those it was prepared with.
+        Settings and grouping of the preparation.
 
     Returns
     -------
-    As `shuffled_control`. A gene without spliced counts has no unspliced ones either.
+    As for `shuffled_control`. A gene without spliced counts has no unspliced counts.
     """
     spliced, unspliced = (matrices.as_csr(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED))
     return _prepare_again(
@@ -113,7 +112,7 @@ def _prepare_again(
     )
     requested = settings.preparation.compare_in
     every_gene = {
-        # The graph and the components were made from the counts that were replaced; a representation was not.
+        # graph and components depend on the replaced counts; representations do not
         "compare_in": requested if requested in ("own", *graphs.representations(counts)) else "auto",
         "min_shared_counts": 0,
         "n_top_genes": max(2, adata.n_vars),
@@ -125,7 +124,7 @@ def _prepare_again(
 def _steady_state_counts(
     unspliced: sparse.csr_matrix, spliced: sparse.csr_matrix, *, seed: int
 ) -> sparse.csr_matrix:
-    """Poisson counts around ratio x spliced, in the units of each cell's unspliced counts."""
+    """Poisson counts around ratio times spliced, in units of each cell's unspliced counts."""
     of_u, of_s = (np.asarray(layer.sum(axis=0)).ravel() for layer in (unspliced, spliced))
     ratio = np.divide(of_u, of_s, out=np.zeros_like(of_u), where=of_s > 0)
     expected = sparse.csr_matrix(spliced.multiply(ratio))
@@ -139,7 +138,7 @@ def _steady_state_counts(
 
 
 def _units(counts: sparse.csr_matrix) -> np.ndarray:
-    """What one molecule counts in each cell: 1, or a cell's smallest value where values are not whole."""
+    """Value of one molecule in each cell: 1, or the cell's smallest value if values are fractional."""
     units = np.ones(counts.shape[0])
     if not matrices.is_whole(counts):
         for cell, own in enumerate(np.split(counts.data, counts.indptr[1:-1])):
@@ -148,7 +147,7 @@ def _units(counts: sparse.csr_matrix) -> np.ndarray:
 
 
 def _permute_molecules(counts: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> sparse.csr_matrix:
-    """The molecules of each group dealt anew to its cells; totals of cells and, by group, of genes stay."""
+    """Permute the molecules of each group among its cells, keeping the totals of cells and of genes per group."""
     rng = np.random.default_rng(seed)
     cells, genes = [], []
     for group in np.unique(groups):
@@ -159,11 +158,11 @@ def _permute_molecules(counts: sparse.csr_matrix, groups: np.ndarray, *, seed: i
         genes.append(rng.permutation(np.repeat(own.col, times)))
     cell, gene = np.concatenate(cells), np.concatenate(genes)
     molecules = np.ones(len(cell), dtype=counts.dtype)
-    return sparse.csr_matrix((molecules, (cell, gene)), shape=counts.shape)  # equal places are added up
+    return sparse.csr_matrix((molecules, (cell, gene)), shape=counts.shape)  # sums duplicate entries
 
 
 def _permute_cells(values: sparse.csr_matrix, groups: np.ndarray, *, seed: int) -> sparse.csr_matrix:
-    """Whole rows permuted within each group."""
+    """Permute whole rows within each group."""
     rng = np.random.default_rng(seed)
     source = np.arange(len(groups))
     for group in np.unique(groups):

@@ -11,7 +11,7 @@ from deepvelo.datasets.kinetics import FloatArray, IntArray, advance
 from deepvelo.datasets.network import Network, schedule
 from deepvelo.datasets.tissue import Tissue
 
-BURST: Final = 1.0  # transcripts of a burst in the mean: the variance of unspliced RNA at rest is 1 + BURST times its mean
+BURST: Final = 1.0  # mean transcripts per burst: at steady state the variance of unspliced RNA is 1 + BURST times its mean
 STEP: Final = 0.2  # time between two evaluations of the network
 BURN_IN: Final = 8.0  # time at the origin's steady state before the tissue begins
 _CELLS_PER_BLOCK: Final = 64  # a block of 2,000 genes stays in the processor's cache

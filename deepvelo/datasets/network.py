@@ -1,4 +1,4 @@
-"""A regulatory network after SERGIO (Dibaeinia & Sinha 2020, Cell Systems 11:252): who drives whom, and how."""
+"""A gene regulatory network after SERGIO (Dibaeinia & Sinha 2020, Cell Systems 11:252)."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ class Network:
         return alpha
 
     def steady_state(self, programme: int) -> FloatArray:
-        """Spliced RNA alpha / gamma at which a programme comes to rest, shape ``(n_genes,)``.
+        """Steady-state spliced RNA alpha / gamma of a programme, shape ``(n_genes,)``.
 
-        The network has no loops: after as many rounds as the longest chain of regulators nothing changes.
+        The network has no loops, so the iteration converges after as many rounds as its longest chain of regulators.
         """
         s: FloatArray = np.zeros((len(self.gamma), 1))
         while True:

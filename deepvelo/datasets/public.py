@@ -1,4 +1,4 @@
-"""Public data sets, downloaded through scVelo once and kept in a folder of the caller's choice."""
+"""Public data sets, downloaded once with scVelo and cached in a folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The functions of `scvelo.datasets` that download cells with spliced and unspliced counts.
+# Functions of `scvelo.datasets` that download spliced and unspliced counts.
 NAMES: dict[str, str] = {
     "bonemarrow": "Human bone marrow, haematopoiesis (Setty et al. 2019)",
     "dentategyrus": "Mouse dentate gyrus, granule neurons and other types (Hochgerner et al. 2018)",
@@ -31,13 +31,13 @@ NAMES: dict[str, str] = {
     "pancreas": "Mouse pancreas at day 15.5, endocrine cells (Bastidas-Ponce et al. 2019)",
     "pbmc68k": "Human blood, mature cells: a control without development (Zheng et al. 2017)",
 }
-# scanpy's cache folder, which a download borrows, belongs to the whole process
+# a download changes scanpy's cache folder, which is global to the process
 _DOWNLOADING = threading.Lock()
 _LOOM = ("dentategyrus_lamanno", "forebrain")
 
 
 def load(name: str, *, folder: Path) -> AnnData:
-    """A public data set by name, from ``folder`` if it was downloaded before.
+    """Load a public data set by name, from ``folder`` if it was downloaded before.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def fetch(name: str, *, folder: Path) -> None:
     if target.exists():
         return
     with _DOWNLOADING:
-        if not target.exists():  # someone else may have brought it meanwhile
+        if not target.exists():  # another thread may have downloaded it
             _download(name, target)
 
 
@@ -83,7 +83,7 @@ def _path(name: str, folder: Path) -> Path:
 
 
 def _download(name: str, target: Path) -> None:
-    """Download into a folder of its own and move the result when it is whole: a broken one never counts."""
+    """Download into a temporary folder and write the result atomically."""
     import scanpy as sc
     import scvelo as scv
 
@@ -103,7 +103,7 @@ def _download(name: str, target: Path) -> None:
         write_h5ad(adata, target)
     except InputError:
         raise
-    except Exception as error:  # no network, a moved file, a broken one: all end the same for the user
+    except Exception as error:  # no network, a moved file or a damaged one
         reason = str(getattr(error, "reason", error)).partition("\n")[0].rstrip(".") or type(error).__name__
         msg = (
             f"The public set '{name}' could not be downloaded: {reason}. "

@@ -1,4 +1,4 @@
-"""The RNA of a tissue's cells, by whatever sets the rates there."""
+"""Draw the RNA of a tissue's cells by its process: switches, network or factors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def draw_rna(
     unspliceable: float,
     rngs: Streams,
 ) -> Rna:
-    """Draw the genes of a tissue, and what they give the cells.
+    """Draw the genes of a tissue and the RNA of its cells.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The simulated data set shipped with the project: ``python -m deepvelo.datasets.shipped`` makes it again."""
+"""The simulated data set shipped with the project; ``python -m deepvelo.datasets.shipped`` regenerates it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 
 def path() -> Path:
-    """The shipped counts: cells with their groups, without the truth."""
+    """Path of the shipped counts with groups, without the truth."""
     return _shipped("simulated_dentate_gyrus.h5ad")
 
 
 def truth_path() -> Path:
-    """The true rates, velocity and time of the shipped cells."""
+    """Path of the true rates, velocity and time of the shipped cells."""
     return _shipped("simulated_dentate_gyrus_truth.npz")
 
 
@@ -70,7 +70,7 @@ def load_truth() -> AnnData:
 
 
 def make(folder: Path) -> tuple[Path, Path]:
-    """Simulate the sample again and write both files into a folder; each appears only once it is whole."""
+    """Simulate the sample again and write both files into a folder; each appears only once it is complete."""
     adata, truth = draw(**SETTINGS)
     counts_file = folder / "simulated_dentate_gyrus.h5ad"
     truth_file = folder / "simulated_dentate_gyrus_truth.npz"

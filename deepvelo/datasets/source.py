@@ -1,4 +1,4 @@
-"""Where data come from, as a few words that can be kept, compared and sent to another process."""
+"""Descriptions of data sets that can be stored, compared and sent to another process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deepvelo.io.runs import Run
 
 Kind = Literal["sample", "file", "join", "public", "run", "shuffled", "steady_state"]
-_TRIES = 2  # a file may be replaced once; one that changes again is being written to
+_TRIES = 2  # a file that changes twice is being written to
 PUBLIC_CACHE = Path("~/.cache/deepvelo")
 _NEEDED: dict[Kind, tuple[str, ...]] = {
     "sample": (),
@@ -35,7 +35,7 @@ _CONTROLS: dict[Kind, str] = {"shuffled": "shuffled control", "steady_state": "s
 
 @dataclass(frozen=True)
 class DataSource:
-    """One data set, not yet read.
+    """Description of a data set that is not read yet.
 
     Parameters
     ----------
@@ -53,15 +53,15 @@ class DataSource:
     more
         Counts of further samples.
     sheet
-        A table with a row a sample: its name, its file, and columns for ``obs``.
+        A table with one row per sample: its name, its file, and columns for ``obs``.
     gene_names, ambiguous
-        As `deepvelo.io.read` takes them, for the counts.
+        As for `deepvelo.io.read`, for the counts.
     name
-        The name of a public set; otherwise what people call the data.
+        Name of a public set; otherwise the display name of the data.
     seed
-        Of the chance in ``shuffled`` and ``steady_state``.
+        Seed of ``shuffled`` and ``steady_state``.
     n_genes
-        Take only so many of a run's genes, the most variable; 0 takes all.
+        Use only this many of a run's genes, the most variable; 0 uses all.
     """
 
     kind: Kind
@@ -76,7 +76,7 @@ class DataSource:
     n_genes: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a description that leads nowhere."""
+        """Refuse an incomplete description."""
         if self.kind not in _NEEDED:
             msg = f"`kind` must be one of {sorted(_NEEDED)}. Got {self.kind!r}. Choose one of them."
             raise InputError(msg)
@@ -87,17 +87,17 @@ class DataSource:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Everything that is read: paths of files and folders."""
+        """Paths of all files and folders that are read."""
         return tuple(path for path in (self.path, self.counts_path, *self.more, self.sheet) if path)
 
     @property
     def is_prepared(self) -> bool:
-        """Whether `load` gives what `deepvelo.pp.prepare` leaves, to be fitted as it is."""
+        """Whether `load` returns prepared data, to be fitted unchanged."""
         return self.kind in ("run", "shuffled", "steady_state")
 
     @property
     def label(self) -> str:
-        """What people call the data."""
+        """Display name of the data."""
         match self.kind:
             case "sample":
                 from deepvelo.datasets import shipped
@@ -116,12 +116,12 @@ class DataSource:
                 return ", ".join(words)
 
     def load(self) -> AnnData:
-        """Read the data, a new object each time; counts of a file that would fill the memory stay in it.
+        """Read the data, a new object each time; large counts of a file stay on disk.
 
         Raises
         ------
         InputError
-            Missing or unreadable file or run, cells that do not match, or no network for a public set.
+            A file or run is missing or unreadable, cells do not match, or a public set cannot be downloaded.
         """
         match self.kind:
             case "sample":
@@ -140,7 +140,7 @@ class DataSource:
                 return self._load_run()
 
     def load_with_hash(self) -> tuple[AnnData, str]:
-        """The data and the `hash` of just these.
+        """The data with their `hash`, read consistently.
 
         Raises
         ------
@@ -153,11 +153,13 @@ class DataSource:
             if after == before:
                 return adata, after
             before = after
-        msg = f"{self.label} changed while it was read. Wait until whoever writes to it is done, then start again."
+        msg = (
+            f"{self.label} changed while it was read. Wait until it is completely written, then start again."
+        )
         raise InputError(msg)
 
     def joined(self) -> tuple[AnnData, JoinReport]:
-        """The processed object of a join with its counts, and how well their cells met.
+        """The processed object of a join with its counts, and a report on the matched cells.
 
         Raises
         ------
@@ -183,8 +185,8 @@ class DataSource:
     def hash(self) -> str:
         """Hash of the content, 32 hexadecimal digits; see `deepvelo.io.hashing.data_hash`.
 
-        A public set is known by its name alone: its content is fixed by whoever published it. The prepared
-        data of a run count as the data they were prepared from.
+        The hash of a public set depends only on its name. The prepared data of a run have the hash of the original
+        data.
         """
         from deepvelo.io.hashing import data_hash
 
@@ -214,12 +216,12 @@ class DataSource:
         return (self.gene_names, self.ambiguous) == ("auto", "leave_out")
 
     def require_preparation(self, settings: Settings) -> None:
-        """Check that settings do not ask for another preparation than a run's data have had.
+        """Check that settings have the same preparation as a run's prepared data.
 
         Raises
         ------
         InputError
-            They do; such a run would say of itself what is not so.
+            The preparations differ, so the new run would record wrong settings.
         """
         if self.is_prepared and self._run().info.settings.of_preparation != settings.of_preparation:
             msg = (
@@ -237,7 +239,7 @@ class DataSource:
     def _name_of_run(self) -> str:
         try:
             return self._run().info.data_name
-        except InputError:  # deleted; a job that used it must still have a name in the list
+        except InputError:  # deleted; jobs that used it still need a name
             return f"run {Path(self.path).name}"
 
     def _load_run(self) -> AnnData:

@@ -1,4 +1,4 @@
-"""What a tissue consists of: lineages, the stages they pass, how many cells, and how they are measured."""
+"""Definition of a simulated tissue: lineages, their stages, numbers of cells and batches."""
 
 from __future__ import annotations
 
@@ -67,13 +67,13 @@ class Lineage:
     """Lineages of one family resemble each other in the level of their genes."""
     stages: tuple[Stage, ...]
     dynamic: float
-    """Share of genes whose transcription switches while the lineage runs; 0 leaves everything at rest."""
+    """Share of genes whose transcription switches along the lineage; with 0 all genes stay at steady state."""
     retains: float = 0.5
     """Chance that a gene with rates of its own here keeps more RNA unspliced than elsewhere, not less."""
     parent: str | None = None
     start: float = 0.0
     cycle: bool = False
-    """Whether it is one period of something that goes round and round; such a lineage has no parent."""
+    """Whether the lineage is one period of a cycle; such a lineage has no parent."""
     boost: Boost | None = None
     """Asks for a lineage without children."""
 

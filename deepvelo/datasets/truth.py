@@ -1,4 +1,4 @@
-"""What a simulation knows and an experiment does not, small enough to be shipped beside the counts."""
+"""The ground truth of a simulation, small enough to be shipped beside the counts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Molecules:
 
 @dataclass(frozen=True)
 class Truth:
-    """Rates of every gene on every lineage, and where each cell stands.
+    """Rates of every gene on every lineage, and lineage and time of each cell.
 
     RNA is counted in molecules per cell, before capture; :meth:`expected_counts` are what is left of it.
     """
