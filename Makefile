@@ -70,4 +70,4 @@ $(VENV)/.installed-docs: $(VENV)/.installed requirements-docs.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) docs/_build docs/generated docs/jupyter_execute .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) docs/_build docs/generated docs/.jupyter_cache docs/jupyter_execute .pytest_cache .mypy_cache .ruff_cache

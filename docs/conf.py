@@ -6,9 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-# Kernels of the tutorials inherit both: where to import from, and figures that carry plotly.js themselves.
+# Kernels of the tutorials inherit these: where to import from, and figures that carry plotly.js themselves.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 os.environ["PLOTLY_RENDERER"] = "notebook"
+os.environ["PYTHONWARNINGS"] = "ignore"  # PyTorch's and scVelo's, which a reader cannot act on
 
 project = "DeepVelo Explorer"
 author = "The DeepVelo Explorer authors"
@@ -21,7 +22,7 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
-exclude_patterns = ["_build", "generated/deepvelo.rst"]
+exclude_patterns = ["_build", ".jupyter_cache", "jupyter_execute"]
 
 html_theme = "sphinx_book_theme"
 html_title = "DeepVelo Explorer"
