@@ -33,6 +33,8 @@ COMPILING = (
     "tests/deepvelo/lineages/",
     "tests/deepvelo/pp/",
     "tests/deepvelo/test_cli.py",
+    "tests/deepvelo/test_examples.py",
+    "tests/deepvelo/test_notebook.py",
     "tests/deepvelo/test_workflow.py",
     "tests/deepvelo/tl/",
     "tests/pages/test_lineages.py",

@@ -28,6 +28,7 @@ def test_only_installed_peers_are_offered(monkeypatch, graphvelo, scvi, names):
     assert set(methods.SMOOTHED_PEERS) <= set(methods.PEERS)
 
 
+@pytest.mark.slow
 def test_graphvelo_is_projected_from_the_stochastic_mode_and_smoothed_as_ours(monkeypatch):
     install(monkeypatch)
     case = methods.make_case("linear", "deep", seed=0, n_cells=100, n_genes=40)

@@ -157,6 +157,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.h5ad"]
 
 
+@pytest.mark.slow
 def test_a_mode_of_scvelo_writes_a_whole_file_and_says_what_it_ignores(deepvelo, capfd, tmp_path, small):
     out = tmp_path / "out.h5ad"
     assert deepvelo("run", small, "-o", out, "--method", "stochastic", "--epochs", 3) == 0

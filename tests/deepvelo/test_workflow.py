@@ -354,6 +354,7 @@ def test_a_run_on_disk_is_stored_as_one_in_memory(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_while_layers_are_written_leaves_no_half_run(tmp_path, monkeypatch):
     store, written = RunStore(tmp_path), []
     write = LocalStore.set

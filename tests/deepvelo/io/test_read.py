@@ -217,7 +217,7 @@ def bad_other_zip(path: Path) -> Path:
     ("name", "spoil", "message"),
     [
         ("cells.h5ad", lambda path: path, r"no file .*cells\.h5ad.*Check the path"),
-        ("cells.doc", bad_text, r"cells\.doc .* no kind that can be read.*\.h5ad"),
+        ("cells.doc", bad_text, r"cells\.doc .* no format that can be read.*\.h5ad"),
         ("cells.h5ad", bad_text, r"cells\.h5ad is not an h5ad file.*right file"),
         ("cells.loom", bad_text, r"cells\.loom is not a loom file.*right file"),
         ("cells.h5ad", bad_truncated, r"cells\.h5ad is truncated.*again"),

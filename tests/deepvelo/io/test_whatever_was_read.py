@@ -189,6 +189,7 @@ def run_store(adata: AnnData) -> Any:
     return zarr.open_group(store, mode="r")
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(objects(), st.sampled_from([h5ad, run_store]))
 def test_no_fit_is_lost_at_writing(adata: AnnData, stored: Callable[[AnnData], Any]) -> None:

@@ -170,6 +170,7 @@ def test_rates_of_some_genes_are_those_of_all(preset):
         assert torch.allclose(some, every[:, 2:5], atol=1e-6, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_batches_lead_where_all_cells_at_once_do():
     spliced, unspliced = moving_cells(400)
     settings = config.replace(SETTINGS, {"graph": {"n_candidates": 20, "n_neighbors": 8}})

@@ -142,6 +142,7 @@ def test_cells_are_compared_in_unspliced_counts_too():
     assert of_own_kind["spliced"] < 0.8
 
 
+@pytest.mark.slow
 def test_components_of_many_cells_are_scanpys(monkeypatch):
     """Of many cells they come from sums over the cells; scanpy finds them by going through the counts again and again."""
     from deepvelo.model.graph import cell_graph as graph
@@ -410,7 +411,7 @@ def test_unusable_data_are_refused_before_any_work():
         prepare(counted(), SETTINGS, cluster_key="stage")
 
 
-@pytest.mark.parametrize("name", ["cells.h5ad", "cells.zarr"])
+@pytest.mark.parametrize("name", ["cells.h5ad", pytest.param("cells.zarr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("make", [counted, with_moments, lambda: counted(as_sparse=False)])
 def test_from_a_file_the_answer_is_that_from_memory(tmp_path, monkeypatch, name, make):
     for module in (matrices, anndata_groups):

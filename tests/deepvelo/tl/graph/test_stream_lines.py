@@ -142,6 +142,7 @@ def test_many_cells_are_drawn_as_all_of_them_would_be(monkeypatch):
     assert np.quantile(cosines, 0.05) > 0.95
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_cells_are_quick():
     points = np.random.default_rng(0).normal(size=(100_000, 2)) * 5
     flow = np.stack([-points[:, 1], points[:, 0]], axis=1)

@@ -57,6 +57,7 @@ def test_a_gene_that_does_not_vary_has_no_correlation_and_comes_last(tissue, fou
     assert own.loc["still", ["correlation", "ci_low", "ci_high", "p", "q"]].isna().all()
 
 
+@pytest.mark.slow
 def test_correlations_are_cellranks_and_intervals_scipys(tissue, found):
     from cellrank.estimators import GPCCA
     from cellrank.kernels import PrecomputedKernel
@@ -93,6 +94,7 @@ def test_a_wider_interval_is_surer(tissue, found):
     assert (wide.loc[varying, "ci_high"] > narrow.loc[varying, "ci_high"]).all()
 
 
+@pytest.mark.slow
 def test_with_one_end_how_near_it_is_takes_the_place_of_the_fate(tissue):
     only = fates(tissue, cluster_key=keys.CLUSTERS, terminal=["Left"])
     table = of(drivers(tissue, only), "Left")

@@ -115,6 +115,7 @@ def test_one_end_is_a_certain_fate_and_that_is_said():
     assert "only, so every fate is certain" in found.warnings[0]
 
 
+@pytest.mark.slow
 def test_an_end_that_was_not_chosen_holds_its_cells_and_that_is_said():
     found = find(fork(300), terminal=["Left"])
     assert (found.probabilities["Left"] == 1).all()
@@ -151,6 +152,7 @@ def ring(n_cells: int = 200):
     return tissue
 
 
+@pytest.mark.slow
 def test_a_circle_has_no_end():
     with pytest.raises(InputError, match=r"No end was found.*alike, as in a cycle.*by hand"):
         find(ring())

@@ -30,6 +30,7 @@ def fitted(kind):
     return prepared.copy(), confidence
 
 
+@pytest.mark.slow
 def test_moving_tissue_is_trusted_and_still_tissue_is_not():
     (_, moving), (_, still) = fitted("cycle"), fitted("static")
     assert np.median(moving.cells) > 0.9
