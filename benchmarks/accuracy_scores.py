@@ -114,7 +114,7 @@ def group_log_ratios(
 ) -> np.ndarray:
     """log(gamma / beta) of every group, shape ``(n_groups, n_genes)``, groups in alphabetical order.
 
-    A group's rate is the mean over its cells weighing by the RNA it acts on, as in `deepvelo.tl.multikinetic_score`.
+    A group's rate is the mean over its cells weighing by the RNA it acts on, as in `deepvelo.tl.rates.multikinetic.multikinetic_score`.
     NaN where there is none, or a mean rate is not above 0.
     """
     rows = []

@@ -70,7 +70,7 @@ def score(fitted: AnnData) -> dict[str, float]:
 
 
 def boundary_cosine(fitted: AnnData, edge: tuple[str, str]) -> float:
-    """`deepvelo.tl.boundary_means` on the UMAP: mean over the source's cells."""
+    """`deepvelo.tl.metrics.boundary.boundary_means` on the UMAP: mean over the source's cells."""
     from deepvelo import keys
     from deepvelo.tl.metrics.boundary import boundary_means
 

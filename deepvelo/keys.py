@@ -22,15 +22,15 @@ MULTIKINETIC_SCORE: Final = "multikinetic_score"
 
 # obs
 CONFIDENCE: Final = "direction_confidence"  # also in var
-UNDECIDED: Final = "direction_undecided"  # True where the data do not decide the direction
+UNDECIDED: Final = "direction_undecided"  # True where the direction is undecided
 CONSISTENCY: Final = "velocity_consistency"
 CONSISTENCY_CELLTYPE: Final = "velocity_consistency_celltype"
 PSEUDOTIME: Final = "velocity_pseudotime"
 SELF_TRANSITION: Final = "velocity_self_transition"
 LATENT_TIME: Final = "latent_time"
 LEIDEN: Final = "leiden"
-LEIDEN_OWN: Final = "deepvelo_leiden"  # where the data have an unusable "leiden"
-OWN_GROUPS: Final = "deepvelo_groups"  # in uns: the column with groups that preparation computed
+LEIDEN_OWN: Final = "deepvelo_leiden"  # used if a column "leiden" exists but is not a usable grouping
+OWN_GROUPS: Final = "deepvelo_groups"  # in uns: name of the column with the groups computed by preparation
 RATES_LEIDEN: Final = "rates_leiden"
 INITIAL_SIZES: Final = ("initial_size_spliced", "initial_size_unspliced")  # total counts before normalization
 
@@ -53,8 +53,8 @@ VELOCITY_GRAPH_NEG: Final = "velocity_graph_neg"
 VELOCITY_PARAMS: Final = "velocity_params"
 NEIGHBORS: Final = "neighbors"
 DEEPVELO: Final = "deepvelo"
-NOTES: Final = "deepvelo_notes"  # what reading changed, in words
-GENE_NAMES: Final = "deepvelo_gene_names"  # the column of var that was chosen for them, or "index"
+NOTES: Final = "deepvelo_notes"  # messages about what reading and preparation changed
+GENE_NAMES: Final = "deepvelo_gene_names"  # the var column used as gene names, or "index"
 
 # simulated data only
 CLUSTERS: Final = "clusters"  # the grouping of cells, as in scVelo's sets

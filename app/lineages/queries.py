@@ -148,7 +148,7 @@ def _require(folder: Path, run_id: str, settings: LineageSettings, stamp: int) -
 
 
 def markers(run: Run) -> GeneSets:
-    """Markers of the run's own groups, `deepvelo.tl.markers_by_group`."""
+    """Markers of the run's own groups, `deepvelo.tl.gene_sets.markers.markers_by_group`."""
     return _markers(cached.runs_folder(), run.info.run_id)
 
 
@@ -162,7 +162,7 @@ def _markers(folder: Path, run_id: str) -> GeneSets:
 
 
 def library(name: str) -> GeneSets:
-    """A gene-set library by name, `deepvelo.tl.library`; a failure is cached for a minute.
+    """A gene-set library by name, `deepvelo.tl.gene_sets.gene_library.library`; a failure is cached for a minute.
 
     Raises
     ------

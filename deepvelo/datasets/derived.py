@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def most_variable(adata: AnnData, n_genes: int) -> AnnData:
-    """Select the most variable genes as `deepvelo.pp.prepare` does, keeping moments and neighbours.
+    """Select the most variable genes as `deepvelo.pp.prepare.prepare` does, keeping moments and neighbours.
 
     Genes are ranked by the dispersion of spliced counts, normalised by totals over the given genes and logarithmised.
 
@@ -55,7 +55,7 @@ def shuffled_control(adata: AnnData, settings: Settings, *, group_key: str, seed
     Parameters
     ----------
     adata
-        As `deepvelo.pp.prepare` leaves it; not changed.
+        As `deepvelo.pp.prepare.prepare` leaves it; not changed.
     settings
         Settings of the preparation.
     group_key

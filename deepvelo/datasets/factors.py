@@ -1,8 +1,8 @@
 """Rates as functions of latent factors, after SymSim (Zhang et al. 2019) and VeloSim (Zhang & Zhang 2021).
 
-Their extrinsic variability factors (EVFs) describe a cell; a gene's kinetic parameters are functions of them with
-sparse random weights. Factors that differ between cell types follow Brownian motion along the tree of lineages, from
-which each cell takes the values at its time; the others are a cell's own.
+Extrinsic variability factors (EVFs) describe a cell; a gene's kinetic parameters are functions of them with sparse
+random weights. Factors that differ between cell types follow Brownian motion along the tree of lineages, and each cell
+takes their values at its time. The other factors are drawn for each cell.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from deepvelo.datasets.genes import CELL_TOTAL, LEVEL_LIMIT, BoolArray, draw_spl
 from deepvelo.datasets.kinetics import FloatArray, IntArray, States, advance
 from deepvelo.datasets.tissue import Tissue
 
-N_FACTORS: Final = 10  # that diffuse along the tree
-N_OWN: Final = 5  # of single cells
-STEP: Final = 0.1  # rates are constant for so long
-EFFECT: Final = 0.3  # share of weights that are not 0, as in SymSim
+N_FACTORS: Final = 10  # factors that diffuse along the tree
+N_OWN: Final = 5  # factors drawn for each cell
+STEP: Final = 0.1  # time during which rates are constant
+EFFECT: Final = 0.3  # share of non-zero weights, as in SymSim
 DIFFUSION: Final = 0.15  # variance of a factor per unit time
 OWN_SPREAD: Final = 0.2  # standard deviation of a cell's own factors
-OF_SPLICING: Final = 0.3  # weights in log beta and log gamma, relative to those in log alpha
+OF_SPLICING: Final = 0.3  # weights for log beta and log gamma, relative to those for log alpha
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Eq. 1 with rates that are constant for a step and then change: exact states at any time.
+    """Exact solution of eq. 1 with piecewise constant rates, at any time.
 
-    Lineages have equal numbers of steps; those past a lineage's end are not used.
+    All lineages have the same number of steps; steps after the end of a lineage are unused.
     """
 
     start: FloatArray
-    """Time at which every lineage begins, shape ``(n_lineages,)``."""
+    """Start time of every lineage, shape ``(n_lineages,)``."""
     alpha: FloatArray
     """Shape ``(n_lineages, n_steps, n_genes)``; beta and gamma likewise."""
     beta: FloatArray
     gamma: FloatArray
     u: FloatArray
-    """Unspliced RNA at the beginning of every step, shape ``(n_lineages, n_steps, n_genes)``; s likewise."""
+    """Unspliced RNA at the start of every step, shape ``(n_lineages, n_steps, n_genes)``; s likewise."""
     s: FloatArray
 
     def at(self, lineage: IntArray, time: FloatArray) -> States:
@@ -55,7 +55,7 @@ class Paths:
 
 
 def integrate(tissue: Tissue, *, alpha: FloatArray, beta: FloatArray, gamma: FloatArray) -> Paths:
-    """Paths from the steady state at every root, and from the parent's RNA on the lineages that branch off.
+    """Integrate from the steady state at every root, and from the parent's RNA at every branch.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def integrate(tissue: Tissue, *, alpha: FloatArray, beta: FloatArray, gamma: Flo
         if lineage.parent is None:
             u[index, 0], s[index, 0] = alpha[index, 0] / beta[index, 0], alpha[index, 0] / gamma[index, 0]
         else:
-            # the arrays are filled in place: a grandchild reads what its parent was given here
+            # arrays are filled in place, so a branch reads the values of its parent set here
             parent = paths.at(np.array([names.index(lineage.parent)]), np.array([lineage.start]))
             u[index, 0], s[index, 0] = parent.u[0], parent.s[0]
         for step in range(alpha.shape[1] - 1):
@@ -83,22 +83,22 @@ def integrate(tissue: Tissue, *, alpha: FloatArray, beta: FloatArray, gamma: Flo
 
 @dataclass(frozen=True)
 class Factors:
-    """What the factors make of the genes."""
+    """Kinetics of the genes, as determined by the factors."""
 
     paths: Paths
-    """Of a cell whose own factors are 0."""
+    """Paths of a cell whose own factors are 0."""
     own: FloatArray
-    """Weights of a cell's own factors in log alpha, shape ``(N_OWN, n_genes)``; they last all its life."""
+    """Weights of a cell's own factors for log alpha, shape ``(N_OWN, n_genes)``; constant in time."""
     rates_differ: BoolArray
     """Whether factors change the gene's beta or gamma, shape ``(n_genes,)``."""
 
 
 def draw_factors(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> Factors:
-    """Factors along the tree and their weights.
+    """Draw factors along the tree and their weights.
 
     Log alpha, log beta and log gamma are linear in the factors. SymSim maps such sums to the quantiles of parameters
-    fitted to real cells, so that every cell has the same distribution of them over genes; here half the variance is
-    taken from log alpha, which keeps its mean over genes.
+    fitted to real cells, so that every cell has the same distribution of parameters over genes. Here, half the variance
+    is subtracted from log alpha, which preserves the mean of alpha.
     """
     base = np.minimum(rng.normal(0.0, 1.2, n_genes), LEVEL_LIMIT)
     level = np.exp(base) * CELL_TOTAL / np.exp(base).sum()
@@ -122,9 +122,9 @@ def draw_factors(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> F
 
 
 def draw_weights(n_factors: int, n_genes: int, *, rng: np.random.Generator) -> FloatArray:
-    """Weights of factors in a parameter of each gene, shape ``(n_factors, n_genes)``: 0, or together of length 1.
+    """Draw the weights of factors for a parameter of each gene, ``(n_factors, n_genes)``; columns have norm 1 or 0.
 
-    The length gives parameters of all genes the same spread over cells, as SymSim's map to quantiles does.
+    Unit norm gives the parameters of all genes the same spread over cells, as SymSim's quantile mapping does.
     """
     drawn = rng.normal(0.0, 1.0, (n_factors, n_genes))
     drawn = np.where(rng.random(drawn.shape) < EFFECT, drawn, 0.0)
@@ -133,7 +133,7 @@ def draw_weights(n_factors: int, n_genes: int, *, rng: np.random.Generator) -> F
 
 
 def diffuse(tissue: Tissue, *, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Brownian motion along the tree: 0 at a root's start, and on a branch from its parent's value on.
+    """Simulate Brownian motion along the tree, from 0 at the start of a root and from the parent's value on a branch.
 
     Returns
     -------

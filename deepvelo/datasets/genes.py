@@ -1,4 +1,4 @@
-"""Drawing a gene's rates on every lineage of a tissue."""
+"""Random rates of every gene on every lineage of a tissue."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from numpy.typing import NDArray
 from deepvelo.datasets.kinetics import FloatArray, Kinetics
 from deepvelo.datasets.tissue import Boost, Lineage, Tissue
 
-N_PIECES: Final = 3  # a gene rests, switches, and may switch back
+N_PIECES: Final = 3  # a gene starts at steady state, may switch, and may switch back
 SHOWCASE: Final = "SimTmsb10"
-LEVEL_LIMIT: Final = 2.5  # highest log level where a root begins, against a median gene
-CELL_TOTAL: Final = 20_000.0  # spliced molecules of a typical cell; a tenth is caught at 2,000 counts
+LEVEL_LIMIT: Final = 2.5  # maximum log level at the start of a root, relative to a median gene
+CELL_TOTAL: Final = 20_000.0  # spliced molecules of a typical cell; 2,000 counts capture a tenth
 
 BoolArray = NDArray[np.bool_]
 
 
 def gene_names(tissue: Tissue, n_genes: int) -> list[str]:
-    """``Sim001``, ``Sim002``, ... so that nobody takes them for measured genes; the showcase comes first."""
+    """``Sim001``, ``Sim002``, ..., unlike any measured gene; the showcase gene comes first."""
     width = max(3, len(str(n_genes)))
     names = [f"Sim{number:0{width}d}" for number in range(1, n_genes + 1)]
     return [SHOWCASE, *names[:-1]] if tissue.showcase else names
 
 
 def draw_kinetics(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> tuple[Kinetics, BoolArray]:
-    """Rates of ``n_genes`` genes on every lineage.
+    """Draw the rates of ``n_genes`` genes on every lineage.
 
-    Levels (the spliced RNA a gene would settle at, alpha / gamma) are heavy-tailed over genes, alike
-    within a family of lineages, and step up or down at times of the gene's own.
+    Levels (steady-state spliced RNA, alpha / gamma) are heavy-tailed over genes and similar within a
+    family of lineages, and step up or down at times drawn for each gene.
 
     Returns
     -------
-    The kinetics, and for every gene whether beta and gamma differ between lineages.
+    The kinetics, and a mask of the genes whose beta and gamma differ between lineages.
     """
     base = rng.normal(0.0, 1.2, n_genes)
     beta, gamma, differ = draw_splicing(tissue, base, rng=rng)
@@ -52,16 +52,16 @@ def draw_kinetics(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> 
 def from_origins(
     tissue: Tissue, *, knots: FloatArray, alpha: FloatArray, beta: FloatArray, gamma: FloatArray
 ) -> Kinetics:
-    """Kinetics with the RNA that every lineage starts with: a steady state, its parent's RNA, or a cycle's end.
+    """Complete kinetics by the initial RNA of every lineage: steady state, parent's RNA, or end of the cycle.
 
-    Shapes of the rates as in :class:`~deepvelo.datasets.kinetics.Kinetics`.
+    Rates have the shapes of :class:`~deepvelo.datasets.kinetics.Kinetics`.
     """
     u0, s0 = alpha[:, 0] / beta, alpha[:, 0] / gamma
     kinetics = Kinetics(knots=knots, alpha=alpha, beta=beta, gamma=gamma, u0=u0, s0=s0)
     names = [lineage.name for lineage in tissue.lineages]
     for index, lineage in enumerate(tissue.lineages):
         if lineage.parent is not None:
-            # the arrays are filled in place: a grandchild reads what its parent was given here
+            # arrays are filled in place, so a branch reads the values of its parent set here
             parent = np.array([names.index(lineage.parent)])
             state = kinetics.at(parent, np.array([lineage.start]))
             u0[index], s0[index] = state.u[0], state.s[0]
@@ -73,18 +73,18 @@ def from_origins(
 def draw_splicing(
     tissue: Tissue, base: FloatArray, *, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Beta and gamma, shape ``(n_lineages, n_genes)``; equal on all lineages unless the gene's rates differ."""
+    """Draw beta and gamma, ``(n_lineages, n_genes)``; equal on all lineages unless the gene's rates differ."""
     n_lineages, n_genes = len(tissue.lineages), len(base)
     gamma = np.exp(rng.normal(np.log(0.45), 0.4, n_genes))
     beta = gamma / np.exp(rng.uniform(np.log(0.1), np.log(0.4), n_genes))
     gammas, betas = np.tile(gamma, (n_lineages, 1)), np.tile(beta, (n_lineages, 1))
 
     differ = np.zeros(n_genes, dtype=bool)
-    # only among the better expressed, where a difference leaves a trace in the counts
+    # only well expressed genes, whose differences are visible in the counts
     candidates = np.flatnonzero(base >= np.quantile(base, 0.3))
     differ[rng.permutation(candidates)[: round(tissue.rates_differ * n_genes)]] = True
     own = rng.random((n_lineages, n_genes)) < 0.7
-    own[0] = False  # the first lineage keeps the gene's common rates
+    own[0] = False  # the first lineage keeps the common rates of the gene
     own[rng.integers(1, n_lineages, n_genes) if n_lineages > 1 else 0, np.arange(n_genes)] = True
     own &= differ
     retains = np.array([[lineage.retains] for lineage in tissue.lineages])
@@ -97,7 +97,7 @@ def draw_splicing(
 def _draw_levels(
     tissue: Tissue, base: FloatArray, *, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Levels of the pieces and the times they begin at, both ``(n_lineages, n_pieces, n_genes)``."""
+    """Draw the levels and start times of the pieces, both ``(n_lineages, n_pieces, n_genes)``."""
     n_genes = len(base)
     families = {lineage.family for lineage in tissue.lineages}
     of_family = {family: rng.normal(0.0, 0.4, n_genes) for family in sorted(families)}
@@ -110,15 +110,15 @@ def _draw_levels(
         if lineage.parent is None:
             marker = np.where(rng.random(n_genes) < 0.05, rng.uniform(1.0, 2.5, n_genes), 0.0)
             begin = base + of_family[lineage.family] + rng.normal(0.0, 0.4, n_genes) + marker
-            # so that no gene makes up more than a few percent of the RNA, and so that genes going up and
-            # genes going down have the same mean level over the lineage
+            # limits each gene to a few percent of the RNA; rising and falling genes have the same mean level
+            # over the lineage
             begin = np.minimum(begin, LEVEL_LIMIT) - steps[1] / 2
         else:
             parent = names.index(lineage.parent)
             last = (knots[parent] <= lineage.start).sum(axis=0) - 1
             begin = log_level[parent, last, np.arange(n_genes)]
-            # what is high rather falls and what is low rather rises, so that the cell's RNA stays about the
-            # same in total: if it grew, normalising by library size would make genes at rest seem to fall
+            # high genes tend to fall and low genes to rise, which keeps total RNA about constant: if it grew,
+            # size normalisation would make steady genes appear to fall
             rises = begin + rng.normal(0.0, 1.0, n_genes) < 0
             steps = np.where(rises, 1.0, -1.0) * np.abs(steps)
         log_level[index] = begin + steps
@@ -128,7 +128,7 @@ def _draw_levels(
 def _draw_switches(
     lineage: Lineage, n_genes: int, *, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Log steps against the first piece, and when the pieces begin, both ``(n_pieces, n_genes)``."""
+    """Draw log steps relative to the first piece and start times of the pieces, both ``(n_pieces, n_genes)``."""
     span = lineage.end - lineage.start
     moves = rng.random(n_genes) < lineage.dynamic
     returns = moves & (rng.random(n_genes) < 0.35)
@@ -147,12 +147,12 @@ def _draw_switches(
 
 
 def _draw_turns(lineage: Lineage, n_genes: int, *, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """As :func:`_draw_switches`, for a cycle: a gene that moves is on for its own part of the period."""
+    """As :func:`_draw_switches`, for a cycle: each dynamic gene is on during an interval of the period drawn for it."""
     period = lineage.end - lineage.start
     moves = rng.random(n_genes) < lineage.dynamic
     on = rng.uniform(0.0, period, n_genes)
     off = (on + rng.uniform(0.2, 0.6, n_genes) * period) % period
-    # a gene that is on when the period ends goes on being so at its start: the piece between is the low one
+    # a gene that is on across the end of the period has its low piece in the middle
     fold = np.sign(off - on) * rng.uniform(np.log(3.0), np.log(10.0), n_genes)
 
     knots = np.full((N_PIECES, n_genes), np.inf)
@@ -167,10 +167,10 @@ def _draw_turns(lineage: Lineage, n_genes: int, *, rng: np.random.Generator) -> 
 def _add_boost(
     boost: Boost, index: int, *, level: FloatArray, knots: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Levels and knots with one more piece, which the boosted genes of lineage ``index`` use.
+    """Add one piece to levels and knots for the boosted genes of lineage ``index``.
 
-    Boosted genes start lower by the factor they rise by, in all lineages, so that they come up to the
-    level of the others and the cell's RNA changes little in total.
+    In all lineages, boosted genes start lower by the factor of their rise. They thus reach the level of
+    other genes, and total RNA changes little.
     """
     n_genes, n_pieces = level.shape[2], level.shape[1]
     fold, time = np.ones(n_genes), np.full(n_genes, np.inf)
@@ -183,7 +183,7 @@ def _add_boost(
     knots = np.concatenate([knots, unused], axis=1)
     level = np.concatenate([level, level[:, -1:]], axis=1) / fold
     piece = np.arange(n_pieces + 1)[:, None]
-    boosted = piece >= (knots[index] <= time).sum(axis=0)  # every piece that begins at the boost or later
+    boosted = piece >= (knots[index] <= time).sum(axis=0)  # pieces that start at the boost or later
     level[index] = np.take_along_axis(level[index], piece - boosted, axis=0) * np.where(boosted, fold, 1.0)
     knots[index, -1] = time
     knots[index].sort(axis=0)
@@ -191,10 +191,10 @@ def _add_boost(
 
 
 def _close_cycle(lineage: Lineage, index: int, *, kinetics: Kinetics) -> None:
-    """Set the RNA a cycle starts with, in place, to what it ends with.
+    """Set the initial RNA of a cycle, in place, to the RNA at its end.
 
-    Over one period u turns into ``exp(-beta period) u + c`` with a constant c, which is what becomes of
-    u = 0; this repeats itself for ``u = c / (1 - exp(-beta period))``. With u known, the same holds for s.
+    One period maps u to ``exp(-beta period) u + c``, where the constant c is the result for u = 0. The
+    fixed point is ``u = c / (1 - exp(-beta period))``. The same holds for s once u is known.
     """
     here, end = np.array([index]), np.array([lineage.end])
     period = lineage.end - lineage.start
@@ -206,11 +206,11 @@ def _close_cycle(lineage: Lineage, index: int, *, kinetics: Kinetics) -> None:
 def _set_showcase(
     tissue: Tissue, *, level: FloatArray, knots: FloatArray, beta: FloatArray, gamma: FloatArray
 ) -> None:
-    """Give the first gene the regimes Tmsb10 has in the dentate gyrus, in place.
+    """Give the first gene the regimes of Tmsb10 in the dentate gyrus, in place.
 
-    Induced, then repressed along the granule lineage: a loop in the phase portrait. Rising all the while
-    in endothelial cells, with a gamma / beta so much lower that one line for all cells would have them
-    fall. At rest in the others.
+    On the granule lineage, it is induced and then repressed: a loop in the phase portrait. In endothelial
+    cells, it rises throughout, with a gamma / beta so low that a steady-state line shared by all cells
+    would make it fall. In other cells, it is at steady state.
     """
     names = [lineage.name for lineage in tissue.lineages]
     level[:, :, 0], knots[:, 1:, 0] = 60.0, np.inf

@@ -1,4 +1,4 @@
-"""Eq. 1 integrated exactly: transcription switches between constant rates, so every piece has a closed form."""
+"""Exact solution of eq. 1 for transcription that switches between constant rates: a closed form for each piece."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class States:
 
 @dataclass(frozen=True)
 class Kinetics:
-    """The rates of every gene on every lineage, from which its RNA at any time follows.
+    """Rates of every gene on every lineage, which determine its RNA at any time.
 
-    A lineage has up to ``n_pieces`` pieces of constant alpha; ``knots`` are the times they begin at.
-    The first knot is the lineage's start, and infinity marks a piece that is not used.
+    A lineage has up to ``n_pieces`` pieces of constant alpha; ``knots`` are their start times. The first
+    knot is the start of the lineage, and infinity marks an unused piece.
     """
 
     knots: FloatArray
@@ -59,7 +59,7 @@ class Kinetics:
     """Spliced RNA at the lineage's start, shape ``(n_lineages, n_genes)``."""
 
     def at(self, lineage: IntArray, time: FloatArray) -> States:
-        """Rates and RNA of cells on given lineages at given times.
+        """Compute rates and RNA of cells on given lineages at given times.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class Kinetics:
         for piece in range(knots.shape[1]):
             begin = knots[:, piece]
             stop = knots[:, piece + 1] if piece + 1 < knots.shape[1] else np.inf
-            # a piece not reached yet lasts no time, which leaves u and s as they are
+            # tau is 0 for pieces not reached yet, which leaves u and s unchanged
             tau = np.clip(np.minimum(moment, stop) - begin, 0.0, None)
             u, s = advance(u, s, alpha=alphas[:, piece], beta=beta, gamma=gamma, tau=tau)
             alpha = np.where(moment >= begin, alphas[:, piece], alpha)
@@ -84,15 +84,15 @@ class Kinetics:
 def advance(
     u: FloatArray, s: FloatArray, *, alpha: FloatArray, beta: FloatArray, gamma: FloatArray, tau: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    r"""Unspliced and spliced RNA after ``tau`` at constant rates: the solution of Eq. 1.
+    r"""Compute unspliced and spliced RNA after ``tau`` at constant rates, the solution of eq. 1.
 
     .. math::
         u(\tau) &= \alpha/\beta + (u - \alpha/\beta) e^{-\beta\tau} \\
         s(\tau) &= \alpha/\gamma + (s - \alpha/\gamma) e^{-\gamma\tau}
                    + (\alpha - \beta u) \frac{e^{-\gamma\tau} - e^{-\beta\tau}}{\gamma - \beta}
 
-    All arguments broadcast to ``(n_cells, n_genes)``; the last fraction is taken so that ``beta = gamma``
-    and long times are exact too.
+    All arguments broadcast to ``(n_cells, n_genes)``; the last fraction is computed in a form that is also exact
+    for ``beta = gamma`` and for long times.
     """
     slower, gap = np.minimum(beta, gamma), np.abs(beta - gamma)
     fraction = -tau * np.exp(-slower * tau) * exprel(-gap * tau)

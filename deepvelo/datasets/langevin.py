@@ -11,25 +11,27 @@ from deepvelo.datasets.kinetics import FloatArray, IntArray, advance
 from deepvelo.datasets.network import Network, schedule
 from deepvelo.datasets.tissue import Tissue
 
-BURST: Final = 1.0  # mean transcripts per burst: at steady state the variance of unspliced RNA is 1 + BURST times its mean
-STEP: Final = 0.2  # time between two evaluations of the network
-BURN_IN: Final = 8.0  # time at the origin's steady state before the tissue begins
-_CELLS_PER_BLOCK: Final = 64  # a block of 2,000 genes stays in the processor's cache
+BURST: Final = (
+    1.0  # mean transcripts per burst; the steady-state variance of unspliced RNA is 1 + BURST times its mean
+)
+STEP: Final = 0.2  # time between evaluations of the network
+BURN_IN: Final = 8.0  # time at the steady state of the origin before the first stage
+_CELLS_PER_BLOCK: Final = 64  # a block of 2,000 genes fits into the CPU cache
 
 
 def fluctuating(
     network: Network, tissue: Tissue, lineage: IntArray, time: FloatArray, *, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    r"""Unspliced and spliced molecules of cells whose molecules are made, spliced and degraded at random.
+    r"""Simulate unspliced and spliced molecules of cells with stochastic transcription, splicing and degradation.
 
-    Every cell has a history of its own from the origin on. With :math:`x_+ = \max(x, 0)`,
+    Every cell is simulated separately from the origin. With :math:`x_+ = \max(x, 0)`,
 
     .. math::
         du &= (\alpha(s) - \beta u) dt + \sqrt{(1 + 2b) \alpha} dW_1 - \sqrt{\beta u_+} dW_2 \\
         ds &= (\beta u - \gamma s) dt + \sqrt{\beta u_+} dW_2 - \sqrt{\gamma s_+} dW_3
 
-    Transcripts come in geometric bursts of mean b = ``BURST``, which is the factor 1 + 2b; SERGIO's noise is that of
-    b = 0, with a :math:`W_2` of its own in each equation.
+    Transcripts are produced in geometric bursts of mean b = ``BURST``, hence the factor 1 + 2b. SERGIO's noise has
+    b = 0 and an independent :math:`W_2` in each equation.
 
     Parameters
     ----------
@@ -38,7 +40,7 @@ def fluctuating(
 
     Returns
     -------
-    u and s, each ``(n_cells, n_genes)``, none below 0.
+    u and s, each ``(n_cells, n_genes)``, non-negative.
     """
     u, s = (np.empty((len(time), len(network.beta))) for _ in range(2))
     for index in range(len(tissue.lineages)):
@@ -53,7 +55,7 @@ def fluctuating(
 def _simulate(
     network: Network, programmes: list[tuple[float, int]], time: FloatArray, *, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Molecules of cells on one lineage at descending times, each ``(n_cells, n_genes)``."""
+    """Simulate molecules of cells on one lineage at descending times, each ``(n_cells, n_genes)``."""
     s = np.tile(network.steady_state(programmes[0][1])[:, None], len(time))
     u = s * (network.gamma / network.beta)[:, None]
     begins = [programmes[1][0] - BURN_IN] + [begin for begin, _ in programmes[1:]]
@@ -65,9 +67,9 @@ def _simulate(
         for now, later in itertools.pairwise(moments):
             n_running, n_whole = np.searchsorted(
                 -time, [-now, -later]
-            )  # those beyond `now`, and beyond `later`
+            )  # cells with times after `now`, and after `later`
             alpha = network.transcription(s[:, :n_running], programme)
-            # at the middle of the step: with its start alone every regulator would act half a step late
+            # extrapolated to mid-step: the value at the start would delay regulation by half a step
             middle = alpha if before is None else np.maximum(1.5 * alpha - 0.5 * before[:, :n_running], 0.0)
             before = alpha
             for cells, tau in (
@@ -89,10 +91,10 @@ def _step(
     tau: FloatArray,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, FloatArray]:
-    """U and s after ``tau``: their mean exactly, their noise with the rates at the start of the step.
+    """Advance u and s by ``tau``, with exact means and with noise from the rates at the start of the step.
 
-    The width of the noise in u is that of an Ornstein-Uhlenbeck process over ``tau``, so that u has the right variance
-    where steps are longer than 1 / beta. What transcription gave by chance and u has no more was spliced.
+    The noise in u has the width of an Ornstein-Uhlenbeck process over ``tau``, so the variance of u is right even for
+    steps longer than 1 / beta. Transcription noise that no longer remains in u has been spliced into s.
     """
     beta, gamma = (rate[:, None] for rate in (network.beta, network.gamma))
     later_u, later_s = advance(u, s, alpha=alpha, beta=beta, gamma=gamma, tau=tau)

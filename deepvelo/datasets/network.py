@@ -14,17 +14,17 @@ from deepvelo.datasets.genes import LEVEL_LIMIT, draw_splicing
 from deepvelo.datasets.kinetics import FloatArray, IntArray, States
 from deepvelo.datasets.tissue import Tissue
 
-HILL: Final = 2.0  # coefficient of every Hill function, the usual one of SERGIO's networks
-MOLECULES: Final = 200.0  # spliced molecules of a gene in the mean over the genes of a typical cell
+HILL: Final = 2.0  # coefficient of all Hill functions, the usual value in SERGIO
+MOLECULES: Final = 200.0  # mean spliced molecules per gene in a typical cell
 _MAX_REGULATORS: Final = 3
 _MAX_MASTERS: Final = 10
 
 
 @dataclass(frozen=True)
 class Network:
-    """Genes in an order in which regulators come before their targets; the first are the master regulators.
+    """A gene regulatory network; genes are ordered with regulators before targets, master regulators first.
 
-    A master regulator is transcribed at the rate of the cell's programme. Every other gene is transcribed at the sum
+    A master regulator is transcribed at the rate set by the cell's programme. Every other gene is transcribed at the sum
     over its regulators of ``K h(x)`` (activation) or ``K (1 - h(x))`` (repression), with the Hill function
     ``h(x) = x^n / (k^n + x^n)`` of the regulator's spliced RNA x. RNA is counted in molecules per cell.
     """
@@ -46,7 +46,7 @@ class Network:
         return np.asarray(-self.strength.minimum(0).sum(axis=1))
 
     def transcription(self, s: FloatArray, programme: int) -> FloatArray:
-        """Alpha of every gene, shape ``(n_genes, n_cells)``, of cells that all run one programme.
+        """Compute alpha of every gene, shape ``(n_genes, n_cells)``, for cells with the same programme.
 
         Parameters
         ----------
@@ -61,9 +61,9 @@ class Network:
         return alpha
 
     def steady_state(self, programme: int) -> FloatArray:
-        """Steady-state spliced RNA alpha / gamma of a programme, shape ``(n_genes,)``.
+        """Compute the steady-state spliced RNA alpha / gamma of a programme, shape ``(n_genes,)``.
 
-        The network has no loops, so the iteration converges after as many rounds as its longest chain of regulators.
+        The network is acyclic, so the iteration converges after at most as many rounds as the longest chain of regulators.
         """
         s: FloatArray = np.zeros((len(self.gamma), 1))
         while True:
@@ -74,16 +74,16 @@ class Network:
 
 
 def hill(x: FloatArray, half: FloatArray) -> FloatArray:
-    """``x^n / (k^n + x^n)``, with x below 0 taken as 0: one half where x is the half response k."""
+    """``x^n / (k^n + x^n)``, with negative x taken as 0; one half if x equals the half response k."""
     power = np.maximum(x, 0.0) ** HILL
     return power / (half**HILL + power)
 
 
 def schedule(tissue: Tissue, index: int) -> list[tuple[float, int]]:
-    """When a cell on a lineage begins which programme: those of its ancestors' stages first, then the lineage's own.
+    """Start times and programmes of a lineage: those of its ancestors' stages first, then its own.
 
-    Programme 0 is that of the origin, whose steady state cells start from; programme ``1 + i`` that of stage i of the
-    tissue, which begins at the stage's earliest time.
+    Programme 0 belongs to the origin, whose steady state cells start from; programme ``1 + i`` belongs to stage i of
+    the tissue and starts at the stage's earliest time.
     """
     names = [lineage.name for lineage in tissue.lineages]
     lineage = tissue.lineages[index]
@@ -98,17 +98,19 @@ def schedule(tissue: Tissue, index: int) -> list[tuple[float, int]]:
 
 
 def draw_network(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> Network:
-    """A random network whose programmes follow each other along the tissue's lineages.
+    """Draw a random network and its programmes along the tissue's lineages.
 
-    One gene in twenty (3 to 10) is a master regulator and one in eight a regulator. Each other gene has one to three
-    regulators, half of them repressors, drawn from the regulators before it. As in SERGIO, K is uniform from 1 to 5 up
-    to a factor of the gene, and half responses are regulators' means over the steady states of all programmes. At
-    every change of programme half of the master regulators switch between a high and a low rate.
+    One gene in twenty (3 to 10) is a master regulator and one in eight a regulator. Every other gene has one to three
+    regulators, half of them repressors, drawn from preceding regulators. As in SERGIO, K is uniform from 1 to 5 times a
+    gene-specific factor, and the half response of a regulator is its mean over the steady states of all programmes. At
+    every change of programme, half of the master regulators switch between a high and a low rate.
     """
     n_masters = int(np.clip(n_genes // 20, 3, _MAX_MASTERS))
     n_regulators = max(n_masters, n_genes // 8)
     base = np.minimum(rng.normal(0.0, 1.2, n_genes), LEVEL_LIMIT)
-    base[:n_regulators] = np.maximum(base[:n_regulators], 0.0)  # few molecules would regulate by chance alone
+    base[:n_regulators] = np.maximum(
+        base[:n_regulators], 0.0
+    )  # regulation by few molecules would be mostly noise
     betas, gammas, _ = draw_splicing(Tissue(tissue.lineages[:1]), base, rng=rng)
     level = np.exp(base) * MOLECULES / np.exp(base).mean()
     masters = _draw_programmes(tissue, level[:n_masters] * gammas[0, :n_masters], rng=rng)
@@ -119,7 +121,7 @@ def draw_network(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> N
 
 
 def _draw_programmes(tissue: Tissue, high: FloatArray, *, rng: np.random.Generator) -> FloatArray:
-    """Transcription of the master regulators, shape ``(n_programmes, n_masters)``; ``high`` is that of one switched on."""
+    """Draw transcription of master regulators, ``(n_programmes, n_masters)``; ``high`` is the rate when on."""
     on = np.zeros((1 + len(tissue.stages), len(high)), dtype=bool)
     on[0] = rng.random(len(high)) < 0.5
     for index in range(len(tissue.lineages)):
@@ -141,7 +143,7 @@ def _draw_edges(
     n_regulators: int,
     rng: np.random.Generator,
 ) -> tuple[csr_matrix, FloatArray]:
-    """Strengths and half responses; ``alpha`` is the mean transcription of each gene over the programmes."""
+    """Draw strengths and half responses; ``alpha`` is each gene's mean transcription over the programmes."""
     n_programmes, n_masters = masters.shape
     n_genes = len(alpha)
     rest = np.empty((n_programmes, n_regulators))
@@ -167,18 +169,18 @@ def _draw_edges(
 def expected_states(
     network: Network, tissue: Tissue, lineage: IntArray, time: FloatArray, *, unspliceable: float = 0.0
 ) -> tuple[States, FloatArray]:
-    """The noise-free system, du/dt = alpha(s) - beta u and ds/dt = beta u - gamma s, at every cell's time.
+    """Solve the noise-free system du/dt = alpha(s) - beta u, ds/dt = beta u - gamma s at every cell's time.
 
     Parameters
     ----------
     lineage, time
         Index of each cell's lineage and its time, shape ``(n_cells,)``.
     unspliceable
-        Transcripts that are never spliced for each one that is; they are degraded like spliced RNA.
+        Ratio of never spliced to spliced transcripts; the former are degraded at gamma.
 
     Returns
     -------
-    The states, and the molecules that are never spliced, shape ``(n_cells, n_genes)``.
+    The states, and the never spliced molecules, shape ``(n_cells, n_genes)``.
     """
     n_genes = len(network.beta)
     found = np.empty((4, len(time), n_genes))  # u, s, unspliceable, alpha

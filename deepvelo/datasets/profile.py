@@ -1,4 +1,4 @@
-"""Counts over genes and splicing as droplet (10x) experiments have them."""
+"""Abundance of genes and unspliceable transcripts as in droplet (10x) experiments."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ UNSPLICEABLE: Final = 0.05  # share of transcripts that are never spliced
 
 
 def draw_abundance(n_genes: int, *, rng: np.random.Generator) -> FloatArray:
-    """How much more RNA each gene makes than in an even profile: lognormal with median 1, shape ``(n_genes,)``."""
+    """Draw a factor of each gene's RNA relative to the even profile: lognormal with median 1, shape ``(n_genes,)``."""
     return np.exp(rng.normal(0.0, SPREAD, n_genes))

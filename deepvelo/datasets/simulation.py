@@ -1,4 +1,4 @@
-"""Simulated tissue: counts as an experiment gives them, from rates that are known."""
+"""Simulated tissue: realistic counts generated from known rates."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 N_GENES: Final[dict[Profile, int]] = {"even": 800, "droplet": 2000}
 SIZE_SPREAD: Final = 0.4  # standard deviation of the log library size; real 10x data have 0.3 to 0.6
-DISPERSION: Final = 0.05  # variance = mean + dispersion * mean^2: a little more than Poisson
-_DEEPEST: Final = 10_000_000  # counts of a cell
-_BYTES: Final = 220  # for each cell and gene: counts and the truth, and what they are made from
+DISPERSION: Final = 0.05  # variance = mean + dispersion * mean^2, slightly above Poisson
+_DEEPEST: Final = 10_000_000  # maximum counts per cell
+_BYTES: Final = 220  # per cell and gene: counts, ground truth and intermediate arrays
 
 
 def simulate(
@@ -40,33 +40,32 @@ def simulate(
     seed: int = 0,
     profile: Profile = "even",
 ) -> AnnData:
-    """Simulate a tissue whose rates, velocity and time are known.
+    """Simulate a tissue with known rates, velocities and times.
 
-    Cells are drawn along lineages, their RNA follows Eq. 1, a part of it is caught and counted. Changing ``depth``
-    alone keeps the tissue and its cells. ``docs/simulation.md`` gives the equations and their sources.
+    Cells are drawn along lineages, their RNA follows eq. 1, and a share of it is captured and counted. Changing
+    only ``depth`` keeps the tissue and its cells. ``docs/simulation.md`` gives the equations and their sources.
 
     Parameters
     ----------
     kind
-        Transcription switches between constant rates, and the path is exact, in
-        ``dentate``: in the shape of the mouse dentate gyrus, two lineages beside unrelated cell types;
+        Kind of tissue. In most kinds, transcription switches between constant rates, and RNA is the exact solution:
+        ``dentate``: modelled on the mouse dentate gyrus, with two lineages and several unrelated cell types;
         ``linear``: one lineage; ``branch``: a root with two branches;
-        ``branch_rates``: the same with genes whose beta and gamma differ between the branches;
-        ``boost``: the same with genes whose transcription rises 3 to 6 fold late in branch A;
-        ``cycle``: one period of a cell cycle; ``unrelated``: five maturing cell types that do not descend
-        from each other and share genes whose beta and gamma differ, the smallest with 2% of the cells;
-        ``origins``: two (even seed) or three (odd seed) cell types, each with an origin of its own, the last with
-        5 to 20% of the cells; beta and gamma of 30% of the genes differ between them;
-        ``batches``: as ``branch``, measured in two batches; ``static``: cell types at their steady state,
-        nothing moves. Genes keep one beta and gamma where nothing is said.
+        ``branch_rates``: as ``branch``, with genes whose beta and gamma differ between the branches;
+        ``boost``: as ``branch``, with genes whose transcription rises 3 to 6 fold late in branch A;
+        ``cycle``: one period of a cell cycle; ``unrelated``: five maturing cell types without common descent,
+        with genes whose beta and gamma differ between types, the smallest with 2% of the cells;
+        ``origins``: two (even seed) or three (odd seed) cell types with separate origins, the last with 5 to 20% of
+        the cells; beta and gamma of 30% of the genes differ between them;
+        ``batches``: as ``branch``, measured in two batches; ``static``: cell types at steady state. Unless stated
+        otherwise, each gene has one beta and one gamma.
 
-        ``regulated``: a root with two branches whose genes drive each other along a regulatory network (Hill
-        functions); every stage has its own rates of the master regulators. Molecules of single cells fluctuate
-        (chemical Langevin equation, transcription in bursts).
-        ``factors``: the same tree, on which alpha, beta and gamma are functions of latent factors that diffuse along
-        it.
+        ``regulated``: a root with two branches and a gene regulatory network (Hill functions); every stage has its
+        own rates of the master regulators. Molecules of single cells fluctuate (chemical Langevin equation,
+        transcription in bursts).
+        ``factors``: the same tree; alpha, beta and gamma are functions of latent factors that diffuse along it.
     n_cells
-        Number of cells; the groups of cells keep their proportions.
+        Number of cells; the proportions of the groups are fixed.
     n_genes
         Number of genes. By default 800, or 2,000 with the profile ``droplet``.
     depth
@@ -74,11 +73,11 @@ def simulate(
     seed
         The same seed gives the same data.
     profile
-        Counts per gene. ``droplet`` has them as 10x data do: each gene makes a lognormal factor more RNA (standard
-        deviation 1.1), so that a few genes have most of the counts and most genes fewer than 0.2 unspliced counts a
-        cell (2,000 genes, 2,000 counts a cell). And 5% of the transcripts of every gene are never spliced: they
-        count as unspliced until they are degraded, at the gene's gamma. They are part of the counts and not of the
-        truth: ``true_alpha`` is the transcription of the other 95%, and Eq. 1 holds for those.
+        Distribution of counts over genes. ``droplet`` resembles 10x data: a lognormal factor (standard deviation 1.1)
+        scales the RNA of each gene, so a few genes have most of the counts, and most genes have fewer than 0.2
+        unspliced counts per cell (at 2,000 genes and 2,000 counts per cell). In addition, 5% of the transcripts of
+        every gene are never spliced: they count as unspliced until they are degraded, at the gene's gamma. The ground
+        truth excludes them: ``true_alpha`` is the transcription of the other 95%, for which eq. 1 holds.
 
     Returns
     -------
@@ -88,14 +87,13 @@ def simulate(
     `obs`: ``clusters``, ``lineage`` (categorical), ``true_time`` (no physical unit; in a cycle within one
     period), ``true_size``.
     `var`: ``rates_differ`` (bool). `uns`: ``clusters_colors``, ``simulation``, ``true_capture``.
-    Molecules are those of the whole cell; expected counts are ``true_capture * true_size`` times them.
+    Molecules refer to the whole cell; expected counts are ``true_capture * true_size`` times the molecules.
     ``batches`` adds `obs`: ``batch`` (categorical), ``true_unspliced_capture``; `varm`:
-    ``true_gene_capture`` (genes x batches). Expected counts are times the gene's factor in the cell's
-    batch too, and the unspliced ones times the cell's ``true_unspliced_capture``.
+    ``true_gene_capture`` (genes x batches). Expected counts are then also multiplied by the
+    gene's factor in the cell's batch, and unspliced ones by the cell's ``true_unspliced_capture``.
 
-    In ``regulated`` the velocity of a single cell's molecules fluctuates with them. The layers hold the noise-free
-    system at the cell's time instead, which is what cells of that time do in the mean: alpha is the Hill production
-    at its state, velocity its drift.
+    In ``regulated``, molecules of single cells fluctuate. The true layers describe the noise-free system at the cell's
+    time, the mean behaviour of such cells: alpha is the Hill production at its state, velocity its drift.
 
     Raises
     ------
@@ -118,12 +116,12 @@ def simulate(
 def draw(
     *, kind: Kind, n_cells: int, n_genes: int, depth: float, seed: int, profile: Profile = "even"
 ) -> tuple[AnnData, Truth]:
-    """The counts as an experimenter would get them, and apart from them the truth; see :func:`simulate`."""
+    """Draw the observable data, and separately their ground truth; see :func:`simulate`."""
     if profile not in N_GENES:
-        msg = f"There is no profile {profile!r}. Choose one of {', '.join(N_GENES)}."
+        msg = f"Unknown profile {profile!r}. Choose one of {', '.join(N_GENES)}."
         raise InputError(msg)
     tissue = _checked_tissue(kind, n_cells=n_cells, n_genes=n_genes, depth=depth, seed=seed)
-    # one stream of random numbers for each step, so that a change in one leaves the others alone
+    # a separate random stream per step, so a change in one does not affect the others
     for_genes, for_cells, for_counts, for_batches, for_noise, for_profile = (
         np.random.default_rng([seed, step]) for step in range(6)
     )
@@ -137,7 +135,7 @@ def draw(
     if batches is not None:
         size *= batches.depth[batches.batch]
 
-    # what would be caught of all RNA by cells of size 1 sets the share to catch
+    # the expected totals at full capture determine the captured share
     whole = Truth(
         kinetics=rna.kinetics,
         lineages=tuple(part.name for part in tissue.lineages),
@@ -179,11 +177,11 @@ def draw(
 
 def _checked_tissue(kind: Kind, *, n_cells: int, n_genes: int, depth: float, seed: int) -> Tissue:
     if kind not in TISSUES:
-        msg = f"There is no simulation of kind {kind!r}. Choose one of {', '.join(KINDS)}."
+        msg = f"Unknown kind of simulation {kind!r}. Choose one of {', '.join(KINDS)}."
         raise InputError(msg)
     tissue = tissue_of(kind, seed=seed)
     if n_cells < len(tissue.stages):
-        msg = f"A simulation of kind {kind!r} has {len(tissue.stages)} groups of cells and needs a cell for each, got n_cells = {n_cells}."
+        msg = f"A simulation of kind {kind!r} has {len(tissue.stages)} groups and needs a cell for each, got n_cells = {n_cells}."
         raise InputError(msg)
     if n_genes < 10:
         msg = f"A simulation needs at least 10 genes, got n_genes = {n_genes}."
@@ -212,7 +210,7 @@ def _place_cells(
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Stage, lineage and time of every cell, each ``(n_cells,)``, in random order."""
     weight = np.array([stage.weight for stage in tissue.stages])
-    # one cell for each stage, the others by weight, what rounding leaves over to the largest remainders
+    # one cell per stage, the others by weight; rounding follows the largest remainders
     share = (n_cells - len(weight)) * weight / weight.sum()
     number = 1 + np.floor(share).astype(int)
     number[np.argsort(np.floor(share) - share, kind="stable")[: n_cells - number.sum()]] += 1

@@ -1,4 +1,4 @@
-"""The tissues that can be simulated, by kind."""
+"""Definitions of the simulated tissues, by kind."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from deepvelo.datasets.tissue import Batch, Boost, Kind, Lineage, Stage, Tissue
 def _single(
     name: str, family: str, weight: float, color: str, *, dynamic: float = 0.2, retains: float = 0.5
 ) -> Lineage:
-    """A cell type of its own: one stage of a short maturation, first switches already behind it."""
+    """A separate cell type: one stage of a short maturation, after its first switches."""
     return Lineage(name, family, (Stage(name, weight, (1.0, 4.0), color),), dynamic=dynamic, retains=retains)
 
 
 # Group names and numbers of cells as in the mouse dentate gyrus of Hochgerner et al. 2018
-# (scvelo.datasets.dentategyrus); everything else about them is made up.
-# The fourteen colours keep at least 16 units of CIELAB apart for red-, green- and blue-blind eyes too, and
-# stand out from white and from the dark theme.
+# (scvelo.datasets.dentategyrus); all else is invented.
+# The fourteen colours differ by at least 16 CIELAB units, also in protanopia, deuteranopia and tritanopia, and
+# contrast with white and with the dark theme.
 _DENTATE: Final = Tissue(
     lineages=(
         Lineage(
@@ -80,7 +80,7 @@ _LINEAR: Final = Tissue(
 
 
 def _branches(*, boost: Boost | None = None) -> tuple[Lineage, ...]:
-    """A root with two branches, the first of them with a boost if there is one."""
+    """A root with two branches; the optional boost applies to the first branch."""
     return (
         Lineage("Root", "main", (Stage("Root", 1, (0.5, 4.0), "#8c8c8c"),), dynamic=0.4),
         Lineage(
@@ -103,7 +103,7 @@ def _branches(*, boost: Boost | None = None) -> tuple[Lineage, ...]:
     )
 
 
-# the phases take their usual shares of a period; cells lie evenly over it
+# phases have their usual shares of the period; cells are spread evenly over it
 _CYCLE: Final = Tissue(
     lineages=(
         Lineage(
@@ -123,7 +123,7 @@ _CYCLE: Final = Tissue(
 
 
 def _maturing(name: str, weight: float, color: str) -> Lineage:
-    """A cell type that descends from no other and moves all the while."""
+    """A cell type without parent that matures throughout."""
     return Lineage(name, name, (Stage(name, weight, (2.0, 7.0), color),), dynamic=0.5)
 
 
@@ -174,9 +174,9 @@ TISSUES: Final[dict[Kind, Tissue]] = {
 
 
 def tissue_of(kind: Kind, *, seed: int) -> Tissue:
-    """The tissue of a kind; of ``origins`` an even seed takes two types and an odd seed three.
+    """Return the tissue of a kind; ``origins`` has two types for even seeds and three for odd seeds.
 
-    The last type of ``origins`` has a share of the cells that the seed draws between 5 and 20%.
+    The share of cells of the last type of ``origins`` depends on the seed, between 5 and 20%.
     """
     tissue = TISSUES[kind]
     if kind != "origins":

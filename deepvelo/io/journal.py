@@ -1,7 +1,7 @@
-"""The journal of jobs: what was asked for and what became of it, kept in the run store while no one has read the end.
+"""The journal of jobs: requests and their events, kept in the run store until the outcome has been read.
 
-A job is one file of JSON lines below ``.jobs``: the request, then one line for each thing that happened. The file appears
-whole and its lines are synced to the disk, so a killed server or a power cut loses at most the line being written.
+A job is one file of JSON lines below ``.jobs``: the request, then one line per event. The file is created atomically and
+every line is synced to disk, so a killed server or a power cut loses at most the line being written.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ logger = logging.getLogger(__name__)
 
 FOLDER = ".jobs"
 ENDINGS = ("finished", "failed", "cancelled")
-MOST_BYTES = 2**20  # of one entry; real ones have a few thousand
-WAIT_SECONDS = 20  # for another server that writes to the same journal
-LOOK_SECONDS = 1.0  # how often a worker looks whether another has ended
+MOST_BYTES = 2**20  # of one entry; typical entries have a few thousand
+WAIT_SECONDS = 20  # for the lock of another server that writes to the same journal
+LOOK_SECONDS = 1.0  # how often a worker checks whether another worker has finished
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 class Event(TypedDict, total=False):
-    """One thing that happened to a job."""
+    """One event of a job."""
 
     event: Required[str]
     time: Required[float]
@@ -45,7 +45,7 @@ class Event(TypedDict, total=False):
     stage: str
     epoch: int
     fit: str
-    """Hash of all that decides the training, which its checkpoint is named by."""
+    """Hash of everything that determines the training; names its checkpoint."""
     run_id: str | None
     message: str
     server: str
@@ -61,14 +61,14 @@ class Entry:
     job_id: str
     path: Path
     request: dict[str, Any] | None
-    """As given to `Journal.add`; None where the file is damaged."""
+    """As given to `Journal.add`; None if the file is damaged."""
     events: list[Event]
     server: str
-    """Who looks after the job."""
+    """Server that owns the job."""
 
     @property
     def ended(self) -> bool:
-        """Whether its end is known."""
+        """Whether the job has finished, failed or been cancelled."""
         return any(event["event"] in ENDINGS for event in self.events)
 
 
@@ -80,8 +80,8 @@ class Journal:
     store_folder
         The run store.
     scheduler
-        Address of a scheduler that several servers share: they look after its jobs together. None for a server with
-        workers of its own: it alone looks after its jobs while it lives, and after those of dead servers.
+        Address of a scheduler shared by several servers, which own its jobs together. None for a server with its own
+        workers: it owns its jobs while it runs, and takes over those of servers that have died.
     """
 
     def __init__(self, store_folder: Path, scheduler: str | None = None) -> None:
@@ -92,12 +92,12 @@ class Journal:
         self._alive: FileLock | None = None
 
     def add(self, job_id: str, request: dict[str, Any]) -> None:
-        """Write down a job before it is sent.
+        """Record a job before it is submitted.
 
         Raises
         ------
         InputError
-            The run store cannot be written to, or its disk is full.
+            The run store is not writable, or its disk is full.
         """
         partial = self._folder / f".{job_id}.part"
         try:
@@ -115,19 +115,19 @@ class Journal:
             _sync_folder(self._folder)
         except OSError as error:
             msg = (
-                f"The job was not started: it cannot be written down in the run store {self._store_folder} "
-                f"({error.strerror or error}). Free some space there or allow writing, and start it again."
+                f"The job was not started: the run store {self._store_folder} is not writable "
+                f"({error.strerror or error}). Free disk space or allow writing there, then start it again."
             )
             raise InputError(msg) from error
 
     def tell(self, job_id: str, **event: Any) -> None:
-        """Write down what happened to a job; nothing where it was let go. A full disk is logged and stops no job."""
+        """Record an event of a job; does nothing if the job was removed. A full disk is logged and does not stop the job."""
         line = json.dumps({"time": time.time(), **event})
         try:
-            # the file is never made here: a job that was let go does not come back
+            # never creates the file: a removed job must not reappear
             descriptor = os.open(self._path(job_id), os.O_WRONLY | os.O_APPEND)
             try:
-                # begins a line of its own: what a killed writer has left of its last one is then one bad line
+                # leading newline: an incomplete line of a killed writer stays a single bad line
                 os.write(descriptor, f"\n{line}\n".encode())
                 os.fsync(descriptor)
             finally:
@@ -135,15 +135,15 @@ class Journal:
         except FileNotFoundError:
             return
         except OSError as error:
-            logger.warning("the journal of jobs in %s cannot be written: %s", self._folder, error)
+            logger.warning("cannot write to the journal of jobs in %s: %s", self._folder, error)
 
     def entry(self, job_id: str) -> Entry | None:
-        """One job, whoever looks after it; None where there is no such job."""
+        """One job, whichever server owns it; None if it does not exist."""
         path = self._path(job_id)
         return _read(path) if path.exists() else None
 
     def entries(self) -> list[Entry]:
-        """The jobs this server looks after, and those whose files are damaged, in the order they were asked for."""
+        """Jobs that this server owns and jobs with damaged files, in the order of their requests."""
         return [
             entry
             for entry in _entries(self._folder)
@@ -151,15 +151,15 @@ class Journal:
         ]
 
     def remove(self, job_id: str) -> None:
-        """Let go of a job whose end was read."""
+        """Remove a job whose outcome has been read."""
         for path in (self._path(job_id), self._lock_path(job_id)):
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
-                logger.warning("%s cannot be removed: %s", path, error)
+                logger.warning("cannot remove %s: %s", path, error)
 
     def take_over(self) -> None:
-        """Look after the jobs of servers that have died."""
+        """Take ownership of the jobs of servers that have died."""
         if not self._folder.is_dir():
             return
         with self.alone():
@@ -176,8 +176,8 @@ class Journal:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Let no other thread or server ask for jobs meanwhile."""
-        with suppress(OSError):  # `add` says what is wrong
+        """Hold the journal's lock, so that no other thread or server requests jobs meanwhile."""
+        with suppress(OSError):  # `add` reports the error
             self._folder.mkdir(parents=True, exist_ok=True)
         if not _acquired(self._alone, seconds=WAIT_SECONDS):
             logger.warning("another server holds the journal of jobs in %s", self._folder)
@@ -188,12 +188,12 @@ class Journal:
 
     @contextmanager
     def at_work(self, job_id: str, *, cancelled: Callable[[], bool]) -> Iterator[None]:
-        """Let no two workers do the same job: one that was given up for dead may live on, or still be storing.
+        """Hold the job's lock, so that no two workers run it: a worker presumed dead may still be running or saving.
 
         Raises
         ------
         CancelledError
-            Someone asked for the end of the job while the other worker was at it.
+            The job was cancelled while the other worker held it.
         """
         lock = FileLock(self._lock_path(job_id))
         while self._path(job_id).exists() and not _acquired(lock, seconds=LOOK_SECONDS):
@@ -205,13 +205,13 @@ class Journal:
             lock.release()
 
     def close(self) -> None:
-        """Leave the jobs to the next server."""
+        """Release the jobs for the next server."""
         if self._alive is not None:
             self._alive.release()
             self._alive = None
 
     def _come_alive(self) -> None:
-        """Hold the lock that tells other servers of this one; it goes with the process."""
+        """Hold the lock that shows other servers that this one is running; it is released with the process."""
         if self._alive is None and self._server.startswith("own-"):
             self._alive = FileLock(self._lock_path(self._server), thread_local=False)
             _acquired(self._alive)
@@ -224,7 +224,7 @@ class Journal:
 
 
 def fits_under_way(store_folder: Path) -> set[str]:
-    """Fits of the jobs that have not ended, as `deepvelo.io.runs.RunStore.checkpoint` takes them."""
+    """Hashes of the fits of unfinished jobs, as `deepvelo.io.runs.RunStore.checkpoint` takes them."""
     entries = [entry for entry in _entries(store_folder / FOLDER) if not entry.ended]
     return {event["fit"] for entry in entries for event in entry.events if "fit" in event}
 
@@ -234,23 +234,23 @@ def _entries(folder: Path) -> list[Entry]:
         paths = sorted(
             path for path in folder.iterdir() if path.suffix == ".jsonl" and _ID.fullmatch(path.stem)
         )
-    except OSError:  # not made yet
+    except OSError:  # not created yet
         return []
     return [entry for path in paths if (entry := _read(path)) is not None]
 
 
 def _read(path: Path) -> Entry | None:
-    """A job from its file; None if the file has gone."""
+    """Read a job from its file; None if the file no longer exists."""
     request, server, events = None, "", []
     try:
-        if not path.is_file():  # nothing of ours, and a pipe would block
+        if not path.is_file():  # not a journal file, and reading a pipe would block
             return None
         with path.open("rb") as file:
             first, *lines = file.read(MOST_BYTES).split(b"\n")
         values = json.loads(first)
         request, server = dict(values["request"]), str(values["server"])
         if not server.startswith(("own-", "shared-")):
-            msg = f"nobody is called {server[:100]!r}"
+            msg = f"unknown server {server[:100]!r}"
             raise ValueError(msg)
     except FileNotFoundError:
         return None
@@ -261,24 +261,24 @@ def _read(path: Path) -> Entry | None:
         try:
             events.append(_EVENT.validate_python(json.loads(line)))
         except (ValidationError, ValueError, RecursionError):
-            logger.warning("%s has a damaged line, which is skipped", path)
+            logger.warning("skipped a damaged line of %s", path)
     server = next((event["server"] for event in reversed(events) if "server" in event), server)
     return Entry(job_id=path.stem, path=path, request=request, events=events, server=server)
 
 
 def _acquired(lock: FileLock, *, seconds: float = 0) -> bool:
-    """Whether nobody else holds a lock; where files cannot be locked nobody is known to."""
+    """Whether no other process holds a lock; True on file systems without locks."""
     try:
         lock.acquire(timeout=seconds)
     except Timeout:
         return False
     except (OSError, NotImplementedError) as error:
-        logger.warning("%s cannot be locked: %s", lock.lock_file, error)
+        logger.warning("cannot lock %s: %s", lock.lock_file, error)
     return True
 
 
 def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # Windows cannot, and needs it not
+    with suppress(OSError):  # Windows cannot sync folders and does not need to
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

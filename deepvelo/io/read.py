@@ -36,7 +36,7 @@ def read(
         h5Seurat, a table of cells or cellDancer's result; also compressed.
     lazy_if_large
         Leave ``X`` and the layers of an h5ad file or Zarr folder on disk if they would take more than half of the free
-        memory. They are then Dask arrays, which `deepvelo.checks` and `deepvelo.pp.prepare` accept.
+        memory. They are then Dask arrays, which `deepvelo.checks` and `deepvelo.pp.prepare.prepare` accept.
     by_gene
         Read only these layers, given by name or by a function that chooses among all names, and leave dense ones and a
         dense ``X`` in the h5ad file or Zarr folder. They are then HDF5 or Zarr arrays, to be read in blocks of genes,

@@ -205,7 +205,7 @@ class Run:
     def prepared(self) -> AnnData:
         """The input of the fit, in memory, a new object each time.
 
-        Counts, moments, neighbours, components, embeddings and groups as `deepvelo.pp.prepare` returned them, without
+        Counts, moments, neighbours, components, embeddings and groups as `deepvelo.pp.prepare.prepare` returned them, without
         the keys that a fit writes.
         """
         return self._read(_was_prepared)

@@ -1,4 +1,4 @@
-"""Plotly figures: of an AnnData object here, of arrays and tables in the modules, one picture a file."""
+"""Plotly figures of an AnnData object; the modules draw arrays and tables, one figure per file."""
 
 from deepvelo.pl.figures import embedding, phase_portrait, rates, stream, training_curve
 

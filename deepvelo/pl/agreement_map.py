@@ -1,4 +1,4 @@
-"""Where methods agree, on the embedding."""
+"""Agreement of methods on the embedding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def agreement_map(
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
-    """Cells on an embedding, coloured by how well methods agree in them.
+    """Draw cells on an embedding, coloured by the agreement between methods.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def agreement_map(
         "tickvals": [-1, -0.5, 0, 0.5, 1],
         "ticktext": ["−1 opposite", "−0.5", "0", "0.5", "1 same direction"],
     }
-    # Over the picture: an embedding is as high as it is wide, and a bar beside it would make it smaller.
-    # Warm is where methods contradict each other. The scale is always the whole one: 1 must look like 1.
+    # A horizontal bar above keeps the square embedding as large as possible.
+    # Warm colours mark disagreement. The scale always spans -1 to 1, so colours are comparable between figures.
     marker = {"cmin": -1, "cmax": 1, "colorscale": theme.DIVERGING[::-1], "colorbar": bar}
     fig.update_traces(
         selector={"marker.showscale": True}, marker=marker, hovertemplate="%{marker.color:.2f}<extra></extra>"

@@ -1,4 +1,4 @@
-"""Arrows as one WebGL line trace: Plotly draws WebGL above SVG, so SVG arrows would vanish under cells."""
+"""Arrows as one WebGL line trace: Plotly draws WebGL above SVG, so cells would cover SVG arrows."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ FADED_WIDTH = 1.0
 
 
 def thin(points: np.ndarray, *, boxes: tuple[int, int]) -> np.ndarray:
-    """One cell per box of a grid laid over the points, the one nearest the box's middle.
+    """Select one point per box of a grid, the one nearest the centre of the box.
 
     Parameters
     ----------
     points
         Positions, shape ``(n_points, 2)``, all finite.
     boxes
-        Boxes along x and y.
+        Number of boxes along x and y.
 
     Returns
     -------
-    Row numbers, ascending; the same for the same points.
+    Row numbers, ascending.
     """
     if not len(points):
         return np.array([], dtype=int)
@@ -38,7 +38,7 @@ def thin(points: np.ndarray, *, boxes: tuple[int, int]) -> np.ndarray:
 
 
 def drawn_lengths(vectors: np.ndarray, *, longest: float) -> np.ndarray:
-    """Scale vectors for drawing: lengths stay in proportion, the longest twentieth are cut to ``longest``."""
+    """Scale vectors for drawing, in proportion; the longest 5% are clipped to ``longest``."""
     lengths = np.linalg.norm(vectors, axis=1)
     typical = np.quantile(lengths, 0.95) if len(lengths) else 0.0
     if typical == 0:
@@ -48,9 +48,9 @@ def drawn_lengths(vectors: np.ndarray, *, longest: float) -> np.ndarray:
 
 
 def shafts_and_barbs(tails: np.ndarray, vectors: np.ndarray, *, head: float) -> np.ndarray:
-    """Lines of open arrows, shape ``(6 * n_arrows, 2)``, each ended by a row of NaN.
+    """Lines of open arrows, shape ``(6 * n_arrows, 2)``, separated by rows of NaN.
 
-    Tail, tip, left barb, tip, right barb, NaN; a barb is ``head`` long, or half of a short arrow.
+    Each has tail, tip, left barb, tip, right barb, NaN; barbs have length ``head``, at most half of the arrow.
     """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     along = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0)
@@ -63,7 +63,7 @@ def shafts_and_barbs(tails: np.ndarray, vectors: np.ndarray, *, head: float) -> 
 
 
 def line_traces(lines: np.ndarray, *, dark: bool, filled: bool = False) -> list[Part]:
-    """Traces of NaN-separated lines over the cells, ink on a halo; ``filled`` closes them to shapes; none of no line."""
+    """Traces of NaN-separated lines over the cells, with a halo; ``filled`` closes them to shapes."""
     if not len(lines):
         return []
     looks = ((theme.halo(dark=dark), HALO_WIDTH), (theme.ink(dark=dark), LINE_WIDTH))
@@ -71,7 +71,7 @@ def line_traces(lines: np.ndarray, *, dark: bool, filled: bool = False) -> list[
 
 
 def faded_traces(lines: np.ndarray, *, dark: bool, filled: bool = False) -> list[Part]:
-    """As `line_traces`, thinner and lighter and without a halo."""
+    """As `line_traces`, but thinner, lighter and without halo."""
     if not len(lines):
         return []
     return [_trace(lines, color=theme.faded_ink(dark=dark), width=FADED_WIDTH, filled=filled)]
@@ -99,7 +99,7 @@ def arrow_traces(
     unit: np.ndarray | None = None,
     faded: np.ndarray | None = None,
 ) -> list[Part]:
-    """Traces of arrows whose lengths are relative.
+    """Traces of arrows with relative lengths.
 
     Parameters
     ----------
@@ -108,10 +108,10 @@ def arrow_traces(
     longest
         Length of the longest arrows in units of ``unit``.
     unit
-        What looks equally long along x and along y, in data units; needed where the two axes differ in
-        scale, or arrowheads come out skewed.
+        Lengths along x and y that look equal on screen, in data units; needed if the axes differ in scale, to
+        avoid skewed arrowheads.
     faded
-        Mask of the arrows to fade, shape ``(n_arrows,)``; they lie below the others. None: no arrow.
+        Mask of the arrows to fade, shape ``(n_arrows,)``; they are drawn below the others. None fades no arrow.
     """
     scale = np.ones(2) if unit is None else unit
     vectors = drawn_lengths(vectors / scale, longest=longest)

@@ -1,7 +1,7 @@
-"""Figures put together at once from plain parts.
+"""Figures assembled in one call from plain dictionaries.
 
-Plotly looks at a whole figure again with each trace and each property that is added to it: for a page with two figures
-that took longer than all else.
+Plotly validates the whole figure whenever a trace or property is added, which dominated the time of a page with two
+figures.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from plotly.subplots import make_subplots
 Part = dict[str, Any]
 """Properties of a trace, an annotation or an axis, as Plotly names them."""
 
-_TITLE_SIZE: Final = 16  # of panels, as Plotly has it
+_TITLE_SIZE: Final = 16  # of panel titles, as in Plotly
 
 
 class Grid:
-    """Panels in rows and columns, as `plotly.subplots.make_subplots` lays them; counted from 0, row by row.
+    """Panels in rows and columns, as laid out by `plotly.subplots.make_subplots`; counted from 0, row by row.
 
     Attributes
     ----------
     axes
-        The two axes of each panel, to be completed.
+        The x and y axis of each panel, for callers to complete.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Grid:
         return trace | {"xaxis": f"x{place}", "yaxis": f"y{place}"}
 
     def noted(self, panel: int, note: Part) -> Part:
-        """The annotation, at a place in this panel."""
+        """The annotation, in coordinates of this panel."""
         place = self._places[panel]
         return note | {"xref": f"x{place}", "yref": f"y{place}"}
 
     def title(self, panel: int, text: str, *, size: int = _TITLE_SIZE) -> Part:
-        """An annotation over a panel."""
+        """The title of a panel, as an annotation above it."""
         x, y = (axis["domain"] for axis in self.axes[panel])
         return {
             "text": text, "font": {"size": size}, "showarrow": False, "x": sum(x) / 2, "xanchor": "center",
@@ -67,18 +67,18 @@ class Grid:
         }  # fmt: skip
 
     def assembled(self, traces: Sequence[Part], **layout: Any) -> go.Figure:
-        """The figure; what is added to it later may name a row and a column."""
+        """The figure; traces added later can give a row and a column."""
         return go.Figure({"data": list(traces), "layout": self._layout | layout, **self._grid})
 
 
 def assembled(traces: Sequence[Part], **layout: Any) -> go.Figure:
-    """A figure of one panel."""
+    """A figure with one panel."""
     return go.Figure({"data": list(traces), "layout": layout})
 
 
 @cache
 def _subplots(rows: int, columns: int, **how: float | bool | None) -> tuple[list[str], Part, Part]:
-    """Ends of the names of each panel's axes, ``["", "2"]``; the axes; and what makes Plotly know rows and columns."""
+    """Suffixes of the axis names of each panel, ``["", "2"]``; the axes; and Plotly's own record of the grid."""
     fig = make_subplots(rows=rows, cols=columns, **how)
     layout = {name: axis for name, axis in fig.to_dict()["layout"].items() if "axis" in name}
     places = [name.removeprefix("xaxis") for name in layout if name.startswith("xaxis")]

@@ -1,4 +1,4 @@
-"""Driver genes over the time of a lineage, in the order in which they peak."""
+"""Expression of driver genes over the time of a lineage, ordered by peak."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ import plotly.graph_objects as go
 
 from deepvelo.pl import theme
 
-ROW_HEIGHT = 17  # of which a gene's name needs 13
+ROW_HEIGHT = 17  # pixels; the name of a gene needs 13
 
 
 def driver_heatmap(table: pd.DataFrame, *, time_title: str = "pseudotime") -> go.Figure:
-    """Draw a row a gene, each scaled from its least to its greatest value; the first to peak on top.
+    """Draw one row per gene, scaled from its minimum to its maximum; the first to peak on top.
 
     Parameters
     ----------
     table
-        A row a gene, a column a time, ascending, as `deepvelo.tl.lineage.trends.trend_table` gives it. A gene without any
-        value is left out, one that never changes is 0 throughout.
+        One row per gene, one column per time, ascending, as `deepvelo.tl.lineage.trends.trend_table` returns it. Genes
+        without values are left out; constant genes are 0 throughout.
     time_title
-        Of the axis.
+        Title of the time axis.
 
     Returns
     -------
-    Over every field lies a point without colour, with the gene in ``customdata``: a heat map itself cannot be clicked
-    in Streamlit.
+    Every field has an invisible point with the gene in ``customdata``, because Streamlit cannot select fields of a heat
+    map.
     """
     known = table.dropna(how="all")
     if known.empty:
@@ -37,7 +37,7 @@ def driver_heatmap(table: pd.DataFrame, *, time_title: str = "pseudotime") -> go
     low, high = (np.nan_to_num(reduce(values, axis=1, keepdims=True)) for reduce in (np.nanmin, np.nanmax))
     scaled = (values - low) / np.where(high > low, high - low, 1)
     filled = np.nan_to_num(scaled, nan=-1)
-    # Many drivers peak at the very end: of these the first to be half up comes first.
+    # Many drivers peak at the very end; these are ordered by the time of half maximum.
     order = np.lexsort([np.argmax(filled >= 0.5, axis=1), np.argmax(filled, axis=1)])
     genes = [str(gene) for gene in known.index[order]]
     rows, shown = np.arange(len(genes)), [theme.plain(gene) for gene in genes]
@@ -45,10 +45,10 @@ def driver_heatmap(table: pd.DataFrame, *, time_title: str = "pseudotime") -> go
         go.Heatmap(
             z=scaled[order].astype(np.float32), x=times, y=rows, colorscale=theme.SEQUENTIAL, zmin=0, zmax=1,
             hoverinfo="skip",
-            # At the right: over the picture, Plotly 7.1 lays the axis' title on its ticks.
+            # On the right: above the figure, Plotly 7.1 draws the axis title over the ticks.
             colorbar={
                 "thickness": 12, "len": 0.5, "outlinewidth": 0, "tickvals": [0, 1],
-                "ticktext": ["gene's<br>least", "gene's<br>greatest"],
+                "ticktext": ["gene's<br>minimum", "gene's<br>maximum"],
             },
         )
     )  # fmt: skip

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from deepvelo.pl import theme
 from deepvelo.pl.assembly import Grid, Part, assembled
 
-_PICTURE_PIXELS = 400  # about how large an embedding is drawn; only labels that nearly touch depend on it
+_PICTURE_PIXELS = 400  # approximate size of a drawn embedding; affects only labels that nearly touch
 
 
 def scatter(
@@ -29,25 +29,26 @@ def scatter(
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
-    """Draw cells; one trace a group, so that the legend toggles groups.
+    """Draw cells, with one trace per group, so the legend can toggle groups.
 
     Parameters
     ----------
     points
         Embedding, shape ``(n_cells, 2)``.
     groups
-        Group of each cell; names are written at the groups' medians. None draws all cells alike.
+        Group of each cell; names are written at the groups' medians. None draws all cells in one colour.
     colors
         From `theme.group_colors`.
     values
-        Shape ``(n_cells,)``: colours by these instead; NaN is grey. ``value_title`` names them with unit.
+        Values that colour the cells instead of groups, shape ``(n_cells,)``; NaN is grey. ``value_title`` gives name and
+        unit.
     diverging
-        The colour scale is centred at 0.
+        Whether the colour scale is centred at 0.
     limits
-        Ends of the colour scale; by default those of `theme.color_range`.
+        Limits of the colour scale; by default those of `theme.color_range`.
     drawn
-        Rows of the cells to draw, from `deepvelo.pl.thinning.drawn_cells`; None for all. Names and colour scales
-        are those of all cells.
+        Rows of the cells to draw, from `deepvelo.pl.thinning.drawn_cells`; None for all. Labels and colour scales
+        follow all cells.
 
     Returns
     -------
@@ -85,16 +86,16 @@ def panels(
     drawn: np.ndarray | None = None,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
-    """Small multiples: the same embedding once for each set of values, each with its own colour bar.
+    """Draw small multiples: the same embedding once per set of values, each with its own colour bar.
 
     Parameters
     ----------
     points
         Embedding, shape ``(n_cells, 2)``.
     values
-        Title to values, shape ``(n_cells,)``; a panel whose values are all NaN says so.
+        Values by title of the panel, shape ``(n_cells,)``; a panel with only NaN shows a note.
     diverging
-        Titles whose scale is centred at 0.
+        Titles of panels with a colour scale centred at 0.
     drawn
         As for `scatter`.
     """
@@ -130,7 +131,7 @@ def panels(
 
 
 def _quiet_axes(name: str) -> tuple[Part, Part]:
-    """No ticks or grid: the coordinates of an embedding mean nothing by themselves."""
+    """Axes without ticks or grid, because coordinates of an embedding have no meaning."""
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": "", "showline": False}
     name = theme.plain(name)
     x, y = (
@@ -186,12 +187,12 @@ def _valued(
     size: float = 1.0,
     bar: Part | None = None,
 ) -> tuple[list[Part], list[Part]]:
-    """Traces of the cells without and with a value, and a note where no cell has one."""
+    """Traces of cells without and with a value, and a note if no cell has one."""
     low, high = limits or theme.color_range(values, diverging=diverging)
     known = np.isfinite(values[rows])
     missing, order = rows[~known], rows[known]
     diameter = size * theme.marker_size(len(rows))
-    # Cells far from 0 are drawn last: a few expressing cells must not hide under many silent ones.
+    # Cells far from 0 are drawn last, so that silent cells do not cover the few expressing ones.
     order = order[np.argsort(np.abs(values[order]), kind="stable")]
     grey = {"size": diameter, "color": theme.GREY, "opacity": theme.GREY_OPACITY}
     traces = []
@@ -226,7 +227,7 @@ def _valued(
 
 
 def _labels(points: np.ndarray, codes: np.ndarray, names: Sequence[str], *, dark: bool) -> list[Part]:
-    """Names of the groups at their medians."""
+    """Labels with group names at the medians of the groups."""
     known = np.isfinite(points).all(axis=1)
     if not known.any():
         return []
@@ -237,7 +238,7 @@ def _labels(points: np.ndarray, codes: np.ndarray, names: Sequence[str], *, dark
     bottoms, tops = np.array([np.quantile(cells[:, 1], [0.05, 0.95]) for cells in of_group]).T
     pixel = float(np.ptp(at, axis=0).max()) / _PICTURE_PIXELS
     small = tops - bottoms < 2 * theme.LABEL_SIZE * pixel
-    medians[small, 1] = tops[small] + theme.LABEL_SIZE * pixel  # a name must not cover the cells it names
+    medians[small, 1] = tops[small] + theme.LABEL_SIZE * pixel  # labels must not cover small groups
     glow = ",".join([f"0 0 3px {'#111' if dark else '#fff'}"] * 5)
     font = {"size": theme.LABEL_SIZE, "color": theme.ink(dark=dark), "weight": 600, "shadow": glow}
     return [
@@ -247,7 +248,7 @@ def _labels(points: np.ndarray, codes: np.ndarray, names: Sequence[str], *, dark
 
 
 def _spread(places: np.ndarray, texts: Sequence[str], *, pixel: float) -> np.ndarray:
-    """Push labels that would cover each other apart, up and down; ``pixel`` is one in data units."""
+    """Move overlapping labels apart vertically; ``pixel`` is the size of a pixel in data units."""
     places, height = places.astype(float), 1.25 * theme.LABEL_SIZE * pixel
     widths = (
         np.array([min(len(text), theme.MOST_OF_A_NAME) for text in texts]) * 0.55 * theme.LABEL_SIZE * pixel

@@ -1,4 +1,4 @@
-"""Enriched gene sets as bars."""
+"""Bar chart of enriched gene sets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from deepvelo.pl import theme
 
 RELEVANT, OTHER = "#D55E00", "#7A8CA3"
 SIGNIFICANT = 0.05
-_LEAST_Q = 1e-300  # near the least that a float holds; smaller ones come out as 0
+_LEAST_Q = 1e-300  # near the smallest float; smaller values are stored as 0
 _LETTERS = 46
-_MOST = 300  # of a set's name that hovering shows
+_MOST = 300  # characters of a set's name in the hover text
 _ROW_HEIGHT = 26
 
 
@@ -27,15 +27,15 @@ def enrichment_bars(
     Parameters
     ----------
     table
-        ``term``, ``q``, ``overlap``, ``size``, ``genes``, as `deepvelo.tl.gene_sets.enrichment.over_representation` gives it.
+        ``term``, ``q``, ``overlap``, ``size``, ``genes``, as `deepvelo.tl.gene_sets.enrichment.over_representation` returns it.
     relevant
-        Which rows matter to the user, as `deepvelo.tl.gene_sets.enrichment.is_relevant` tells; None colours all alike.
+        Mask of the relevant rows, from `deepvelo.tl.gene_sets.enrichment.is_relevant`; None uses one colour.
     top
-        Sets drawn at most.
+        Maximum number of sets.
 
     Returns
     -------
-    Every bar carries its whole name in ``customdata``, which hovering shows with the genes.
+    Every bar has the full name of its set in ``customdata``; the hover text shows it with the genes.
     """
     mask = np.ones(len(table), dtype=bool) if relevant is None else np.asarray(relevant, dtype=bool)
     rows = table.assign(relevant=mask).sort_values("q", kind="stable").head(top).reset_index(drop=True)
@@ -51,11 +51,11 @@ def enrichment_bars(
     theme.style(fig, height=plot_height + 110)
     if rows.empty:
         note = {"x": 0.5, "y": 0.5, "xref": "paper", "yref": "paper", "showarrow": False}
-        fig.add_annotation(text="no set has a gene in common with the drivers", **note)
+        fig.add_annotation(text="no gene set contains any of the drivers", **note)
         fig.update_xaxes(visible=False)
         return fig.update_yaxes(visible=False)
     longest = float(_height(rows["q"]).max())
-    room = 1.4 if rows["q"].min() < _LEAST_Q else 1.18  # right of the longest bar, for its text
+    room = 1.4 if rows["q"].min() < _LEAST_Q else 1.18  # space for the text right of the longest bar
     edge = -np.log10(SIGNIFICANT)
     fig.add_vline(
         x=edge, line={"color": theme.GREY, "dash": "dash", "width": 1.5}, annotation_text=f"q = {SIGNIFICANT}",
@@ -65,7 +65,7 @@ def enrichment_bars(
         title="−log<sub>10</sub> q", range=[0, room * max(longest, 1.5 * edge)], zeroline=False,
         gridcolor="rgba(128,128,128,0.2)",
     )  # fmt: skip
-    # Rows by number: two long names may be the same once shortened.
+    # Rows are numbered, because long names may coincide once shortened.
     fig.update_yaxes(
         tickvals=list(rows.index), ticktext=[theme.plain(_short(str(term))) for term in rows["term"]],
         range=[len(rows) - 0.4, -0.6], showgrid=False, zeroline=False, automargin=True,
@@ -105,7 +105,7 @@ def _bars(rows: pd.DataFrame, *, name: str, color: str) -> go.Bar:
 
 
 def in_short(p: float) -> str:
-    """A p- or q-value with one digit: ``0.03``, ``2e-14``, ``< 1e-16``."""
+    """Format a p- or q-value with one digit: ``0.03``, ``2e-14``, ``< 1e-16``."""
     return "< 1e-16" if p < 1e-16 else f"{p:.1g}"
 
 
@@ -118,5 +118,5 @@ def _short(term: str) -> str:
 
 
 def _wrapped(genes: str) -> str:
-    """At most four lines of a hover."""
+    """Genes in at most four lines of hover text."""
     return theme.lines("\n".join(textwrap.wrap(genes, 70, max_lines=4, placeholder=" …")))

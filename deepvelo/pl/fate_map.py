@@ -1,4 +1,4 @@
-"""How probably cells reach a fate, on the embedding."""
+"""Fate probabilities on the embedding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from deepvelo.pl import theme
 from deepvelo.pl.embedding import panels, scatter
 
-_NONE = "no cell has a probability"
+_NONE = "no fate probabilities"
 _HOVER = "%{marker.color:.0%}<extra></extra>"
 _PANEL_HEIGHT = 330
 
@@ -27,7 +27,7 @@ def fate_map(
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
-    """Cells on an embedding, coloured by the probability of one fate.
+    """Draw cells on an embedding, coloured by the probability of one fate.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def fate_map(
         points, groups, values=probability, axis_name=axis_name, drawn=drawn, dark=dark, height=height
     )
     bar = {
-        "title": {"text": f"probability of becoming {theme.plain(lineage)}", "side": "top"},
+        "title": {"text": f"fate probability: {theme.plain(lineage)}", "side": "top"},
         "orientation": "h",
         "y": 1.01,
         "yanchor": "bottom",
@@ -54,7 +54,7 @@ def fate_map(
         "len": 0.6,
         "tickvals": [0, 0.25, 0.5, 0.75, 1],
     }
-    # Over the picture, as in the agreement map. The scale is always the whole one, whatever the cells reach.
+    # Bar above the figure, as in the agreement map. The scale always spans 0 to 1.
     fig.update_traces(
         selector={"marker.showscale": True},
         marker={"cmin": 0, "cmax": 1, "colorbar": bar, "colorscale": _scale(dark=dark)},
@@ -71,14 +71,14 @@ def fate_maps(
     drawn: np.ndarray | None = None,
     dark: bool = False,
 ) -> go.Figure:
-    """Small multiples: every fate on the same embedding, all with one scale.
+    """Draw small multiples: every fate on the same embedding, with one colour scale.
 
     Parameters
     ----------
     points
         Embedding, shape ``(n_cells, 2)``.
     probabilities
-        A row a cell, a column a fate; 0 to 1, NaN for cells without.
+        One row per cell, one column per fate; 0 to 1, NaN for cells without.
     drawn
         As for `deepvelo.pl.embedding.scatter`.
     """
@@ -90,7 +90,7 @@ def fate_maps(
         hovertemplate=_HOVER,
     )  # fmt: skip
     bar = {
-        "title": {"text": "probability", "side": "right"}, "thickness": 14, "len": 0.7, "outlinewidth": 0,
+        "title": {"text": "fate probability", "side": "right"}, "thickness": 14, "len": 0.7, "outlinewidth": 0,
         "tickvals": [0, 0.25, 0.5, 0.75, 1],
     }  # fmt: skip
     fig.update_layout(
@@ -100,10 +100,10 @@ def fate_maps(
 
 
 def _scale(*, dark: bool) -> list[str]:
-    """Most cells have a probability near 0 of most fates, and must be seen all the same."""
+    """Colour scale on which probabilities near 0 are visible."""
     return theme.SEQUENTIAL_ON_DARK if dark else theme.SEQUENTIAL
 
 
 def _without_values(fig: go.Figure) -> go.Figure:
-    """Say what is missing in the words of this picture."""
+    """Replace the note for missing values by one about fates."""
     return fig.update_annotations(selector={"text": "no value for this gene"}, text=_NONE)

@@ -1,4 +1,4 @@
-"""Figures of an AnnData object, one call each; the modules beside this one draw arrays."""
+"""Figures of an AnnData object; the other modules of this package draw arrays."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ def embedding(
     Parameters
     ----------
     adata
-        With an embedding in ``obsm``.
+        Cells x genes, with an embedding in ``obsm``.
     color
-        A column of ``obs``; or a gene, whose spliced moments (``Ms``, normalised counts) are shown. By default the
-        groups that `deepvelo.pp.moments` chose.
+        A column of ``obs``, or a gene, which is coloured by its spliced moments (``Ms``, normalised counts). By default
+        the groups that `deepvelo.pp.moments` chose.
     basis
         Embedding, with or without ``X_``, e.g. ``"rates_umap"``. By default the one that `deepvelo.pp.moments` chose.
     dark
-        Lines and labels for a dark page.
+        Use colours for a dark background.
     height
         Pixels.
 
     Returns
     -------
-    Points carry their row number in ``customdata``; of more than 20,000 cells a fixed sample is drawn.
+    Points have their row number in ``customdata``. With more than 20,000 cells, a fixed sample is drawn.
 
     Raises
     ------
     InputError
-        There is no such embedding, column or gene.
+        The embedding, column or gene does not exist.
 
     Examples
     --------
@@ -108,25 +108,25 @@ def stream(
 ) -> go.Figure:
     """Draw velocities as stream lines over an embedding.
 
-    Lines are faded where most cells are undecided (`deepvelo.tl.confidence`). Their density is not speed, and two
-    dimensions can bend a true direction: look at the phase portraits of the genes behind it.
+    Lines are faded where most cells have an undecided direction (`deepvelo.tl.confidence`). Their density does not show
+    speed, and projection to two dimensions can distort directions: check the phase portraits of the genes involved.
 
     Parameters
     ----------
     adata
-        As `deepvelo.tl.velocity_graph` leaves it. Arrows that are not there yet are computed and kept
+        With the results of `deepvelo.tl.velocity_graph`. Missing arrows are computed and stored
         (`deepvelo.tl.velocity_embedding`).
     color, basis, dark, height
-        As for `embedding`; ``basis`` is drawn in its first two dimensions.
+        As for `embedding`; the first two dimensions of ``basis`` are drawn.
     density
-        How closely lines are packed; 1 is as in scVelo.
+        Density of lines; 1 is as in scVelo.
     smooth
-        Width of the Gaussian that averages the arrows of cells, in grid steps.
+        Width of the Gaussian kernel that averages the arrows of cells, in grid steps.
 
     Raises
     ------
     InputError
-        No velocity graph, or no such embedding, column or gene.
+        The velocity graph is missing, or the embedding, column or gene does not exist.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def stream(
     >>> fig.layout.xaxis.title.text
     'UMAP 1'
     """
-    # Seconds to import, with scVelo's grid.
+    # scVelo's grid takes seconds to import.
     from deepvelo.tl.graph.stream_lines import mostly_of, stream_lines
 
     name = choices.embedding(adata, basis)
@@ -167,31 +167,31 @@ def phase_portrait(
     zoom: bool = True,
     dark: bool = False,
 ) -> go.Figure:
-    """Draw a gene's unspliced against its spliced RNA, with the velocity of both as arrows.
+    """Draw a gene's unspliced against spliced RNA, with the velocity of both as arrows.
 
     Parameters
     ----------
     adata
-        With moments and velocities of any method.
+        Cells x genes, with moments and the velocities of any method.
     genes
-        A gene, or several as panels of one figure.
+        One gene, or several, which are drawn as panels of one figure.
     cluster_key
-        Column of ``obs`` that colours cells. By default the one that `deepvelo.pp.moments` chose.
+        Column of ``obs`` that colours the cells. By default the one that `deepvelo.pp.moments` chose.
     shown
-        Groups drawn in colour and with arrows; all other cells are grey behind them. By default all.
+        Groups drawn in colour and with arrows; all other cells are grey in the background. By default all.
     zoom
-        Show only the window around the cells in colour.
+        Restrict the axes to the cells in colour.
     dark
-        Lines and labels for a dark page.
+        Use colours for a dark background.
 
     Returns
     -------
-    Axes are in normalised counts, averaged over neighbours.
+    A figure with axes in normalised counts, averaged over neighbours.
 
     Raises
     ------
     InputError
-        No moments or velocities, or no such gene or grouping.
+        Moments or velocities are missing, or the gene or grouping does not exist.
 
     Examples
     --------
@@ -215,7 +215,7 @@ def rates(adata: AnnData, gene: str, *, cluster_key: str | None = None, height: 
     Parameters
     ----------
     adata
-        As `deepvelo.tl.velocity` leaves it.
+        With the results of `deepvelo.tl.velocity`.
     gene
         A name of ``var_names``.
     cluster_key
@@ -225,12 +225,13 @@ def rates(adata: AnnData, gene: str, *, cluster_key: str | None = None, height: 
 
     Returns
     -------
-    One row a rate: alpha in normalised counts per unit time, beta and gamma per unit time. Time has no physical unit.
+    A figure with one row per rate: alpha in normalised counts per unit time, beta and gamma per unit time. Time has no
+    physical unit.
 
     Raises
     ------
     InputError
-        No rates of single cells, or no such gene or grouping.
+        Cell-specific rates are missing, or the gene or grouping does not exist.
 
     Examples
     --------
@@ -256,14 +257,14 @@ def training_curve(adata: AnnData, *, height: int = 320) -> go.Figure:
     Parameters
     ----------
     adata
-        As `deepvelo.tl.velocity` leaves it.
+        With the results of `deepvelo.tl.velocity`.
     height
         Pixels.
 
     Raises
     ------
     InputError
-        The object has no history of a training.
+        The training history is missing.
 
     Examples
     --------
@@ -273,9 +274,7 @@ def training_curve(adata: AnnData, *, height: int = 320) -> go.Figure:
     """
     record = adata.uns.get(keys.DEEPVELO, {})
     if not record.get("history"):
-        msg = (
-            "The object has no history of a training in `adata.uns`. Run `deepvelo.tl.velocity(adata)` first."
-        )
+        msg = "The training history is missing in `adata.uns`. Run `deepvelo.tl.velocity(adata)` first."
         raise InputError(msg)
     return curve_of_history(pd.DataFrame(dict(record["history"])), height=height)
 
@@ -286,7 +285,7 @@ def _points(adata: AnnData, basis: str) -> np.ndarray:
 
 
 def _arrows(adata: AnnData, basis: str) -> np.ndarray:
-    """Arrows on the first two dimensions of an embedding, ``(n_cells, 2)``, computed where they are not there."""
+    """Arrows on the first two dimensions of an embedding, ``(n_cells, 2)``; missing ones are computed."""
     from deepvelo.tl.graph.arrows import velocity_embedding
 
     key = keys.velocity_embedding(basis)
@@ -300,7 +299,7 @@ def _groups(adata: AnnData, key: str) -> np.ndarray:
 
 
 def _colors_of_cells(adata: AnnData, color: str | None) -> pd.Series:
-    """Categorical for groups, numbers for scores and genes; its name is what is shown."""
+    """Values that colour the cells: categorical for groups, numeric for scores and genes; the name is the title."""
     if color is None:
         color = choices.grouping(adata, None)
     if color in adata.obs:

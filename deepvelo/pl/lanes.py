@@ -1,4 +1,4 @@
-"""Where groups stand in a tree that reads from left to right: lines of descent as lanes, packed without crossings."""
+"""Layout of groups in a tree drawn from left to right: lines of descent are lanes, packed to avoid overlaps."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-RADIUS: Final = 19.0  # of a node; all in pixels, which are the axes' units
+RADIUS: Final = 19.0  # of a node; all lengths in pixels, the units of the axes
 ROW: Final = 88.0
 TURN: Final = 46.0  # length of the bend from one lane to another
-SPAN: Final = 620.0  # from the first to the last time
+SPAN: Final = 620.0  # width from the first to the last time
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """How wide the groups' names are, and which of them stand at the right of their node instead of below it."""
+    """Widths of the groups' names, and groups with the name to the right of the node instead of below."""
 
     widths: Mapping[str, float]
     at_right: frozenset[str]
 
     def before(self, name: str) -> float:
-        """Room that a node takes to its left, an arrow's head included."""
+        """Space that a node needs to its left, including an arrowhead."""
         return max(0.0 if name in self.at_right else self.widths[name] / 2, 2.4 * RADIUS)
 
     def after(self, name: str) -> float:
-        """Room that a node takes to its right."""
+        """Space that a node needs to its right."""
         beside, below = 1.6 * RADIUS + self.widths[name], self.widths[name] / 2
         return beside if name in self.at_right else max(below, RADIUS)
 
 
 def tree_places(edges: pd.DataFrame, times: pd.Series, *, names: Names) -> pd.DataFrame:
-    """Put groups in lanes.
+    """Arrange groups in lanes.
 
-    The surest edges make lanes: each group goes on in one other and comes from one other at most. Every further lane
-    begins or ends at one that is there already, in the nearest row where neither it nor its bend meets anything.
-    Separate parts come below each other.
+    Edges of highest confidence form lanes: each group has at most one successor and one predecessor. Every further lane
+    branches from or joins a placed lane, in the nearest row where neither the lane nor its bend overlaps others.
+    Connected components are stacked vertically.
 
     Parameters
     ----------
     edges
-        ``source``, ``target``, ``confidence``. One to a group that is no later has no say.
+        ``source``, ``target``, ``confidence``. Edges to a group that is not later are ignored.
     times
-        By group, 0 to 1; NaN is last.
+        By group, 0 to 1; NaN counts as last.
 
     Returns
     -------
-    By group: ``x``, which follows the time, with room for names and bends between a group and what it becomes;
-    ``y``, 0 or less; ``rank`` in time and ``lane``, both from 0.
+    By group: ``x``, which follows the time, with space for names and bends between a group and its successors;
+    ``y``, at most 0; ``rank`` in time and ``lane``, both from 0.
     """
     order = [str(name) for name in times.sort_values(kind="stable").index]
     rank = {name: i for i, name in enumerate(order)}
@@ -76,7 +76,7 @@ def tree_places(edges: pd.DataFrame, times: pd.Series, *, names: Names) -> pd.Da
 def _lanes(
     order: Sequence[str], pairs: Sequence[tuple[str, str]]
 ) -> tuple[list[list[str]], list[tuple[str, str]]]:
-    """Lines of descent by the surest pairs, the longest first, and the pairs between them."""
+    """Lanes formed by the pairs of highest confidence, the longest first, and the pairs between lanes."""
     follows: dict[str, str] = {}
     comes_from: dict[str, str] = {}
     links = []
@@ -98,7 +98,7 @@ def _lanes(
 def _across(
     order: Sequence[str], pairs: Sequence[tuple[str, str]], times: pd.Series, *, names: Names
 ) -> dict[str, float]:
-    """From left to right by time, every group with room after those it comes from."""
+    """Positions from left to right by time, with space between a group and its predecessors."""
     first, last = (0.0, 0.0) if times.isna().all() else (times.min(), times.max())
     x: dict[str, float] = {}
     for name in order:
@@ -114,7 +114,7 @@ def _across(
 
 @dataclass(kw_only=True)
 class _Packing:
-    """Rows for lanes, found one after the other."""
+    """Rows of lanes, assigned one by one."""
 
     lanes: list[list[str]]
     links: list[tuple[str, str]]
@@ -125,7 +125,7 @@ class _Packing:
     bends: defaultdict[int, list[Interval]] = field(default_factory=lambda: defaultdict(list))
 
     def rows(self) -> dict[int, int]:
-        """Of every lane, from 0 at the top."""
+        """The row of every lane, from 0 at the top."""
         lane_of = {name: i for i, lane in enumerate(self.lanes) for name in lane}
         self._links = [(lane_of[source], lane_of[target], source, target) for source, target in self.links]
         found: dict[int, int] = {}
@@ -156,7 +156,7 @@ class _Packing:
         self.taken[row].append(extent)
 
     def _hang(self, on: int) -> None:
-        """Put the lanes linked to one that is there, those that leave it last and those that join it first nearest."""
+        """Place the lanes linked to a placed one; nearest are those that leave it last or join it first."""
         leaving = [link for link in self._links if link[0] == on]
         joining = [link for link in self._links if link[1] == on]
         leaving.sort(key=lambda link: -self.x[link[2]])
@@ -191,12 +191,12 @@ class _Packing:
 
 
 def bend_after(x: float, name: str, *, names: Names) -> Interval:
-    """From where to where an arrow that leaves a node turns to another row."""
+    """Interval in which an arrow that leaves a node bends to another row."""
     return x + names.after(name), x + names.after(name) + TURN
 
 
 def bend_before(x: float, name: str, *, names: Names) -> Interval:
-    """From where to where an arrow that reaches a node turns from another row."""
+    """Interval in which an arrow that reaches a node bends from another row."""
     return x - names.before(name) - TURN, x - names.before(name)
 
 

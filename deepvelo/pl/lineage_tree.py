@@ -1,4 +1,4 @@
-"""Which group becomes which, as a tree that reads from left to right."""
+"""Transitions between groups, as a tree drawn from left to right."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from deepvelo.pl import nodes, theme
 from deepvelo.pl.lanes import RADIUS, Names, bend_after, bend_before, tree_places
 from deepvelo.wording import in_one_line
 
-AGAINST = "#D55E00"  # arrows to a group that is no later
+AGAINST = "#D55E00"  # colour of arrows to a group that is not later
 _LETTER = 0.58 * theme.LABEL_SIZE
-_LINE = 24  # letters of a name; more are broken into lines
+_LINE = 24  # characters per line of a name
 
 
 def lineage_tree(
@@ -31,13 +31,13 @@ def lineage_tree(
     least_cells: int = 0,
     dark: bool = False,
 ) -> go.Figure:
-    """Draw groups from early to late, and every edge between them.
+    """Draw groups from early to late, and all edges between them.
 
     Parameters
     ----------
     edges
-        As `deepvelo.tl.lineage.trajectory` gives them. An edge to a group that is no later, as every cycle has, is drawn in
-        another colour; dashed as in `deepvelo.pl.trajectory_map.trajectory_map`.
+        As `deepvelo.tl.trajectory` returns them. Edges to a group that is not later, as in every cycle, have another
+        colour; edges are dashed as in `deepvelo.pl.trajectory_map.trajectory_map`.
     shares, part_colors, shares_title, colors, root, ends
         As for `deepvelo.pl.trajectory_map.trajectory_map`.
     times
@@ -45,7 +45,7 @@ def lineage_tree(
 
     Returns
     -------
-    A figure as high as the tree needs; nodes carry their group in ``customdata``.
+    A figure with the height of the tree; nodes have their group in ``customdata``.
     """
     present = theme.group_order(shares.index)
     shares = shares.set_axis(shares.index.astype(str)).loc[present]
@@ -58,7 +58,7 @@ def lineage_tree(
     )
     places = tree_places(edges, times, names=names)
     at = {name: places.loc[name, ["x", "y"]].to_numpy(dtype=float) for name in present}
-    edges = edges.sort_values("confidence", kind="stable")  # where arrows meet, the widest lies on top
+    edges = edges.sort_values("confidence", kind="stable")  # the widest arrow is drawn on top
     highest = float(edges["confidence"].max()) if len(edges) else None
 
     fig = go.Figure()
@@ -112,14 +112,14 @@ def lineage_tree(
 
 
 def _wrapped(name: str) -> str:
-    """A name in lines, as it is shown."""
+    """A name broken into lines."""
     return "\n".join(
         textwrap.wrap(in_one_line(name, most=theme.MOST_OF_A_NAME), _LINE, break_long_words=False)
     )
 
 
 def _forward(source: str, target: str, places: pd.DataFrame, *, names: Names) -> np.ndarray:
-    """Along one row, over to the other, and along that; of three places for the bend the first that meets no node."""
+    """Line along one row, with a bend to the other; of three possible bends, the first that meets no node."""
     xy = places[["x", "y"]]
     start, end = (xy.loc[name].to_numpy(dtype=float) for name in (source, target))
     after = bend_after(start[0], source, names=names)
@@ -146,7 +146,7 @@ def _clearance(line: np.ndarray, others: np.ndarray) -> float:
 
 
 def _back(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """An arc over whatever lies between."""
+    """An arc above the nodes between two groups."""
     share = np.linspace(0, 1, 40)[:, None]
     rise = np.array([0, 3 * RADIUS]) * 4 * share * (1 - share)
     return np.asarray(source + share * (target - source) + rise)

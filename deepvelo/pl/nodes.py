@@ -1,7 +1,7 @@
-"""Groups as pies, and arrows between them, in one unit of length: what the map and the tree of a trajectory share.
+"""Groups as pie charts and edges as arrows, shared by the map and the tree of a trajectory.
 
-Plotly has no pies at places of a plot. Here they are shapes, which it draws above WebGL, and which keep their form
-with the axes as long as both have the same scale.
+Plotly cannot place pie charts at data coordinates. They are drawn as shapes, which lie above WebGL traces and stay
+circular if both axes have the same scale.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ STAGE_COLORS: Final = {
     "early": theme.SEQUENTIAL[0], "middle": theme.SEQUENTIAL[6], "late": theme.SEQUENTIAL[-1],
 }  # fmt: skip
 NO_SHARE: Final = "unknown"
-_STEP = np.pi / 36  # of a drawn circle
+_STEP = np.pi / 36  # angle between points of a circle
 _WIDEST = 0.5  # arrow, in radii of a node
 _NARROWEST = 0.06
-_DASH = 0.7  # and the gap after it, in radii of a node
+_DASH = 0.7  # length of a dash with its gap, in radii of a node
 WEAK_OPACITY: Final = 0.55
-_GAP = 1.3  # from a node's middle to an arrow's tip, in its radii: beyond an end's second ring
+_GAP = 1.3  # from the centre of a node to an arrow's tip, in its radii: outside the second ring of a terminal group
 
 Shape = dict[str, Any]
 
@@ -32,16 +32,16 @@ Shape = dict[str, Any]
 def pie(
     at: np.ndarray, shares: pd.Series, *, radius: float, colors: Mapping[str, str], rim: str
 ) -> list[Shape]:
-    """A pie with a rim in the group's colour, clockwise from the top; grey where shares are NaN.
+    """A pie chart with a rim in the group's colour, clockwise from the top; grey if shares are NaN.
 
     Parameters
     ----------
     at
-        Its middle, shape ``(2,)``.
+        Centre, shape ``(2,)``.
     shares
-        By name of the part; what they are of one whole.
+        By name of the slice; normalised to sum to 1.
     colors
-        By name of the part.
+        By name of the slice.
     """
     shapes = []
     parts = (shares / shares.sum()).dropna()
@@ -57,12 +57,12 @@ def pie(
 
 
 def ring(at: np.ndarray, *, radius: float, dark: bool) -> Shape:
-    """A second ring, around a node that cells end in."""
+    """A second ring, which marks a terminal group."""
     return _shape(_arc(at, 1.25 * radius), line_color=theme.ink(dark=dark), line_width=2)
 
 
 def arrow_width(confidence: float, *, highest: float, radius: float) -> float:
-    """In proportion to the confidence, but never too narrow to be seen; in units of ``radius``'s axes."""
+    """Width proportional to the confidence, with a visible minimum; in the units of ``radius``."""
     share = confidence / highest if highest > 0 else 0.0
     return radius * max(_WIDEST * share, _NARROWEST)
 
@@ -82,17 +82,17 @@ def arrow(
     Parameters
     ----------
     line
-        From the middle of a node to the middle of another, shape ``(n_points, 2)``.
+        From the centre of one node to the centre of another, shape ``(n_points, 2)``.
     radius, end_radius
-        Of a usual node, which sets the size of the head, and of the one it ends at, which it must not cover.
+        Radius of a typical node, which sets the size of the head, and of the target node, which must not be covered.
     color
-        Instead of the ink.
+        Colour; by default the ink of the theme.
     weak
-        Dashed and lighter.
+        Draw the arrow dashed and lighter.
 
     Returns
     -------
-    None where the nodes touch.
+    The shape, or None if the nodes touch.
     """
     line = _until(line, np.linalg.norm(line - line[-1], axis=1) >= _GAP * end_radius, _GAP * end_radius)
     steps = np.linalg.norm(np.diff(line, axis=0), axis=1)
@@ -101,7 +101,7 @@ def arrow(
         return None
     head = min(max(1.6 * width, 0.5 * radius), 0.7 * length)
     left_over = length - np.append(0, np.cumsum(steps))
-    # Where pieces of the shaft begin, by the length that is left to the tip; the last piece carries the head.
+    # Starts of the dashes, as lengths left to the tip; the last dash has the head.
     *starts, nearest = np.arange(length, head, -_DASH * radius) if weak else [length]
     outlines = [
         _band(line, left_over, start=start, end=start - _DASH * radius / 2, width=width) for start in starts
@@ -116,13 +116,13 @@ def arrow(
         *outlines,
         fillcolor=color or theme.ink(dark=dark),
         line_color=theme.halo(dark=dark),
-        line_width=0 if weak else 1,  # between narrow dashes it would be all one sees
+        line_width=0 if weak else 1,  # an outline would hide narrow dashes
     )
     return shape | {"opacity": WEAK_OPACITY} if weak else shape
 
 
 def _band(line: np.ndarray, left_over: np.ndarray, *, start: float, end: float, width: float) -> np.ndarray:
-    """Outline of a piece of the line: one side forth, the other back."""
+    """Outline of a piece of the line, along one side and back along the other."""
     between = left_over[(left_over < start) & (left_over > end)]
     middle = _resample(line, left_over, np.concatenate([[start], between, [end]]))
     along = np.gradient(middle, axis=0)
@@ -140,7 +140,7 @@ def label(
     yanchor: str = "middle",
     dark: bool,
 ) -> dict[str, Any]:
-    """A node's name, as `theme.plain` gives it, and what it is in a line of its own, as a Plotly annotation."""
+    """A node's name, as `theme.plain` returns it, with its role in a second line, as a Plotly annotation."""
     glow = ",".join([f"0 0 3px {'#111' if dark else '#fff'}"] * 5)
     small = f"<br><span style='font-size:{theme.FONT_SIZE - 2}px;font-weight:400'>{note}</span>"
     return {
@@ -166,16 +166,16 @@ def note(group: str, *, root: str | None, ends: Collection[str]) -> str:
 def add_targets(
     fig: go.Figure, places: np.ndarray, shares: pd.DataFrame, *, size: float, more: Mapping[str, str]
 ) -> None:
-    """What hovers and clicks over nodes; a click gives the group in ``customdata``.
+    """Add invisible points with hover texts over nodes; a click returns the group in ``customdata``.
 
     Parameters
     ----------
     shares
-        A row a node, in the order of ``places``.
+        One row per node, in the order of ``places``.
     size
-        In pixels.
+        Diameter in pixels.
     more
-        By group, a line for the hover.
+        A line of hover text by group.
     """
     texts = []
     for group, of_group in shares.iterrows():
@@ -186,7 +186,7 @@ def add_targets(
             x=places[:, 0],
             y=places[:, 1],
             mode="markers",
-            marker={"size": size, "opacity": 0, "color": theme.GREY},  # of the hover
+            marker={"size": size, "opacity": 0, "color": theme.GREY},  # of the hover text
             selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}},
             customdata=[str(group) for group in shares.index],
@@ -198,28 +198,28 @@ def add_targets(
 
 
 def weak_edges(edges: pd.DataFrame, least_cells: int) -> tuple[np.ndarray, str | None]:
-    """Edges that are drawn dashed: with a group of fewer cells at an end, or arrows mostly of undecided cells.
+    """Find edges to draw dashed: those of groups with few cells, or with arrows mostly from undecided cells.
 
     Returns
     -------
-    Their mask, ``(n_edges,)``, and what dashes mean, for the legend; None where no edge is dashed.
+    Mask of the edges, ``(n_edges,)``, and the legend text of dashed edges; None if no edge is dashed.
     """
     few = (edges[["source_cells", "target_cells"]] < least_cells).any(axis=1).to_numpy(dtype=bool)
     undecided = _undecided(edges)
-    words = [f"group of under {least_cells} cells"] if few.any() else []
+    words = [f"group of fewer than {least_cells} cells"] if few.any() else []
     words += ["direction undecided"] if undecided.any() else []
     return few | undecided, ",<br>or ".join(words) or None
 
 
 def _undecided(edges: pd.DataFrame) -> np.ndarray:
-    """Mask of the edges, ``(n_edges,)``; an analysis of an earlier version does not say."""
+    """Mask of undecided edges, ``(n_edges,)``; all False for analyses of earlier versions, which lack the column."""
     if "undecided" not in edges:
         return np.zeros(len(edges), dtype=bool)
     return (edges["undecided"] > 0.5).to_numpy(dtype=bool)
 
 
 def add_arrow_targets(fig: go.Figure, middles: Sequence[np.ndarray], edges: pd.DataFrame) -> None:
-    """Hover texts in the middle of edges: source, target, connectivity and numbers of cells."""
+    """Add hover texts at the middle of edges: source, target, connectivity and numbers of cells."""
     texts = [
         f"{theme.plain(edge.source)} → {theme.plain(edge.target)}<br>PAGA connectivity {edge.confidence:.2f}<br>"
         f"{edge.source_cells:,} → {edge.target_cells:,} cells{'<br>direction undecided' if undecided else ''}"
@@ -245,7 +245,7 @@ def add_legend(
     dashed: str | None = None,
     dark: bool,
 ) -> None:
-    """What the parts of pies are, what the widest arrow means, the colour of arrows against time, what dashes mean."""
+    """Add the legend: slices of pies, the widest arrow, arrows against time, and dashed arrows."""
     parts = dict(colors) | ({NO_SHARE: theme.GREY} if unknown else {})
     for i, (name, color) in enumerate(parts.items()):
         marker = {"color": color, "size": 11}
@@ -275,7 +275,7 @@ def _arc(at: np.ndarray, radius: float, start: float = 0.0, end: float = 2 * np.
 
 
 def _until(line: np.ndarray, outside: np.ndarray, distance: float) -> np.ndarray:
-    """The line up to where it first comes within ``distance`` of its end, that point included."""
+    """The line up to the point at ``distance`` from its end, that point included."""
     last = int(np.flatnonzero(outside)[-1]) if outside.any() else -1
     if last < 0:
         return line[:0]
@@ -285,7 +285,7 @@ def _until(line: np.ndarray, outside: np.ndarray, distance: float) -> np.ndarray
 
 
 def _resample(line: np.ndarray, left_over: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Points of a line by the length that is left to its end."""
+    """Points of a line at given lengths before its end."""
     return np.stack([np.interp(-wanted, -left_over, line[:, axis]) for axis in (0, 1)], axis=1)
 
 

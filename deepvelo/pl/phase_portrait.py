@@ -1,4 +1,4 @@
-"""Phase portraits: a gene's unspliced against its spliced RNA, with the velocity of both as arrows."""
+"""Phase portraits: a gene's unspliced against spliced RNA, with the velocity of both as arrows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from deepvelo.pl.assembly import Grid, Part
 
 SPLICED_TITLE = "spliced, normalised counts (smoothed)"
 UNSPLICED_TITLE = "unspliced, normalised counts (smoothed)"
-GRID_HEIGHT = 270  # of one panel among several
-_MARGIN = 0.08  # empty share of the window around the cells
-_LONGEST = 0.07  # arrow, as a share of the panel's width
+GRID_HEIGHT = 270  # pixels, of one panel of a grid
+_MARGIN = 0.08  # margin around the cells, as a share of their range
+_LONGEST = 0.07  # longest arrow, as a share of the panel's width
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,9 @@ class Phase:
     """One gene in all cells, each array of shape ``(n_cells,)``.
 
     ``spliced`` and ``unspliced`` are ``Ms`` and ``Mu``, normalised counts; ``velocity`` (ds/dt) and
-    ``velocity_u`` (du/dt), normalised counts per unit time, are NaN where the method gives none.
-    ``velocity_u`` is None in a run that fitted no du/dt; its arrows are horizontal. ``undecided`` marks the cells
-    whose arrows are faded; None: no cell.
+    ``velocity_u`` (du/dt), normalised counts per unit time, are NaN where the method has none.
+    ``velocity_u`` is None if du/dt was not fitted; arrows are then horizontal. ``undecided`` marks the cells
+    whose arrows are faded; None fades none.
     """
 
     gene: str
@@ -38,7 +38,7 @@ class Phase:
 
     @property
     def vectors(self) -> np.ndarray:
-        """Arrows along spliced and unspliced, shape ``(n_cells, 2)``; NaN in cells without."""
+        """Velocities of spliced and unspliced RNA, shape ``(n_cells, 2)``; NaN in cells without."""
         up = np.zeros_like(self.velocity) if self.velocity_u is None else self.velocity_u
         return np.stack([self.velocity, up], axis=1)
 
@@ -54,7 +54,7 @@ def phase_portrait(
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
-    """One gene, one trace a group, so that the legend toggles groups.
+    """Draw one gene, with one trace per group, so the legend can toggle groups.
 
     Parameters
     ----------
@@ -63,12 +63,12 @@ def phase_portrait(
     colors
         From `theme.group_colors`.
     shown
-        Groups drawn in colour and with arrows; all other cells are grey behind them. None: every group.
+        Groups drawn in colour and with arrows; all other cells are grey in the background. None shows all groups in colour.
     zoom
-        Show only the window around the cells in colour.
+        Restrict the axes to the cells in colour.
     drawn
-        Rows of the cells to draw, from `deepvelo.pl.thinning.drawn_cells`; None for all. Window and arrows are
-        those of all cells.
+        Rows of the cells to draw, from `deepvelo.pl.thinning.drawn_cells`; None for all. Axis ranges and
+        arrows follow all cells.
     """
     codes, names = theme.group_codes(groups)
     front = _front(codes, names, shown)
@@ -110,7 +110,7 @@ def phase_grid(
     drawn: np.ndarray | None = None,
     dark: bool = False,
 ) -> go.Figure:
-    """Several genes as panels of one figure, one trace of cells each; arguments as in `phase_portrait`."""
+    """Draw several genes as panels of one figure, one trace of cells each; arguments as in `phase_portrait`."""
     codes, names = theme.group_codes(groups)
     front = _front(codes, names, shown)
     cells = np.arange(len(front)) if drawn is None else drawn
@@ -200,7 +200,7 @@ def _finish_panel(
     aspect: float,
     dark: bool,
 ) -> list[Part]:
-    """Add window and arrows; returns a word where there are none."""
+    """Set axis ranges and add arrows; returns a note if the gene has no velocity."""
     low, high = _window(phase, front if zoom and front.any() else np.ones_like(front))
     line = {"showline": True, "linecolor": theme.GREY, "linewidth": 1, "zeroline": False}
     ticks = {"gridcolor": "rgba(128,128,128,0.15)", "nticks": 6, "ticks": "outside", "tickcolor": theme.GREY}
@@ -213,7 +213,7 @@ def _finish_panel(
     moving &= front
     at, vectors = np.stack([phase.spliced, phase.unspliced], axis=1)[moving], phase.vectors[moving]
     chosen = thin(at, boxes=boxes)
-    # Panels are wider than high: equal on screen is more of the y range than of the x range.
+    # Panels are wider than high, so equal screen lengths span a larger share of the y range.
     unit = (high - low) * np.array([1.0, aspect])
     faded = None if phase.undecided is None else phase.undecided[moving][chosen]
     traces += arrow_traces(
@@ -230,6 +230,6 @@ def _window(phase: Phase, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _steps(colors: Sequence[str]) -> list[list[float | str]]:
-    """A colour scale that shows whole numbers as given colours."""
+    """A colour scale that maps whole numbers to given colours."""
     n = len(colors)
     return [[edge / n, color] for i, color in enumerate(colors) for edge in (i, i + 1)]

@@ -1,4 +1,4 @@
-"""Shares of spliced and unspliced counts."""
+"""Proportions of spliced and unspliced counts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UNSPLICED_COLOR = "#E69F00"
 
 
 def proportions(fractions: pd.DataFrame) -> go.Figure:
-    """One bar a group, split into spliced and unspliced.
+    """Draw one bar per group, split into spliced and unspliced counts.
 
     Parameters
     ----------
@@ -39,8 +39,8 @@ def proportions(fractions: pd.DataFrame) -> go.Figure:
                 texttemplate="%{x:.0%}",
                 textposition="inside",
                 insidetextanchor="middle",
-                textangle=0,  # a narrow bar would turn it sideways,
-                constraintext="none",  # or shrink it until nobody can read it
+                textangle=0,  # prevents rotated text in narrow bars
+                constraintext="none",  # prevents unreadably small text
                 textfont={"color": ink, "size": theme.FONT_SIZE - 3},
                 hovertemplate="%{y}<br>" + part + " %{x:.1%}<extra></extra>",
             )
@@ -49,7 +49,7 @@ def proportions(fractions: pd.DataFrame) -> go.Figure:
     fig.update_layout(
         barmode="stack",
         bargap=0.2,
-        uniformtext={"minsize": theme.FONT_SIZE - 4, "mode": "hide"},  # a sliver's number, too small to read
+        uniformtext={"minsize": theme.FONT_SIZE - 4, "mode": "hide"},  # hides text that does not fit its bar
         legend={"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom", "traceorder": "normal"},
     )
     fig.update_xaxes(title="share of counts", tickformat=".0%", range=[0, 1], showgrid=False, zeroline=False)

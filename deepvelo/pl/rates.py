@@ -16,7 +16,7 @@ RATE_TITLES = {
     "beta": "β, splicing<br>(1 / time)",
     "gamma": "γ, degradation<br>(1 / time)",
 }
-_FEW = 10  # cells; a density of fewer says less than the cells themselves
+_FEW = 10  # cells; fewer are drawn as points instead of a density
 
 
 def rate_violins(
@@ -26,17 +26,19 @@ def rate_violins(
     colors: Mapping[str, str],
     height: int = 620,
 ) -> go.Figure:
-    """One row a rate, one violin a group, box and median inside; small groups as single cells, large ones as quantiles.
+    """Draw one row per rate and one violin per group, with box and median; small groups are drawn as single cells.
+
+    Violins of large groups are computed from quantiles.
 
     Parameters
     ----------
     rates
-        ``alpha``, ``beta``, ``gamma`` (or some of them) to values, shape ``(n_cells,)``; relative, per
-        unit time without physical unit. NaN cells are left out.
+        Values of ``alpha``, ``beta``, ``gamma`` (or some of them), shape ``(n_cells,)``; per unit time, which has no
+        physical unit. Cells with NaN are left out.
     groups
         Group of each cell, shape ``(n_cells,)``.
     colors
-        From `theme.group_colors`; also gives the order.
+        From `theme.group_colors`; also determines the order of groups.
     """
     codes, names = theme.group_codes(groups)
     cells_of = {name: np.flatnonzero(codes == i) for i, name in enumerate(names)}
@@ -66,7 +68,7 @@ def _violin(values: np.ndarray, *, name: str, color: str) -> Part:
         "name": name,
         "legendgroup": name,
         "scalemode": "width",
-        "spanmode": "hard",  # a density must not reach below the smallest rate, say 0
+        "spanmode": "hard",  # the density must not extend below the smallest rate
         "points": "all" if few else False,
         "pointpos": 0,
         "jitter": 0.4,
@@ -81,7 +83,7 @@ def _violin(values: np.ndarray, *, name: str, color: str) -> Part:
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
-    """Values that are there, evenly spaced by rank, lowest and highest among them; few enough are left as they are."""
+    """At most `MOST_IN_VIOLIN` of the values, evenly spaced by rank, including minimum and maximum."""
     if len(values) <= MOST_IN_VIOLIN:
         return values
     ranks = np.linspace(0, len(values) - 1, MOST_IN_VIOLIN).round().astype(int)

@@ -1,4 +1,4 @@
-"""Scores of single cells, several methods over each other."""
+"""Histograms of single-cell scores of several methods."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 from deepvelo.pl import theme
 
 N_BINS = 40
-_FILL_OPACITY = 0.18  # four methods over each other must all be seen
-_HALF_A_LINE = 36  # characters, in half a page's width
+_FILL_OPACITY = 0.18  # keeps four overlaid methods visible
+_HALF_A_LINE = 36  # characters in half the width of a page
 
 
 def score_histogram(
@@ -22,19 +22,18 @@ def score_histogram(
     title: str,
     height: int = 300,
 ) -> go.Figure:
-    """Outlines of the methods' histograms over each other, in the same bins, and a dashed line at each median.
+    """Draw outlines of the methods' histograms in the same bins, and a dashed line at each median.
 
     Parameters
     ----------
     scores
-        By name of the method, cosines of the cells, -1 to 1, shape ``(n_cells,)``; NaN are left out, and so is a
-        method with nothing else.
+        Cosines of the cells by method, -1 to 1, shape ``(n_cells,)``; NaN and methods with only NaN are left out.
     medians
-        By name, as they stand in the table.
+        Median by method, as in the table.
     colors
-        By name.
+        Colour by method.
     title
-        Of the axis.
+        Title of the x axis.
     """
     known = {name: values[np.isfinite(values)] for name, values in scores.items()}
     known = {name: values for name, values in known.items() if values.size}
@@ -83,7 +82,7 @@ def _outline(edges: np.ndarray, share: np.ndarray, *, name: str, color: str) -> 
         fill="tozeroy",
         fillcolor=f"rgba({red},{green},{blue},{_FILL_OPACITY})",
         name=name,
-        hovertemplate="%{y:.1%} of the cells from %{x:.2f}<extra>" + name + "</extra>",
+        hovertemplate="%{y:.1%} of cells in the bin from %{x:.2f}<extra>" + name + "</extra>",
     )
 
 

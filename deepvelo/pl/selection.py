@@ -1,4 +1,4 @@
-"""Cells chosen on a picture: which lie inside what was drawn, and how they are marked."""
+"""Selection of cells on a figure by lasso or box, and its display."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-_UNSELECTED = 0.12  # opacity: what is not chosen stays in sight
+_UNSELECTED = 0.12  # opacity of other cells, which stay visible
 
 
 def cells_inside(
     points: np.ndarray, *, lassos: Sequence[Mapping[str, Any]] = (), boxes: Sequence[Mapping[str, Any]] = ()
 ) -> np.ndarray:
-    """Cells inside any lasso or box, drawn or not: a picture of many cells draws only some of them.
+    """Find all cells inside any lasso or box, including cells that the figure does not draw.
 
     Parameters
     ----------
     points
-        Embedding, shape ``(n_cells, 2)``; a cell without a place is in none.
+        Embedding, shape ``(n_cells, 2)``; cells with NaN are never inside.
     lassos
-        Corners in data coordinates as ``x`` and ``y``, as Plotly reports them.
+        Corners in data coordinates, ``x`` and ``y``, as Plotly reports them.
     boxes
-        Two opposite corners in the same way.
+        Two opposite corners in the same format.
 
     Returns
     -------
@@ -33,7 +33,7 @@ def cells_inside(
 
     inside = np.zeros(len(points), dtype=bool)
     for lasso in lassos:
-        if len(lasso["x"]) > 2:  # fewer corners have no inside
+        if len(lasso["x"]) > 2:  # fewer corners enclose nothing
             inside |= Path(np.column_stack([lasso["x"], lasso["y"]])).contains_points(points)
     for box in boxes:
         low, high = (edge(np.column_stack([box["x"], box["y"]]), axis=0) for edge in (np.min, np.max))
@@ -42,12 +42,12 @@ def cells_inside(
 
 
 def mark_selected(fig: go.Figure, cells: Sequence[int] | np.ndarray) -> go.Figure:
-    """Fade all cells but the chosen ones; for none chosen leave the figure as it is. Returns ``fig``.
+    """Fade all cells except the selected ones; does nothing if none is selected. Returns ``fig``.
 
     Parameters
     ----------
     cells
-        Row numbers, as the traces carry them in ``customdata``.
+        Row numbers, as in ``customdata`` of the traces.
     """
     if len(cells):
         chosen = np.asarray(cells, dtype=int)

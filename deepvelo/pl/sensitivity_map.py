@@ -1,4 +1,4 @@
-"""Scores of a sweep as a heat map: a row a run, a column a score."""
+"""Scores of a sweep as a heat map, with one row per run and one column per score."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ ROW_HEIGHT = 34
 def sensitivity_map(
     table: pd.DataFrame, *, titles: Mapping[str, str], shares: tuple[str, ...] = ()
 ) -> go.Figure:
-    """Colour a table of cosines by how near they are to 1.
+    """Draw a table of cosines, coloured by their closeness to 1.
 
     Parameters
     ----------
     table
-        One row a run; cosines, -1 to 1, NaN where there is none. As `deepvelo.evaluation.controls.sensitivity_table` gives it.
+        One row per run; cosines, -1 to 1, NaN if missing. As `deepvelo.evaluation.controls.sensitivity_table` returns it.
     titles
-        What columns are called, with a line break where the text has one; others keep their name.
+        Titles by column, which may contain line breaks; other columns keep their names.
     shares
-        Columns with a share of cells, 0 to 1, that is bad when high: 0 is coloured as a cosine of 1.
+        Columns with a share of cells, 0 to 1, for which low is good: 0 is coloured like a cosine of 1.
 
     Returns
     -------
-    One heat map with the values written in it; the first row of the table on top.
+    A heat map with the values as text; the first row of the table is on top.
     """
     shade = table.astype(float).copy()
     text = shade.map(_decimal)

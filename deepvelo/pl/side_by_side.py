@@ -1,4 +1,4 @@
-"""One gene's phase portrait once for each method, with the same axes, and over scVelo's what it fitted."""
+"""Phase portraits of one gene by several methods, with the same axes and scVelo's fitted curves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deepvelo.pl.arrows import HALO_WIDTH
 from deepvelo.pl.phase_portrait import Phase, phase_grid
 
 HEIGHT = 400
-MOST_PANELS = 4  # in one row of a page
+MOST_PANELS = 4  # per row
 LINE, INDUCTION, REPRESSION = "fit: steady state", "fit: induction", "fit: repression"
 _WIDTH = 2.5
 _FIT_COLOR = {False: "#7B1FA2", True: "#E1A7F5"}  # by dark; scVelo's purple, unlike any arrow or group
@@ -22,14 +22,14 @@ _FIT_COLOR = {False: "#7B1FA2", True: "#E1A7F5"}  # by dark; scVelo's purple, un
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One method's portrait.
+    """Phase portrait of one method.
 
     ``title``
         The method's name.
     ``line``
-        Slope and intercept of the steady-state line, unspliced over spliced; None for a method without.
+        Slope and intercept of the steady-state line, unspliced over spliced; None if the method has none.
     ``induction``, ``repression``
-        Branches of the learned curve, each ``(n_points, 2)``, spliced and unspliced; None for a method without.
+        Branches of the learned curve, each ``(n_points, 2)``, spliced and unspliced; None if the method has none.
     """
 
     title: str
@@ -49,17 +49,17 @@ def side_by_side(
     drawn: np.ndarray | None = None,
     dark: bool = False,
 ) -> list[go.Figure]:
-    """Portraits of one gene in rows of at most `MOST_PANELS`, each row a figure.
+    """Draw phase portraits of one gene in rows of at most `MOST_PANELS`, one figure per row.
 
     Parameters
     ----------
     panels
-        One a method, all of the same cells.
+        One panel per method, all of the same cells.
     groups, colors, shown, zoom, drawn
-        As for `deepvelo.pl.phase_portrait.phase_portrait`. The window is around the cells that are shown, in
-        whatever panel they lie; a curve that leaves it is cut.
+        As for `deepvelo.pl.phase_portrait.phase_portrait`. All panels have the same axis ranges, which
+        contain the shown cells; curves are clipped to them.
     """
-    columns = -(-len(panels) // -(-len(panels) // MOST_PANELS))  # five are three and two
+    columns = -(-len(panels) // -(-len(panels) // MOST_PANELS))  # five panels become rows of three and two
     rows = [panels[start : start + columns] for start in range(0, len(panels), columns)]
     figures = [
         phase_grid(
@@ -80,7 +80,7 @@ def side_by_side(
 
 
 def _common_range(figures: Sequence[go.Figure], letter: str) -> tuple[float, float]:
-    """The smallest range that holds those of all panels."""
+    """The smallest range that contains the ranges of all panels."""
     ranges = np.array(
         [
             axis.range
@@ -92,14 +92,14 @@ def _common_range(figures: Sequence[go.Figure], letter: str) -> tuple[float, flo
 
 
 def _depth(trace: go.Scattergl) -> int:
-    """Cells below what was fitted, arrows above it."""
+    """Drawing order: cells, fitted curves, arrows."""
     if trace.mode == "markers":
         return 0
     return 1 if trace.name in (LINE, INDUCTION, REPRESSION) else 2
 
 
 def _add_fit(fig: go.Figure, panel: Panel, *, x: tuple[float, float], col: int, dark: bool) -> None:
-    """The steady-state line across the window, and the learned curve over it."""
+    """Add the steady-state line across the panel, and the learned curve above it."""
     if panel.line is not None:
         slope, intercept = panel.line
         ends = np.array([[s, slope * s + intercept] for s in (max(x[0], 0.0), x[1])])
@@ -110,7 +110,7 @@ def _add_fit(fig: go.Figure, panel: Panel, *, x: tuple[float, float], col: int, 
 
 
 def _add_line(fig: go.Figure, points: np.ndarray, *, name: str, dash: str, col: int, dark: bool) -> None:
-    """A line on a halo; WebGL as the cells are, or it would lie under them."""
+    """Add a line with a halo; WebGL like the cells, which would otherwise cover it."""
     at = points.astype(np.float32)
     named = not any(trace.name == name for trace in fig.data)
     color = _FIT_COLOR[dark]

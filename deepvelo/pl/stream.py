@@ -1,4 +1,4 @@
-"""Velocity as stream lines over an embedding."""
+"""Stream lines of velocity on an embedding."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_stream(
     faded_arrows: np.ndarray | None = None,
     dark: bool = False,
 ) -> None:
-    """Draw stream lines with a filled arrowhead on each.
+    """Draw stream lines, each with a filled arrowhead.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ def add_stream(
     lines
         Each of shape ``(n_points, 2)``.
     arrow_xy, arrow_direction
-        Where the arrowheads sit and point, shape ``(n_arrows, 2)``.
+        Positions and directions of the arrowheads, shape ``(n_arrows, 2)``.
     faded
-        Mask of each line's points, ``(n_points,)``: the line is faded between two of them. None: no line.
+        Mask of the points of each line, ``(n_points,)``: segments between two of them are faded. None fades none.
     faded_arrows
-        Mask of the arrowheads to fade, shape ``(n_arrows,)``. None: no arrowhead.
+        Mask of the arrowheads to fade, shape ``(n_arrows,)``. None fades none.
     """
     if not len(lines):
         return
@@ -54,7 +54,7 @@ def add_stream(
 
 
 def _pieces(line: np.ndarray, faded: np.ndarray) -> list[tuple[np.ndarray, bool]]:
-    """The line cut where it begins and ends to be faded, each piece with whether it is."""
+    """Split a line into faded and other pieces, each with its flag."""
     between = faded[:-1] & faded[1:]
     cuts = np.flatnonzero(between[1:] != between[:-1]) + 1
     ends = [0, *cuts, len(between)]
@@ -62,7 +62,7 @@ def _pieces(line: np.ndarray, faded: np.ndarray) -> list[tuple[np.ndarray, bool]
 
 
 def _path(pieces: Sequence[np.ndarray]) -> np.ndarray:
-    """One path, each piece ended by a row of NaN."""
+    """One path of all pieces, separated by rows of NaN."""
     gap = np.full((1, 2), np.nan)
     parts = [part for piece in pieces for part in (piece, gap)]
     return np.concatenate([np.empty((0, 2)), *parts]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Colours, sizes and layout shared by all figures, so that a cell type looks the same everywhere."""
+"""Colours, sizes and layout shared by all figures."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR, natural_order
 from deepvelo.plan import MOST_OUTLINED
 from deepvelo.wording import in_one_line
 
-# Okabe and Ito's colours first. The others were picked one by one, each as far as possible (CIELAB) from
-# those before it in normal sight, deuteranopia and protanopia (Machado et al. 2009), with a lightness
-# that shows on white and on black.
+# Okabe-Ito colours first. The others were added greedily, each as far as possible (CIELAB) from the previous
+# ones in normal vision, deuteranopia and protanopia (Machado et al. 2009), with a lightness visible on white
+# and on black.
 PALETTE: Final = (
     "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#AACE79", "#B62431",
     "#5555C2", "#316D6D", "#55DBE7", "#FF6D86", "#92DBB6", "#CE7949", "#496D3D", "#AADB55",
     "#9E86C2", "#9E4900", "#496186", "#C25555", "#DB923D", "#FF9ECE", "#0C79F3", "#3D9EFF",
 )  # fmt: skip
-# The darkest tenth of viridis is left out: it cannot be seen on a dark page.
+# Without the darkest tenth of viridis, which is invisible on a dark page.
 SEQUENTIAL: Final = sample_colorscale("Viridis", np.linspace(0.12, 1, 12).tolist())
-# Lines and points that mean something where most of them are at the low end, on a dark page.
+# For dark pages, if most values are low but must stay visible.
 SEQUENTIAL_ON_DARK: Final = sample_colorscale("Viridis", np.linspace(0.3, 1, 12).tolist())
-# The middle is grey, not white: cells near 0 must show on a white page too.
+# The middle is grey, so that cells near 0 are visible on a white page.
 DIVERGING: Final = ["#1F5FB4", "#5B8FCC", "#9FB4C9", "#B3B3B3", "#D3A98E", "#DD7A41", "#B8420B"]
-# Of each method where several are drawn over each other: at least 28 apart (CIELAB), as above.
+# Colours of overlaid methods, at least 28 CIELAB units apart, also in colour-blind vision.
 METHOD_COLORS: Final[dict[Method, str]] = {
     "deepvelo": "#0072B2",
     "steady_state": "#B62431",
@@ -40,33 +40,33 @@ METHOD_COLORS: Final[dict[Method, str]] = {
     "imported": "#CC79A7",
 }
 _PAGE: Final = {False: "#FFFFFF", True: "#12171D"}  # by dark, as in .streamlit/config.toml
-_CONTRAST: Final = 3.0  # of lines and points, WCAG 2.1
+_CONTRAST: Final = 3.0  # minimum for lines and points, WCAG 2.1
 GREY: Final = "#A8A8A8"
 GREY_OPACITY: Final = 0.35
 
 FONT_SIZE: Final = 14
 LABEL_SIZE: Final = 15
 _LETTER_WIDTH, _ENTRY_WIDTH = 6.5, 118  # pixels, in a legend
-HEIGHT: Final = 720  # fits a 900 pixel window with the page's title and controls
+HEIGHT: Final = 720  # pixels; fits a 900 pixel window together with title and controls
 
 MOST_OF_A_NAME: Final = 60  # characters
 MOST_OF_A_TITLE: Final = 120
-# What Plotly reads as tags, entities, formulas and the fields of a hover text, and the entities that it shows instead.
+# Characters that Plotly interprets as tags, entities, formulas or fields of hover templates.
 _MARKUP: Final = re.compile(r"[&<$]|(?<=%)\{")
 
 PictureFormat = Literal["svg", "png"]
-_PNG_SCALE = 3  # about 300 dots an inch on paper
+_PNG_SCALE = 3  # about 300 dpi in print
 
 
 def figure_config(*, file_name: str = "deepvelo", picture_format: PictureFormat = "svg") -> dict[str, Any]:
-    """Plotly's configuration of every figure: what its camera saves, and that nothing is sent anywhere.
+    """Return the Plotly configuration of all figures: the download format, and no uploads.
 
     Parameters
     ----------
     file_name
-        Of the saved picture, without its ending.
+        Name of the saved image, without suffix.
     picture_format
-        ``svg`` for lines and text that stay sharp, ``png`` for slides, at three times its size on the screen.
+        ``svg`` for sharp lines and text, ``png`` for slides, at three times the screen size.
     """
     scale = _PNG_SCALE if picture_format == "png" else 1
     return {
@@ -78,16 +78,16 @@ def figure_config(*, file_name: str = "deepvelo", picture_format: PictureFormat 
 
 
 def plain(text: object, *, most: int = MOST_OF_A_NAME) -> str:
-    """A name as figures show it, as it is: ``<a href=...>``, ``<b>`` or ``$x$`` is text, no link, letters or formula.
+    """Escape a text for figures: ``<a href=...>``, ``<b>`` or ``$x$`` is shown literally, not interpreted.
 
-    Every text that a caller gives passes here on its way into a figure, but for ``customdata`` that no hover shows.
-    A name that is too long is shortened, see `deepvelo.wording.in_one_line`.
+    All texts from callers pass this function, except ``customdata`` that no hover text shows. Long names are
+    shortened, see `deepvelo.wording.in_one_line`.
     """
     return _MARKUP.sub(lambda sign: f"&#{ord(sign[0])};", in_one_line(text, most=most))
 
 
 def plain_names(names: Iterable[object]) -> list[str]:
-    """Names as the places of an axis, which Plotly tells apart by what they show: each another, with a number if need be."""
+    """Escaped names made unique by a number, because Plotly identifies categories of an axis by their text."""
     shown, seen = [], Counter[str]()
     for name in map(plain, names):
         seen[name] += 1
@@ -96,7 +96,7 @@ def plain_names(names: Iterable[object]) -> list[str]:
 
 
 def lines(text: str) -> str:
-    """A title as `plain` shows it, with a line break where the text has one."""
+    """Escape a title as `plain` does, keeping its line breaks."""
     return "<br>".join(plain(line, most=MOST_OF_A_TITLE) for line in text.split("\n"))
 
 
@@ -106,17 +106,17 @@ def ink(*, dark: bool) -> str:
 
 
 def faded_ink(*, dark: bool) -> str:
-    """Colour of arrows whose direction the data do not decide: they show, and do not assert."""
+    """Colour of arrows with undecided direction."""
     return "rgba(244,244,244,0.5)" if dark else "rgba(26,26,26,0.4)"
 
 
 def halo(*, dark: bool) -> str:
-    """Colour around ink that sets it off from the cells beneath."""
+    """Colour of the halo that separates lines from the cells beneath."""
     return "rgba(20,20,20,0.75)" if dark else "rgba(255,255,255,0.8)"
 
 
 def legible(color: str, *, dark: bool) -> str:
-    """The colour, mixed with white or black until it is set off from the page by a contrast of 3 (WCAG 2.1).
+    """Mix a colour with white or black until its contrast with the page is at least 3 (WCAG 2.1).
 
     Parameters
     ----------
@@ -137,19 +137,19 @@ def legible(color: str, *, dark: bool) -> str:
 
 
 def _luminance(rgb: np.ndarray) -> float:
-    """Relative luminance of sRGB parts from 0 to 1, as WCAG 2.1 defines it."""
+    """Relative luminance of sRGB components from 0 to 1, as defined by WCAG 2.1."""
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
 def group_order(groups: Iterable[str]) -> list[str]:
-    """Distinct group names as people sort them: ``2`` before ``10``."""
+    """Distinct group names in natural order: ``2`` before ``10``."""
     distinct = pd.unique(np.fromiter(groups, dtype=object))
     return natural_order({str(group) for group in distinct}, ignore_case=True)
 
 
 def group_codes(groups: Sequence[str] | np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """Groups as whole numbers, which are compared far faster than names.
+    """Encode groups as integers, which are compared much faster than names.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def group_codes(groups: Sequence[str] | np.ndarray) -> tuple[np.ndarray, list[st
 
     Returns
     -------
-    Of each cell its group's place among the names; and the names, in the order of `group_order`.
+    The index of each cell's group among the names, and the names in the order of `group_order`.
     """
     codes, distinct = pd.factorize(np.asarray(groups, dtype=object), use_na_sentinel=False)
     names = group_order(distinct)
@@ -167,18 +167,18 @@ def group_codes(groups: Sequence[str] | np.ndarray) -> tuple[np.ndarray, list[st
 
 
 def group_colors(groups: Iterable[str], stored: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Colour of each group, the same on every page.
+    """Return the colour of each group.
 
     Parameters
     ----------
     groups
         Group names, in any order, repeated or not.
     stored
-        The data set's own colours; they win. A group they leave out gets the palette's.
+        Colours of the data set, which take precedence. Other groups get colours of the palette.
 
     Returns
     -------
-    Colours in the order of `group_order`; cells without a group are grey. Beyond 24 groups the palette starts again.
+    Colours in the order of `group_order`; cells without a group are grey. Beyond 24 groups the palette repeats.
     """
     own = {UNASSIGNED: UNASSIGNED_COLOR} | dict(stored or {})
     names = group_order(groups)
@@ -186,19 +186,19 @@ def group_colors(groups: Iterable[str], stored: Mapping[str, str] | None = None)
 
 
 def marker_size(n_cells: int) -> float:
-    """Diameter of a cell's point in pixels: the same rule on every page."""
+    """Diameter of a cell's point in pixels."""
     return float(np.clip(np.sqrt(100_000 / max(n_cells, 1)), 2.5, 9))
 
 
 def marker_outline(n_cells: int) -> dict[str, float | str]:
-    """A hair line that keeps pale colours visible; left out where points are many and small."""
+    """A thin outline that keeps pale colours visible; omitted for many small points."""
     return {"width": 0.5 if n_cells <= MOST_OUTLINED else 0, "color": "rgba(128,128,128,0.55)"}
 
 
 def color_range(values: np.ndarray, *, diverging: bool) -> tuple[float, float]:
-    """Ends of the colour scale: extreme cells are clipped, so that the rest can be told apart.
+    """Limits of the colour scale, which clip extreme cells.
 
-    Diverging scales are centred at 0; others begin at 0 where no value lies below it.
+    Diverging scales are centred at 0; others start at 0 if no value is negative.
     """
     finite = values[np.isfinite(values)]
     if not finite.size:
@@ -214,7 +214,7 @@ def color_range(values: np.ndarray, *, diverging: bool) -> tuple[float, float]:
 
 
 def legend_below(names: Iterable[str], *, height: int) -> dict[str, Any]:
-    """Properties of a legend under the axes of a figure that is ``height`` pixels high, in columns that hold its names."""
+    """Properties of a legend below the axes of a figure of ``height`` pixels, with columns that fit its names."""
     longest = min(max(map(len, names), default=0), MOST_OF_A_NAME)
     return {
         "orientation": "h",
@@ -226,13 +226,13 @@ def legend_below(names: Iterable[str], *, height: int) -> dict[str, Any]:
 
 
 def style(fig: go.Figure, *, height: int = HEIGHT) -> go.Figure:
-    """Give a figure the `layout` of all; changes ``fig`` and returns it."""
+    """Apply the shared `layout` to a figure; changes ``fig`` and returns it."""
     fig.update_layout(layout(height=height))
     return fig
 
 
 def layout(*, height: int = HEIGHT) -> dict[str, Any]:
-    """Background, fonts, legend and margins of every figure, a new dictionary each time."""
+    """Background, fonts, legend and margins of all figures, as a new dictionary."""
     return {
         "height": height,
         "paper_bgcolor": "rgba(0,0,0,0)",
@@ -251,6 +251,6 @@ def layout(*, height: int = HEIGHT) -> dict[str, Any]:
         "modebar": {"bgcolor": "rgba(0,0,0,0)"},
         "hoverlabel": {
             "font": {"size": FONT_SIZE},
-            "namelength": -1,  # cut, an entity would show as such
+            "namelength": -1,  # truncation would break entities
         },
     }

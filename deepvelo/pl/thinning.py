@@ -1,4 +1,4 @@
-"""Which cells a picture of very many draws: dense places thinned, sparse places and small groups whole."""
+"""Choice of cells to draw in large data: dense regions are subsampled, sparse regions and small groups kept."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from deepvelo.plan import MOST_DRAWN
 
-_BOXES = 128  # along a side: a box is some 5 pixels of a picture, about two points wide
+_BOXES = 128  # along each axis; a box is about 5 pixels, the width of two points
 
 
 def drawn_cells(
@@ -19,34 +19,34 @@ def drawn_cells(
     most: int = MOST_DRAWN,
     seed: int = 0,
 ) -> np.ndarray | None:
-    """Choose the cells that stand for all in pictures.
+    """Choose a representative subset of cells to draw.
 
-    A grid is laid over the embedding. A box keeps all its cells up to some number, the same for all boxes, and
-    above it a share that falls with the square root of how many they are: what is denser still looks denser.
-    Which of a box's cells is chance, fixed by the seed.
+    A grid divides the embedding into boxes. A box keeps all cells up to a threshold shared by all boxes; above it, the
+    number kept grows with the square root of the number of cells, so dense regions still look denser. Cells within a
+    box are sampled at random, with a fixed seed.
 
     Parameters
     ----------
     points
-        Embedding, shape ``(n_cells, 2)``; cells without a place are thinned as if they shared a box.
+        Embedding, shape ``(n_cells, 2)``; cells with NaN are sampled as one box.
     groups
-        Group of each cell. Groups no larger than half an equal share of ``most`` are kept whole.
+        Group of each cell. Groups of at most half an equal share of ``most`` are kept completely.
     most
-        How many cells are drawn.
+        Number of cells to draw.
 
     Returns
     -------
-    Row numbers, ascending, ``most`` of them, the same for the same cells; None where all can be drawn.
+    ``most`` row numbers, ascending; None if all cells can be drawn.
     """
     n_cells = len(points)
     if n_cells <= most:
         return None
     order = np.random.default_rng(seed).permutation(n_cells)
     by_box = pd.Series(_boxes(points)[order])
-    place = by_box.groupby(by_box).cumcount().to_numpy() + 1  # of a cell in the random order of its box
+    place = by_box.groupby(by_box).cumcount().to_numpy() + 1  # rank of a cell in the random order of its box
     size = by_box.map(by_box.value_counts()).to_numpy()
-    # A box of c cells keeps sqrt(k c) of them, and all where c <= k: its j-th cell is in as soon as k reaches j^2 / c.
-    # So the cells with the lowest j^2 / c are those of the k that gives just `most`.
+    # A box of c cells keeps sqrt(k c) cells, or all if c <= k: its j-th cell is kept if k >= j^2 / c.
+    # Taking the lowest j^2 / c therefore selects exactly `most` cells.
     needed = place**2 / size
     if groups is not None:
         codes, names = pd.factorize(np.asarray(groups, dtype=object), use_na_sentinel=False)
@@ -56,7 +56,7 @@ def drawn_cells(
 
 
 def _boxes(points: np.ndarray) -> np.ndarray:
-    """Number of the box in which each point lies; -1 without a place."""
+    """Index of the box of each point; -1 for points with NaN."""
     known = np.isfinite(points).all(axis=1)
     boxes = np.full(len(points), -1)
     if known.any():

@@ -1,4 +1,4 @@
-"""The terms of the objective by epoch."""
+"""Training curves: the terms of the loss by epoch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from plotly.subplots import make_subplots
 
 from deepvelo.pl import theme
 
-# Panel to terms: continuity and direction differ in size, so each has its own axis.
+# Terms by panel: continuity and direction differ in scale, so each has its own axis.
 KNOWN: dict[str, dict[str, tuple[str, str]]] = {
-    "Total, falls while the model learns": {"total": ("total", "#0072B2")},
+    "Total loss": {"total": ("total", "#0072B2")},
     "Continuity (Eq. 4 to 6)": {
         "continuity_future": ("future, L+", "#009E73"),
         "continuity_past": ("past, L−", "#CC79A7"),
@@ -26,7 +26,7 @@ KNOWN: dict[str, dict[str, tuple[str, str]]] = {
 
 
 def training_curve(history: pd.DataFrame, *, height: int = 320) -> go.Figure:
-    """One panel each for the total, continuity, direction and, where there are any, other terms.
+    """Draw one panel each for the total, continuity, direction and any other terms.
 
     Parameters
     ----------

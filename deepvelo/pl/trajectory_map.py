@@ -1,4 +1,4 @@
-"""Which group becomes which, over the embedding: PAGA's groups as pies, its edges as arrows."""
+"""Directed PAGA on the embedding: groups as pie charts, edges as arrows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import plotly.graph_objects as go
 from deepvelo.pl import nodes, theme
 from deepvelo.pl.embedding import scatter
 
-_FAINT = {False: 0.22, True: 0.4}  # opacity of cells, by dark: context, not the picture
-_WIDTH = 700  # pixels that the plot has at least; only labels that nearly touch depend on it
-_LETTER = 0.58  # width of one, in font sizes
-_ROOM = 6  # pixels between a node and its name
+_FAINT = {False: 0.22, True: 0.4}  # opacity of cells, by dark; cells are only context
+_WIDTH = 700  # minimum width of the plot in pixels; affects only labels that nearly touch
+_LETTER = 0.58  # width of a character, in font sizes
+_ROOM = 6  # pixels between a node and its label
 
 
 def trajectory_map(
@@ -36,33 +36,33 @@ def trajectory_map(
     dark: bool = False,
     height: int = theme.HEIGHT,
 ) -> go.Figure:
-    """Draw a trajectory over its cells.
+    """Draw a trajectory over the cells.
 
     Parameters
     ----------
     points
-        Embedding, shape ``(n_cells, 2)``; nodes stand at the groups' medians.
+        Embedding, shape ``(n_cells, 2)``; nodes lie at the groups' medians.
     groups
         Group of each cell.
     edges
-        As `deepvelo.tl.lineage.trajectory` gives them; those that touch a group of fewer than ``least_cells`` cells are dashed, and those of
-        which most arrows leave undecided cells.
+        As `deepvelo.tl.trajectory` returns them; edges are dashed if they touch a group of fewer than ``least_cells`` cells, or
+        if most of their arrows leave undecided cells.
     shares
-        A row a group, a column a part of its pie, as `deepvelo.tl.lineage.group_shares` gives them; NaN is grey.
+        One row per group, one column per slice of its pie, from `deepvelo.tl.lineage.group_shares`; NaN is grey.
     part_colors
-        By column of ``shares``: `nodes.STAGE_COLORS`, or the colours of the ends.
+        By column of ``shares``: `nodes.STAGE_COLORS`, or the colours of the terminal groups.
     shares_title
-        What the parts are, over the legend.
+        Title of the slices in the legend.
     colors
-        By group, from `theme.group_colors`: of the cells and of the nodes' rims.
+        By group, from `theme.group_colors`; used for cells and rims of nodes.
     root, ends
-        Groups marked as such; ends, those of cells' fates, have a second ring.
+        Root group and terminal groups; terminal groups have a second ring.
     drawn
         As for `deepvelo.pl.embedding.scatter`.
 
     Returns
     -------
-    Cells carry their row in ``customdata``, nodes their group.
+    Cells have their row number in ``customdata``, nodes their group.
     """
     codes, names = theme.group_codes(groups)
     colors = theme.group_colors(names, colors)
@@ -90,7 +90,7 @@ def trajectory_map(
         showlegend=False,
     )
     edges = edges[edges["source"].isin(present) & edges["target"].isin(present)]
-    edges = edges.sort_values("confidence", kind="stable")  # where arrows cross, the widest lies on top
+    edges = edges.sort_values("confidence", kind="stable")  # the widest arrow is drawn on top
     highest = float(edges["confidence"].max()) if len(edges) else None
     shapes, lines = [], []
     weak, dashes_mean = nodes.weak_edges(edges, least_cells)
@@ -124,17 +124,17 @@ def trajectory_map(
     fig.update_xaxes(range=[low[0] - room, high[0] + room])
     fig.update_yaxes(
         range=[low[1] - room - 30 * pixel, high[1] + room]
-    )  # a name of two lines below the lowest
+    )  # space for a label of two lines below the lowest node
     return fig
 
 
 def _radius(n_groups: int) -> float:
-    """Of a usual node, in pixels: smaller where there are many."""
+    """Radius of a typical node in pixels, smaller for many groups."""
     return float(np.clip(26 - 0.6 * n_groups, 13, 22))
 
 
 def _apart(places: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Push nodes apart that would cover each other; others stay where they are."""
+    """Move overlapping nodes apart."""
     places = places.astype(float)
     for _ in range(100):
         moved = False
@@ -161,7 +161,7 @@ def _labels(
     pixel: float,
     dark: bool,
 ) -> list[dict[str, Any]]:
-    """Each name on the side of its node where it covers least of other nodes, names and arrows."""
+    """Place each label on the side of its node with the least overlap with nodes, labels and arrows."""
     on_arrows = [line[0] + share * (line[1] - line[0]) for line in lines for share in np.linspace(0, 1, 25)]
     marks = np.array(on_arrows).reshape(-1, 2)
     taken: list[np.ndarray] = []
@@ -188,7 +188,7 @@ def _labels(
             + ((marks > box[0]) & (marks < box[1])).all(axis=1).sum() / 5
             for side, box in boxes.items()
         }
-        side = min(costs, key=lambda side: costs[side])  # of equals the first: below
+        side = min(costs, key=lambda side: costs[side])  # ties: the first side, below
         taken.append(boxes[side])
         x, y = middle + sides[side]
         labels.append(
@@ -205,7 +205,7 @@ def _labels(
 
 
 def _box(anchor: np.ndarray, extent: np.ndarray, side: tuple[str, str]) -> np.ndarray:
-    """Lower left and upper right corner of a text."""
+    """Lower left and upper right corner of a label."""
     shift = {"center": 0.5, "middle": 0.5, "left": 0.0, "bottom": 0.0, "right": 1.0, "top": 1.0}
     corner = anchor - extent * np.array([shift[side[0]], shift[side[1]]])
     return np.stack([corner, corner + extent])

@@ -1,4 +1,4 @@
-"""Genes along a lineage: expression and kinetic rates over pseudotime."""
+"""Gene trends along a lineage: expression and kinetic rates over pseudotime."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def trend_grid(
     time_title: str = "pseudotime",
     dark: bool = False,
 ) -> go.Figure:
-    """One column a gene, one row a quantity; a line for the mean, a band for the spread of the cells.
+    """Draw one column per gene and one row per quantity; a line shows the mean, a band the spread of cells.
 
     Parameters
     ----------
     curves
-        Gene to quantity, of `QUANTITY_TITLES`, to ``time``, ``mean``, ``low``, ``high``, as `deepvelo.tl.lineage.trends`
-        gives them. A gene without a quantity, or with no rows for it, has an empty panel that says so; a quantity that
-        no gene has gets no row.
+        By gene and quantity of `QUANTITY_TITLES`: ``time``, ``mean``, ``low``, ``high``, as
+        `deepvelo.tl.lineage.trends.trends` returns them. A missing or empty quantity of a gene gives a panel with a note;
+        quantities that no gene has get no row.
     color
-        Of the lineage, ``#rrggbb``; paler or darker where it could not be seen on the page.
+        Colour of the lineage, ``#rrggbb``; adjusted if the contrast with the page is too low.
     time_title
-        Of the axis.
+        Title of the time axis.
     """
     rows = [name for name in QUANTITY_TITLES if any(name in of_gene for of_gene in curves.values())]
     genes = list(curves)
@@ -77,7 +77,7 @@ def trend_grid(
 def _add_curve(
     fig: go.Figure, curve: pd.DataFrame, *, color: str, opacity: float, named: bool, row: int, col: int
 ) -> None:
-    """The band below, the line above it."""
+    """Add the band and the line above it."""
     red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
     band = go.Scatter(
         x=np.concatenate([curve["time"], curve["time"][::-1]]).astype(np.float32),
@@ -87,7 +87,7 @@ def _add_curve(
         fill="toself",
         fillcolor=f"rgba({red},{green},{blue},{opacity})",
         hoverinfo="skip",
-        name="eight of ten cells",
+        name="80% of cells",
         showlegend=named,
     )
     mean = go.Scatter(

@@ -1,4 +1,4 @@
-"""Counts of all genes to those of a few, and to their means over neighbours: some cells at a time."""
+"""Gene selection, normalisation and averaging of counts over neighbours, in blocks of cells."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from deepvelo.arrays import matrices
 from deepvelo.arrays.layers import Layer, gene_blocks, new_layer
 from deepvelo.arrays.views import Genes, View
 
-_LEAST_MEAN, _LARGE_MEAN = 1e-4, 100  # counts a cell
-_OVERDISPERSION = 0.1  # variance of counts beyond Poisson, of the squared mean
+_LEAST_MEAN, _LARGE_MEAN = 1e-4, 100  # counts per cell
+_OVERDISPERSION = 0.1  # variance of counts beyond Poisson, relative to the squared mean
 
 
 def normalized_counts(counts: Any, scale: np.ndarray) -> sparse.csr_matrix:
-    """Counts ``(n_cells, n_genes)`` of cells, each times its ``scale``, ``(n_cells,)``; float32.
+    """Multiply the counts ``(n_cells, n_genes)`` of each cell by its ``scale``, ``(n_cells,)``; float32.
 
-    Where counts are CSR of float32, only the values are new: which of them are stored is told once for both. They must
-    be in order, as `deepvelo.arrays.matrices.as_csr` leaves them: scipy would put them in order for one and not for the other.
+    For float32 CSR, the result shares the index arrays of ``counts``. Indices must be sorted, as
+    `deepvelo.arrays.matrices.as_csr` returns them: scipy would otherwise sort the shared arrays for only one of the two.
     """
     counts = sparse.csr_matrix(counts, dtype=np.float32)
     values = counts.data * np.repeat(scale.astype(np.float32, copy=False), np.diff(counts.indptr))
@@ -30,20 +30,20 @@ def normalized_counts(counts: Any, scale: np.ndarray) -> sparse.csr_matrix:
 
 
 def most_variable(counts: Any, scale: np.ndarray, *, genes: np.ndarray, n_top_genes: int) -> np.ndarray:
-    """Which genes vary most by scanpy's dispersion of log-normalised counts (its flavour ``seurat``).
+    """Select the most variable genes by scanpy's dispersion of log-normalised counts (flavour ``seurat``).
 
     Parameters
     ----------
     counts
         Cells x all genes, in memory or a Dask array.
     scale
-        What each cell's counts are multiplied with, shape ``(n_cells,)``.
+        Factor of each cell's counts, shape ``(n_cells,)``.
     genes
         Indices of the genes to choose from.
 
     Returns
     -------
-    True for ``n_top_genes`` of them, and for what ties with the last; shape ``(len(genes),)``.
+    Mask of the ``n_top_genes`` most variable genes, ties with the last included; shape ``(len(genes),)``.
     """
     import dask
     import dask.array as da
@@ -61,26 +61,26 @@ def most_variable(counts: Any, scale: np.ndarray, *, genes: np.ndarray, n_top_ge
         chunks=(tuple(min(matrices.BLOCK_CELLS, n_cells - start) for start in starts), (len(genes),)),
         dtype=np.float32,
         meta=sparse.csr_matrix((0, 0), dtype=np.float32),
-        name=f"logged-{uuid4().hex}",  # the name that Dask would give is a hash of all counts
+        name=f"logged-{uuid4().hex}",  # avoids hashing all counts, which Dask does for its default name
     )
-    # Few cells in memory: scanpy sums them in its usual order, which decides between genes that tie.
+    # Few cells are computed in memory: scanpy then sums in its usual order, which decides ties between genes.
     few = lazy.numblocks[0] == 1
     of_genes = AnnData(lazy.compute(scheduler="synchronous") if few else lazy, uns={"log1p": {}})
-    # Part after part in this thread: on a worker, tasks of its own would wait for the task that they are part of.
+    # Synchronous: on a worker, nested tasks would wait for the task that submitted them.
     with dask.config.set(scheduler="synchronous"):
         sc.pp.highly_variable_genes(of_genes, flavor="seurat", n_top_genes=n_top_genes)
     return of_genes.var["highly_variable"].to_numpy()
 
 
 def logged_counts(layers: Sequence[Any], *, weights: np.ndarray | None = None) -> View:
-    """Logarithms of 1 + normalised counts of layers side by side, cells x all their genes, computed for the cells asked for.
+    """View of log(1 + normalised counts) of layers side by side, cells x all their genes, computed for the requested cells.
 
     Parameters
     ----------
     layers
         Normalised counts or moments, each ``(n_cells, n_genes)``, CSR or dense.
     weights
-        What the columns are multiplied with, ``(n_columns,)``; by default they stay as they are.
+        Factors of the columns, ``(n_columns,)``; by default 1.
     """
 
     def make(cells: Any, genes: Genes) -> np.ndarray:
@@ -91,7 +91,7 @@ def logged_counts(layers: Sequence[Any], *, weights: np.ndarray | None = None) -
 
 
 def whole_logged_counts(layers: Sequence[Any], *, weights: np.ndarray | None = None) -> Any:
-    """The same in memory, sparse where the layers are."""
+    """The same as `logged_counts`, in memory; sparse if the layers are."""
     if not sparse.issparse(layers[0]):
         return logged_counts(layers, weights=weights)[:, :]
     logged = sparse.hstack([layer.log1p() for layer in layers], format="csr")
@@ -99,13 +99,13 @@ def whole_logged_counts(layers: Sequence[Any], *, weights: np.ndarray | None = N
 
 
 def noise_weights(layers: Sequence[Any]) -> np.ndarray:
-    r"""Weights that bring the counting noise of columns closer together, float32 ``(n_columns,)``.
+    r"""Weights that make the counting noise of columns more similar, float32 ``(n_columns,)``.
 
     .. math:: w_g = (\operatorname{Var}[\log(1 + x_g)] + \phi)^{-1/4}
 
-    with x Poisson distributed around the column's mean and the overdispersion :math:`\phi`. Components then follow what
-    cells differ in, not the rarest genes (Landa et al. 2022, SIAM Journal on Mathematics of Data Science). The power -1/2
-    would make all noise alike, and joins tissues that share no gene.
+    with x Poisson distributed around the column's mean and the overdispersion :math:`\phi`. Components then follow
+    differences between cells instead of the rarest genes (Landa et al. 2022, SIAM Journal on Mathematics of Data Science).
+    The power -1/2 would equalise the noise fully, but joins tissues that share no gene.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def noise_weights(layers: Sequence[Any]) -> np.ndarray:
 
 
 def logged_poisson_variance(means: np.ndarray) -> np.ndarray:
-    """Variance of log(1 + x) of Poisson distributed x, shape of ``means``, all of them above 0."""
+    """Variance of log(1 + x) for Poisson distributed x, shape of ``means``; means must be above 0."""
     from scipy.stats import poisson
 
     grid = np.geomspace(_LEAST_MEAN, _LARGE_MEAN, 200)
@@ -126,13 +126,13 @@ def logged_poisson_variance(means: np.ndarray) -> np.ndarray:
     chances = poisson.pmf(x, grid[:, None])
     first, second = chances @ np.log1p(x), chances @ np.log1p(x) ** 2
     exact = np.exp(np.interp(np.log(means), np.log(grid), np.log(second - first**2)))
-    return np.where(means < _LARGE_MEAN, exact, means / (1 + means) ** 2)  # of large means by the slope
+    return np.where(means < _LARGE_MEAN, exact, means / (1 + means) ** 2)  # delta method for large means
 
 
 def averaged(weights: sparse.csr_matrix, counts: sparse.csr_matrix, *, path: Path | None = None) -> Layer:
     """``weights @ counts``, dense float32, ``(n_cells, n_genes)``, in memory or as a Zarr array at a path.
 
-    Some genes at a time, dense: mean counts have few zeros, and products of sparse matrices take four times as long.
+    Computed in dense blocks of genes: mean counts have few zeros, and sparse products take four times as long.
     """
     # torch takes seconds to import.
     import torch

@@ -38,11 +38,11 @@ def prepare_imported(
         Cells x genes with velocities (``settings.layer``, else see `deepvelo.contents.imported.chosen_layer`) and moments or
         counts; not changed.
     cluster_key, basis
-        As for `deepvelo.pp.prepare`.
+        As for `deepvelo.pp.prepare.prepare`.
 
     Returns
     -------
-    As `deepvelo.pp.prepare` leaves it, with ``velocity`` (float32; NaN in genes without velocity, 0 for missing values
+    As `deepvelo.pp.prepare.prepare` leaves it, with ``velocity`` (float32; NaN in genes without velocity, 0 for missing values
     in the others), ``var["velocity_genes"]``, and ``velocity_u`` and cell-specific rates where the object brings them.
 
     Raises

@@ -1,4 +1,4 @@
-"""From counts to moments, neighbours, an embedding and groups; what the object brings is kept."""
+"""Prepare counts for a fit: moments, neighbours, an embedding and groups; existing ones are kept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Above zero, below any count: a gene without counts is never used, even where the threshold is 0.
+# Above zero, below any count: excludes genes without counts even if the threshold is 0.
 _ANY = 1e-9
 
 
@@ -41,29 +41,29 @@ def prepare(
     basis: str | None = None,
     scratch: Path | None = None,
 ) -> AnnData:
-    """A new object with everything a fit needs.
+    """Return a new object with everything a fit needs.
 
-    Objects that bring ``Ms`` and ``Mu`` keep them and their genes, unless
-    ``settings.preparation.recompute_moments``. Otherwise genes are filtered by shared counts, both layers
+    Objects with ``Ms`` and ``Mu`` keep them and their genes, unless
+    ``settings.preparation.recompute_moments`` is set. Otherwise genes are filtered by shared counts, both layers
     are size-normalised to the median cell by the size factors of ``settings.variant``, the most
     variable genes are chosen by the dispersion of log-normalised spliced counts, and moments are means over
-    the neighbours, as in scVelo. Neighbours are those of the graph or representation that
-    ``settings.preparation.compare_in`` names (`deepvelo.contents.graphs.comparison_space`); principal components are computed
-    of the log-normalised layers that ``settings.variant`` names. Embeddings and groups that
-    come with the object are kept; missing ones are computed.
+    the neighbours, as in scVelo. Neighbours come from the graph or representation named by
+    ``settings.preparation.compare_in`` (`deepvelo.contents.graphs.comparison_space`); principal components are computed
+    from the log-normalised layers named by ``settings.variant``. Existing embeddings and groups are kept;
+    missing ones are computed.
 
     Parameters
     ----------
     adata
         Cells x genes with layers ``spliced`` and ``unspliced``, under any names that `deepvelo.io.tidy` knows; not
-        changed. Layers may be Dask arrays, as `deepvelo.io.read` gives them ``lazy_if_large``: of these the genes that
-        are kept come into memory.
+        changed. Layers may be Dask arrays, as `deepvelo.io.read` returns them with ``lazy_if_large``: only the kept genes
+        are loaded into memory.
     settings
-        ``settings.preparation`` and ``settings.seed`` decide the answer.
+        ``settings.preparation``, ``settings.variant`` and ``settings.seed`` determine the result.
     cluster_key
         The ``obs`` column with the cells' groups; by default see `chosen_cluster_key`.
     basis
-        The embedding that arrows will be drawn on, which must be there.
+        The embedding that arrows will be drawn on; must exist.
     scratch
         A folder for ``Ms`` and ``Mu``: they are then Zarr arrays in chunks of genes.
 
@@ -71,17 +71,17 @@ def prepare(
     -------
     Cells x kept genes: layers ``spliced``, ``unspliced`` as found (CSR), ``Ms``, ``Mu`` (dense float32,
     normalised counts); ``obsm["X_pca"]`` and an embedding; ``obsp`` and ``uns["neighbors"]``; the groups as
-    a categorical. Results of an earlier velocity fit are left out, and so is ``raw``. What was left out is
-    told in ``uns["deepvelo_notes"]``.
+    a categorical. Results of an earlier velocity fit and ``raw`` are left out.
+    ``uns["deepvelo_notes"]`` lists what was left out.
 
     Raises
     ------
     InputError
         See `deepvelo.checks.require_fit`.
     """
-    with warnings.catch_warnings(action="ignore"):  # what the user should know is in the notes
+    with warnings.catch_warnings(action="ignore"):  # the notes carry what the user should know
         adata = shared_copy(adata)
-        adata.layers.pop(keys.VELOCITY, None)  # scaled moments are kept for its sake alone
+        adata.layers.pop(keys.VELOCITY, None)  # `tidied` keeps scaled moments only for an existing velocity
         adata = tidied(adata)
     return prepare_tidied(adata, settings, cluster_key=cluster_key, basis=basis, scratch=scratch)
 
@@ -95,12 +95,12 @@ def prepare_tidied(
     scratch: Path | None = None,
     genes: np.ndarray | None = None,
 ) -> AnnData:
-    """As `prepare`, of an object that `deepvelo.io.tidy.tidied` gave; its moments are kept in the units they have.
+    """As `prepare`, for an object that `deepvelo.io.tidy.tidied` returned; existing moments keep their units.
 
     Parameters
     ----------
     genes
-        Which genes to use where moments are computed, bool ``(n_genes,)``; by default they are chosen as by `prepare`.
+        Genes to use if moments are computed, bool ``(n_genes,)``; by default chosen as in `prepare`.
     """
     with warnings.catch_warnings(action="ignore"):
         checks.require_fit(adata, settings, cluster_key=cluster_key, basis=basis)
@@ -150,7 +150,7 @@ def _copied_mappings(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def moments_on_disk(out: AnnData, folder: Path) -> None:
-    """Write ``Ms`` and ``Mu`` to a folder, in place: they are then Zarr arrays in chunks of genes."""
+    """Write ``Ms`` and ``Mu`` to a folder and replace them, in place, by Zarr arrays in chunks of genes."""
     for key in (keys.MS, keys.MU):
         layer = new_layer(out.shape, path=folder / key)
         for genes in gene_blocks(layer):
@@ -159,22 +159,22 @@ def moments_on_disk(out: AnnData, folder: Path) -> None:
 
 
 def chosen_cluster_key(adata: AnnData, cluster_key: str | None) -> str:
-    """The grouping to use: the given one, else one named like cell types, else a new one.
+    """The grouping to use: the given one, else a column named like cell types, else a new one.
 
-    A new one is called ``"leiden"``, or ``"deepvelo_leiden"`` where the data have a column of that name.
+    A new grouping is called ``"leiden"``, or ``"deepvelo_leiden"`` if the data already have a column ``"leiden"``.
     """
     if cluster_key is not None:
         checks.require_grouping(adata, cluster_key)
         return cluster_key
     by_name = {name.lower(): name for name in reversed(checks.groupings(adata))}
     new = keys.LEIDEN_OWN if keys.LEIDEN in adata.obs else keys.LEIDEN
-    made = adata.uns.get(keys.OWN_GROUPS)  # one group of all cells, or very many, are no grouping to choose
+    made = adata.uns.get(keys.OWN_GROUPS)  # `groupings` omits columns with a single group or very many
     made = made if isinstance(made, str) and made in adata.obs else new
     return next((by_name[name] for name in CLUSTER_NAMES if name in by_name), made)
 
 
 def chosen_basis(adata: AnnData, basis: str | None) -> str:
-    """The embedding to draw on: the given one in any spelling, else the best picture there is; without ``X_``."""
+    """The embedding to draw on: the given one in any spelling, else the preferred existing one; without ``X_``."""
     if basis is not None:
         return contents.find_embedding(adata, basis) or basis.removeprefix("X_")
     return next(iter(checks.display_embeddings(adata)), "umap")
@@ -195,7 +195,7 @@ def _fresh_copy(adata: AnnData, *, keep_x: bool) -> AnnData:
 
 
 def _keep_moments(out: AnnData, adata: AnnData, settings: Settings, notes: list[str]) -> AnnData:
-    """Keep ``Ms`` and ``Mu``; only genes that have no values at all are left out."""
+    """Keep ``Ms`` and ``Mu``; leave out genes with non-finite moments or without counts."""
     for key in (keys.SPLICED, keys.UNSPLICED):
         out.layers[key] = matrices.as_csr(adata.layers[key])
     for key in (keys.MS, keys.MU):
@@ -229,14 +229,14 @@ def _compute_moments(
 
     normalize = checks.has_counts(adata)
     if not normalize:
-        notes.append("The layers are normalised and were not size-normalised again.")
+        notes.append("The layers are already normalised, so size normalisation was skipped.")
     counts = {key: matrices.stored_by_cells(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED)}
     sizes = {key: matrices.cell_totals(layer) for key, layer in counts.items()}
     if normalize:
         for key, totals in zip(keys.INITIAL_SIZES, sizes.values(), strict=True):
             out.obs[key] = totals
     if settings.variant.size_factors == "cell":
-        # Both layers were captured together; each by its own total would undo what their ratio tells.
+        # Both layers share a capture rate; separate totals would remove the information in their ratio.
         sizes = dict.fromkeys(sizes, sizes[keys.SPLICED] + sizes[keys.UNSPLICED])
     scales = {
         key: _scale(totals) if normalize else np.ones(out.n_obs, np.float32) for key, totals in sizes.items()
@@ -280,24 +280,24 @@ def _chosen_genes(
         ]
     notes.append(
         f"{n_enough:,} of {len(shared):,} genes have at least {settings.preparation.min_shared_counts} shared counts; "
-        f"the {len(used):,} most variable of them were used and {len(shared) - len(used):,} left out."
+        f"the {len(used):,} most variable of these were used and {len(shared) - len(used):,} were left out."
     )
     return used
 
 
 def _scale(sizes: np.ndarray) -> np.ndarray:
-    """What makes every cell as deep as the median cell; ``sizes``, ``(n_cells,)``, are totals over all genes."""
+    """Factors that scale every cell to the median size; ``sizes``, ``(n_cells,)``, are totals over all genes."""
     filled = sizes > 0
-    scale = np.ones(len(sizes), dtype=np.float32)  # a cell without counts stays zero
+    scale = np.ones(len(sizes), dtype=np.float32)  # cells without counts stay zero
     scale[filled] = np.median(sizes[filled]) / sizes[filled]
     return scale
 
 
 def _unusable_groups(out: AnnData, key: str) -> list[str]:
-    """A note for each column called like groups that is none, where groups are computed; see `too_many_in_words`."""
+    """A note for each column named like a grouping that cannot be used as one; see `too_many_in_words`."""
     too_many = too_many_groups(out)
     return [
-        f"Column '{name}' does not sort the cells into groups: new groups are computed, in '{key}'."
+        f"Column '{name}' is not a usable grouping: new groups were computed, in '{key}'."
         for name in map(str, out.obs)
         if name.lower() in CLUSTER_NAMES and name not in too_many
     ]

@@ -162,7 +162,7 @@ def test_an_earlier_analysis_can_be_returned_to_after_a_box_was_changed(opened, 
 
 @pytest.mark.parametrize(
     ("undecided", "legend"),
-    [(0.9, "group of under 30 cells,<br>or direction undecided"), (0.1, "group of under 30 cells")],
+    [(0.9, "group of fewer than 30 cells,<br>or direction undecided"), (0.1, "group of under 30 cells")],
 )
 def test_an_edge_of_undecided_cells_is_dashed_on_the_map_and_in_the_tree(
     opened, run, settings, figures, undecided, legend
@@ -374,7 +374,7 @@ def test_a_list_without_a_match_is_said_by_its_name_and_leaves_the_rest(opened, 
     ("content", "said"),
     [
         (b"neuron development\tx\tHbb\tHba\n", "None of the 2 genes of sets.gmt ('Hbb', 'Hba')"),
-        (b"neuron development\n", "sets.gmt, line 1 is no gene set"),
+        (b"neuron development\n", "sets.gmt, line 1 is not a gene set"),
     ],
 )
 def test_gene_sets_that_cannot_be_used_are_said_once(opened, run, settings, content, said):

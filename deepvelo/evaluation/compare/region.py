@@ -25,7 +25,7 @@ def disagreeing_genes(matched: Matched, cells: np.ndarray) -> pd.DataFrame:
 
     Returns
     -------
-    Indexed by the genes for which all methods have a velocity: ``contribution`` (see `deepvelo.tl.disagreement`),
+    Indexed by the genes for which all methods have a velocity: ``contribution`` (see `deepvelo.tl.metrics.agreement.disagreement`),
     ``share`` of the sum of all contributions, and one column per method with the gene's mean component of its
     direction, from -1 to 1 and above 0 where spliced RNA rises; NaN for a method without velocity in these cells. No
     rows if fewer than two methods have any velocity.

@@ -1,4 +1,4 @@
-"""Which gene sets some genes fall into more often than chance would have it, and which of these matter to the user."""
+"""Enrichment of genes in gene sets, and the relevance of enriched sets to keywords."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ def over_representation(
 ) -> pd.DataFrame:
     r"""Hypergeometric test of every gene set, with the tested genes as background.
 
-    Of N tested genes K are in the set; n genes are given, k of them in the set. Then :math:`p = P(X \ge k)` for X
-    hypergeometric: how often n genes drawn blindly from the tested ones would hit the set at least as often. A set's
-    genes that were not tested could not be hit and do not count. q is Benjamini and Hochberg's (1995) over all sets
-    of an allowed size, also those that are not hit: leaving these out, as gseapy does, makes q too small.
+    Of N tested genes, K are in the set; of n given genes, k are in the set. Then :math:`p = P(X \ge k)` for
+    hypergeometric X: the probability of at least k genes of the set among n genes drawn at random from the tested ones.
+    Genes of a set that were not tested do not count. q is the Benjamini-Hochberg (1995) adjusted p over all sets of an
+    allowed size, including those without overlap: leaving these out, as gseapy does, makes q too small.
 
     Genes are matched by any of their names, see `match_genes`.
 
     Parameters
     ----------
     genes
-        The genes in question, for instance the top drivers of a lineage; those outside the background do not count.
+        Genes to test, for instance the top drivers of a lineage; genes outside the background do not count.
     sets
-        Genes by the name of their set, from `read_gmt` or `library`.
+        Gene sets by name, from `read_gmt` or `library`.
     background
-        All genes that could have been among ``genes``: the tested ones, not the genome.
+        All tested genes, from which ``genes`` were selected; not the whole genome.
     min_size, max_size
         Sets with fewer or more tested genes are left out.
 
     Returns
     -------
-    A row for each set that is hit, the smallest p first:
-    ``term``; ``overlap``, k; ``size``, K; ``odds_ratio``, with 0.5 added to each of the four counts so that it is
-    finite; ``p``; ``q``; ``genes``, the k genes in the spelling of the data, separated by ``;``.
+    One row per set with overlap, the smallest p first:
+    ``term``; ``overlap``, k; ``size``, K; ``odds_ratio``, finite because 0.5 is added to each of the four
+    counts; ``p``; ``q``; ``genes``, the k genes in the spelling of the data, separated by ``;``.
 
     Raises
     ------
@@ -67,8 +67,8 @@ def over_representation(
     if not allowed:
         sizes = [len(found) for found in members.values()]
         msg = (
-            f"None of the {number(len(sets), 'gene set')} has from {min_size} to {max_size} of the tested genes; they "
-            f"have from {min(sizes)} to {max(sizes)}. Allow other sizes or give other sets."
+            f"None of the {number(len(sets), 'gene set')} has {min_size} to {max_size} tested genes; their sizes "
+            f"range from {min(sizes)} to {max(sizes)}. Allow other sizes or give other sets."
         )
         raise InputError(msg)
 
@@ -95,18 +95,18 @@ def over_representation(
 
 
 def share_in_sets(sets: GeneSets, *, tested: Iterable[str]) -> float:
-    """Share of the tested genes that are in some set, whatever the case of their names; 0 to 1, NaN without genes.
+    """Share of the tested genes that are in any set, ignoring case; 0 to 1, NaN without genes.
 
-    A small share means that names do not fit, or that enrichment can say little.
+    A small share means that the names do not match, or that the sets cover few of the genes.
     """
     return GeneIndex(_all_genes(sets)).match(tested).share
 
 
 def is_relevant(terms: Iterable[str], *, keywords: Sequence[str]) -> np.ndarray:
-    """Which terms bear one of the keywords, or are one of the terms, that matter to the user.
+    """Mark the terms that contain one of the keywords.
 
-    A keyword counts from the start of a word, and only letters and digits matter: ``neuro`` is in
-    ``GOBP_REGULATION_OF_NEUROGENESIS``, ``rna`` is in ``mRNA-binding`` no more than in ``internal``.
+    A keyword matches from the start of a word, and only letters and digits count: ``neuro`` matches
+    ``GOBP_REGULATION_OF_NEUROGENESIS``; ``rna`` matches neither ``mRNA-binding`` nor ``internal``.
 
     Parameters
     ----------
@@ -126,32 +126,34 @@ def is_relevant(terms: Iterable[str], *, keywords: Sequence[str]) -> np.ndarray:
     """
     wanted: list[str] = []
     for words in sorted(filter(str.strip, map(_words, keywords))):
-        if not wanted or not words.startswith(wanted[-1]):  # what another keyword begins with adds nothing
+        if not wanted or not words.startswith(
+            wanted[-1]
+        ):  # a longer keyword with the same beginning adds nothing
             wanted.append(words)
     if not wanted:
-        msg = f"There is no keyword among {listed(keywords)}. Give words that relevant terms contain."
+        msg = f"None of the keywords {listed(keywords)} has a letter or digit. Give words that relevant terms contain."
         raise InputError(msg)
 
     def bears_one(term: str) -> bool:
         rests = (term[n:] for n, sign in enumerate(term) if sign == " ")
-        # Only the last that sorts before a text can begin it.
+        # Only the last keyword that sorts before a text can be its prefix.
         return any(rest.startswith(wanted[bisect_right(wanted, rest) - 1]) for rest in rests)
 
     return np.array([bears_one(term) for term in map(_words, terms)], dtype=bool)
 
 
 def require_relevant(sets: GeneSets, *, keywords: Sequence[str]) -> None:
-    """Raise an `InputError` where no gene set bears any of the keywords; see `is_relevant`."""
+    """Raise an `InputError` if no gene set matches any of the keywords; see `is_relevant`."""
     if not is_relevant(sets, keywords=keywords).any():
         msg = (
-            f"None of the {number(len(sets), 'gene set')} is named by a keyword ({listed(keywords)}); the first is "
-            f"'{next(iter(sets), '')}'. Give words that their names contain."
+            f"None of the {number(len(sets), 'gene set')} matches a keyword ({listed(keywords)}); the first set is "
+            f"'{next(iter(sets), '')}'. Give words that the names contain."
         )
         raise InputError(msg)
 
 
 def _words(text: str) -> str:
-    """Words in lower case, a space before each."""
+    """Words in lower case, each preceded by a space."""
     return "".join(f" {word}" for word in re.findall(r"[^\W_]+", text.casefold()))
 
 

@@ -16,34 +16,34 @@ from deepvelo.wording import in_code, listed
 logger = logging.getLogger(__name__)
 
 _ENRICHR = "https://maayanlab.cloud/Enrichr"
-# Seconds to wait for a sign of Enrichr. gseapy itself has no limit, and tries for half a minute where there is no network.
+# Seconds to wait for Enrichr. gseapy has no timeout, and retries for half a minute without a network.
 _PATIENCE = 10
 
 
 def library(name: str, *, folder: Path | None = None) -> dict[str, tuple[str, ...]]:
-    """One of Enrichr's libraries for human and mouse, from ``folder`` if it was downloaded before.
+    """Load one of Enrichr's libraries for human and mouse, from ``folder`` if it was downloaded before.
 
-    Genes are in human spelling; `match_genes` finds mouse genes by them. For another organism, or on a machine without
-    internet, give a GMT file to `read_gmt`, or save one as ``folder/NAME.gmt``.
+    Genes have human spelling, which `match_genes` also matches to mouse genes. For another organism, or without
+    internet, read a GMT file with `read_gmt`, or save one as ``folder/NAME.gmt``.
 
     Parameters
     ----------
     name
-        As Enrichr writes it, for instance ``GO_Biological_Process_2023``.
+        Name of the library as in Enrichr, for instance ``GO_Biological_Process_2023``.
     folder
-        Where libraries are kept; ``~/.cache/deepvelo/gene_sets`` by default.
+        Folder of downloaded libraries; ``~/.cache/deepvelo/gene_sets`` by default.
 
     Returns
     -------
-    Genes by the name of their set.
+    Gene sets by name.
 
     Raises
     ------
     InputError
-        There is no library of that name, it could not be downloaded, or ``folder`` may not be written.
+        The library does not exist, could not be downloaded, or ``folder`` is not writable.
     """
     if not re.fullmatch(r"\w[\w .+()-]{0,99}", name):
-        msg = f"{in_code(name)} is not the name of a library. Give one of Enrichr's, or read a file with `read_gmt`."
+        msg = f"{in_code(name)} is not the name of a library. Give the name of one of Enrichr's, or read a file with `read_gmt`."
         raise InputError(msg)
     kept = (folder or Path.home() / ".cache" / "deepvelo" / "gene_sets") / f"{name}.gmt"
     if not kept.exists():
@@ -59,11 +59,9 @@ def _download(name: str, kept: Path) -> GeneSets:
     try:
         requests.head(_ENRICHR, timeout=_PATIENCE)
         names = gseapy.get_library_name()
-        # The default leaves out the largest sets, and fails where that is half of them.
+        # By default gseapy drops the largest sets, and fails if they are half of all sets.
         sets = gseapy.get_library(name, max_size=sys.maxsize) if name in names else None
-    except (
-        Exception
-    ) as error:  # no network, a proxy's page, a server in trouble: all end the same for the user
+    except Exception as error:  # no network, a proxy page or a server error have the same remedy
         unreachable = isinstance(error, requests.ConnectionError | requests.Timeout)
         reason = "Enrichr cannot be reached" if unreachable else str(error).partition("\n")[0].rstrip(".")
         msg = (
@@ -79,7 +77,7 @@ def _download(name: str, kept: Path) -> GeneSets:
 
 
 def _write_whole(path: Path, sets: GeneSets) -> None:
-    """Write a GMT file aside and move it when it is whole: half a library never counts."""
+    """Write a GMT file under a temporary name and rename it once complete, so no partial file is read."""
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     lines = ("\t".join((name, "", *genes)) + "\n" for name, genes in sets.items())
     try:
@@ -90,5 +88,5 @@ def _write_whole(path: Path, sets: GeneSets) -> None:
         finally:
             aside.unlink(missing_ok=True)
     except OSError as error:
-        msg = f"The gene sets cannot be kept at {path}: {error.strerror or error}. Choose another folder."
+        msg = f"The gene sets cannot be saved to {path}: {error.strerror or error}. Choose another folder."
         raise InputError(msg) from error

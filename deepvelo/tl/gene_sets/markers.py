@@ -1,4 +1,4 @@
-"""Marker genes of the data's own groups, where nobody has brought a list."""
+"""Marker genes of the data's own groups, for use without an external list."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MIN_CELLS: Final = 3  # fewer have no rank test worth the name
+MIN_CELLS: Final = 3  # a rank test of fewer is meaningless
 _SIGNIFICANT: Final = 0.05
 
 
 def markers_by_group(adata: AnnData, cluster_key: str, *, top: int = 100) -> dict[str, tuple[str, ...]]:
-    """Genes that each group expresses above all other cells, best first.
+    """Find the genes that each group expresses more than all other cells, best first.
 
-    Wilcoxon's rank-sum test of scanpy on log-normalised spliced counts, ties corrected; genes count with a
-    Benjamini-Hochberg q below 0.05 and a mean above the others'. The lists come from the same cells as any velocity:
-    they are a common yardstick for several methods, not independent evidence for one.
+    Uses scanpy's Wilcoxon rank-sum test on log-normalised spliced counts, with tie correction; markers have a
+    Benjamini-Hochberg q below 0.05 and a higher mean than the other cells. The markers come from the same cells as the
+    velocities: they serve to compare methods, and are not independent evidence for one.
 
     Parameters
     ----------
@@ -35,16 +35,16 @@ def markers_by_group(adata: AnnData, cluster_key: str, *, top: int = 100) -> dic
     cluster_key
         The ``obs`` column with the cells' groups; cells without one are left out.
     top
-        At most so many genes a group.
+        Maximum number of genes per group.
 
     Returns
     -------
-    Genes by group; groups of fewer than 3 cells are left out, one without markers has none.
+    Genes by group; groups of fewer than 3 cells are left out, and a group without markers has an empty tuple.
 
     Raises
     ------
     InputError
-        There is no such grouping, or fewer than two of its groups have 3 cells.
+        The grouping does not exist, or fewer than two of its groups have 3 cells.
     """
     import scanpy as sc
     from anndata import AnnData
@@ -55,7 +55,7 @@ def markers_by_group(adata: AnnData, cluster_key: str, *, top: int = 100) -> dic
     large = [group for group in groups.cat.categories if sizes[group] >= MIN_CELLS]
     if len(large) < 2:
         msg = (
-            f"Markers need two groups of at least {MIN_CELLS} cells; '{cluster_key}' has {len(large)} among "
+            f"Markers need two groups of at least {MIN_CELLS} cells; '{cluster_key}' has {len(large)} of "
             f"{len(sizes)}. Choose a coarser grouping."
         )
         raise InputError(msg)
@@ -70,7 +70,7 @@ def markers_by_group(adata: AnnData, cluster_key: str, *, top: int = 100) -> dic
     if matrices.is_whole(cells.X):
         sc.pp.normalize_total(cells)
         sc.pp.log1p(cells)
-    with warnings.catch_warnings(action="ignore"):  # of pandas, about scanpy's own tables
+    with warnings.catch_warnings(action="ignore"):  # pandas warns about scanpy's internal tables
         sc.tl.rank_genes_groups(
             cells, cluster_key, groups=large, method="wilcoxon", tie_correct=True, use_raw=False
         )

@@ -1,4 +1,4 @@
-"""Gene sets and gene lists from files, and which of their genes the data have."""
+"""Gene sets and gene lists: reading from files and matching to the genes of the data."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from deepvelo.wording import in_one_line, listed, number
 # Genes by the name of their set: a pathway, a term, a cell type.
 GeneSets: TypeAlias = Mapping[str, Sequence[str]]
 
-# Possessive: what does not match is found out in one pass.
+# Possessive quantifiers: a mismatch is found without backtracking.
 _NUMBER = re.compile(r"[-+]?+(?:\d++(?:\.\d++)?+|\.\d++)(?:[eE][-+]?+\d++)?+")
-# What tables call their first column; no gene bears such a name.
+# Headers of the first column in tables; no gene has such a name.
 _HEADER = re.compile(r"(?:gene|symbol|name|index)s?|gene[ _.-]?(?:symbol|name|id)s?", re.IGNORECASE)
 _CELLS = re.compile(r"[,;\t]")
 _BETWEEN = re.compile(r"[,;\s]+")
-_SHOWN = 3  # genes that a message quotes
+_SHOWN = 3  # genes quoted in a message
 # MSigDB, the largest collection, has 35,000 sets in 30 MB. Sets of these limits take 0.6 GB of memory.
 _LONGEST_GMT, _LONGEST_LIST, _LONGEST_LINE = 200_000_000, 20_000_000, 4_000_000
 _LONGEST_NAME, _LONGEST_GENE = 1000, 200
@@ -36,7 +36,7 @@ def match_genes(
     what: str = "the gene list",
     aliases: Mapping[str, str] | None = None,
 ) -> GeneMatch:
-    """Which genes of a list the data have, by any of their names; see `deepvelo.contents.genes.GeneIndex`.
+    """Match a gene list to the genes of the data, by any of their names; see `deepvelo.contents.genes.GeneIndex`.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def match_genes(
     tested
         The genes of the data.
     aliases
-        Further names of these genes, such as their ids; see `deepvelo.contents.genes.gene_aliases`.
+        Further names of the tested genes, such as their ids; see `deepvelo.contents.genes.gene_aliases`.
     what
-        What the list is, for the message.
+        Name of the list in error messages.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def spelled(known: GeneSets, tested: GeneIndex, *, what: str) -> GeneSets: ...
 @overload
 def spelled(known: Sequence[str], tested: GeneIndex, *, what: str) -> Sequence[str]: ...
 def spelled(known: GeneSets | Sequence[str], tested: GeneIndex, *, what: str) -> GeneSets | Sequence[str]:
-    """A list of genes, or gene sets, with the genes as the data spell them; others stay as they are.
+    """Return a gene list, or gene sets, with matched genes spelled as in the data; other genes are unchanged.
 
     Raises
     ------
@@ -85,32 +85,33 @@ def require_match(match: GeneMatch, tested: GeneIndex, *, what: str) -> None:
         return
     msg = (
         f"None of the {number(len(match.missing), 'gene')} of {what} ({_quoted(match.missing)}) is among the "
-        f"{len(tested.genes):,} tested ones ({_quoted(tested.genes)}). Use names of the same kind as the data's; "
-        "upper or lower case, versions and prefixes of species do not matter."
+        f"{len(tested.genes):,} tested ones ({_quoted(tested.genes)}). Use the same kind of names as the data; "
+        "case, version suffixes and species prefixes do not matter."
     )
     raise InputError(msg)
 
 
 def read_gmt(path: Path | str) -> dict[str, tuple[str, ...]]:
-    """Gene sets of a GMT file: on each line a name, a description and genes, separated by tabs.
+    """Read gene sets from a GMT file: on each line a name, a description and genes, separated by tabs.
 
-    Weights after a gene (``Stat1,0.83``), as in some of Enrichr's libraries, are left out; a gene that a set repeats
-    counts once. Blank lines are skipped. The file may have 200 MB in lines of 4 MB each, and 200,000 sets with 20 million
-    genes, 500,000 of them different.
+    Weights after a gene (``Stat1,0.83``), as in some of Enrichr's libraries, are removed; a gene repeated in a set
+    counts once. Blank lines are skipped. Limits: 200 MB, 4 MB per line, 200,000 sets, 20 million genes, and 500,000
+    distinct genes.
 
     Returns
     -------
-    Genes by the name of their set, in the order of the file.
+    Gene sets by name, in the order of the file.
 
     Raises
     ------
     InputError
-        The file cannot be read, is too large or holds no set, or a line is no gene set; the message says which line and why.
+        The file cannot be read, is too large or holds no set, or a line is not a gene set; the message names the line and
+        the reason.
     """
     path = Path(path)
     sets: dict[str, tuple[str, ...]] = {}
     first_line: dict[str, int] = {}
-    known: dict[str, str] = {}  # every gene once: sets share their genes
+    known: dict[str, str] = {}  # sets share one string per gene
     n_genes = 0
     for n, line in read_lines(path, most=_LONGEST_GMT, longest=_LONGEST_LINE):
         name, genes = _gene_set(path, n, line)
@@ -118,7 +119,7 @@ def read_gmt(path: Path | str) -> dict[str, tuple[str, ...]]:
             raise _malformed(
                 path,
                 n,
-                f"the set '{in_one_line(name, most=100)}' is on line {first_line[name]} already. Give it another name.",
+                f"the set '{in_one_line(name, most=100)}' is already on line {first_line[name]}. Give it another name.",
             )
         sets[name] = tuple(map(known.setdefault, genes, genes))
         first_line[name] = n
@@ -126,7 +127,7 @@ def read_gmt(path: Path | str) -> dict[str, tuple[str, ...]]:
         for what, found, most in (
             ("gene sets", len(sets), _MOST_SETS),
             ("genes", n_genes, _MOST_GENES),
-            ("different genes", len(known), _MOST_DIFFERENT),
+            ("distinct genes", len(known), _MOST_DIFFERENT),
         ):
             if found > most:
                 msg = f"{path} holds more than {most:,} {what}. Leave sets out."
@@ -138,10 +139,10 @@ def read_gmt(path: Path | str) -> dict[str, tuple[str, ...]]:
 
 
 def read_gene_list(path: Path | str) -> tuple[str, ...]:
-    """Genes of a text file, one a line or all in one line, or of the first column of a table (CSV, TSV).
+    """Read genes from a text file, one per line or all in one line, or from the first column of a table (CSV, TSV).
 
-    Blank lines, what follows a ``#``, repeated genes, a header (``gene``, ``symbol`` and the like) and numbers beside
-    genes are left out.
+    Blank lines, comments after ``#``, repeated genes, a header (``gene``, ``symbol`` and the like) and numbers beside
+    genes are skipped.
 
     Raises
     ------
@@ -153,21 +154,21 @@ def read_gene_list(path: Path | str) -> tuple[str, ...]:
     alone = len(lines) == 1
     firsts = _CELLS.split(lines[0]) if alone else [_CELLS.split(line, maxsplit=1)[0] for line in lines]
     cells = [first.strip(" '\"") for first in firsts]
-    if alone:  # scores beside a gene are no genes; Entrez ids alone are
+    if alone:  # numbers beside a gene are scores; numbers alone are Entrez ids
         cells = [cell for cell in cells if not _NUMBER.fullmatch(cell)] or cells
     genes = dict.fromkeys(cell for n, cell in enumerate(cells) if cell and (n or not _HEADER.fullmatch(cell)))
     if not genes:
-        msg = f"{path} holds no gene. Give one gene a line, or a table with the genes in its first column."
+        msg = f"{path} holds no gene. Give one gene per line, or a table with the genes in its first column."
         raise InputError(msg)
     for gene in genes:
         if len(gene) > _LONGEST_GENE:
-            msg = f"{path} is no list of genes: {_too_long(gene)}. Give one gene a line."
+            msg = f"{path} is not a list of genes: {_too_long(gene)}. Give one gene per line."
             raise InputError(msg)
     return tuple(genes)
 
 
 def read_terms(path: Path | str) -> tuple[str, ...]:
-    """Terms or keywords of a text file, one a line; blank lines and what follows a ``#`` are left out.
+    """Read terms or keywords from a text file, one per line; blank lines and comments after ``#`` are skipped.
 
     Raises
     ------
@@ -178,10 +179,10 @@ def read_terms(path: Path | str) -> tuple[str, ...]:
     terms = tuple(dict.fromkeys(_entries(path)))
     for term in terms:
         if len(term) > _LONGEST_NAME:
-            msg = f"{path} is no list of terms: {_too_long(term)}. Give one term or keyword a line."
+            msg = f"{path} is not a list of terms: {_too_long(term)}. Give one term or keyword per line."
             raise InputError(msg)
     if not terms:
-        msg = f"{path} holds no term. Give one term or keyword a line."
+        msg = f"{path} holds no term. Give one term or keyword per line."
         raise InputError(msg)
     return terms
 
@@ -202,7 +203,7 @@ def _gene_set(path: Path, n: int, line: str) -> tuple[str, tuple[str, ...]]:
         raise _malformed(
             path,
             n,
-            f"the set '{in_one_line(name, most=100)}' has no gene after its description. Add genes or remove the line.",
+            f"the set '{in_one_line(name, most=100)}' has no genes after its description. Add genes or remove the line.",
         )
     if len(genes) == 1 and len(_BETWEEN.split(genes[0][:_LONGEST_NAME], maxsplit=2)) > 2:
         raise _malformed(
@@ -214,7 +215,7 @@ def _gene_set(path: Path, n: int, line: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _without_weight(gene: str) -> str:
-    """``Stat1`` of ``Stat1,0.83``: some of Enrichr's libraries weigh their genes."""
+    """``Stat1`` of ``Stat1,0.83``: some of Enrichr's libraries add weights to genes."""
     name, comma, weight = gene.rpartition(",")
     return name.rstrip() if comma and _NUMBER.fullmatch(weight.strip()) else gene
 
@@ -224,11 +225,11 @@ def _too_long(name: str) -> str:
 
 
 def _malformed(path: Path, n: int, why: str) -> InputError:
-    return InputError(f"{path}, line {n} is no gene set: {why}")
+    return InputError(f"{path}, line {n} is not a gene set: {why}")
 
 
 def _entries(path: Path) -> Iterator[str]:
-    """Lines with something on them, without comments; an empty first column stays."""
+    """Non-blank lines without comments; an empty first column is kept."""
     for _, line in read_lines(path, most=_LONGEST_LIST, longest=_LONGEST_LINE):
         entry = line.partition("#")[0].strip(" \r")
         if entry.strip():

@@ -1,7 +1,7 @@
-"""Table 1 of the paper: what the drivers that several methods find have to do with what is known.
+"""Table 1 of the paper: overlap of several methods' driver genes with prior knowledge.
 
-Cui et al. 2022 (ICML Workshop on Computational Biology), section 3.3: of a lineage's top drivers, how many are known
-markers, how many are transcription factors, and which share of the pathways they are enriched in is relevant.
+Cui et al. 2022 (ICML Workshop on Computational Biology), section 3.3: the number of a lineage's top drivers that are
+known markers or transcription factors, and the share of their enriched pathways that is relevant.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from deepvelo.wording import listed
 
 @dataclass(frozen=True, kw_only=True)
 class TableOne:
-    """The table, the pathways behind it, and the choices it rests on.
+    """The table, its pathways and its settings.
 
-    ``rows`` has a row for each lineage and run: ``lineage``, ``run``, ``tested`` (genes), ``drivers`` (at most
-    ``top``), and what was asked for. Whatever a run has no answer to is missing: all of it where it does not have that
-    lineage (`ends` tells which it has), the rest where no gene rises along it or there is no list of its markers.
+    ``rows`` has one row per lineage and run: ``lineage``, ``run``, ``tested`` (genes), ``drivers`` (at most ``top``) and
+    the columns below that were requested. Values are missing if the run does not have the lineage (``ends`` lists those
+    it has), if no gene correlates positively with the fate, or if the lineage has no list of markers.
 
-    - ``markers``, how many drivers are in the list; ``markers_share``, of the drivers; ``markers_p``, how often that
-      many would be by chance (hypergeometric, the tested genes as background); ``markers_tested``, the share of the
-      list that was tested at all; ``markers_genes``, separated by ``;``;
+    - ``markers``, number of drivers in the list; ``markers_share``, share of the drivers; ``markers_p``, hypergeometric p
+      of at least that many (tested genes as background); ``markers_tested``, share of the list that was tested;
+      ``markers_genes``, separated by ``;``;
     - the same for ``tfs``;
-    - ``enriched``, how many pathways have q below ``q``; ``in_sets``, the share of the tested genes that are in some
-      pathway; and, with keywords, ``relevant``, how many of the enriched ones are; ``relevance``, their share, NaN
-      where none is enriched.
+    - ``enriched``, number of pathways with q below ``q``; ``in_sets``, share of the tested genes in any pathway; and,
+      with keywords, ``relevant``, number of enriched pathways that match one; ``relevance``, their share, NaN if none is
+      enriched.
 
-    ``pathways`` has every pathway that drivers hit, as `over_representation` gives it, with ``lineage``, ``run`` and,
+    ``pathways`` has every pathway with a driver, as `over_representation` returns it, with ``lineage``, ``run`` and,
     with keywords, ``relevant``; None without gene sets.
     """
 
     rows: pd.DataFrame
     pathways: pd.DataFrame | None
     ends: Mapping[str, tuple[str, ...]]
-    """Every lineage that a run has, by the run's name."""
+    """Lineages of every run, by the run's name."""
     top: int
     q: float
     keywords: tuple[str, ...]
@@ -62,39 +62,38 @@ def table_one(
     min_size: int = 3,
     max_size: int = 500,
 ) -> TableOne:
-    """Overlap of the top drivers with markers and transcription factors, and the relevance of their pathways.
+    """Compute the overlap of top drivers with markers and transcription factors, and the relevance of their pathways.
 
-    Drivers are the genes of the best ranks whose correlation with the fate is above 0; there are fewer than ``top``
-    where fewer genes rise along the lineage. Background is what that run tested in that lineage, so that runs with
-    different genes can be compared by their p.
+    Drivers are the best-ranked genes that correlate positively with the fate, at most ``top``. The background is the
+    genes that the run tested in the lineage, so p-values of runs with different genes are comparable.
 
     Parameters
     ----------
     drivers
-        The drivers of each run by its name, one row for each lineage and tested gene: ``lineage``, ``gene``,
+        Drivers by name of the run, one row per lineage and tested gene: ``lineage``, ``gene``,
         ``correlation``, ``rank`` (1 is best; NaN for a gene that could not be tested).
     lineages
-        By default all that any run has.
+        Lineages to compare; by default all lineages of any run.
     markers
-        One list for all lineages, or a list by lineage, see `markers_by_group`; not every lineage needs one.
+        One list for all lineages, or lists by lineage (see `markers_by_group`), which may omit lineages.
     tfs
         Transcription factors.
     sets
         Pathways, from `read_gmt` or `library`.
     keywords
-        What makes a pathway relevant, see `is_relevant`.
+        Keywords of relevant pathways, see `is_relevant`.
     top
-        Drivers a lineage.
+        Maximum number of drivers per lineage.
     q
-        Pathways below this are enriched.
+        Pathways with a q below this are enriched.
     min_size, max_size
         See `over_representation`.
 
     Raises
     ------
     InputError
-        There is nothing to compare with, no run has a chosen lineage, no gene rises along any, there are markers of
-        none, no run tested any gene of a list, or no pathway is named by a keyword.
+        Nothing to compare with is given, no run has a chosen lineage, no gene correlates positively with any fate, no
+        lineage has markers, no run tested any gene of a list, or no pathway matches a keyword.
     """
     _require_question(markers=markers, tfs=tfs, sets=sets, keywords=keywords, top=top)
     wanted = _lineages(drivers, lineages)
@@ -129,12 +128,12 @@ def table_one(
 
 
 def joined(tables: Sequence[TableOne]) -> TableOne:
-    """Answers to different questions about the same drivers, as if they had been asked at once.
+    """Join tables of the same drivers, as if they had been computed in one call.
 
     Parameters
     ----------
     tables
-        One or more, of the same drivers, lineages and ``top``; at most one with pathways.
+        One or more tables of the same drivers, lineages and ``top``; at most one with pathways.
     """
     first, *others = tables
     rows = first.rows
@@ -153,22 +152,20 @@ def _require_question(
     top: int,
 ) -> None:
     if markers is None and tfs is None and sets is None:
-        msg = (
-            "There is nothing to compare the drivers with. Give markers, transcription factors or gene sets."
-        )
+        msg = "Table 1 needs something to compare the drivers with. Give markers, transcription factors or gene sets."
         raise InputError(msg)
     if top < 1:
         msg = f"`top` must be 1 or more. Got {top}."
         raise InputError(msg)
     if keywords and sets is None:
-        msg = f"Keywords ({listed(keywords)}) need pathways to be found in. Give gene sets."
+        msg = f"Keywords ({listed(keywords)}) need pathways to match. Give gene sets."
         raise InputError(msg)
     if keywords and sets is not None:
         require_relevant(sets, keywords=keywords)
 
 
 def _lineages(drivers: Mapping[str, pd.DataFrame], wanted: Sequence[str] | None) -> list[str]:
-    """The wanted lineages, each of which some run has; by default all that any has, in the order of the runs."""
+    """The requested lineages, each of at least one run; by default all lineages, in the order of the runs."""
     found = {run: list(table["lineage"].unique()) for run, table in drivers.items()}
     known = list(dict.fromkeys(str(lineage) for names in found.values() for lineage in names))
     for lineage in wanted or ():
@@ -181,12 +178,14 @@ def _lineages(drivers: Mapping[str, pd.DataFrame], wanted: Sequence[str] | None)
 
 def _require_drivers(chosen: Mapping[int, Top], lineages: Sequence[str]) -> None:
     if not chosen:
-        msg = f"No gene rises along {listed(lineages)} in any run. Choose other ends."
+        msg = (
+            f"No gene correlates positively with {listed(lineages)} in any run. Choose other terminal states."
+        )
         raise InputError(msg)
 
 
 def _markers_of(lineage: str, markers: Sequence[str] | GeneSets) -> Sequence[str] | None:
-    """None where there are lists, but not of this lineage."""
+    """Markers of a lineage; None if it has no list of its own."""
     if not isinstance(markers, Mapping):
         return markers
     name = find_group(lineage, markers)

@@ -1,4 +1,4 @@
-"""What Table 1 asks of the drivers of one lineage in one run, question by question."""
+"""Columns of Table 1, computed for the drivers of one lineage in one run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Top:
 
 
 def top_of(table: pd.DataFrame, lineage: str, *, run: str, top: int) -> Top:
-    """The best drivers of a lineage; no genes where the run does not have it, or none rises along it."""
+    """The best drivers of a lineage; empty if the run does not have it or no gene correlates positively."""
     tested = table[table["lineage"] == lineage].dropna(subset=["rank", "correlation"]).sort_values("rank")
     genes = tuple(top_drivers(tested, lineage, top=top)["gene"])
     return Top(lineage, run, genes, GeneIndex(tested["gene"]))
@@ -41,20 +41,20 @@ def add_overlaps(
     *,
     called: str,
 ) -> dict[str, str]:
-    """Compare the drivers of each row with the list of its lineage, where there is one; the columns and their types."""
+    """Compare the drivers of each row with the list of its lineage, if any; returns the new columns and their types."""
     from scipy.stats import hypergeom
 
     compared = {n: genes for n, c in chosen.items() if (genes := lists[c.lineage]) is not None}
     if not compared:
         msg = (
-            f"There are no {called} of {listed(list(dict.fromkeys(c.lineage for c in chosen.values())))}. Name the sets "
-            "after the lineages, or give one list for all."
+            f"No {called} are given for {listed(list(dict.fromkeys(c.lineage for c in chosen.values())))}. Name the sets "
+            "after the lineages, or give one list for all lineages."
         )
         raise InputError(msg)
     matches = {n: chosen[n].tested.match(genes) for n, genes in compared.items()}
     if not any(match.matched for match in matches.values()):
         for n, match in matches.items():
-            if match.missing:  # an empty list is not one in the wrong spelling
+            if match.missing:  # an empty list is not a spelling error
                 require_match(match, chosen[n].tested, what=f"the {called}")
     for n, match in matches.items():
         row, c = rows[n], chosen[n]
@@ -73,7 +73,7 @@ def add_overlaps(
 def pathways_of(
     chosen: Iterable[Top], sets: GeneSets, *, keywords: Sequence[str], min_size: int, max_size: int
 ) -> pd.DataFrame:
-    """Every pathway that drivers hit, as `deepvelo.tl.gene_sets.table_one.TableOne` has them."""
+    """Every pathway with a driver, as in `deepvelo.tl.gene_sets.table_one.TableOne`."""
     tables = []
     for c in chosen:
         table = over_representation(
@@ -95,7 +95,7 @@ def add_relevance(
     sets: GeneSets,
     q: float,
 ) -> dict[str, str]:
-    """Count the enriched pathways of each row, and the relevant ones where keywords tell; the columns and their types."""
+    """Count the enriched pathways of each row, and with keywords the relevant ones; returns the new columns and types."""
     for n, c in chosen.items():
         row = rows[n]
         of_row = (pathways["lineage"] == c.lineage) & (pathways["run"] == c.run)

@@ -24,29 +24,29 @@ from deepvelo.wording import decimal, listed, number
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-# Measured on simulated tissue: cycles 0.88 and above, whatever ends somewhere below 0.3, types at steady state up to 0.7.
+# Simulated tissue: cycles 0.88 and above, lineages with terminal states below 0.3, steady-state types up to 0.7.
 EVEN: Final = 0.8
-# Steps to an end; simulated tissue whose ends are all known has at most 100.
+# Steps to a terminal state; at most 100 in simulated tissue where all terminal states are given.
 _LONG: Final = 1e5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fates:
-    """What `fates` finds, for the cells of one run."""
+    """Terminal states and fate probabilities of the cells of one run, as `fates` returns them."""
 
     macrostates: pd.Series
-    """Categorical by cell: the state that it stands for, NaN for most."""
+    """Categorical by cell: the macrostate that the cell represents, NaN for most cells."""
     states: pd.DataFrame
-    """Indexed by macrostate: ``group`` it lies in, ``share`` of its cells in it, ``n_cells``, ``stability`` (NaN for
-    a group chosen by hand), ``part`` of the data, from 0, and whether it is ``terminal``."""
+    """Indexed by macrostate: ``group`` with most of its cells, ``share`` of its cells in that group, ``n_cells``,
+    ``stability`` (NaN for a group chosen by hand), ``part`` (connected component, from 0), and ``terminal`` (bool)."""
     terminal: list[str]
-    """Groups that cells end in, in the grouping's order: the lineages' names."""
+    """Terminal groups in the grouping's order; they name the lineages."""
     probabilities: pd.DataFrame
-    """Cells x terminal groups; each row sums to 1, or is NaN where no end can be reached."""
+    """Cells x terminal groups; each row sums to 1, or is NaN if no terminal state can be reached."""
     steps: pd.Series
-    """Mean number of steps until a cell reaches any end; NaN where none can be reached."""
+    """Mean number of steps until a cell reaches any terminal state; NaN if none can be reached."""
     parts: pd.Series
-    """Which part of the data a cell is in, 0 the largest; parts share no neighbours."""
+    """Connected component of each cell in the neighbour graph, 0 the largest."""
     warnings: list[str] = field(default_factory=list)
 
 
@@ -60,10 +60,10 @@ def fates(
     stability: float = 0.96,
     seed: int = 0,
 ) -> Fates:
-    """Terminal states and the probability with which each cell ends in them, by CellRank's Markov chain.
+    """Compute terminal states and each cell's probability of reaching them, with CellRank's Markov chain.
 
-    Parts of the data that share no neighbours are analysed each by itself: nothing leads from one into another.
-    Terminal states are named after the group most of their cells lie in; states in one group are one.
+    Connected components of the neighbour graph are analysed separately. Terminal states are named after the group with
+    most of their cells; states of the same group are merged.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ def fates(
     cluster_key
         Grouping in ``obs``, of at least two groups. By default the one that `deepvelo.pp.moments` chose.
     terminal
-        Groups that cells end in, with all their cells; by default those of the macrostates that are stable enough.
+        Terminal groups, with all their cells; by default the groups of the stable macrostates.
     n_states
-        Number of macrostates in each part, 1 to 50; by default as many as there are slow movements.
+        Number of macrostates in each connected component, 1 to 50; by default the number of slow modes of the chain.
     weight_connectivities
-        Share of the chain that follows the neighbours alone, 0 to below 1.
+        Weight of the neighbour graph in the transition matrix, from 0 to below 1; the rest follows velocities.
     stability
-        A macrostate is terminal if a step from it ends in it with this probability or more, 0 to 1.
+        Minimum probability of a step from a terminal macrostate to stay in it, 0 to 1.
     seed
         The same seed gives the same fates.
 
@@ -104,8 +104,8 @@ def fates(
     warnings = []
     if parts.any():
         warnings.append(
-            f"The data fall into {parts.max() + 1} parts that share no neighbours: fates are found in each by itself, and "
-            "the probability of an end in another part is 0."
+            f"The neighbour graph has {parts.max() + 1} connected components. Fates are computed in each separately: the "
+            "probability of a terminal state in another component is 0."
         )
     if terminal is None:
         table, members = _found_states(matrix, parts, groups, n_states=n_states, seed=seed)
@@ -135,7 +135,7 @@ def fates(
 
 def _require_settings(*, n_states: int | None, stability: float) -> None:
     if n_states is not None and not 1 <= n_states <= MOST_STATES:
-        msg = f"`n_states` must be from 1 to {MOST_STATES}. Got {n_states}. Leave it out to have it found."
+        msg = f"`n_states` must be from 1 to {MOST_STATES}. Got {n_states}. Leave it out to choose it automatically."
         raise InputError(msg)
     if not 0 <= stability <= 1:
         msg = f"`stability` must be from 0 to 1. Got {stability}. Try 0.96."
@@ -145,23 +145,23 @@ def _require_settings(*, n_states: int | None, stability: float) -> None:
 def _found_states(
     matrix: csr_matrix, parts: np.ndarray, groups: pd.Series, *, n_states: int | None, seed: int
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-    """Macrostates of every part; ``terminal`` is False where the part has no end, whatever its states."""
+    """Macrostates of every connected component; ``terminal`` is False in components without a terminal state."""
     rows: list[dict[str, object]] = []
     members: dict[str, np.ndarray] = {}
     for part in range(parts.max() + 1):
         cells = np.flatnonzero(parts == part)
         chain = matrix[cells][:, cells]
-        # A walk that comes by all groups alike goes round, or nowhere.
+        # A random walk that visits all groups evenly is cyclic or at steady state.
         several = (groups.iloc[cells].value_counts() >= SMALLEST_STATE).sum() > 1
         ends = len(cells) >= SMALLEST_STATE and not (several and evenness(chain, seed=seed) > EVEN)
         for state in macrostates(chain, n_states=n_states, seed=seed):
             own = cells[state.cells]
             sizes = groups.iloc[own].value_counts(sort=False)
-            if not sizes.sum():  # cells without a group only
+            if not sizes.sum():  # only cells without a group
                 continue
             group = str(sizes.idxmax())
             tries = itertools.chain([group], (f"{group} {n}" for n in itertools.count(2)))
-            name = next(text for text in tries if text not in members)  # another group may be called so
+            name = next(text for text in tries if text not in members)  # another group may have this name
             members[name] = own
             rows.append(
                 {
@@ -200,23 +200,21 @@ def _require_terminal(table: pd.DataFrame, *, stability: float) -> None:
     if table["terminal"].any():
         return
     if table.empty:
-        msg = "No end was found: no cell of a macrostate has a group. Name the groups of more cells."
+        msg = "No terminal state was found: no cell of a macrostate has a group. Assign more cells to groups."
         raise InputError(msg)
     best = table["stability"].idxmax()
     if table.loc[best, "stability"] >= stability:
-        found = (
-            "walks along the velocities visit all groups alike, as in a cycle or in tissue at steady state"
-        )
-        remedy = "Choose the ends by hand"
+        found = "random walks along the velocities visit all groups evenly, as in a cycle or at steady state"
+        remedy = "Choose terminal states by hand"
     else:
-        found = f"the most stable of {number(len(table), 'macrostate')}, '{best}', keeps {decimal(table.loc[best, 'stability'])} of its steps, and {stability:g} is asked for"
-        remedy = "Choose the ends by hand, lower `stability`, or ask for another `n_states`"
-    msg = f"No end was found: {found}. {remedy}."
+        found = f"the most stable of {number(len(table), 'macrostate')}, '{best}', has a stability of {decimal(table.loc[best, 'stability'])}, below the required {stability:g}"
+        remedy = "Choose terminal states by hand, lower `stability`, or set another `n_states`"
+    msg = f"No terminal state was found: {found}. {remedy}."
     raise InputError(msg)
 
 
 def _part_warnings(parts: np.ndarray, groups: pd.Series, end: np.ndarray, names: list[str]) -> list[str]:
-    """Which parts have no end, and which have only one."""
+    """Warnings about connected components with no terminal state or only one."""
     found = []
     without = np.zeros(len(groups), dtype=bool)
     for part in range(parts.max() + 1):
@@ -226,25 +224,25 @@ def _part_warnings(parts: np.ndarray, groups: pd.Series, end: np.ndarray, names:
             without |= inside
         elif len(ends) == 1 and inside.all():
             found.append(
-                f"Cells can end in '{ends[0]}' only, so every fate is certain; choose the ends by hand if there are others."
+                f"'{ends[0]}' is the only terminal state, so every fate probability is 1. Choose terminal states by hand if there are others."
             )
     if without.any():
         where = listed([str(name) for name in groups[without].cat.remove_unused_categories().cat.categories])
         found.append(
-            f"No end was found for {number(int(without.sum()), 'cell')} ({where}): their fates are unknown."
+            f"No terminal state was found for {number(int(without.sum()), 'cell')} ({where}): their fates are unknown."
         )
     return found
 
 
 def _trap_warning(groups: pd.Series, steps: np.ndarray) -> list[str]:
-    """Which groups' cells hardly ever leave for an end that was chosen."""
+    """Warning about groups whose cells hardly ever reach a chosen terminal state."""
     shares = pd.Series(steps > _LONG, index=groups.index).groupby(groups, observed=True).mean()
     held = [str(name) for name in shares.index[shares > 0.5]]
     if not held:
         return []
     return [
-        f"Cells of {listed(held)} practically never come to an end. If some of these groups are ends too, "
-        "choose them as well; until then nothing about their cells is to be relied on."
+        f"Cells of {listed(held)} practically never reach a terminal state. If some of these groups are terminal too, "
+        "choose them as well; until then, the fates of these cells are unreliable."
     ]
 
 

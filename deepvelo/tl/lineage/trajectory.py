@@ -38,29 +38,28 @@ class Trajectory:
     Attributes
     ----------
     edges
-        One row for a pair of groups: ``source``, ``target``; ``confidence``: arrows across the border, net, by the
-        neighbours of the groups' cells (scVelo's; above 0, no probability and may exceed 1); ``agreement``: share of
-        these arrows that go from source to target; ``undecided``: share of them that leave cells whose direction the
-        data do not decide (0 at a root or an end chosen by hand, NaN where the run does not say); ``source_cells``,
-        ``target_cells``: how many cells the groups have.
-        By confidence, the highest first.
+        One row per pair of groups, highest ``confidence`` first. ``source``, ``target``; ``confidence``: PAGA
+        connectivity, the net arrows between the groups relative to their cells' neighbours (scVelo's; above 0, not a
+        probability, may exceed 1); ``agreement``: share of these arrows along the edge, from source to target;
+        ``undecided``: share of these arrows that leave cells with undecided direction (0 at a root or terminal group
+        chosen by hand, NaN if the run has no such information); ``source_cells``, ``target_cells``: numbers of cells.
     pseudotime
-        Distance of a random walk from the earliest cell of the root, shape ``(n_cells,)``, 0 to 1.
+        Random-walk distance from the earliest cell of the root, shape ``(n_cells,)``, 0 to 1.
     latent_time
-        Stage of each cell (`deepvelo.tl.lineage.flow_time`), shape ``(n_cells,)``, 0 to 1.
+        Latent time of each cell (`deepvelo.tl.lineage.flow_time.flow_time`), shape ``(n_cells,)``, 0 to 1.
     root
-        The group that time begins with; of the largest part, where the data are in several.
+        The group where time begins, in the largest connected component.
     last_groups
-        Groups of at least 3 cells that edges lead into and none out of. Where single cells end, which need not be
-        the same groups, `deepvelo.tl.lineage.fates` tells.
+        Groups of at least 3 cells with incoming but no outgoing edges. They can differ from the terminal states of single
+        cells, which `deepvelo.tl.fates` computes.
     part
-        Separate part of the data that a cell is in, ``(n_cells,)``, 0 the largest; -1 in parts of fewer than 20 cells.
+        Connected component of each cell, ``(n_cells,)``, 0 the largest; -1 in components of fewer than 20 cells.
     explained
-        Share of the arrows that ``latent_time`` explains, 0 to 1; low where they are cyclic or contradict each other.
+        Share of the arrows that ``latent_time`` explains, 0 to 1; low if arrows are cyclic or contradict each other.
     warnings
-        What a user should know before believing any of it, one sentence or two each.
+        Limits of the result that a user should know, one or two sentences each.
 
-    Both times go from 0 to 1 in every separate part of the data, and are NaN in parts of fewer than 20 cells.
+    Both times run from 0 to 1 in every connected component, and are NaN in components of fewer than 20 cells.
     """
 
     edges: pd.DataFrame
@@ -80,12 +79,12 @@ def trajectory(
     root: str | None = None,
     terminal: Sequence[str] | None = None,
 ) -> Trajectory:
-    """Order groups and cells along the arrows; ``adata`` is not changed.
+    """Order groups and cells along the velocity arrows; ``adata`` is not changed.
 
-    Latent time is `deepvelo.tl.lineage.flow_time`, averaged once over the neighbour graph as scVelo averages its own. Edges
+    Latent time is `deepvelo.tl.lineage.flow_time.flow_time`, averaged once over the neighbour graph as scVelo averages its own. Edges
     are scVelo's directed PAGA (Bergen et al. 2020, Wolf et al. 2019) with this time as its prior, since scVelo's own
-    prior misses branches. Pseudotime is scVelo's, from the root alone: the mean with the distance to one end, its
-    default, reverses the other branches. Nothing is drawn at random.
+    prior misses branches. Pseudotime is scVelo's, from the root alone: scVelo's default averages it with the distance to one
+    terminal state, which reverses the other branches. The result is deterministic.
 
     Parameters
     ----------
@@ -94,17 +93,18 @@ def trajectory(
     cluster_key
         Grouping in ``obs``. By default the one that `deepvelo.pp.moments` chose.
     root
-        Group where time begins. By default, in the tree of edges with the most cells, the earliest of the groups that
-        no edge leads into. All arrows across the border of a given one are made to leave it.
+        Group where time begins. By default the earliest group without incoming edges, in the tree of edges with the most
+        cells. With a given root, all arrows across its border are set to leave it.
     terminal
-        Groups where it ends, all of them. All arrows across their borders are made to enter them, and no edge leaves
-        one (`deepvelo.tl.lineage.terminal_states`). By default arrows stay as they are.
+        All groups where time ends. All arrows across their borders are set to enter them, and no edge leaves them
+        (`deepvelo.tl.lineage.terminal_states`). By default arrows are not changed.
 
     Raises
     ------
     InputError
-        No such grouping or one group; no neighbour graph; a velocity graph that is missing, empty or of other cells;
-        a chosen group that is not there, both root and end, or an end with fewer than 3 cells.
+        The grouping is missing or has one group; the neighbour graph is missing; the velocity graph is missing, empty or
+        of other cells; or a chosen group does not exist, is both root and terminal, or is terminal with fewer than 3
+        cells.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def trajectory(
     cluster_key = choices.grouping(adata, cluster_key)
     checks.require_grouping(adata, cluster_key)
     if not checks.has_neighbors(adata):
-        msg = "A trajectory needs a neighbour graph with all its cells, and these data have none. Fit them anew."
+        msg = "A trajectory needs a neighbour graph of all cells, and the data have none. Fit them again."
         raise InputError(msg)
     light = AnnData(
         obs=pd.DataFrame({cluster_key: adata.obs[cluster_key].to_numpy()}, index=adata.obs_names),
@@ -139,8 +139,8 @@ def trajectory(
     circular = not flow.explained >= LEAST_EXPLAINED
     if circular:
         warnings.append(
-            f"Time explains only {max(flow.explained, 0):.0%} of the arrows: they are cyclic or contradict each other, "
-            "so no group is surely first or last, and neither time is a stage to rely on."
+            f"Latent time explains only {max(flow.explained, 0):.0%} of the arrows: they are cyclic or contradict each other. "
+            "The order of groups and both times are unreliable."
         )
     edges = group_edges(light, cosines, cluster_key=cluster_key, time=None if circular else latent_time)
     by_hand = edges[["source", "target"]].isin([root, *(terminal or [])]).any(axis=1)
@@ -159,8 +159,7 @@ def trajectory(
     pseudotime = pseudotimes(light, cosines, parts=parts, starts=starts)
     if lost := int((np.isnan(pseudotime) & np.isfinite(latent_time)).sum()):
         warnings.append(
-            f"{number(lost, 'cell')} have no pseudotime: a random walk along the arrows does not converge there. "
-            "Use latent time."
+            f"No pseudotime for {number(lost, 'cell')}: the random walk along the arrows does not converge. Use latent time."
         )
     last, more = _last_groups(edges)
     return Trajectory(
@@ -179,19 +178,19 @@ def _cosines(adata: AnnData) -> sp.csr_matrix:
     """The velocity graph with both signs, ``(n_cells, n_cells)``."""
     graphs = [adata.uns.get(key) for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)]
     if any(graph is None for graph in graphs):
-        msg = "A trajectory needs the velocity graph of a fit, and these data have none. Fit them first."
+        msg = "A trajectory needs the velocity graph of a fit, and the data have none. Fit them first."
         raise InputError(msg)
     n_cells = graphs[0].shape[0]
     if n_cells != adata.n_obs:
         msg = (
-            f"The velocity graph is of {number(n_cells, 'cell')} and the data have {adata.n_obs:,}. "
-            "Fit the cells that are left, or give the data as the fit left them."
+            f"The velocity graph has {number(n_cells, 'cell')} and the data have {adata.n_obs:,}. "
+            "Fit the remaining cells, or give all cells of the fit."
         )
         raise InputError(msg)
     cosines = both_signs(adata)
     if not cosines.nnz:
         msg = (
-            "The velocity graph is empty: no cell has an arrow to a neighbour. Fit anew, for more epochs or with "
+            "The velocity graph is empty: no cell has an arrow to a neighbour. Fit again with more epochs or "
             "another method."
         )
         raise InputError(msg)
@@ -202,15 +201,15 @@ def _large_parts(cosines: sp.csr_matrix) -> list[np.ndarray]:
     parts = large_parts(connected_parts(cosines))
     if not parts:
         msg = (
-            f"No {LEAST_PART} cells are joined by arrows, and fewer have no trajectory. Give more cells, or fit with "
-            "more neighbours."
+            f"No connected component of the velocity graph has {LEAST_PART} cells, the minimum for a trajectory. Give more "
+            "cells, or fit with more neighbours."
         )
         raise InputError(msg)
     return parts
 
 
 def _root(edges: pd.DataFrame, groups: pd.Series, time: np.ndarray, *, chosen: str | None) -> str:
-    """The group that a part begins with: the chosen one, where the part has cells of it; never cells without a group."""
+    """Root group of a connected component: the chosen one if it has cells there; never cells without a group."""
     names = groups.astype(str)
     if chosen is not None and (names == chosen).any():
         return chosen
@@ -222,16 +221,14 @@ def _root(edges: pd.DataFrame, groups: pd.Series, time: np.ndarray, *, chosen: s
 
 def _about_edges(edges: pd.DataFrame) -> list[str]:
     if edges.empty:
-        return [
-            "No two groups are joined by arrows in a sure direction, so there are no edges between groups."
-        ]
+        return ["No arrows between two groups have a clear net direction, so no edges were found."]
     found = []
     sizes = cells_of_weak(edges)
     if len(sizes):
         named = ", ".join(f"'{group}' ({size})" for group, size in sizes.items())
         found.append(
-            f"Few cells stand behind some edges between groups: {named}. {FORCED}, so its edges look strong by "
-            "themselves; they are drawn dashed."
+            f"Some edges rest on few cells: {named}. {FORCED}, so its edges look strong by construction. "
+            "They are drawn dashed."
         )
     if len(undecided := undecided_edges(edges)):
         pairs = zip(undecided["source"], undecided["target"], strict=True)
@@ -241,8 +238,8 @@ def _about_edges(edges: pd.DataFrame) -> list[str]:
         )
     against = edges[edges["agreement"] < 0.5]
     return found + [
-        f"Most arrows between '{source}' and '{target}' point the other way than the edge, which follows the time of "
-        "all cells: do not rely on its direction."
+        f"Most arrows between '{source}' and '{target}' point against the edge, which follows the latent time of "
+        "all cells: its direction is unreliable."
         for source, target in zip(against["source"], against["target"], strict=True)
     ]
 
@@ -253,32 +250,31 @@ def _about_parts(
     found = []
     if len(parts) > 1:
         found.append(
-            f"No arrows join the {len(parts)} separate parts of these cells: each has times of its own, "
-            f"from {listed(roots)}, the largest part first, and they cannot be compared."
+            f"The velocity graph has {len(parts)} connected components. Each has its own times, which start from "
+            f"{listed(roots)} (largest component first) and cannot be compared between components."
         )
     if small := len(groups) - sum(len(cells) for cells in parts):
         found.append(
-            f"{number(small, 'cell')} in parts of fewer than {LEAST_PART} cells have neither time: no arrows join them "
-            "to the others."
+            f"No times for {number(small, 'cell')} in connected components of fewer than {LEAST_PART} cells."
         )
     if chosen is not None and chosen not in roots:
         found.append(
-            f"No time begins with '{chosen}', the chosen root: all its cells are in such small parts."
+            f"No times start from the chosen root '{chosen}': all its cells are in such small components."
         )
     return found
 
 
 def _last_groups(edges: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Last groups with enough cells, and what to say of the others."""
+    """Last groups with enough cells, and warnings about the others."""
     sizes = dict(zip(edges["target"], edges["target_cells"], strict=True))
     last = last_groups(edges)
     large = [group for group in last if sizes[group] >= LEAST_CELLS]
     warnings = []
     if small := [group for group in last if group not in large]:
         warnings.append(
-            f"Too few cells to be called ends, though no edge leads out of them: {listed(small)} "
-            f"({LEAST_CELLS} cells are needed)."
+            f"Too few cells to be terminal, although no edge leaves them: {listed(small)} "
+            f"(at least {LEAST_CELLS} cells are needed)."
         )
     if not large:
-        warnings.append("The arrows between groups end in no group. Choose the ends by hand.")
+        warnings.append("The edges identify no terminal group. Choose terminal groups by hand.")
     return large, warnings

@@ -44,7 +44,7 @@ def fit_velocity(
     Parameters
     ----------
     adata
-        With layers ``Ms`` and ``Mu`` and ``obsp["connectivities"]``, as `deepvelo.pp.prepare` leaves it.
+        With layers ``Ms`` and ``Mu`` and ``obsp["connectivities"]``, as `deepvelo.pp.prepare.prepare` leaves it.
     plan
         What the sizes decide; by default `deepvelo.plan.plan_of` this object.
     on_epoch, checkpoint

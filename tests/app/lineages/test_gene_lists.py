@@ -17,7 +17,9 @@ def upload(content: bytes) -> SimpleNamespace:
 
 def test_an_upload_is_read_under_its_own_name():
     assert gene_lists._read(upload(b"A\t\tCpe\n"), read_gmt) == {"A": ("Cpe",)}
-    with pytest.raises(InputError, match=r"^sets\.gmt, line 1 is no gene set: '1+…1+' has 20,000 characters"):
+    with pytest.raises(
+        InputError, match=r"^sets\.gmt, line 1 is not a gene set: '1+…1+' has 20,000 characters"
+    ):
         gene_lists._read(upload(b"A\t\t" + b"1" * 20_000), read_gmt)
 
 

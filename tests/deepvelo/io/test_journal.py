@@ -143,7 +143,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(store, monkeypatch, where)
 
     with monkeypatch.context() as disk:
         disk.setattr(*{"replace": (Path, "replace"), "fsync": (os, "fsync")}[where], full)
-        with pytest.raises(InputError, match=r"not started.*No space left.*Free some space"):
+        with pytest.raises(InputError, match=r"not started.*No space left.*Free disk space"):
             journal.add("b", REQUEST)
         journal.tell("a", event="started", worker="w")  # stops no job
     assert set(known(journal)) == {"a"}
@@ -154,7 +154,7 @@ def test_a_store_that_is_no_folder_is_a_sentence(tmp_path):
     (tmp_path / "runs").write_text("")
     journal = Journal(tmp_path / "runs")
     journal.take_over()
-    with journal.alone(), pytest.raises(InputError, match="cannot be written down"):
+    with journal.alone(), pytest.raises(InputError, match="not writable"):
         journal.add("a", REQUEST)
 
 

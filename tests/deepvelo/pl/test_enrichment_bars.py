@@ -54,4 +54,4 @@ def test_only_the_top_is_drawn():
 
 def test_no_set_says_so():
     fig = enrichment_bars(TABLE.iloc[:0])
-    assert "no set" in fig.layout.annotations[0].text
+    assert "no gene set" in fig.layout.annotations[0].text

@@ -33,7 +33,7 @@ def test_cells_far_from_the_fate_can_be_seen_on_a_dark_page():
 
 def test_a_fate_of_no_cell_says_so():
     fig = fate_map(POINTS, np.full(4, np.nan), ["a", "a", "b", "b"], lineage="tip")
-    assert "no cell has a probability" in [note.text for note in fig.layout.annotations]
+    assert "no fate probabilities" in [note.text for note in fig.layout.annotations]
 
 
 def test_all_fates_share_one_scale():

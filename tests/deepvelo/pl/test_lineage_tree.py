@@ -53,7 +53,7 @@ def test_every_edge_has_an_arrow_and_marks_are_written():
 def test_an_edge_of_few_cells_is_dashed():
     fig = draw(least_cells=30)
     assert [shape.opacity for shape in fig.layout.shapes[: len(EDGES)]] == [WEAK_OPACITY, None, None]
-    assert "group of under 30 cells" in [trace.name for trace in fig.data]
+    assert "group of fewer than 30 cells" in [trace.name for trace in fig.data]
 
 
 def test_a_cycle_is_drawn_and_its_way_back_stands_out():

@@ -102,7 +102,7 @@ EDGES = pd.DataFrame(
 def test_edges_of_few_cells_and_edges_of_undecided_cells_are_weak():
     weak, words = nodes.weak_edges(EDGES, 30)
     assert weak.tolist() == [False, True, True]
-    assert words == "group of under 30 cells,<br>or direction undecided"
+    assert words == "group of fewer than 30 cells,<br>or direction undecided"
     assert nodes.weak_edges(EDGES[1:], 0)[1] == "direction undecided"
     assert nodes.weak_edges(EDGES[:1], 0)[1] is None
 
@@ -110,7 +110,7 @@ def test_edges_of_few_cells_and_edges_of_undecided_cells_are_weak():
 def test_edges_of_an_earlier_version_are_weak_by_their_cells_alone():
     weak, words = nodes.weak_edges(EDGES.drop(columns="undecided"), 30)
     assert weak.tolist() == [False, False, True]
-    assert words == "group of under 30 cells"
+    assert words == "group of fewer than 30 cells"
 
 
 def test_an_undecided_edge_says_so_when_hovered():

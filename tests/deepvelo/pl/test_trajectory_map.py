@@ -84,8 +84,8 @@ def test_edges_of_few_cells_are_dashed_lighter_and_in_the_legend(fig):
     assert lighter == [WEAK_OPACITY] + [None] * 12  # the weakest first
     assert few.layout.shapes[0].path.count("M") > 2  # dashes
     assert few.layout.shapes[1].path.count("M") == 1
-    assert "group of under 30 cells" in [trace.name for trace in few.data]
-    assert "group of under 30 cells" not in [trace.name for trace in fig.data]
+    assert "group of fewer than 30 cells" in [trace.name for trace in few.data]
+    assert "group of fewer than 30 cells" not in [trace.name for trace in fig.data]
     hovers = [text for trace in few.data if trace.text is not None for text in trace.text]
     assert f"{NAMES[12]} → {NAMES[13]}<br>PAGA connectivity 0.10<br>30 → 12 cells" in hovers
 

@@ -45,7 +45,7 @@ def test_missing_quantities_say_so(fig):
 
 
 def test_legend_names_line_and_band_once(fig):
-    assert [trace.name for trace in fig.data if trace.showlegend] == ["eight of ten cells", "mean"]
+    assert [trace.name for trace in fig.data if trace.showlegend] == ["80% of cells", "mean"]
 
 
 def test_all_panels_have_the_lineages_time(fig):

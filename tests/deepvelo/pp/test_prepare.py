@@ -118,7 +118,7 @@ def test_layers_that_are_no_counts_are_not_normalised_again():
     np.testing.assert_allclose(
         out.layers["Ms"], moments_by_hand(adata, "spliced", normalize=False), rtol=1e-5
     )
-    assert any("not size-normalised again" in note for note in out.uns[keys.NOTES])
+    assert any("already normalised" in note for note in out.uns[keys.NOTES])
     assert not set(keys.INITIAL_SIZES) & set(out.obs)
 
 
@@ -211,7 +211,7 @@ def test_genes_are_filtered_and_the_most_variable_kept():
     assert not set(out.var_names) & {"gene0", "gene1", "gene2"}
     assert out.var_names.equals(adata.var_names[adata.var_names.isin(out.var_names)]), "order kept"
     assert (
-        "27 of 30 genes have at least 20 shared counts; the 10 most variable of them were used and 20 left out."
+        "27 of 30 genes have at least 20 shared counts; the 10 most variable of these were used and 20 were left out."
         in out.uns[keys.NOTES]
     )
     np.testing.assert_allclose(

@@ -90,9 +90,7 @@ def test_sizes_are_of_the_tested_genes():
     assert found["term"].tolist() == ["fits"]
     found = over_representation(TESTED[:5], sets, background=TESTED, min_size=2)
     assert set(found["term"]) == set(sets)
-    with pytest.raises(
-        InputError, match=r"None of the 3 gene sets has from 5 to 10 of the tested.*from 2 to 20"
-    ):
+    with pytest.raises(InputError, match=r"None of the 3 gene sets has 5 to 10 tested genes.*from 2 to 20"):
         over_representation(TESTED[:5], sets, background=TESTED, min_size=5, max_size=10)
 
 
@@ -132,5 +130,5 @@ def test_keywords_count_from_the_start_of_a_word():
 
 @pytest.mark.parametrize("keywords", [[], ["", " - "]])
 def test_no_keyword_is_not_every_term(keywords):
-    with pytest.raises(InputError, match="no keyword"):
+    with pytest.raises(InputError, match="letter or digit"):
         is_relevant(["RNA binding"], keywords=keywords)

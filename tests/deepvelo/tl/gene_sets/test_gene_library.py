@@ -128,11 +128,11 @@ def test_a_name_cannot_leave_the_folder(no_network, tmp_path, name):
 
 def test_a_folder_that_cannot_be_written(enrichr, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot be kept at .*file.*Choose another folder"):
+    with pytest.raises(InputError, match=r"cannot be saved to .*file.*Choose another folder"):
         library("KEGG_2021_Human", folder=tmp_path / "file" / "sets")
 
 
 def test_a_kept_file_that_is_broken_is_named(no_network, tmp_path):
     (tmp_path / "Mine.gmt").write_text("A Cpe\n")
-    with pytest.raises(InputError, match=r"Mine\.gmt, line 1 is no gene set"):
+    with pytest.raises(InputError, match=r"Mine\.gmt, line 1 is not a gene set"):
         library("Mine", folder=tmp_path)

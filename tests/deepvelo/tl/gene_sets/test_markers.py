@@ -72,6 +72,6 @@ def test_groupings_that_have_no_markers(cells):
         markers_by_group(cells, "one")
     few = cells[[5, 6, 7, 40, 80]].copy()
     with pytest.raises(
-        InputError, match=r"two groups of at least 3 cells; 'clusters' has 1 among 3\. Choose a coarser"
+        InputError, match=r"two groups of at least 3 cells; 'clusters' has 1 of 3\. Choose a coarser"
     ):
         markers_by_group(few, "clusters")

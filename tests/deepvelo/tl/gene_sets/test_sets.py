@@ -40,15 +40,15 @@ def test_gmt_need_not_be_called_gmt(file):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("A\t\tCpe\nB Cpe Actb\n", r"sets\.gmt, line 2 is no gene set: it has no tab"),
-        ("A\t\tCpe\n\nB\tdescription\n", r"line 3 is no gene set: the set 'B' has no gene"),
-        ("A\t\tCpe\nB\tdescription\t\t\n", r"line 2 is no gene set: the set 'B' has no gene"),
-        ("\t\tCpe\n", r"line 1 is no gene set: its first column is empty"),
-        ("A\t\tCpe,Actb,Eomes\n", r"line 1 is no gene set: the genes 'Cpe,Actb,Eomes' are not separated"),
-        ("A\t\tCpe Actb Eomes\n", r"line 1 is no gene set: the genes 'Cpe Actb Eomes' are not separated"),
-        ("A\t\tCpe\nB\t\tCpe\nA\t\tActb\n", r"line 3 is no gene set: the set 'A' is on line 1 already"),
+        ("A\t\tCpe\nB Cpe Actb\n", r"sets\.gmt, line 2 is not a gene set: it has no tab"),
+        ("A\t\tCpe\n\nB\tdescription\n", r"line 3 is not a gene set: the set 'B' has no gene"),
+        ("A\t\tCpe\nB\tdescription\t\t\n", r"line 2 is not a gene set: the set 'B' has no gene"),
+        ("\t\tCpe\n", r"line 1 is not a gene set: its first column is empty"),
+        ("A\t\tCpe,Actb,Eomes\n", r"line 1 is not a gene set: the genes 'Cpe,Actb,Eomes' are not separated"),
+        ("A\t\tCpe Actb Eomes\n", r"line 1 is not a gene set: the genes 'Cpe Actb Eomes' are not separated"),
+        ("A\t\tCpe\nB\t\tCpe\nA\t\tActb\n", r"line 3 is not a gene set: the set 'A' is already on line 1"),
         ("\n \n", r"sets\.gmt holds no gene set"),
-        ("<html><body>Not found</body></html>", r"line 1 is no gene set: it has no tab"),
+        ("<html><body>Not found</body></html>", r"line 1 is not a gene set: it has no tab"),
         (b"\x1f\x8b\x08\x00packed", r"sets\.gmt is not plain text in UTF-8"),
     ],
 )
@@ -87,7 +87,7 @@ def test_only_the_first_line_can_be_a_header(file):
 
 @pytest.mark.parametrize("text", ["", "# nothing\n\n", "gene\n", ",1\n,2\n"])
 def test_a_list_without_genes(file, text):
-    with pytest.raises(InputError, match=r"sets\.gmt holds no gene\. Give one gene a line"):
+    with pytest.raises(InputError, match=r"sets\.gmt holds no gene\. Give one gene per line"):
         read_gene_list(file(text))
 
 
@@ -130,7 +130,7 @@ def test_a_list_with_no_match_shows_both_kinds_of_name():
     with pytest.raises(
         InputError,
         match=r"None of the 4 genes of the list of factors \('ENSMUSG00000000', .*, …\) is among the 2 tested ones "
-        r"\('Cpe', 'Actb'\)\. Use names of the same kind",
+        r"\('Cpe', 'Actb'\)\. Use the same kind of names",
     ):
         match_genes(ids, ["Cpe", "Actb"], what="the list of factors")
     assert math.isnan(GeneIndex(["Cpe"]).match([]).share)
@@ -144,9 +144,9 @@ def test_numbers_beside_genes_are_no_genes_and_entrez_ids_are(file):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("A\t\t" + "1" * 20_000, r"line 1 is no gene set: '1+…1+' has 20,000 characters"),
-        ("A\t\tX\t" + "a" * 500 + "\n", r"line 1 is no gene set: 'a+…a+' has 500 characters"),
-        ("a" * 2000 + "\t\tCpe\n", r"line 1 is no gene set: 'a+…a+' has 2,000 characters"),
+        ("A\t\t" + "1" * 20_000, r"line 1 is not a gene set: '1+…1+' has 20,000 characters"),
+        ("A\t\tX\t" + "a" * 500 + "\n", r"line 1 is not a gene set: 'a+…a+' has 500 characters"),
+        ("a" * 2000 + "\t\tCpe\n", r"line 1 is not a gene set: 'a+…a+' has 2,000 characters"),
         ("A\t\tCpe\nB\t\t" + "Cpe\t" * 1_100_000, r"line 2 is longer than 4 MB"),
         ("A\t\tC\0pe\n", r"not plain text"),
         ("A\t\tCpe\n".encode("utf-16"), r"not plain text"),
@@ -164,7 +164,7 @@ def test_gmt_with_long_names_and_lines_is_refused_in_a_short_sentence(file, text
         ("_LONGEST_GMT", "larger than 0.01 kB"),
         ("_MOST_SETS", "more than 10 gene sets"),
         ("_MOST_GENES", "more than 10 genes"),
-        ("_MOST_DIFFERENT", "more than 10 different genes"),
+        ("_MOST_DIFFERENT", "more than 10 distinct genes"),
     ],
 )
 def test_gmt_beyond_the_limits_is_refused(file, monkeypatch, limit, message):
@@ -182,9 +182,9 @@ def test_a_file_without_end_is_refused(read):
 
 
 def test_lists_with_long_names_are_refused(file):
-    with pytest.raises(InputError, match=r"no list of genes: 'a+…a+' has 3,000 characters"):
+    with pytest.raises(InputError, match=r"not a list of genes: 'a+…a+' has 3,000 characters"):
         read_gene_list(file("Cpe\n" + "a" * 3000))
-    with pytest.raises(InputError, match=r"no list of terms: 'a+…a+' has 3,000 characters"):
+    with pytest.raises(InputError, match=r"not a list of terms: 'a+…a+' has 3,000 characters"):
         read_terms(file("a" * 3000))
 
 

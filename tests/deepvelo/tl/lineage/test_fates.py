@@ -87,7 +87,7 @@ def test_parts_are_analysed_each_by_itself():
     assert found.parts[apart].nunique() == 1
     assert (found.probabilities.loc[apart, "Right"] == 1).all()
     assert (found.probabilities.loc[~apart, "Left"] == 1).all()
-    assert "2 parts that share no neighbours" in found.warnings[0]
+    assert "2 connected components" in found.warnings[0]
 
 
 def test_a_part_that_no_chosen_group_lies_in_has_no_fate_and_that_is_said():
@@ -96,14 +96,14 @@ def test_a_part_that_no_chosen_group_lies_in_has_no_fate_and_that_is_said():
     apart = tissue.obs[keys.CLUSTERS] == "Right"
     assert found.probabilities[apart].isna().all(axis=None)
     assert found.steps[apart].isna().all()
-    assert any("No end was found for 100 cells ('Right')" in text for text in found.warnings)
+    assert any("No terminal state was found for 100 cells ('Right')" in text for text in found.warnings)
 
 
 def test_parts_without_an_end_are_told_of_in_one_sentence():
     groups = pd.Series(pd.Categorical(["A", "A", "B", "B", "C"]))
     parts, end = np.array([0, 0, 1, 1, 2]), np.array([0, -1, -1, -1, -1])
     assert _part_warnings(parts, groups, end, ["A"]) == [
-        "No end was found for 3 cells ('B', 'C'): their fates are unknown."
+        "No terminal state was found for 3 cells ('B', 'C'): their fates are unknown."
     ]
 
 
@@ -112,14 +112,14 @@ def test_one_end_is_a_certain_fate_and_that_is_said():
     found = find(tissue, n_states=1)
     assert len(found.terminal) == 1
     assert (found.probabilities == 1).all(axis=None)
-    assert "only, so every fate is certain" in found.warnings[0]
+    assert "is the only terminal state" in found.warnings[0]
 
 
 @pytest.mark.slow
 def test_an_end_that_was_not_chosen_holds_its_cells_and_that_is_said():
     found = find(fork(300), terminal=["Left"])
     assert (found.probabilities["Left"] == 1).all()
-    assert any("'Right' practically never come to an end" in text for text in found.warnings)
+    assert any("'Right' practically never reach a terminal state" in text for text in found.warnings)
 
 
 def test_states_in_one_group_are_one_end():
@@ -154,13 +154,13 @@ def ring(n_cells: int = 200):
 
 @pytest.mark.slow
 def test_a_circle_has_no_end():
-    with pytest.raises(InputError, match=r"No end was found.*alike, as in a cycle.*by hand"):
+    with pytest.raises(InputError, match=r"No terminal state was found.*as in a cycle.*by hand"):
         find(ring())
     assert find(ring(), terminal=["C"]).terminal == ["C"]
 
 
 def test_states_that_are_not_stable_enough_are_no_ends():
-    message = r"No end was found: the most stable of 2 macrostates, .* keeps .* 1 is asked for.*lower"
+    message = r"No terminal state was found: the most stable of 2 macrostates, .* required 1.*lower"
     with pytest.raises(InputError, match=message):
         find(fork(90), stability=1)
 
