@@ -14,7 +14,7 @@ from torch import Tensor
 from deepvelo.arrays.on_disk import Cells, Columns
 from deepvelo.config import Settings, Variant
 from deepvelo.model import loss
-from deepvelo.model.assignment.assign import assign_targets, fit_neighborhood_rates
+from deepvelo.model.assignment.assign import NeighborhoodFit, assign_targets, fit_neighborhood_rates
 from deepvelo.model.assignment.candidates import Candidates
 from deepvelo.model.assignment.kinetics import steady_state_slope
 from deepvelo.model.assignment.neighborhoods import Neighborhoods
@@ -234,19 +234,20 @@ def _assign_once(problem: Problem, everything: Batch, positions: Tensor) -> None
         n_among=plan.candidate_cells,
         device=problem.inputs.device,
     )
+    fit = NeighborhoodFit(objective, neighborhoods)
     if state is None:
         assign_targets(
             objective,
             problem.network,
             last_hidden(problem.network, problem.inputs, everything),
-            neighborhoods=neighborhoods,
+            fit=fit,
             positions=positions,
             refinement_passes=variant.refinement_passes,
             seed=settings.seed,
         )
     else:
         objective.targets.assign_from(state[0]["targets"].to(problem.inputs.device))
-    fit_neighborhood_rates(objective, neighborhoods)
+    fit_neighborhood_rates(objective, fit)
     rates = objective.explained
     if variant.start == "steady_state" and state is None and rates is not None:
         # Each gene's typical rates: training then finds how cells differ from them.

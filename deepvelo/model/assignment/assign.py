@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 import torch
@@ -32,7 +31,7 @@ def assign_targets(
     network: RateNetwork,
     hidden: Tensor,
     *,
-    neighborhoods: Neighborhoods,
+    fit: NeighborhoodFit,
     positions: Tensor,
     refinement_passes: int,
     seed: int,
@@ -55,11 +54,12 @@ def assign_targets(
     ----------
     hidden
         The network's last hidden layer of all cells.
+    fit
+        Neighbourhood rates of the objective's moments.
     positions
         Where cells lie, ``(n_cells, n_dimensions)``.
     """
-    fit = _NeighborhoodFit(objective, neighborhoods)
-    targets = objective.targets
+    targets, neighborhoods = objective.targets, fit.neighborhoods
 
     def start(genes: slice) -> Iterator[tuple[slice, Tensor]]:
         for cells in objective.parts():
@@ -68,8 +68,7 @@ def assign_targets(
             yield cells, spliced_velocity(u, s, beta=rates.beta, gamma=rates.gamma)
 
     def refined(genes: slice) -> Iterator[tuple[slice, Tensor]]:
-        ahead, behind = objective.targets.of(genes, neighborhoods.cells).spliced
-        rates = fit.rates((ahead - behind) / 2, genes)
+        rates = fit.rates(targets.displacement(genes, neighborhoods.cells), genes)
         for cells in objective.parts():
             s, u = objective.spliced[cells, genes], objective.unspliced[cells, genes]
             beta, gamma = (neighborhoods.to_cells(rate, cells) for rate in rates)
@@ -92,13 +91,13 @@ def assign_targets(
 
     explained, before = improve(), targets.sums
     for _ in range(_AXIS_STEPS):
-        objective.assign_targets(partial(_displacements, targets, 1.0))
+        targets.assign_along()
     if improve() < explained + _AXIS_GAIN:
         targets.assign_from(before)
 
 
 @torch.no_grad()
-def fit_neighborhood_rates(objective: BlockedObjective, neighborhoods: Neighborhoods) -> None:
+def fit_neighborhood_rates(objective: BlockedObjective, fit: NeighborhoodFit) -> None:
     """Let training fit what neighbourhood rates explain of the displacements, for targets that have been assigned.
 
     Displacements to the nearest candidates, in all genes: nearer ones follow a curved lineage, and the rates that a
@@ -107,7 +106,7 @@ def fit_neighborhood_rates(objective: BlockedObjective, neighborhoods: Neighborh
     targets = objective.targets
     if not isinstance(targets, ComponentTargets):
         return
-    fit = _NeighborhoodFit(objective, neighborhoods)
+    neighborhoods = fit.neighborhoods
     n_anchors, device = neighborhoods.n_anchors, objective.spliced.device
     beta, gamma = rates = torch.empty(2, n_anchors, objective.n_genes, device=device)
     typical = torch.empty(2, objective.n_genes, device=device)
@@ -121,11 +120,11 @@ def fit_neighborhood_rates(objective: BlockedObjective, neighborhoods: Neighborh
     objective.explained = NeighborhoodRates(beta, gamma, typical, neighborhoods)
 
 
-class _NeighborhoodFit:
-    """Rates of every neighbourhood, from displacements that change and moments that do not."""
+class NeighborhoodFit:
+    """Rates of every neighbourhood. Displacements change, moments do not, so the sums of their squares are kept."""
 
     def __init__(self, objective: BlockedObjective, neighborhoods: Neighborhoods) -> None:
-        self._mean = neighborhoods.mean
+        self.neighborhoods = neighborhoods
         self._spliced, self._unspliced = objective.of(neighborhoods.cells)
         # Preallocated, 240 MB for 5,000 anchors and 2,000 genes, to avoid heap fragmentation.
         shape = 3, neighborhoods.n_anchors, objective.n_genes
@@ -141,13 +140,15 @@ class _NeighborhoodFit:
         s, u = self._spliced[:, genes], self._unspliced[:, genes]
         squares = self._squares[:, :, genes]
         if genes.start not in self._known:
-            uu, us, ss = SharedRates.squares(u, s, mean=self._mean)
+            uu, us, ss = SharedRates.squares(u, s, mean=self.neighborhoods.mean)
             # Where a neighbourhood has next to none of a gene, any rate fits and the next cell's velocity has no bound.
             uu, ss = (torch.maximum(values, _LEAST_SQUARE * values.mean(0)) for values in (uu, ss))
             for stored, values in zip(squares, (uu, us, ss), strict=True):
                 stored.copy_(values)
             self._known.add(genes.start)
-        beta, gamma = SharedRates(displacement, u, s, mean=self._mean, squares=squares.unbind()).rates()
+        beta, gamma = SharedRates(
+            displacement, u, s, mean=self.neighborhoods.mean, squares=squares.unbind()
+        ).rates()
         return beta.to(s.dtype), gamma.to(s.dtype)
 
 
@@ -157,7 +158,7 @@ class _WholeTissue:
     def __init__(
         self, objective: BlockedObjective, targets: ComponentTargets, positions: Tensor, *, seed: int
     ) -> None:
-        self._objective, self._targets, self._seed = objective, targets, seed
+        self._targets, self._seed = targets, seed
         self._chosen: Tensor | slice = slice(None)
         self._nearest: Tensor | slice = slice(None)
         chosen: Tensor | None = None
@@ -182,7 +183,7 @@ class _WholeTissue:
             if (signs > 0).all():
                 return
             of_cells = torch.from_numpy(signs[stretches.labels])[self._nearest, None].to(self._spliced)
-            self._objective.assign_targets(partial(_displacements, self._targets, of_cells))
+            self._targets.assign_along(of_cells)
 
     def _evidence(self) -> tuple[Evidence, Stretches]:
         displacements = [(ahead - behind)[self._chosen] / 2 for ahead, behind in self._targets.displacements]
@@ -192,10 +193,3 @@ class _WholeTissue:
             self._layout, in_genes, self._unspliced, self._spliced, slope=self._slope, stretches=stretches
         )
         return evidence, stretches
-
-
-def _displacements(
-    targets: ComponentTargets, signs: Tensor | float, genes: slice
-) -> list[tuple[slice, Tensor]]:
-    ahead, behind = targets.of(genes).spliced
-    return [(slice(None), signs * (ahead - behind) / 2)]

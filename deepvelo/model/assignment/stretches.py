@@ -129,7 +129,7 @@ class Stretches:
 
 
 def _communities(n_cells: int, edges: sp.coo_matrix, *, seed: int) -> list[int]:
-    graph = igraph.Graph(n=n_cells, edges=np.stack([edges.row, edges.col], axis=1).tolist())
+    graph = igraph.Graph(n=n_cells, edges=np.stack([edges.row, edges.col], axis=1))
     igraph.set_random_number_generator(random.Random(seed))
     try:
         return graph.community_leiden(
@@ -189,26 +189,30 @@ class Evidence:
         members = [torch.nonzero(labels == i).flatten() for i in range(stretches.n_stretches)]
         self._along_low = torch.stack([sums[:, own] @ (low[own] * v[own]) for own in members])
         self._along_high = torch.stack([sums[:, own] @ (high[own] * v[own]) for own in members])
-        squares = sums @ (v * v)
-        self._total = float(squares.sum())
+        self._within = torch.stack([(sums[:, own] > 0).any(1) for own in members])
         by_cell = sums.sum(0) * (v * v).sum(1)
+        self._total = float(by_cell.sum())
         self.shares = np.array([float(by_cell[own].sum()) for own in members]) / max(self._total, 1e-300)
         """Of the squared displacements, each stretch's, ``(n_stretches,)``."""
 
     def of(self, signs: np.ndarray) -> float:
         """Share of the squared displacements explained with these directions, 1 or -1, ``(n_stretches,)``."""
-        return self._explained(*self._sums(signs))
+        return self._share(self._explained(*self._sums(signs)).sum())
 
     def after_reversing(self, sets: list[np.ndarray], signs: np.ndarray) -> np.ndarray:
         """The same after each of the sets is reversed, ``(n_sets,)``."""
         sums = self._sums(signs)
+        before = self._explained(*sums)
         found = []
         for members in sets:
-            one_way = 2 * torch.from_numpy(signs[members]).to(sums[0])
-            changes = (
-                torch.tensordot(one_way, x[members], dims=1) for x in (self._along_low, self._along_high)
+            # Neighbourhoods without these stretches stay as they are.
+            some = self._within[members].any(0).nonzero().flatten()
+            reversals = 2 * torch.from_numpy(signs[members]).to(before)
+            low, high = (
+                x[some] - torch.tensordot(reversals, along[members][:, some], dims=1)
+                for x, along in zip(sums, (self._along_low, self._along_high), strict=True)
             )
-            found.append(self._explained(*(x - change for x, change in zip(sums, changes, strict=True))))
+            found.append(self._share(before.sum() + (self._explained(low, high, some) - before[some]).sum()))
         return np.array(found)
 
     def _sums(self, signs: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -216,11 +220,14 @@ class Evidence:
         low, high = (torch.tensordot(directions, x, dims=1) for x in (self._along_low, self._along_high))
         return low, high
 
-    def _explained(self, along_low: Tensor, along_high: Tensor) -> float:
-        if self._total == 0:
-            return 0.0
-        a, b = non_negative_fit(*self._squares, along_low, along_high)
-        return float((a * along_low + b * along_high).sum()) / self._total
+    def _explained(self, along_low: Tensor, along_high: Tensor, some: Tensor | slice = slice(None)) -> Tensor:
+        """Squares explained in all or some neighbourhoods, ``(n_neighbourhoods,)``."""
+        low_low, low_high, high_high = (squares[some] for squares in self._squares)
+        a, b = non_negative_fit(low_low, low_high, high_high, along_low, along_high)
+        return (a * along_low + b * along_high).sum(1)
+
+    def _share(self, explained: Tensor) -> float:
+        return float(explained) / self._total if self._total > 0 else 0.0
 
 
 def best_signs(evidence: Evidence, stretches: Stretches) -> np.ndarray:

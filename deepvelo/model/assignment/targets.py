@@ -81,6 +81,9 @@ class Targets(Protocol):
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
         """Displacements in a block of genes, of the cells given, or all."""
 
+    def displacement(self, genes: slice, cells: Tensor | None = None) -> Tensor:
+        """From past to future in spliced RNA, half of it, ``(n_cells, n_genes)``: what both sides together ask of the velocity."""
+
     def residuals(
         self,
         velocity: Tensor,
@@ -144,14 +147,20 @@ class GeneTargets:
 
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
         """Mean displacements in a block of genes."""
-        weights = (
-            self._sides if cells is None else [self.candidates.rows(side, cells) for side in self._sides]
-        )
+        weights = self._weights(cells)
         spliced, unspliced = (
             Displacements(*(average(weight, values[:, genes]) for weight in weights))
             for values in (self._spliced, self._unspliced)
         )
         return Pair(spliced, unspliced)
+
+    def displacement(self, genes: slice, cells: Tensor | None = None) -> Tensor:
+        """From past to future in a block of genes."""
+        ahead, behind = (average(weight, self._spliced[:, genes]) for weight in self._weights(cells))
+        return (ahead - behind) / 2
+
+    def _weights(self, cells: Tensor | None) -> list[Tensor]:
+        return self._sides if cells is None else [self.candidates.rows(side, cells) for side in self._sides]
 
     def residuals(
         self,
@@ -266,6 +275,19 @@ class ComponentTargets:
             )
         )
         return Pair(spliced, unspliced)
+
+    def displacement(self, genes: slice, cells: Tensor | None = None) -> Tensor:
+        """From past to future in a block of genes."""
+        return _rows(self._middle, cells) @ self.spliced.loadings[genes].T
+
+    def assign_along(self, signs: Tensor | float = 1.0) -> None:
+        """Assign anew by the displacements themselves, or by their opposites where ``signs`` are negative."""
+        self.assign_from(signs * self._middle)
+
+    @property
+    def _middle(self) -> Tensor:
+        ahead, behind = self.displacements.spliced
+        return (ahead - behind) / 2
 
     def near_displacement(self, cells: Tensor | None) -> Callable[[Tensor], Tensor]:
         r"""Takes values of all cells to displacements of the cells given (or all) among their nearest candidates.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
 
 from deepvelo.arrays.on_disk import ColumnWriter, written_by_cell
 from deepvelo.config import Variant
 from deepvelo.model.assignment import assign as assignment
-from deepvelo.model.assignment.assign import assign_targets, fit_neighborhood_rates
+from deepvelo.model.assignment.assign import NeighborhoodFit, assign_targets, fit_neighborhood_rates
 from deepvelo.model.assignment.candidates import Candidates
 from deepvelo.model.assignment.kinetics import spliced_velocity
 from deepvelo.model.assignment.neighborhoods import Neighborhoods
@@ -85,7 +83,7 @@ def assigned(backwards, *, passes=2, order=None, n_neighbors=40, n_anchors=60):
         objective,
         rates,
         rates.values,
-        neighborhoods=found,
+        fit=NeighborhoodFit(objective, found),
         positions=positions,
         refinement_passes=passes,
         seed=0,
@@ -155,7 +153,7 @@ def test_steps_turn_displacements_to_the_principal_axis():
         ahead, behind = targets.of(slice(None)).spliced
         cosine = torch.nn.functional.cosine_similarity(ahead - behind, axes[None, :, 0])
         along.append(cosine.abs().mean().item())
-        objective.assign_targets(partial(assignment._displacements, targets, 1.0))
+        targets.assign_along()
     assert along == sorted(along)
     assert along[0] < 0.9 < 0.98 < along[-1]
 
@@ -194,12 +192,12 @@ def test_cells_that_do_not_differ_are_left_without_direction():
         objective,
         network,
         network.values,
-        neighborhoods=around(positions),
+        fit=NeighborhoodFit(objective, around(positions)),
         positions=positions,
         refinement_passes=2,
         seed=0,
     )
-    fit_neighborhood_rates(objective, around(positions))
+    fit_neighborhood_rates(objective, NeighborhoodFit(objective, around(positions)))
     assert not any(side.any() for side in objective.targets.of(slice(None)).spliced)
     assert not objective.explained.beta.any()
     assert not objective.explained.gamma.any()
@@ -221,7 +219,7 @@ def displaced_cells(n_anchors, monkeypatch):
 def test_rates_are_those_that_made_the_displacements(n_anchors, monkeypatch):
     monkeypatch.setattr(blocks, "_BLOCK_GENES", 6)
     objective, around_anchors, beta, gamma = displaced_cells(n_anchors, monkeypatch)
-    fit_neighborhood_rates(objective, around_anchors)
+    fit_neighborhood_rates(objective, NeighborhoodFit(objective, around_anchors))
     found = objective.explained
     assert found.beta.shape == found.gamma.shape == (n_anchors, 6)
     for rate, true in ((found.beta, beta), (found.gamma, gamma)):
@@ -236,7 +234,7 @@ def test_rates_are_bounded_where_a_neighbourhood_has_next_to_none_of_a_gene(monk
     moved = torch.rand(N_CELLS, 6, generator=generator) - 0.5
     monkeypatch.setattr(objective.targets, "near_displacement", lambda _: lambda _: moved)
     monkeypatch.setattr(blocks, "_BLOCK_GENES", 6)
-    fit_neighborhood_rates(objective, around(positions))
+    fit_neighborhood_rates(objective, NeighborhoodFit(objective, around(positions)))
     assert objective.explained.beta.max() < 100
     assert objective.explained.gamma.max() < 100
 
@@ -252,7 +250,7 @@ def test_typical_rates_are_those_of_neighbourhoods_with_counts(monkeypatch):
     moved = faster * spliced_velocity(unspliced, spliced, beta=torch.tensor(2.0), gamma=torch.tensor(0.5))
     monkeypatch.setattr(objective.targets, "near_displacement", lambda _: lambda _: moved)
     monkeypatch.setattr(blocks, "_BLOCK_GENES", 6)
-    fit_neighborhood_rates(objective, around(positions))
+    fit_neighborhood_rates(objective, NeighborhoodFit(objective, around(positions)))
     beta, gamma = objective.explained.typical
     torch.testing.assert_close(beta, torch.full((6,), 2.0), rtol=0.05, atol=0)
     torch.testing.assert_close(gamma, torch.full((6,), 0.5), rtol=0.05, atol=0)
@@ -274,7 +272,7 @@ def test_rates_of_moments_on_disk_are_those_of_memory(n_anchors, monkeypatch, tm
     for moments, of_cells in (((spliced, unspliced), None), (files, tuple(by_cell))):
         objective, positions = objective_of(*moments, by_cell=of_cells)
         objective.assign_targets(lambda genes: [(slice(None), true[:, genes])])
-        fit_neighborhood_rates(objective, around(positions, n_anchors=n_anchors))
+        fit_neighborhood_rates(objective, NeighborhoodFit(objective, around(positions, n_anchors=n_anchors)))
         found.append(objective.explained)
     memory, disk = found
     assert memory.beta.any()
@@ -289,5 +287,5 @@ def test_in_genes_training_fits_the_displacements_themselves():
         spliced, unspliced, targets, correlation_weights=(0.5, 0.5), variant=Variant()
     )
     objective.assign_targets(lambda genes: [(slice(None), true[:, genes])])
-    fit_neighborhood_rates(objective, around(spliced))
+    fit_neighborhood_rates(objective, NeighborhoodFit(objective, around(spliced)))
     assert objective.explained is None

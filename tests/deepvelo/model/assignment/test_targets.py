@@ -78,6 +78,26 @@ def test_some_cells_have_the_targets_they_have_among_all(make):
             assert torch.allclose(side, all_cells[chosen], atol=1e-6)
 
 
+@pytest.mark.parametrize("make", [in_components, in_genes])
+@pytest.mark.parametrize("cells", [None, torch.tensor([4, 1, 2])])
+def test_the_displacement_is_half_of_that_from_past_to_future(make, cells):
+    targets = make()
+    assigned(targets, DIRECTION.expand(5, 2))
+    for genes in (slice(None), slice(1, 2)):
+        ahead, behind = targets.of(genes, cells).spliced
+        assert torch.allclose(targets.displacement(genes, cells), (ahead - behind) / 2, atol=1e-6)
+
+
+def test_cells_are_assigned_along_their_displacements_or_against_them():
+    targets = in_components()
+    before = assigned(targets, DIRECTION.expand(5, 2)).spliced
+    against = torch.tensor([[False], [True], [False], [False], [True]])
+    targets.assign_along(torch.where(against, -1.0, 1.0))
+    ahead, behind = targets.of(slice(None)).spliced
+    assert torch.allclose(ahead, torch.where(against, before.behind, before.ahead), atol=1e-5)
+    assert torch.allclose(behind, torch.where(against, before.ahead, before.behind), atol=1e-5)
+
+
 @pytest.mark.parametrize("unspliced", [False, True])
 @pytest.mark.parametrize("make", [in_components, in_genes])
 @pytest.mark.parametrize("cells", [None, torch.tensor([4, 1, 2])])
