@@ -25,7 +25,7 @@ class TrainingConfig:
             description=(
                 "Number of epochs; raise it when the loss curve still falls at its end. Mini-batches use "
                 "fewer epochs for the same number of steps (at least 8; 3 for very large data). On simulated tissue half as "
-                "many lower the cosine with the truth by up to 0.02."
+                "many lower the cosine with the truth by up to 0.01."
             ),
         ),
     ] = 200
