@@ -22,8 +22,8 @@ class GraphConfig:
             title="Graph neighbours",
             description=(
                 "Number of nearest cells that each graph convolution averages. Raising it gives smoother rates; "
-                "lowering it preserves the rates of small groups. On simulated tissue 40 lower the cosine with the "
-                "truth by up to 0.02, and 5 change it by less than 0.01."
+                "lowering it preserves the rates of small groups. On simulated tissue 40 lowers the cosine with the "
+                "truth by up to 0.02, and 5 changes it by less than 0.01."
             ),
         ),
     ] = 20

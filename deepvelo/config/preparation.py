@@ -48,7 +48,7 @@ class PreparationConfig:
             description=(
                 "Number of principal components for the search of neighbours and candidates. Raising it keeps more "
                 "detail and more noise. On simulated tissue 40 changes the cosine with the truth by -0.03 to 0.02; 10 "
-                "lower it by up to 0.07 on 10x counts, and consistency by up to 0.04."
+                "lowers it by up to 0.07 on 10x counts, and consistency by up to 0.04."
             ),
         ),
     ] = 20
