@@ -11,9 +11,7 @@ from deepvelo.datasets.kinetics import FloatArray, IntArray, advance
 from deepvelo.datasets.network import Network, schedule
 from deepvelo.datasets.tissue import Tissue
 
-BURST: Final = (
-    1.0  # mean transcripts per burst; the steady-state variance of unspliced RNA is 1 + BURST times its mean
-)
+BURST: Final = 1.0  # mean transcripts per burst; steady-state variance of u is 1 + BURST times its mean
 STEP: Final = 0.2  # time between evaluations of the network
 BURN_IN: Final = 8.0  # time at the steady state of the origin before the first stage
 _CELLS_PER_BLOCK: Final = 64  # a block of 2,000 genes fits into the CPU cache

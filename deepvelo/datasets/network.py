@@ -108,9 +108,7 @@ def draw_network(tissue: Tissue, n_genes: int, *, rng: np.random.Generator) -> N
     n_masters = int(np.clip(n_genes // 20, 3, _MAX_MASTERS))
     n_regulators = max(n_masters, n_genes // 8)
     base = np.minimum(rng.normal(0.0, 1.2, n_genes), LEVEL_LIMIT)
-    base[:n_regulators] = np.maximum(
-        base[:n_regulators], 0.0
-    )  # regulation by few molecules would be mostly noise
+    base[:n_regulators] = np.maximum(base[:n_regulators], 0.0)  # few molecules would regulate by noise
     betas, gammas, _ = draw_splicing(Tissue(tissue.lineages[:1]), base, rng=rng)
     level = np.exp(base) * MOLECULES / np.exp(base).mean()
     masters = _draw_programmes(tissue, level[:n_masters] * gammas[0, :n_masters], rng=rng)

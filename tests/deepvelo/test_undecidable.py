@@ -125,7 +125,7 @@ def test_its_lineages_are_found_or_one_sentence_says_why_not(fitted, make):
         assert len(found.cells) == fitted(make).n_obs
         assert (found.edges["confidence"] > 0).all()
         return
-    assert sentence.startswith("No end was found")
+    assert sentence.startswith("No terminal state was found")
 
 
 @pytest.mark.slow

@@ -162,7 +162,7 @@ def test_an_earlier_analysis_can_be_returned_to_after_a_box_was_changed(opened, 
 
 @pytest.mark.parametrize(
     ("undecided", "legend"),
-    [(0.9, "group of fewer than 30 cells,<br>or direction undecided"), (0.1, "group of under 30 cells")],
+    [(0.9, "group of fewer than 30 cells,<br>or direction undecided"), (0.1, "group of fewer than 30 cells")],
 )
 def test_an_edge_of_undecided_cells_is_dashed_on_the_map_and_in_the_tree(
     opened, run, settings, figures, undecided, legend
@@ -190,14 +190,14 @@ def test_the_choices_of_an_analysis_in_a_line(settings):
 
 def test_a_failure_goes_when_lineages_were_found_after_it(opened, run, settings, queue):
     known = {"base": run.info.run_id, "lineages": settings}
-    queue.put("first", state="failed", message="No end was found.", ended=1.0, **known)
+    queue.put("first", state="failed", message="No terminal state was found.", ended=1.0, **known)
     page = opened()
-    assert [error.value for error in page.error] == ["**first** failed. No end was found."]
+    assert [error.value for error in page.error] == ["**first** failed. No terminal state was found."]
     lineages.save(made_up(run, settings), run.folder)
     queue.put("second", state="finished", ended=2.0, **known)
     fine(page.run())
     assert queue.forgotten == ["first", "second"]
-    queue.put("third", state="failed", message="No end was found.", ended=3.0, **known)
+    queue.put("third", state="failed", message="No terminal state was found.", ended=3.0, **known)
     assert len(page.run().error) == 1
 
 

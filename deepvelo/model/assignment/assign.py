@@ -18,10 +18,10 @@ from deepvelo.model.graph.cell_graph import even_anchors
 from deepvelo.model.large_data.blocks import BlockedObjective, blocks_of_genes
 from deepvelo.plan import MOST_IN_STRETCHES
 
-# Times that stretches are found again after a reversal.
+# Maximum rounds of finding stretches and reversing them.
 _MOST_ROUNDS = 4
-_LEAST_SQUARE = 1e-3  # of a neighbourhood, by the gene's mean square over all of them
-# Steps towards the principal axis of each cell's candidates, and what they must explain more, of the squared displacements.
+_LEAST_SQUARE = 1e-3  # floor of a neighbourhood's mean square, relative to the gene's overall mean
+# Power-iteration steps to the principal axis of each cell's candidates, and the minimum gain in explained share.
 _AXIS_STEPS, _AXIS_GAIN = 3, 0.01
 
 
@@ -36,19 +36,19 @@ def assign_targets(
     refinement_passes: int,
     seed: int,
 ) -> None:
-    r"""Assign each cell's future and past by the velocity a network starts with, and refine them.
+    r"""Assign each cell's future and past by the initial velocity of a network, and refine them.
 
-    First, stretches of cells are reversed while that explains more of the tissue as a whole (`deepvelo.model.assignment.stretches`).
-    Then, in every refinement pass, rates are fitted to each neighbourhood's displacements, and future and past are
-    assigned anew by the velocity with those rates.
+    First, stretches of cells are reversed while that increases the explained share of the squared displacements
+    (`deepvelo.model.assignment.stretches`). Then, every refinement pass fits rates to each neighbourhood's displacements
+    and reassigns future and past by the velocity with those rates.
 
-    Where the first velocities are mostly wrong, displacements lie across the lineage, and neither sign is right. So both
-    are repeated from displacements along the principal axis of each cell's candidates, and what explains more is kept. A
-    displacement is that axis after enough steps of the power iteration
+    If most initial velocities are wrong, displacements lie across the lineage, and neither sign is right. Therefore both
+    steps are repeated from displacements along the principal axis of each cell's candidates, and the assignment that
+    explains more is kept. The displacement converges to that axis under the power iteration
 
     .. math:: d \leftarrow C_i d / \lVert C_i d \rVert, \qquad C_i = \sum_j (z_j - z_i) (z_j - z_i)^T
 
-    and to assign future and past by the displacements is one step: eq. 4 to 6 weigh candidates by their place along d.
+    of which one step is an assignment by the displacements: eq. 4 to 6 weight candidates by their position along d.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def assign_targets(
     fit
         Neighbourhood rates of the objective's moments.
     positions
-        Where cells lie, ``(n_cells, n_dimensions)``.
+        Positions of the cells, ``(n_cells, n_dimensions)``.
     """
     targets, neighborhoods = objective.targets, fit.neighborhoods
 
@@ -98,10 +98,10 @@ def assign_targets(
 
 @torch.no_grad()
 def fit_neighborhood_rates(objective: BlockedObjective, fit: NeighborhoodFit) -> None:
-    """Let training fit what neighbourhood rates explain of the displacements, for targets that have been assigned.
+    """Fit neighbourhood rates to the assigned targets, as the target of the continuity term in training.
 
-    Displacements to the nearest candidates, in all genes: nearer ones follow a curved lineage, and the rates that a
-    neighbourhood shares average their noise.
+    Displacements are those to the nearest candidates, in all genes: near candidates follow a curved lineage, and
+    neighbourhood rates average their noise.
     """
     targets = objective.targets
     if not isinstance(targets, ComponentTargets):
@@ -121,7 +121,7 @@ def fit_neighborhood_rates(objective: BlockedObjective, fit: NeighborhoodFit) ->
 
 
 class NeighborhoodFit:
-    """Rates of every neighbourhood. Displacements change, moments do not, so the sums of their squares are kept."""
+    """Rates of every neighbourhood. Mean squares of the moments are cached, because only displacements change."""
 
     def __init__(self, objective: BlockedObjective, neighborhoods: Neighborhoods) -> None:
         self.neighborhoods = neighborhoods
@@ -132,16 +132,16 @@ class NeighborhoodFit:
         self._known: set[int] = set()
 
     def squares(self, genes: slice) -> Tensor:
-        """Means of u u and s s, ``(2, n_anchors, n_genes_of_the_block)``, of genes whose `rates` were fitted."""
+        """Means of u u and s s, ``(2, n_anchors, n_genes_of_the_block)``, for genes whose `rates` were fitted."""
         return self._squares[::2, :, genes]
 
     def rates(self, displacement: Tensor, genes: slice) -> tuple[Tensor, Tensor]:
-        """Beta and gamma, float32 ``(n_anchors, n_genes_of_the_block)``, for displacements of the cells in any."""
+        """Beta and gamma, float32 ``(n_anchors, n_genes_of_the_block)``, from displacements of the cells in any neighbourhood."""
         s, u = self._spliced[:, genes], self._unspliced[:, genes]
         squares = self._squares[:, :, genes]
         if genes.start not in self._known:
             uu, us, ss = SharedRates.squares(u, s, mean=self.neighborhoods.mean)
-            # Where a neighbourhood has next to none of a gene, any rate fits and the next cell's velocity has no bound.
+            # Without a floor, rates are unbounded in neighbourhoods that hardly express the gene.
             uu, ss = (torch.maximum(values, _LEAST_SQUARE * values.mean(0)) for values in (uu, ss))
             for stored, values in zip(squares, (uu, us, ss), strict=True):
                 stored.copy_(values)
@@ -153,7 +153,7 @@ class NeighborhoodFit:
 
 
 class _WholeTissue:
-    """What the assigned displacements explain of the tissue as a whole, in an even choice of its cells."""
+    """Share of the squared displacements explained by rates, over evenly chosen cells of the whole tissue."""
 
     def __init__(
         self, objective: BlockedObjective, targets: ComponentTargets, positions: Tensor, *, seed: int
@@ -171,12 +171,12 @@ class _WholeTissue:
         self._slope = steady_state_slope(self._unspliced, self._spliced)
 
     def explained(self) -> float:
-        """The share of the squared displacements."""
+        """Explained share of the squared displacements."""
         evidence, stretches = self._evidence()
         return evidence.of(np.ones(stretches.n_stretches))
 
     def reverse_stretches(self) -> None:
-        """Reverse stretches of cells while that explains more."""
+        """Reverse stretches of cells while the explained share increases."""
         for _ in range(_MOST_ROUNDS):
             evidence, stretches = self._evidence()
             signs = best_signs(evidence, stretches)

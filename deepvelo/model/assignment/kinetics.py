@@ -1,4 +1,4 @@
-"""Eq. 1 and 3: velocities from rates, and the steady state they start from."""
+"""Eq. 1 and 3: velocities from rates, rates from velocities, and steady-state slopes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from torch import Tensor
 
 from deepvelo.arrays.on_disk import Columns
 
-# Of the product of mean squares; keeps the two rates of a gene apart where the data hardly do, and the rounding of
-# velocities in single precision out of them.
+# Relative to the product of mean squares; regularises nearly proportional u and s, also against float32 rounding.
 RIDGE = 1e-5
-_BLOCK_GENES, _BLOCK_NUMBERS = 128, 2**24  # to find extreme cells
+_BLOCK_GENES, _BLOCK_NUMBERS = 128, 2**24  # block sizes of the search for extreme cells
 
 
 def spliced_velocity(unspliced: Tensor, spliced: Tensor, *, beta: Tensor, gamma: Tensor) -> Tensor:
@@ -42,17 +41,17 @@ def unspliced_velocity(unspliced: Tensor, *, alpha: Tensor, beta: Tensor) -> Ten
 
 
 def steady_state_slope(unspliced: Columns, spliced: Columns, *, extreme: float = 0.05) -> Tensor:
-    r"""Slope of u on s through the origin, over each gene's most extreme cells: its :math:`\gamma / \beta`.
+    r"""Compute the slope of u on s through the origin, over each gene's extreme cells: its :math:`\gamma / \beta`.
 
-    The extreme cells, those in the top and bottom 5% of ``s / max s + u / max u``, are the likeliest to be
-    at steady state (La Manno et al. 2018, Nature; Bergen et al. 2020, Nature Biotechnology).
+    Extreme cells, in the top and bottom 5% of ``s / max s + u / max u``, are most likely to be at steady state
+    (La Manno et al. 2018, Nature; Bergen et al. 2020, Nature Biotechnology).
 
     Parameters
     ----------
     unspliced, spliced
         Shape ``(n_cells, n_genes)``.
     extreme
-        Share of the cells taken at either end; at least one cell.
+        Share of the cells taken at each extreme; at least one cell.
 
     Returns
     -------
@@ -62,7 +61,7 @@ def steady_state_slope(unspliced: Columns, spliced: Columns, *, extreme: float =
     tiny = torch.finfo(spliced.dtype).tiny
     slopes = []
     n_genes = min(_BLOCK_GENES, max(1, _BLOCK_NUMBERS // len(spliced)))
-    # Some genes at a time, and genes in rows: their cells are then sorted side by side in memory.
+    # In blocks of genes, with genes in rows, so that the cells of a gene are contiguous in memory.
     for start in range(0, spliced.shape[1], n_genes):
         s, u = (x[:, start : start + n_genes].T.contiguous() for x in (spliced, unspliced))
         scale_s, scale_u = (x.amax(1, keepdim=True).clamp_min(tiny) for x in (s, u))
@@ -79,21 +78,21 @@ Squares = tuple[Tensor, ...]  # means of u u, u s and s s
 
 
 class SharedRates:
-    r"""Beta and gamma that explain the velocities around each cell best, none of them negative.
+    r"""Non-negative beta and gamma that best fit the velocities in each cell's neighbourhood.
 
     .. math:: \min_{\beta, \gamma \ge 0} \sum_{j \in S(i)} (v_j - \beta u_j + \gamma s_j)^2
 
-    for the neighbourhood S(i) of every cell and every gene alone: eq. 3 with rates that its cells share. In double
-    precision: u and s are nearly proportional, and what tells beta from gamma is their small difference.
+    for the neighbourhood S(i) of every cell and separately for every gene: eq. 3 with neighbourhood rates. Computed in
+    double precision: u and s are nearly proportional, and only their small difference separates beta from gamma.
 
     Parameters
     ----------
     velocity, unspliced, spliced
         Shape ``(n_cells, n_genes)``.
     mean
-        Takes the mean over the neighbourhood of every cell, float64 of that shape.
+        Function that returns the mean over the neighbourhood of every cell, float64 of that shape.
     squares
-        As `squares` gives them, where they are known already.
+        Results of the method `squares`, if already known.
     """
 
     def __init__(
@@ -111,7 +110,7 @@ class SharedRates:
 
     @staticmethod
     def squares(unspliced: Tensor, spliced: Tensor, *, mean: Callable[[Tensor], Tensor]) -> Squares:
-        """Means of u u, u s and s s, which no velocity changes."""
+        """Means of u u, u s and s s, which do not depend on velocities."""
         unspliced, spliced = unspliced.double(), spliced.double()
         return mean(unspliced * unspliced), mean(unspliced * spliced), mean(spliced * spliced)
 
@@ -121,15 +120,15 @@ class SharedRates:
 
 
 def non_negative_fit(xx: Tensor, xy: Tensor, yy: Tensor, xv: Tensor, yv: Tensor) -> tuple[Tensor, Tensor]:
-    r"""The a and b of :math:`\min_{a, b \ge 0} \sum (v - a x - b y)^2`, from the sums or means of products; any shape.
+    r"""The a and b of :math:`\min_{a, b \ge 0} \sum (v - a x - b y)^2`, from sums or means of products; any shape.
 
-    In double precision: x and y are nearly proportional.
+    Needs double precision, because x and y are nearly proportional.
     """
     tiny = torch.finfo(xv.dtype).tiny
-    # Where x and y are all but proportional, only the ridge tells a from b.
+    # The ridge keeps the system solvable if x and y are nearly proportional.
     determinant = (1 + RIDGE) * xx * yy - xy * xy + tiny
     a, b = (xv * yy - yv * xy) / determinant, (yv * xx - xv * xy) / determinant
-    # Where one would be negative it is 0, and the other fits alone: the better of the two.
+    # If one would be negative, it is 0 and the other is fitted alone; the better fit is kept.
     a_alone, b_alone = xv.clamp_min(0) / (xx + tiny), yv.clamp_min(0) / (yy + tiny)
     first = a_alone * xv >= b_alone * yv
     both = (a >= 0) & (b >= 0)

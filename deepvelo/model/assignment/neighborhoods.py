@@ -1,4 +1,4 @@
-"""Neighbourhoods of anchor cells, and the rates that their cells share."""
+"""Neighbourhoods of anchor cells and their rates."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from deepvelo.model.graph.cell_graph import even_anchors, neighbors_within_reach
 
 
 class Neighborhoods:
-    """Means over the neighbourhoods of anchor cells: all cells, or an even choice of a large data set.
+    """Means over the neighbourhoods of anchor cells: all cells, or evenly chosen cells of large data.
 
     Parameters
     ----------
     positions
-        Where cells lie, ``(n_cells, n_dimensions)``.
+        Positions of the cells, ``(n_cells, n_dimensions)``.
     n_anchors
-        Number of anchor cells, at most that of all cells.
+        Maximum number of anchor cells.
     n_neighbors
-        Number of nearest cells in a neighbourhood, beside the anchor itself.
+        Number of nearest cells in a neighbourhood, in addition to the anchor.
     n_among
-        Number of cells, chosen evenly, among which the nearest are found.
+        Number of evenly chosen cells among which the nearest are searched.
 
     Attributes
     ----------
     cells
-        Indices of the cells in any neighbourhood, ``(n_around,)``; None: all, in their order.
+        Indices of the cells in any neighbourhood, ``(n_around,)``; None for all cells in order.
     nearest
-        Index of each cell's nearest anchor, ``(n_cells,)``; None: every cell is its own anchor.
+        Index of each cell's nearest anchor, ``(n_cells,)``; None if every cell is an anchor.
     """
 
     def __init__(
@@ -68,14 +68,15 @@ class Neighborhoods:
         return average(self._matrix, values)
 
     def to_cells(self, values: Tensor, some: slice | Tensor = slice(None)) -> Tensor:
-        """Give all cells, or some, the values of their nearest anchors; ``(n_cells, n_columns)``."""
+        """Map values of anchors to all or some cells, by their nearest anchor; ``(n_cells, n_columns)``."""
         return values[some] if self.nearest is None else values[self.nearest[some]]
 
 
 class NeighborhoodRates(NamedTuple):
     """Beta and gamma of every neighbourhood, float32 ``(n_anchors, n_genes)``, per unit time.
 
-    ``typical`` are one beta and gamma a gene, ``(2, n_genes)``: means that weigh by the mean square of the RNA a rate acts on.
+    ``typical`` has one beta and one gamma per gene, ``(2, n_genes)``: means weighted by the mean square of the RNA that the
+    rate acts on.
     """
 
     beta: Tensor
@@ -84,7 +85,7 @@ class NeighborhoodRates(NamedTuple):
     neighborhoods: Neighborhoods
 
     def velocity(self, unspliced: Tensor, spliced: Tensor, genes: slice, cells: Tensor | None) -> Tensor:
-        """Velocity of spliced RNA (eq. 3) in a block of genes, of the cells given or all, from their moments."""
+        """Velocity of spliced RNA (eq. 3) in a block of genes, for the given or all cells, from their moments."""
         some = slice(None) if cells is None else cells
         beta, gamma = (self.neighborhoods.to_cells(rate[:, genes], some) for rate in (self.beta, self.gamma))
         return spliced_velocity(unspliced, spliced, beta=beta, gamma=gamma)

@@ -1,8 +1,8 @@
-"""Which stretches of a lineage run backwards: directions assigned by what explains the tissue as a whole.
+"""Direction of the stretches of a lineage, chosen to explain the tissue as a whole.
 
-Over a short stretch u and s are nearly proportional, so both directions explain it equally well; what tells them apart is
-how it fits the stretches beside it. Here every choice of directions is judged by the share of the squared displacements
-that rates explain which wide neighbourhoods, of several stretches, share.
+Over a short stretch, u and s are nearly proportional, so both directions explain it equally well; only its fit with
+adjacent stretches distinguishes them. Each choice of directions is scored by the share of the squared displacements that
+neighbourhood rates explain in wide neighbourhoods, which span several stretches.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from torch import Tensor
 from deepvelo.model.assignment.kinetics import non_negative_fit
 from deepvelo.model.graph.cell_graph import even_choice
 
-# Cells of a neighbourhood (at most half of all), how many neighbourhoods, and the genes that move most.
+# Cells per wide neighbourhood (at most half of all), number of neighbourhoods, and number of the most dynamic genes.
 WIDE, MOST_NEIGHBOURHOODS, MOST_GENES = 600, 150, 300
-_NEAREST, _RESOLUTION = 20, 2.0  # of the graph that is cut into stretches
-# Edges between stretches that lie beside each other: at least so many, and so many a cell of the smaller. Noise joins
-# types that have nothing to do with each other by fewer.
+_NEAREST, _RESOLUTION = 20, 2.0  # neighbours and Leiden resolution
+# Minimum number of edges between adjacent stretches, and per cell of the smaller one. Noise joins unrelated types by
+# fewer edges.
 _LEAST_EDGES, _LEAST_EDGES_A_CELL = 3, 0.125
-# Gamma / beta in a neighbourhood lies within this factor of the gene's steady-state slope. With any rates at all, growth
-# alone (gamma = 0) explains whatever rises and decay alone whatever falls, in either direction.
+# Gamma / beta in a neighbourhood lies within this factor of the gene's steady-state slope. Without a bound, growth alone
+# (gamma = 0) would explain any rise, and decay alone any fall, in either direction.
 SLOPE_FACTOR = 1.5
-# Of the squared displacements: what a reversal must explain more to be made.
+# Minimum gain of a reversal in the explained share of the squared displacements.
 REVERSAL_GAIN = 0.001
 _MOST_REVERSALS = 20
 
 
 class Layout:
-    """Where cells lie, and what is found from that alone: it stays while directions change.
+    """Positions of cells and what follows from them alone; fixed while directions change.
 
     Parameters
     ----------
@@ -45,17 +45,17 @@ class Layout:
     Attributes
     ----------
     order
-        An order of the cells that does not depend on theirs, ``(n_cells,)``.
+        An order of the cells that is invariant to permutation of the input, ``(n_cells,)``.
     graph
         Nearest neighbours of the cells in that order, sparse COO ``(n_cells, n_cells)``.
     centres, windows
-        Cells in the middle of `MOST_NEIGHBOURHOODS` wide neighbourhoods, ``(n_windows,)``, and the cells of each,
+        Central cells of `MOST_NEIGHBOURHOODS` wide neighbourhoods, ``(n_windows,)``, and the cells of each,
         ``(n_windows, n_in_window)``.
     """
 
     def __init__(self, positions: np.ndarray) -> None:
         n_cells = len(positions)
-        self.order = np.lexsort(positions.T[::-1])  # communities depend on the order of nodes
+        self.order = np.lexsort(positions.T[::-1])  # Leiden communities depend on the order of nodes
         search = NearestNeighbors(n_neighbors=min(_NEAREST, n_cells - 1)).fit(positions[self.order])
         self.graph = search.kneighbors_graph(mode="connectivity").tocoo()
         self.centres = even_choice(torch.from_numpy(positions), min(MOST_NEIGHBOURHOODS, n_cells))
@@ -64,16 +64,16 @@ class Layout:
 
 
 class Stretches:
-    """Groups of neighbouring cells that move in the same direction, and which of them are adjacent.
+    """Groups of neighbouring cells that move in the same direction, and their adjacency.
 
-    Leiden communities (Traag et al. 2019, Scientific Reports) of the nearest-neighbour graph; an edge weighs as much as
-    the cosine of its cells' displacements, at least 0. Cells without displacement are one more stretch. Permuted cells
-    have the same stretches.
+    Leiden communities (Traag et al. 2019, Scientific Reports) of the nearest-neighbour graph; edge weights are the
+    cosines of the cells' displacements, at least 0. Cells without displacement form another stretch. Stretches do not
+    depend on the order of cells.
 
     Parameters
     ----------
     layout
-        Of the cells.
+        Layout of the cells.
     displacements
         From each cell's past to its future, of spliced and unspliced RNA side by side, ``(n_cells, n_columns)``.
 
@@ -82,7 +82,7 @@ class Stretches:
     labels
         The stretch of every cell, int64 ``(n_cells,)``.
     beside
-        bool ``(n_stretches, n_stretches)``.
+        Whether stretches are adjacent, bool ``(n_stretches, n_stretches)``.
     """
 
     def __init__(self, layout: Layout, displacements: np.ndarray, *, seed: int) -> None:
@@ -95,7 +95,7 @@ class Stretches:
         matrix = sp.csr_matrix((agreement, (graph.row, graph.col)), shape=graph.shape)
         edges = sp.triu(matrix.maximum(matrix.T), k=1).tocoo()
         found = np.array(_communities(n_cells, edges, seed=seed), dtype=np.int64)
-        found[lengths[order, 0] == 0] = n_cells  # no edge joins them: each would be a stretch
+        found[lengths[order, 0] == 0] = n_cells  # they have no edges, so each would be a stretch
         found = np.unique(found, return_inverse=True)[1]
         self.labels = np.empty(n_cells, dtype=np.int64)
         self.labels[order] = found
@@ -109,16 +109,16 @@ class Stretches:
 
     @property
     def parts(self) -> np.ndarray:
-        """The connected stretches of every cell, int ``(n_cells,)``."""
+        """Connected component of stretches of every cell, int ``(n_cells,)``."""
         return np.asarray(sp.csgraph.connected_components(self.beside, directed=False)[1][self.labels])
 
     @property
     def n_stretches(self) -> int:
-        """How many there are."""
+        """Number of stretches."""
         return len(self.beside)
 
     def sets(self) -> list[np.ndarray]:
-        """What may be reversed together: one stretch, two or three beside each other, all that are connected."""
+        """Sets that can be reversed together: single stretches, two or three adjacent ones, connected components."""
         around = [set(np.flatnonzero(row)) for row in self.beside]
         pairs = [(a, b) for a, b in combinations(range(self.n_stretches), 2) if self.beside[a, b]]
         triples = {tuple(sorted((a, b, c))) for a, b in pairs for c in (around[a] | around[b]) - {a, b}}
@@ -143,25 +143,25 @@ def _communities(n_cells: int, edges: sp.coo_matrix, *, seed: int) -> list[int]:
 
 
 class Evidence:
-    r"""What every choice of directions explains.
+    r"""Share of the squared displacements explained by a choice of directions.
 
     .. math:: \min_{a, b \ge 0} \sum_{j \in N} (\sigma_j m_j - a (u_j - \tfrac{k}{f} s_j) - b (u_j - f k s_j))^2
 
     in every neighbourhood N and gene, with displacements m, directions :math:`\sigma`, the gene's steady-state slope k and
     the factor f: eq. 3 with :math:`\beta = a + b` and :math:`\gamma` between :math:`k \beta / f` and :math:`f k \beta`.
-    The squares of a gene weigh by 1 over the root of their mean over all cells: a few abundant genes do not decide alone,
-    nor do the many that hardly move.
+    The squares of a gene are weighted by 1 over the root of their mean over all cells: neither a few abundant genes nor
+    the many nearly static ones dominate.
 
     Parameters
     ----------
     layout
-        Of the cells.
+        Layout of the cells.
     displacement, unspliced, spliced
         Shape ``(n_cells, n_genes)``.
     slope
         Steady-state slope of every gene, ``(n_genes,)``.
     stretches
-        Of the same cells.
+        Stretches of the same cells.
     """
 
     def __init__(
@@ -182,7 +182,7 @@ class Evidence:
         sums = torch.zeros(len(layout.centres), len(v), dtype=torch.float64)
         sums = sums.scatter_(1, torch.from_numpy(layout.windows), 1.0)
         part = torch.from_numpy(stretches.parts)
-        connected = part[None] == part[layout.centres, None]  # unconnected types share no rates
+        connected = part[None] == part[layout.centres, None]  # components share no rates
         sums = (sums * connected).to(v.device)
         self._squares = sums @ (low * low), sums @ (low * high), sums @ (high * high)
         labels = torch.from_numpy(stretches.labels).to(v.device)
@@ -193,19 +193,19 @@ class Evidence:
         by_cell = sums.sum(0) * (v * v).sum(1)
         self._total = float(by_cell.sum())
         self.shares = np.array([float(by_cell[own].sum()) for own in members]) / max(self._total, 1e-300)
-        """Of the squared displacements, each stretch's, ``(n_stretches,)``."""
+        """Share of the squared displacements in each stretch, ``(n_stretches,)``."""
 
     def of(self, signs: np.ndarray) -> float:
-        """Share of the squared displacements explained with these directions, 1 or -1, ``(n_stretches,)``."""
+        """Explained share with these directions, 1 or -1, ``(n_stretches,)``."""
         return self._share(self._explained(*self._sums(signs)).sum())
 
     def after_reversing(self, sets: list[np.ndarray], signs: np.ndarray) -> np.ndarray:
-        """The same after each of the sets is reversed, ``(n_sets,)``."""
+        """Explained share after each of the sets is reversed, ``(n_sets,)``."""
         sums = self._sums(signs)
         before = self._explained(*sums)
         found = []
         for members in sets:
-            # Neighbourhoods without these stretches stay as they are.
+            # Neighbourhoods without these stretches do not change.
             some = self._within[members].any(0).nonzero().flatten()
             reversals = 2 * torch.from_numpy(signs[members]).to(before)
             low, high = (
@@ -231,7 +231,7 @@ class Evidence:
 
 
 def best_signs(evidence: Evidence, stretches: Stretches) -> np.ndarray:
-    """Directions that explain most, 1 or -1 (reversed) for every stretch, found by reversing sets while that pays."""
+    """Greedily reverse sets of stretches while the explained share increases; 1 or -1 (reversed) per stretch."""
     signs = np.ones(stretches.n_stretches)
     sets, best = stretches.sets(), evidence.of(signs)
     for _ in range(_MOST_REVERSALS):

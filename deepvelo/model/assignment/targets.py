@@ -1,7 +1,7 @@
-"""What continuity asks of the velocity: the mean displacements to each cell's future and past (eq. 4 to 6).
+"""Targets of the continuity term: mean displacements to each cell's future and past (eq. 4 to 6).
 
-Both kinds are built in three steps: `clear`, then `add` the velocity of every block of genes, then `assign` which
-candidates lie ahead; after that `of` gives the targets of some genes, and `residuals` how far velocities are from them.
+Both kinds of targets are built in three steps: `clear`, `add` the velocity of every block of genes, and `assign`
+candidates to future and past. Then `of` returns the targets of some genes, and `residuals` compares velocities to them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from deepvelo.model.graph.averaging import average
 from deepvelo.model.graph.cell_graph import Components
 from deepvelo.model.large_data.parallel import SINGLE_PROCESS, ProcessGroup
 
-VELOCITY_AVERAGES = 2  # before candidates are weighed
+VELOCITY_AVERAGES = 2  # before candidates are weighted
 NEAR_CANDIDATES = 30
 
-# Displacements to all their candidates, some ten kilobytes a cell, stay in the processor's cache.
+# Displacements to all candidates of a block, about 10 kB per cell, fit into the CPU cache.
 _BLOCK_CELLS = 256
 
 
@@ -33,19 +33,19 @@ class Displacements(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """The same of spliced and of unspliced RNA."""
+    """Displacements of spliced and of unspliced RNA."""
 
     spliced: Displacements
     unspliced: Displacements
 
 
 class Residuals(NamedTuple):
-    r"""How far extrapolated cells land from their future and, run backwards, from their past, summed over cells and genes.
+    r"""Squared residuals of cells extrapolated forwards and backwards, summed over cells and genes.
 
     .. math:: \sum (v - d^+)^2, \qquad \sum (v + d^-)^2
 
-    Cui et al. 2022, eq. 4 to 6. With :math:`m = (d^+ - d^-) / 2` both together are :math:`2 \sum (v - m)^2` and a
-    part that the velocity cannot change; ``residual`` is :math:`v - m`, ``(n_cells, n_genes)``.
+    Cui et al. 2022, eq. 4 to 6. With :math:`m = (d^+ - d^-) / 2` their sum is :math:`2 \sum (v - m)^2` plus a
+    constant that does not depend on the velocity; ``residual`` is :math:`v - m`, ``(n_cells, n_genes)``.
     """
 
     residual: Tensor
@@ -54,35 +54,35 @@ class Residuals(NamedTuple):
 
 
 class Targets(Protocol):
-    """The mean displacements ahead and behind, from the velocities they were assigned by."""
+    """Mean displacements ahead and behind, assigned by velocities."""
 
     def clear(self, cells: Tensor | None = None) -> None:
-        """Begin with no genes; velocities will be those of all cells, or of the cells given."""
+        """Reset before adding velocities of all cells, or of the given cells."""
 
     takes_parts: bool
-    """Whether `add` takes velocities of some of the cells after the other."""
+    """Whether `add` accepts subsets of the cells in sequence."""
 
     def add(self, velocity: Tensor, genes: slice, some: slice = slice(None)) -> None:
-        """Take in the velocity of these cells, or of ``some`` of them, in a block of genes.
+        """Add the velocity of these cells, or of ``some`` of them, in a block of genes.
 
         Shape ``(n_cells, n_genes_of_the_block)``.
         """
 
     def assign(self, group: ProcessGroup = SINGLE_PROCESS) -> None:
-        """Decide which candidates are a cell's future and which its past, from the velocities that all processes took in."""
+        """Assign candidates to future and past from the velocities that all processes added."""
 
     @property
     def sums(self) -> Tensor:
-        """What was added up over the genes and is all that `assign` decides from."""
+        """Sums over the genes, which fully determine `assign`."""
 
     def assign_from(self, sums: Tensor) -> None:
-        """Assign as those targets did that had these sums."""
+        """Assign from given `sums`."""
 
     def of(self, genes: slice, cells: Tensor | None = None) -> Pair:
-        """Displacements in a block of genes, of the cells given, or all."""
+        """Displacements in a block of genes, of the given or all cells."""
 
     def displacement(self, genes: slice, cells: Tensor | None = None) -> Tensor:
-        """From past to future in spliced RNA, half of it, ``(n_cells, n_genes)``: what both sides together ask of the velocity."""
+        """Half the displacement from past to future in spliced RNA, ``(n_cells, n_genes)``: the target of the velocity."""
 
     def residuals(
         self,
@@ -93,9 +93,9 @@ class Targets(Protocol):
         unspliced: bool,
         middle: Tensor | None = None,
     ) -> Residuals:
-        """Of the velocity of spliced, or unspliced, RNA in a block of genes.
+        """Residuals of the velocity of spliced or unspliced RNA in a block of genes.
 
-        ``middle``, of the velocity's shape, takes the place of the mean of both sides' displacements.
+        ``middle``, of the velocity's shape, replaces the mean displacement :math:`(d^+ - d^-) / 2`.
         """
 
 
@@ -117,17 +117,17 @@ class GeneTargets:
         self.clear()
 
     def clear(self, cells: Tensor | None = None) -> None:
-        """Begin with no genes, for these cells."""
+        """Reset, for these cells."""
         self._cells = cells
         self._products = self.candidates.no_products(self._spliced.dtype, cells)
 
     def add(self, velocity: Tensor, genes: slice, some: slice = slice(None)) -> None:
-        """Take in the velocity of a block of genes."""
+        """Add the velocity of a block of genes."""
         assert some in (slice(None), slice(0, self.candidates.n_cells))
         self._products = self.candidates.products(velocity, self._spliced[:, genes], add_to=self._products)
 
     def assign(self, group: ProcessGroup = SINGLE_PROCESS) -> None:
-        """A candidate is in the future where the cosine of its displacement with the velocity is positive."""
+        """Assign candidates to the future if the cosine of their displacement with the velocity is positive."""
         if self._cells is not None:
             self._products = self.candidates.spread(self._products, self._cells)
             group.all_reduce(self._products.values())
@@ -155,7 +155,7 @@ class GeneTargets:
         return Pair(spliced, unspliced)
 
     def displacement(self, genes: slice, cells: Tensor | None = None) -> Tensor:
-        """From past to future in a block of genes."""
+        """Half the displacement from past to future in a block of genes."""
         ahead, behind = (average(weight, self._spliced[:, genes]) for weight in self._weights(cells))
         return (ahead - behind) / 2
 
@@ -171,7 +171,7 @@ class GeneTargets:
         unspliced: bool,
         middle: Tensor | None = None,
     ) -> Residuals:
-        """Of the velocity of spliced, or unspliced, RNA in a block of genes."""
+        """Residuals of the velocity of spliced or unspliced RNA in a block of genes."""
         ahead, behind = self.of(genes, cells)[unspliced]
         if middle is not None:
             half = (ahead + behind) / 2
@@ -181,26 +181,26 @@ class GeneTargets:
 
 
 class ComponentTargets:
-    r"""Eq. 4 to 6 in principal components, a candidate weighing by how far along the velocity it lies.
+    r"""Eq. 4 to 6 in principal components, with candidates weighted by their position along the velocity.
 
     .. math:: w_{ij} = \hat v_i \cdot (z_j - z_i), \qquad
               d^\pm_i = \frac{\sum_j \max(\pm w_{ij}, 0) (z_j - z_i)}{\frac{1}{2} \sum_j |w_{ij}|}
 
-    with coordinates z. Changes from the paper, all against noise. A cell and its candidates differ by movement in
-    few directions and by noise in all genes; the components keep the first and drop most of the second. A
-    candidate hardly ahead is ahead by chance as often as not, so it should not count as much as one far ahead.
-    And where nearly all candidates lie on one side, as at a lineage's end, the other side has little to say.
+    with coordinates z. Each difference from the paper reduces noise. A cell and its candidates differ by movement in
+    few directions and by noise in all genes; components keep the movement and drop most of the noise. A candidate
+    slightly ahead may be ahead by chance, so it counts less than one far ahead. If nearly all candidates lie on one
+    side, as at the end of a lineage, the other side has little weight.
 
     Parameters
     ----------
     neighbors
-        Candidates of every cell, ``(n_cells, n_candidates)``, int32 or int64, no cell among its own.
+        Candidates of every cell, ``(n_cells, n_candidates)``, int32 or int64, excluding the cell itself.
     spliced, unspliced
-        Components of each, as `principal_components` gives them.
+        Components of each, from `principal_components`.
     graph
-        Sparse CSR, averages over neighbours, ``(n_cells, n_cells)``; velocities are averaged ``averages`` times before
-        candidates are weighed: a single cell's velocity has the noise of its own counts, and so have the displacements
-        from it, which makes its noise point ahead. None: velocities as they are.
+        Averages over neighbours, sparse CSR, ``(n_cells, n_cells)``, applied ``averages`` times to velocities before
+        candidates are weighted: a cell's velocity and its displacements share the noise of its counts, which would bias
+        the assignment. None applies no averaging.
     """
 
     takes_parts = True
@@ -219,17 +219,17 @@ class ComponentTargets:
         self.clear()
 
     def clear(self, cells: Tensor | None = None) -> None:
-        """Begin with no genes, for these cells."""
+        """Reset, for these cells."""
         self._cells = cells
         self._velocity = torch.zeros_like(self.spliced.scores)
 
     def add(self, velocity: Tensor, genes: slice, some: slice = slice(None)) -> None:
-        """Take in the velocity of a block of genes."""
+        """Add the velocity of a block of genes."""
         cells = some if self._cells is None else self._cells[some]
         self._velocity[cells] += velocity @ self.spliced.loadings[genes]
 
     def assign(self, group: ProcessGroup = SINGLE_PROCESS) -> None:
-        """Weigh every candidate by its place along the velocity, ahead or behind."""
+        """Weight every candidate by its position along the velocity, ahead or behind."""
         group.all_reduce(self._velocity)
         velocity = self._velocity
         if self._graph is not None:
@@ -245,7 +245,7 @@ class ComponentTargets:
             cells = slice(start, start + _BLOCK_CELLS)
             neighbors = self.neighbors[cells]
             there = scores.index_select(0, neighbors.flatten()).view(*neighbors.shape, -1)
-            # The difference itself: a duplicate of the cell is at exactly zero, and on neither side.
+            # An explicit difference, so that duplicates of the cell are at exactly zero and on neither side.
             displacement = there - scores[cells, None]
             along = (displacement[:, :, :n_spliced] @ direction[cells, :, None]).transpose(1, 2)
             weight = 2 * along / (along.abs().sum(dim=2, keepdim=True) + TINY)
@@ -262,7 +262,7 @@ class ComponentTargets:
         return self._velocity
 
     def assign_from(self, sums: Tensor) -> None:
-        """Assign from this velocity."""
+        """Assign from this velocity in components."""
         self._velocity = sums
         self.assign()
 
@@ -277,11 +277,11 @@ class ComponentTargets:
         return Pair(spliced, unspliced)
 
     def displacement(self, genes: slice, cells: Tensor | None = None) -> Tensor:
-        """From past to future in a block of genes."""
+        """Half the displacement from past to future in a block of genes."""
         return _rows(self._middle, cells) @ self.spliced.loadings[genes].T
 
     def assign_along(self, signs: Tensor | float = 1.0) -> None:
-        """Assign anew by the displacements themselves, or by their opposites where ``signs`` are negative."""
+        """Reassign by the displacements, or by their opposites where ``signs`` are negative."""
         self.assign_from(signs * self._middle)
 
     @property
@@ -290,7 +290,7 @@ class ComponentTargets:
         return (ahead - behind) / 2
 
     def near_displacement(self, cells: Tensor | None) -> Callable[[Tensor], Tensor]:
-        r"""Takes values of all cells to displacements of the cells given (or all) among their nearest candidates.
+        r"""Function from values of all cells to displacements of the given (or all) cells among nearest candidates.
 
         .. math:: \sum_j w_{ij} (x_j - x_i) / \sum_j |w_{ij}|
         """
@@ -318,10 +318,10 @@ class ComponentTargets:
         unspliced: bool,
         middle: Tensor | None = None,
     ) -> Residuals:
-        """Of the velocity of spliced, or unspliced, RNA in a block of genes.
+        """Residuals of the velocity of spliced or unspliced RNA in a block of genes.
 
-        Only the middle of both sides is formed in genes: squares of their mean, which the velocity cannot change, take
-        products of the loadings.
+        Only :math:`(d^+ - d^-) / 2` is computed in genes: squares of the other half, which do not depend on the velocity,
+        follow from products of the loadings.
         """
         ahead, behind = (_rows(side, cells) for side in self.displacements[unspliced])
         loadings = (self.unspliced if unspliced else self.spliced).loadings[genes]
@@ -330,7 +330,7 @@ class ComponentTargets:
             residual = torch.addmm(velocity, (ahead - behind) / 2, loadings.T, alpha=-1)
         else:
             residual = velocity - middle
-        # v - d+ is the residual less the half, v + d- the residual and the half.
+        # v - d+ = residual - half, v + d- = residual + half.
         together = residual.square().sum() + ((half @ (loadings.T @ loadings)) * half).sum()
         across = 2 * ((residual @ loadings) * half).sum()
         return Residuals(residual, together - across, together + across)

@@ -1,4 +1,4 @@
-"""How far a cell's direction, or a gene's, can be trusted: evidence that smoothness cannot fake."""
+"""Confidence in the direction of cells and genes, from evidence that smoothing alone does not create."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ if TYPE_CHECKING:
     from deepvelo.model.training import Fit
 
 
-# Log odds of a right direction, fitted to simulated tissue of development seeds (docs/method.md, "Confidence").
+# Coefficients of the log odds of a correct direction, fitted to simulated tissue of development seeds (docs/method.md, "Confidence").
 _INTERCEPT, _OF_MARGIN, _OF_MIRROR, _OF_SPREAD, _OF_COUNTS = -5.0, 8.0, 2.0, 2.0, 4.0
-# Correlation of spliced with unspliced moments, less its error: tissue at steady state is below; above, the odds count in full.
+# Range of the correlation of spliced and unspliced moments, less its error, over which confidence rises from 0.5 (steady
+# state) to its full value.
 _STILL, _VARIES = 0.1, 0.3
-# Mean of the mirror over connected cells: what is found in noise is below, and above the odds count in full.
+# The same for the mean mirror score over connected cells; noise lies below the range.
 _SCATTERED, _DIRECTED = 0.1, 0.2
-# The same, less the most that n cells at steady state reach, 55 / n, since their moments are averages of each other. Cells
-# above move, even where types with rates of their own hide the correlation of moments.
+# The same mean, less 55 / n, the maximum of n steady-state cells, whose moments average each other. Cells above the range
+# move, even if types with different rates hide the correlation of moments.
 _AT_STEADY_STATE, _MIRRORED, _SURELY = 55, 0.25, 0.4
-# Below this mean probability the direction of a stretch is undecided, and so it is of groups with as many cells as neighbours.
+# Directions are undecided in stretches with a mean probability below this, and in groups no larger than a neighbourhood.
 UNDECIDED_BELOW, SMALL_GROUP = 0.75, 30
 _NEAR = 30
 _BLOCK_CELLS = 4096
 
 
 class Confidence(NamedTuple):
-    """Of cells the probability that the direction is right, 0.5 to 1, and whether it is undecided, ``(n_cells,)`` each.
+    """Probability of a correct direction of cells, 0.5 to 1, and whether it is undecided, ``(n_cells,)`` each.
 
-    Of genes a score from 0 to 1, ``(n_genes,)``; NaN for a gene without velocity.
+    For genes, a score from 0 to 1, ``(n_genes,)``; NaN for genes without velocity.
     """
 
     cells: np.ndarray
@@ -48,7 +49,7 @@ class Confidence(NamedTuple):
 
 
 class _Agreement(NamedTuple):
-    """0 to 1, of cells ``(n_cells,)`` and of genes ``(n_genes,)``."""
+    """Scores from 0 to 1 of cells, ``(n_cells,)``, and of genes, ``(n_genes,)``."""
 
     cells: np.ndarray
     genes: np.ndarray
@@ -57,33 +58,32 @@ class _Agreement(NamedTuple):
 def direction_confidence(
     adata: AnnData, *, settings: Settings, fit: Fit | None = None, cluster_key: str | None = None
 ) -> Confidence:
-    r"""Confidence in the direction of a fit's velocities, per cell and per gene.
+    r"""Compute the confidence in the direction of a fit's velocities, per cell and per gene.
 
     The probability that a cell's velocity points within 90 degrees of the true one is a logistic function of
 
-    - the margin: how much of the displacements of the cell's stretch a reversal would leave unexplained
+    - the margin: the share of the displacements of the cell's stretch that a reversal would leave unexplained
       (`deepvelo.model.assignment.stretches`),
     - whether the displacement from the past mirrors that to the future, :math:`-2 d^+ \cdot d^- / (|d^+|^2 + |d^-|^2)`,
-      averaged over the graph: on a path they are opposite, at rest both are noise,
-    - the share of its neighbourhood's spread that lies along the velocity,
+      averaged over the graph: they are opposite on a path, and noise at steady state,
+    - the share of the neighbourhood's spread along the velocity,
     - the cosine of :math:`\beta M_u - \gamma M_s` of the cell's own moments with the velocity,
 
-    with coefficients that were fitted to simulated tissue. Two of these are asked of connected cells as a whole as well: it
-    stays 0.5 where displacements do not mirror each other on average, since any direction is found in noise, and where they
-    hardly do and spliced and unspliced moments are not correlated, since there cells differ by counting noise. The direction
-    is undecided where the mean probability of a stretch is below 0.75, and in groups of at most 30 cells, whose moments are
-    one mean.
+    with coefficients fitted to simulated tissue. The probability is 0.5 for all cells of a connected component if their
+    displacements do not mirror each other on average, as in noise, or if they mirror each other only weakly and spliced and
+    unspliced moments are uncorrelated, as under counting noise alone. The direction is undecided in stretches with a mean
+    probability below 0.75, and in groups of at most 30 cells, whose moments are nearly identical means.
 
-    The score of a gene is the product of the second and the last of these over cells, each taken as 0 where negative.
+    The score of a gene is the product of the second and the last of these terms over cells, each clipped at 0.
 
     Parameters
     ----------
     adata
-        As `deepvelo.tl.velocity.fit` leaves it, with non-negative rates or not.
+        With the results of `deepvelo.tl.velocity.fit`; rates may be negative.
     fit
-        What it has returned: with many cells, finding the components and neighbours again takes a minute.
+        Return value of the fit, which saves recomputing components and neighbours (about a minute for many cells).
     cluster_key
-        Column of ``obs`` with the groups; None leaves their sizes out.
+        Column of ``obs`` with the groups; None ignores group sizes.
     """
     average = GraphAverage(adata)
     known = known_genes(adata.layers[keys.VELOCITY])
@@ -119,25 +119,25 @@ def direction_confidence(
 
 
 def _moves(correlation: np.ndarray, mirror: np.ndarray, part: np.ndarray) -> np.ndarray:
-    """Whether the connected cells of each cell move at all, 0 to 1; all ``(n_cells,)``."""
+    """Degree to which the connected component of each cell moves, 0 to 1; all ``(n_cells,)``."""
     varies, directed = _ramp(correlation, _STILL, _VARIES), _ramp(mirror, _SCATTERED, _DIRECTED)
     surely = _ramp(mirror - _AT_STEADY_STATE / np.bincount(part)[part], _MIRRORED, _SURELY)
     return np.maximum(varies * directed, surely)
 
 
 def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 up to ``low``, 1 from ``high`` on, straight between them."""
+    """Linear ramp from 0 at ``low`` to 1 at ``high``."""
     return ((values - low) / (high - low)).clip(0, 1)
 
 
 def _mean_by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Mean over the cells of each cell's group, ``(n_cells,)``."""
+    """Mean over each cell's group, ``(n_cells,)``."""
     means = np.bincount(groups, weights=values) / np.maximum(np.bincount(groups), 1)
     return np.asarray(means[groups])
 
 
 def _share_along(velocity: np.ndarray, scores: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
-    """Of the spread of each cell's nearest candidates, root mean square, the share along its velocity; 0 to 1."""
+    """Share of the root-mean-square spread of each cell's nearest candidates along its velocity; 0 to 1."""
     lengths = np.linalg.norm(velocity, axis=1, keepdims=True)
     direction = np.divide(velocity, lengths, out=np.zeros_like(velocity), where=lengths > 0)
     squares, total = np.zeros((2, len(scores)))
@@ -179,7 +179,7 @@ def _displacements(
     from deepvelo.model.assignment.targets import ComponentTargets
     from deepvelo.model.graph.cell_graph import Components
 
-    # The components take the place of genes: they are their own components.
+    # Components are used in place of genes, with the identity as loadings.
     own = Components(components.scores, torch.eye(along.shape[1]))
     targets = ComponentTargets(neighbors, own, own)
     targets.add(torch.from_numpy(along), slice(None))
@@ -189,10 +189,10 @@ def _displacements(
 
 
 def _mirrored(ahead: np.ndarray, behind: np.ndarray, loadings: np.ndarray) -> _Agreement:
-    """How well the way behind mirrors the way ahead, from both in components; in genes they are never formed.
+    """Agreement of the displacement to the future with the mirrored displacement to the past, from components.
 
-    The loadings are orthonormal, so a cell's products over components are those over genes. A gene's products over
-    cells are those of its loadings, with the products of the components over cells between them.
+    Loadings are orthonormal, so a cell's products over components equal those over genes. A gene's products over cells
+    are quadratic forms of its loadings with the products of components over cells.
     """
 
     def over_cells(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -206,7 +206,7 @@ def _mirrored(ahead: np.ndarray, behind: np.ndarray, loadings: np.ndarray) -> _A
 
 
 def _agreeing(adata: AnnData, known: np.ndarray) -> _Agreement:
-    """How well the velocity agrees with the cell's own counts; of the known genes."""
+    """Agreement of the velocity with the cell's own moments, over the known genes."""
     layers = [adata.layers[key] for key in (keys.VELOCITY, keys.BETA, keys.MU, keys.GAMMA, keys.MS)]
     cells, genes = np.zeros((3, adata.n_obs)), np.zeros((3, int(known.sum())))
     for block, places in blocks_of(layers[0], known):
@@ -220,5 +220,5 @@ def _agreeing(adata: AnnData, known: np.ndarray) -> _Agreement:
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """0 to 1, also where it is negative or there is nothing to compare."""
+    """Ratio clipped to 0 to 1; 0 if the denominator is 0."""
     return np.clip(np.divide(above, below, out=np.zeros_like(above), where=below > 0), 0, 1)

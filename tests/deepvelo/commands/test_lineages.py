@@ -144,7 +144,7 @@ def test_a_lineage_without_a_list_of_markers_has_a_dash(deepvelo, capsys, tmp_pa
         (["--seed", "-1"], "`seed` should be greater than or equal to 0. Got -1"),
         (["--gmt", "{sets_gmt}", "--library", "GO_2023"], "come from a file or a library"),
         (["--relevant", "{words_txt}"], "Give --gmt or --library"),
-        (["--gmt", "{sets_gmt}", "--relevant", "{other_words_txt}"], "named by a keyword ('blood')"),
+        (["--gmt", "{sets_gmt}", "--relevant", "{other_words_txt}"], "matches a keyword ('blood')"),
         (["--gmt", "{broken_gmt}"], "broken.gmt, line 1 is not a gene set"),
         (["--markers", "nowhere.txt"], "nowhere.txt"),
         (["--markers", "{unknown_txt}"], "None of the 2 genes"),

@@ -168,9 +168,9 @@ def test_groups_have_the_proportions_of_the_tissue():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"kind": "spiral"}, "no simulation of kind 'spiral'. Choose one of dentate, linear"),
-        ({"profile": "flat"}, "no profile 'flat'. Choose one of even, droplet"),
-        ({"n_cells": 13}, "14 groups of cells.*n_cells = 13"),
+        ({"kind": "spiral"}, "kind of simulation 'spiral'. Choose one of dentate, linear"),
+        ({"profile": "flat"}, "profile 'flat'. Choose one of even, droplet"),
+        ({"n_cells": 13}, "14 groups.*n_cells = 13"),
         ({"n_genes": 9}, "at least 10 genes.*9"),
         ({"depth": 0.0}, "depth.*above 0 .*got 0.0"),
         ({"depth": float("nan")}, "depth.*got nan"),

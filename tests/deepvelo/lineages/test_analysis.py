@@ -93,7 +93,7 @@ def test_choices_by_hand_are_followed():
         "The arrows between groups end in 'Tip A', where no fate ends; only ends of fates are marked as ends. Choose them"
     )
     assert (found.fates["Tip B"] == 1).all()
-    assert any("Cells can end in 'Tip B' only" in warning for warning in found.warnings)
+    assert any("'Tip B' is the only terminal state" in warning for warning in found.warnings)
     assert set(found.drivers["measure"]) == {"nearness"}
 
 
@@ -116,7 +116,7 @@ def test_parts_without_neighbours_in_common_are_analysed_apart_and_said_so():
     assert (found.fates.loc[~right, "Left"] == 1).all()
     for part in (right, ~right):
         assert found.cells.loc[part, "latent_time"].agg(["min", "max"]).tolist() == [0, 1]
-    apart = [warning for warning in found.warnings if "parts" in warning]
+    apart = [warning for warning in found.warnings if "connected components" in warning]
     assert len(apart) == 2  # of times, of fates
 
 
