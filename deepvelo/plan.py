@@ -104,7 +104,7 @@ def plan_of(n_cells: int, n_genes: int, settings: Settings, machine: Machine | N
     >>> from deepvelo.config import Settings
     >>> plan = plan_of(100_000, 2000, Settings())
     >>> plan.batch_cells, plan.n_batches, plan.n_epochs
-    (2048, 49, 8)
+    (2041, 49, 8)
     """
     machine = machine or Machine()
     n_averages = averages(n_cells)
@@ -124,7 +124,7 @@ def plan_of(n_cells: int, n_genes: int, settings: Settings, machine: Machine | N
         anchor_cells=min(n_cells, MOST_ANCHORS),
         neighborhood_cells=min(candidates, n_cells - 1),
         stretch_cells=min(n_cells, MOST_IN_STRETCHES),
-        batch_cells=batch,
+        batch_cells=math.ceil(n_cells / n_batches),  # batches are equal
         group_cells=group_cells(batch),
         n_batches=n_batches,
         n_epochs=n_epochs(n_batches, settings),
@@ -191,10 +191,11 @@ MOST_IN_MEMORY = 2 * 2**30
 
 
 def batch_cells(n_cells: int, settings: Settings) -> int:
-    """All of up to 2,000 cells; of more fewer and fewer, 512 from 2,813 on, then an eighth, at most 2,048.
+    """Most cells of a step: all of up to 2,000; of more fewer and fewer, 512 from 2,813 on, then an eighth, at most 2,048.
 
-    Mini-batches learn as much in as many steps, at the cost of their cells. The fourth power brings that cost down quickly and
-    without a jump: no data set of up to 8,000 cells trains longer than one of 2,000. A number that was set holds, from 32 on.
+    Batches of an epoch are equal: at 2,001 cells a step takes half of them instead of all. Mini-batches learn as much in as
+    many steps, at the cost of their cells, and the fourth power brings that cost down quickly: no data set of up to 8,000
+    cells trains longer than one of 2,000. A number that was set holds, from 32 on.
     """
     if asked := settings.training.batch_cells:
         return min(max(asked, SMALLEST_BATCH_SET), n_cells)

@@ -92,7 +92,6 @@ for module in pkgutil.walk_packages(deepvelo.__path__, "deepvelo."):
 
 @pytest.mark.slow
 def test_the_wheel_opens_the_app_from_any_folder(tmp_path):
-    pytest.importorskip("hatchling", reason="requirements-test.txt has it")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)], cwd=ROOT, check=True,
         capture_output=True,

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote
 
-from app import ROOT
 from deepvelo.config import AMBIGUOUS_CHOICES, Ambiguous
 from deepvelo.datasets import public
 from deepvelo.datasets.source import PUBLIC_CACHE, DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.formats import SUFFIXES, is_data_folder, known_ending
 from deepvelo.io.formats.links import is_inside
+from deepvelo.places import default_folder
 
 UPLOADS = "uploads"
 OWNERS = ".owners"  # of uploads
@@ -36,12 +36,12 @@ _CHUNK_BYTES = 4 * 2**20
 
 def data_folder() -> Path:
     """The data folder of the server (``DEEPVELO_DATA``, else ``data/``)."""
-    return Path(os.environ.get("DEEPVELO_DATA") or ROOT / "data").expanduser().resolve()
+    return Path(os.environ.get("DEEPVELO_DATA") or default_folder("data")).expanduser().resolve()
 
 
 def runs_folder() -> Path:
     """The folder of the run store (``DEEPVELO_RUNS``, else ``runs/``)."""
-    return Path(os.environ.get("DEEPVELO_RUNS") or ROOT / "runs").expanduser().resolve()
+    return Path(os.environ.get("DEEPVELO_RUNS") or default_folder("runs")).expanduser().resolve()
 
 
 def inside(name: str) -> Path:

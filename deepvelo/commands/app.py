@@ -22,7 +22,7 @@ LOCALHOST = "127.0.0.1"
 def require_streamlit() -> None:
     """Raise an `InputError` with the command to run where the package was installed without the app."""
     if find_spec("streamlit") is None:
-        msg = "The app is not installed. Run `pip install 'deepvelo-explorer[app]'`."
+        msg = 'The app is not installed. Run `pip install ".[app]"` in a clone of the project.'
         raise InputError(msg)
 
 

@@ -47,7 +47,7 @@ class TrainingConfig:
             le=100_000_000,
             title="Batch size",
             description=(
-                "Number of cells in a mini-batch, at least 32; 0 uses all of up to 2,000 cells, fewer of more (512 "
+                "Largest number of cells in a mini-batch, at least 32; 0 uses all of up to 2,000 cells, fewer of more (512 "
                 "from 2,813 on), and an eighth of very many (up to 2,048). Raising it to the number of cells or more trains on all at once, which needs more memory "
                 "and time."
             ),

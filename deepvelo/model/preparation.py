@@ -34,7 +34,7 @@ from deepvelo.model.large_data.inputs import in_files, in_memory, input_blocks
 from deepvelo.model.large_data.mini_batches import Batch, Batches, averaging_graph, near_order, shares, whole
 from deepvelo.model.large_data.parallel import process_group
 from deepvelo.model.released import ReleasedNetwork
-from deepvelo.plan import Plan
+from deepvelo.plan import SMALLEST_BATCH_SET, Plan
 
 logger = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def _batches(
     """Mini-batches, or None where one step takes all cells."""
     if not plan.in_batches:
         return None
-    if 0 < (asked := settings.training.batch_cells) < plan.batch_cells:
+    if 0 < (asked := settings.training.batch_cells) < SMALLEST_BATCH_SET:
         logger.warning(
             "`training.batch_cells` is %d; steps take %d cells, the fewest allowed.", asked, plan.batch_cells
         )

@@ -100,7 +100,7 @@ def test_a_killed_run_started_again_goes_on(deepvelo, capfd, tmp_path, small):
 
     killed("--seed", "3")
     assert deepvelo(*run(out)) == 0
-    assert "Going on" not in capfd.readouterr().err
+    assert "Resuming" not in capfd.readouterr().err
     assert not [path for path in tmp_path.iterdir() if "training" in path.name]
 
 

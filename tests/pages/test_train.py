@@ -348,7 +348,7 @@ def test_a_job_of_another_visitor_is_cancelled_only_after_a_confirmation(queue, 
 
 
 def test_two_visitors_who_press_start_at_once_start_one_job(page, queue, browser):
-    """Both pages were drawn before either was pressed; the queue itself is asked in `tests/app/test_jobs.py`."""
+    """Both pages were drawn before either was pressed; the queue itself is asked in `tests/app/background/test_jobs.py`."""
     page.run()
     other = AppTest.from_file(str(ROOT / "pages" / "train.py"), default_timeout=60)
     other.query_params["data"] = "sample"
