@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 # layers
@@ -74,18 +75,45 @@ GENE_CAPTURE: Final = "true_gene_capture"
 UNSPLICED_CAPTURE: Final = "true_unspliced_capture"
 
 
+_SCVELO_FIT: Final = (
+    "alpha", "beta", "gamma", "t_", "scaling", "std_u", "std_s", "likelihood", "u0", "s0", "pval_steady", "steady_u",
+    "steady_s", "variance", "alignment_scaling", "r2", "diff_kinetics",
+)  # fmt: skip
+# Known names alone: users keep results of their own under similar ones, such as `velocity_scvelo`.
 _OF_A_FIT: Final[dict[str, tuple[str, ...]]] = {
-    "layers": (VELOCITY, VELOCITY_U, "variance_velocity", *RATES),
-    "obs": ("root_cells", "end_points", LATENT_TIME, RATES_LEIDEN, CONFIDENCE, UNDECIDED),
-    "var": (VELOCITY_GENES, MULTIKINETIC_SCORE, CONFIDENCE),
+    "layers": (VELOCITY, VELOCITY_U, "variance_velocity", *RATES, "fit_t", "fit_tau", "fit_tau_"),
+    "obs": (
+        CONFIDENCE, UNDECIDED, CONSISTENCY, CONSISTENCY_CELLTYPE, PSEUDOTIME, SELF_TRANSITION, LATENT_TIME, RATES_LEIDEN,
+        "root_cells", "end_points", "velocity_length", "velocity_confidence", "velocity_confidence_transition",
+        "velocity_clusters",
+    ),
+    "var": (
+        VELOCITY_GENES, MULTIKINETIC_SCORE, CONFIDENCE, "velocity_gamma", "velocity_offset", "velocity_offset2",
+        "velocity_beta", "velocity_r2", "velocity_qreg_ratio", "velocity_score", *(f"fit_{name}" for name in _SCVELO_FIT),
+    ),
     "obsm": (X_RATES_PCA, X_RATES_UMAP, X_ALPHA_UMAP, X_BETA_UMAP, X_GAMMA_UMAP),
-    "uns": (DEEPVELO,),
-}
+    "varm": ("loss", "fit_pvals_kinetics"),
+    # Files of older versions of scVelo have the graphs in `obsp`, and it prefers them to those in `uns`.
+    "obsp": (VELOCITY_GRAPH, VELOCITY_GRAPH_NEG),
+    "uns": (
+        DEEPVELO, VELOCITY_GRAPH, VELOCITY_GRAPH_NEG, VELOCITY_PARAMS, "velocity_graph_uncertainties",
+        "recover_dynamics", f"{RATES_LEIDEN}_colors",
+    ),
+}  # fmt: skip
 
 
-def is_of_a_fit(part: str, name: object) -> bool:
-    """Whether an entry of ``layers``, ``obs``, ``var``, ``obsm`` or ``uns`` is the result of a velocity fit."""
-    return name in _OF_A_FIT[part] or str(name).startswith(("velocity_", "recover_dynamics"))
+def is_of_a_fit(part: str, name: object, *, obsm: Collection[str] = ()) -> bool:
+    """Whether an entry of a part of an object, such as ``layers`` or ``obs``, is the result of a velocity fit.
+
+    Arrows such as ``velocity_umap`` are one where their embedding is among the names in ``obsm``.
+    """
+    return name in _OF_A_FIT.get(part, ()) or (part == "obsm" and name in arrows(obsm))
+
+
+def arrows(obsm: Collection[str]) -> list[str]:
+    """The names in ``obsm`` of the arrows on its embeddings."""
+    found = [velocity_embedding(name) for name in obsm if name.startswith("X_")]
+    return [name for name in found if name in obsm]
 
 
 def embedding(basis: str) -> str:

@@ -35,13 +35,6 @@ HISTORY = "history.csv"
 WEIGHTS = "weights.safetensors"
 RESULT = "result.zarr"
 
-# Keys that a fit writes, ours or scVelo's. `Run.prepared` leaves them out.
-_FITTED = {
-    keys.CONFIDENCE, keys.UNDECIDED, keys.MULTIKINETIC_SCORE, keys.LATENT_TIME, keys.RATES_LEIDEN, keys.X_RATES_PCA,
-    keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP, keys.DEEPVELO,
-    "root_cells", "end_points", "loss",
-}  # fmt: skip
-_FITTED_PREFIXES = ("velocity_", "fit_", "recover_dynamics")
 _PREPARED = {
     "layers": {keys.SPLICED, keys.UNSPLICED, keys.MS, keys.MU},
     "obsp": {keys.CONNECTIVITIES, keys.DISTANCES},
@@ -208,7 +201,9 @@ class Run:
         Counts, moments, neighbours, components, embeddings and groups as `deepvelo.pp.prepare.prepare` returned them, without
         the keys that a fit writes.
         """
-        return self._read(_was_prepared)
+        with self._reading():
+            obsm = list(self._elements("obsm"))
+        return self._read(lambda group, name: _was_prepared(group, name, obsm))
 
     def part(self, layers: Collection[str] = (), *, with_x: bool = False, on_disk: bool = False) -> AnnData:
         """The result with only some of its layers, for comparisons and checks of many runs.
@@ -344,14 +339,10 @@ class _Matrices(Mapping[str, np.ndarray]):
         return len(self._stored)
 
 
-def _was_prepared(group: str, name: str) -> bool:
+def _was_prepared(group: str, name: str, obsm: Collection[str]) -> bool:
     if group in _PREPARED:
         return name in _PREPARED[group]
-    return not (
-        name in _FITTED
-        or name.startswith(_FITTED_PREFIXES)
-        or (group == "uns" and name == keys.colors(keys.RATES_LEIDEN))
-    )
+    return not keys.is_of_a_fit(group, name, obsm=obsm)
 
 
 def _by_rows(matrix: Any) -> Any:

@@ -186,8 +186,12 @@ def _fresh_copy(adata: AnnData, *, keep_x: bool) -> AnnData:
         X=_in_memory(adata.X) if keep_x and adata.X is not None else None,
         obs=adata.obs[[c for c in adata.obs if not keys.is_of_a_fit("obs", c)]].copy(),
         var=adata.var[[c for c in adata.var if not keys.is_of_a_fit("var", c)]].copy(),
-        obsm={key: value.copy() for key, value in adata.obsm.items() if not keys.is_of_a_fit("obsm", key)},
-        varm={key: value.copy() for key, value in adata.varm.items()},
+        obsm={
+            key: value.copy()
+            for key, value in adata.obsm.items()
+            if not keys.is_of_a_fit("obsm", key, obsm=adata.obsm)
+        },
+        varm={key: value.copy() for key, value in adata.varm.items() if not keys.is_of_a_fit("varm", key)},
         uns=copy.deepcopy(
             {k: v for k, v in adata.uns.items() if not keys.is_of_a_fit("uns", k) and k != keys.NEIGHBORS}
         ),

@@ -125,6 +125,59 @@ def test_a_new_fit_removes_what_came_from_the_earlier_one(notebook):
     assert len(adata.uns[keys.DEEPVELO]["history"]["total"]) == 2
 
 
+def test_a_fit_that_is_stopped_keeps_what_the_moments_were_called_with():
+    adata = counts()
+    dv.pp.moments(adata, preset="published", n_components=12, n_neighbors=15, cluster_key="clusters")
+    before = dict(adata.uns[keys.DEEPVELO])
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        dv.tl.velocity(adata, n_epochs=2, device="cpu", on_epoch=stop)
+    assert adata.uns[keys.DEEPVELO] == before
+    with pytest.raises(KeyboardInterrupt):
+        dv.tl.scvelo_velocity(adata, mode="dynamical", on_genes=stop)
+    assert adata.uns[keys.DEEPVELO] == before
+
+
+def test_what_users_name_like_results_stays(notebook):
+    adata = notebook.copy()
+    adata.layers["velocity_scvelo"] = adata.layers[keys.MS].copy()
+    adata.obs["velocity_batch"], adata.var["velocity_panel"], adata.uns["velocity_notes"] = "a", "b", "c"
+    adata.obsm["velocity_x"] = np.zeros((adata.n_obs, 2))
+    scvelo_made = adata.layers["fit_t"] = adata.layers[keys.MS].copy()
+    adata.var["fit_alpha"], adata.varm["loss"] = 1.0, np.ones((adata.n_vars, 2))
+    adata.layers["variance_velocity"] = scvelo_made
+    kept = {
+        "layers": "velocity_scvelo",
+        "obs": "velocity_batch",
+        "var": "velocity_panel",
+        "uns": "velocity_notes",
+        "obsm": "velocity_x",
+    }
+    gone = [("layers", "fit_t"), ("layers", "variance_velocity"), ("var", "fit_alpha"), ("varm", "loss")]
+    gone += [("obsm", "velocity_umap"), ("uns", keys.VELOCITY_GRAPH), ("obs", keys.SELF_TRANSITION)]
+    again = adata.copy()
+    dv.pp.moments(again)
+    dv.tl.scvelo_velocity(adata, mode="steady_state")
+    for found in (again, adata):
+        assert [part for part, name in kept.items() if name not in getattr(found, part)] == []
+        assert [name for part, name in gone if name in getattr(found, part)] == []
+
+
+def test_a_new_graph_removes_the_arrows_and_times_of_the_one_before(notebook):
+    adata = notebook.copy()
+    dv.pl.stream(adata, basis="umap")
+    adata.layers[keys.VELOCITY] = -adata.layers[keys.VELOCITY]
+    dv.tl.velocity_graph(adata)
+    assert not {keys.LATENT_TIME, keys.PSEUDOTIME} & set(adata.obs)
+    dv.pl.stream(adata, basis="umap")
+    before, after = (cells.obsm["velocity_umap"] for cells in (notebook, adata))
+    cosine = (before * after).sum(axis=1) / np.linalg.norm(before, axis=1) / np.linalg.norm(after, axis=1)
+    assert np.nanmedian(cosine) < -0.9
+
+
 def test_the_preset_of_the_moments_is_that_of_the_fit():
     adata = counts()
     dv.pp.moments(adata, preset="published", n_neighbors=15)
@@ -162,7 +215,7 @@ def test_moments_of_scvelo_are_enough():
         (lambda adata: dv.pl.stream(adata), r"no embedding 'umap'.*pp\.moments"),
         (lambda adata: dv.pl.phase_portrait(adata, "Sim001"), r"missing \['Ms'\].*pp\.moments"),
         (lambda adata: dv.pl.rates(adata, "Sim001"), r"missing .*cell_specific_alpha.*tl\.velocity"),
-        (lambda adata: dv.pl.training_curve(adata), r"no history.*tl\.velocity"),
+        (lambda adata: dv.pl.training_curve(adata), r"history is missing.*tl\.velocity"),
         (lambda adata: dv.pl.embedding(adata), r"no embedding 'umap'.*pp\.moments"),
     ],
 )

@@ -51,6 +51,8 @@ def velocity_graph(
     uns ``velocity_params``
         What scVelo's functions read.
 
+    Removes arrows and times of an earlier graph.
+
     Raises
     ------
     InputError
@@ -77,6 +79,11 @@ def velocity_graph(
         cosines.maximum(0),
         cosines.minimum(0),
     )
+    for key in keys.arrows(adata.obsm):
+        del adata.obsm[key]
+    for key in (keys.PSEUDOTIME, keys.LATENT_TIME):
+        if key in adata.obs:
+            del adata.obs[key]
     adata.obs[keys.SELF_TRANSITION] = self_transitions(adata.uns[keys.VELOCITY_GRAPH])
     settings = choices.recorded_settings(adata)
     adata.uns[keys.VELOCITY_PARAMS] = {

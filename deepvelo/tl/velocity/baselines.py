@@ -22,7 +22,6 @@ logger = logging.getLogger(__name__)
 ScveloMode = Literal["steady_state", "stochastic", "dynamical"]
 OnGenes = Callable[[int, int], None]
 
-_GRAPHS = (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)
 # Seconds of work on 3,000 cells, so that cancelling is felt; scVelo handles whole layers once a block.
 _BLOCK_GENES = 16
 
@@ -70,7 +69,8 @@ def scvelo_velocity(adata: AnnData, *, mode: ScveloMode, on_genes: OnGenes | Non
 
     _require(adata, mode)
     settings, (cluster_key, basis) = choices.recorded_settings(adata), choices.recorded_views(adata)
-    _forget(adata)
+    # scVelo fits only stored velocity genes, and starts from stored fits.
+    remove_earlier_fit(adata)
     with quiet():
         if mode == "dynamical":
             _recover_dynamics(adata, on_genes or (lambda done, total: None))
@@ -177,18 +177,6 @@ def _require(adata: AnnData, mode: str) -> None:
         what = f"the layers {missing}" if missing else "a neighbour graph"
         msg = f"scVelo's {mode} mode needs {what}. Found the layers {list(adata.layers)}. Run `deepvelo.pp.moments(adata)` first."
         raise InputError(msg)
-
-
-def _forget(adata: AnnData) -> None:
-    """Drop what scVelo would take for its own: it fits only stored velocity genes, and starts from stored fits."""
-    remove_earlier_fit(adata)
-    for key in [key for key in adata.layers if key.startswith("fit_")]:
-        del adata.layers[key]
-    adata.var = adata.var.drop(columns=[column for column in adata.var if column.startswith("fit_")])
-    adata.varm.pop("loss", None)
-    # scVelo prefers graphs in `obsp`, as files of older versions have them, to the new ones it puts into `uns`.
-    for key in _GRAPHS:
-        adata.obsp.pop(key, None)
 
 
 @contextmanager

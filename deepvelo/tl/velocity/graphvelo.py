@@ -14,6 +14,7 @@ from deepvelo.arrays.layers import known_genes
 from deepvelo.contents.graphs import n_neighbors
 from deepvelo.errors import InputError
 from deepvelo.tl.velocity.baselines import errors_of
+from deepvelo.tl.velocity.earlier_fit import remove_earlier_fit
 
 if TYPE_CHECKING:
     from deepvelo.arrays.layers import Layer
@@ -55,8 +56,8 @@ def graphvelo_velocity(adata: AnnData, *, on_cells: OnCells | None = None) -> No
 
     Removes
     -------
-    Layer ``velocity_u`` and the columns ``velocity_*`` of the fitted lines in ``var``, which belong to the given
-    velocities.
+    What belongs to the given velocities: ``velocity_u``, rates and fitted lines, the velocity graph, arrows, times and
+    scores.
 
     Raises
     ------
@@ -83,9 +84,9 @@ def graphvelo_velocity(adata: AnnData, *, on_cells: OnCells | None = None) -> No
     moments = np.asarray(adata.layers[keys.MS], dtype=np.float32)[:, known]
     velocity = np.full(adata.shape, np.nan, dtype=np.float32)
     velocity[:, known] = weights @ moments - weights.sum(axis=1).A1[:, None] * moments
+    remove_earlier_fit(adata)
     adata.layers[keys.VELOCITY] = velocity
     adata.var[keys.VELOCITY_GENES] = known
-    _forget_source(adata)
     choices.record_method(adata, "graphvelo")
 
 
@@ -142,11 +143,3 @@ def _require(adata: AnnData) -> None:
     if alone := int((n_neighbors(sp.csr_matrix(adata.obsp[keys.DISTANCES])) == 0).sum()):
         msg = f"{_NAME} needs a neighbour of every cell, and {alone} of {adata.n_obs} cells have none. Compute the neighbours anew."
         raise InputError(msg)
-
-
-def _forget_source(adata: AnnData) -> None:
-    """Drop what describes the given velocities and not their projection."""
-    adata.layers.pop(keys.VELOCITY_U, None)
-    adata.layers.pop(f"variance_{keys.VELOCITY}", None)
-    lines = [c for c in adata.var if c.startswith(f"{keys.VELOCITY}_") and c != keys.VELOCITY_GENES]
-    adata.var = adata.var.drop(columns=lines)

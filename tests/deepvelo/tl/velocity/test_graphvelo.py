@@ -62,9 +62,17 @@ def test_the_search_starts_from_cosines_less_their_mean(package):
 
 def test_what_belongs_to_the_given_velocities_is_removed(package):
     adata = on_a_line()
+    adata.layers[keys.BETA] = np.ones(adata.shape)
+    adata.obs[keys.LATENT_TIME] = adata.obs[keys.CONFIDENCE] = 1.0
+    adata.obs["velocity_batch"] = "a"
+    adata.obsm["X_umap"] = adata.obsm["velocity_umap"] = np.ones((adata.n_obs, 2))
+    adata.uns[keys.VELOCITY_GRAPH] = adata.obsp[keys.DISTANCES]
     tl.graphvelo_velocity(adata)
-    assert keys.VELOCITY_U not in adata.layers
+    assert set(adata.layers) == {keys.MS, keys.VELOCITY}
     assert list(adata.var) == [keys.VELOCITY_GENES]
+    assert list(adata.obs) == ["velocity_batch"]
+    assert list(adata.obsm) == ["X_umap"]
+    assert keys.VELOCITY_GRAPH not in adata.uns
 
 
 def test_a_gene_without_moments_stays_without_velocity(package):
