@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.shared import cached
 from app.shared.run_picker import run_details
-from deepvelo import config, keys, workflow
+from deepvelo import choices, config, keys, workflow
 from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
 from deepvelo.io.runs import RunStore
@@ -27,7 +27,7 @@ def template(tmp_path_factory) -> Path:
     cells = simulate(kind="linear", n_cells=80, n_genes=30, depth=2000, seed=0)
     with pytest.MonkeyPatch.context() as patch:
         install(patch)
-        patch.setattr(workflow, "version", lambda name: "1")  # the stand-in has no metadata
+        patch.setattr(choices, "version", lambda name: "1")  # the stand-in has no metadata
         settings = config.replace(Settings(), {"method": "graphvelo"})
         result = workflow.run(cells, settings, cluster_key=keys.CLUSTERS)
     return store.folder / store.save(result, data_name="cells", data_hash="0" * 32)
