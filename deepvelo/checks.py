@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
     from deepvelo.config import Settings
+    from deepvelo.plan import Machine
 
 __all__ = [
     "CheckedData",
@@ -211,6 +212,7 @@ def require_fit(
     basis: str | None = None,
     here: bool = True,
     checked: CheckedData | None = None,
+    machine: Machine | None = None,
 ) -> None:
     """Raise if a fit is impossible, before any work is done.
 
@@ -220,6 +222,8 @@ def require_fit(
         The fit will run on this machine; False does not ask for its memory.
     checked
         At these data, where other settings were asked about before.
+    machine
+        What the fit will run on; by default one process with a folder on disk.
 
     Raises
     ------
@@ -239,7 +243,7 @@ def require_fit(
     _require_neighbors(adata, settings)
     n_genes = _genes_left(checked, settings, keeps=keeps)
     if here:
-        require_memory(adata.n_obs, n_genes, settings)
+        require_memory(adata.n_obs, n_genes, settings, machine)
 
 
 def require_moments(adata: AnnData) -> None:

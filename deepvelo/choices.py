@@ -78,6 +78,34 @@ def settings_of_moments(preset: Preset, *, seed: int, **preparation: Any) -> Set
     return config.from_dict({"preset": preset, "seed": seed, "preparation": _given(preparation)})
 
 
+def settings_of_kept_moments(
+    before: Settings, preset: Preset | None, *, seed: int, **preparation: Any
+) -> tuple[Settings, Settings]:
+    """Settings for an object that keeps its moments: to prepare it with now, and to record.
+
+    Both keep the preset and preparation that the moments were computed with; None keeps a value. What a new graph or
+    embedding was asked for holds now alone.
+
+    Parameters
+    ----------
+    before
+        The recorded settings.
+
+    Raises
+    ------
+    InputError
+        An unknown preset, or a value out of range.
+    """
+    sections = {name: config.to_dict(before)[name] for name in ("preset", "preparation")}
+    sections |= _given({"preset": preset}) | {"seed": seed}
+    now = {"compare_in": "auto", "recompute_embedding": False} | _given(preparation)
+    recorded = {name: value for name, value in _given(preparation).items() if name != "recompute_moments"}
+    return (
+        config.from_dict(sections | {"preparation": sections["preparation"] | now}),
+        config.from_dict(sections | {"preparation": sections["preparation"] | recorded}),
+    )
+
+
 def settings_of_fit(
     adata: AnnData, *, preset: Preset | None, seed: int, options: Mapping[str, Any]
 ) -> Settings:

@@ -17,6 +17,7 @@ from deepvelo.errors import InputError
 
 if TYPE_CHECKING:
     from deepvelo.config import Settings
+    from deepvelo.plan import Machine
 
 # Dense cells x genes float32 matrices alive at the peak, while the network is trained: both smoothed moments, a copy while
 # they are made, and as much as the counts take before. Moments, rates and velocities are written out as they are made.
@@ -43,13 +44,13 @@ _FEWEST_GENES = 200  # that are recommended: fits of fewer say little
 _GROUPS, _OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
-def estimate_memory(n_cells: int, n_genes: int, settings: Settings) -> int:
+def estimate_memory(n_cells: int, n_genes: int, settings: Settings, machine: Machine | None = None) -> int:
     """Memory a run needs on top of the loaded data, in bytes; ``n_genes`` is the number of genes that are fitted.
 
-    Measured at 2,000 to 100,000 cells (`benchmarks/scale.py`) and rounded up. scVelo's modes take less.
+    ``machine`` is by default one process with a folder on disk. Measured at 2,000 to 100,000 cells (`benchmarks/scale.py`) and rounded up. scVelo's modes take less.
     """
     variant = settings.variant
-    sizes = plan.plan_of(n_cells, n_genes, settings)
+    sizes = plan.plan_of(n_cells, n_genes, settings, machine)
     widths = [2 * n_genes, *variant.hidden_sizes, 3 * n_genes]
     n_weights = sum(a * b for a, b in itertools.pairwise(widths))
     dense = _DENSE_MATRICES + (_HALF if sizes.input_precision == "half" else _SINGLE)
@@ -117,13 +118,13 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
-def require_memory(n_cells: int, n_genes: int, settings: Settings) -> None:
+def require_memory(n_cells: int, n_genes: int, settings: Settings, machine: Machine | None = None) -> None:
     """Raise an `InputError` with the estimate and what lowers it when a run would need more memory than there is."""
-    needed, available = estimate_memory(n_cells, n_genes, settings), available_memory()
+    needed, available = estimate_memory(n_cells, n_genes, settings, machine), available_memory()
     if needed > available:
         remedies = [
-            *_smaller_batches(n_cells, n_genes, settings),
-            _fewer_genes(n_cells, n_genes, settings, available=available),
+            *_smaller_batches(n_cells, n_genes, settings, machine),
+            _fewer_genes(n_cells, n_genes, settings, machine, available=available),
             "take fewer cells",
             "or use a larger machine",
         ]
@@ -135,12 +136,12 @@ def require_memory(n_cells: int, n_genes: int, settings: Settings) -> None:
         raise InputError(msg)
 
 
-def _smaller_batches(n_cells: int, n_genes: int, settings: Settings) -> list[str]:
+def _smaller_batches(n_cells: int, n_genes: int, settings: Settings, machine: Machine | None) -> list[str]:
     """As a remedy, where it is one: below some batch size nothing more is saved."""
     in_batches = replace(
         settings, {"training": {"batch_cells": min(plan.SMALLEST_BATCH, max(1, n_cells // 2))}}
     )
-    needed, lower = (estimate_memory(n_cells, n_genes, tried) for tried in (settings, in_batches))
+    needed, lower = (estimate_memory(n_cells, n_genes, tried, machine) for tried in (settings, in_batches))
     if lower > 0.95 * needed:
         return []
     return [
@@ -148,10 +149,12 @@ def _smaller_batches(n_cells: int, n_genes: int, settings: Settings) -> list[str
     ]
 
 
-def _fewer_genes(n_cells: int, n_genes: int, settings: Settings, *, available: int) -> str:
+def _fewer_genes(
+    n_cells: int, n_genes: int, settings: Settings, machine: Machine | None, *, available: int
+) -> str:
     """With how many of them it would fit, where that is worth a fit."""
     for most in range(n_genes - 1, _FEWEST_GENES - 1, -1):
-        if estimate_memory(n_cells, most, settings) <= available:
+        if estimate_memory(n_cells, most, settings, machine) <= available:
             return f"lower `preparation.n_top_genes` to {most:,}"
     return "lower `preparation.n_top_genes`"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from anndata import AnnData
 
 from deepvelo import checks, choices, keys
+from deepvelo.contents.graphs import ComparisonSpace, comparison_space
 from deepvelo.errors import InputError
 from deepvelo.io.tidy import tidied
 from deepvelo.pp.prepare import chosen_basis, chosen_cluster_key, prepare_tidied, shared_copy
@@ -16,6 +17,14 @@ from deepvelo.wording import listed
 if TYPE_CHECKING:
     from deepvelo.config import Preset
 
+_MOMENTS_KEPT = (
+    "The object brings moments (`Ms`, `Mu`), which are kept with their genes, so {} would change nothing. Start from the "
+    "counts of all genes, or give `recompute_moments=True`."
+)
+_GRAPH_KEPT = (
+    'The object brings a neighbour graph, which is kept, so {} would change nothing. Give `compare_in="own"` to find '
+    "neighbours in new principal components."
+)
 _MADE = (keys.SPLICED, keys.UNSPLICED, keys.MS, keys.MU)
 
 
@@ -31,7 +40,7 @@ def moments(
     recompute_embedding: bool = False,
     cluster_key: str | None = None,
     basis: str | None = None,
-    preset: Preset = "default",
+    preset: Preset | None = None,
     seed: int = 0,
 ) -> None:
     """Filter genes, normalise, find neighbours and average counts over them, in place.
@@ -67,7 +76,7 @@ def moments(
         Embedding that arrows will be drawn on, with or without ``X_``. By default UMAP, else another picture.
     preset
         ``"default"``, or ``"published"`` for the preparation of the published DeepVelo: a size factor for each layer,
-        and neighbours from spliced counts alone.
+        and neighbours from spliced counts alone. By default that of the moments that are kept, else ``"default"``.
     seed
         Seed of UMAP and Leiden. The same seed gives the same answer on one machine.
 
@@ -92,7 +101,8 @@ def moments(
     ------
     InputError
         The layers are missing or hold no counts, fewer than two genes have enough counts, the settings ask for more
-        neighbours or memory than there are, or the grouping or embedding is not there.
+        neighbours or memory than there are, an argument would change nothing because moments or graph are kept, or the
+        grouping or embedding is not there.
 
     Examples
     --------
@@ -103,24 +113,33 @@ def moments(
     >>> adata.layers["Ms"].dtype
     dtype('float32')
     """
-    settings = choices.settings_of_moments(
-        preset,
-        seed=seed,
-        min_shared_counts=min_shared_counts,
-        n_top_genes=n_top_genes,
-        n_components=n_components,
-        n_neighbors=n_neighbors,
-        compare_in=compare_in,
-        recompute_moments=recompute_moments,
-        recompute_embedding=recompute_embedding,
-    )
+    asked = {
+        "min_shared_counts": min_shared_counts,
+        "n_top_genes": n_top_genes,
+        "n_components": n_components,
+        "n_neighbors": n_neighbors,
+        "compare_in": compare_in,
+        "recompute_moments": recompute_moments,
+        "recompute_embedding": recompute_embedding,
+    }
+    settings = recorded = choices.settings_of_moments(preset or "default", seed=seed, **asked)
+    before = choices.recorded_settings(adata)
     with warnings.catch_warnings(action="ignore"):  # what the user should know is in the notes
         named = shared_copy(adata)
         named.layers.pop(keys.VELOCITY, None)  # scaled moments are kept for its sake alone
         named = tidied(named)
         if checks.keeps_moments(named, settings):
-            _refuse_without_effect(min_shared_counts=min_shared_counts, n_top_genes=n_top_genes)
+            _refuse_without_effect(
+                _MOMENTS_KEPT, min_shared_counts=min_shared_counts, n_top_genes=n_top_genes
+            )
+            if before is not None:
+                settings, recorded = choices.settings_of_kept_moments(before, preset, seed=seed, **asked)
+        if n_neighbors is not None and comparison_space(named, settings.preparation).graph is not None:
+            _refuse_without_effect(_GRAPH_KEPT, n_neighbors=n_neighbors)
         out = prepare_tidied(named, settings, cluster_key=cluster_key, basis=basis)
+        out.uns[keys.NOTES] = _without_earlier_comparison(
+            out.uns[keys.NOTES], comparison_space(named, settings.preparation)
+        )
         genes = named.var_names.get_indexer(out.var_names)
         for key, layer in named.layers.items():
             if key not in _MADE and not keys.is_of_a_fit("layers", key):
@@ -129,7 +148,7 @@ def moments(
             out.raw = adata.raw.to_adata()
         choices.record(
             out,
-            settings,
+            recorded,
             cluster_key=chosen_cluster_key(out, cluster_key),
             basis=chosen_basis(out, basis),
         )
@@ -137,11 +156,12 @@ def moments(
         adata._init_as_actual(out)
 
 
-def _refuse_without_effect(**given: int | None) -> None:
+def _without_earlier_comparison(notes: list[str], now: ComparisonSpace) -> list[str]:
+    """Leave out in what earlier calls compared cells."""
+    return [note for note in notes if note == now.sentence or not note.startswith("Cells are compared in ")]
+
+
+def _refuse_without_effect(why: str, **given: int | None) -> None:
     names = [name for name, value in given.items() if value is not None]
     if names:
-        msg = (
-            f"The object brings moments (`Ms`, `Mu`), which are kept with their genes, so {listed(names)} would change "
-            "nothing. Start from the counts of all genes, or give `recompute_moments=True`."
-        )
-        raise InputError(msg)
+        raise InputError(why.format(listed(names)))

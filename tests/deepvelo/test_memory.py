@@ -62,6 +62,12 @@ def test_from_disk_what_the_training_reads_takes_no_more_memory():
     assert beyond < 2 * edge - 1.5 * 2**30
 
 
+def test_without_a_folder_moments_stay_in_memory():
+    on_disk = memory.estimate_memory(200_000, 4000, Settings())
+    without = memory.estimate_memory(200_000, 4000, Settings(), plan.Machine(has_scratch=False))
+    assert without - on_disk == 2 * (4 * 200_000 * 4000 - plan.MOST_IN_MEMORY // 2)
+
+
 def test_fewer_genes_never_count_more():
     counted = [memory.estimate_memory(200_000, n_genes, Settings()) for n_genes in range(1300, 1400)]
     assert counted == sorted(counted)

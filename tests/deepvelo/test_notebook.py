@@ -115,6 +115,28 @@ def test_moments_that_are_there_are_kept_unless_asked(notebook):
         dv.pp.moments(adata, n_top_genes=10)
 
 
+def test_moments_that_are_kept_keep_what_they_were_called_with():
+    adata = counts()
+    dv.pp.moments(adata, preset="published", n_top_genes=40, n_neighbors=15)
+    before = json.loads(adata.uns[keys.DEEPVELO]["settings"])
+    with pytest.raises(InputError, match=r"neighbour graph.*n_neighbors.*compare_in=\"own\""):
+        dv.pp.moments(adata, n_neighbors=50)
+    dv.pp.moments(adata)
+    assert json.loads(adata.uns[keys.DEEPVELO]["settings"]) == before
+    dv.pp.moments(adata, compare_in="own", n_neighbors=10)
+    assert (adata.obsp[keys.DISTANCES] > 0).sum(axis=1).max() == 9
+    after = json.loads(adata.uns[keys.DEEPVELO]["settings"])
+    assert after == before | {"preparation": before["preparation"] | {"compare_in": "own", "n_neighbors": 10}}
+    assert sum("compared in" in note for note in adata.uns[keys.NOTES]) == 1
+
+
+def test_a_fit_in_memory_asks_for_the_memory_it_takes(notebook, monkeypatch):
+    asked = []
+    monkeypatch.setattr("deepvelo.checks.require_memory", lambda *args: asked.append(args[-1]))
+    dv.tl.velocity(notebook.copy(), n_epochs=1, device="cpu")
+    assert [machine.has_scratch for machine in asked] == [False]
+
+
 def test_a_new_fit_removes_what_came_from_the_earlier_one(notebook):
     adata = notebook.copy()
     dv.tl.velocity(adata, n_epochs=2, device="cpu")

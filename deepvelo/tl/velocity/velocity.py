@@ -101,10 +101,11 @@ def velocity(
         adata, preset=preset, seed=seed, options=named | {"device": device} | settings
     )
     checks.require_moments(adata)
-    checks.require_fit(adata, config.replace(chosen, _KEPT))
+    machine = this_machine(None)
+    checks.require_fit(adata, config.replace(chosen, _KEPT), machine=machine)
     cluster_key, basis = choices.recorded_views(adata)
     remove_earlier_fit(adata)
-    plan = plan_of(adata.n_obs, adata.n_vars, chosen, this_machine(None))
+    plan = plan_of(adata.n_obs, adata.n_vars, chosen, machine)
     fit = fit_velocity(adata, settings=chosen, plan=plan, on_epoch=on_epoch)
     choices.record(adata, chosen, cluster_key=cluster_key, basis=basis, plan=plan)
     history = pd.DataFrame(fit.history)
