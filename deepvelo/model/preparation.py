@@ -187,7 +187,7 @@ def _batches(
         return None
     if 0 < (asked := settings.training.batch_cells) < SMALLEST_BATCH_SET:
         logger.warning(
-            "`training.batch_cells` is %d; steps take %d cells, the fewest allowed.", asked, plan.batch_cells
+            "`training.batch_cells` is %d; %d is used, the smallest allowed.", asked, SMALLEST_BATCH_SET
         )
     return Batches(
         components.scores,

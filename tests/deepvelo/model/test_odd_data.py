@@ -53,7 +53,7 @@ def test_one_cell_a_batch_becomes_as_few_as_there_may_be_and_is_said(caplog):
     cells = moving_cells(120)
     with caplog.at_level(logging.WARNING, "deepvelo.model.training"):
         fit = fitted(cells, settings(batch_cells=1))
-    assert "`training.batch_cells` is 1; steps take 32 cells" in caplog.text
+    assert "`training.batch_cells` is 1; 32 is used" in caplog.text
     of_32 = train(*cells, settings=settings(batch_cells=32))
     assert torch.equal(fit.rates().beta, of_32.rates().beta)
 
