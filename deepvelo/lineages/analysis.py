@@ -176,20 +176,20 @@ def _terminal_state_warnings(
     found = []
     terminal_states = fates.terminal
     if root in terminal_states:
-        only = "the only end" if len(terminal_states) == 1 else "one of the ends"
+        only = "the only terminal state" if len(terminal_states) == 1 else "one of the terminal states"
         found.append(
-            f"The chosen root '{root}' is also {only} that fates lead to: the arrows run into it. Choose another root, or "
-            "choose the ends by hand."
+            f"The chosen root '{root}' is also {only} of the fates: the arrows lead into it. Choose another root, or "
+            "choose the terminal states by hand."
         )
     further = [group for group in trajectory.last_groups if group not in terminal_states]
     left = [end for end in terminal_states if end in set(trajectory.edges["source"])]
-    told = [f"end in {listed(further)}, where no fate ends"] if further else []
-    told += [f"lead on from {listed(left)}, where fates end"] if left else []
+    told = [f"end in {listed(further)}, which is no terminal state of the fates"] if further else []
+    told += [f"leave {listed(left)}, where fates end"] if left else []
     if told:
         remedy = (
-            "Choose them too if they are ends" if chosen else "Choose the ends by hand where you know them"
+            "Choose it too if lineages end there"
+            if chosen
+            else "Choose terminal states by hand if you know them"
         )
-        found.append(
-            f"The arrows between groups {', and '.join(told)}; only ends of fates are marked as ends. {remedy}."
-        )
+        found.append(f"The arrows between groups {', and '.join(told)}. {remedy}.")
     return found

@@ -133,7 +133,7 @@ def test_ends_that_cannot_be_are_refused_before_a_job_is_queued(opened, queue):
     page.run()
     page = press(page, FIND)
     assert [error.value for error in page.error] == [
-        "'Neuroblast' is chosen as root and as end. Choose another for one of them."
+        "'Neuroblast' is chosen as root and as terminal state. Choose another for one of them."
     ]
     assert queue.submitted == []
 

@@ -83,8 +83,8 @@ def _chances(matrix: csr_matrix, end: np.ndarray) -> np.ndarray:
                 estimator.compute_fate_probabilities(solver="direct", **options)
         except ValueError as error:
             msg = (
-                f"The fates of {len(end):,} cells cannot be computed: some practically never come to an end. "
-                "Choose a group where they stay too as an end, or give the connectivities more weight."
+                f"The fates of {len(end):,} cells cannot be computed: some hardly ever reach a terminal state. "
+                "Choose a group where they stay as terminal state too, or give the connectivities more weight."
             )
             raise InputError(msg) from error
         found = estimator.fate_probabilities

@@ -32,15 +32,15 @@ def find_ends(
     first = None if root is None else _found(root, known, role="root")
     if terminal is None:
         return first, None
-    ends = [_found(name, known, role="end") for name in terminal]
+    ends = [_found(name, known, role="terminal state") for name in terminal]
     if first in ends:
-        msg = f"'{first}' is chosen as root and as end. Choose another for one of them."
+        msg = f"'{first}' is chosen as root and as terminal state. Choose another for one of them."
         raise InputError(msg)
     sizes = groups.value_counts()
     for name in ends:
         if sizes[name] < LEAST_CELLS:
             msg = (
-                f"'{name}', chosen as end, has {number(int(sizes[name]), 'cell')}, and {LEAST_CELLS} are needed. "
+                f"'{name}', chosen as terminal state, has {number(int(sizes[name]), 'cell')}, and {LEAST_CELLS} are needed. "
                 "Choose another, or leave it out."
             )
             raise InputError(msg)
@@ -82,7 +82,7 @@ def with_ends(
     data = arrows.data.copy()
     # Out of a root and into an end are the same rule with source and target exchanged.
     ends = list(terminal or [])
-    chosen = [(end, ends, target, source, "an end", "out of") for end in ends]
+    chosen = [(end, ends, target, source, "a terminal state", "out of") for end in ends]
     if root is not None:
         chosen.append((root, [root], source, target, "the root", "into"))
     warnings = []
@@ -104,8 +104,8 @@ def with_ends(
         from_ends = (target == end) & between
         if from_ends.any() and not ((target == end) & ~np.isin(source, ends)).any():
             warnings.append(
-                f"Nothing leads to '{end}' but arrows from other chosen ends, and no arrow may leave an end: it stands "
-                "apart. Choose it or the others, not both."
+                f"Nothing leads to '{end}' but arrows from other chosen terminal states, and no arrow may leave one: it is "
+                "unconnected. Choose it or the others, not both."
             )
     kept = sp.csr_matrix((data, (arrows.row, arrows.col)), shape=arrows.shape)
     kept.eliminate_zeros()  # cells without an entry are no neighbours

@@ -139,7 +139,7 @@ def test_a_lineage_without_a_list_of_markers_has_a_dash(deepvelo, capsys, tmp_pa
     ("options", "message"),
     [
         (["--root", "Stem"], "There is no group 'Stem', chosen as root, in these data. Found"),
-        (["--terminal", "Tip A,Tip C"], "There is no group 'Tip C', chosen as end, in these data"),
+        (["--terminal", "Tip A,Tip C"], "There is no group 'Tip C', chosen as terminal state, in these data"),
         (["--cluster-key", "types"], "no grouping 'types'"),
         (["--seed", "-1"], "`seed` should be greater than or equal to 0. Got -1"),
         (["--gmt", "{sets_gmt}", "--library", "GO_2023"], "come from a file or a library"),

@@ -67,5 +67,5 @@ def test_what_never_comes_to_the_one_end_takes_very_long():
 def test_what_never_comes_to_one_of_several_ends_is_refused():
     end = np.full(12, -1)
     end[:2] = 0, 1
-    with pytest.raises(InputError, match="practically never come to an end"):
+    with pytest.raises(InputError, match="hardly ever reach a terminal state"):
         absorption(trap(12), np.zeros(12, int), end, n_ends=2)

@@ -168,7 +168,7 @@ def test_states_that_are_not_stable_enough_are_no_ends():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"terminal": ["Lef"]}, "no group 'Lef', chosen as end, in these data"),
+        ({"terminal": ["Lef"]}, "no group 'Lef', chosen as terminal state, in these data"),
         ({"terminal": []}, "must be a list of one or more groups"),
         ({"n_states": 0}, "`n_states` must be from 1 to 50. Got 0"),
         ({"stability": 1.5}, "`stability` must be from 0 to 1. Got 1.5"),
@@ -185,7 +185,7 @@ def test_a_terminal_group_needs_three_cells():
     groups = tissue.obs[keys.CLUSTERS].astype(str).to_numpy()
     groups[:2] = "Rare"
     tissue.obs[keys.CLUSTERS] = pd.Categorical(groups)
-    with pytest.raises(InputError, match="'Rare', chosen as end, has 2 cells, and 3 are needed"):
+    with pytest.raises(InputError, match="'Rare', chosen as terminal state, has 2 cells, and 3 are needed"):
         find(tissue, terminal=["Rare"])
 
 

@@ -43,7 +43,9 @@ def test_inside_a_group_chosen_against_its_arrows_they_are_turned_too():
     expected[0, 1], expected[1, 0] = -0.9, 0.9
     expected[0, 2], expected[2, 0] = -0.5, 0.4
     assert np.array_equal(found.toarray(), expected)
-    assert [w.split(":")[0] for w in warnings] == ["The arrows lead out of 'A', which is chosen as an end"]
+    assert [w.split(":")[0] for w in warnings] == [
+        "The arrows lead out of 'A', which is chosen as a terminal state"
+    ]
 
 
 def test_a_few_arrows_the_wrong_way_do_not_turn_the_inside():
@@ -76,9 +78,9 @@ def test_ends_are_found_with_or_without_the_blanks_of_their_names():
     ("chosen", "message"),
     [
         ({"root": "X"}, "There is no group 'X', chosen as root, in these data. Found 'A', 'B', 'C'."),
-        ({"terminal": ["A", "X"]}, "There is no group 'X', chosen as end, in these data."),
-        ({"root": "A", "terminal": ["A"]}, "'A' is chosen as root and as end."),
-        ({"terminal": ["B"]}, "'B', chosen as end, has 1 cell, and 3 are needed."),
+        ({"terminal": ["A", "X"]}, "There is no group 'X', chosen as terminal state, in these data."),
+        ({"root": "A", "terminal": ["A"]}, "'A' is chosen as root and as terminal state."),
+        ({"terminal": ["B"]}, "'B', chosen as terminal state, has 1 cell, and 3 are needed."),
         ({"terminal": []}, r"must be a list of one or more groups. Got \[\]."),
         ({"terminal": "C"}, "must be a list of one or more groups. Got 'C'."),
     ],
