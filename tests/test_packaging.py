@@ -108,7 +108,7 @@ from deepvelo import places
 from deepvelo.datasets import sample
 assert places.ROOT == Path({str(tmp_path)!r}, "installed", "deepvelo", "_app"), places.ROOT
 assert places.default_folder("runs") == Path.cwd() / "runs"
-assert sample.load().n_obs == 3000
+assert sample().n_obs == 3000
 assert (places.ROOT / ".streamlit" / "config.toml").is_file()
 app = AppTest.from_file(str(places.ROOT / "app" / "main.py"), default_timeout=120).run()
 assert not app.exception, app.exception
