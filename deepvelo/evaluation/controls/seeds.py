@@ -44,6 +44,6 @@ def seed_agreement(velocities: Sequence[Layer]) -> np.ndarray:
         raise InputError(msg)
     shapes = {velocity.shape for velocity in velocities}
     if len(shapes) > 1:
-        msg = f"Fits with different seeds must have the same cells and genes. Found the shapes {sorted(shapes)}. Fit them anew."
+        msg = f"Fits with different seeds must have the same cells and genes. Found the shapes {sorted(shapes)}. Fit them again."
         raise InputError(msg)
     return agreement(velocities)

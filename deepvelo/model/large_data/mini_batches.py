@@ -124,7 +124,7 @@ class Batches:
         return sum(sizes[: len(sizes) // self._n_batches])
 
     def shuffled(self, group: ProcessGroup = SINGLE_PROCESS) -> Iterator[Batch]:
-        """The batches of one epoch, drawn anew each time; in a process group, this process's share of each."""
+        """Random batches of one epoch; in a process group, this process's share of each."""
         order = self.random.permutation(len(self._groups))
         for chosen in np.array_split(order, self._n_batches):
             cells = np.concatenate([self._groups[i] for i in chosen])

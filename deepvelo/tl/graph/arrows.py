@@ -54,7 +54,7 @@ def velocity_embedding(adata: AnnData, *, basis: str | None = None) -> None:
     adata.obsm[keys.velocity_embedding(name)] = projected(
         positive, negative, np.asarray(adata.obsm[keys.embedding(name)], dtype=np.float64)
     )
-    # scVelo's plots project anew onto what is not listed here.
+    # scVelo's plots recompute the arrows of embeddings that are not listed here.
     parameters = adata.uns.get(keys.VELOCITY_PARAMS)
     if parameters is not None:
         parameters["embeddings"] = [*parameters.get("embeddings", []), name]

@@ -162,7 +162,7 @@ def _nearest(adata: AnnData) -> sp.csr_matrix:
     distances = sp.csr_matrix(adata.obsp[keys.DISTANCES])
     counts = n_neighbors(distances)
     if alone := int((counts == 0).sum()):
-        msg = f"The velocity graph needs a neighbour of every cell, and {alone} of {adata.n_obs} cells have none. Compute the neighbours anew."
+        msg = f"The velocity graph needs a neighbour of every cell, and {alone} of {adata.n_obs} cells have none. Compute the neighbours again."
         raise InputError(msg)
     fewest, usual = int(counts.min()), int(np.median(counts))
     most = fewest if 2 * fewest >= usual else usual

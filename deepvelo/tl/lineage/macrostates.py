@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 MOST_STATES: Final = 50
-_SPECTRUM: Final = 20  # leading eigenvalues among which the gap is looked for, as in CellRank
+_SPECTRUM: Final = 20  # leading eigenvalues searched for the gap, as in CellRank
 # Cells that represent a state, as in CellRank; half of a smaller one.
 CELLS_OF_A_STATE: Final = 30
 SMALLEST_STATE: Final = 3

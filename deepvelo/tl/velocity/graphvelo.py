@@ -141,5 +141,5 @@ def _require(adata: AnnData) -> None:
         msg = f"{_NAME} needs {what}. Found the layers {list(adata.layers)}. Run `deepvelo.pp.moments(adata)` and a velocity method first."
         raise InputError(msg)
     if alone := int((n_neighbors(sp.csr_matrix(adata.obsp[keys.DISTANCES])) == 0).sum()):
-        msg = f"{_NAME} needs a neighbour of every cell, and {alone} of {adata.n_obs} cells have none. Compute the neighbours anew."
+        msg = f"{_NAME} needs a neighbour of every cell, and {alone} of {adata.n_obs} cells have none. Compute the neighbours again."
         raise InputError(msg)
