@@ -25,7 +25,8 @@ from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from deepvelo.pl.agreement_map import agreement_map
 from deepvelo.pl.embedding import scatter
-from deepvelo.pl.selection import cells_inside, mark_selected
+from deepvelo.pl.selection import mark_selected
+from deepvelo.selections import cells_inside
 from deepvelo.wording import decimal, number
 
 HEIGHT = 540
@@ -108,7 +109,8 @@ def _take(points: np.ndarray, groups: np.ndarray) -> None:
     if picked["points"] and not (picked["lasso"] or picked["box"]):
         _take_group(groups, groups[int(np.ravel(picked["points"][0]["customdata"])[0])])
     else:
-        session.set_selected_cells(cells_inside(points, lassos=picked["lasso"], boxes=picked["box"]).tolist())
+        inside = cells_inside(points, lassos=picked["lasso"], boxes=picked["box"])
+        session.set_selected_cells(np.flatnonzero(inside).tolist())
 
 
 def _take_group(groups: np.ndarray, group: str | None) -> None:

@@ -138,6 +138,18 @@ def read_regular_file(path: Path, *, max_bytes: int) -> bytes:
     return content
 
 
+def read_first_line(path: Path, *, max_bytes: int) -> bytes:
+    """The first line of a regular file with its line break, cut off after ``max_bytes`` bytes.
+
+    Raises
+    ------
+    OSError
+        The path is not a regular file.
+    """
+    with _open_regular(path) as file:
+        return file.readline(max_bytes)
+
+
 class VerifiedStore(LocalStore):
     """A Zarr folder that verifies each file when it is read. Zarr alone would read missing chunks as zeros.
 

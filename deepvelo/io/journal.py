@@ -19,18 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Required
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from deepvelo.errors import CancelledError, InputError
+from deepvelo.io.locks import WAIT_SECONDS, acquired
 
 logger = logging.getLogger(__name__)
 
 FOLDER = ".jobs"
 ENDINGS = ("finished", "failed", "cancelled")
 MOST_BYTES = 2**20  # of one entry; typical entries have a few thousand
-WAIT_SECONDS = 20  # for the lock of another server that writes to the same journal
 LOOK_SECONDS = 1.0  # how often a worker checks whether another worker has finished
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
@@ -166,7 +166,7 @@ class Journal:
             self._come_alive()
             for lock_path in self._folder.glob(".own-*.lock"):
                 mine = lock_path == self._lock_path(self._server)
-                if not mine and os.access(lock_path, os.W_OK) and _acquired(lock := FileLock(lock_path)):
+                if not mine and os.access(lock_path, os.W_OK) and acquired(lock := FileLock(lock_path)):
                     with suppress(OSError):
                         lock_path.unlink(missing_ok=True)
                     lock.release()
@@ -179,7 +179,7 @@ class Journal:
         """Hold the journal's lock, so that no other thread or server requests jobs meanwhile."""
         with suppress(OSError):  # `add` reports the error
             self._folder.mkdir(parents=True, exist_ok=True)
-        if not _acquired(self._alone, seconds=WAIT_SECONDS):
+        if not acquired(self._alone, seconds=WAIT_SECONDS):
             logger.warning("another server holds the journal of jobs in %s", self._folder)
         try:
             yield
@@ -196,7 +196,7 @@ class Journal:
             The job was cancelled while the other worker held it.
         """
         lock = FileLock(self._lock_path(job_id))
-        while self._path(job_id).exists() and not _acquired(lock, seconds=LOOK_SECONDS):
+        while self._path(job_id).exists() and not acquired(lock, seconds=LOOK_SECONDS):
             if cancelled():
                 raise CancelledError
         try:
@@ -214,7 +214,7 @@ class Journal:
         """Hold the lock that shows other servers that this one is running; it is released with the process."""
         if self._alive is None and self._server.startswith("own-"):
             self._alive = FileLock(self._lock_path(self._server), thread_local=False)
-            _acquired(self._alive)
+            acquired(self._alive)
 
     def _path(self, job_id: str) -> Path:
         return self._folder / f"{job_id}.jsonl"
@@ -264,17 +264,6 @@ def _read(path: Path) -> Entry | None:
             logger.warning("skipped a damaged line of %s", path)
     server = next((event["server"] for event in reversed(events) if "server" in event), server)
     return Entry(job_id=path.stem, path=path, request=request, events=events, server=server)
-
-
-def _acquired(lock: FileLock, *, seconds: float = 0) -> bool:
-    """Whether no other process holds a lock; True on file systems without locks."""
-    try:
-        lock.acquire(timeout=seconds)
-    except Timeout:
-        return False
-    except (OSError, NotImplementedError) as error:
-        logger.warning("cannot lock %s: %s", lock.lock_file, error)
-    return True
 
 
 def _sync_folder(folder: Path) -> None:

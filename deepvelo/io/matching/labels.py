@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Literal, TypeVar
+from functools import cached_property, partial
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,8 @@ from deepvelo.contents.columns import as_text, is_textual
 T = TypeVar("T")
 Kind = Literal["barcode", "short barcode", "name", "running number"]
 
-_BARCODE = re.compile(r"[ACGT]{12,}")
+_SHORTEST = 12  # bases of a barcode
+_BARCODE = re.compile(rf"[ACGT]{{{_SHORTEST},}}")
 _BARCODE_WORD = re.compile(r"([ACGT]{12,})x?", re.IGNORECASE)
 _SHORT_WORD = re.compile(r"([ACGT]{6,11})x?", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[^A-Za-z0-9]+")
@@ -32,6 +33,12 @@ _END = 100  # characters that are searched
 _MAX_DIGITS = 18  # of a number that counts something
 
 _MOSTLY, _NEARLY_ALL = 0.5, 0.95
+# Kinds of barcodes with the share of names that must have one.
+_BARCODE_KINDS: Final[tuple[tuple[Kind, re.Pattern[str], float], ...]] = (
+    ("barcode", _BARCODE_WORD, _MOSTLY),
+    ("short barcode", _SHORT_WORD, _NEARLY_ALL),
+)
+_PARSED = 1000  # names from which their kind is decided
 # Share of cells with a twin without the suffix from which the suffix was added to make names unique.
 _MIN_TWINS = 0.2
 # Minimum share of different values; columns with fewer name clones or samples.
@@ -186,6 +193,23 @@ def is_row_numbers(names: Sequence[str]) -> bool:
     return max(int(name) for name in names) < _MAX_OVER_ROWS * len(names)
 
 
+def name_parser(names: Sequence[str]) -> Callable[[str], tuple[str, str]]:
+    """How to split cell names into the part that identifies a cell within its sample and the other words.
+
+    Decided by some of the names: by their barcodes if they have any, otherwise the whole name identifies the cell,
+    regardless of case and separators.
+    """
+    some = [str(name) for name in names[:: max(1, len(names) // _PARSED)] if str(name)]
+    for _, pattern, share in _BARCODE_KINDS:
+        if _share_with_barcodes(some, pattern) >= share:
+            return partial(_codes, pattern=pattern)
+    return lambda name: (_normal(name), "")
+
+
+def _share_with_barcodes(texts: Sequence[str], pattern: re.Pattern[str]) -> float:
+    return sum(bool(_codes(text, pattern)[0]) for text in texts) / max(1, len(texts))
+
+
 def _labels_of(column: str, values: pd.Series) -> list[Labels]:
     texts = _texts(values)
     return [] if texts is None else [one for one in _labels(column, texts) if _identifies_cells(one)]
@@ -211,16 +235,11 @@ def _labels(column: str | None, given_texts: Sequence[str]) -> list[Labels]:
     if is_row_numbers([text for text in texts if text]):
         return []
     given = [text for text in texts if text]
-    n_barcodes = sum(bool(_codes(text, _BARCODE_WORD)[0]) for text in given)
-    n_short = sum(bool(_codes(text, _SHORT_WORD)[0]) for text in given)
-    if n_barcodes >= max(1, _MOSTLY * len(given)):
-        parsed = [_codes(text, _BARCODE_WORD) for text in texts]
-        return [_make_labels("barcode", column, texts, parsed)]
-    if n_short >= max(1, _NEARLY_ALL * len(given)):
-        parsed = [_codes(text, _SHORT_WORD) for text in texts]
-        return [_make_labels("short barcode", column, texts, parsed)]
+    for kind, pattern, share in _BARCODE_KINDS:
+        if _share_with_barcodes(given, pattern) >= share:
+            return [_make_labels(kind, column, texts, [_codes(text, pattern) for text in texts])]
     bare = [text[:-_END] + _ALIGNED_FILE.sub("", text[-_END:]) for text in texts]
-    kind: Kind = "running number" if _is_running(bare) else "name"
+    kind = "running number" if _is_running(bare) else "name"
     parsed = [(_normal(x), _normal(x).rstrip("0123456789").strip("_")) for x in bare]
     found = [_make_labels(kind, column, texts, _names(bare) if kind == "name" else parsed)]
     behind = [text.rpartition(":") for text in bare]
@@ -248,7 +267,7 @@ def _codes(text: str, pattern: re.Pattern[str]) -> tuple[str, str]:
         if whole := pattern.fullmatch(word):
             codes.append(whole[1].upper())
             continue
-        if pattern is _BARCODE_WORD and (runs := _BARCODE.findall(word)):
+        if pattern is _BARCODE_WORD and len(word) >= _SHORTEST and (runs := _BARCODE.findall(word)):
             codes += runs
             word = _BARCODE.sub("", word.removesuffix("x"))
         if word:

@@ -1,0 +1,9 @@
+"""Selections of cells: made on maps, by values, groups and lists of names; combined; saved beside their run.
+
+A selection is a boolean array with one value per cell of a run.
+"""
+
+from deepvelo.selections.cells import How, cells_inside, combine, of_groups, within
+from deepvelo.selections.names import FoundCells, find_cells, same_cells
+
+__all__ = ["FoundCells", "How", "cells_inside", "combine", "find_cells", "of_groups", "same_cells", "within"]
