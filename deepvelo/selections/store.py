@@ -1,19 +1,15 @@
-"""Store selections in the folder of their run: one file each, which checks itself.
+"""Store selections in the folder of their run, one `checked_file` each with the names of the cells.
 
-A file has a line with a checksum and a JSON description, and below it the names of the cells as packed JSON, with a
-checksum in the description. Listing reads the first lines only. A file's name is an id, so a selection may have any name.
+A file's name is an id, so a selection may have any name.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
-import secrets
 import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,19 +19,17 @@ from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError
 
 from deepvelo.config.strict import STRICT
 from deepvelo.errors import InputError
-from deepvelo.io.checksums import read_first_line, read_regular_file
 from deepvelo.io.locks import locked
 from deepvelo.io.run_info import INFO
-from deepvelo.io.write import remove_leftovers, write_whole
+from deepvelo.io.write import remove_leftovers
+from deepvelo.selections import checked_file
+from deepvelo.selections.checked_file import LONGEST_NAME, plain_name
 from deepvelo.wording import in_one_line
 
 FOLDER: Final = "selections"
-LONGEST_NAME: Final = 200  # characters
-FORMAT: Final = 1
-_ID = re.compile(r"[0-9a-f]{16}")
-_SUFFIX = ".cells"
+_WHAT, _SUFFIX = "selection", ".cells"
 _LOCK = ".selections.lock"  # in the run store: locking a file in a deleted run's folder would create the folder again
-_MAX_HEADER, _MAX_FILE, _MAX_NAMES = 2**14, 2**28, 2**30  # bytes; of the names unpacked
+_MAX_NAMES = 2**30  # bytes unpacked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +47,6 @@ class SavedSelection:
     """Key of the visitor who saved it; empty if unknown."""
     owner_name: str = ""
     """Display name of the owner."""
-    checksum: str
-    """Of the names of the cells; equal for equal cells."""
 
     @property
     def label(self) -> str:
@@ -112,21 +104,19 @@ def save(
     if not different:
         msg = "No cell is selected, so there is nothing to save. Select cells first."
         raise InputError(msg)
-    packed = zlib.compress(json.dumps(different).encode(), level=1)
     saved = SavedSelection(
-        selection_id=secrets.token_hex(8),
-        name=plain_name(name),
+        selection_id=checked_file.new_id(),
+        name=plain_name(name, _WHAT),
         n_cells=len(different),
         created=datetime.now(UTC),
         owner=owner,
         owner_name=owner_name,
-        checksum=_checksum(packed),
     )
     with _changing(run_folder) as folder:
         earlier = find(run_folder, saved.name)
         if earlier is not None and earlier.owner not in ("", owner):
             raise _taken(earlier, by=f", saved by {earlier.owner_name or 'another visitor'}")
-        _write(folder, saved, packed)
+        _write(folder, saved, zlib.compress(json.dumps(different).encode(), level=1))
         if earlier is not None:
             _path(folder, earlier.selection_id).unlink(missing_ok=True)
     return saved
@@ -135,9 +125,9 @@ def save(
 def stored(run_folder: Path) -> SavedSelections:
     """The saved selections of a run; never raises."""
     selections, problems = [], []
-    for path in _files(run_folder):
+    for path in checked_file.files(run_folder / FOLDER, _SUFFIX):
         try:
-            selections.append(_header(path))
+            selections.append(_described(path, checked_file.read_description(path, _WHAT)))
         except FileNotFoundError:  # deleted since it was listed
             continue
         except InputError as error:
@@ -161,18 +151,8 @@ def load(run_folder: Path, selection_id: str) -> tuple[SavedSelection, list[str]
     InputError
         It was deleted, is damaged, or was saved by a newer version.
     """
-    try:
-        path = _existing(run_folder, selection_id)
-        saved = _header(path)
-        packed = _packed(path)
-        if _checksum(packed) != saved.checksum:
-            raise _damaged(path, "its cells are not what was saved", name=saved.name)
-        unpacked = zlib.decompressobj().decompress(packed, _MAX_NAMES)
-    except FileNotFoundError:
-        raise _gone() from None
-    except (OSError, zlib.error) as error:
-        raise _damaged(path, str(getattr(error, "strerror", None) or error)) from None
-    return saved, json.loads(unpacked)
+    saved, packed = _read(run_folder, selection_id)
+    return saved, json.loads(zlib.decompressobj().decompress(packed, _MAX_NAMES))
 
 
 def rename(run_folder: Path, selection_id: str, name: str) -> SavedSelection:
@@ -183,14 +163,15 @@ def rename(run_folder: Path, selection_id: str, name: str) -> SavedSelection:
     InputError
         The name is empty, too long or taken, or the selection is not readable or was deleted.
     """
-    wanted = plain_name(name)
+    wanted = plain_name(name, _WHAT)
     with _changing(run_folder) as folder:
         taken = find(run_folder, wanted)
         if taken is not None and taken.selection_id != selection_id:
             raise _taken(taken)
-        saved = replace(load(run_folder, selection_id)[0], name=wanted)
-        _write(folder, saved, _packed(_path(folder, selection_id)))
-    return saved
+        saved, packed = _read(run_folder, selection_id)
+        renamed = replace(saved, name=wanted)
+        _write(folder, renamed, packed)
+    return renamed
 
 
 def delete(run_folder: Path, selection_id: str) -> None:
@@ -201,29 +182,8 @@ def delete(run_folder: Path, selection_id: str) -> None:
     InputError
         The run was deleted, or its folder cannot be written to.
     """
-    with _changing(run_folder):
-        try:
-            _existing(run_folder, selection_id).unlink()
-        except FileNotFoundError:
-            return
-
-
-def plain_name(name: str) -> str:
-    """A name as it is stored, in Unicode's composed form and without blanks around it.
-
-    Raises
-    ------
-    InputError
-        The name is empty or has more than 200 characters.
-    """
-    plain = unicodedata.normalize("NFC", name).strip()
-    if not plain:
-        msg = "The selection has no name. Give it one."
-        raise InputError(msg)
-    if len(plain) > LONGEST_NAME:
-        msg = f"The name of the selection has {len(plain):,} characters, and at most {LONGEST_NAME} fit. Shorten it."
-        raise InputError(msg)
-    return plain
+    with _changing(run_folder) as folder, suppress(FileNotFoundError):
+        _path(folder, selection_id).unlink()
 
 
 @contextmanager
@@ -249,85 +209,32 @@ def _changing(run_folder: Path) -> Iterator[Path]:
 
 
 def _write(folder: Path, saved: SavedSelection, packed: bytes) -> None:
-    values = _SCHEMA.dump_python(saved, mode="json", exclude={"selection_id"})
-    line = json.dumps({"format": FORMAT, **values}).encode()  # ASCII, so that any name can be stored
-    content = b"%s %s\n%s" % (_checksum(line).encode(), line, packed)
-    write_whole(_path(folder, saved.selection_id), lambda partial: partial.write_bytes(content))
+    description = _SCHEMA.dump_python(saved, mode="json", exclude={"selection_id"})
+    checked_file.write(_path(folder, saved.selection_id), description, packed)
 
 
-def _header(path: Path) -> SavedSelection:
-    """Read the first line of a file.
-
-    Raises
-    ------
-    FileNotFoundError
-        The file was deleted.
-    InputError
-        It is damaged, or was saved by a newer version.
-    """
+def _read(run_folder: Path, selection_id: str) -> tuple[SavedSelection, bytes]:
+    """A selection and the packed names of its cells."""
     try:
-        checksum, _, line = read_first_line(path, max_bytes=_MAX_HEADER).removesuffix(b"\n").partition(b" ")
+        path = _path(run_folder / FOLDER, selection_id)
+        description, packed = checked_file.read(path, _WHAT)
     except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _damaged(path, error.strerror or str(error)) from None
-    if _checksum(line).encode() != checksum:
-        raise _damaged(path, "its description is not what was saved")
-    values: dict[str, Any] = json.loads(line)
-    name = str(values.get("name", ""))
-    if (stored_format := values.pop("format", None)) != FORMAT:
-        msg = (
-            f"The saved selection {in_one_line(name, most=LONGEST_NAME)!r} was saved in format {stored_format} by a newer version of "
-            f"DeepVelo Explorer, and this version reads format {FORMAT}. Update DeepVelo Explorer to open it."
-        )
-        raise InputError(msg)
+        msg = "This saved selection was deleted or replaced. Choose another."
+        raise InputError(msg) from None
+    return _described(path, description), packed
+
+
+def _described(path: Path, description: dict[str, Any]) -> SavedSelection:
     try:
-        return _SCHEMA.validate_python(values | {"selection_id": path.stem})
+        return _SCHEMA.validate_python(description | {"selection_id": path.stem})
     except ValidationError:
-        raise _damaged(path, "its description is incomplete", name=name) from None
-
-
-def _packed(path: Path) -> bytes:
-    """The packed names below the first line."""
-    return read_regular_file(path, max_bytes=_MAX_FILE).partition(b"\n")[2]
-
-
-def _files(run_folder: Path) -> list[Path]:
-    try:
-        return [
-            path
-            for path in (run_folder / FOLDER).iterdir()
-            if path.suffix == _SUFFIX and _ID.fullmatch(path.stem)
-        ]
-    except OSError:  # nothing was saved yet
-        return []
+        name = str(description.get("name", ""))
+        raise checked_file.damaged(path, _WHAT, "its description is incomplete", name=name) from None
 
 
 def _path(folder: Path, selection_id: str) -> Path:
-    return folder / f"{selection_id}{_SUFFIX}"
-
-
-def _existing(run_folder: Path, selection_id: str) -> Path:
-    """Path of a selection by its id, which may come from an address."""
-    if not _ID.fullmatch(selection_id):
-        raise FileNotFoundError
-    return _path(run_folder / FOLDER, selection_id)
-
-
-def _checksum(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def _gone() -> InputError:
-    return InputError("This saved selection was deleted or replaced. Choose another.")
+    return checked_file.path_of(folder, selection_id, _SUFFIX)
 
 
 def _taken(saved: SavedSelection, *, by: str = "") -> InputError:
     return InputError(f"This run has a selection {saved.label!r} already{by}. Choose another name.")
-
-
-def _damaged(path: Path, what: str, *, name: str = "") -> InputError:
-    called = in_one_line(name, most=LONGEST_NAME) or path.name
-    return InputError(
-        f"The saved selection {called!r} is damaged: {what}. Delete {path} and save the selection again."
-    )

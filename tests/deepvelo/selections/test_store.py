@@ -6,13 +6,15 @@ import json
 import multiprocessing
 import os
 import time
+import zlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from deepvelo.errors import InputError
 from deepvelo.io.runs import RunStore
-from deepvelo.selections import store
+from deepvelo.selections import checked_file, store
 
 CELLS = [f"AAACCTGAGAAAC{i:03d}-1" for i in range(300)]
 
@@ -37,7 +39,7 @@ def rewrite(path, **changes):
     """Change the description in a file, with a checksum that fits."""
     line, _, packed = path.read_bytes().partition(b"\n")
     values = json.dumps(json.loads(line[33:]) | changes).encode()
-    path.write_bytes(store._checksum(values).encode() + b" " + values + b"\n" + packed)
+    path.write_bytes(checked_file._checksum(values).encode() + b" " + values + b"\n" + packed)
 
 
 def test_what_is_saved_is_loaded(run):
@@ -241,11 +243,10 @@ def test_a_selection_that_a_killed_process_was_replacing_is_shown_once(run):
 
 def test_five_hundred_selections_are_listed_fast(run):
     for i in range(500):
-        packed = store.zlib.compress(json.dumps(CELLS).encode())
+        packed = zlib.compress(json.dumps(CELLS).encode())
         (run / store.FOLDER).mkdir(exist_ok=True)
         saved = store.SavedSelection(
-            selection_id=f"{i:016x}", name=f"selection {i}", n_cells=len(CELLS), checksum=store._checksum(packed),
-            created=store.datetime.now(store.UTC),
+            selection_id=f"{i:016x}", name=f"selection {i}", n_cells=len(CELLS), created=datetime.now(UTC)
         )  # fmt: skip
         store._write(run / store.FOLDER, saved, packed)
     seconds = []
