@@ -30,6 +30,14 @@ _MAX_PARTS: Final = 1000  # separated by commas in what a user writes
 _COLORS: Final = keys.colors("")
 UNASSIGNED: Final = "unassigned"
 UNASSIGNED_COLOR: Final = "#c8c8c8"
+# Okabe-Ito colours first. The others were added greedily, each as far as possible (CIELAB) from the previous
+# ones in normal vision, deuteranopia and protanopia (Machado et al. 2009), with a lightness visible on white
+# and on black.
+PALETTE: Final = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#AACE79", "#B62431",
+    "#5555C2", "#316D6D", "#55DBE7", "#FF6D86", "#92DBB6", "#CE7949", "#496D3D", "#AADB55",
+    "#9E86C2", "#9E4900", "#496186", "#C25555", "#DB923D", "#FF9ECE", "#0C79F3", "#3D9EFF",
+)  # fmt: skip
 
 
 def group_names(column: pd.Series, *, missing: str | None = None) -> pd.Series:

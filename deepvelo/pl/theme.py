@@ -13,18 +13,10 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from deepvelo.config import Method
-from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR, natural_order
+from deepvelo.contents.groups import PALETTE, UNASSIGNED, UNASSIGNED_COLOR, natural_order
 from deepvelo.plan import MOST_OUTLINED
 from deepvelo.wording import in_one_line
 
-# Okabe-Ito colours first. The others were added greedily, each as far as possible (CIELAB) from the previous
-# ones in normal vision, deuteranopia and protanopia (Machado et al. 2009), with a lightness visible on white
-# and on black.
-PALETTE: Final = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#AACE79", "#B62431",
-    "#5555C2", "#316D6D", "#55DBE7", "#FF6D86", "#92DBB6", "#CE7949", "#496D3D", "#AADB55",
-    "#9E86C2", "#9E4900", "#496186", "#C25555", "#DB923D", "#FF9ECE", "#0C79F3", "#3D9EFF",
-)  # fmt: skip
 # Without the darkest tenth of viridis, which is invisible on a dark page.
 SEQUENTIAL: Final = sample_colorscale("Viridis", np.linspace(0.12, 1, 12).tolist())
 # For dark pages, if most values are low but must stay visible.

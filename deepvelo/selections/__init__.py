@@ -1,9 +1,25 @@
 """Selections of cells: made on maps, by values, groups and lists of names; combined; saved beside their run.
 
-A selection is a boolean array with one value per cell of a run.
+A selection is a boolean array with one value per cell of a run. A grouping made by hand is made of selections and belongs to
+the data set.
 """
 
 from deepvelo.selections.cells import How, cells_inside, combine, of_groups, within
+from deepvelo.selections.grouping_store import GroupingStore, SavedGrouping
+from deepvelo.selections.groupings import Group, Grouping
 from deepvelo.selections.names import FoundCells, find_cells, same_cells
 
-__all__ = ["FoundCells", "How", "cells_inside", "combine", "find_cells", "of_groups", "same_cells", "within"]
+__all__ = [
+    "FoundCells",
+    "Group",
+    "Grouping",
+    "GroupingStore",
+    "How",
+    "SavedGrouping",
+    "cells_inside",
+    "combine",
+    "find_cells",
+    "of_groups",
+    "same_cells",
+    "within",
+]
