@@ -15,6 +15,7 @@ from app import session  # noqa: E402
 from app.background import ended_visits  # noqa: E402
 from app.shared import cached  # noqa: E402
 from app.shared.charts import picture_format  # noqa: E402
+from app.shared.copy_link import copy_link  # noqa: E402
 from app.shared.glossary import glossary  # noqa: E402
 from app.shared.live_jobs import jobs_in_brief  # noqa: E402
 from app.shared.run_picker import choose_first_run, run_picker  # noqa: E402
@@ -48,17 +49,18 @@ st.set_page_config(
 )
 ended_visits.close_event_loops()
 cached.warm_up()
-session.sync_url()
 pages = {
     group: [st.Page(f"../pages/{name}.py", title=title, icon=icon) for name, title, icon in entries]
     for group, entries in GROUPS.items()
 }
 page = st.navigation({"": [st.Page(home, title="Home", default=True, visibility="hidden")], **pages})
+session.sync_url(page.url_path)
 with gone_in_words():
     choose_first_run()
     with st.sidebar:
         run_picker()
         jobs_in_brief()
         picture_format()
+        copy_link()
         glossary()
     page.run()

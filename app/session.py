@@ -1,15 +1,17 @@
 """The only file that touches ``st.session_state`` and ``st.query_params``.
 
-Both hold the chosen data, run, gene and colour: the session keeps them from page to page, the URL across reloads and
-browsers. The app reads the URL only for choices that the session lacks. After that `sync_url` writes the URL from the
-session, so that an outdated address never undoes a click.
+Both hold the view: the session keeps it from page to page, the URL across reloads and browsers. The chosen data, run,
+gene and colour belong to every page; the values of other widgets, read through `app.shared.view`, to the page that draws
+them. The app reads the URL only for choices that the session lacks. After that the session writes the URL, so that an
+outdated address never undoes a click.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Literal, TypedDict
+from typing import Any, Final, Literal, TypedDict
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -26,6 +28,8 @@ GENE_COLOR = "gene"  # colours by the expression of the chosen gene
 _SELECTED = "selected_cells"
 _VISIT = "visit"
 _UPLOADS = "n_uploads"
+_PAGE, _VIEWS = "page", "views"
+_MOST_VALUES: Final = 1000  # of one name in the URL
 
 
 class Linked(TypedDict):
@@ -52,15 +56,60 @@ def _set(name: Name, value: str | None) -> None:
     st.query_params.pop(name, None)
 
 
-def sync_url() -> None:
-    """Synchronise session and URL; the entry file calls it before it draws the page."""
+def sync_url(page: str = "") -> None:
+    """Synchronise session and URL; the entry file calls it before it draws the page.
+
+    Parameters
+    ----------
+    page
+        Name of the page, to whose widgets `put_in_url` belongs.
+    """
+    st.session_state[_PAGE] = page
+    view: dict[str, list[str] | None] = {}
     for name in NAMES:
         value = _get(name)
-        if value is None:
-            continue
-        st.session_state[name] = value
-        if st.query_params.get(name) != value:
-            st.query_params[name] = value
+        if value is not None:
+            st.session_state[name] = value
+            view[name] = [value]
+    _write_url(view | _view_of_page())
+
+
+def from_url(name: str, *, key: str) -> list[str] | None:
+    """What a link says about a widget; None if it says nothing, or was read before, for instance for another run."""
+    if key in st.session_state or name in _view_of_page() or name not in st.query_params:
+        return None
+    return st.query_params.get_all(name)[:_MOST_VALUES]
+
+
+def put_in_url(name: str, values: list[str] | None) -> None:
+    """Write the value of a widget of this page into the URL, now and when the page is opened again; None leaves it out."""
+    views = st.session_state.setdefault(_VIEWS, {})
+    views.setdefault(st.session_state.get(_PAGE, ""), {})[name] = values
+    _write_url({name: values})
+
+
+def link() -> str:
+    """Address of this view, for another browser."""
+    return f"{st.context.url}?{urlencode(_in_url(), doseq=True)}"
+
+
+def _view_of_page() -> dict[str, list[str] | None]:
+    views: dict[str, dict[str, list[str] | None]] = st.session_state.get(_VIEWS, {})
+    return views.get(st.session_state.get(_PAGE, ""), {})
+
+
+def _in_url() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
+
+
+def _write_url(view: dict[str, list[str] | None]) -> None:
+    """Change parts of the URL in one message, because each is a step in the browser's history."""
+    before = _in_url()
+    after = {name: values for name, values in (before | view).items() if values is not None}
+    if after != before:
+        st.query_params.from_dict(
+            {name: values[0] if len(values) == 1 else values for name, values in after.items()}
+        )
 
 
 def linked(name: Name, value: str | None, *, key: str | None = None) -> Linked:

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from app import session
 from app.compare.agreement import agreement_view
 from app.compare.controls import controls_view
 from app.compare.quality import quality_view
@@ -14,11 +13,13 @@ from app.shared.empty import stop_on_error
 from app.shared.live_jobs import live_jobs
 from app.shared.run_picker import require_run
 from app.shared.signal import VIEW_KEY
+from app.shared.view import one_of
 
 # Arguments: the chosen run, the ids of all compared runs, and the smoothing. Only the selected view computes.
 VIEWS = {"Scores": scores_view, "Agreement": agreement_view}
 CHECKS = {"Controls": controls_view, "Quality": quality_view}  # of the chosen run alone
 STREAMS = "Streams"
+NAMES = [*VIEWS, STREAMS, *CHECKS]
 
 st.header("Compare")
 base = require_run()
@@ -28,10 +29,7 @@ with stop_on_error():
     run_ids = choose_runs(base)
     live_jobs()
     controls = st.container(horizontal=True, vertical_alignment="bottom")
-    session.fill_first(VIEW_KEY, "Scores")
-    chosen = controls.segmented_control(
-        "View", [*VIEWS, STREAMS, *CHECKS], required=True, key=VIEW_KEY, persist_state="session"
-    )
+    chosen = controls.segmented_control("View", NAMES, required=True, **one_of("view", NAMES, key=VIEW_KEY))
     view = str(chosen)
     if view in CHECKS:
         CHECKS[view](base)

@@ -17,6 +17,7 @@ from app.data.summary import (
 from app.shared import cached
 from app.shared.empty import stop_on_error
 from app.shared.text import box_labels, escape
+from app.shared.view import one_of
 
 st.header("Data")
 dataset_picker()
@@ -57,8 +58,7 @@ if summary.groupings:
         "Cell groups",
         summary.groupings,
         format_func=labels.__getitem__,
-        key="data.group",
-        persist_state="session",
+        **one_of("group", summary.groupings, key="data.group"),
     )
 with left:
     proportions_chart(source, group)

@@ -14,6 +14,7 @@ from app.shared.rates_charts import SPACES, gene_rates, match_scores, rates_figu
 from app.shared.run_picker import fits, require_run
 from app.shared.shown_run import run_fragment
 from app.shared.text import escape
+from app.shared.view import one_of, switch
 from deepvelo.io.runs import Run, RunInfo
 from deepvelo.pl.rates import rate_violins
 
@@ -29,12 +30,10 @@ def explorer(run: Run) -> None:
         space = st.segmented_control(
             "UMAP of",
             offered,
-            default=offered[0],
             required=True,
-            key="rates.space",
-            persist_state="session",
+            **one_of("rates", offered, key="rates.space"),
         )
-        names = st.toggle("Names", value=True, key="rates.names", persist_state="session")
+        names = st.toggle("Names", **switch("names", key="rates.names", default=True))
     left, right = st.columns(2, gap="medium")
     with left:
         color = color_picker(run)

@@ -14,8 +14,10 @@ from app.shared.live_jobs import live_jobs
 from app.shared.run_picker import require_run
 from app.shared.text import box_labels, escape, with_labels
 from app.shared.undecided import undecided_lineages_in_words
+from app.shared.view import one_of
 
 OF_LINEAGE = {"Fates": fates_view, "Drivers": drivers_view, "Enrichment": enrichment_view}
+VIEWS = ["Trajectory", *OF_LINEAGE]
 
 st.header("Lineages")
 run = require_run()
@@ -34,9 +36,8 @@ with stop_on_error():
         st.caption(undecided)
     controls = st.container(horizontal=True, vertical_alignment="bottom")
     view = controls.segmented_control(
-        "View", ["Trajectory", *OF_LINEAGE], default="Trajectory", required=True, key="lineages.view",
-        persist_state="session",
-    )  # fmt: skip
+        "View", VIEWS, required=True, **one_of("view", VIEWS, key="lineages.view")
+    )
     if view == "Trajectory":
         with controls:
             by_time = by_time_switch()
@@ -44,7 +45,7 @@ with stop_on_error():
     else:
         labels = {name: escape(label) for name, label in box_labels(analysis.lineages).items()}
         lineage = controls.segmented_control(
-            "Lineage", analysis.lineages, format_func=labels.__getitem__, default=analysis.lineages[0], required=True,
-            key=f"lineages.lineage.{'.'.join(analysis.lineages)}", persist_state="session",
+            "Lineage", analysis.lineages, format_func=labels.__getitem__, required=True,
+            **one_of("lineage", analysis.lineages, key=f"lineages.lineage.{'.'.join(analysis.lineages)}"),
         )  # fmt: skip
         OF_LINEAGE[str(view)](run, analysis, str(lineage))

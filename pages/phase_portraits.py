@@ -15,13 +15,15 @@ from app.shared.run_picker import require_run
 from app.shared.shown_run import run_fragment
 from app.shared.text import box_labels
 from app.shared.undecided import undecided_in_words
+from app.shared.view import one_of, some_of, switch
 from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import phase_grid, phase_portrait
 
 HEIGHT = 640
 MAX_GENES, N_GENES = 12, 4  # of several: maximum and default
+MODES = ("One gene", "Several")
 GENES_KEY = "phase.genes"
-FIRST_KEY = "phase.first"  # the gene that was last put first among several; "" for none
+FIRST_KEY = "phase.first"  # the gene that was last put first among several
 
 
 @run_fragment
@@ -31,15 +33,14 @@ def explorer(run: Run) -> None:
     mode_box = st.container(horizontal=True, vertical_alignment="center")
     gene_box, types_box = st.columns([1, 2], vertical_alignment="bottom")
     mode = mode_box.segmented_control(
-        "Show", ["One gene", "Several"], default="One gene", required=True,
-        key="phase.mode", persist_state="session", label_visibility="collapsed",
+        "Show", MODES, required=True, label_visibility="collapsed", **one_of("show", MODES, key="phase.mode"),
     )  # fmt: skip
     shown = types_box.multiselect(
         "Cell types", list(colors), format_func=box_labels(colors).__getitem__, placeholder="All cell types",
-        key="phase.types", persist_state="session",
+        **some_of("types", list(colors), key="phase.types"),
         help="Cell types in colour and with arrows; others turn grey. Choose a few to reduce overlap.",
     )  # fmt: skip
-    zoom = mode_box.toggle("Zoom", value=True, key="phase.zoom", persist_state="session", disabled=not shown)
+    zoom = mode_box.toggle("Zoom", disabled=not shown, **switch("zoom", key="phase.zoom", default=True))
     options = Options(colors=colors, shown=shown or None, zoom=zoom, drawn=drawn(run), dark=charts.is_dark())
     with stop_on_error():
         if mode == "Several":
@@ -74,10 +75,12 @@ def one_gene(run: Run, groups: np.ndarray, options: Options, *, gene: str) -> No
 def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:
     """One figure with a portrait per gene."""
     ranked = ranked_genes(run)
-    session.fill({GENES_KEY: genes_to_show(ranked)})
+    first = gene if (gene := session.gene()) in ranked else ranked[0]
+    default = list(dict.fromkeys([first, *ranked[:N_GENES]]))[:N_GENES]
+    put_first(first, ranked, default=default)
     genes = st.multiselect(
-        "Genes", ranked, format_func=box_labels(ranked).__getitem__, max_selections=MAX_GENES, key=GENES_KEY,
-        persist_state="session",
+        "Genes", ranked, format_func=box_labels(ranked).__getitem__, max_selections=MAX_GENES,
+        **some_of("genes", ranked, key=GENES_KEY, default=default, most=MAX_GENES),
     )  # fmt: skip
     if not genes:
         st.info(f"Choose up to {MAX_GENES} genes.")
@@ -86,19 +89,16 @@ def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:
     charts.show(figure, key="phase.grid", alt=f"Phase portraits of {', '.join(genes)}")
 
 
-def genes_to_show(ranked: list[str]) -> list[str]:
-    """The genes chosen before, or the first few; a newly chosen gene is put first once, so that it can be removed."""
+def put_first(first: str, ranked: list[str], *, default: list[str]) -> None:
+    """Put a newly chosen gene first among those shown, once, so that it can be removed."""
     before = session.widget_value(GENES_KEY)
-    genes = [gene for gene in before or [] if gene in ranked]  # a run may lack some
-    if not genes and before != []:  # stays empty if emptied by hand
-        genes = ranked[:N_GENES]
-    gene = session.gene() or ""
-    if gene != session.widget_value(FIRST_KEY):
-        session.fill({FIRST_KEY: gene})
-        first = gene if gene in ranked else ranked[0]
-        most = MAX_GENES if before else N_GENES
-        genes = list(dict.fromkeys([first, *genes]))[:most]
-    return genes
+    if before is not None:
+        genes = [gene for gene in before if gene in ranked]  # a run may lack some
+        genes = genes or (default if before else [])  # stays empty if emptied by hand
+        if first != session.widget_value(FIRST_KEY):
+            genes = list(dict.fromkeys([first, *genes]))[:MAX_GENES]
+        session.fill({GENES_KEY: genes})
+    session.fill({FIRST_KEY: first})
 
 
 st.header("Phase portraits")

@@ -12,6 +12,7 @@ from app.shared.shown_run import run_fragment
 from app.shared.signal import fade_toggle, fade_unsure, quality_line
 from app.shared.text import box_labels
 from app.shared.velocity_chart import KINDS, View, bases, basis_label, in_words, velocity_figure
+from app.shared.view import number_in, one_of
 from deepvelo.io.runs import Run
 
 
@@ -25,20 +26,23 @@ def explorer(run: Run) -> None:
             "Embedding",
             names,
             format_func=box_labels(names, basis_label).__getitem__,
-            key="velocity.basis",
-            persist_state="session",
+            **one_of("embedding", names, key="velocity.basis"),
         )
-        kind = st.selectbox("Show", KINDS, key="velocity.kind", persist_state="session")
+        kind = st.selectbox("Show", KINDS, **one_of("arrows", KINDS, key="velocity.kind"))
         color = color_picker(run)
         gene = gene_picker(run) if color in GENE_LAYERS else ranked_genes(run)[0]
         density, smooth = 1.0, 0.5
         if kind != "No arrows":
             density = st.slider(
-                "Density", 0.5, 1.5, density, 0.25, key="velocity.density", persist_state="session"
+                "Density",
+                0.5,
+                1.5,
+                step=0.25,
+                **number_in("density", 0.5, 1.5, density, key="velocity.density"),
             )
         if kind in {"Stream", "Grid arrows"}:
             smooth = st.slider(
-                "Smoothing", 0.25, 2.0, smooth, 0.25, key="velocity.smooth", persist_state="session",
+                "Smoothing", 0.25, 2.0, step=0.25, **number_in("smoothing", 0.25, 2.0, smooth, key="velocity.smooth"),
                 help="Number of grid steps over which directions are averaged. Raising it hides detail and noise.",
             )  # fmt: skip
         fade = fade_toggle(run)

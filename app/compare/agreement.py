@@ -20,6 +20,7 @@ from app.shared.shown_run import run_fragment
 from app.shared.tables import show_table
 from app.shared.text import box_labels, escape
 from app.shared.velocity_chart import basis_label
+from app.shared.view import one_of
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
@@ -80,10 +81,11 @@ def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
 def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:
     """The embedding, to draw a region on; the session keeps the region, because Plotly forgets it."""
     groups, colors = groups_and_colors(base)
-    color = st.segmented_control(
-        "Colour", [_AGREEMENT, _GROUPS], default=_AGREEMENT, required=True, key=COLOR_KEY,
-        persist_state="session", label_visibility="collapsed",
+    chosen = st.segmented_control(
+        "Colour", [_AGREEMENT, _GROUPS], required=True, label_visibility="collapsed",
+        **one_of("map", [_AGREEMENT, _GROUPS], key=COLOR_KEY),
     )  # fmt: skip
+    color = str(chosen)
     points = base.obsm[keys.embedding(base.info.basis)][:, :2]
     axis_name, dark = basis_label(base.info.basis), charts.is_dark()
     if color == _AGREEMENT:

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import session
 from app.compare.control_fits import offer
 from app.compare.steady_state import steady_state_part
 from app.compare.sweep import sweep_part
@@ -18,6 +17,7 @@ from app.shared.empty import error_in_words
 from app.shared.phase_charts import groups_and_colors
 from app.shared.tables import show_table
 from app.shared.velocity_chart import basis_label
+from app.shared.view import one_of
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl.agreement_map import agreement_map
@@ -39,9 +39,8 @@ _CONTROL_COLUMNS = (
 
 def controls_view(base: Run) -> None:
     """The selected control: its question, its missing fits, its result."""
-    session.fill_first(PART_KEY, next(iter(PARTS)))
     part = st.segmented_control(
-        "Check against", list(PARTS), required=True, key=PART_KEY, persist_state="session",
+        "Check against", list(PARTS), required=True, **one_of("check", list(PARTS), key=PART_KEY),
         label_visibility="collapsed",
     )  # fmt: skip
     with error_in_words():

@@ -19,6 +19,7 @@ from app.shared.tables import show_table
 from app.shared.text import box_labels, escape
 from app.shared.undecided import undecided_cells
 from app.shared.velocity_chart import basis_label
+from app.shared.view import some_of
 from deepvelo.io.runs import Run
 from deepvelo.pl.phase_portrait import Phase
 from deepvelo.pl.side_by_side import Panel, side_by_side
@@ -45,12 +46,13 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
         gene = gene_picker(base, first=first)
     labels = box_labels(colors)
     shown = types_box.multiselect(
-        "Cell types", list(colors), format_func=labels.__getitem__, default=preset_groups(list(colors)), placeholder="All cell types",
-        key="compare.types", persist_state="session", help="Cell types in colour and with arrows; others turn grey. Choose a few to reduce overlap.",
+        "Cell types", list(colors), format_func=labels.__getitem__, placeholder="All cell types",
+        **some_of("types", list(colors), key="compare.types", default=preset_groups(list(colors))), help="Cell types in colour and with arrows; others turn grey. Choose a few to reduce overlap.",
     )  # fmt: skip
+    offered = shown or list(colors)
     window = zoom_box.multiselect(
-        "Zoom on", shown or list(colors), format_func=labels.__getitem__, placeholder="No zoom",
-        key="compare.window", persist_state="session", help="Adds a second row of panels that shows only these cell types.",
+        "Zoom on", offered, format_func=labels.__getitem__, placeholder="No zoom",
+        **some_of("zoom", offered, key="compare.window"), help="Adds a second row of panels that shows only these cell types.",
     )  # fmt: skip
     matched = comparison.matched(run_ids, None)
     cells = matched.reference.obs_names

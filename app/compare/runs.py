@@ -13,6 +13,7 @@ from app.shared.empty import say_error
 from app.shared.estimate import estimate_seconds, in_words
 from app.shared.run_picker import fits
 from app.shared.text import box_labels, escape
+from app.shared.view import one_of, some_of
 from deepvelo.config import METHOD_LABELS, Method, Settings, replace
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
@@ -35,13 +36,18 @@ def choose_runs(base: Run) -> RunIds:
     beside = st.multiselect(
         f"Compare **{escape(_label(base.info, base.info))}**, the run in the sidebar, with",
         list(labels),
-        default=first,
         format_func=labels.__getitem__,
         max_selections=MAX_RUNS - 1,
         placeholder="Other runs of the same data" if labels else "No other run of this data set yet",
         # A new default after a fit has ended needs a new widget.
-        key=".".join(["compare.runs", base.info.run_id, *first]),
-        persist_state="session",
+        **some_of(
+            "with",
+            list(labels),
+            key=".".join(["compare.runs", base.info.run_id, *first]),
+            default=first,
+            most=MAX_RUNS - 1,
+            always=True,
+        ),
         help="Runs to compare: fits of the same data set and imported results of its cells. All are scored on the cells, graph, groups and embedding of the run in the sidebar.",
     )
     _offer_missing(base, fitted=list(newest))
@@ -53,10 +59,8 @@ def smoothing_switch() -> int | None:
     smooth = st.segmented_control(
         "Smoothing",
         list(_SMOOTHING),
-        default="As fitted",
         required=True,
-        key="compare.smooth",
-        persist_state="session",
+        **one_of("smoothing", list(_SMOOTHING), key="compare.smooth"),
         help="Number of times every method's velocity is averaged over the graph before scoring. Choose the same number for "
         "all methods to compare their consistency; As fitted shows each method as its own fit smooths it.",
     )

@@ -18,6 +18,7 @@ from app.shared.shown_run import run_fragment
 from app.shared.signal import quality_line
 from app.shared.tables import download, show_table
 from app.shared.text import box_labels, one_line, with_labels
+from app.shared.view import one_of
 from deepvelo.io.runs import Run
 from deepvelo.pl.score_histograms import score_histogram
 from deepvelo.wording import decimal
@@ -170,10 +171,11 @@ def _tests(found: Comparison) -> None:
     if not tested:
         st.caption("No test: it needs two methods with scores.")
         return
-    score = st.segmented_control(
-        "Tested score", tested, default=tested[0], format_func=TITLES.__getitem__, required=True,
-        key=f"compare.tested.{len(tested)}", label_visibility="collapsed", persist_state="session",
+    chosen = st.segmented_control(
+        "Tested score", tested, format_func=TITLES.__getitem__, required=True, label_visibility="collapsed",
+        **one_of("tested", tested, key=f"compare.tested.{len(tested)}"),
     )  # fmt: skip
+    score = str(chosen)
     table, note = st.columns([2, 1], gap="medium")
     tests = found.tests[found.tests["score"] == score]
     with table:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import session
 from app.lineages import queries as lineages
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
@@ -14,6 +13,7 @@ from app.shared.phase_charts import groups_and_colors
 from app.shared.shown_run import run_fragment
 from app.shared.text import box_labels
 from app.shared.velocity_chart import basis_label
+from app.shared.view import some_of
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages
@@ -54,11 +54,11 @@ def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
 def _trends(run: Run, analysis: Lineages, lineage: str) -> None:
     of_lineage = analysis.drivers[analysis.drivers["lineage"] == lineage].sort_values("rank")
     key = f"lineages.genes.{run.info.run_id}.{lineage}"
-    session.fill_first(key, list(of_lineage["gene"].head(3)))
     ranked = ranked_genes(run)
     genes = st.multiselect(
         "Genes along the lineage", ranked, format_func=box_labels(ranked).__getitem__, max_selections=MAX_GENES,
-        key=key, persist_state="session", placeholder="Choose genes",
+        placeholder="Choose genes",
+        **some_of("genes", ranked, key=key, default=list(of_lineage["gene"].head(3)), most=MAX_GENES),
     )  # fmt: skip
     if not genes:
         return

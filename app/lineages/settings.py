@@ -11,6 +11,7 @@ from app.lineages import queries as lineages
 from app.shared import cached, comparison
 from app.shared.empty import error_in_words
 from app.shared.text import box_labels, escape
+from app.shared.view import number_in, one_of, some_of
 from deepvelo.io.runs import Run
 from deepvelo.lineages import LineageSettings
 from deepvelo.wording import number
@@ -30,30 +31,33 @@ def choose_settings(run: Run) -> LineageSettings:
     key = _key(run)
     newest = next(iter(lineages.earlier(run)), None)
     known = newest or LineageSettings(cluster_key=run.info.cluster_key, seed=run.info.settings.seed)
-    if session.widget_value(f"{key}.root") is None:
-        session.fill(_boxes(key, known))
     root_box, ends_box = st.columns([1, 2], vertical_alignment="bottom")
     weight_box, states_box, stability_box = st.columns(3, vertical_alignment="bottom")
     labels = box_labels([FOUND, *groups])
     root = root_box.selectbox(
-        "Root", [FOUND, *groups], format_func=labels.__getitem__, key=f"{key}.root", persist_state="session",
+        "Root", [FOUND, *groups], format_func=labels.__getitem__,
+        **one_of("root", [FOUND, *groups], key=f"{key}.root", default=known.root, always=True),
         help="Group where the trajectory starts. Choose it when it is known from biology, which is more reliable than inference.",
     )  # fmt: skip
     terminal = ends_box.multiselect(
-        "Terminal states", groups, format_func=labels.__getitem__, key=f"{key}.terminal", persist_state="session", placeholder=FOUND,
+        "Terminal states", groups, format_func=labels.__getitem__, placeholder=FOUND,
+        **some_of("terminal", groups, key=f"{key}.terminal", default=known.terminal, always=True),
         help="Groups where lineages end; choose all of them or none. Empty: inferred from macrostates (see Stability).",
     )  # fmt: skip
     weight = weight_box.slider(
-        "Weight of similarity", 0.0, 0.95, step=0.05, key=f"{key}.weight", persist_state="session",
+        "Weight of similarity", 0.0, 0.95, step=0.05,
+        **number_in("weight", 0.0, 0.95, known.weight_connectivities, key=f"{key}.weight", always=True),
         help="Weight of the neighbour graph in transition probabilities; velocity has the rest. Raising it makes fates more "
         "stable and less dependent on velocity; CellRank uses 0.2.",
     )  # fmt: skip
     states = states_box.number_input(
-        "Macrostates", 1, 50, None, key=f"{key}.states", persist_state="session", placeholder="Automatic",
+        "Macrostates", 1, 50, None, placeholder="Automatic",
+        **number_in("states", 1, 50, known.n_states, key=f"{key}.states", always=True, may_be_empty=True),
         help="Number of macrostates among which terminal states are inferred. Empty: determined by the spectrum.",
     )  # fmt: skip
     stability = stability_box.number_input(
-        "Stability", 0.5, 1.0, step=0.01, key=f"{key}.stability", persist_state="session",
+        "Stability", 0.5, 1.0, step=0.01,
+        **number_in("stability", 0.5, 1.0, known.stability, key=f"{key}.stability", always=True),
         help="Minimum probability that a step from a macrostate stays in it, for a terminal state. Lower it to infer more, "
         "weaker terminal states; it does not matter for chosen ones.",
     )  # fmt: skip

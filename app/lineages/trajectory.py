@@ -12,6 +12,7 @@ from app.shared.cells import drawn, run_in_words
 from app.shared.phase_charts import groups_and_colors
 from app.shared.tables import show_table
 from app.shared.velocity_chart import basis_label
+from app.shared.view import one_of
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages
@@ -42,10 +43,8 @@ def by_time_switch() -> bool:
     shown = st.segmented_control(
         "Pies show",
         [STAGES, FATES],
-        default=STAGES,
         required=True,
-        key="lineages.pies",
-        persist_state="session",
+        **one_of("pies", [STAGES, FATES], key="lineages.pies"),
     )
     return shown == STAGES
 

@@ -13,6 +13,7 @@ from app.shared import cached, controls
 from app.shared.boundaries import chosen_boundaries
 from app.shared.empty import error_in_words
 from app.shared.text import with_labels
+from app.shared.view import switch
 from deepvelo.io.runs import Run
 from deepvelo.pl.selection import mark_selected
 from deepvelo.wording import number
@@ -54,7 +55,7 @@ def fade_toggle(run: Run) -> bool:
     if not controls.runs_for(run, "seed"):
         return False
     return st.toggle(
-        "Fade by seed", key="velocity.fade", persist_state="session",
+        "Fade by seed", **switch("fade", key="velocity.fade"),
         help=f"Fades cells whose direction depends on the seed: the mean cosine between seeds is below {controls.LOW_AGREEMENT:g}. Turn it on to see which arrows not to interpret.",
     )  # fmt: skip
 
