@@ -9,7 +9,7 @@ outdated address never undoes a click.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, TypedDict
 from urllib.parse import urlencode
 
@@ -25,7 +25,9 @@ from deepvelo.datasets.source import DataSource
 Name = Literal["data", "run", "gene", "color"]
 NAMES: tuple[Name, ...] = ("data", "run", "gene", "color")
 GENE_COLOR = "gene"  # colours by the expression of the chosen gene
-_SELECTED = "selected_cells"
+_SELECTIONS = "selections"  # by data set
+_KNOWN_ARRAYS = "chart.arrays"
+_MOST_KNOWN, _MOST_SELECTIONS = 4_000, 20
 _VISIT = "visit"
 _UPLOADS = "n_uploads"
 _PAGE, _VIEWS = "page", "views"
@@ -185,9 +187,7 @@ def run_id() -> str | None:
 
 
 def set_run(value: str | None) -> None:
-    """Choose a run and drop the lasso selection, which belongs to the cells of one run."""
-    if value != run_id():
-        st.session_state.pop(_SELECTED, None)
+    """Choose a run."""
     _set("run", value)
 
 
@@ -206,14 +206,39 @@ def color() -> str | None:
     return _get("color")
 
 
-def selected_cells() -> tuple[int, ...]:
-    """Row numbers of the cells selected in the current run; empty for no selection."""
-    return tuple(st.session_state.get(_SELECTED, ()))
+class KeptSelection(TypedDict):
+    """The selections of a data set, as `app.selection.state` packs them."""
+
+    run: str
+    size: int
+    steps: list[bytes]
 
 
-def set_selected_cells(cells: list[int] | tuple[int, ...]) -> None:
-    """Keep a selection, which Plotly forgets when the figure is drawn again."""
-    st.session_state[_SELECTED] = tuple(int(cell) for cell in cells)
+def selection(data: str) -> KeptSelection | None:
+    """The selections of a data set in this session; None if no cells were selected yet."""
+    found: KeptSelection | None = st.session_state.get(_SELECTIONS, {}).get(data)
+    return found
+
+
+def keep_selection(data: str, kept: KeptSelection) -> None:
+    """Keep the selections of a data set; those of the data set unused for longest go."""
+    others = {name: old for name, old in st.session_state.get(_SELECTIONS, {}).items() if name != data}
+    st.session_state[_SELECTIONS] = dict([*others.items(), (data, kept)][-_MOST_SELECTIONS:])
+
+
+def known_arrays() -> list[str]:
+    """Ids of the arrays that this browser holds, the latest last."""
+    return list(st.session_state.get(_KNOWN_ARRAYS, ()))
+
+
+def keep_known_arrays(ids: Iterable[str]) -> None:
+    """Remember which arrays this browser holds."""
+    st.session_state[_KNOWN_ARRAYS] = list(ids)[-_MOST_KNOWN:]
+
+
+def sent(key: str, name: str) -> Any:
+    """What a figure sent last under this name, in its callback; None for nothing."""
+    return getattr(st.session_state.get(key), name, None)
 
 
 def visit() -> str:

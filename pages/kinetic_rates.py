@@ -3,6 +3,8 @@
 import streamlit as st
 
 from app import session
+from app.selection import linked
+from app.selection.bar import selection_bar
 from app.shared import charts
 from app.shared.cells import run_in_words
 from app.shared.color_picker import color_picker
@@ -24,6 +26,7 @@ HEIGHT = 560
 @run_fragment
 def explorer(run: Run) -> None:
     """A change of rate, colour or gene redraws only this part."""
+    selection_bar(run)
     groups, colors = groups_and_colors(run)
     offered = [name for name, key in SPACES.items() if key in run.obsm]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -42,7 +45,10 @@ def explorer(run: Run) -> None:
     with stop_on_error():
         with left:
             figure = rates_figure(run, space, color=color, gene=gene, names=names, height=HEIGHT)
-            charts.show(figure, key="rates.umap", alt=f"UMAP of {space}, colour {color}")
+            cells = linked.on_map(run, SPACES[space], color=color)
+            charts.show(
+                figure, key="rates.umap", alt=f"UMAP of {space}, colour {color}", view=space, cells=cells
+            )
             if run_in_words(run):
                 st.caption(run_in_words(run))
             match_scores(run)

@@ -8,6 +8,7 @@ from app.lineages.enrichment import enrichment_view
 from app.lineages.fates import fates_view
 from app.lineages.settings import choose_settings, offer
 from app.lineages.trajectory import by_time_switch, trajectory_view
+from app.selection.bar import selection_bar
 from app.shared import cached
 from app.shared.empty import stop_on_error
 from app.shared.live_jobs import live_jobs
@@ -34,6 +35,7 @@ with stop_on_error():
         st.warning("  \n".join(map(with_labels, analysis.warnings)), icon=":material/warning:")
     if undecided := undecided_lineages_in_words(run):
         st.caption(undecided)
+    selection_bar(run)
     controls = st.container(horizontal=True, vertical_alignment="bottom")
     view = controls.segmented_control(
         "View", VIEWS, required=True, **one_of("view", VIEWS, key="lineages.view")

@@ -5,6 +5,8 @@ import streamlit as st
 
 from app import session
 from app.phase_portraits.gene_table import gene_table
+from app.selection import linked
+from app.selection.bar import selection_bar
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
 from app.shared.empty import stop_on_error
@@ -29,6 +31,7 @@ FIRST_KEY = "phase.first"  # the gene that was last put first among several
 @run_fragment
 def explorer(run: Run) -> None:
     """A change of gene or cell types redraws only this part."""
+    selection_bar(run)
     groups, colors = groups_and_colors(run)
     mode_box = st.container(horizontal=True, vertical_alignment="center")
     gene_box, types_box = st.columns([1, 2], vertical_alignment="bottom")
@@ -64,10 +67,15 @@ def one_gene(run: Run, groups: np.ndarray, options: Options, *, gene: str) -> No
     """Table of genes, phase portrait, and the gene on the embedding."""
     table, portrait, tissue = st.columns([1.25, 2.6, 2.3])
     with portrait:
-        figure = phase_portrait(phase_of(run, gene), groups, **options, height=HEIGHT)
-        charts.show(figure, key="phase.portrait", alt=f"Unspliced against spliced {gene}")
+        phase = phase_of(run, gene)
+        figure = phase_portrait(phase, groups, **options, height=HEIGHT)
+        cells = linked.in_phase(run, [phase])
+        charts.show(figure, key="phase.portrait", alt=f"Unspliced against spliced {gene}", cells=cells)
     with tissue:
-        charts.show(gene_panels(run, gene, height=HEIGHT), key="phase.panels", alt=f"{gene} on the embedding")
+        charts.show(
+            gene_panels(run, gene, height=HEIGHT), key="phase.panels", alt=f"{gene} on the embedding",
+            cells=linked.on_embedding(run, run.info.basis), view=run.info.basis,
+        )  # fmt: skip
     with table:
         gene_table(run, shown=gene, height=HEIGHT)
 
@@ -85,8 +93,14 @@ def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:
     if not genes:
         st.info(f"Choose up to {MAX_GENES} genes.")
         return
-    figure = phase_grid([phase_of(run, gene) for gene in genes], groups, **options)
-    charts.show(figure, key="phase.grid", alt=f"Phase portraits of {', '.join(genes)}")
+    phases = [phase_of(run, gene) for gene in genes]
+    figure = phase_grid(phases, groups, **options)
+    charts.show(
+        figure,
+        key="phase.grid",
+        alt=f"Phase portraits of {', '.join(genes)}",
+        cells=linked.in_phase(run, phases),
+    )
 
 
 def put_first(first: str, ranked: list[str], *, default: list[str]) -> None:

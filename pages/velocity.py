@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from app.selection import linked
+from app.selection.bar import selection_bar
 from app.shared import charts
 from app.shared.color_picker import GENE_LAYERS, color_picker
 from app.shared.empty import stop_on_error
@@ -19,6 +21,7 @@ from deepvelo.io.runs import Run
 @run_fragment
 def explorer(run: Run) -> None:
     """Figure left, controls right; a change redraws only this part."""
+    selection_bar(run)
     picture, controls = st.columns([4.2, 1], gap="medium")
     with controls:
         names = bases(run)
@@ -52,7 +55,10 @@ def explorer(run: Run) -> None:
             warn_of_negative_rates(run)
         figure = velocity_figure(run, view)
         faded = fade_unsure(figure, run) if fade else ""
-        charts.show(figure, key="velocity.figure", alt=f"Velocity on {basis}, colour {color}")
+        charts.show(
+            figure, key="velocity.figure", alt=f"Velocity on {basis}, colour {color}", view=basis,
+            cells=linked.on_embedding(run, basis, color=color),
+        )  # fmt: skip
         st.caption(f"{in_words(run, view)} {faded}".strip())
 
 

@@ -116,6 +116,7 @@ def deepvelo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 @contextmanager
 def serving(folder: Path) -> Iterator[Path]:
     """Let the app find its data and runs in a folder, in which nothing is yet."""
+    from app import session
     from app.shared import cached
 
     with pytest.MonkeyPatch.context() as patch:
@@ -125,6 +126,8 @@ def serving(folder: Path) -> Iterator[Path]:
         patch.delenv("DEEPVELO_SCHEDULER", raising=False)
         # a process for each file that a page opens takes a second; tests of inspection start it
         patch.setattr(cached, "inspect", lambda source: None)
+        # A message names arrays that the browser has; here each holds all of its own.
+        patch.setattr(session, "known_arrays", list)
         yield folder
         cached.jobs().close()
 

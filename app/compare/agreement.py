@@ -11,6 +11,8 @@ import streamlit as st
 from app import session
 from app.compare import queries
 from app.compare.portraits import portraits_view
+from app.selection import linked, state
+from app.selection.bar import selection_bar
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
 from app.shared.comparison import RunIds
@@ -18,21 +20,18 @@ from app.shared.empty import error_in_words
 from app.shared.phase_charts import groups_and_colors
 from app.shared.shown_run import run_fragment
 from app.shared.tables import show_table
-from app.shared.text import box_labels, escape
+from app.shared.text import escape
 from app.shared.velocity_chart import basis_label
 from app.shared.view import one_of
 from deepvelo import keys
 from deepvelo.io.runs import Run
-from deepvelo.pl import theme
 from deepvelo.pl.agreement_map import agreement_map
 from deepvelo.pl.embedding import scatter
-from deepvelo.pl.selection import mark_selected
-from deepvelo.selections import cells_inside
 from deepvelo.wording import decimal, number
 
 HEIGHT = 540
 MAP_KEY, COLOR_KEY = "compare.map", "compare.color"
-GROUP_KEY, GENES_KEY = "compare.region", "compare.genes"
+GENES_KEY = "compare.genes"
 _AGREEMENT, _GROUPS = "Agreement", "Cell type"
 _NONE = (
     "Agreement compares methods that give the same cells a velocity in the same genes. No cell here has two: "
@@ -43,7 +42,7 @@ _PART_WORDS = (
     "decreases. Methods disagree about a gene when signs differ, or when it dominates one direction and not the other."
 )
 _MAP_WORDS = (
-    "Draw around cells to select a region. Agreement of a cell is the mean cosine between the velocities of each pair of "
+    "Select cells to see the genes that disagree there. Agreement of a cell is the mean cosine between the velocities of each pair of "
     "methods, over the {genes} that all of them give a velocity: 1 is the same direction, 0 unrelated, −1 opposite. "
     "Methods that agree can all be wrong."
 )
@@ -65,21 +64,19 @@ def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
         if agreement.isna().all():
             st.info(_NONE, icon=":material/info:")
             return
-        groups, _ = groups_and_colors(base)
-        chosen = np.array(session.selected_cells(), dtype=int)
-        region = chosen[chosen < len(groups)]
+        selection_bar(base)
+        region = state.selected_rows(base)
         left, right = st.columns([1, 1.1], gap="medium")
         with left:
-            _map(base, agreement, region)
+            _map(base, agreement)
             st.caption(f"{_MAP_WORDS.format(genes=number(n_genes, 'gene'))} {run_in_words(base)}")
         with right:
-            _region_controls(groups, region)
             first = _gene_table(base, run_ids, smooth, agreement, region)
         portraits_view(base, run_ids, first=first)
 
 
-def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:
-    """The embedding, to draw a region on; the session keeps the region, because Plotly forgets it."""
+def _map(base: Run, agreement: pd.Series) -> None:
+    """The embedding by agreement or group."""
     groups, colors = groups_and_colors(base)
     chosen = st.segmented_control(
         "Colour", [_AGREEMENT, _GROUPS], required=True, label_visibility="collapsed",
@@ -98,44 +95,10 @@ def _map(base: Run, agreement: pd.Series, region: np.ndarray) -> None:
             points, groups, colors=colors, axis_name=axis_name, drawn=drawn(base), dark=dark, height=HEIGHT
         )
         figure.update_layout(showlegend=False)  # the map shows the names
-    figure.update_layout(dragmode="lasso")
-    st.plotly_chart(
-        mark_selected(figure, region), key=MAP_KEY, alt=f"Embedding by {color.lower()}", on_select=lambda: _take(points, groups),
-        config=charts.config(f"agreement {color.lower()}"),
+    charts.show(
+        figure, key=MAP_KEY, alt=f"Embedding by {color.lower()}", view=base.info.basis,
+        cells=linked.Cells(base, points),
     )  # fmt: skip
-
-
-def _take(points: np.ndarray, groups: np.ndarray) -> None:
-    """Select all cells inside the drawn outline; a click on one cell selects its group."""
-    picked = session.widget_value(MAP_KEY)["selection"]
-    if picked["points"] and not (picked["lasso"] or picked["box"]):
-        _take_group(groups, groups[int(np.ravel(picked["points"][0]["customdata"])[0])])
-    else:
-        inside = cells_inside(points, lassos=picked["lasso"], boxes=picked["box"])
-        session.set_selected_cells(np.flatnonzero(inside).tolist())
-
-
-def _take_group(groups: np.ndarray, group: str | None) -> None:
-    session.set_selected_cells(np.flatnonzero(groups == group).tolist())
-
-
-def _region_controls(groups: np.ndarray, region: np.ndarray) -> None:
-    """Select a whole group without drawing, or clear the region."""
-    of_region = set(groups[region])
-    whole = of_region.pop() if len(of_region) == 1 else None
-    session.fill({GROUP_KEY: whole if np.count_nonzero(groups == whole) == len(region) else None})
-    box, button = st.columns([3, 1], vertical_alignment="bottom")
-    names = theme.group_order(groups)
-    box.selectbox(
-        "Region", names, format_func=box_labels(names).__getitem__, key=GROUP_KEY,
-        placeholder=f"{number(len(region), 'cell')} chosen on the map" if len(region) else "All cells",
-        on_change=lambda: _take_group(groups, session.widget_value(GROUP_KEY)),
-        help="Selects a whole cell type. Or draw around cells on the map with the lasso or the box; with the pan tool, a click "
-        "selects the cell's type.",
-    )  # fmt: skip
-    button.button(
-        "Clear", disabled=not len(region), on_click=session.set_selected_cells, args=((),), width="stretch"
-    )
 
 
 def _gene_table(

@@ -10,6 +10,7 @@ from app.compare.control_fits import offer
 from app.compare.steady_state import steady_state_part
 from app.compare.sweep import sweep_part
 from app.compare.table import COLUMNS, marked
+from app.selection import linked
 from app.shared import charts, comparison, controls
 from app.shared.boundaries import chosen_boundaries
 from app.shared.cells import drawn, run_in_words
@@ -141,7 +142,10 @@ def _seeds(base: Run) -> None:
             dark=charts.is_dark(),
             height=HEIGHT,
         )
-        charts.show(figure, key="compare.seeds_map", alt="Agreement of the seeds by cell")
+        charts.show(
+            figure, key="compare.seeds_map", alt="Agreement of the seeds by cell", view=base.info.basis,
+            cells=linked.Cells(base, points),
+        )  # fmt: skip
         if run_in_words(base):
             st.caption(run_in_words(base))
     with words:

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from app.compare import queries
+from app.selection import linked
 from app.shared import cached, charts, comparison
 from app.shared.cells import drawn, drawn_in_words
 from app.shared.comparison import RunIds
@@ -68,9 +69,13 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
         figures = side_by_side(
             panels, groups, colors=colors, shown=in_color, drawn=shared, dark=charts.is_dark()
         )
+        in_row = -(-len(panels) // len(figures))
         for i, figure in enumerate(figures):
             where = f" among {', '.join(in_color)}" if in_color else ""
-            charts.show(figure, key=f"compare.portraits.{part}{i}", alt=f"{gene} by method{where}")
+            charts.show(
+                figure, key=f"compare.portraits.{part}{i}", alt=f"{gene} by method{where}",
+                cells=linked.in_phase(base, [panel.phase for panel in panels[i * in_row : (i + 1) * in_row]], rows=rows_of_base),
+            )  # fmt: skip
     n_drawn = len(cells) if shared is None else len(shared)
     st.caption(f"{_in_words(panels, runs, gene)} {drawn_in_words(n_drawn, len(cells))}")
     if matched.basis is None:

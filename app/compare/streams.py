@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.selection import linked
+from app.selection.bar import selection_bar
 from app.shared import cached, charts, comparison
 from app.shared.cells import run_in_words
 from app.shared.comparison import RunIds
@@ -20,6 +22,7 @@ HEIGHT = 460
 
 def streams_view(base: Run, run_ids: RunIds) -> None:
     """One figure per run, on the embedding of the chosen run; a note for runs without it."""
+    selection_bar(base)
     names = comparison.names(run_ids)
     basis = base.info.basis
     view = View(
@@ -41,7 +44,10 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
                     )
                     continue
                 figure = velocity_figure(run, view).update_layout(height=HEIGHT, showlegend=False)
-                charts.show(figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}")
+                charts.show(
+                    figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}", view=basis,
+                    cells=linked.on_embedding(run, basis),
+                )  # fmt: skip
                 if faded := undecided_in_words(run):
                     st.caption(faded)
     told = [has_probability(cached.open_run(run_id)) for run_id in run_ids]

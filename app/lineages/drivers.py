@@ -9,6 +9,7 @@ from app import session
 from app.lineages import queries as lineages
 from app.lineages.one_group import say_one_group
 from app.lineages.settings import offer_other_methods
+from app.selection import linked
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
 from app.shared.empty import stop_on_error
@@ -104,7 +105,12 @@ def _portrait(run: Run, genes: list[str], lineage: str) -> None:
         dark=charts.is_dark(),
         height=HEIGHT,
     )
-    charts.show(figure, key="lineages.portrait", alt=f"Unspliced against spliced {gene}")
+    charts.show(
+        figure,
+        key="lineages.portrait",
+        alt=f"Unspliced against spliced {gene}",
+        cells=linked.in_phase(run, [phase]),
+    )
     if run_in_words(run):
         st.caption(run_in_words(run))
     if st.button("Open in Phase portraits", icon=":material/scatter_plot:", key="lineages.open"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.lineages import queries as lineages
+from app.selection import linked
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
 from app.shared.empty import stop_on_error
@@ -36,11 +37,16 @@ def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
             points, analysis.fates[lineage].to_numpy(), groups, lineage=lineage, axis_name=basis_label(basis),
             drawn=drawn(run), dark=charts.is_dark(), height=HEIGHT,
         )  # fmt: skip
-        charts.show(figure, key="lineages.fate", alt=f"Probability of reaching {lineage}")
+        cells = linked.Cells(run, points)
+        charts.show(
+            figure, key="lineages.fate", alt=f"Probability of reaching {lineage}", view=basis, cells=cells
+        )
     with small:
         if len(analysis.lineages) > 1:
             figure = fate_maps(points, analysis.fates, columns=2, drawn=drawn(run), dark=charts.is_dark())
-            charts.show(figure, key="lineages.fates", alt="Probability of every fate")
+            charts.show(
+                figure, key="lineages.fates", alt="Probability of every fate", view=basis, cells=cells
+            )
         else:
             st.info("There is one terminal state, so its probability is 1 for every cell that can reach it.")
     st.caption(

@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 import pandas as pd
 import streamlit as st
 
+from app.selection import linked
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
 from app.shared.phase_charts import groups_and_colors
@@ -74,7 +75,10 @@ def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
             points, groups, edges=analysis.edges, axis_name=basis_label(basis), drawn=drawn(run), height=HEIGHT,
             **nodes,
         )  # fmt: skip
-        charts.show(figure, key="lineages.map", alt="Trajectory of the groups over the embedding")
+        charts.show(
+            figure, key="lineages.map", alt="Trajectory of the groups over the embedding", view=basis,
+            cells=linked.Cells(run, points),
+        )  # fmt: skip
     with table:
         _table(analysis)
     st.markdown("**Tree, from early to late**")

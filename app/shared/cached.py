@@ -12,6 +12,7 @@ import gc
 import importlib
 import os
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from app.shared.files import runs_folder as runs_folder
 from deepvelo import checks, keys
 from deepvelo.config import Settings
 from deepvelo.contents import graphs
+from deepvelo.contents.groups import UNASSIGNED, group_names
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.inspection import inspect
@@ -35,11 +37,13 @@ from deepvelo.io.join import JoinReport
 from deepvelo.io.runs import DamagedRun, Run, RunInfo, RunStore
 from deepvelo.pl import thinning
 from deepvelo.pp.prepare import chosen_cluster_key
+from deepvelo.wording import in_one_line
 
 if TYPE_CHECKING:
     from deepvelo.tl.graph.stream_lines import StreamLines
 
 # Modules that take seconds to import, in the order in which pages need them.
+_MOST_OF_A_NAME = 80  # characters, of a cell or group under the pointer
 _HEAVY = ("scvelo.plotting.velocity_embedding_grid", "deepvelo.tl")
 
 
@@ -151,6 +155,59 @@ def _drawn_cells(folder: Path, run_id: str) -> np.ndarray | None:
         return None
     points = run.obsm[keys.embedding(run.info.basis)][:, :2]
     return thinning.drawn_cells(points, run.obs[run.info.cluster_key].astype("category").cat.codes.to_numpy())
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellTable:
+    """What a figure tells of a cell under the pointer: arrays of the drawn cells."""
+
+    rows: np.ndarray | None
+    """Row numbers of the drawn cells; None for all."""
+    names: list[str]
+    codes: np.ndarray
+    """Group of each cell, as a place in ``groups``."""
+    groups: list[str]
+    columns: dict[str, np.ndarray]
+    """Numbers by their title."""
+
+
+def cell_table(run_id: str) -> CellTable:
+    """Names, groups and times of the cells that figures of a run draw."""
+    return _cell_table(runs_folder(), run_id)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _cell_table(folder: Path, run_id: str) -> CellTable:
+    run, rows = _open_run(folder, run_id), _drawn_cells(folder, run_id)
+    obs = run.obs if rows is None else run.obs.iloc[rows]
+    groups = group_names(obs[run.info.cluster_key], missing=UNASSIGNED).astype("category")
+    times = {"latent time": keys.LATENT_TIME, "pseudotime": keys.PSEUDOTIME}
+    return CellTable(
+        rows=rows,
+        names=[in_one_line(name, most=_MOST_OF_A_NAME) for name in obs.index],
+        codes=groups.cat.codes.to_numpy(dtype=np.int32),
+        groups=[in_one_line(name, most=_MOST_OF_A_NAME) for name in groups.cat.categories],
+        columns={title: obs[key].to_numpy(dtype=np.float32) for title, key in times.items() if key in obs},
+    )
+
+
+def in_run(cells: np.ndarray, run_id: str, other_id: str) -> np.ndarray:
+    """Mask of the cells of another run that are among the cells of a run, by name.
+
+    Parameters
+    ----------
+    cells
+        Mask over the cells of ``run_id``.
+    """
+    places = _places(runs_folder(), run_id, other_id)
+    return np.append(cells, False)[places]
+
+
+@st.cache_data(max_entries=16, max_size="16MB", show_spinner=False)
+def _places(folder: Path, run_id: str, other_id: str) -> np.ndarray:
+    """Place of each cell of another run in a run, -1 where it is not there."""
+    names, other = (_open_run(folder, name).obs.index for name in (run_id, other_id))
+    return names.get_indexer(other)
 
 
 def stream(run_id: str, basis: str, density: float, smooth: float) -> StreamLines:

@@ -9,6 +9,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app import session
+from app.chart.component import mount
+from app.chart.message import Message, header_id
+from app.selection import linked, state
 from deepvelo.pl import theme
 from deepvelo.wording import in_one_line
 
@@ -22,13 +25,47 @@ def is_dark() -> bool:
     return st.context.theme.type == "dark"
 
 
-def show(figure: go.Figure, *, key: str, alt: str) -> None:
-    """Draw a figure; ``alt`` describes it and names the file that its camera button saves."""
+def show(
+    figure: go.Figure, *, key: str, alt: str, cells: linked.Cells | None = None, view: str | None = None
+) -> None:
+    """Draw a figure.
+
+    Parameters
+    ----------
+    alt
+        Describes the figure and names the file that its camera button saves.
+    cells
+        The cells behind the figure, which are then selected on it.
+    view
+        What the axes show; zoom and pan stay until it changes.
+    """
     alt = in_one_line(alt, most=_MOST_OF_ALT)
-    st.plotly_chart(figure, key=key, config=config(alt), alt=alt)
+    known = session.known_arrays()
+    message = Message(known)
+    shown = message.figure(figure, rows=None if cells is None else cells.rows)
+    shown["layout"]["uirevision"] = alt if view is None else view
+    header: dict[str, Any] = {"figure": shown, "config": _config(alt), "alt": alt}
+    header["id"] = header_id(header)
+    on = {"missing": lambda: _send_again(key)}
+    if cells is not None:
+        if shown["layout"].get("dragmode") != "pan":
+            shown["layout"]["dragmode"] = "lasso"
+        header |= linked.described(cells, message)
+        on["gesture"] = lambda: linked.take_gesture(cells, session.sent(key, "gesture"))
+        on["restored"] = lambda: state.restore(cells.run, session.sent(key, "restored"))
+    height = int(figure.layout.height or theme.HEIGHT)
+    mount(message.packed(header), key=key, height=height, on=on)
+    session.keep_known_arrays([*(name for name in known if name not in message.arrays), *message.arrays])
 
 
-def config(name: str) -> dict[str, Any]:
+def _send_again(key: str) -> None:
+    """Forget that the browser holds arrays that it let go."""
+    gone = session.sent(key, "missing")
+    if isinstance(gone, list):
+        session.keep_known_arrays(name for name in session.known_arrays() if name not in gone)
+
+
+def _config(name: str) -> dict[str, Any]:
     """Plotly's configuration of a figure; ``name`` becomes the name of saved files."""
     return theme.figure_config(
         file_name=file_name(name), picture_format=session.widget_value(FORMAT_KEY) or "svg"

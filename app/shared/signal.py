@@ -15,7 +15,7 @@ from app.shared.empty import error_in_words
 from app.shared.text import with_labels
 from app.shared.view import switch
 from deepvelo.io.runs import Run
-from deepvelo.pl.selection import mark_selected
+from deepvelo.pl.fading import fade_others
 from deepvelo.wording import number
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def fade_unsure(figure: go.Figure, run: Run) -> str:
     run_ids = (run.info.run_id, *(run_id for _, run_id in controls.runs_for(run, "seed")))
     agreement = controls.seed_agreement(run_ids)
     sure = np.flatnonzero(~(agreement < controls.LOW_AGREEMENT))
-    mark_selected(figure, sure if len(sure) else [-1])  # fades all
+    fade_others(figure, sure)
     n_faded = number(len(agreement) - len(sure), "cell")
     return f"Faded: {n_faded} of {len(agreement):,} on which {len(run_ids)} seeds disagree."
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from tests.on_page import figures, headers
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,7 +45,7 @@ def test_with_a_run_its_velocity_opens(app, shared_run):
     assert not app.exception
     assert app.header[0].value == "Velocity"
     assert app.query_params["run"] == shared_run
-    assert len(app.get("plotly_chart")) >= 1
+    assert figures(app)
 
 
 def test_the_samples_run_comes_first(app, server, made_up_run):
@@ -58,7 +59,7 @@ def test_the_samples_run_comes_first(app, server, made_up_run):
 
 def test_the_sidebar_chooses_what_the_camera_saves(app, shared_run):
     def saved_as() -> str:
-        return json.loads(app.get("plotly_chart")[0].proto.config)["toImageButtonOptions"]["format"]
+        return headers(app)[0]["config"]["toImageButtonOptions"]["format"]
 
     app.run()
     assert saved_as() == "svg"

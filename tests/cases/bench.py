@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import re
@@ -29,6 +28,7 @@ from deepvelo.io.join import JoinReport
 from deepvelo.io.runs import Run, RunStore
 from tests import on_page
 from tests.cases.made.every import CASES
+from tests.on_page import figures
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "data.py"
 SETTINGS = config.replace(config.Settings(), {"training": {"n_epochs": 5}})  # as `--epochs 5`
@@ -227,7 +227,7 @@ class Bench:
         return Page(
             errors=texts["error"],
             warnings=texts["warning"],
-            figures=[json.loads(chart.proto.spec) for chart in app.get("plotly_chart")],
+            figures=figures(app),
             groupings=groups[0] if groups else [],
             said="\n".join(line for lines in texts.values() for line in lines),
         )
@@ -283,14 +283,11 @@ def notes_of(adata: AnnData) -> list[str]:
 
 def n_drawn(figure: dict[str, Any]) -> int:
     """How many points with coordinates a figure of the app has."""
-    return sum(int(np.isfinite(values(trace["x"])).sum()) for trace in figure["data"] if "x" in trace)
-
-
-def values(stored: Any) -> np.ndarray:
-    """Numbers of a figure, which Plotly keeps as lists or packed."""
-    if isinstance(stored, dict):
-        return np.frombuffer(base64.b64decode(stored["bdata"]), dtype=stored["dtype"])
-    return np.asarray(stored, dtype=float)
+    return sum(
+        int(np.isfinite(np.asarray(trace["x"], dtype=float)).sum())
+        for trace in figure["data"]
+        if "x" in trace
+    )
 
 
 def texts(column: pd.Series) -> list[str | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -68,15 +67,3 @@ def checked_run(server: Path, checked_template: Path) -> Run:
     """That run, alone in the run store of `server`, for controls, seeds and sweeps to belong to."""
     shutil.copytree(checked_template, server / "runs" / checked_template.name)
     return cached.open_run(checked_template.name)
-
-
-@pytest.fixture
-def figures() -> Callable[[AppTest], list[dict]]:
-    """The figures of a page that has drawn without a word of complaint."""
-
-    def read(app: AppTest) -> list[dict]:
-        assert not app.exception
-        assert not app.error
-        return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
-
-    return read

@@ -131,7 +131,7 @@ def test_an_unknown_gene_in_the_address_comes_with_suggestions(saved_run, name):
     (error,) = page.error
     assert error.value.startswith("Gene 'tmsb11' is not among the 6 genes of these data.")
     assert "Did you mean 'Tmsb10'?" in error.value
-    assert page.get("plotly_chart")  # another gene is shown in its place
+    assert page.get("bidi_component")  # another gene is shown in its place
 
 
 def test_a_gene_is_found_in_any_case(saved_run):
@@ -144,7 +144,7 @@ def test_an_unknown_colour_in_the_address(saved_run):
     page = opened("velocity", run=saved_run, color="celltype")
     (error,) = page.error
     assert "This run has no cell column 'celltype'. Choose a colour from the list." in error.value
-    assert page.get("plotly_chart")
+    assert page.get("bidi_component")
 
 
 def test_an_unknown_run_in_the_address(server):

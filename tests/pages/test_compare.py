@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from deepvelo.evaluation.compare import SMOOTHING_NOTE
 from deepvelo.memory import estimate_memory
 from deepvelo.pl import theme
 from tests.compared import copy_as
-from tests.on_page import fine, press
+from tests.on_page import figures, fine, press
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "compare.py"
 GRANULE = ["Neuroblast > Granule immature", "Granule immature > Granule mature"]
@@ -186,10 +185,10 @@ def test_a_method_that_is_better_is_shown_as_better(page, base):
 def test_histograms_tests_and_definitions(page, base):
     copy_as(run_of(base), "stochastic", back_every=2, base=base)
     fine(page.run())
-    for chart in page.get("plotly_chart"):
-        colors = {trace["line"]["color"] for trace in json.loads(chart.proto.spec)["data"]}
+    for figure in figures(page):
+        colors = {trace["line"]["color"] for trace in figure["data"]}
         assert colors == {theme.METHOD_COLORS["deepvelo"], theme.METHOD_COLORS["stochastic"]}
-    assert len(page.get("plotly_chart")) == 2
+    assert len(figures(page)) == 2
     tests = page.dataframe[2].value
     assert tests["How often"].tolist() == [
         "DeepVelo scores higher than scVelo stochastic in 100% of random pairs"

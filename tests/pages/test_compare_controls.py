@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from deepvelo.errors import InputError
 from deepvelo.evaluation.controls import SEEDS_NOTE, SIGNAL_DEFINITION, STEADY_STATE_NOTE
 from tests.checked import add_control, add_seed, add_steady_state_controls, add_to_sweep
 from tests.compared import copy_as
-from tests.on_page import fine, labels, press, words
+from tests.on_page import figures, fine, labels, press, words
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "compare.py"
 
@@ -99,7 +98,7 @@ def test_seeds_are_queued_as_many_as_asked_for_and_cancelled_together(opened, ru
 
 
 @pytest.mark.parametrize(("back_every", "below", "mean"), [(0, 0, "1.00"), (2, 20, "0.00"), (1, 40, "−1.00")])
-def test_seeds_agree_where_they_move_alike(opened, run, figures, back_every, below, mean):
+def test_seeds_agree_where_they_move_alike(opened, run, back_every, below, mean):
     add_seed(run, 1, back_every=back_every)
     page = fine(opened("Other seeds"))
     assert [metric.value for metric in page.metric] == [f"{below} of 40"]
@@ -135,7 +134,7 @@ def test_of_a_published_run_one_lambda_is_varied(opened, run):
 @pytest.mark.parametrize(
     ("back_every", "verdict"), [(0, "Directions: survive;"), (1, "Directions: do not survive")]
 )
-def test_a_sweep_says_what_survives(opened, run, figures, back_every, verdict):
+def test_a_sweep_says_what_survives(opened, run, back_every, verdict):
     add_to_sweep(run, 10, back_every=back_every)
     page = fine(opened("Other settings"))
     assert verdict in words(page)
@@ -195,5 +194,5 @@ def test_only_checks_that_failed_are_told_of_when_they_end(opened, run, queue):
 def test_the_heat_map_is_drawn_with_the_definitions(opened, run):
     add_to_sweep(run, 10)
     page = fine(opened("Other settings"))
-    assert json.loads(page.get("plotly_chart")[0].proto.spec)["data"][0]["type"] == "heatmap"
+    assert figures(page)[0]["data"][0]["type"] == "heatmap"
     assert "share of the cells whose velocity points against that of the base run" in words(page)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from app.compare.controls import PART_KEY
 from app.shared.signal import VIEW_KEY
 from tests.checked import add_control, add_seed, add_to_sweep
 from tests.compared import copy_as
-from tests.on_page import fine
+from tests.on_page import figures, fine
 
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 ORDER = ["Red", "Amber", "Not checked", "Green"]
@@ -46,13 +44,6 @@ def findings(page: AppTest) -> dict[str, str]:
         if badge.count("badge[") == 1 and text.startswith("**"):
             found[text.partition(".**")[0].strip("*")] = badge.rpartition(": ")[2].rstrip("]")
     return found
-
-
-def n_in(array: dict[str, str] | list[int]) -> int:
-    """Length of an array as Plotly packs it; an empty one it leaves as it is."""
-    if isinstance(array, list):
-        return len(array)
-    return len(np.frombuffer(base64.b64decode(array["bdata"]), dtype=array["dtype"]))
 
 
 def worst_line(page: AppTest) -> str:
@@ -120,10 +111,11 @@ def test_a_seed_is_not_judged_by_itself(opened, run):
 @pytest.mark.parametrize(("back_every", "kept"), [(0, 40), (2, 20), (1, 0)])
 @pytest.mark.slow
 def test_cells_where_seeds_disagree_can_be_faded(opened, run, back_every, kept):
-    assert not opened("velocity").toggle
+    assert "velocity.fade" not in [toggle.key for toggle in opened("velocity").toggle]
     add_seed(run, 1, back_every=back_every)
     page = opened("velocity")
-    fine(page.toggle[0].set_value(True).run())
-    traces = json.loads(page.get("plotly_chart")[0].proto.spec)["data"]
-    assert sum(n_in(trace["selectedpoints"]) for trace in traces if "selectedpoints" in trace) == kept
+    fine(page.toggle(key="velocity.fade").set_value(True).run())
+    traces = figures(page)[0]["data"]
+    opacity = np.concatenate([trace["marker"]["opacity"] for trace in traces if trace["mode"] == "markers"])
+    assert np.count_nonzero(opacity > 0.5) == kept
     assert f"Faded: {40 - kept} cells of 40" in page.caption[0].value

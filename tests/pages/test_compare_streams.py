@@ -13,7 +13,7 @@ from app.shared.signal import VIEW_KEY
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from tests.compared import copy_as
-from tests.on_page import words
+from tests.on_page import figures, words
 from tests.stored import undecide
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "compare.py"
@@ -39,7 +39,7 @@ def line_colors(figure: dict) -> set[str]:
     return {trace["line"]["color"] for trace in figure["data"] if trace["mode"] == "lines"}
 
 
-def test_each_stream_is_faded_by_its_own_run(opened, figures):
+def test_each_stream_is_faded_by_its_own_run(opened):
     page = opened("Streams")
     faded = [theme.faded_ink(dark=False) in line_colors(figure) for figure in figures(page)]
     assert faded == [True, False]
@@ -56,7 +56,7 @@ def test_arrows_that_no_fit_judged_are_not_taken_for_decided(opened, checked_run
     assert "do not report undecided directions" in words(page)
 
 
-def test_each_portrait_is_faded_by_its_own_run(opened, figures):
+def test_each_portrait_is_faded_by_its_own_run(opened):
     page = opened("Agreement")
     panels = [figure for figure in figures(page) if "xaxis2" in figure["layout"]]
     axes = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from streamlit.testing.v1.element_tree import Button
 
 from app.shared import cached
 from deepvelo import inspection
+from tests.on_page import figures
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "data.py"
 N_CELLS, N_GENES = 40, 10
@@ -73,7 +73,7 @@ def test_what_was_found_is_shown(page, server, counts):
     spliced, unspliced = counts.layers["spliced"].sum(axis=1), counts.layers["unspliced"].sum(axis=1)
     assert (shown["Cells"], shown["Genes"], shown["Values"]) == ("40", "10", "whole counts")
     assert shown["Unspliced"] == f"{np.mean(unspliced / (spliced + unspliced)):.0%}"
-    assert len(page.get("plotly_chart")) == 2
+    assert len(figures(page)) == 2
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_colours_as_matplotlib_knows_them_are_drawn(page, server, counts, colors
     counts.write_h5ad(server / "data" / "cells.h5ad")
     opened(page, "file:cells.h5ad")
     assert not page.exception
-    embedding = json.loads(page.get("plotly_chart")[1].proto.spec)
+    embedding = figures(page)[1]
     assert [trace["marker"]["color"] for trace in embedding["data"]] == ["#1f77b4", "#ff7f0e"]
 
 
@@ -98,8 +98,7 @@ def test_a_picture_under_another_name_that_lacks_cells_is_drawn(page, server, co
     assert not page.exception
     assert not page.error
     assert any("3 cells without coordinates" in note.value for note in page.info)
-    drawn = json.loads(page.get("plotly_chart")[1].proto.spec)["data"]
-    assert sum(len(trace["customdata"]["bdata"]) > 0 for trace in drawn) == 2
+    assert sum(len(trace["customdata"]) > 0 for trace in figures(page)[1]["data"]) == 2
     assert any("Cells are compared in 'X" in text.value.replace("\\", "") for text in page.markdown)
 
 

@@ -24,7 +24,7 @@ from deepvelo.io.runs import Run
 from deepvelo.lineages import Lineages, LineageSettings
 from deepvelo.tl.gene_sets.table_one import table_one
 from tests.compared import copy_as
-from tests.on_page import fine, press, words
+from tests.on_page import figures, fine, press, words
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "lineages.py"
 ENDS = ["Granule mature", "Neuroblast"]
@@ -138,7 +138,7 @@ def test_ends_that_cannot_be_are_refused_before_a_job_is_queued(opened, queue):
     assert queue.submitted == []
 
 
-def test_an_earlier_analysis_can_be_returned_to_after_a_box_was_changed(opened, run, settings, figures):
+def test_an_earlier_analysis_can_be_returned_to_after_a_box_was_changed(opened, run, settings):
     chosen = dataclasses.replace(settings, root="Granule immature", stability=0.9, n_states=4)
     lineages.save(made_up(run, chosen), run.folder)
     lineages.save(made_up(run, settings), run.folder)
@@ -165,7 +165,7 @@ def test_an_earlier_analysis_can_be_returned_to_after_a_box_was_changed(opened, 
     [(0.9, "group of fewer than 30 cells,<br>or direction undecided"), (0.1, "group of fewer than 30 cells")],
 )
 def test_an_edge_of_undecided_cells_is_dashed_on_the_map_and_in_the_tree(
-    opened, run, settings, figures, undecided, legend
+    opened, run, settings, undecided, legend
 ):
     found = made_up(run, settings)
     lineages.save(
@@ -211,7 +211,7 @@ def test_a_scheduler_that_takes_no_jobs_is_one_sentence(opened, queue, monkeypat
     assert [error.value for error in page.error] == ["The Dask scheduler cannot be reached."]
 
 
-def test_the_newest_analysis_is_shown_with_its_choices_and_warnings(opened, run, settings, figures):
+def test_the_newest_analysis_is_shown_with_its_choices_and_warnings(opened, run, settings):
     chosen = LineageSettings(cluster_key=settings.cluster_key, terminal=tuple(ENDS), seed=settings.seed)
     lineages.save(made_up(run, chosen), run.folder)
     page = opened()
@@ -248,14 +248,14 @@ def test_the_columns_of_drivers_say_what_they_are(opened, run, settings):
     assert "Low to High" in words(page)
 
 
-def test_pies_can_show_fates(opened, run, settings, figures):
+def test_pies_can_show_fates(opened, run, settings):
     lineages.save(made_up(run, settings), run.folder)
     page = opened()
     next(group for group in page.segmented_control if group.label == "Pies show").select("Fates").run()
     assert len(figures(page)) == 2
 
 
-def test_fates_and_trends_of_the_best_genes(opened, run, settings, figures):
+def test_fates_and_trends_of_the_best_genes(opened, run, settings):
     lineages.save(made_up(run, settings), run.folder)
     page = opened("Fates")
     fate, all_fates, trends = figures(page)
@@ -301,7 +301,7 @@ def test_a_lineage_of_one_group_has_no_way_to_follow(opened, run, settings):
         assert "one group" in words(fine(opened(view)))
 
 
-def test_a_driver_opens_its_phase_portrait(opened, run, settings, figures):
+def test_a_driver_opens_its_phase_portrait(opened, run, settings):
     best = str(run.var.index[-1])
     lineages.save(made_up(run, settings, best=best), run.folder)
     page = opened("Drivers")

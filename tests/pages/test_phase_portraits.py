@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -12,6 +13,7 @@ from deepvelo import config
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from deepvelo.pl.phase_portrait import SPLICED_TITLE, UNSPLICED_TITLE
+from tests.on_page import figures
 from tests.stored import undecide
 
 N_CELLS = 40
@@ -22,7 +24,7 @@ def app(opened) -> AppTest:
     return opened("phase_portraits")
 
 
-def test_portrait_and_the_gene_on_the_embedding(app, figures):
+def test_portrait_and_the_gene_on_the_embedding(app):
     portrait, tissue = figures(app.run())
     assert portrait["layout"]["title"]["text"] == "Tmsb10"
     assert portrait["layout"]["xaxis"]["title"]["text"] == SPLICED_TITLE
@@ -40,34 +42,35 @@ def test_portrait_and_the_gene_on_the_embedding(app, figures):
     ]
 
 
-def test_another_gene_redraws_both_and_goes_into_the_url(app, figures):
+def test_another_gene_redraws_both_and_goes_into_the_url(app):
     before = figures(app.run())
-    app.selectbox[0].select("Cpe").run()
+    app.selectbox(key="pick_gene").select("Cpe").run()
     portrait, tissue = figures(app)
     assert portrait["layout"]["title"]["text"] == "Cpe"
-    assert tissue["data"] != before[1]["data"]
+    spliced, before_spliced = (panels["data"][0]["marker"]["color"] for panels in (tissue, before[1]))
+    assert not np.array_equal(spliced, before_spliced)
     assert app.query_params["gene"] == "Cpe"
 
 
-def test_table_is_sorted_by_score_and_marks_the_gene(app, figures):
+def test_table_is_sorted_by_score_and_marks_the_gene(app):
     app.run()
     table = app.dataframe[0].value
     assert table["Score"].is_monotonic_decreasing
     assert len(table) == 6
 
 
-def test_chosen_types_before_the_grey_cloud(app, figures):
+def test_chosen_types_before_the_grey_cloud(app):
     app.run()
-    app.multiselect[0].select("OPC").run()
+    app.multiselect(key="phase.types").select("OPC").run()
     portrait = figures(app)[0]
     grey, chosen, *_ = portrait["data"]
     assert grey["marker"]["color"] == theme.GREY
     assert (chosen["name"], chosen["marker"]["color"]) == ("OPC", "#d94801")
 
 
-def test_several_genes_are_one_figure(app, figures):
+def test_several_genes_are_one_figure(app):
     app.run()
-    app.segmented_control[0].select("Several").run()
+    app.segmented_control(key="phase.mode").select("Several").run()
     (grid,) = figures(app)
     assert (
         len([trace for trace in grid["data"] if trace["mode"] == "markers" and trace["type"] == "scattergl"])
@@ -80,7 +83,7 @@ def test_several_genes_are_one_figure(app, figures):
 
 def several(app: AppTest) -> list[str]:
     """The genes in the box, after a press on Several."""
-    app.segmented_control[0].select("Several").run()
+    app.segmented_control(key="phase.mode").select("Several").run()
     assert not app.exception
     return genes_box(app).value
 
@@ -94,9 +97,9 @@ def last_ranked(app: AppTest) -> str:
     return app.dataframe[0].value["Gene"].iloc[-1]
 
 
-def test_the_gene_looked_at_is_the_first_of_several(app, figures):
+def test_the_gene_looked_at_is_the_first_of_several(app):
     last = last_ranked(app.run())
-    app.selectbox[0].select(last).run()
+    app.selectbox(key="pick_gene").select(last).run()
     genes = several(app)
     assert (genes[0], len(genes), len(set(genes))) == (last, 4, 4)
     assert figures(app)[0]["layout"]["annotations"][0]["text"] == last
@@ -107,7 +110,7 @@ def test_a_gene_that_was_taken_out_of_several_stays_out_until_it_is_looked_at_ag
     first, *others = several(app)
     genes_box(app).set_value(others).run()
     assert genes_box(app).value == others
-    app.segmented_control[0].select("One gene").run()
+    app.segmented_control(key="phase.mode").select("One gene").run()
     assert several(app) == [first, *others]
 
 
@@ -120,9 +123,9 @@ def test_a_gene_chosen_elsewhere_comes_first_in_several(app):
 
 
 @pytest.mark.slow
-def test_several_genes_after_a_change_of_run_are_those_it_has(app, shared_server, made_up_run, figures):
+def test_several_genes_after_a_change_of_run_are_those_it_has(app, shared_server, made_up_run):
     app.run()
-    app.segmented_control[0].select("Several").run()
+    app.segmented_control(key="phase.mode").select("Several").run()
     genes = next(box for box in app.multiselect if box.label == "Genes")
     genes.set_value(["Cpe", "Actb"]).run()
     store = shared_server / "runs"
@@ -155,7 +158,7 @@ def test_arrows_are_described_as_this_run_made_them(shared_run, graph, expected)
     assert re.search(expected, arrows_in_words(made_so))
 
 
-def test_a_run_without_du_dt_has_horizontal_arrows_and_no_alpha(app, shared_server, made_up_run, figures):
+def test_a_run_without_du_dt_has_horizontal_arrows_and_no_alpha(app, shared_server, made_up_run):
     app.query_params["run"] = made_up_run(shared_server / "runs", unspliced_velocity=False)
     portrait, tissue = figures(app.run())
     assert "annotations" not in portrait["layout"]
@@ -167,18 +170,18 @@ def test_a_run_without_du_dt_has_horizontal_arrows_and_no_alpha(app, shared_serv
     assert "This run has no α and no du/dt" in captions
 
 
-def test_a_run_deleted_while_it_is_looked_at_is_one_sentence(app, saved_run, figures):
+def test_a_run_deleted_while_it_is_looked_at_is_one_sentence(app, saved_run):
     from app.shared import cached
 
     figures(app.run())
     cached.store().delete(saved_run)
-    app.selectbox[0].select("Cpe").run()
+    app.selectbox(key="pick_gene").select("Cpe").run()
     assert not app.exception
     assert [error.value for error in app.error] == ["This run was deleted. Choose another."]
-    assert not app.get("plotly_chart")
+    assert not app.get("bidi_component")
 
 
-def test_arrows_of_undecided_cells_are_faded_and_said(server, saved_run, app, figures):
+def test_arrows_of_undecided_cells_are_faded_and_said(server, saved_run, app):
     undecide(server / "runs" / saved_run, 0.5)
     portrait = figures(app.run())[0]
     colors = [trace["line"]["color"] for trace in portrait["data"] if trace["mode"] == "lines"]

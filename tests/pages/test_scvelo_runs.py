@@ -17,6 +17,7 @@ from deepvelo.config import Settings
 from deepvelo.datasets.simulation import simulate
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Progress
+from tests.on_page import figures
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,7 +77,7 @@ def options(page: AppTest, label: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_velocity_is_drawn_without_offering_rates_or_confidence(opened, run, figures):
+def test_velocity_is_drawn_without_offering_rates_or_confidence(opened, run):
     page = opened("velocity")
     assert len(figures(page)) == 1
     offered = options(page, "Colour by")
@@ -91,7 +92,7 @@ def test_a_colour_of_another_run_that_this_one_lacks_is_explained(opened, color)
     assert not page.warning
 
 
-def test_a_gene_without_velocity_is_called_so(opened, run, figures):
+def test_a_gene_without_velocity_is_called_so(opened, run):
     silent = gene(run, with_velocity=False)
     page = opened("velocity", color="gene_velocity", gene=silent)
     assert f"{silent} has no velocity in this run" in captions(page)
@@ -118,10 +119,10 @@ def test_kinetic_rates_say_in_a_sentence_that_there_are_none(opened, alone, serv
     page.button[0].click().run()
     assert page.session_state["run"] == ours
     assert not page.exception
-    assert page.get("plotly_chart")
+    assert page.get("bidi_component")
 
 
-def test_portraits_of_a_gene_with_velocity(opened, run, mode, figures):
+def test_portraits_of_a_gene_with_velocity(opened, run, mode):
     page = opened("phase_portraits", gene=gene(run, with_velocity=True))
     portrait, tissue = figures(page)
     arrows = [trace for trace in portrait["data"] if trace["mode"] == "lines"]
@@ -140,7 +141,7 @@ def test_portraits_of_a_gene_with_velocity(opened, run, mode, figures):
     assert list(page.dataframe[0].value) == ["Gene"]
 
 
-def test_portraits_of_a_gene_without_velocity(opened, run, figures):
+def test_portraits_of_a_gene_without_velocity(opened, run):
     portrait, tissue = figures(opened("phase_portraits", gene=gene(run, with_velocity=False)))
     assert [note["text"] for note in portrait["layout"]["annotations"]] == ["no velocity for this gene"]
     assert not [trace for trace in portrait["data"] if trace["mode"] == "lines"]
@@ -155,9 +156,9 @@ def test_du_dt_of_the_dynamical_mode_alone_points_up(run, mode):
     assert up is None or np.isfinite(up).all()
 
 
-def test_several_portraits(opened, run, figures):
+def test_several_portraits(opened, run):
     page = opened("phase_portraits")
-    page.segmented_control[0].select("Several").run()
+    page.segmented_control(key="phase.mode").select("Several").run()
     assert len(figures(page)) == 1
 
 
@@ -234,7 +235,7 @@ def test_a_job_is_called_by_its_method_and_counts_genes(server, queue):
     where = "Fitting genes, 48 of 310, about 65 s left"
     assert f"cells, scVelo, dynamical: {where}" in captions(page)
     assert f"**cells, scVelo, dynamical** · {where}" in " ".join(text.value for text in page.markdown)
-    assert not page.get("plotly_chart")
+    assert not page.get("bidi_component")
 
 
 def test_training_can_start_a_mode_of_scvelo(server, queue):

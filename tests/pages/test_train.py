@@ -254,7 +254,7 @@ def test_progress_is_shown_and_can_be_cancelled(page, queue):
     text = " ".join(m.value for m in page.markdown)
     assert "epoch 30 of 100, about 65 s left. The worker died; resuming after epoch 20." in text
     assert "position 1" in text
-    assert len(page.get("plotly_chart")) == 1
+    assert len(page.get("bidi_component")) == 1
     page.button(key="cancel.slow").click().run()
     assert queue.cancelled == ["slow"]
     assert any("was cancelled" in info.value for info in page.info)
@@ -471,6 +471,6 @@ def test_a_real_job_trains_and_its_run_opens(server):
     press(app, "Show velocity")
     assert not app.exception
     assert app.header[0].value == "Velocity"
-    assert len(app.get("plotly_chart")) == 1
+    assert len(app.get("bidi_component")) == 1
     app.switch_page("../pages/train.py").run()
     assert any("same data and settings" in message.value for message in app.info)

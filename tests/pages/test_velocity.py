@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import base64
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from deepvelo.io import checksums
 from deepvelo.io.run import RESULT
 from deepvelo.pl import theme
 from deepvelo.pl.arrows import LINE_WIDTH
+from tests.on_page import figures
 from tests.stored import undecide
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "velocity.py"
@@ -29,7 +28,7 @@ def app(shared_run) -> AppTest:
 def figure(app: AppTest) -> dict:
     assert not app.exception
     assert not app.error
-    return json.loads(app.get("plotly_chart")[0].proto.spec)
+    return figures(app)[0]
 
 
 def cells(app: AppTest) -> list[dict]:
@@ -167,7 +166,7 @@ def test_cells_without_coordinates_are_not_drawn_and_the_others_have_arrows(serv
     choose(app.run(), "Show", kind)
     assert cells(app)
     assert lines(app)
-    assert all(np.isfinite(decoded(line["x"])).any() for line in lines(app))
+    assert all(np.isfinite(line["x"]).any() for line in lines(app))
 
 
 def test_cells_at_one_point_are_said(server, saved_run):
@@ -180,7 +179,3 @@ def test_cells_at_one_point_are_said(server, saved_run):
         choose(app.run(), "Show", kind)
         assert cells(app)
         assert "All cells lie at one point" in app.caption[0].value
-
-
-def decoded(values: dict) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(values["bdata"]), dtype=values["dtype"])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from app.shared import cached
 from app.shared.cells import drawn_in_words, group_names
 from deepvelo import keys
 from deepvelo.pl import thinning
-from tests.on_page import fine, words
+from tests.on_page import figures, fine, words
 
 PAGES = Path(__file__).resolve().parents[3] / "pages"
 N_CELLS, MOST = 40, 12
@@ -45,9 +43,8 @@ def opened(page: str, run_id: str, **query: str) -> AppTest:
 def rows(app: AppTest) -> list[set[int]]:
     """Cells in every picture of the page that shows single ones."""
     found = []
-    for chart in app.get("plotly_chart"):
-        traces = [trace for trace in json.loads(chart.proto.spec)["data"] if "customdata" in trace]
-        cells = [np.frombuffer(base64.b64decode(t["customdata"]["bdata"]), dtype=np.int32) for t in traces]
+    for figure in figures(app):
+        cells = [trace["customdata"] for trace in figure["data"] if trace.get("cells")]
         if cells:
             found.append(set(np.concatenate(cells).tolist()))
     return found

@@ -1,0 +1,1 @@
+"""Figures in the browser: messages, and the element that draws them."""

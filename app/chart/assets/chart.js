@@ -1,0 +1,318 @@
+// Draws a Plotly figure whose arrays arrive once, and shows the same selected cells in all figures of a page.
+// `app/chart/message.py` writes the messages that are read here.
+
+const PLOTLY = new URL("../deepvelo.plotly/plotly.min.js", import.meta.url).href;
+const MOST_BYTES = 256e6; // of arrays kept for figures to come
+const STORED = "deepvelo.selection"; // in sessionStorage, which survives a reload
+const TYPES = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u2: Uint16Array, u1: Uint8Array };
+const MISSING = 65535; // code of NaN among quantised values
+const GREY = "#A8A8A8"; // as in deepvelo/pl/theme.py
+const CELLS_ONLY = ["select2d", "lasso2d"];
+
+const arrays = new Map(); // by id, the latest used last
+const charts = new Set(); // of this page
+const selections = new Map(); // by the key of their cells
+let bytesKept = 0;
+let restored = false; // whether the selection of before the reload was sent
+
+let library;
+function plotly() {
+  library ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = PLOTLY;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error(`could not load ${PLOTLY}`));
+    document.head.append(script);
+  });
+  return library;
+}
+plotly();
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  parentElement.chart ??= new Chart(parentElement, setTriggerValue);
+  parentElement.chart.show(data);
+  return () => {
+    parentElement.chart?.remove();
+    delete parentElement.chart;
+  };
+}
+
+// --- Messages: length of the header, header in JSON, arrays -------------------------------------------------------
+
+function read(message) {
+  const length = new DataView(message.buffer, message.byteOffset).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(message.subarray(4, 4 + length)));
+  let at = 4 + length;
+  for (const { id, type, n, low, high } of header.arrays) {
+    const Type = TYPES[type];
+    const bytes = message.slice(at, at + n * Type.BYTES_PER_ELEMENT); // a copy is aligned
+    at += bytes.length;
+    const array = new Type(bytes.buffer);
+    keep(id, low === undefined ? array : dequantised(array, low, high));
+  }
+  return header;
+}
+
+function dequantised(codes, low, high) {
+  const step = (high - low) / (MISSING - 1);
+  return Float32Array.from(codes, (code) => (code === MISSING ? NaN : low + step * code));
+}
+
+function keep(id, array) {
+  bytesKept += array.byteLength - (arrays.get(id)?.byteLength ?? 0);
+  arrays.delete(id);
+  arrays.set(id, array);
+  for (const [old, { byteLength }] of arrays) {
+    if (bytesKept <= MOST_BYTES) break;
+    arrays.delete(old);
+    bytesKept -= byteLength;
+  }
+}
+
+/** A part of a header with arrays in place of their ids; ids of arrays that are gone are added to `gone`. */
+function filled(part, gone) {
+  if (Array.isArray(part)) return part.map((item) => filled(item, gone));
+  if (part === null || typeof part !== "object") return part;
+  if (part.$ === undefined) {
+    return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, filled(value, gone)]));
+  }
+  const array = arrays.get(part.$);
+  if (array === undefined) gone.push(part.$);
+  else keep(part.$, array);
+  return array;
+}
+
+// --- Selections of the page, one for each list of cells -------------------------------------------------------------
+
+const isIn = (bits, row) => (bits[row >> 3] >> (7 - (row & 7))) & 1;
+
+function adopt({ key, size, id, bits }) {
+  if (selections.get(key)?.id === id) return;
+  selections.set(key, { id, bits });
+  if (bits === null) sessionStorage.removeItem(STORED);
+  else {
+    const packed = btoa(Array.from(bits, (byte) => String.fromCharCode(byte)).join(""));
+    sessionStorage.setItem(STORED, JSON.stringify({ key, size, bits: packed }));
+  }
+  for (const chart of charts) chart.highlight();
+}
+
+/** Shows drawn cells as selected until the server has found all cells inside the outline. */
+function preview({ key, size, how }, rows) {
+  const before = selections.get(key)?.bits ?? null;
+  const bits = new Uint8Array(Math.ceil(size / 8));
+  for (const row of rows) bits[row >> 3] |= 128 >> (row & 7);
+  if (before !== null && how !== "new") {
+    const combine = { add: (a, b) => a | b, keep: (a, b) => a & b, remove: (a, b) => a & ~b }[how];
+    before.forEach((byte, at) => (bits[at] = combine(byte, bits[at])));
+  }
+  selections.set(key, { id: "preview", bits: bits.some(Boolean) ? bits : null });
+  for (const chart of charts) chart.highlight();
+}
+
+// --- Figures --------------------------------------------------------------------------------------------------------
+
+class Chart {
+  constructor(root, send) {
+    this.root = root;
+    this.send = send;
+    this.box = document.createElement("div");
+    this.tooltip = document.createElement("div");
+    root.style.position = "relative";
+    root.append(this.box, this.tooltip);
+    Object.assign(this.tooltip.style, {
+      position: "absolute", display: "none", pointerEvents: "none", zIndex: 10, padding: "4px 8px", maxWidth: "22em",
+      whiteSpace: "pre-line", overflowWrap: "anywhere", fontSize: "13px", lineHeight: "1.35", borderRadius: "4px",
+      color: "var(--st-text-color)", background: "var(--st-background-color)", border: "1px solid var(--st-border-color)",
+    });
+    charts.add(this);
+    this.observer = new ResizeObserver(() => this.drawn && this.box.offsetParent && window.Plotly.Plots.resize(this.box));
+    this.observer.observe(root);
+  }
+
+  async show(message) {
+    const header = read(message);
+    const gone = [];
+    const figure = filled(header.figure, gone);
+    const cells = filled(header.cells, gone);
+    const chosen = filled(header.selection, gone);
+    if (gone.length) {
+      this.send("missing", gone);
+      return;
+    }
+    const hidden = this.chosen?.only;
+    this.cells = cells;
+    this.chosen = chosen;
+    if (chosen && !this.restore(chosen)) adopt(chosen);
+    if (header.id !== this.id) await this.draw(header, figure);
+    else this.highlight(hidden !== chosen?.only);
+  }
+
+  /** Sends the selection of before a reload; whether there was one. */
+  restore({ key, size, fresh }) {
+    const stored = restored || !fresh ? null : JSON.parse(sessionStorage.getItem(STORED));
+    restored = true;
+    if (stored?.key !== key || stored?.size !== size) return false;
+    this.send("restored", stored.bits);
+    return true;
+  }
+
+  async draw(header, figure) {
+    this.id = header.id;
+    const Plotly = await plotly();
+    if (this.id !== header.id || !charts.has(this)) return; // a later message came first
+    this.traces = figure.data.map((trace) => (trace.top ? inDrawingOrder(trace) : trace));
+    const ofCells = this.traces.some(hasCells);
+    const layout = { ...figure.layout, template: template(this.root), autosize: true };
+    const config = {
+      ...header.config, responsive: false, scrollZoom: ofCells,
+      modeBarButtonsToRemove: this.cells ? [] : CELLS_ONLY,
+    };
+    const data = this.traces.map((trace) => (hasCells(trace) ? { ...trace, ...this.highlighted(trace), hoverinfo: "none", hovertemplate: null } : trace));
+    await Plotly.react(this.box, data, layout, config);
+    this.shown = this.bits();
+    this.box.setAttribute("role", "img");
+    this.box.setAttribute("aria-label", header.alt);
+    if (!this.drawn) this.listen();
+    this.drawn = true;
+  }
+
+  listen() {
+    this.box.addEventListener("mousedown", (event) => (this.shift = event.shiftKey), true);
+    this.box.on("plotly_selected", (event) => event && this.select(event));
+    this.box.on("plotly_deselect", () => this.cells && this.send("gesture", { how: "clear" }));
+    this.box.on("plotly_legendclick", ({ data, curveNumber }) => this.selectGroup(data[curveNumber].name));
+    this.box.on("plotly_clickannotation", ({ annotation }) => this.selectGroup(annotation.text));
+    this.box.on("plotly_hover", ({ points, event }) => this.describe(points[0], event));
+    this.box.on("plotly_unhover", () => (this.tooltip.style.display = "none"));
+  }
+
+  select({ points, lassoPoints, range }) {
+    const outline = lassoPoints ?? range;
+    if (!this.cells || !outline) return;
+    const how = this.how();
+    preview({ ...this.chosen, how }, points.map(({ customdata }) => customdata).filter((row) => row !== undefined));
+    window.Plotly.relayout(this.box, { selections: [] }); // the cells show the selection
+    this.send("gesture", { how, [lassoPoints ? "lasso" : "box"]: Object.values(outline), axes: Object.keys(outline) });
+  }
+
+  /** Selects a group by its name as written in the figure. Returns false, which keeps the group visible. */
+  selectGroup(name) {
+    if (!this.cells?.clickable.includes(name)) return true;
+    this.send("gesture", { how: this.how(), group: name });
+    return false;
+  }
+
+  /** What an outline does: as chosen in the bar, or add with Shift. */
+  how() {
+    return this.shift ? "add" : this.chosen.how;
+  }
+
+  bits() {
+    return this.chosen ? (selections.get(this.chosen.key)?.bits ?? null) : null;
+  }
+
+  highlight(changed = false) {
+    if (!this.drawn || (this.shown === this.bits() && !changed)) return;
+    this.shown = this.bits();
+    const places = [...this.traces.keys()].filter((place) => hasCells(this.traces[place]));
+    if (!places.length) return;
+    const changes = places.map((place) => this.highlighted(this.traces[place]));
+    const columns = ["selectedpoints", "selected", "unselected"];
+    const update = Object.fromEntries(columns.map((name) => [name, changes.map((change) => change[name])]));
+    window.Plotly.restyle(this.box, update, places);
+  }
+
+  highlighted({ customdata }) {
+    const bits = this.bits();
+    if (bits === null) return { selectedpoints: null, selected: {}, unselected: {} };
+    const chosen = [];
+    customdata.forEach((row, place) => isIn(bits, row) && chosen.push(place));
+    const rest = this.chosen.only ? { opacity: 0 } : { opacity: 0.18, color: GREY };
+    return { selectedpoints: chosen, selected: { marker: { opacity: 0.95 } }, unselected: { marker: rest } };
+  }
+
+  describe(point, event) {
+    const trace = this.traces[point.curveNumber];
+    if (!hasCells(trace)) return;
+    const row = trace.customdata[point.pointNumber];
+    const values = { x: point.x, y: point.y, "marker.color": trace.marker.color?.[point.pointNumber] };
+    const own = (trace.hovertemplate ?? "")
+      .replace(/<extra>.*<\/extra>/, "")
+      .replace(/%\{([a-z.]+)(?::[^}]*)?\}/g, (_, name) => String(Number(values[name]?.toPrecision?.(3))))
+      .replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(code))
+      .split("<br>");
+    const lines = new Set([...(this.cells ? aboutCell(this.cells, row) : []), ...own]);
+    this.tooltip.textContent = [...lines].filter(Boolean).join("\n");
+    const at = this.root.getBoundingClientRect();
+    const [x, y] = [event.clientX - at.left, event.clientY - at.top];
+    this.tooltip.style.display = "block";
+    this.tooltip.style.left = `${x > at.width / 2 ? x - 12 - this.tooltip.offsetWidth : x + 12}px`;
+    this.tooltip.style.top = `${y + 12}px`;
+  }
+
+  remove() {
+    charts.delete(this);
+    this.observer.disconnect();
+    if (this.drawn) window.Plotly.purge(this.box);
+    this.root.replaceChildren();
+  }
+}
+
+const hasCells = (trace) => trace.cells === true;
+
+/** Cells with values far from 0 last, so that silent cells do not cover the few expressing ones. */
+function inDrawingOrder(trace) {
+  const values = trace.marker.color;
+  const order = Uint32Array.from(values.keys()).sort((a, b) => Math.abs(values[a]) - Math.abs(values[b]));
+  const sorted = (part) =>
+    Object.fromEntries(
+      Object.entries(part).map(([name, value]) => [
+        name,
+        ArrayBuffer.isView(value) ? value.constructor.from(order, (place) => value[place]) : value,
+      ]),
+    );
+  return { ...sorted(trace), marker: sorted(trace.marker) };
+}
+
+/** What is known of a cell beside the values of a figure. */
+function aboutCell({ rows, names, codes, groups, columns }, row) {
+  const place = rows ? indexOf(rows, row) : row;
+  const words = [linesOf(names)[place], groups[codes[place]]];
+  for (const { title, values } of columns) {
+    if (Number.isFinite(values[place])) words.push(`${title} ${values[place].toFixed(2)}`);
+  }
+  return words;
+}
+
+const texts = new WeakMap();
+function linesOf(bytes) {
+  if (!texts.has(bytes)) texts.set(bytes, new TextDecoder().decode(bytes).split("\n"));
+  return texts.get(bytes);
+}
+
+function indexOf(rows, row) {
+  let [low, high] = [0, rows.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (rows[middle] < row) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Fonts and lines in the colours of the page. */
+function template(element) {
+  const style = getComputedStyle(element);
+  const [text, line, paper, font] = ["text-color", "border-color", "background-color", "font"].map((name) => style.getPropertyValue(`--st-${name}`));
+  const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line, automargin: true, title: { standoff: 8, font: { size: 14 } } };
+  return {
+    layout: {
+      font: { color: text, family: font }, xaxis: axis, yaxis: axis,
+      modebar: { color: text, activecolor: style.getPropertyValue("--st-primary-color"), bgcolor: "rgba(0,0,0,0)" },
+      hoverlabel: { bgcolor: paper, bordercolor: line, font: { color: text, family: font } },
+      newselection: { line: { color: text, width: 1, dash: "solid" } },
+      colorway: ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"],
+    },
+  };
+}

@@ -1,0 +1,68 @@
+"""Select cells without drawing: by groups and by numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+from app import session
+from app.selection import state
+from app.shared.cells import group_names
+from app.shared.color_picker import color_label, color_options, color_values
+from app.shared.text import box_labels
+from deepvelo.io.runs import Run
+from deepvelo.pl import theme
+
+_COLUMN, _GROUPS, _RANGE = "selection.column", "selection.groups", "selection.range"
+
+
+def select_by(run: Run) -> None:
+    """A box to select cells by a column or a gene."""
+    with st.popover("Select", icon=":material/tune:"):
+        options = color_options(run)
+        column = st.selectbox(
+            "By", options, format_func=box_labels(options, color_label).__getitem__, key=_COLUMN,
+            persist_state="session",
+        )  # fmt: skip
+        gene = session.gene() or str(run.var.index[0])
+        values = color_values(run, column, gene=gene)
+        if is_numeric_dtype(values) and not is_bool_dtype(values):
+            _by_number(run, values.to_numpy(dtype=float), name=str(values.name))
+        else:
+            _by_group(run, group_names(values))
+
+
+def _by_group(run: Run, groups: np.ndarray) -> None:
+    names = theme.group_order(groups)
+    chosen = st.multiselect("Groups", names, format_func=box_labels(names).__getitem__, key=_GROUPS)
+    _apply(run, np.isin(groups, chosen), disabled=not chosen)
+
+
+def _by_number(run: Run, values: np.ndarray, *, name: str) -> None:
+    known = values[np.isfinite(values)]
+    if not known.size:
+        st.caption("No cell has a value.")
+        return
+    low, high = float(known.min()), float(known.max())
+    if low == high:
+        st.caption(f"All cells have the value {low:.3g}.")
+        return
+    least, most = st.columns(2)
+    at_least = least.number_input(
+        f"{name}, at least", value=None, placeholder=f"{low:.3g}", key=f"{_RANGE}.low"
+    )
+    at_most = most.number_input(
+        f"{name}, at most", value=None, placeholder=f"{high:.3g}", key=f"{_RANGE}.high"
+    )
+    inside = np.isfinite(values)
+    inside &= values >= (low if at_least is None else at_least)
+    inside &= values <= (high if at_most is None else at_most)
+    _apply(run, inside, disabled=at_least is None and at_most is None)
+
+
+def _apply(run: Run, cells: np.ndarray, *, disabled: bool) -> None:
+    st.button(
+        f"Select {int(cells.sum()):,} cells", type="primary", disabled=disabled, key="selection.apply",
+        on_click=state.change, args=(run, cells, state.how()),
+    )  # fmt: skip

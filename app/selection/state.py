@@ -1,0 +1,126 @@
+"""The selected cells of a run; pages ask this file and the figures change it.
+
+The session keeps one selection for each data set, with the run it was made on, so another run of the same data shows the same
+cells. An empty selection is no selection.
+"""
+
+from __future__ import annotations
+
+import zlib
+from base64 import b64decode
+from binascii import Error as NotBase64
+from typing import Literal, get_args
+
+import numpy as np
+
+from app import session
+from app.shared import cached
+from deepvelo.io.runs import Run
+from deepvelo.selections.cells import How as Combination
+from deepvelo.selections.cells import combine
+
+How = Literal["new", "add", "keep", "remove"]
+HOWS: tuple[How, ...] = get_args(How)
+_COMBINED: dict[How, Combination] = {"add": "or", "keep": "and", "remove": "and not"}
+HOW_KEY, ONLY_KEY = "selection.how", "selection.only"  # widgets of the bar
+_MOST_STEPS = 30  # that can be undone
+
+
+def selected(run: Run) -> np.ndarray | None:
+    """Mask of the selected cells, shape ``(n_cells,)``; None if none is selected."""
+    kept = session.selection(run.info.data_hash)
+    if kept is None or not kept["steps"]:
+        return None
+    cells = _unpacked(kept["steps"][-1], kept["size"])
+    if kept["run"] != run.info.run_id:
+        cells = cached.in_run(cells, kept["run"], run.info.run_id)
+    return cells if cells.any() else None
+
+
+def selected_rows(run: Run) -> np.ndarray:
+    """Row numbers of the selected cells, ascending; empty for none."""
+    cells = selected(run)
+    return np.empty(0, dtype=int) if cells is None else np.flatnonzero(cells)
+
+
+def change(run: Run, cells: np.ndarray, how: How = "new") -> None:
+    """Combine cells with the selection: replace it, add to it, keep only its cells among them, or remove them.
+
+    Parameters
+    ----------
+    cells
+        Mask, shape ``(n_cells,)``.
+    """
+    before = selected(run)
+    if before is not None and how != "new":
+        cells = combine(before, _COMBINED[how], cells)
+    elif how in ("keep", "remove"):  # all cells are shown as selected while none is
+        cells = cells if how == "keep" else ~cells
+    _keep(run, cells)
+
+
+def clear(run: Run) -> None:
+    """Select no cells; can be undone."""
+    if selected(run) is not None:
+        _keep(run, np.zeros(len(run.obs), dtype=bool))
+
+
+def undo(run: Run) -> None:
+    """Return to the selection before the last change."""
+    kept = session.selection(run.info.data_hash)
+    if kept is not None:
+        session.keep_selection(run.info.data_hash, {**kept, "steps": kept["steps"][:-1]})
+
+
+def can_undo(run: Run) -> bool:
+    """Whether the selection was changed before."""
+    kept = session.selection(run.info.data_hash)
+    return kept is not None and bool(kept["steps"])
+
+
+def is_fresh(run: Run) -> bool:
+    """Whether this session has not selected any cells of these data yet, as after a reload."""
+    return session.selection(run.info.data_hash) is None
+
+
+def how() -> How:
+    """What the next outline does, as chosen in the bar."""
+    value = session.widget_value(HOW_KEY)
+    return value if value in HOWS else "new"
+
+
+def only_selected() -> bool:
+    """Whether figures hide the other cells."""
+    return bool(session.widget_value(ONLY_KEY))
+
+
+def bits(cells: np.ndarray) -> np.ndarray:
+    """A mask in bytes of eight cells each, as the browser reads it."""
+    return np.packbits(cells)
+
+
+def restore(run: Run, text: object) -> None:
+    """Take the selection that a browser kept over a reload; nothing happens if it fits no selection of this run."""
+    n_cells = len(run.obs)
+    if not isinstance(text, str) or len(text) > n_cells:
+        return
+    try:
+        packed = np.frombuffer(b64decode(text, validate=True), dtype=np.uint8)
+    except (NotBase64, ValueError):
+        return
+    if len(packed) == -(-n_cells // 8):
+        _keep(run, np.unpackbits(packed, count=n_cells).astype(bool))
+
+
+def _keep(run: Run, cells: np.ndarray) -> None:
+    kept = session.selection(run.info.data_hash)
+    before = kept["steps"] if kept is not None and kept["run"] == run.info.run_id else []
+    packed = zlib.compress(bits(cells).tobytes(), 1)
+    session.keep_selection(
+        run.info.data_hash,
+        {"run": run.info.run_id, "size": len(cells), "steps": [*before, packed][-_MOST_STEPS:]},
+    )
+
+
+def _unpacked(packed: bytes, size: int) -> np.ndarray:
+    return np.unpackbits(np.frombuffer(zlib.decompress(packed), dtype=np.uint8), count=size).astype(bool)

@@ -1,0 +1,88 @@
+"""The selection of a run: how it is combined, undone, and carried to other runs of the same data."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app import session
+from app.selection import state
+from app.shared import cached
+from deepvelo.io.runs import Run
+
+N_CELLS = 40
+
+
+@pytest.fixture
+def run(server: Path, made_up_run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    kept: dict[str, session.KeptSelection] = {}
+    monkeypatch.setattr(session, "selection", kept.get)
+    monkeypatch.setattr(session, "keep_selection", kept.__setitem__)
+    return cached.open_run(made_up_run(server / "runs"))
+
+
+def mask(*rows: int) -> np.ndarray:
+    cells = np.zeros(N_CELLS, dtype=bool)
+    cells[list(rows)] = True
+    return cells
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"), [("new", [3, 4]), ("add", [1, 2, 3, 4]), ("keep", [3]), ("remove", [1, 2])]
+)
+def test_an_outline_changes_the_selection(run, how, expected):
+    state.change(run, mask(1, 2, 3))
+    state.change(run, mask(3, 4), how)
+    assert state.selected_rows(run).tolist() == expected
+
+
+def test_without_a_selection_cells_are_removed_from_all(run):
+    state.change(run, mask(0), "remove")
+    assert state.selected_rows(run).tolist() == list(range(1, N_CELLS))
+
+
+def test_steps_are_undone_one_by_one(run):
+    assert state.is_fresh(run)
+    state.change(run, mask(1))
+    state.change(run, mask(2), "add")
+    state.clear(run)
+    assert state.selected(run) is None
+    assert not state.is_fresh(run)
+    for expected in ([1, 2], [1], []):
+        assert state.can_undo(run)
+        state.undo(run)
+        assert state.selected_rows(run).tolist() == expected
+    assert not state.can_undo(run)
+
+
+def test_an_outline_around_nothing_selects_nothing(run):
+    state.change(run, mask())
+    assert state.selected(run) is None
+
+
+def test_another_run_of_the_data_selects_the_same_cells_by_name(run, server, made_up_run, monkeypatch):
+    other = cached.open_run(made_up_run(server / "runs", name="other"))
+    # the other run lacks the first cell, and has the others in reverse order
+    monkeypatch.setitem(other.__dict__, "obs", other.obs.iloc[:0:-1])
+    monkeypatch.setattr(
+        cached, "_open_run", lambda _, run_id: {run.info.run_id: run, other.info.run_id: other}[run_id]
+    )
+    state.change(run, mask(0, 1, 5))
+    names = run.obs.index[[1, 5]]
+    assert sorted(other.obs.index[state.selected(other)]) == sorted(names)
+    state.change(other, np.asarray(other.obs.index == names[0]))
+    assert state.selected_rows(run).tolist() == [1]
+
+
+def test_a_browser_brings_its_selection_back_after_a_reload(run):
+    state.restore(run, b64encode(state.bits(mask(0, 39)).tobytes()).decode())
+    assert state.selected_rows(run).tolist() == [0, 39]
+
+
+@pytest.mark.parametrize("text", [None, 7, "", "AA==", "?" * 8, "A" * 1_000_000])
+def test_what_is_no_selection_of_this_run_is_not_taken(run, text):
+    state.restore(run, text)
+    assert state.is_fresh(run)
