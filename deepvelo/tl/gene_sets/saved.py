@@ -1,0 +1,108 @@
+"""Gene lists kept in a folder, one `checked_file` each, named by a hash of their content: an address keeps its meaning."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deepvelo.errors import InputError
+from deepvelo.selections import checked_file
+from deepvelo.wording import number
+
+MOST_GENES: Final = 10_000
+MOST_LISTS: Final = 1000
+_WHAT, _SUFFIX = "gene list", ".genes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneList:
+    """A saved list.
+
+    Parameters
+    ----------
+    list_id
+        Its id, the same for the same name and genes.
+    name
+        As its visitor or file calls it.
+    genes
+        As written, in the order of the list; a run may lack some.
+    """
+
+    list_id: str
+    name: str
+    genes: tuple[str, ...]
+
+
+def save(folder: Path, name: str, genes: Iterable[str]) -> GeneList:
+    """Save a list in a folder, which is created; beyond 1,000 lists the oldest are deleted.
+
+    Raises
+    ------
+    InputError
+        The name is empty or too long, the list is empty or has more than 10,000 genes, or the folder cannot be written to.
+
+    Examples
+    --------
+    >>> save(folder, "glia", ["Gfap", "Aqp4"]).genes
+    ('Gfap', 'Aqp4')
+    """
+    different = tuple(dict.fromkeys(genes))
+    if not different:
+        msg = "The gene list is empty. Give at least one gene."
+        raise InputError(msg)
+    if len(different) > MOST_GENES:
+        msg = f"The list has {number(len(different), 'gene')}, and at most {MOST_GENES:,} fit. Shorten it."
+        raise InputError(msg)
+    name = checked_file.plain_name(name, _WHAT)
+    content = "\n".join(different).encode()
+    list_id = hashlib.blake2b(json.dumps([name, different]).encode(), digest_size=8).hexdigest()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"The gene list cannot be saved to {folder}: {error.strerror or error}. Allow writing there."
+        raise InputError(msg) from error
+    checked_file.write(
+        checked_file.path_of(folder, list_id, _SUFFIX), {"name": name, "n_genes": len(different)}, content
+    )
+    for path in _newest_first(folder)[MOST_LISTS:]:
+        path.unlink(missing_ok=True)
+    return GeneList(list_id=list_id, name=name, genes=different)
+
+
+def load(folder: Path, list_id: str) -> GeneList:
+    """A saved list by its id, which may come from an address.
+
+    Raises
+    ------
+    InputError
+        There is no such list, or it is damaged.
+    """
+    try:
+        description, content = checked_file.read(checked_file.path_of(folder, list_id, _SUFFIX), _WHAT)
+    except FileNotFoundError:
+        msg = "The gene list of this link is not on this server. Paste its genes, or choose another list."
+        raise InputError(msg) from None
+    return GeneList(list_id=list_id, name=str(description["name"]), genes=tuple(content.decode().split("\n")))
+
+
+def stored(folder: Path) -> dict[str, str]:
+    """Label of every readable list by its id, the newest first: name and number of genes."""
+    labels = {}
+    for path in _newest_first(folder):
+        with suppress(FileNotFoundError, InputError):  # deleted since it was listed, or damaged
+            described = checked_file.read_description(path, _WHAT)
+            labels[path.stem] = f"{described['name']} · {number(int(described['n_genes']), 'gene')}"
+    return labels
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    times = {}
+    for path in checked_file.files(folder, _SUFFIX):
+        with suppress(FileNotFoundError):
+            times[path] = path.stat().st_mtime_ns
+    return sorted(times, key=times.__getitem__, reverse=True)
