@@ -28,7 +28,7 @@ from deepvelo.contents.count_kinds import CountKind, count_kind
 from deepvelo.contents.graphs import comparison_space, components, reduced_components
 from deepvelo.contents.groups import MAX_GROUPS, count_groups, group_names, too_many_groups
 from deepvelo.errors import InputError
-from deepvelo.findings import Finding, find_errors, find_warnings
+from deepvelo.findings import MIN_CELLS, Finding, find_errors, find_warnings
 from deepvelo.io.tidy.names import gene_name_columns
 from deepvelo.memory import estimate_memory, require_memory
 from deepvelo.plan import n_candidates
@@ -53,6 +53,7 @@ __all__ = [
     "has_neighbors",
     "keeps_moments",
     "require_column",
+    "require_enough_cells",
     "require_fit",
     "require_gene",
     "require_grouping",
@@ -246,6 +247,16 @@ def require_fit(
         require_memory(adata.n_obs, n_genes, settings, machine)
 
 
+def require_enough_cells(n_cells: int, settings: Settings) -> None:
+    """Raise an `InputError` if a fit needs more cells, whose neighbours must be computed."""
+    name, value = max(_neighbors_wanted(n_cells, settings, computed=True).items(), key=lambda item: item[1])
+    least = max(MIN_CELLS, value + 1)
+    if n_cells < least:
+        why = f" because `{name}` is {value}" if value >= MIN_CELLS else ""
+        msg = f"A fit needs at least {least} cells{why}. {number(n_cells, 'cell')} selected. Select more cells{', or lower it' if why else ''}."
+        raise InputError(msg)
+
+
 def require_moments(adata: AnnData) -> None:
     """Raise an `InputError` unless the object has moments of the right shape and neighbours."""
     missing = [key for key in (keys.MS, keys.MU) if key not in adata.layers]
@@ -323,18 +334,21 @@ def _require_basis(adata: AnnData, settings: Settings, basis: str) -> None:
 
 
 def _require_neighbors(adata: AnnData, settings: Settings) -> None:
-    wanted: dict[str, int] = {}
-    if settings.method == "deepvelo":
-        wanted = {
-            "graph.n_neighbors": settings.graph.n_neighbors,
-            "graph.n_candidates": n_candidates(adata.n_obs, settings),
-        }
-    if comparison_space(adata, settings.preparation).graph is None:
-        wanted = {"preparation.n_neighbors": settings.preparation.n_neighbors} | wanted
+    computed = comparison_space(adata, settings.preparation).graph is None
+    wanted = _neighbors_wanted(adata.n_obs, settings, computed=computed)
     for name, value in wanted.items():
         if value >= adata.n_obs:
             msg = f"`{name}` must be below the number of cells. Got {value} for {number(adata.n_obs, 'cell')}. Lower it."
             raise InputError(msg)
+
+
+def _neighbors_wanted(n_cells: int, settings: Settings, *, computed: bool) -> dict[str, int]:
+    """Numbers of neighbours by setting; ``computed`` if there is no neighbour graph yet."""
+    wanted = {"preparation.n_neighbors": settings.preparation.n_neighbors} if computed else {}
+    if settings.method == "deepvelo":
+        wanted["graph.n_neighbors"] = settings.graph.n_neighbors
+        wanted["graph.n_candidates"] = n_candidates(n_cells, settings)
+    return wanted
 
 
 def _genes_left(checked: CheckedData, settings: Settings, *, keeps: bool) -> int:

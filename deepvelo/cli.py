@@ -39,12 +39,11 @@ from deepvelo.places import default_folder
 from deepvelo.plan import in_words, plan_of
 from deepvelo.result import STEP_NAMES, step_in_words
 from deepvelo.result import Progress as RunProgress
-from deepvelo.wording import for_terminal, in_one_line
+from deepvelo.wording import for_terminal, in_one_line, listed
 
 if TYPE_CHECKING:
-    from anndata import AnnData
-
     from deepvelo.checks import Summary
+    from deepvelo.datasets.source import DataSource
     from deepvelo.model.large_data.checkpoint import Checkpoint
 
 cli = typer.Typer(
@@ -134,6 +133,13 @@ def run(
     sheet: Sheet = None,
     gene_names: GeneNames = "auto",
     ambiguous: AmbiguousCounts = "leave_out",
+    cells: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Fit the cells of a finished run that are named in a text file, prepared anew; INPUT is the folder of the run.",
+        ),
+    ] = None,
     method: Annotated[
         Method | None,
         typer.Option(
@@ -204,7 +210,9 @@ def run(
     )
     peers.require_installed(settings.method)
     require_writable(output)  # before the fit, not after
-    adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
+    source = _source(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous, cells=cells)
+    source.require_suitable(settings)
+    adata = source.load()
     if settings.method != "deepvelo":
         _warn_ignored_options(settings.method, neighbors, candidates, lambda_u, lambda_s, epochs, device)
     if settings.method != "imported":  # imported results may lack counts and have gaps
@@ -240,7 +248,7 @@ def check(
     """Report what a file contains, what is missing, and what to do about it."""
     from deepvelo import checks
 
-    adata = _load(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous)
+    adata = _source(inputs, onto=onto, sheet=sheet, gene_names=gene_names, ambiguous=ambiguous).load()
     settings, checked = config.Settings(), checks.CheckedData(adata)
     summary = checks.summarize(adata, settings, checked=checked)
     out = Console()
@@ -363,12 +371,24 @@ def _settings(file: Path | None, preset: Preset | None, options: dict[str, Any])
     return config.replace(settings, given)
 
 
-def _load(
-    inputs: list[Path], *, onto: Path | None, sheet: Path | None, gene_names: str, ambiguous: Ambiguous
-) -> AnnData:
+def _source(
+    inputs: list[Path],
+    *,
+    onto: Path | None,
+    sheet: Path | None,
+    gene_names: str,
+    ambiguous: Ambiguous,
+    cells: Path | None = None,
+) -> DataSource:
     from deepvelo.datasets.source import DataSource
+    from deepvelo.io.run_info import INFO
 
     first, *more = map(str, inputs)
+    if cells is not None:
+        if more or onto or sheet or not (inputs[0] / INFO).is_file():
+            msg = f"`--cells` takes the folder of one finished run as INPUT. Got {listed([*map(str, inputs)])}. Find the folder with `deepvelo runs`."
+            raise InputError(msg)
+        return DataSource.of_cells(first, cells_file=str(cells))
     return DataSource(
         kind="file" if onto is None else "join",
         path=first if onto is None else str(onto),
@@ -377,7 +397,7 @@ def _load(
         sheet="" if sheet is None else str(sheet),
         gene_names=gene_names,
         ambiguous=ambiguous,
-    ).load()
+    )
 
 
 def _print_findings(summary: Summary, *, to: Console) -> None:

@@ -226,7 +226,7 @@ def _fit(job: Job, runner: Runner | None, report: Reporter, *, tell: Callable[..
     store.require_writable()  # before hours of training, not after
     report.stop_if_cancelled()
     source = job.source
-    source.require_preparation(job.settings)
+    source.require_suitable(job.settings)
     adata, data_hash = source.load_with_hash()
     run = runner or workflow.run
 

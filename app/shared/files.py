@@ -227,7 +227,7 @@ def to_text(source: DataSource) -> str:
             }
             chosen = [f"&{name}={value}" for name, value in choices.items() if value]
             return f"{source.kind}:{'|'.join(names)}{''.join(chosen)}"
-        case "run" | "shuffled" | "steady_state":
+        case "run" | "shuffled" | "steady_state" | "cells":
             msg = f"Data of kind {source.kind!r} have no address. Choose their run instead."
             raise InputError(msg)
 

@@ -1,8 +1,8 @@
-"""Data derived from prepared data: fewer genes, the shuffled control and the steady-state control."""
+"""Data derived from prepared data: fewer genes or cells, the shuffled control and the steady-state control."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from anndata import AnnData
@@ -43,6 +43,26 @@ def most_variable(adata: AnnData, n_genes: int) -> AnnData:
     sc.pp.log1p(logged)
     sc.pp.highly_variable_genes(logged, flavor="seurat", n_top_genes=n_genes)
     return adata[:, logged.var["highly_variable"].to_numpy()].copy()
+
+
+def of_cells(adata: AnnData, cells: np.ndarray) -> AnnData:
+    """Select cells, with their counts, annotation and embeddings, to be prepared anew.
+
+    Moments, neighbours and principal components are left out, because those of other cells are among them.
+
+    Parameters
+    ----------
+    adata
+        Has the layers ``spliced`` and ``unspliced``; not changed.
+    cells
+        Whether each cell is selected, shape ``(n_cells,)``.
+
+    Returns
+    -------
+    A new object. Groups without cells are no categories any more; colours and genes stay.
+    """
+    layers = {key: matrices.as_csr(adata.layers[key]) for key in (keys.SPLICED, keys.UNSPLICED)}
+    return _counts_of(adata, layers)[cells].copy()
 
 
 def shuffled_control(adata: AnnData, settings: Settings, *, group_key: str, seed: int) -> AnnData:
@@ -103,13 +123,8 @@ def _prepare_again(
     from deepvelo import config
     from deepvelo.pp.prepare import prepare
 
-    counts = AnnData(
-        obs=adata.obs,
-        var=adata.var,
-        layers={keys.SPLICED: adata.layers[keys.SPLICED], keys.UNSPLICED: unspliced},
-        obsm={key: value for key, value in adata.obsm.items() if key != keys.X_PCA},
-        uns={key: value for key, value in adata.uns.items() if key != keys.NEIGHBORS},
-    )
+    layers = {keys.SPLICED: adata.layers[keys.SPLICED], keys.UNSPLICED: unspliced}
+    counts = _counts_of(adata, layers)
     requested = settings.preparation.compare_in
     every_gene = {
         # graph and components depend on the replaced counts; representations do not
@@ -119,6 +134,17 @@ def _prepare_again(
         "recompute_embedding": False,
     }
     return prepare(counts, config.replace(settings, {"preparation": every_gene}), cluster_key=group_key)
+
+
+def _counts_of(adata: AnnData, layers: dict[str, Any]) -> AnnData:
+    """An object with these layers and without what was computed from the layers of ``adata``."""
+    return AnnData(
+        obs=adata.obs,
+        var=adata.var,
+        layers=layers,
+        obsm={key: value for key, value in adata.obsm.items() if key != keys.X_PCA},
+        uns={key: value for key, value in adata.uns.items() if key != keys.NEIGHBORS},
+    )
 
 
 def _steady_state_counts(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from deepvelo import keys
 from deepvelo.config import Ambiguous
 from deepvelo.errors import InputError
+from deepvelo.wording import in_one_line, number
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from deepvelo.config import Settings
     from deepvelo.io import JoinReport
     from deepvelo.io.runs import Run
+    from deepvelo.selections import FoundCells
 
-Kind = Literal["sample", "file", "join", "public", "run", "shuffled", "steady_state"]
+Kind = Literal["sample", "file", "join", "public", "run", "shuffled", "steady_state", "cells"]
 _TRIES = 2  # a file that changes twice is being written to
 PUBLIC_CACHE = Path("~/.cache/deepvelo")
 _NEEDED: dict[Kind, tuple[str, ...]] = {
@@ -28,6 +31,7 @@ _NEEDED: dict[Kind, tuple[str, ...]] = {
     "run": ("path",),
     "shuffled": ("path",),
     "steady_state": ("path",),
+    "cells": ("path",),
 }
 
 _CONTROLS: dict[Kind, str] = {"shuffled": "shuffled control", "steady_state": "steady-state control"}
@@ -44,7 +48,8 @@ class DataSource:
         processed object and its counts; ``public`` a public set by name; ``run`` the prepared data of a stored run;
         ``shuffled`` the same with unspliced counts permuted among the cells of each of the run's groups
         (see `deepvelo.datasets.derived.shuffled_control`); ``steady_state`` the same with unspliced counts as at steady
-        state (see `deepvelo.datasets.derived.steady_state_control`).
+        state (see `deepvelo.datasets.derived.steady_state_control`); ``cells`` the counts of some cells of a run, to be
+        prepared anew (see `of_cells`).
     path
         The file, the processed object of a join, or the folder of a run. For a public set the folder where
         downloads are kept, ``~/.cache/deepvelo`` when empty.
@@ -62,6 +67,8 @@ class DataSource:
         Seed of ``shuffled`` and ``steady_state``.
     n_genes
         Use only this many of a run's genes, the most variable; 0 uses all.
+    selection, cells_file
+        The cells of ``cells``: id of a selection saved in the run, or a text file with their names.
     """
 
     kind: Kind
@@ -74,6 +81,8 @@ class DataSource:
     name: str = ""
     seed: int = 0
     n_genes: int = 0
+    selection: str = ""
+    cells_file: str = ""
 
     def __post_init__(self) -> None:
         """Refuse an incomplete description."""
@@ -84,11 +93,39 @@ class DataSource:
         if missing:
             msg = f"Data of kind {self.kind!r} need {' and '.join(missing)}. Got none. Give it."
             raise InputError(msg)
+        if self.kind == "cells" and bool(self.selection) == bool(self.cells_file):
+            msg = "Data of kind 'cells' need either a saved selection or a file with the names of cells. Give one of them."
+            raise InputError(msg)
+
+    @classmethod
+    def of_cells(cls, run_folder: Path | str, *, selection: str = "", cells_file: str = "") -> DataSource:
+        """Some cells of a stored run as a data set, called for instance ``sample, 312 cells: tip``.
+
+        Parameters
+        ----------
+        run_folder
+            Folder of the run.
+        selection
+            Id of a selection saved in the run.
+        cells_file
+            A text file with names of cells, in any layout that `deepvelo.selections.find_cells` reads.
+
+        Raises
+        ------
+        InputError
+            The run, the selection or the file cannot be read, or no cell is found.
+        """
+        file = str(Path(cells_file).resolve()) if cells_file else ""
+        bare = cls("cells", path=str(Path(run_folder).resolve()), selection=selection, cells_file=file)
+        found, called = bare._found_cells()
+        n_cells = number(int(found.cells.sum()), "cell")
+        return replace(bare, name=f"{bare._run().info.data_name}, {n_cells}: {called}")
 
     @property
     def files(self) -> tuple[str, ...]:
         """Paths of all files and folders that are read."""
-        return tuple(path for path in (self.path, self.counts_path, *self.more, self.sheet) if path)
+        paths = (self.path, self.counts_path, *self.more, self.sheet, self.cells_file)
+        return tuple(path for path in paths if path)
 
     @property
     def is_prepared(self) -> bool:
@@ -114,6 +151,8 @@ class DataSource:
                 if self.kind in _CONTROLS:
                     words.append(f"{_CONTROLS[self.kind]} {self.seed}")
                 return ", ".join(words)
+            case "cells":
+                return self.name or f"{self._name_of_run()}, selected cells"
 
     def load(self) -> AnnData:
         """Read the data, a new object each time; large counts of a file stay on disk.
@@ -138,6 +177,8 @@ class DataSource:
                 return self.joined()[0]
             case "run" | "shuffled" | "steady_state":
                 return self._load_run()
+            case "cells":
+                return self._load_cells()
 
     def load_with_hash(self) -> tuple[AnnData, str]:
         """The data with their `hash`, read consistently.
@@ -208,6 +249,9 @@ class DataSource:
                 if self.kind == "run" and not self.n_genes:
                     return info.data_hash
                 words = f"{self.kind}:{info.data_hash}:{info.run_id}:{self.n_genes}:{self.seed}"
+            case "cells":
+                info, cells = self._run().info, self._found_cells()[0].cells
+                words = f"cells:{info.data_hash}:{info.run_id}:{self.n_genes}:{cells.tobytes().hex()}"
         return hashlib.blake2b(words.encode(), digest_size=16).hexdigest()
 
     @property
@@ -215,13 +259,14 @@ class DataSource:
         """Whether the file alone decides what is read."""
         return (self.gene_names, self.ambiguous) == ("auto", "leave_out")
 
-    def require_preparation(self, settings: Settings) -> None:
-        """Check that settings have the same preparation as a run's prepared data.
+    def require_suitable(self, settings: Settings) -> None:
+        """Check that settings can be used for the data of a run; called before a job is submitted and when it starts.
 
         Raises
         ------
         InputError
-            The preparations differ, so the new run would record wrong settings.
+            The preparation differs from that of prepared data, so the new run would record wrong settings; or there
+            are fewer selected cells than a fit with these settings needs.
         """
         if self.is_prepared and self._run().info.settings.of_preparation != settings.of_preparation:
             msg = (
@@ -229,6 +274,18 @@ class DataSource:
                 "Keep its settings under `preparation`; for fewer genes give the data source `n_genes`."
             )
             raise InputError(msg)
+        if self.kind == "cells":
+            from deepvelo.checks import require_enough_cells
+
+            require_enough_cells(int(self._found_cells()[0].cells.sum()), settings)
+
+    def settings_like(self, settings: Settings) -> Settings:
+        """Settings of a run for a fit of some of its cells, whose neighbours must be computed anew."""
+        from deepvelo import config
+
+        requested = settings.preparation.compare_in
+        kept = requested in ("auto", "own", *self._run().obsm) and requested != keys.X_PCA
+        return config.replace(settings, {"preparation": {"compare_in": requested if kept else "auto"}})
 
     def _run(self) -> Run:
         from deepvelo.io.runs import RunStore
@@ -253,3 +310,38 @@ class DataSource:
             return adata
         control = derived.shuffled_control if self.kind == "shuffled" else derived.steady_state_control
         return control(adata, run.info.settings, group_key=run.info.cluster_key, seed=self.seed)
+
+    def _load_cells(self) -> AnnData:
+        from deepvelo.contents.notes import stored_notes
+        from deepvelo.datasets import derived
+
+        adata = self._run().prepared()
+        if self.n_genes:
+            adata = derived.most_variable(adata, self.n_genes)
+        found, called = self._found_cells()
+        cells = derived.of_cells(adata, found.cells)
+        note = (
+            f"{cells.n_obs:,} of {number(adata.n_obs, 'cell')} of {self._name_of_run()} are used: {called}."
+        )
+        if found.n_found < found.n_given:
+            note += f" {found.report}"
+        cells.uns[keys.NOTES] = [*stored_notes(cells), note]
+        return cells
+
+    def _found_cells(self) -> tuple[FoundCells, str]:
+        """The cells of a selection or a file in the run, and what they are called."""
+        from deepvelo.plain_text import read_text
+        from deepvelo.selections import find_cells, same_cells, store
+        from deepvelo.selections.names import MOST_CHARACTERS
+
+        run = self._run()
+        if self.selection:
+            saved, names = store.load(run.folder, self.selection)
+            found, called = same_cells(names, run.obs.index), saved.label
+        else:
+            text = read_text(Path(self.cells_file), most=MOST_CHARACTERS)
+            found, called = find_cells(text, run.obs), in_one_line(Path(self.cells_file).name, most=100)
+        if not found.cells.any():
+            msg = f"No cell of {called} is in run {run.info.run_id}. {found.report} Choose the run that they are from."
+            raise InputError(msg)
+        return found, called

@@ -120,10 +120,10 @@ def test_controls_and_fewer_genes_are_data_of_their_own(base):
 
 def test_settings_with_another_preparation_are_refused(base):
     source = DataSource(kind="run", path=str(base))
-    source.require_preparation(config.replace(STEADY, {"seed": 5, "graph": {"n_neighbors": 7}}))
-    DataSource(kind="sample").require_preparation(Settings())
+    source.require_suitable(config.replace(STEADY, {"seed": 5, "graph": {"n_neighbors": 7}}))
+    DataSource(kind="sample").require_suitable(Settings())
     with pytest.raises(InputError, match=r"ask for another preparation.*`n_genes`"):
-        source.require_preparation(config.replace(STEADY, {"preparation": {"n_top_genes": 20}}))
+        source.require_suitable(config.replace(STEADY, {"preparation": {"n_top_genes": 20}}))
 
 
 def test_a_run_that_is_gone_is_one_sentence_and_keeps_a_name(base, tmp_path):

@@ -127,7 +127,7 @@ def test_a_preparation_that_was_done_is_kept(base):
     info, folder = base
     values = SweepValues(n_neighbors=(10,), n_genes=(4,))
     for planned in [*seeds_plan(info, folder), *sweep_plan(info, folder, values=values)]:
-        planned.source.require_preparation(planned.settings)
+        planned.source.require_suitable(planned.settings)
 
 
 @pytest.mark.parametrize(
