@@ -19,10 +19,9 @@ def page():
     session.sync_url()
     st.button("gene", on_click=session.set_gene, args=("Tmsb10",))
     st.button("no gene", on_click=session.set_gene, args=(None,))
-    st.button("lasso", on_click=session.set_selected_cells, args=([3, 1],))
     st.button("other run", on_click=session.set_run, args=("second",))
     st.selectbox("Colour", ["clusters", "age"], **session.linked("color", session.color() or "clusters"))
-    st.text(f"{session.run_id()} {session.gene()} {session.color()} {session.selected_cells()}")
+    st.text(f"{session.run_id()} {session.gene()} {session.color()}")
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def press(app: AppTest, label: str) -> AppTest:
 def test_a_url_opens_the_view(app):
     app.query_params.update(run="first", gene="Cpe", color="age")
     app.run()
-    assert app.text[0].value == "first Cpe age ()"
+    assert app.text[0].value == "first Cpe age"
     assert app.selectbox[0].value == "age"
 
 
@@ -46,7 +45,7 @@ def test_a_choice_is_written_to_the_url(app):
     assert app.query_params["gene"] == "Tmsb10"
     app.selectbox[0].set_value("age").run()
     assert app.query_params["color"] == "age"
-    assert app.text[0].value == "None Tmsb10 age ()"
+    assert app.text[0].value == "None Tmsb10 age"
 
 
 def test_the_session_outlives_a_page_change_that_drops_the_url(app):
@@ -62,14 +61,6 @@ def test_nothing_chosen_leaves_the_url_clean(app):
     press(app.run(), "no gene")
     assert "gene" not in app.query_params
     assert app.text[0].value.split()[1] == "None"
-
-
-def test_a_lasso_belongs_to_one_run(app):
-    app.query_params.update(run="first")
-    press(app.run(), "lasso")
-    assert app.text[0].value == "first None None (3, 1)"
-    press(app, "other run")
-    assert app.text[0].value == "second None None ()"
 
 
 def test_only_the_session_file_touches_the_session():
