@@ -211,7 +211,8 @@ class KeptSelection(TypedDict):
 
     run: str
     size: int
-    steps: list[bytes]
+    steps: list[tuple[bytes, str]]
+    """Packed masks, and the name of each where it is a saved selection."""
 
 
 def selection(data: str) -> KeptSelection | None:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.selection import state
 from app.selection.choices import select_by
+from app.selection.saved import follow_link, save_box
 from app.shared.cells import group_names
 from app.shared.text import escape
 from deepvelo.io.runs import Run
@@ -27,6 +28,7 @@ _HINT: Final = "No cells selected. Draw around cells on any figure, or click the
 
 def selection_bar(run: Run) -> None:
     """Draw the bar; call it first in the fragment of a page, so that it follows every outline."""
+    follow_link(run)
     cells = state.selected(run)
     with st.container(horizontal=True, vertical_alignment="center", key="selection.bar"):
         st.markdown(_HINT if cells is None else in_words(run, cells), width="stretch")
@@ -40,6 +42,7 @@ def selection_bar(run: Run) -> None:
             "Hide others", key=state.ONLY_KEY, persist_state="session", disabled=cells is None,
             help="Draw the selected cells alone; statistics of a figure then cover them alone too.",
         )  # fmt: skip
+        save_box(run)
         st.button(
             "", icon=":material/undo:", on_click=state.undo, args=(run,), disabled=not state.can_undo(run),
             key="selection.undo", help="Undo the last change of the selection.",
@@ -50,6 +53,8 @@ def selection_bar(run: Run) -> None:
 def in_words(run: Run, cells: np.ndarray) -> str:
     """Number of selected cells, and their groups and samples."""
     parts = [f"**{number(int(cells.sum()), 'cell')}** of {len(cells):,}"]
+    if name := state.name(run):
+        parts.insert(0, f"**{escape(name)}**")
     parts.append(_shares(group_names(run.obs[run.info.cluster_key])[cells]))
     return " · ".join(parts)
 

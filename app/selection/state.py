@@ -31,7 +31,8 @@ def selected(run: Run) -> np.ndarray | None:
     kept = session.selection(run.info.data_hash)
     if kept is None or not kept["steps"]:
         return None
-    cells = _unpacked(kept["steps"][-1], kept["size"])
+    packed, _ = kept["steps"][-1]
+    cells = _unpacked(packed, kept["size"])
     if kept["run"] != run.info.run_id:
         cells = cached.in_run(cells, kept["run"], run.info.run_id)
     return cells if cells.any() else None
@@ -43,20 +44,28 @@ def selected_rows(run: Run) -> np.ndarray:
     return np.empty(0, dtype=int) if cells is None else np.flatnonzero(cells)
 
 
-def change(run: Run, cells: np.ndarray, how: How = "new") -> None:
+def name(run: Run) -> str:
+    """Name of the saved selection that is selected; empty for any other cells."""
+    kept = session.selection(run.info.data_hash)
+    return kept["steps"][-1][1] if kept is not None and kept["steps"] else ""
+
+
+def change(run: Run, cells: np.ndarray, how: How = "new", *, name: str = "") -> None:
     """Combine cells with the selection: replace it, add to it, keep only its cells among them, or remove them.
 
     Parameters
     ----------
     cells
         Mask, shape ``(n_cells,)``.
+    name
+        Name of the saved selection that the cells are; only for ``new``.
     """
     before = selected(run)
     if before is not None and how != "new":
         cells = combine(before, _COMBINED[how], cells)
     elif how in ("keep", "remove"):  # all cells are shown as selected while none is
         cells = cells if how == "keep" else ~cells
-    _keep(run, cells)
+    _keep(run, cells, name if how == "new" else "")
 
 
 def clear(run: Run) -> None:
@@ -112,13 +121,13 @@ def restore(run: Run, text: object) -> None:
         _keep(run, np.unpackbits(packed, count=n_cells).astype(bool))
 
 
-def _keep(run: Run, cells: np.ndarray) -> None:
+def _keep(run: Run, cells: np.ndarray, name: str = "") -> None:
     kept = session.selection(run.info.data_hash)
     before = kept["steps"] if kept is not None and kept["run"] == run.info.run_id else []
     packed = zlib.compress(bits(cells).tobytes(), 1)
     session.keep_selection(
         run.info.data_hash,
-        {"run": run.info.run_id, "size": len(cells), "steps": [*before, packed][-_MOST_STEPS:]},
+        {"run": run.info.run_id, "size": len(cells), "steps": [*before, (packed, name)][-_MOST_STEPS:]},
     )
 
 

@@ -26,6 +26,20 @@ def say_error(error: InputError | str) -> None:
     st.error(with_labels(str(error)))
 
 
+def say_in_toast(text: str) -> None:
+    """Show a sentence over the page until it is closed; the way of callbacks, which run before the page is drawn."""
+    st.toast(with_labels(text), icon=":material/info:", duration="infinite")
+
+
+@contextmanager
+def problem_in_toast() -> Iterator[None]:
+    """Show an error of a callback over the page."""
+    try:
+        yield
+    except InputError as error:
+        say_in_toast(str(error))
+
+
 @contextmanager
 def error_in_words() -> Iterator[None]:
     """Show an error in place of this part of the page and draw the rest."""
