@@ -35,6 +35,7 @@ from deepvelo.io.journal import Journal
 from deepvelo.io.runs import RunStore
 from deepvelo.model.large_data.checkpoint import Checkpoint
 from deepvelo.result import Progress, Result
+from deepvelo.selections import store as selections
 from deepvelo.task import Job, to_request
 from tests.lab import keys_of
 from tests.queued import Queue
@@ -723,7 +724,7 @@ def test_genes_are_told_without_a_curve() -> None:
 
 
 @pytest.mark.slow
-def test_controls_and_baselines_on_the_data_of_a_run(tmp_path: Path) -> None:
+def test_controls_baselines_and_selected_cells_on_the_data_of_a_run(tmp_path: Path) -> None:
     path = tmp_path / "simulated.h5ad"
     simulate(n_cells=100, n_genes=40, seed=0).write_h5ad(path)
     settings = config.replace(Settings(), {"method": "steady_state"})
@@ -734,6 +735,11 @@ def test_controls_and_baselines_on_the_data_of_a_run(tmp_path: Path) -> None:
     stochastic = config.replace(settings, {"method": "stochastic"})
     dynamical = config.replace(settings, {"method": "dynamical"})
     anew = config.replace(settings, {"preparation": {"n_top_genes": 10}})
+    tip, few = (
+        selections.save(base.folder, name, base.obs.index[:n]) for name, n in (("tip", 60), ("few", 9))
+    )
+    of_tip = DataSource.of_cells(base.folder, selection=tip.selection_id)
+    of_few = DataSource("cells", path=str(base.folder), selection=few.selection_id)
     submitted = {
         "baseline": jobs.submit(DataSource(kind="run", path=data["run"]), stochastic, base=base.info.run_id),
         "control": jobs.submit(
@@ -744,12 +750,22 @@ def test_controls_and_baselines_on_the_data_of_a_run(tmp_path: Path) -> None:
         ),
         "refused": jobs.submit(DataSource(kind="run", path=data["run"]), anew),
         "slow": jobs.submit(DataSource(kind="run", path=data["run"]), dynamical),
+        "cells": jobs.submit(of_tip, anew, base=base.info.run_id),
+        "few cells": jobs.submit(of_few, settings),
     }
     done = {name: wait(jobs, job_id, ended, seconds=180) for name, job_id in submitted.items()}
     jobs.close()
-    assert [status.state for status in done.values()] == ["finished", "finished", "failed", "finished"]
+    assert [status.state for status in done.values()] == [
+        "finished", "finished", "failed", "finished", "finished", "failed",
+    ]  # fmt: skip
     assert "ask for another preparation" in done["refused"].message
     assert done["slow"].progress.step == "scores"
+    assert done["few cells"].message.startswith("A fit needs at least 31 cells")
+    cells = store.open(done["cells"].run_id)
+    assert cells.info.data_name == "simulated.h5ad, 60 cells: tip"
+    assert (cells.obs.index == base.obs.index[:60]).all()
+    assert len(cells.var) < len(base.var)  # as its settings ask
+    assert (cells.info.base, cells.info.data_hash) == (base.info.run_id, of_tip.hash())
     baseline, control = (store.open(done[name].run_id) for name in ("baseline", "control"))
     assert (baseline.info.purpose, baseline.info.base) == ("fit", base.info.run_id)
     assert (control.info.purpose, control.info.base) == ("control", base.info.run_id)
