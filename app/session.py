@@ -1,7 +1,7 @@
 """The only file that touches ``st.session_state`` and ``st.query_params``.
 
 Both hold the view: the session keeps it from page to page, the URL across reloads and browsers. The chosen data, run,
-gene and colour belong to every page; the values of other widgets, read through `app.shared.view`, to the page that draws
+gene, gene list and colour belong to every page; the values of other widgets, read through `app.shared.view`, to the page that draws
 them. The app reads the URL only for choices that the session lacks. After that the session writes the URL, so that an
 outdated address never undoes a click.
 """
@@ -22,14 +22,16 @@ from app import ROOT
 from app.shared import files
 from deepvelo.datasets.source import DataSource
 
-Name = Literal["data", "run", "gene", "color"]
-NAMES: tuple[Name, ...] = ("data", "run", "gene", "color")
+Name = Literal["data", "run", "gene", "list", "color"]
+NAMES: tuple[Name, ...] = ("data", "run", "gene", "list", "color")
 GENE_COLOR = "gene"  # colours by the expression of the chosen gene
 _SELECTIONS = "selections"  # by data set
 _KNOWN_ARRAYS = "chart.arrays"
 _MOST_KNOWN, _MOST_SELECTIONS = 4_000, 20
 _VISIT = "visit"
 _UPLOADS = "n_uploads"
+_LAST_GENES: Final = "last_genes"
+_MOST_LAST_GENES: Final = 8
 _PAGE, _VIEWS = "page", "views"
 _MOST_VALUES: Final = 1000  # of one name in the URL
 
@@ -199,6 +201,27 @@ def gene() -> str | None:
 def set_gene(value: str | None) -> None:
     """Choose a gene."""
     _set("gene", value)
+
+
+def looked_at(value: str) -> None:
+    """Remember that a gene was shown."""
+    others = [gene for gene in last_genes() if gene != value]
+    st.session_state[_LAST_GENES] = [value, *others][:_MOST_LAST_GENES]
+
+
+def last_genes() -> list[str]:
+    """The genes shown last, the newest first; of all runs."""
+    return list(st.session_state.get(_LAST_GENES, ()))
+
+
+def gene_list() -> str | None:
+    """Id of the chosen gene list; one from a URL may not exist."""
+    return _get("list")
+
+
+def set_gene_list(value: str | None) -> None:
+    """Choose a gene list, or none."""
+    _set("list", value)
 
 
 def color() -> str | None:

@@ -10,6 +10,7 @@ from app.selection.bar import selection_bar
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
 from app.shared.empty import stop_on_error
+from app.shared.gene_lists import genes_of_list, list_button, list_in_words
 from app.shared.gene_picker import gene_picker, ranked_genes
 from app.shared.phase_charts import Options, arrows_in_words, gene_panels, groups_and_colors, phase_of
 from app.shared.rates_charts import warn_of_negative_rates
@@ -25,7 +26,10 @@ HEIGHT = 640
 MAX_GENES, N_GENES = 12, 4  # of several: maximum and default
 MODES = ("One gene", "Several")
 GENES_KEY = "phase.genes"
-FIRST_KEY = "phase.first"  # the gene that was last put first among several
+FIRST_KEY, LIST_KEY = (
+    "phase.first",
+    "phase.list",
+)  # the gene last put first among several, the list last shown
 
 
 @run_fragment
@@ -34,7 +38,7 @@ def explorer(run: Run) -> None:
     selection_bar(run)
     groups, colors = groups_and_colors(run)
     mode_box = st.container(horizontal=True, vertical_alignment="center")
-    gene_box, types_box = st.columns([1, 2], vertical_alignment="bottom")
+    gene_box, types_box = st.columns([1, 2])
     mode = mode_box.segmented_control(
         "Show", MODES, required=True, label_visibility="collapsed", **one_of("show", MODES, key="phase.mode"),
     )  # fmt: skip
@@ -47,6 +51,9 @@ def explorer(run: Run) -> None:
     options = Options(colors=colors, shown=shown or None, zoom=zoom, drawn=drawn(run), dark=charts.is_dark())
     with stop_on_error():
         if mode == "Several":
+            with gene_box:
+                list_button(run)
+                st.caption(list_in_words(run))
             several_genes(run, groups, options)
         else:
             with gene_box:
@@ -84,8 +91,9 @@ def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:
     """One figure with a portrait per gene."""
     ranked = ranked_genes(run)
     first = gene if (gene := session.gene()) in ranked else ranked[0]
-    default = list(dict.fromkeys([first, *ranked[:N_GENES]]))[:N_GENES]
-    put_first(first, ranked, default=default)
+    of_list = list(genes_of_list(run)[:MAX_GENES])
+    default = of_list or list(dict.fromkeys([first, *ranked[:N_GENES]]))[:N_GENES]
+    put_first(first, ranked, of_list=of_list, default=default)
     genes = st.multiselect(
         "Genes", ranked, format_func=box_labels(ranked).__getitem__, max_selections=MAX_GENES,
         **some_of("genes", ranked, key=GENES_KEY, default=default, most=MAX_GENES),
@@ -103,16 +111,18 @@ def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:
     )
 
 
-def put_first(first: str, ranked: list[str], *, default: list[str]) -> None:
-    """Put a newly chosen gene first among those shown, once, so that it can be removed."""
+def put_first(first: str, ranked: list[str], *, of_list: list[str], default: list[str]) -> None:
+    """Show a newly chosen list, or put a newly chosen gene first; once, so that genes can be removed."""
     before = session.widget_value(GENES_KEY)
     if before is not None:
         genes = [gene for gene in before if gene in ranked]  # a run may lack some
         genes = genes or (default if before else [])  # stays empty if emptied by hand
-        if first != session.widget_value(FIRST_KEY):
+        if of_list and session.gene_list() != session.widget_value(LIST_KEY):
+            genes = of_list
+        elif first != session.widget_value(FIRST_KEY):
             genes = list(dict.fromkeys([first, *genes]))[:MAX_GENES]
         session.fill({GENES_KEY: genes})
-    session.fill({FIRST_KEY: first})
+    session.fill({FIRST_KEY: first, LIST_KEY: session.gene_list()})
 
 
 st.header("Phase portraits")

@@ -5,7 +5,7 @@ import streamlit as st
 from app.selection import linked
 from app.selection.bar import selection_bar
 from app.shared import charts
-from app.shared.color_picker import GENE_LAYERS, color_picker
+from app.shared.color_picker import OF_GENES, color_picker
 from app.shared.empty import stop_on_error
 from app.shared.gene_picker import gene_picker, ranked_genes
 from app.shared.rates_charts import RATE_COLORS, warn_of_negative_rates
@@ -33,7 +33,7 @@ def explorer(run: Run) -> None:
         )
         kind = st.selectbox("Show", KINDS, **one_of("arrows", KINDS, key="velocity.kind"))
         color = color_picker(run)
-        gene = gene_picker(run) if color in GENE_LAYERS else ranked_genes(run)[0]
+        gene = gene_picker(run) if color in OF_GENES else ranked_genes(run)[0]
         density, smooth = 1.0, 0.5
         if kind != "No arrows":
             density = st.slider(

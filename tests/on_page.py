@@ -30,6 +30,11 @@ def plain(markdown: str) -> str:
     return re.sub(r":color\[(\\?.)\]", r"\1", markdown).replace("\\", "")
 
 
+def shown_gene(page: AppTest) -> str:
+    """The gene that the page shows."""
+    return plain(page.menu_button(key="gene.last").label)
+
+
 def labels(page: AppTest) -> list[str]:
     """Of the buttons."""
     return [button.label for button in page.button]

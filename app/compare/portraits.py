@@ -42,7 +42,7 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
         A run was deleted or cannot be read, or they share too little to be compared.
     """
     names, colors = groups_and_colors(base)
-    gene_box, types_box, zoom_box = st.columns([1, 2.4, 1.6], vertical_alignment="bottom")
+    gene_box, types_box, zoom_box = st.columns([1, 2.4, 1.6])
     with gene_box:
         gene = gene_picker(base, first=first)
     labels = box_labels(colors)

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
 from app.lineages import queries as lineages
 from app.shared.empty import error_in_words, say_error
+from app.shared.text_uploads import read_text
 from deepvelo.contents.genes import GeneIndex, gene_aliases
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
-from deepvelo.wording import in_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
-    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from deepvelo.tl.gene_sets.sets import GeneSets
     from deepvelo.tl.gene_sets.table_one import TableOne
 
 OWN_MARKERS, NO_MARKERS, GIVEN = "Of the cell types in the data", "None", "From a file"
 _KEPT: Final = "session"
-_MOST_BYTES: Final = 30_000_000  # more than all of MSigDB; every rerun of the page tests them again
 
 
 def compare_with(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne]:
@@ -64,14 +60,14 @@ def compare_with(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne
                 answers.append(lineages.table_one(drivers, markers=lineages.markers(run), top=top))
             elif upload is not None:
                 in_sets = upload.name.lower().endswith(".gmt")
-                markers = _read(upload, read_gmt if in_sets else read_gene_list)
+                markers = read_text(upload, read_gmt if in_sets else read_gene_list)
                 markers = spelled(markers, tested, what=upload.name)
                 answers.append(lineages.table_one(drivers, markers=markers, top=top))
     with second:
         factors = st.file_uploader("Transcription factors, one gene per line", key="lineages.tfs")
         with error_in_words():
             if factors is not None:
-                tfs = _read(factors, read_gene_list)
+                tfs = read_text(factors, read_gene_list)
                 tfs = spelled(tfs, tested, what=factors.name)
                 answers.append(lineages.table_one(drivers, tfs=tfs, top=top))
     with third:
@@ -84,7 +80,7 @@ def compare_with(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne
         with error_in_words():
             found: GeneSets | None = None
             if gmt is not None:
-                found = _read(gmt, read_gmt)
+                found = read_text(gmt, read_gmt)
             elif library:
                 found = lineages.library(library)
             if found is not None:
@@ -105,20 +101,3 @@ def compare_with(run: Run, drivers: Mapping[str, pd.DataFrame]) -> list[TableOne
         with third, error_in_words():
             answers.append(lineages.table_one(drivers, sets=sets, keywords=keywords, top=top))
     return answers
-
-
-def _read(upload: UploadedFile, reader: Callable[[Path], Any]) -> Any:
-    """Read an uploaded text file without keeping it; errors show its own name."""
-    if upload.size > _MOST_BYTES:
-        msg = (
-            f"{upload.name} is larger than {in_bytes(_MOST_BYTES)}. Upload a smaller file, or use `deepvelo lineages`, which "
-            "reads larger ones."
-        )
-        raise InputError(msg)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"upload{Path(upload.name[-20:]).suffix}"  # no path from the name of an upload
-        path.write_bytes(upload.getvalue())
-        try:
-            return reader(path)
-        except InputError as error:
-            raise InputError(str(error).replace(str(path), upload.name)) from None

@@ -12,6 +12,7 @@ import gc
 import importlib
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ from app.shared.files import runs_folder as runs_folder
 from deepvelo import checks, keys
 from deepvelo.config import Settings
 from deepvelo.contents import graphs
+from deepvelo.contents.genes import GeneIndex, gene_aliases
 from deepvelo.contents.groups import UNASSIGNED, group_names
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
@@ -37,11 +39,14 @@ from deepvelo.io.join import JoinReport
 from deepvelo.io.runs import DamagedRun, Run, RunInfo, RunStore
 from deepvelo.pl import thinning
 from deepvelo.pp.prepare import chosen_cluster_key
+from deepvelo.selections import gene_lists as lists
+from deepvelo.selections.gene_lists import GeneList
 from deepvelo.wording import in_one_line
 
 if TYPE_CHECKING:
     from deepvelo.tl.graph.stream_lines import StreamLines
 
+_GENE_LISTS = ".gene_lists"  # in the run store, where no run has a hidden name
 # Modules that take seconds to import, in the order in which pages need them.
 _MOST_OF_A_NAME = 80  # characters, of a cell or group under the pointer
 _HEAVY = ("scvelo.plotting.velocity_embedding_grid", "deepvelo.tl")
@@ -140,6 +145,98 @@ def gene_values(run_id: str, layer: str, gene: str) -> np.ndarray:
 @st.cache_data(max_entries=512, max_size="128MB", show_spinner=False)
 def _gene_values(folder: Path, run_id: str, layer: str, gene: str) -> np.ndarray:
     return _open_run(folder, run_id).gene(layer, gene)
+
+
+@dataclass(frozen=True)
+class Genes:
+    """The genes of a run."""
+
+    ranked: tuple[str, ...]
+    """Those with a velocity by multi-kinetic score, highest first, then the others."""
+    index: GeneIndex
+    """Finds them by symbol, id or another of their names."""
+
+
+def genes(run_id: str) -> Genes:
+    """The genes of a run in their order, with their other names."""
+    return _genes(runs_folder(), run_id)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _genes(folder: Path, run_id: str) -> Genes:
+    var = _open_run(folder, run_id).var
+    order = var.sort_values([keys.VELOCITY_GENES, keys.MULTIKINETIC_SCORE], ascending=False, kind="stable")
+    index = GeneIndex(var.index.astype(str), aliases=gene_aliases(var))
+    return Genes(tuple(map(str, order.index)), index)
+
+
+def save_gene_list(name: str, genes: Iterable[str], *, offer: bool) -> GeneList:
+    """Save a gene list on this server, `deepvelo.selections.gene_lists.save`.
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    return lists.save(runs_folder() / _GENE_LISTS, name, genes, offer=offer)
+
+
+def gene_list(list_id: str) -> GeneList:
+    """A saved gene list.
+
+    Raises
+    ------
+    InputError
+        There is no such list on this server.
+    """
+    return _gene_list(runs_folder() / _GENE_LISTS, list_id)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _gene_list(folder: Path, list_id: str) -> GeneList:
+    return lists.load(folder, list_id)
+
+
+def gene_lists() -> dict[str, str]:
+    """Label of each gene list that this server offers, by its id."""
+    folder = runs_folder() / _GENE_LISTS
+    return _gene_lists(folder, folder.stat().st_mtime_ns if folder.is_dir() else 0)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _gene_lists(folder: Path, stamp: int) -> dict[str, str]:
+    return lists.stored(folder)
+
+
+def gene_list_score(run_id: str, list_id: str) -> np.ndarray:
+    """Mean score of a gene list in every cell, `deepvelo.tl.gene_sets.score.gene_set_score` of the smoothed spliced counts.
+
+    Raises
+    ------
+    InputError
+        There is no such list, or the run has none of its genes.
+    """
+    gene_list(list_id)
+    return _gene_list_score(runs_folder(), run_id, list_id)
+
+
+@st.cache_data(max_entries=64, max_size="32MB", show_spinner="Scoring the cells by the gene list")
+def _gene_list_score(folder: Path, run_id: str, list_id: str) -> np.ndarray:
+    warm_up().join()
+    from deepvelo.tl.gene_sets.score import gene_set_score
+
+    matched = lists.genes_in(_gene_list(folder / _GENE_LISTS, list_id).genes, _genes(folder, run_id).index)
+    run = _open_run(folder, run_id)
+    columns = run.var.index.get_indexer(list(matched))
+    return gene_set_score(run.layer(keys.MS), columns, _mean_logs(folder, run_id))
+
+
+@st.cache_data(max_entries=8, max_size="8MB", show_spinner=False)
+def _mean_logs(folder: Path, run_id: str) -> np.ndarray:
+    warm_up().join()
+    from deepvelo.tl.gene_sets.score import mean_logs
+
+    return mean_logs(_open_run(folder, run_id).layer(keys.MS))
 
 
 def drawn_cells(run_id: str) -> np.ndarray | None:

@@ -9,11 +9,13 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 from app import session
 from app.shared import cached
 from app.shared.empty import say_error
+from app.shared.gene_lists import chosen_list
 from app.shared.methods import NO_ALPHA, no_rates
 from app.shared.text import box_labels
 from app.shared.undecided import has_probability
 from deepvelo import keys
 from deepvelo.contents.groups import MAX_GROUPS
+from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 
 _ALPHA = "gene_alpha"
@@ -24,6 +26,8 @@ GENE_LAYERS = {
     "gene_beta": keys.BETA,
     "gene_gamma": keys.GAMMA,
 }
+LIST_SCORE = "gene_list"
+OF_GENES = frozenset({*GENE_LAYERS, LIST_SCORE})  # colours for which a page offers the choice of a gene
 LABELS = {
     keys.LATENT_TIME: "Latent time",
     keys.PSEUDOTIME: "Pseudotime",
@@ -37,12 +41,13 @@ LABELS = {
     _ALPHA: "Gene: α, transcription",
     "gene_beta": "Gene: β, splicing",
     "gene_gamma": "Gene: γ, degradation",
+    LIST_SCORE: "Gene list: mean score",
 }
 
 
 def color_picker(run: Run, *, label: str = "Colour by") -> str:
-    """Select box; returns a column of ``run.obs`` or a key of `GENE_LAYERS`."""
-    options = color_options(run)
+    """Select box; returns a column of ``run.obs`` or one of `OF_GENES`."""
+    options = list(dict.fromkeys([*color_options(run), LIST_SCORE]))
     chosen = session.color()
     if chosen in LABELS and chosen not in options and not run.info.is_ours:
         st.info(no_rates(run.info))
@@ -65,7 +70,8 @@ def color_options(run: Run) -> list[str]:
     """The run's grouping, then scores, gene values, and other columns of ``obs``."""
     obs = run.obs
     layers = run.layers
-    of_genes = [
+    of_genes = [LIST_SCORE] if session.gene_list() else []
+    of_genes += [
         key for key, layer in GENE_LAYERS.items() if layer in layers and (key != _ALPHA or run.has_alpha)
     ]
     first = [run.info.cluster_key, *(key for key in LABELS if key in obs or key in of_genes)]
@@ -75,6 +81,13 @@ def color_options(run: Run) -> list[str]:
 
 def color_values(run: Run, color: str, *, gene: str) -> pd.Series:
     """One value per cell, categorical for groups and numeric for scores and genes; named by its label."""
+    if color == LIST_SCORE:
+        found = chosen_list()
+        if found is None:
+            msg = "No gene list is chosen. Paste several genes into the gene box, or choose a list beside it."
+            raise InputError(msg)
+        score = cached.gene_list_score(run.info.run_id, found.list_id)
+        return pd.Series(score, index=run.obs.index, name=found.name)
     if color in GENE_LAYERS:
         values = cached.gene_values(run.info.run_id, GENE_LAYERS[color], gene)
         return pd.Series(values, index=run.obs.index, name=gene)

@@ -1,42 +1,143 @@
-"""Choice of the gene that figures show."""
+"""Choice of the gene that figures show: one search box, steps through a ranking or a list, and the genes shown last."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import streamlit as st
 
 from app import session
+from app.shared import cached
 from app.shared.empty import say_error
-from app.shared.text import box_labels
-from deepvelo import checks, keys
-from deepvelo.contents.genes import GeneIndex, gene_aliases
+from app.shared.gene_lists import gene_names, genes_of_list, list_button, list_in_words, use_list
+from app.shared.text import box_labels, escape
+from deepvelo import checks
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
+from deepvelo.wording import in_code, listed, number
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
+
+SEARCH, LAST = "gene.search", "gene.last"
+_PROBLEM = "gene.problem"  # of the last search
+_NAMED: Final = 3  # genes in a message
+_ROW_WIDTH: Final = 235  # px
+_MOST_TYPED: Final = 200_000  # characters
 
 
 def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> str:
-    """Searchable box of the run's genes; returns the chosen one, by default ``first``.
+    """Search box of the run's genes, steps and gene lists; returns the chosen gene, by default ``first``.
 
-    If the run lacks the gene of the URL, an error names it with the most similar names, and the box shows the default.
+    The box takes a symbol or id, or several at once, which become the list that the steps follow. It is always empty: that
+    way the browser keeps the names of all genes, and a step sends none of them again. If the run lacks the gene of the URL, an
+    error names it with the most similar names, and the default is shown.
     """
-    genes = ranked_genes(run)
+    known = cached.genes(run.info.run_id)
     chosen = session.gene()
     if chosen is not None and chosen not in run.var.index:
-        index = GeneIndex(run.var.index, aliases=gene_aliases(run.var))
         try:
-            chosen = index.find(chosen) or checks.require_gene(run.var.index, chosen)
+            chosen = _find(run, chosen)
         except InputError as error:
             say_error(error)
             chosen = None
-    shown = chosen or first or genes[0]
-    st.selectbox(
-        label, genes, format_func=box_labels(genes).__getitem__, **session.linked("gene", shown),
-        placeholder="Search by name",
-    )  # fmt: skip
+    if problem := session.widget_value(_PROBLEM):
+        say_error(problem)
+        session.fill({_PROBLEM: None})
+    of_list = genes_of_list(run)
+    shown = chosen or first or known.ranked[0]
+    session.looked_at(shown)
+    labels = box_labels(known.ranked)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        with _row():
+            st.selectbox(
+                label, known.ranked, index=None, format_func=lambda gene: labels.get(gene, gene), key=SEARCH,
+                accept_new_options=True, on_change=_search, args=(run,), placeholder="Name, id or list",
+                help="Type a symbol or an id, or paste several: the steps then follow that list.",
+            )  # fmt: skip
+            list_button(run)
+        with _row():
+            _steps(shown, of_list or known.ranked, run)
+    if words := list_in_words(run):
+        st.caption(words)
     return shown
 
 
 def ranked_genes(run: Run) -> list[str]:
     """Genes with a velocity by multi-kinetic score, highest first, then the others."""
-    var = run.var
-    order = var.sort_values([keys.VELOCITY_GENES, keys.MULTIKINETIC_SCORE], ascending=False, kind="stable")
-    return [str(name) for name in order.index]
+    return list(cached.genes(run.info.run_id).ranked)
+
+
+def _row() -> DeltaGenerator:
+    """A part that stays together where the box wraps in a narrow column."""
+    return st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", width=_ROW_WIDTH)
+
+
+def _steps(shown: str, order: Sequence[str], run: Run) -> None:
+    """Steps to the neighbours of the shown gene in an order, and the genes shown last."""
+    place = order.index(shown) if shown in order else None
+    before, after = (-1, 0) if place is None else (place - 1, (place + 1) % len(order))
+    st.button(
+        "", icon=":material/chevron_left:", key="gene.previous", shortcut="P", help="Previous gene",
+        on_click=session.set_gene, args=(order[before],),
+    )  # fmt: skip
+    st.button(
+        "", icon=":material/chevron_right:", key="gene.next", shortcut="N", help="Next gene",
+        on_click=session.set_gene, args=(order[after],),
+    )  # fmt: skip
+    last = [gene for gene in session.last_genes() if gene in run.var.index]
+    st.menu_button(
+        escape(shown), last, format_func=escape, key=LAST, help="The genes shown last", on_click=_take_last,
+        width="stretch", wrap=False,
+    )  # fmt: skip
+
+
+def _take_last() -> None:
+    session.set_gene(session.widget_value(LAST))
+
+
+def _search(run: Run) -> None:
+    """Choose what was typed: one gene, or a list of several."""
+    typed = session.widget_value(SEARCH)
+    session.fill({SEARCH: None, _PROBLEM: None})
+    if not typed:
+        return
+    try:
+        choose(run, typed)
+    except InputError as error:
+        session.fill({_PROBLEM: str(error)})
+
+
+def choose(run: Run, typed: str) -> None:
+    """Choose a gene by one of its names, or use the list of several names.
+
+    Raises
+    ------
+    InputError
+        The run has no such gene, or none of the list; the message suggests similar names.
+    """
+    typed = typed[:_MOST_TYPED].strip()
+    if cached.genes(run.info.run_id).index.find(typed) is None and len(names := gene_names(typed)) > 1:
+        use_list(run, names)
+    else:
+        session.set_gene(_match(run, typed))
+
+
+def _match(run: Run, typed: str) -> str:
+    """The gene of this name, or the only one that begins with it or contains it."""
+    known = cached.genes(run.info.run_id)
+    if found := known.index.find(typed):
+        return found
+    part = typed.casefold()
+    names = {gene: gene.casefold() for gene in known.ranked}
+    near = [gene for gene, name in names.items() if name.startswith(part)]
+    near = near or [gene for gene, name in names.items() if part in name]
+    if len(near) > 1:
+        msg = f"{number(len(near), 'gene')} have {in_code(typed)} in their names, such as {listed(near[:_NAMED])}. Choose one in the box."
+        raise InputError(msg)
+    return near[0] if near else _find(run, typed)
+
+
+def _find(run: Run, name: str) -> str:
+    return cached.genes(run.info.run_id).index.find(name) or checks.require_gene(run.var.index, name)

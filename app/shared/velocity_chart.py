@@ -12,7 +12,7 @@ from pandas import CategoricalDtype
 from app.shared import cached
 from app.shared.cells import drawn, group_names, run_in_words
 from app.shared.charts import is_dark
-from app.shared.color_picker import LABELS, color_values
+from app.shared.color_picker import LABELS, LIST_SCORE, color_values
 from app.shared.text import escape
 from app.shared.undecided import has_probability, undecided_cells, undecided_in_words
 from deepvelo import keys
@@ -63,6 +63,10 @@ COLOR_WORDS = {
     keys.CONSISTENCY_CELLTYPE: (
         "Mean cosine between a cell's velocity and those of all cells of its type; 1 is the same direction. It measures "
         "smoothness, not correctness."
+    ),
+    LIST_SCORE: (
+        "Score: mean of the list's genes, minus the mean of random control genes of similar expression, on the log of smoothed "
+        "spliced counts. 0: as expected of such genes."
     ),
     "gene_velocity": "Orange: spliced RNA increases; blue: it decreases; grey: no change, or not known.",
 }
@@ -179,6 +183,7 @@ def color_title(run: Run, view: View) -> str:
         )
     return {
         "gene": f"{view.gene}, spliced, normalised counts (smoothed)",
+        LIST_SCORE: "mean score of the gene list, ln(1 + counts)",
         "gene_velocity": f"{view.gene}, velocity ds/dt, normalised counts per unit time",
         "gene_alpha": f"{view.gene}, α, normalised counts per unit time",
         "gene_beta": f"{view.gene}, β, per unit time",

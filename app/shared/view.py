@@ -62,7 +62,7 @@ def some_of(
     def read(given: list[str]) -> list[str]:
         gone = [value for value in given if value and value not in offered]
         if gone:
-            _say_gone(name, gone)
+            _say_lacking(name, gone)
         return [value for value in dict.fromkeys(given) if value in offered][:most]
 
     _keep(
@@ -123,7 +123,7 @@ def _keep(
     if given is not None:
         value = read(given)
         if value is None and not (empty and given[-1] == ""):
-            _say_gone(name, given[-1:])
+            _say_lacking(name, given[-1:])
             value = default
         session.fill({key: value})
     else:
@@ -135,7 +135,13 @@ def _keep(
     session.put_in_url(name, write(value) if always or value != default else None)
 
 
-def _say_gone(name: str, values: Sequence[str]) -> None:
+def _say_lacking(name: str, values: Sequence[str]) -> None:
     more = f" and {len(values) - _SHOWN:,} more" if len(values) > _SHOWN else ""
-    message = f"The link names what this page does not have: {name} {listed(values[:_SHOWN])}{more}. It shows the rest."
+    say_gone(
+        f"The link names what this page does not have: {name} {listed(values[:_SHOWN])}{more}. It shows the rest."
+    )
+
+
+def say_gone(message: str) -> None:
+    """Say what a link names that is gone, beside the page and until the visitor closes it."""
     st.toast(with_labels(message), icon=":material/link_off:", duration="infinite")

@@ -159,6 +159,21 @@ class Run:
             column = self._layer(layer)[:, names.get_loc(gene)]
         return matrices.as_dense(column).astype(np.float32, copy=False).ravel()
 
+    def layer(self, name: str) -> zarr.Array:
+        """One dense layer on disk, to be read in slices of genes.
+
+        Raises
+        ------
+        InputError
+            There is no such layer, it is sparse, or the run was deleted.
+        """
+        with self._reading():
+            layer = self._layer(name)
+        if not isinstance(layer, zarr.Array):
+            msg = f"The layer {name!r} of this run is sparse. Read its genes one by one."
+            raise InputError(msg)
+        return layer
+
     def uns_colors(self, group_key: str) -> dict[str, str] | None:
         """Colours that came with the data for each category of a grouping; None without any."""
         with self._reading():

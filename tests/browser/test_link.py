@@ -26,7 +26,7 @@ def test_a_copied_link_shows_the_same_view_in_a_second_browser(site, visit: Visi
     page = visit(f"{site.address}/velocity?run={run}")
     choose(page, "Show", "Grid arrows")
     choose(page, "Colour by", "Gene: expression")
-    search = page.get_by_role("combobox", name="Gene")
+    search = page.get_by_role("combobox", name="Gene", exact=True)
     search.click(timeout=SOON)
     search.fill("Cpe")
     search.press("Enter")

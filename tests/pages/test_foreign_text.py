@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.shared.text import escape
 from tests import evil
-from tests.on_page import plain
+from tests.on_page import plain, shown_gene
 
 ROOT = Path(__file__).resolve().parents[2]
 CHOICES = {"selectbox", "multiselect", "radio", "segmented_control", "pills"}
@@ -62,7 +62,7 @@ def test_a_parameter_given_twice_counts_once(opened):
     app.run()
     assert not app.exception
     assert not app.error
-    assert next(box.value for box in app.selectbox if box.label == "Gene") == "Actb"
+    assert shown_gene(app) == "Actb"
 
 
 def test_names_and_messages_of_jobs_are_text(server, queue):

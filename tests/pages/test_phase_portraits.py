@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.shared import cached
+from app.shared.gene_picker import SEARCH
 from app.shared.phase_charts import arrows_in_words
 from deepvelo import config
 from deepvelo.io.runs import Run
@@ -44,7 +45,7 @@ def test_portrait_and_the_gene_on_the_embedding(app):
 
 def test_another_gene_redraws_both_and_goes_into_the_url(app):
     before = figures(app.run())
-    app.selectbox(key="pick_gene").select("Cpe").run()
+    app.selectbox(key=SEARCH).select("Cpe").run()
     portrait, tissue = figures(app)
     assert portrait["layout"]["title"]["text"] == "Cpe"
     spliced, before_spliced = (panels["data"][0]["marker"]["color"] for panels in (tissue, before[1]))
@@ -99,7 +100,7 @@ def last_ranked(app: AppTest) -> str:
 
 def test_the_gene_looked_at_is_the_first_of_several(app):
     last = last_ranked(app.run())
-    app.selectbox(key="pick_gene").select(last).run()
+    app.selectbox(key=SEARCH).select(last).run()
     genes = several(app)
     assert (genes[0], len(genes), len(set(genes))) == (last, 4, 4)
     assert figures(app)[0]["layout"]["annotations"][0]["text"] == last
@@ -175,7 +176,7 @@ def test_a_run_deleted_while_it_is_looked_at_is_one_sentence(app, saved_run):
 
     figures(app.run())
     cached.store().delete(saved_run)
-    app.selectbox(key="pick_gene").select("Cpe").run()
+    app.selectbox(key=SEARCH).select("Cpe").run()
     assert not app.exception
     assert [error.value for error in app.error] == ["This run was deleted. Choose another."]
     assert not app.get("bidi_component")

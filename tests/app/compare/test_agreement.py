@@ -21,7 +21,7 @@ from deepvelo import config, keys
 from deepvelo.io.runs import RunStore
 from deepvelo.pl.side_by_side import INDUCTION, LINE, REPRESSION
 from deepvelo.result import Result
-from tests.on_page import figures, gesture, selected
+from tests.on_page import figures, gesture, selected, shown_gene
 
 N_CELLS = 40
 OTHERWISE = "OPC"  # the group in which one method moves the other way
@@ -207,7 +207,7 @@ def test_a_click_on_a_gene_shows_its_portraits(methods, opened):
     gene = app.dataframe[0].value["Gene"][2]
     send(app, app.dataframe[0], {"rows": [2], "columns": [], "cells": []})
     assert app.query_params["gene"] == gene
-    assert next(box for box in app.selectbox if box.label == "Gene").value == gene
+    assert shown_gene(app) == gene
     _, portraits = figures(app)
     titles = [note["text"] for note in portraits["layout"]["annotations"]]
     assert titles == ["DeepVelo", "scVelo steady state", "scVelo dynamical"]

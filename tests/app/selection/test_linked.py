@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.shared import cached
 from deepvelo import keys
-from tests.on_page import fine, gesture, headers, selected, words
+from tests.on_page import fine, gesture, headers, selected, shown_gene, words
 
 PAGES = Path(__file__).resolve().parents[3] / "pages"
 
@@ -45,7 +45,7 @@ def test_a_box_on_the_map_is_the_selection_of_every_figure(opened, shared_run):
 
 def test_a_box_on_a_phase_portrait_takes_its_cells_by_their_counts(opened, shared_run):
     app = opened("phase_portraits")
-    gene = app.selectbox(key="pick_gene").value
+    gene = shown_gene(app)
     spliced, unspliced = (cached.gene_values(shared_run, layer, gene) for layer in (keys.MS, keys.MU))
     cell = int(np.argmax(spliced))
     gesture(app, 0, outline(np.array([[spliced[cell], unspliced[cell]]])))

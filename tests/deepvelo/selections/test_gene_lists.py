@@ -7,7 +7,7 @@ import os
 import pytest
 
 from deepvelo.errors import InputError
-from deepvelo.tl.gene_sets import saved
+from deepvelo.selections import gene_lists as saved
 
 GENES = ["Gfap", "Aqp4", "Gfap", "GRCh38_ACTB"]
 
@@ -27,6 +27,12 @@ def test_the_same_list_has_the_same_id_and_another_another(tmp_path):
     assert ids[0] == ids[1]
     assert len(set(ids)) == 3
     assert len(saved.stored(tmp_path)) == 3
+
+
+def test_a_list_that_is_not_offered_is_found_by_its_id(tmp_path):
+    made = saved.save(tmp_path, "a", GENES, offer=False)
+    assert saved.stored(tmp_path) == {}
+    assert saved.load(tmp_path, made.list_id) == made
 
 
 @pytest.mark.parametrize(

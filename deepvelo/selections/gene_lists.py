@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from deepvelo.contents.genes import GeneIndex
 from deepvelo.errors import InputError
 from deepvelo.selections import checked_file
-from deepvelo.wording import number
+from deepvelo.wording import listed, number
 
 MOST_GENES: Final = 10_000
 MOST_LISTS: Final = 1000
+_NAMED = 3  # genes in a message
 _WHAT, _SUFFIX = "gene list", ".genes"
 
 
@@ -38,8 +40,15 @@ class GeneList:
     genes: tuple[str, ...]
 
 
-def save(folder: Path, name: str, genes: Iterable[str]) -> GeneList:
+def save(folder: Path, name: str, genes: Iterable[str], *, offer: bool = True) -> GeneList:
     """Save a list in a folder, which is created; beyond 1,000 lists the oldest are deleted.
+
+    Parameters
+    ----------
+    name
+        Any text of 1 to 200 characters.
+    offer
+        Whether `stored` names it; others are found by their id alone.
 
     Raises
     ------
@@ -66,9 +75,8 @@ def save(folder: Path, name: str, genes: Iterable[str]) -> GeneList:
     except OSError as error:
         msg = f"The gene list cannot be saved to {folder}: {error.strerror or error}. Allow writing there."
         raise InputError(msg) from error
-    checked_file.write(
-        checked_file.path_of(folder, list_id, _SUFFIX), {"name": name, "n_genes": len(different)}, content
-    )
+    description = {"name": name, "n_genes": len(different), "offer": offer}
+    checked_file.write(checked_file.path_of(folder, list_id, _SUFFIX), description, content)
     for path in _newest_first(folder)[MOST_LISTS:]:
         path.unlink(missing_ok=True)
     return GeneList(list_id=list_id, name=name, genes=different)
@@ -90,13 +98,34 @@ def load(folder: Path, list_id: str) -> GeneList:
     return GeneList(list_id=list_id, name=str(description["name"]), genes=tuple(content.decode().split("\n")))
 
 
+def genes_in(genes: Iterable[str], index: GeneIndex) -> tuple[str, ...]:
+    """Genes of a list that the data have, in its order and spelled as in the data.
+
+    Raises
+    ------
+    InputError
+        The data have none of them.
+    """
+    match = index.match(genes)
+    if not match.matched:
+        more = ", …" if len(match.missing) > _NAMED else ""
+        msg = (
+            f"None of the {number(len(match.missing), 'gene')} of the list ({listed(match.missing[:_NAMED])}{more}) is in this "
+            f"run, which has {listed(index.genes[:_NAMED])} and others. Use symbols or ids as in the data; case and versions do "
+            "not matter."
+        )
+        raise InputError(msg)
+    return match.matched
+
+
 def stored(folder: Path) -> dict[str, str]:
-    """Label of every readable list by its id, the newest first: name and number of genes."""
+    """Label of every offered list by its id, the newest first: name and number of genes."""
     labels = {}
     for path in _newest_first(folder):
         with suppress(FileNotFoundError, InputError):  # deleted since it was listed, or damaged
             described = checked_file.read_description(path, _WHAT)
-            labels[path.stem] = f"{described['name']} · {number(int(described['n_genes']), 'gene')}"
+            if described["offer"]:
+                labels[path.stem] = f"{described['name']} · {number(int(described['n_genes']), 'gene')}"
     return labels
 
 
