@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import session
-from app.selection import linked
+from app.selection import linked, state
 from app.selection.bar import selection_bar
 from app.shared import charts
 from app.shared.cells import run_in_words
@@ -53,7 +53,10 @@ def explorer(run: Run) -> None:
                 st.caption(run_in_words(run))
             match_scores(run)
         with right:
-            figure = rate_violins(gene_rates(run, gene), groups, colors=colors, height=HEIGHT + 60)
+            rates, shown = gene_rates(run, gene), state.shown(run)
+            if shown is not None:
+                rates, groups = {name: values[shown] for name, values in rates.items()}, groups[shown]
+            figure = rate_violins(rates, groups, colors=colors, height=HEIGHT + 60)
             charts.show(figure, key="rates.violins", alt=f"Rates of {gene} in each cell type")
             st.caption(
                 "Rates are relative: time has no unit. Compare cell types within a gene; a line marks the median, a box the "

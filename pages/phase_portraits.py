@@ -5,7 +5,7 @@ import streamlit as st
 
 from app import session
 from app.phase_portraits.gene_table import gene_table
-from app.selection import linked
+from app.selection import linked, state
 from app.selection.bar import selection_bar
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
@@ -47,8 +47,14 @@ def explorer(run: Run) -> None:
         **some_of("types", list(colors), key="phase.types"),
         help="Cell types in colour and with arrows; others turn grey. Choose a few to reduce overlap.",
     )  # fmt: skip
-    zoom = mode_box.toggle("Zoom", disabled=not shown, **switch("zoom", key="phase.zoom", default=True))
-    options = Options(colors=colors, shown=shown or None, zoom=zoom, drawn=drawn(run), dark=charts.is_dark())
+    zoom = mode_box.toggle(
+        "Zoom",
+        disabled=not shown and state.shown(run) is None,
+        **switch("zoom", key="phase.zoom", default=True),
+    )
+    options = Options(
+        colors=colors, shown=shown or None, cells=state.shown(run), zoom=zoom, drawn=drawn(run), dark=charts.is_dark()
+    )  # fmt: skip
     with stop_on_error():
         if mode == "Several":
             with gene_box:
@@ -80,11 +86,19 @@ def one_gene(run: Run, groups: np.ndarray, options: Options, *, gene: str) -> No
         charts.show(figure, key="phase.portrait", alt=f"Unspliced against spliced {gene}", cells=cells)
     with tissue:
         charts.show(
-            gene_panels(run, gene, height=HEIGHT), key="phase.panels", alt=f"{gene} on the embedding",
+            gene_panels(run, gene, cells=in_front(groups, options), height=HEIGHT), key="phase.panels", alt=f"{gene} on the embedding",
             cells=linked.on_embedding(run, run.info.basis), view=run.info.basis,
         )  # fmt: skip
     with table:
         gene_table(run, shown=gene, height=HEIGHT)
+
+
+def in_front(groups: np.ndarray, options: Options) -> np.ndarray | None:
+    """Mask of the cells that portraits draw in colour; None for all."""
+    cells, shown = options["cells"], options["shown"]
+    if shown is None:
+        return cells
+    return np.isin(groups, shown) & (True if cells is None else cells)
 
 
 def several_genes(run: Run, groups: np.ndarray, options: Options) -> None:

@@ -103,6 +103,11 @@ def only_selected() -> bool:
     return bool(session.widget_value(ONLY_KEY))
 
 
+def shown(run: Run) -> np.ndarray | None:
+    """Mask of the cells that figures and their statistics cover: the selected ones where the others are hidden, else None."""
+    return selected(run) if only_selected() else None
+
+
 def bits(cells: np.ndarray) -> np.ndarray:
     """A mask in bytes of eight cells each, as the browser reads it."""
     return np.packbits(cells)

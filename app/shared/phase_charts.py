@@ -38,6 +38,7 @@ class Options(TypedDict):
 
     colors: dict[str, str]
     shown: list[str] | None
+    cells: np.ndarray | None
     zoom: bool
     drawn: np.ndarray | None
     dark: bool
@@ -109,8 +110,8 @@ def _times(n: int) -> str:
     return {1: "once", 2: "twice"}.get(n, f"{n} times")
 
 
-def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
-    """Spliced, unspliced, velocity and rates of a gene on the run's embedding."""
+def gene_panels(run: Run, gene: str, *, cells: np.ndarray | None = None, height: int) -> go.Figure:
+    """Spliced, unspliced, velocity and rates of a gene on the run's embedding; other cells than ``cells`` are grey."""
     stored = run.layers
     layers = {
         title: layer
@@ -119,6 +120,8 @@ def gene_panels(run: Run, gene: str, *, height: int) -> go.Figure:
     }
     values = {title: cached.gene_values(run.info.run_id, layer, gene) for title, layer in layers.items()}
     below_zero = [title for title, numbers in values.items() if (numbers < 0).any()]
+    if cells is not None:
+        values = {title: np.where(cells, numbers, np.nan) for title, numbers in values.items()}
     points = run.obsm[keys.embedding(run.info.basis)][:, :2]
     diverging = ["velocity ds/dt", *below_zero]
     return panels(points, values, diverging=diverging, columns=2, drawn=drawn(run), height=height)

@@ -127,6 +127,8 @@ def velocity_figure(run: Run, view: View) -> go.Figure:
             limits=color_limits(run, view), axis_name=axis_name, drawn=drawn(run), dark=dark,
         )  # fmt: skip
     _add_arrows(fig, run, view, points)
+    # The same for every colour, so that the map stays in place when a legend becomes a colour bar.
+    fig.update_layout(margin={"l": 40, "b": 40, "r": theme.legend_width(groups), "autoexpand": False})
     return fig
 
 

@@ -222,7 +222,7 @@ def _valued(
             **(bar or {}),
         },
     }
-    template = "%{marker.color:.3g}<extra></extra>"
+    template = f"{title + ' ' if title else ''}%{{marker.color:.3g}}<extra></extra>"
     return [*traces, _cells(points, order, showlegend=False, hovertemplate=template, marker=marker)], []
 
 

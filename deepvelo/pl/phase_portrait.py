@@ -49,6 +49,7 @@ def phase_portrait(
     *,
     colors: Mapping[str, str],
     shown: Collection[str] | None = None,
+    cells: np.ndarray | None = None,
     zoom: bool = True,
     drawn: np.ndarray | None = None,
     dark: bool = False,
@@ -64,6 +65,8 @@ def phase_portrait(
         From `theme.group_colors`.
     shown
         Groups drawn in colour and with arrows; all other cells are grey in the background. None shows all groups in colour.
+    cells
+        Of these groups only these cells, shape ``(n_cells,)``, boolean; None for all.
     zoom
         Restrict the axes to the cells in colour.
     drawn
@@ -71,11 +74,11 @@ def phase_portrait(
         arrows follow all cells.
     """
     codes, names = theme.group_codes(groups)
-    front = _front(codes, names, shown)
-    cells = np.arange(len(front)) if drawn is None else drawn
+    front = _front(codes, names, shown, cells)
+    rows_drawn = np.arange(len(front)) if drawn is None else drawn
     grid = Grid(1, 1)
-    traces = _background(phase, front, cells)
-    in_front = cells[front[cells]]
+    traces = _background(phase, front, rows_drawn)
+    in_front = rows_drawn[front[rows_drawn]]
     for name, color in colors.items():
         rows = in_front[codes[in_front] == names.index(name)] if name in names else in_front[:0]
         if len(rows):
@@ -105,6 +108,7 @@ def phase_grid(
     *,
     colors: Mapping[str, str],
     shown: Collection[str] | None = None,
+    cells: np.ndarray | None = None,
     zoom: bool = True,
     columns: int = 4,
     drawn: np.ndarray | None = None,
@@ -112,9 +116,9 @@ def phase_grid(
 ) -> go.Figure:
     """Draw several genes as panels of one figure, one trace of cells each; arguments as in `phase_portrait`."""
     codes, names = theme.group_codes(groups)
-    front = _front(codes, names, shown)
-    cells = np.arange(len(front)) if drawn is None else drawn
-    in_front = cells[front[cells]]
+    front = _front(codes, names, shown, cells)
+    rows_drawn = np.arange(len(front)) if drawn is None else drawn
+    in_front = rows_drawn[front[rows_drawn]]
     columns = min(columns, len(phases))
     rows = -(-len(phases) // columns)
     grid = Grid(
@@ -126,7 +130,7 @@ def phase_grid(
     traces: list[Part] = []
     written = [grid.title(panel, theme.plain(phase.gene)) for panel, phase in enumerate(phases)]
     for panel, phase in enumerate(phases):
-        own = _background(phase, front, cells)
+        own = _background(phase, front, rows_drawn)
         trace = _points(phase, in_front, n_drawn=3 * len(in_front))
         trace["marker"] |= {"color": color_of[in_front], **scale}
         own.append(trace | {"showlegend": False, "hovertemplate": _HOVER})
@@ -160,10 +164,15 @@ def phase_grid(
 _HOVER = "spliced %{x:.3g}<br>unspliced %{y:.3g}<extra></extra>"
 
 
-def _front(codes: np.ndarray, names: Sequence[str], shown: Collection[str] | None) -> np.ndarray:
-    if shown is None:
-        return np.ones(len(codes), dtype=bool)
-    return np.isin(codes, [i for i, name in enumerate(names) if name in shown])
+def _front(
+    codes: np.ndarray, names: Sequence[str], shown: Collection[str] | None, cells: np.ndarray | None
+) -> np.ndarray:
+    front = np.ones(len(codes), dtype=bool) if cells is None else cells
+    return (
+        front
+        if shown is None
+        else front & np.isin(codes, [i for i, name in enumerate(names) if name in shown])
+    )
 
 
 def _points(phase: Phase, rows: np.ndarray, *, n_drawn: int) -> Part:

@@ -205,6 +205,12 @@ def color_range(values: np.ndarray, *, diverging: bool) -> tuple[float, float]:
     return low, high
 
 
+def legend_width(names: Iterable[str]) -> int:
+    """Pixels beside a map for a legend with these names, or for a colour bar."""
+    longest = max(map(len, set(names)), default=0)
+    return round(np.clip(60 + 1.15 * _LETTER_WIDTH * min(longest, MOST_OF_A_NAME), 120, 340))
+
+
 def legend_below(names: Iterable[str], *, height: int) -> dict[str, Any]:
     """Properties of a legend below the axes of a figure of ``height`` pixels, with columns that fit its names."""
     longest = min(max(map(len, names), default=0), MOST_OF_A_NAME)

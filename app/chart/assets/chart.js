@@ -6,7 +6,6 @@ const MOST_BYTES = 256e6; // of arrays kept for figures to come
 const STORED = "deepvelo.selection"; // in sessionStorage, which survives a reload
 const TYPES = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u2: Uint16Array, u1: Uint8Array };
 const MISSING = 65535; // code of NaN among quantised values
-const GREY = "#A8A8A8"; // as in deepvelo/pl/theme.py
 const CELLS_ONLY = ["select2d", "lasso2d"];
 
 const arrays = new Map(); // by id, the latest used last
@@ -162,14 +161,20 @@ class Chart {
     const Plotly = await plotly();
     if (this.id !== header.id || !charts.has(this)) return; // a later message came first
     this.traces = figure.data.map((trace) => (trace.top ? inDrawingOrder(trace) : trace));
+    this.faint = getComputedStyle(this.root).getPropertyValue("--st-border-color");
     const ofCells = this.traces.some(hasCells);
     const layout = { ...figure.layout, template: template(this.root), autosize: true };
-    const config = {
+    // With another configuration Plotly would start anew, without the zoom.
+    this.config ??= {
       ...header.config, responsive: false, scrollZoom: ofCells,
       modeBarButtonsToRemove: this.cells ? [] : CELLS_ONLY,
     };
-    const data = this.traces.map((trace) => (hasCells(trace) ? { ...trace, ...this.highlighted(trace), hoverinfo: "none", hovertemplate: null } : trace));
-    await Plotly.react(this.box, data, layout, config);
+    const quiet = { hoverinfo: "none", hovertemplate: null }; // the tooltip says more
+    const data = this.traces.map((trace) => (hasCells(trace) ? { ...trace, ...this.highlighted(trace), ...quiet } : trace));
+    const { toImageButtonOptions } = this.config;
+    if (this.drawn) Object.assign(this.box._context, { toImageButtonOptions });
+    await Plotly.react(this.box, data, layout, this.config);
+    this.box._context.toImageButtonOptions = header.config.toImageButtonOptions;
     this.shown = this.bits();
     this.box.setAttribute("role", "img");
     this.box.setAttribute("aria-label", header.alt);
@@ -228,7 +233,7 @@ class Chart {
     if (bits === null) return { selectedpoints: null, selected: {}, unselected: {} };
     const chosen = [];
     customdata.forEach((row, place) => isIn(bits, row) && chosen.push(place));
-    const rest = this.chosen.only ? { opacity: 0 } : { opacity: 0.18, color: GREY };
+    const rest = this.chosen.only ? { opacity: 0 } : { opacity: 0.5, color: this.faint };
     return { selectedpoints: chosen, selected: { marker: { opacity: 0.95 } }, unselected: { marker: rest } };
   }
 
