@@ -17,6 +17,7 @@ from app.shared import cached  # noqa: E402
 from app.shared.charts import picture_format  # noqa: E402
 from app.shared.copy_link import copy_link  # noqa: E402
 from app.shared.glossary import glossary  # noqa: E402
+from app.shared.group_picker import group_picker  # noqa: E402
 from app.shared.live_jobs import jobs_in_brief  # noqa: E402
 from app.shared.run_picker import choose_first_run, run_picker  # noqa: E402
 from app.shared.shown_run import gone_in_words  # noqa: E402
@@ -59,6 +60,7 @@ with gone_in_words():
     choose_first_run()
     with st.sidebar:
         run_picker()
+        group_picker()
         jobs_in_brief()
         picture_format()
         copy_link()

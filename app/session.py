@@ -1,7 +1,7 @@
 """The only file that touches ``st.session_state`` and ``st.query_params``.
 
 Both hold the view: the session keeps it from page to page, the URL across reloads and browsers. The chosen data, run,
-gene, gene list and colour belong to every page; the values of other widgets, read through `app.shared.view`, to the page that draws
+gene, gene list, colour and groups belong to every page; the values of other widgets, read through `app.shared.view`, to the page that draws
 them. The app reads the URL only for choices that the session lacks. After that the session writes the URL, so that an
 outdated address never undoes a click.
 """
@@ -22,8 +22,8 @@ from app import ROOT
 from app.shared import files
 from deepvelo.datasets.source import DataSource
 
-Name = Literal["data", "run", "gene", "list", "color"]
-NAMES: tuple[Name, ...] = ("data", "run", "gene", "list", "color")
+Name = Literal["data", "run", "gene", "list", "color", "groups"]
+NAMES: tuple[Name, ...] = ("data", "run", "gene", "list", "color", "groups")
 GENE_COLOR = "gene"  # colours by the expression of the chosen gene
 _SELECTIONS = "selections"  # by data set
 _KNOWN_ARRAYS = "chart.arrays"
@@ -227,6 +227,21 @@ def set_gene_list(value: str | None) -> None:
 def color() -> str | None:
     """The colouring of cells: a column of ``obs``, or `GENE_COLOR`."""
     return _get("color")
+
+
+def set_color(value: str | None) -> None:
+    """Choose the colouring of cells; None for that by the shown groups."""
+    _set("color", value)
+
+
+def groups() -> str | None:
+    """The chosen grouping; None for the run's own. One from a URL or another run may not exist in this run."""
+    return _get("groups")
+
+
+def set_groups(value: str | None) -> None:
+    """Choose the grouping to show; None for the run's own."""
+    _set("groups", value)
 
 
 class KeptSelection(TypedDict):

@@ -10,6 +10,7 @@ from app.compare.scores import scores_view
 from app.compare.streams import streams_view
 from app.shared import cached
 from app.shared.empty import stop_on_error
+from app.shared.grouping import own_in_words
 from app.shared.live_jobs import live_jobs
 from app.shared.run_picker import require_run
 from app.shared.signal import VIEW_KEY
@@ -19,6 +20,7 @@ from app.shared.view import one_of
 VIEWS = {"Scores": scores_view, "Agreement": agreement_view}
 CHECKS = {"Controls": controls_view, "Quality": quality_view}  # of the chosen run alone
 STREAMS = "Streams"
+OF_OWN_GROUPS = ["Scores", *CHECKS]
 NAMES = [*VIEWS, STREAMS, *CHECKS]
 
 st.header("Compare")
@@ -31,6 +33,8 @@ with stop_on_error():
     controls = st.container(horizontal=True, vertical_alignment="bottom")
     chosen = controls.segmented_control("View", NAMES, required=True, **one_of("view", NAMES, key=VIEW_KEY))
     view = str(chosen)
+    if view in OF_OWN_GROUPS and (words := own_in_words(base)):
+        st.caption(words)
     if view in CHECKS:
         CHECKS[view](base)
     elif view == STREAMS:

@@ -10,8 +10,8 @@ from app.shared.cells import run_in_words
 from app.shared.color_picker import color_picker
 from app.shared.empty import stop_on_error
 from app.shared.gene_picker import gene_picker
+from app.shared.grouping import groups_and_colors, visible_groups
 from app.shared.methods import NO_ALPHA, no_rates
-from app.shared.phase_charts import groups_and_colors
 from app.shared.rates_charts import SPACES, gene_rates, match_scores, rates_figure, warn_of_negative_rates
 from app.shared.run_picker import fits, require_run
 from app.shared.shown_run import run_fragment
@@ -53,10 +53,11 @@ def explorer(run: Run) -> None:
                 st.caption(run_in_words(run))
             match_scores(run)
         with right:
+            visible = {name: colors[name] for name in visible_groups(run) or colors}
             rates, shown = gene_rates(run, gene), state.shown(run)
             if shown is not None:
                 rates, groups = {name: values[shown] for name, values in rates.items()}, groups[shown]
-            figure = rate_violins(rates, groups, colors=colors, height=HEIGHT + 60)
+            figure = rate_violins(rates, groups, colors=visible, height=HEIGHT + 60)
             charts.show(figure, key="rates.violins", alt=f"Rates of {gene} in each cell type")
             st.caption(
                 "Rates are relative: time has no unit. Compare cell types within a gene; a line marks the median, a box the "

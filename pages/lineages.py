@@ -11,6 +11,7 @@ from app.lineages.trajectory import by_time_switch, trajectory_view
 from app.selection.bar import selection_bar
 from app.shared import cached
 from app.shared.empty import stop_on_error
+from app.shared.grouping import own_in_words
 from app.shared.live_jobs import live_jobs
 from app.shared.run_picker import require_run
 from app.shared.text import box_labels, escape, with_labels
@@ -33,6 +34,8 @@ with stop_on_error():
         st.stop()
     if analysis.warnings:
         st.warning("  \n".join(map(with_labels, analysis.warnings)), icon=":material/warning:")
+    if words := own_in_words(run):
+        st.caption(words)
     if undecided := undecided_lineages_in_words(run):
         st.caption(undecided)
     selection_bar(run)

@@ -12,7 +12,8 @@ from app.shared.cells import drawn, run_in_words
 from app.shared.empty import stop_on_error
 from app.shared.gene_lists import genes_of_list, list_button, list_in_words
 from app.shared.gene_picker import gene_picker, ranked_genes
-from app.shared.phase_charts import Options, arrows_in_words, gene_panels, groups_and_colors, phase_of
+from app.shared.grouping import groups_and_colors, visible_groups
+from app.shared.phase_charts import Options, arrows_in_words, gene_panels, phase_of
 from app.shared.rates_charts import warn_of_negative_rates
 from app.shared.run_picker import require_run
 from app.shared.shown_run import run_fragment
@@ -47,13 +48,14 @@ def explorer(run: Run) -> None:
         **some_of("types", list(colors), key="phase.types"),
         help="Cell types in colour and with arrows; others turn grey. Choose a few to reduce overlap.",
     )  # fmt: skip
+    in_color = shown or visible_groups(run)
     zoom = mode_box.toggle(
         "Zoom",
-        disabled=not shown and state.shown(run) is None,
+        disabled=not in_color and state.shown(run) is None,
         **switch("zoom", key="phase.zoom", default=True),
     )
     options = Options(
-        colors=colors, shown=shown or None, cells=state.shown(run), zoom=zoom, drawn=drawn(run), dark=charts.is_dark()
+        colors=colors, shown=in_color, cells=state.shown(run), zoom=zoom, drawn=drawn(run), dark=charts.is_dark()
     )  # fmt: skip
     with stop_on_error():
         if mode == "Several":

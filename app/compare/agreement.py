@@ -17,7 +17,7 @@ from app.shared import charts
 from app.shared.cells import drawn, run_in_words
 from app.shared.comparison import RunIds
 from app.shared.empty import error_in_words
-from app.shared.phase_charts import groups_and_colors
+from app.shared.grouping import groups_and_colors
 from app.shared.shown_run import run_fragment
 from app.shared.tables import show_table
 from app.shared.text import escape

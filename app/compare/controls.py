@@ -15,7 +15,7 @@ from app.shared import charts, comparison, controls
 from app.shared.boundaries import chosen_boundaries
 from app.shared.cells import drawn, run_in_words
 from app.shared.empty import error_in_words
-from app.shared.phase_charts import groups_and_colors
+from app.shared.grouping import own_groups_and_colors
 from app.shared.tables import show_table
 from app.shared.velocity_chart import basis_label
 from app.shared.view import one_of
@@ -129,7 +129,7 @@ def _seeds(base: Run) -> None:
     if not done:
         return
     values = controls.seed_agreement((base.info.run_id, *(run_id for _, run_id in done)))
-    groups, _ = groups_and_colors(base)
+    groups, _ = own_groups_and_colors(base)
     picture, words = st.columns([1.6, 1], gap="medium")
     with picture:
         points = base.obsm[keys.embedding(base.info.basis)][:, :2]

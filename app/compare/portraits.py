@@ -15,7 +15,8 @@ from app.shared import cached, charts, comparison
 from app.shared.cells import drawn, drawn_in_words
 from app.shared.comparison import RunIds
 from app.shared.gene_picker import gene_picker
-from app.shared.phase_charts import groups_and_colors, phase_of
+from app.shared.grouping import groups_and_colors, own_groups_and_colors, own_in_words, visible_groups
+from app.shared.phase_charts import phase_of
 from app.shared.tables import show_table
 from app.shared.text import box_labels, escape
 from app.shared.undecided import undecided_cells
@@ -62,7 +63,7 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     shared = None if of_base is None else np.flatnonzero(np.isin(rows_of_base, of_base))
     runs = dict(zip(comparison.names(run_ids), map(cached.open_run, run_ids), strict=True))
     panels = [_panel(name, run, gene, cells=cells, base=base) for name, run in runs.items()]
-    rows = [("", shown or None), *([("zoom", window)] if window else [])]
+    rows = [("", shown or visible_groups(base)), *([("zoom", window)] if window else [])]
     for part, in_color in rows:
         if part:
             st.caption(f"Zoom on {', '.join(map(escape, window))}")
@@ -83,10 +84,11 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     st.markdown(
         f"**Cell type that the arrows of each cell type point at, on {escape(basis_label(matched.basis))}, all genes together**"
     )
-    sources = tuple(shown or colors)
+    own = own_groups_and_colors(base)[1]  # the arrows were followed to these groups
+    sources = tuple([name for name in shown if name in own] or own)
     table = target_table(queries.targets(run_ids, sources=sources), sources=sources)
     show_table(table, alt="Group towards which each group's arrows point, by method")
-    st.caption(_targets_in_words())
+    st.caption(f"{own_in_words(base)} {_targets_in_words()}".strip())
 
 
 def preset_groups(groups: Sequence[str]) -> list[str]:

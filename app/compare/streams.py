@@ -10,6 +10,7 @@ from app.shared import cached, charts, comparison
 from app.shared.cells import run_in_words
 from app.shared.comparison import RunIds
 from app.shared.gene_picker import ranked_genes
+from app.shared.grouping import has_grouping, shown_key
 from app.shared.text import escape, with_labels
 from app.shared.undecided import has_probability, undecided_in_words
 from app.shared.velocity_chart import NOT_SPEED, View, velocity_figure
@@ -24,9 +25,9 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
     """One figure per run, on the embedding of the chosen run; a note for runs without it."""
     selection_bar(base)
     names = comparison.names(run_ids)
-    basis = base.info.basis
+    basis, groups = base.info.basis, shown_key(base)
     view = View(
-        basis=basis, kind="Stream", color=base.info.cluster_key, gene=ranked_genes(base)[0], density=1.0, smooth=0.5
+        basis=basis, kind="Stream", color=groups, gene=ranked_genes(base)[0], density=1.0, smooth=0.5
     )  # fmt: skip
     for first in range(0, len(names), N_COLUMNS):
         boxes = st.columns(N_COLUMNS, gap="medium")
@@ -36,12 +37,8 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
             with box:
                 st.markdown(f"**{escape(name)}**")
                 run = cached.open_run(run_id)
-                if keys.embedding(basis) not in run.obsm or base.info.cluster_key not in run.obs:
-                    st.info(
-                        with_labels(
-                            f"This run has no embedding '{basis}' or no groups '{base.info.cluster_key}'."
-                        )
-                    )
+                if keys.embedding(basis) not in run.obsm or not has_grouping(run, groups):
+                    st.info(with_labels(f"This run has no embedding '{basis}' or no groups '{groups}'."))
                     continue
                 figure = velocity_figure(run, view).update_layout(height=HEIGHT, showlegend=False)
                 charts.show(

@@ -14,6 +14,7 @@ from deepvelo.checks import Summary
 from deepvelo.contents.count_kinds import KIND_NAMES
 from deepvelo.contents.groups import group_colors
 from deepvelo.datasets.source import DataSource
+from deepvelo.pl import theme
 from deepvelo.pl.embedding import scatter
 from deepvelo.pl.proportions import proportions
 
@@ -97,7 +98,7 @@ def embedding_chart(source: DataSource, group: str | None) -> None:
     adata = cached.dataset(source)
     points = adata.obsm[keys.embedding(basis)][:, :2]
     groups = None if group is None else group_names(adata.obs[group])
-    colors = None if group is None else group_colors(adata, group)
+    colors = None if groups is None else theme.group_colors(groups, group_colors(adata, str(group)))
     drawn = cached.drawn_cells_of_data(source, basis, group)
     figure = scatter(
         points, groups, colors=colors, axis_name=basis.upper(), drawn=drawn, dark=charts.is_dark(),

@@ -13,7 +13,8 @@ from app.selection import linked
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
 from app.shared.empty import stop_on_error
-from app.shared.phase_charts import groups_and_colors, phase_of
+from app.shared.grouping import own_groups_and_colors
+from app.shared.phase_charts import phase_of
 from app.shared.shown_run import run_fragment
 from app.shared.tables import download, show_table
 from app.shared.text import escape
@@ -94,7 +95,7 @@ def _portrait(run: Run, genes: list[str], lineage: str) -> None:
         return
     with stop_on_error():
         phase = phase_of(run, gene)
-    groups, colors = groups_and_colors(run)
+    groups, colors = own_groups_and_colors(run)
     figure = phase_portrait(
         phase,
         groups,

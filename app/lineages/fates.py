@@ -10,7 +10,7 @@ from app.shared import charts
 from app.shared.cells import drawn, run_in_words
 from app.shared.empty import stop_on_error
 from app.shared.gene_picker import ranked_genes
-from app.shared.phase_charts import groups_and_colors
+from app.shared.grouping import own_groups_and_colors
 from app.shared.shown_run import run_fragment
 from app.shared.text import box_labels
 from app.shared.velocity_chart import basis_label
@@ -28,7 +28,7 @@ _QUANTITIES = {"expression": keys.MS, "alpha": keys.ALPHA, "beta": keys.BETA, "g
 
 def fates_view(run: Run, analysis: Lineages, lineage: str) -> None:
     """A map of the chosen fate, maps of all fates, and trends of chosen genes along the lineage."""
-    groups, _ = groups_and_colors(run)
+    groups, _ = own_groups_and_colors(run)
     basis = run.info.basis
     points = run.obsm[keys.embedding(basis)][:, :2]
     large, small = st.columns([1.2, 1], gap="medium")
@@ -78,7 +78,7 @@ def _trends(run: Run, analysis: Lineages, lineage: str) -> None:
             }
             for gene in genes
         }
-    _, colors = groups_and_colors(run)
+    _, colors = own_groups_and_colors(run)
     figure = trend_grid(
         curves,
         color=colors.get(lineage, next(iter(colors.values()))),

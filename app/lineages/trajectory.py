@@ -10,7 +10,7 @@ import streamlit as st
 from app.selection import linked
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
-from app.shared.phase_charts import groups_and_colors
+from app.shared.grouping import own_groups_and_colors
 from app.shared.tables import show_table
 from app.shared.velocity_chart import basis_label
 from app.shared.view import one_of
@@ -55,7 +55,7 @@ def trajectory_view(run: Run, analysis: Lineages, *, by_time: bool) -> None:
     from deepvelo.tl.lineage.group_edges import FEW_CELLS
     from deepvelo.tl.lineage.group_shares import fate_shares, stage_shares
 
-    groups, colors = groups_and_colors(run)
+    groups, colors = own_groups_and_colors(run)
     time = analysis.cells["latent_time"].to_numpy()
     nodes = _Nodes(
         shares=stage_shares(groups, time) if by_time else fate_shares(groups, analysis.fates),

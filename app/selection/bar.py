@@ -11,7 +11,7 @@ import streamlit as st
 from app.selection import state
 from app.selection.choices import select_by
 from app.selection.saved import follow_link, save_box
-from app.shared.cells import group_names
+from app.shared.grouping import groups_and_colors
 from app.shared.text import escape
 from deepvelo.io.runs import Run
 from deepvelo.wording import number
@@ -55,7 +55,7 @@ def in_words(run: Run, cells: np.ndarray) -> str:
     parts = [f"**{number(int(cells.sum()), 'cell')}** of {len(cells):,}"]
     if name := state.name(run):
         parts.insert(0, f"**{escape(name)}**")
-    parts.append(_shares(group_names(run.obs[run.info.cluster_key])[cells]))
+    parts.append(_shares(groups_and_colors(run)[0][cells]))
     return " · ".join(parts)
 
 

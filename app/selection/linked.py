@@ -14,11 +14,15 @@ from app.selection import state
 from app.shared import cached
 from app.shared.cells import group_names
 from app.shared.color_picker import color_values
+from app.shared.grouping import groups_and_colors, has_grouping, shown_groups
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from deepvelo.pl.phase_portrait import Phase
 from deepvelo.selections.cells import cells_inside
+from deepvelo.wording import in_one_line
+
+_MOST_OF_A_NAME = 80  # characters, of a group under the pointer
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Cells:
         Coordinates of all cells, shape ``(n_cells, 2)``, those that the figure does not draw too; by x axis (``x``, ``x2``)
         where panels differ.
     groups
-        Group of each cell as the figure names them; None for the run's own.
+        Group of each cell as the figure names them; None for the shown ones.
     rows
         Row in the run of each cell that the figure numbers; None where it numbers them as the run does.
     """
@@ -48,7 +52,7 @@ class Cells:
     @property
     def all_groups(self) -> np.ndarray:
         """Group of each cell, shape ``(n_cells,)``."""
-        return group_names(self.run.obs[self.run.info.cluster_key]) if self.groups is None else self.groups
+        return groups_and_colors(self.run)[0] if self.groups is None else self.groups
 
 
 def on_embedding(run: Run, basis: str, *, color: str | None = None) -> Cells:
@@ -59,7 +63,7 @@ def on_embedding(run: Run, basis: str, *, color: str | None = None) -> Cells:
 def on_map(run: Run, key: str, *, color: str | None = None) -> Cells:
     """The same on any map of the run (``X_rates_umap``)."""
     points = run.obsm[key][:, :2]
-    if color is None or color not in run.obs:
+    if color is None or not (color in run.obs or has_grouping(run, color)):
         return Cells(run, points)
     values = color_values(run, color, gene="")
     is_grouped = isinstance(values.dtype, CategoricalDtype)
@@ -80,7 +84,8 @@ def in_phase(run: Run, phases: Sequence[Phase], *, rows: np.ndarray | None = Non
 def described(cells: Cells, message: Message) -> dict[str, Any]:
     """What the browser learns of the cells and of the selection."""
     run = cells.run
-    table = cached.cell_table(run.info.run_id)
+    table, groups = cached.cell_table(run.info.run_id), shown_groups(run)
+    codes = groups.codes if table.rows is None else groups.codes[table.rows]
     chosen = state.selected(run)
     packed = None if chosen is None else message.named(array_of(state.bits(chosen)))
     names = message.named(text_array(table.names))
@@ -88,8 +93,8 @@ def described(cells: Cells, message: Message) -> dict[str, Any]:
         "cells": {
             "rows": None if table.rows is None else message.named(array_of(table.rows.astype("<i4"))),
             "names": names,
-            "codes": message.named(array_of(table.codes)),
-            "groups": table.groups,
+            "codes": message.named(array_of(codes)),
+            "groups": [in_one_line(name, most=_MOST_OF_A_NAME) for name in groups.colors],
             "columns": [
                 {"title": title, "values": message.named(quantised(values))}
                 for title, values in table.columns.items()

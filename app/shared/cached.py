@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,17 +29,18 @@ from app.shared.files import data_folder as data_folder
 from app.shared.files import runs_folder as runs_folder
 from deepvelo import checks, keys
 from deepvelo.config import Settings
-from deepvelo.contents import graphs
+from deepvelo.contents import graphs, is_grouping
 from deepvelo.contents.genes import GeneIndex, gene_aliases
-from deepvelo.contents.groups import UNASSIGNED, group_names
+from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR, group_names
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.inspection import inspect
 from deepvelo.io.hashing import signature
 from deepvelo.io.join import JoinReport
 from deepvelo.io.runs import DamagedRun, Run, RunInfo, RunStore
-from deepvelo.pl import thinning
+from deepvelo.pl import theme, thinning
 from deepvelo.pp.prepare import chosen_cluster_key
+from deepvelo.selections import GroupingStore, SavedGrouping
 from deepvelo.selections import gene_lists as lists
 from deepvelo.selections.gene_lists import GeneList
 from deepvelo.wording import in_one_line
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
 _GENE_LISTS = ".gene_lists"  # in the run store, where no run has a hidden name
 # Modules that take seconds to import, in the order in which pages need them.
-_MOST_OF_A_NAME = 80  # characters, of a cell or group under the pointer
+_MOST_OF_A_NAME = 80  # characters, of a cell under the pointer
 _HEAVY = ("scvelo.plotting.velocity_embedding_grid", "deepvelo.tl")
 
 
@@ -256,20 +258,17 @@ def _drawn_cells(folder: Path, run_id: str) -> np.ndarray | None:
 
 @dataclass(frozen=True, kw_only=True)
 class CellTable:
-    """What a figure tells of a cell under the pointer: arrays of the drawn cells."""
+    """What a figure tells of a cell under the pointer, besides its group: arrays of the drawn cells."""
 
     rows: np.ndarray | None
     """Row numbers of the drawn cells; None for all."""
     names: list[str]
-    codes: np.ndarray
-    """Group of each cell, as a place in ``groups``."""
-    groups: list[str]
     columns: dict[str, np.ndarray]
     """Numbers by their title."""
 
 
 def cell_table(run_id: str) -> CellTable:
-    """Names, groups and times of the cells that figures of a run draw."""
+    """Names and times of the cells that figures of a run draw."""
     return _cell_table(runs_folder(), run_id)
 
 
@@ -277,15 +276,95 @@ def cell_table(run_id: str) -> CellTable:
 def _cell_table(folder: Path, run_id: str) -> CellTable:
     run, rows = _open_run(folder, run_id), _drawn_cells(folder, run_id)
     obs = run.obs if rows is None else run.obs.iloc[rows]
-    groups = group_names(obs[run.info.cluster_key], missing=UNASSIGNED).astype("category")
     times = {"latent time": keys.LATENT_TIME, "pseudotime": keys.PSEUDOTIME}
     return CellTable(
         rows=rows,
         names=[in_one_line(name, most=_MOST_OF_A_NAME) for name in obs.index],
-        codes=groups.cat.codes.to_numpy(dtype=np.int32),
-        groups=[in_one_line(name, most=_MOST_OF_A_NAME) for name in groups.cat.categories],
         columns={title: obs[key].to_numpy(dtype=np.float32) for title, key in times.items() if key in obs},
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Groups:
+    """A grouping of the cells of a run, as pages show it."""
+
+    names: np.ndarray
+    """Group of each cell, ``(n_cells,)``, dtype object; equal groups share one string."""
+    codes: np.ndarray
+    """The same as places in ``colors``, int32 ``(n_cells,)``."""
+    colors: dict[str, str]
+    """Colour of each group, in the order of the groups; hidden ones are grey."""
+    hidden: frozenset[str] = frozenset()
+
+
+def groups(run_id: str, key: str) -> Groups:
+    """The groups in a column of ``obs``; shared, so read-only."""
+    return _groups(runs_folder(), run_id, key)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _groups(folder: Path, run_id: str, key: str) -> Groups:
+    run = _open_run(folder, run_id)
+    names = np.asarray(group_names(run.obs[key], missing=UNASSIGNED), dtype=object)
+    codes, order = theme.group_codes(names)
+    return Groups(names=names, codes=codes, colors=theme.group_colors(order, run.uns_colors(key)))
+
+
+def groups_by_hand(run_id: str, saved: SavedGrouping) -> Groups:
+    """The groups of a grouping made by hand, those with cells in the run; shared, so read-only.
+
+    Raises
+    ------
+    InputError
+        The grouping was deleted or is damaged.
+    """
+    return _groups_by_hand(runs_folder(), run_id, saved.grouping_id, saved.changed)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _groups_by_hand(folder: Path, run_id: str, grouping_id: str, changed: datetime) -> Groups:
+    run = _open_run(folder, run_id)
+    _, grouping = GroupingStore(folder, run.info.data_hash).load(grouping_id)
+    column = grouping.column(run.obs.index)
+    names = np.array([*grouping.names, UNASSIGNED], dtype=object)[column.codes]
+    colors = {
+        group.name: UNASSIGNED_COLOR if group.hidden else group.color
+        for code, group in enumerate(grouping.groups)
+        if (column.codes == code).any()
+    }
+    if (column.codes < 0).any():
+        colors[UNASSIGNED] = UNASSIGNED_COLOR
+    places = {name: place for place, name in enumerate(colors)}
+    of_code = np.array([places.get(name, -1) for name in [*grouping.names, UNASSIGNED]], dtype=np.int32)
+    return Groups(
+        names=names, codes=of_code[column.codes], colors=colors, hidden=frozenset(grouping.hidden) & colors.keys()
+    )  # fmt: skip
+
+
+def groupings(run: Run) -> list[SavedGrouping]:
+    """The groupings made by hand of the data of a run, oldest first."""
+    return grouping_store(run).stored().groupings
+
+
+def grouping_store(run: Run) -> GroupingStore:
+    """The store of the groupings made by hand of the data of a run."""
+    return GroupingStore(runs_folder(), run.info.data_hash)
+
+
+def groupings_of_obs(run_id: str) -> list[str]:
+    """Columns of ``obs`` that sort the cells of a run into groups, the run's own among them."""
+    return _groupings_of_obs(runs_folder(), run_id)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _groupings_of_obs(folder: Path, run_id: str) -> list[str]:
+    run = _open_run(folder, run_id)
+    own = run.info.cluster_key
+    return [
+        name
+        for name, column in run.obs.items()
+        if name == own or (name != keys.UNDECIDED and is_grouping(column))
+    ]
 
 
 def in_run(cells: np.ndarray, run_id: str, other_id: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
@@ -10,6 +11,7 @@ from app import session
 from app.shared import cached
 from app.shared.empty import say_error
 from app.shared.gene_lists import chosen_list
+from app.shared.grouping import by_hand, groups_of, shown_key
 from app.shared.methods import NO_ALPHA, no_rates
 from app.shared.text import box_labels
 from app.shared.undecided import has_probability
@@ -17,6 +19,7 @@ from deepvelo import keys
 from deepvelo.contents.groups import MAX_GROUPS
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
+from deepvelo.pl import theme
 
 _ALPHA = "gene_alpha"
 GENE_LAYERS = {
@@ -46,7 +49,7 @@ LABELS = {
 
 
 def color_picker(run: Run, *, label: str = "Colour by") -> str:
-    """Select box; returns a column of ``run.obs`` or one of `OF_GENES`."""
+    """Select box; returns a column of ``run.obs``, a grouping made by hand, or one of `OF_GENES`."""
     options = list(dict.fromkeys([*color_options(run), LIST_SCORE]))
     chosen = session.color()
     if chosen in LABELS and chosen not in options and not run.info.is_ours:
@@ -67,14 +70,15 @@ def color_label(color: str) -> str:
 
 
 def color_options(run: Run) -> list[str]:
-    """The run's grouping, then scores, gene values, and other columns of ``obs``."""
+    """The shown groups, the run's own and those made by hand, then scores, gene values, and other columns of ``obs``."""
     obs = run.obs
     layers = run.layers
     of_genes = [LIST_SCORE] if session.gene_list() else []
     of_genes += [
         key for key, layer in GENE_LAYERS.items() if layer in layers and (key != _ALPHA or run.has_alpha)
     ]
-    first = [run.info.cluster_key, *(key for key in LABELS if key in obs or key in of_genes)]
+    groups = dict.fromkeys([shown_key(run), run.info.cluster_key, *by_hand(run)])
+    first = [*groups, *(key for key in LABELS if (key in obs or key in of_genes) and key not in groups)]
     others = [key for key in obs.columns if key not in first and _can_color(obs[key])]
     return [*first, *others]
 
@@ -91,12 +95,21 @@ def color_values(run: Run, color: str, *, gene: str) -> pd.Series:
     if color in GENE_LAYERS:
         values = cached.gene_values(run.info.run_id, GENE_LAYERS[color], gene)
         return pd.Series(values, index=run.obs.index, name=gene)
+    if color not in run.obs:
+        return pd.Series(groups_of(run, color).names, index=run.obs.index, name=color, dtype="category")
     values = run.obs[color]
     if color == keys.UNDECIDED and has_probability(run):
         values = values.map({False: "decided", True: "undecided"})
     if not is_numeric_dtype(values) or is_bool_dtype(values):
         values = values.astype("category")
     return values.rename(color_label(color))
+
+
+def palette(run: Run, color: str, groups: np.ndarray) -> dict[str, str]:
+    """Colour of each group of a colouring, in their order."""
+    if color in run.obs:
+        return theme.group_colors(groups, run.uns_colors(color))
+    return groups_of(run, color).colors
 
 
 def _can_color(values: pd.Series) -> bool:

@@ -9,12 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app.shared import cached
-from app.shared.cells import drawn, group_names
+from app.shared.cells import drawn
 from app.shared.methods import NO_ALPHA
 from app.shared.undecided import undecided_cells
 from deepvelo import keys
 from deepvelo.io.runs import Run
-from deepvelo.pl import theme
 from deepvelo.pl.embedding import panels
 from deepvelo.pl.phase_portrait import Phase
 from deepvelo.plan import moment_averages
@@ -42,12 +41,6 @@ class Options(TypedDict):
     zoom: bool
     drawn: np.ndarray | None
     dark: bool
-
-
-def groups_and_colors(run: Run) -> tuple[np.ndarray, dict[str, str]]:
-    """Cell type of each cell, and the colour of each type."""
-    groups = group_names(run.obs[run.info.cluster_key])
-    return groups, theme.group_colors(groups, run.uns_colors(run.info.cluster_key))
 
 
 def phase_of(run: Run, gene: str) -> Phase:

@@ -10,12 +10,12 @@ from pandas import CategoricalDtype
 from app.shared import cached
 from app.shared.cells import drawn, group_names
 from app.shared.charts import is_dark
-from app.shared.color_picker import color_values
+from app.shared.color_picker import color_values, palette
+from app.shared.grouping import groups_and_colors, own_in_words
 from app.shared.text import NEGATIVE_RATES
 from app.shared.velocity_chart import View, color_limits, color_title
 from deepvelo import keys
 from deepvelo.io.runs import Run
-from deepvelo.pl import theme
 from deepvelo.pl.embedding import scatter
 
 SPACES = {
@@ -41,14 +41,14 @@ def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, he
     axis_name = "Rates UMAP" if space == "All rates" else f"{space} UMAP"
     if isinstance(values.dtype, CategoricalDtype):
         groups = group_names(values)
-        colors = theme.group_colors(groups, run.uns_colors(color))
+        colors = palette(run, color, groups)
         fig = scatter(
             points, groups, colors=colors, axis_name=axis_name, labels=names, drawn=drawn(run), dark=is_dark(),
             height=height,
         )  # fmt: skip
         return fig.update_layout(showlegend=not names)
     numbers = values.to_numpy(dtype=np.float32)
-    groups = group_names(run.obs[run.info.cluster_key])
+    groups, _ = groups_and_colors(run)
     view = View(basis="", kind="No arrows", color=color, gene=gene, density=1, smooth=1)
     diverging = color.startswith("gene_") and bool((numbers < 0).any())
     return scatter(
@@ -75,6 +75,8 @@ def match_scores(run: Run) -> None:
     with rand:
         st.metric("Adjusted Rand index", _number(metrics.get("ari_rates")))
         st.caption("Agreement of clusters of rates with cell types: 1 identical, 0 as by chance.")
+    if words := own_in_words(run):
+        st.caption(words)
 
 
 def _number(value: float | int | str | None) -> str:

@@ -12,7 +12,8 @@ from pandas import CategoricalDtype
 from app.shared import cached
 from app.shared.cells import drawn, group_names, run_in_words
 from app.shared.charts import is_dark
-from app.shared.color_picker import LABELS, LIST_SCORE, color_values
+from app.shared.color_picker import LABELS, LIST_SCORE, color_values, palette
+from app.shared.grouping import groups_and_colors
 from app.shared.text import escape
 from app.shared.undecided import has_probability, undecided_cells, undecided_in_words
 from deepvelo import keys
@@ -114,11 +115,11 @@ def velocity_figure(run: Run, view: View) -> go.Figure:
     axis_name = "PC" if view.basis == "pca" else basis_label(view.basis)
     if isinstance(values.dtype, CategoricalDtype):
         groups = group_names(values)
-        colors = theme.group_colors(groups, run.uns_colors(view.color))
+        colors = palette(run, view.color, groups)
         fig = scatter(points, groups, colors=colors, axis_name=axis_name, drawn=drawn(run), dark=dark)
     else:
         numbers = values.to_numpy(dtype=np.float32)
-        groups = group_names(run.obs[run.info.cluster_key])
+        groups, _ = groups_and_colors(run)
         diverging = view.color in DIVERGING_COLORS or bool(
             view.color.startswith("gene_") and (numbers < 0).any()
         )

@@ -38,7 +38,7 @@ def scatter(
     groups
         Group of each cell; names are written at the groups' medians. None draws all cells in one colour.
     colors
-        From `theme.group_colors`.
+        From `theme.group_colors`; also determines the order of groups.
     values
         Values that colour the cells instead of groups, shape ``(n_cells,)``; NaN is grey. ``value_title`` gives name and
         unit.
@@ -61,10 +61,12 @@ def scatter(
         traces, written = _valued(points, values, rows, title=value_title, diverging=diverging, limits=limits)
     elif codes is not None:
         own = theme.group_colors(names, colors)
-        of_group = [rows[codes[rows] == i] for i in range(len(names))]
         traces = [
-            _points(points, cells, n_drawn=len(rows), color=own[name], name=name)
-            for name, cells in zip(names, of_group, strict=True)
+            _points(
+                points, rows[codes[rows] == names.index(name)], n_drawn=len(rows), color=own[name], name=name
+            )
+            for name in dict.fromkeys([*(colors or ()), *names])
+            if name in own
         ]
     else:
         traces = [_points(points, rows, n_drawn=len(rows), color=theme.PALETTE[0])]
