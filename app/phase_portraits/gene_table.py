@@ -1,16 +1,17 @@
-"""Genes by multi-kinetic score; a click on a row selects the gene."""
+"""Genes in the order of the steps; a click on a row selects the gene."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from app import session
-from app.shared.gene_picker import ranked_genes
+from app.shared.gene_picker import gene_order
 from app.shared.phase_charts import gene_scores
 from app.shared.tables import show_table
 from deepvelo.io.runs import Run
 
 KEY = "genes.table"
+MOST_ROWS = 200
 LEGEND_HEIGHT = 80  # three lines and a gap
 _SCORE = (
     "Multi-kinetic score: difference of γ/β, the ratio of degradation to splicing, between cell groups beyond counting "
@@ -19,11 +20,23 @@ _SCORE = (
 
 
 def gene_table(run: Run, *, shown: str, height: int) -> None:
-    """Draw the table with the row of the shown gene selected."""
-    genes = ranked_genes(run)
+    """Draw the part of the order with the shown gene, whose row is selected; every step sends all rows again."""
+    order = gene_order(run)
+    start = order.index(shown) // MOST_ROWS * MOST_ROWS if shown in order else 0
+    genes = list(order[start : start + MOST_ROWS])
     table = gene_scores(run, genes)
     scored = "Score" in table
-    session.fill({KEY: {"selection": {"rows": [genes.index(shown)], "columns": [], "cells": []}}})
+    session.fill(
+        {
+            KEY: {
+                "selection": {
+                    "rows": [genes.index(shown)] if shown in genes else [],
+                    "columns": [],
+                    "cells": [],
+                }
+            }
+        }
+    )
     show_table(
         table,
         hide_index=True,
@@ -41,8 +54,11 @@ def gene_table(run: Run, *, shown: str, height: int) -> None:
         placeholder="",
         alt="Genes and their multi-kinetic score",
     )
-    if scored:
-        st.caption("Score: difference of γ/β between cell groups.")
+    words = ["Score: difference of γ/β between cell groups."] if scored else []
+    if len(genes) < len(order):
+        words.append(f"Genes {start + 1:,} to {start + len(genes):,} of {len(order):,}.")
+    if words:
+        st.caption(" ".join(words))
 
 
 def _pick(genes: list[str]) -> None:

@@ -45,7 +45,6 @@ def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> s
     if problem := session.widget_value(_PROBLEM):
         say_error(problem)
         session.fill({_PROBLEM: None})
-    of_list = genes_of_list(run)
     shown = chosen or first or known.ranked[0]
     session.looked_at(shown)
     labels = box_labels(known.ranked)
@@ -58,7 +57,7 @@ def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> s
             )  # fmt: skip
             list_button(run)
         with _row():
-            _steps(shown, of_list or known.ranked, run)
+            _steps(shown, gene_order(run), run)
     if words := list_in_words(run):
         st.caption(words)
     return shown
@@ -67,6 +66,11 @@ def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> s
 def ranked_genes(run: Run) -> list[str]:
     """Genes with a velocity by multi-kinetic score, highest first, then the others."""
     return list(cached.genes(run.info.run_id).ranked)
+
+
+def gene_order(run: Run) -> Sequence[str]:
+    """The genes in the order of the steps: those of the chosen list, else all, ranked."""
+    return genes_of_list(run) or cached.genes(run.info.run_id).ranked
 
 
 def _row() -> DeltaGenerator:

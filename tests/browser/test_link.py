@@ -26,7 +26,7 @@ def test_a_copied_link_shows_the_same_view_in_a_second_browser(site, visit: Visi
     page = visit(f"{site.address}/velocity?run={run}")
     choose(page, "Show", "Grid arrows")
     choose(page, "Colour by", "Gene: expression")
-    search = page.get_by_role("combobox", name="Gene", exact=True)
+    search = box(page, "Gene")
     search.click(timeout=SOON)
     search.fill("Cpe")
     search.press("Enter")
@@ -53,8 +53,23 @@ def test_an_old_link_says_what_is_gone_and_shows_the_rest(site, visit: Visit, ru
     page.wait_for_function("!new URLSearchParams(location.search).has('embedding')", timeout=SOON)
 
 
+def test_keys_step_through_a_pasted_list(site, visit: Visit, run: str):
+    page = visit(f"{site.address}/kinetic_rates?run={run}")
+    search = box(page, "Gene")
+    search.click(timeout=SOON)
+    search.fill("gad1, sox2 nothere")
+    search.press("Enter")
+    expect(page.get_by_text("not in this run: nothere")).to_be_visible(timeout=SOON)
+    page.get_by_role("heading", name="Kinetic rates").click()  # keys typed in the box are no steps
+    for key, gene in (("n", "Sox2"), ("n", "Gad1"), ("p", "Sox2")):
+        page.keyboard.press(key)
+        page.wait_for_function(
+            "gene => new URLSearchParams(location.search).get('gene') === gene", arg=gene, timeout=SOON
+        )
+
+
 def box(page: Page, label: str):
-    return page.get_by_role("combobox", name=label)
+    return page.get_by_role("combobox", name=label, exact=True)
 
 
 def choose(page: Page, label: str, option: str) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.phase_portraits import gene_table
 from app.shared import cached
 from app.shared.gene_picker import LAST, SEARCH
 from deepvelo import keys
@@ -82,6 +83,15 @@ def test_pasted_genes_become_the_list_that_the_steps_follow(app):
     assert step(app, "next") == "Sox2"
     search(app, "Cpe")  # not of the list
     assert step(app, "next") == "Sox2"
+
+
+def test_the_table_shows_the_order_of_the_steps_in_parts(app, ranked, monkeypatch):
+    monkeypatch.setattr(gene_table, "MOST_ROWS", 4)
+    search(app, ranked[4])
+    assert list(app.dataframe[0].value["Gene"]) == list(ranked[4:])
+    assert "Genes 5 to 6 of 6." in captions(app)
+    search(app, "Sox2 Gad1")
+    assert list(app.dataframe[0].value["Gene"]) == ["Sox2", "Gad1"]
 
 
 def test_a_list_without_a_gene_of_the_run_is_said(app):
