@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Compiled tests and modules are kept: compiling them takes every process of tests seconds.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: app test test-fast lint docs coverage bench bench-load bench-accuracy bench-lineages bench-scale clean
 

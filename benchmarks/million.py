@@ -33,7 +33,6 @@ import numpy as np
 import psutil
 import torch
 from anndata import AnnData
-from umap.umap_ import fuzzy_simplicial_set
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -105,6 +104,8 @@ def graph_of(spliced: Columns, *, settings: config.Settings) -> AnnData:
     for start in range(0, len(scores), CELLS_AT_ONCE):
         some = slice(start, start + CELLS_AT_ONCE)
         distances[some] = np.linalg.norm(scores[neighbors[some]] - scores[some, None], axis=2)
+    from umap.umap_ import fuzzy_simplicial_set  # compiles for seconds
+
     itself = np.arange(len(scores))[:, None]
     graph, *_ = fuzzy_simplicial_set(
         scores, NEIGHBORS_AVERAGED, np.random.RandomState(settings.seed), "euclidean",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import importlib.metadata
 import os
 import shutil
@@ -10,9 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import zarr.codecs._v2
+import zarr.storage._local
 
 if TYPE_CHECKING:
     from deepvelo.io.runs import Run
@@ -22,6 +27,15 @@ for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
     os.environ.setdefault(_threads, "1")
 # AnnData asks for Zarr's version with every array it stores, and each time a file is parsed for it.
 importlib.metadata.version = cache(importlib.metadata.version)
+
+
+async def _in_this_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    return function(*args, **kwargs)
+
+
+# Zarr hands every small file to another thread, which takes longer than reading or writing it.
+for _module in (zarr.storage._local, zarr.codecs._v2, zarr.codecs.blosc, zarr.codecs.zstd):
+    _module.asyncio = SimpleNamespace(**vars(asyncio) | {"to_thread": _in_this_thread})
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -52,6 +66,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "compiling" if nodeid.startswith(COMPILING) else super()._split_scope(nodeid)
 
     return CompileOnce(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_finish() -> None:
+    """Keep the imported modules out of garbage collection, which would visit them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -278,6 +278,7 @@ def test_a_clock_that_jumps_changes_neither_the_order_nor_what_is_told(
     jobs.forget(failed)
 
 
+@pytest.mark.slow
 def test_who_presses_at_once_starts_one_job(jobs: Jobs, source: DataSource) -> None:
     with ThreadPoolExecutor(4) as visitors:
         asked = [
@@ -294,6 +295,7 @@ def test_who_presses_at_once_starts_one_job(jobs: Jobs, source: DataSource) -> N
     assert wait(jobs, job_id, ended).state == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_store_that_cannot_be_written_is_a_sentence_and_starts_nothing(
     jobs: Jobs, source: DataSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,6 +310,7 @@ def test_a_store_that_cannot_be_written_is_a_sentence_and_starts_nothing(
     assert {status.job_id for status in jobs.list()} == before
 
 
+@pytest.mark.slow
 def test_what_a_user_can_mend_is_shown_as_it_is(jobs: Jobs, source: DataSource) -> None:
     failed = wait(jobs, jobs.submit(source, SHORT, cluster_key="unknown"), ended)
     assert failed.state == "failed"
@@ -319,6 +322,7 @@ def test_what_a_user_can_mend_is_shown_as_it_is(jobs: Jobs, source: DataSource) 
     assert "missing.h5ad" in failed.message
 
 
+@pytest.mark.slow
 def test_a_control_of_a_run_that_is_gone_says_so_and_leaves_nothing(
     jobs: Jobs, source: DataSource, store: RunStore
 ) -> None:
@@ -329,6 +333,7 @@ def test_a_control_of_a_run_that_is_gone_says_so_and_leaves_nothing(
     assert store.list() == before
 
 
+@pytest.mark.slow
 def test_a_bug_is_one_sentence(jobs: Jobs, source: DataSource) -> None:
     failed = wait(jobs, jobs.submit(source, SHORT, cluster_key="bug"), ended)
     assert failed.state == "failed"
@@ -337,6 +342,7 @@ def test_a_bug_is_one_sentence(jobs: Jobs, source: DataSource) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_same_job_is_recognised_while_it_runs(jobs: Jobs, source: DataSource) -> None:
     job_id = jobs.submit(source, LONG)
     assert jobs.same(source, LONG).job_id == job_id
@@ -361,6 +367,7 @@ def test_the_story_of_very_many_epochs_is_whole(jobs: Jobs, source: DataSource) 
     assert states(jobs, job_id) == ["started", "finished"]
 
 
+@pytest.mark.slow
 def test_a_failure_is_known_to_a_later_server_until_it_is_read(
     jobs: Jobs, source: DataSource, folder: Path
 ) -> None:
@@ -379,6 +386,7 @@ def test_a_failure_is_known_to_a_later_server_until_it_is_read(
     jobs.forget(job_id)  # once more changes nothing
 
 
+@pytest.mark.slow
 def test_ended_jobs_are_let_go_after_a_day_and_others_stay(
     jobs: Jobs, source: DataSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -421,6 +429,7 @@ def test_a_job_starts_again_after_the_death_of_its_worker_and_is_given_up_after_
     assert len(store.list()) == before + 1
 
 
+@pytest.mark.slow
 def test_a_job_whose_worker_died_waits_for_another_and_can_be_cancelled(
     jobs: Jobs, source: DataSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -537,6 +546,7 @@ def test_a_killed_worker_costs_no_more_than_the_epochs_since_the_checkpoint(tmp_
     assert [entry.name for entry in store.folder.iterdir() if entry.name.startswith(".training")] == []
 
 
+@pytest.mark.slow
 def test_another_server_finds_the_job_still_going(jobs: Jobs, source: DataSource, folder: Path) -> None:
     job_id = jobs.submit(source, LONG, name="kept")
     seen = len(wait(jobs, job_id, trains).history)
@@ -556,6 +566,7 @@ class OnlyHere:
         return __import__, ("package_of_another_machine",)
 
 
+@pytest.mark.slow
 def test_a_worker_that_lacks_a_package_fails_the_job_and_lives(
     jobs: Jobs, source: DataSource, folder: Path
 ) -> None:
@@ -664,7 +675,6 @@ def test_story_of_events() -> None:
     assert (status.started, status.ended, len(status.history)) == (1.0, 4.0, 3)
 
 
-@pytest.mark.slow
 def test_story_of_a_job_whose_worker_died() -> None:
     job = Job(
         job_id="j", name="", source=DataSource(kind="sample"), settings=Settings(), cluster_key=None, basis=None,
@@ -705,7 +715,6 @@ def test_story_of_a_job_whose_worker_died() -> None:
     assert anew.message == "Resumed after epoch 3."
 
 
-@pytest.mark.slow
 def test_genes_are_told_without_a_curve() -> None:
     job = Job(
         job_id="j", name="", source=DataSource(kind="sample"), cluster_key=None, basis=None, store_folder=Path(),
