@@ -71,8 +71,8 @@ def agreement_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
             _map(base, agreement)
             st.caption(f"{_MAP_WORDS.format(genes=number(n_genes, 'gene'))} {run_in_words(base)}")
         with right:
-            first = _gene_table(base, run_ids, smooth, agreement, region)
-        portraits_view(base, run_ids, first=first)
+            genes = _gene_table(base, run_ids, smooth, agreement, region)
+        portraits_view(base, run_ids, ranked=genes)
 
 
 def _map(base: Run, agreement: pd.Series) -> None:
@@ -103,8 +103,8 @@ def _map(base: Run, agreement: pd.Series) -> None:
 
 def _gene_table(
     base: Run, run_ids: RunIds, smooth: int | None, agreement: pd.Series, region: np.ndarray
-) -> str | None:
-    """Genes by their share of the disagreement; a click on a row selects the gene. Returns the first gene."""
+) -> list[str]:
+    """Genes by their share of the disagreement; a click on a row selects the gene. Returns these genes."""
     cells = base.obs.index[region]
     mean = agreement[cells.intersection(agreement.index)].mean() if len(region) else agreement.mean()
     if np.isnan(mean):
@@ -112,7 +112,7 @@ def _gene_table(
             "No cell of this region has a velocity in two methods. Choose another region.",
             icon=":material/info:",
         )
-        return None
+        return []
     groups, _ = groups_and_colors(base)
     shares, pairs = queries.disagreement(run_ids, smooth, region if len(region) else None)
     where = _region_in_words(groups[region]) if len(region) else "All cells"
@@ -147,7 +147,7 @@ def _gene_table(
         "Method columns: the gene's contribution to each direction. Methods with equal signs disagree when the gene "
         "dominates only one of them."
     )
-    return genes[0] if genes else None
+    return genes
 
 
 def _region_in_words(groups: np.ndarray) -> str:

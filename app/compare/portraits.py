@@ -34,7 +34,7 @@ _BESIDE = "Endothelial"
 FEW = "few cells"
 
 
-def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> None:
+def portraits_view(base: Run, run_ids: RunIds, *, ranked: Sequence[str] = ()) -> None:
     """Choice of gene and cell types, one panel per method, and a table of the groups that arrows point at.
 
     Raises
@@ -45,7 +45,7 @@ def portraits_view(base: Run, run_ids: RunIds, *, first: str | None = None) -> N
     names, colors = groups_and_colors(base)
     gene_box, types_box, zoom_box = st.columns([1, 2.4, 1.6])
     with gene_box:
-        gene = gene_picker(base, first=first)
+        gene = gene_picker(base, ranked=ranked)
     labels = box_labels(colors)
     shown = types_box.multiselect(
         "Cell types", list(colors), format_func=labels.__getitem__, placeholder="All cell types",

@@ -13,6 +13,7 @@ from app.selection import linked
 from app.shared import charts
 from app.shared.cells import drawn, run_in_words
 from app.shared.empty import stop_on_error
+from app.shared.gene_picker import gene_picker
 from app.shared.grouping import own_groups_and_colors
 from app.shared.phase_charts import phase_of
 from app.shared.shown_run import run_fragment
@@ -63,7 +64,7 @@ def drivers_view(run: Run, analysis: Lineages, lineage: str) -> None:
         _table(run, table, lineage)
         _overlap(run, analysis, lineage, found)
     with portrait:
-        _portrait(run, genes, lineage)
+        _portrait(run, genes)
     _heatmap(run, analysis, lineage, genes=genes[:N_SHOWN])
 
 
@@ -87,12 +88,9 @@ def driver_table(analysis: Lineages, lineage: str, *, methods: dict[str, Lineage
 
 
 @run_fragment
-def _portrait(run: Run, genes: list[str], lineage: str) -> None:
-    """Phase portrait of the gene selected in this lineage's table."""
-    gene = session.widget_value(_chosen_key(run, lineage))
-    if gene not in genes:
-        st.caption("Select a row to show the gene's phase portrait.")
-        return
+def _portrait(run: Run, genes: list[str]) -> None:
+    """Phase portrait of the chosen gene, by default the best driver; the steps follow the drivers."""
+    gene = gene_picker(run, ranked=genes)
     with stop_on_error():
         phase = phase_of(run, gene)
     groups, colors = own_groups_and_colors(run)
@@ -115,7 +113,7 @@ def _portrait(run: Run, genes: list[str], lineage: str) -> None:
     if run_in_words(run):
         st.caption(run_in_words(run))
     if st.button("Open in Phase portraits", icon=":material/scatter_plot:", key="lineages.open"):
-        session.set_gene(gene)  # another page may have chosen another gene
+        session.set_gene(gene)
         session.go("phase_portraits")
 
 
@@ -134,13 +132,16 @@ def _heatmap(run: Run, analysis: Lineages, lineage: str, *, genes: list[str]) ->
 def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
     key = f"lineages.drivers.{run.info.run_id}.{lineage}"  # one selection per run and lineage
     near = (table["Measure"] == NEARNESS).all()
+    genes = list(table["Gene"])
+    rows = [genes.index(gene)] if (gene := session.gene()) in genes else []
+    session.fill({key: {"selection": {"rows": rows, "columns": [], "cells": []}}})
     show_table(
         table.assign(q=table["q"].clip(lower=LEAST_Q)),
         hide_index=True,
         height=430,
         key=key,
         column_order=[name for name in table if name != "Measure"],
-        on_select=lambda: _open(key, list(table["Gene"]), _chosen_key(run, lineage)),
+        on_select=lambda: _open(key, genes),
         selection_mode="single-row",
         column_config={
             "Gene": st.column_config.TextColumn(
@@ -187,14 +188,8 @@ def _interval_in_words(end: str) -> str:
     )
 
 
-def _chosen_key(run: Run, lineage: str) -> str:
-    """Session key of the gene selected in a lineage's table."""
-    return f"lineages.chosen.{run.info.run_id}.{lineage}"
-
-
-def _open(key: str, genes: list[str], chosen: str) -> None:
+def _open(key: str, genes: list[str]) -> None:
     rows = session.widget_value(key)["selection"]["rows"]
-    session.fill({chosen: genes[rows[0]] if rows else None})
     if rows:
         session.set_gene(genes[rows[0]])
 

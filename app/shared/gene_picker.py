@@ -27,8 +27,10 @@ _ROW_WIDTH: Final = 235  # px
 _MOST_TYPED: Final = 200_000  # characters
 
 
-def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> str:
-    """Search box of the run's genes, steps and gene lists; returns the chosen gene, by default ``first``.
+def gene_picker(run: Run, *, ranked: Sequence[str] = ()) -> str:
+    """Search box of the run's genes, steps and gene lists; returns the chosen gene, by default the first of ``ranked``.
+
+    The steps follow the chosen list, else ``ranked``, which is the run's own ranking if it is empty.
 
     The box takes a symbol or id, or several at once, which become the list that the steps follow. It is always empty: that
     way the browser keeps the names of all genes, and a step sends none of them again. If the run lacks the gene of the URL, an
@@ -45,19 +47,21 @@ def gene_picker(run: Run, *, label: str = "Gene", first: str | None = None) -> s
     if problem := session.widget_value(_PROBLEM):
         say_error(problem)
         session.fill({_PROBLEM: None})
-    shown = chosen or first or known.ranked[0]
+    ranked = ranked or known.ranked
+    order = genes_of_list(run) or ranked
+    shown = chosen or ranked[0]
     session.looked_at(shown)
     labels = box_labels(known.ranked)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         with _row():
             st.selectbox(
-                label, known.ranked, index=None, format_func=lambda gene: labels.get(gene, gene), key=SEARCH,
+                "Gene", known.ranked, index=None, format_func=lambda gene: labels.get(gene, gene), key=SEARCH,
                 accept_new_options=True, on_change=_search, args=(run,), placeholder="Name, id or list",
                 help="Type a symbol or an id, or paste several: the steps then follow that list.",
             )  # fmt: skip
             list_button(run)
         with _row():
-            _steps(shown, gene_order(run), run)
+            _steps(shown, order, run)
     if words := list_in_words(run):
         st.caption(words)
     return shown
