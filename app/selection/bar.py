@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.selection import state
 from app.selection.choices import select_by
+from app.selection.groups import group_box
 from app.selection.saved import follow_link, save_box
 from app.shared.grouping import groups_and_colors
 from app.shared.text import escape
@@ -43,6 +44,7 @@ def selection_bar(run: Run) -> None:
             help="Draw the selected cells alone; statistics of a figure then cover them alone too.",
         )  # fmt: skip
         save_box(run)
+        group_box(run)
         st.button(
             "", icon=":material/undo:", on_click=state.undo, args=(run,), disabled=not state.can_undo(run),
             key="selection.undo", help="Undo the last change of the selection.",

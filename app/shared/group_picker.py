@@ -1,16 +1,16 @@
-"""Choice of the groups that pages show."""
+"""Choice of the groups that pages show, and the way to edit those made by hand."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from app import session
+from app.selection.edit_groups import edit_button
 from app.shared import cached
 from app.shared.color_picker import color_label
-from app.shared.grouping import grouping_options, has_grouping, shown_key
+from app.shared.grouping import grouping_options, has_grouping, show_groups, shown_key
 from app.shared.text import box_labels, with_labels
 from deepvelo.errors import InputError
-from deepvelo.io.runs import Run
 
 _KEY = "pick_groups"
 
@@ -35,10 +35,4 @@ def group_picker() -> None:
     chosen = session.groups()
     if chosen is not None and not has_grouping(run, chosen):
         st.caption(with_labels(f"This run has no groups '{chosen}', so it shows its own."))
-
-
-def show_groups(run: Run, key: str) -> None:
-    """Show another grouping; maps coloured by the groups that were shown before follow."""
-    if session.color() == shown_key(run):
-        session.set_color(None)
-    session.set_groups(None if key == run.info.cluster_key else key)
+    edit_button(run)

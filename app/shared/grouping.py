@@ -67,6 +67,13 @@ def visible_groups(run: Run) -> list[str] | None:
     return [name for name in shown.colors if name not in shown.hidden] if shown.hidden else None
 
 
+def show_groups(run: Run, key: str) -> None:
+    """Show another grouping; maps coloured by the groups that were shown before follow."""
+    if session.color() == shown_key(run):
+        session.set_color(None)
+    session.set_groups(None if key == run.info.cluster_key else key)
+
+
 def own_in_words(run: Run) -> str:
     """Caption of what was computed with other groups than the shown ones; empty if they are the run's own."""
     own, shown = run.info.cluster_key, shown_key(run)

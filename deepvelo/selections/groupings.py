@@ -25,7 +25,7 @@ class Group:
     color: str
     """Hexadecimal, ``#0072b2``."""
     hidden: bool = False
-    """Whether figures leave its cells out."""
+    """Whether figures draw its cells in grey, or leave them out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +98,7 @@ class Grouping:
 
     @property
     def hidden(self) -> list[str]:
-        """Groups that figures leave out."""
+        """Groups that figures draw in grey, or leave out."""
         return [group.name for group in self.groups if group.hidden]
 
     @property
