@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import zlib
 from base64 import b64decode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ def quantised(values: np.ndarray) -> Array:
 
 @dataclass
 class Message:
-    """A header in JSON and the arrays that it names.
+    """A header in JSON, deflated, and the arrays that it names.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class Message:
         """The message; arrays that the browser knows are left out."""
         sent = [array for array in self.arrays.values() if array.id not in self.known]
         text = json.dumps({**header, "arrays": [array.described() for array in sent]}, separators=(",", ":"))
-        start = text.encode()
+        start = zlib.compress(text.encode(), 1)
         return b"".join(
             [len(start).to_bytes(4, "little"), start, *(array.values.tobytes() for array in sent)]
         )
@@ -150,7 +151,7 @@ class Message:
 def unpacked(message: bytes) -> tuple[Part, dict[str, np.ndarray]]:
     """Header and arrays of a message, as the browser reads them; for tests and measurements."""
     length = int.from_bytes(message[:4], "little")
-    header = json.loads(message[4 : 4 + length])
+    header = json.loads(zlib.decompress(message[4 : 4 + length]))
     arrays, at = {}, 4 + length
     for entry in header["arrays"]:
         values = np.frombuffer(message, dtype=f"<{entry['type']}", count=entry["n"], offset=at)

@@ -12,6 +12,7 @@ const arrays = new Map(); // by id, the latest used last
 const charts = new Set(); // of this page
 const selections = new Map(); // by the key of their cells
 let bytesKept = 0;
+let lastRead = Promise.resolve();
 let restored = false; // whether the selection of before the reload was sent
 
 let library;
@@ -36,11 +37,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 }
 
-// --- Messages: length of the header, header in JSON, arrays -------------------------------------------------------
+// --- Messages: length of the header, header in JSON (deflated), arrays -----------------------------------------------
 
-function read(message) {
+/** One after the other, because a message names arrays of those before it. */
+function inTurn(message) {
+  const header = lastRead.then(() => read(message));
+  lastRead = header.catch(() => {});
+  return header;
+}
+
+async function read(message) {
   const length = new DataView(message.buffer, message.byteOffset).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(message.subarray(4, 4 + length)));
+  const packed = new Blob([message.subarray(4, 4 + length)]).stream();
+  const header = await new Response(packed.pipeThrough(new DecompressionStream("deflate"))).json();
   let at = 4 + length;
   for (const { id, type, n, low, high } of header.arrays) {
     const Type = TYPES[type];
@@ -130,7 +139,9 @@ class Chart {
   }
 
   async show(message) {
-    const header = read(message);
+    this.message = message;
+    const header = await inTurn(message);
+    if (this.message !== message || !charts.has(this)) return; // a later message came
     const gone = [];
     const figure = filled(header.figure, gone);
     const cells = filled(header.cells, gone);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 
 import numpy as np
 import plotly.graph_objects as go
@@ -87,5 +88,5 @@ def test_the_header_is_strict_json():
     def refuse(name: str) -> None:
         pytest.fail(f"{name} is no JSON")
 
-    header = json.loads(packed[4 : 4 + length], parse_constant=refuse)
+    header = json.loads(zlib.decompress(packed[4 : 4 + length]), parse_constant=refuse)
     assert header["figure"]["data"][0]["z"] == [[1.0, None]]
