@@ -24,7 +24,7 @@ _HOW: Final[dict[state.How, tuple[str, str]]] = {
     "remove": (":material/remove:", "remove cells"),
 }
 _MOST_GROUPS: Final = 3
-_HINT: Final = "No cells selected. Draw around cells on any figure, or click the name of a group."
+_HINT: Final = "No cells selected. Draw around cells on any figure, or click a group in a legend."
 
 
 def selection_bar(run: Run) -> None:

@@ -95,8 +95,11 @@ function filled(part, gone) {
 const isIn = (bits, row) => (bits[row >> 3] >> (7 - (row & 7))) & 1;
 
 function adopt({ key, size, id, bits }) {
-  if (selections.get(key)?.id === id) return;
-  selections.set(key, { id, bits });
+  const before = selections.get(key);
+  if (before?.id === id) return;
+  // The same object where nothing changes, so that no figure is drawn again.
+  const same = before?.bits && bits && before.bits.every((byte, at) => byte === bits[at]);
+  selections.set(key, { id, bits: same ? before.bits : bits });
   if (bits === null) sessionStorage.removeItem(STORED);
   else {
     const packed = btoa(Array.from(bits, (byte) => String.fromCharCode(byte)).join(""));
@@ -139,6 +142,15 @@ class Chart {
   }
 
   async show(message) {
+    try {
+      await this.take(message);
+    } catch (error) {
+      this.box.textContent = `The figure cannot be drawn: ${error.message}. Reload the page.`;
+      throw error;
+    }
+  }
+
+  async take(message) {
     this.message = message;
     const header = await inTurn(message);
     if (this.message !== message || !charts.has(this)) return; // a later message came
@@ -154,8 +166,13 @@ class Chart {
     this.cells = cells;
     this.chosen = chosen;
     if (chosen && !this.restore(chosen)) adopt(chosen);
-    if (header.id !== this.id) await this.draw(header, figure);
+    if (header.id !== this.id || this.isInOldColors()) await this.draw(header, figure);
     else this.highlight(hidden !== chosen?.only);
+  }
+
+  /** Whether the theme of the page has changed since the figure was drawn. */
+  isInOldColors() {
+    return this.drawn && this.text !== getComputedStyle(this.root).getPropertyValue("--st-text-color");
   }
 
   /** Sends the selection of before a reload; whether there was one. */
@@ -172,7 +189,7 @@ class Chart {
     const Plotly = await plotly();
     if (this.id !== header.id || !charts.has(this)) return; // a later message came first
     this.traces = figure.data.map((trace) => (trace.top ? inDrawingOrder(trace) : trace));
-    this.faint = getComputedStyle(this.root).getPropertyValue("--st-border-color");
+    [this.text, this.faint] = ["text", "border"].map((name) => getComputedStyle(this.root).getPropertyValue(`--st-${name}-color`));
     const ofCells = this.traces.some(hasCells);
     const layout = { ...figure.layout, template: template(this.root), autosize: true };
     // With another configuration Plotly would start anew, without the zoom.
@@ -198,7 +215,6 @@ class Chart {
     this.box.on("plotly_selected", (event) => event && this.select(event));
     this.box.on("plotly_deselect", () => this.cells && this.send("gesture", { how: "clear" }));
     this.box.on("plotly_legendclick", ({ data, curveNumber }) => this.selectGroup(data[curveNumber].name));
-    this.box.on("plotly_clickannotation", ({ annotation }) => this.selectGroup(annotation.text));
     this.box.on("plotly_hover", ({ points, event }) => this.describe(points[0], event));
     this.box.on("plotly_unhover", () => (this.tooltip.style.display = "none"));
   }
