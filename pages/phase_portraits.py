@@ -60,7 +60,7 @@ def explorer(run: Run) -> None:
     with stop_on_error():
         if mode == "Several":
             with gene_box:
-                list_button(run)
+                list_button(run, label="Gene lists")
                 st.caption(list_in_words(run))
             several_genes(run, groups, options)
         else:

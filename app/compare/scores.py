@@ -18,7 +18,7 @@ from app.shared.shown_run import run_fragment
 from app.shared.signal import quality_line
 from app.shared.tables import download, show_table
 from app.shared.text import box_labels, one_line, with_labels
-from app.shared.view import one_of
+from app.shared.view import any_of, one_of
 from deepvelo.io.runs import Run
 from deepvelo.pl.score_histograms import score_histogram
 from deepvelo.wording import decimal
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from deepvelo.evaluation.compare import Comparison, Edge
 
 HEIGHT = 330
+MOST_BOUNDARIES = 50  # in a link
 # Scores of single cells, for histograms and tests.
 TITLES = {
     "consistency": "Consistency",
@@ -89,15 +90,14 @@ def _edges(base: Run, groups: list[str]) -> list[Edge]:
     )
     picked = f"{start} > {end}"
     add.button("Add", on_click=_add_edge, args=(key, picked), disabled=picked not in pairs, width="stretch")
-    session.fill_first(key, known)
+    kept = any_of("boundaries", key=key, default=known, most=MOST_BOUNDARIES)
     chosen = chips.multiselect(
         "Boundaries to score (first group > second group)",
         list(dict.fromkeys([*known, *session.widget_value(key)])),
         format_func=one_line,
         accept_new_options=True,
         placeholder="Pick two groups below, or type: first group > second group",
-        key=key,
-        persist_state="session",
+        **kept,
         help="Known transitions: cells of the first group become cells of the second. Choose them from biology, not from the arrows; CBDir is as reliable as the transitions are.",
     )
     edges: list[Edge] = []

@@ -83,9 +83,11 @@ def gene_names(text: str) -> list[str]:
     return [name for name in _BETWEEN.split(text) if name]
 
 
-def list_button(run: Run) -> None:
+def list_button(run: Run, *, label: str = "") -> None:
     """A button that opens the choice of a list; drawn only when open, because names of many sets are slow to send."""
-    box = st.popover("", icon=":material/list_alt:", key="gene.lists", on_change="rerun", help="Gene lists")
+    box = st.popover(
+        label, icon=":material/list_alt:", key="gene.lists", on_change="rerun", help="Gene lists"
+    )
     if box.open:
         with box:
             _choice(run)

@@ -73,6 +73,15 @@ def some_of(
     return {"key": key, "persist_state": "session"}
 
 
+def any_of(name: str, *, key: str, default: Sequence[str] = (), most: int) -> Kept:
+    """Any texts, at most ``most``, for ``st.multiselect`` with new options; other parameters as in `one_of`."""
+    _keep(
+        name, key, list(default), read=lambda given: [text for text in dict.fromkeys(given) if text][:most],
+        fits=lambda _: True, write=lambda values: list(values) or [""],
+    )  # fmt: skip
+    return {"key": key, "persist_state": "session"}
+
+
 def number_in(
     name: str, least: float, most: float, default: float | None, *, key: str, may_be_empty: bool = False,
     always: bool = False,
