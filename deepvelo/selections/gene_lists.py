@@ -13,10 +13,11 @@ from typing import Final
 from deepvelo.contents.genes import GeneIndex
 from deepvelo.errors import InputError
 from deepvelo.selections import checked_file
-from deepvelo.wording import listed, number
+from deepvelo.wording import in_bytes, listed, number
 
 MOST_GENES: Final = 10_000
 MOST_LISTS: Final = 1000
+MOST_BYTES: Final = 300_000  # of a list
 _NAMED = 3  # genes in a message
 _WHAT, _SUFFIX = "gene list", ".genes"
 
@@ -53,7 +54,7 @@ def save(folder: Path, name: str, genes: Iterable[str], *, offer: bool = True) -
     Raises
     ------
     InputError
-        The name is empty or too long, the list is empty or has more than 10,000 genes, or the folder cannot be written to.
+        The name is empty or too long, the list is empty or has more than 10,000 genes or 300 kB, or the folder cannot be written to.
 
     Examples
     --------
@@ -69,6 +70,9 @@ def save(folder: Path, name: str, genes: Iterable[str], *, offer: bool = True) -
         raise InputError(msg)
     name = checked_file.plain_name(name, _WHAT)
     content = "\n".join(different).encode()
+    if len(content) > MOST_BYTES:
+        msg = f"The names of the list have {in_bytes(len(content))}, and at most {in_bytes(MOST_BYTES)} fit. Shorten it."
+        raise InputError(msg)
     list_id = hashlib.blake2b(json.dumps([name, different]).encode(), digest_size=8).hexdigest()
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from deepvelo.arrays.layers import Layer, blocks_of, gene_blocks
+from deepvelo.arrays.layers import Layer, gene_blocks
 from deepvelo.errors import InputError
 
 
@@ -86,17 +86,13 @@ def gene_set_score(
             (of_bin.sample(n_controls, random_state=rng) if n_controls < len(of_bin) else of_bin).index
         )
     controls = np.setdiff1d(drawn, members)
-    score = _mean(layer, members)
-    if len(controls):
-        score -= _mean(layer, controls)
-    return score.astype(np.float32)
-
-
-def _mean(layer: Layer, genes: np.ndarray) -> np.ndarray:
-    chosen = np.zeros(layer.shape[1], dtype=bool)
-    chosen[genes] = True
-    total = np.zeros(layer.shape[0])
-    for block, places in blocks_of(layer, chosen):
-        if places.stop > places.start:
-            total += np.log1p(layer[:, block][:, chosen[block]]).sum(axis=1, dtype=np.float64)
-    return total / len(genes)
+    weights = np.zeros(layer.shape[1], dtype=np.float32)
+    weights[members] = 1 / len(members)
+    weights[controls] = -1 / max(1, len(controls))
+    chosen = weights != 0
+    score = np.zeros(layer.shape[0], dtype=np.float32)
+    for block in gene_blocks(layer):
+        of_block = chosen[block]
+        if of_block.any():
+            score += np.log1p(layer[:, block][:, of_block]) @ weights[block][of_block]
+    return score

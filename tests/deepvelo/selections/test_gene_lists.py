@@ -39,7 +39,7 @@ def test_a_list_that_is_not_offered_is_found_by_its_id(tmp_path):
     ("name", "genes", "said"),
     [
         ("", ["A"], "no name"), ("x" * 201, ["A"], "201 characters"), ("a", [], "is empty"),
-        ("a", map(str, range(10_001)), "10,001 genes"),
+        ("a", map(str, range(10_001)), "10,001 genes"), ("a", ["x" * 400_000], "400 kB"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_saved_is_said(tmp_path, name, genes, said):
