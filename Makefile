@@ -5,21 +5,28 @@ BIN := $(VENV)/bin
 # Compiled tests and modules are kept: compiling them takes every process of tests seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: app test test-fast lint docs coverage bench bench-load bench-accuracy bench-lineages bench-scale clean
+.PHONY: app test test-fast test-slow test-browser lint docs coverage bench bench-load bench-accuracy bench-lineages bench-scale clean
 
 app: $(VENV)/.installed
 	$(BIN)/deepvelo app
 
+# Slow and browser tests run side by side: each waits for servers and jobs half of the time.
 test: lint coverage
-	$(BIN)/python -m pytest -m "slow and not browser and not alone" -n 2 --dist loadscope
+	$(MAKE) -j 2 test-slow test-browser
 	$(BIN)/python -m pytest -m alone
-	$(BIN)/python -m pytest -m browser
 
 # Two processes, a file of tests in one of them.
 # Stored runs are many small files: they lie in memory where there is a place with 4 GB for that.
 test-fast: $(VENV)/.installed-test
 	PYTEST_DEBUG_TEMPROOT=$$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 4e6 {print "/dev/shm"}') \
 	$(BIN)/python -m pytest -m "not slow and not browser" -n 2 --dist loadfile
+
+# Two processes; the first that is done takes over tests of the other.
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m "slow and not browser and not alone" -n 2 --dist worksteal
+
+test-browser: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m browser
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

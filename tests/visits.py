@@ -19,7 +19,7 @@ from websockets import Subprotocol
 from websockets.sync.client import connect
 
 ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS = 90
+START_SECONDS = 300
 
 
 def free_port() -> int:
@@ -79,7 +79,7 @@ def answers(port: int) -> bool:
         return False
 
 
-def visit(port: int, *, back_as: str = "", seconds: float = 60) -> str:
+def visit(port: int, *, back_as: str = "", seconds: float = 300) -> str:
     """Open the first page over a websocket, wait until it is drawn, and leave; the session's id.
 
     Parameters

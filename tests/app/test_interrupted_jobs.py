@@ -17,7 +17,7 @@ from tests.serving_jobs import Standing, serving
 pytestmark = pytest.mark.slow
 
 SLEEP_SECONDS = (
-    12  # the scheduler would give a worker up for dead after 5 s, Dask's least, and looks every second
+    8  # the scheduler would give a worker up for dead after 5 s, Dask's least, and looks every second
 )
 
 

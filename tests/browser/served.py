@@ -17,7 +17,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 90
+START_SECONDS = 300
 STOP_SECONDS = 20
 WINDOW = {"width": 1440, "height": 900}
 CHROMIUM_ARGUMENTS = [

@@ -55,7 +55,7 @@ class Running:
         self.workers = LocalWorkers(1)
         self.address = self.workers.start()
         self.client = Client(self.address, security=self.workers.security, set_as_default=False)
-        self.client.wait_for_workers(1, timeout=60)
+        self.client.wait_for_workers(1, timeout=300)
         assert self.workers._process is not None
         started = psutil.Process(self.workers._process.pid)
         self.processes = [started, *started.children(recursive=True)]
@@ -146,7 +146,7 @@ def strangers(user: str, *addresses: str) -> dict[str, str]:
     return json.loads(done.stdout)
 
 
-def wait_for(done, *, seconds: float = 60) -> None:
+def wait_for(done, *, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end

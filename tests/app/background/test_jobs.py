@@ -5,7 +5,6 @@ import inspect
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +36,7 @@ from deepvelo.model.large_data.checkpoint import Checkpoint
 from deepvelo.result import Progress, Result
 from deepvelo.selections import store as selections
 from deepvelo.task import Job, to_request
-from tests.lab import keys_of
+from tests.lab import Lab, keys_of
 from tests.queued import Queue
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test file
@@ -118,7 +117,7 @@ def store(folder: Path) -> RunStore:
     return RunStore(folder / "runs")
 
 
-def wait(jobs: Jobs, job_id: str, until: Callable[[JobStatus], bool], *, seconds: float = 30) -> JobStatus:
+def wait(jobs: Jobs, job_id: str, until: Callable[[JobStatus], bool], *, seconds: float = 300) -> JobStatus:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         status = jobs.status(job_id)
@@ -359,7 +358,7 @@ def test_the_story_of_very_many_epochs_is_whole(jobs: Jobs, source: DataSource) 
     settings = config.replace(Settings(), {"training": {"n_epochs": EVERY_EPOCH}})
     job_id = jobs.submit(source, settings)
     assert wait(jobs, job_id, trains).state == "running"
-    done = wait(jobs, job_id, ended, seconds=120)
+    done = wait(jobs, job_id, ended)
     assert (done.state, done.started is None) == ("finished", False)
     assert [record["epoch"] for record in done.history] == list(range(1, EVERY_EPOCH + 1))
     client = jobs._connection.client()
@@ -602,37 +601,14 @@ def test_unreachable_scheduler_is_one_sentence_with_its_address(
 
 @pytest.mark.slow
 def test_a_scheduler_that_goes_away_is_one_sentence(tmp_path: Path, source: DataSource) -> None:
-    address_file = tmp_path / "scheduler.json"
-    scheduler = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "distributed.cli.dask_scheduler",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            "0",
-            "--no-dashboard",
-            "--no-show",
-            "--scheduler-file",
-            str(address_file),
-        ],
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while not address_file.exists():
-            time.sleep(0.05)
-        address = json.loads(address_file.read_text())["address"]
-        jobs = Jobs(address, tmp_path)
+    with Lab(tmp_path) as lab:
+        jobs = Jobs(lab.address, tmp_path)
         with dask.config.set(
             {"distributed.comm.require-encryption": None}
         ):  # `jobs` of this file asks for it
             job_id = jobs.submit(source, SHORT)
         assert jobs.status(job_id).state == "queued"
         assert "No worker" in jobs.status(job_id).message
-    finally:
-        scheduler.kill()
-        scheduler.wait()
     with pytest.raises(InputError, match="cannot be reached"):
         jobs.list()
     jobs.close()
@@ -732,14 +708,22 @@ def test_genes_are_told_without_a_curve() -> None:
     assert (status.purpose, status.base) == ("control", "run")
 
 
+@pytest.fixture(scope="module")
+def fitting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+    """Jobs that fit: their worker compiles UMAP once for the tests that ask for it."""
+    jobs = Jobs(None, tmp_path_factory.mktemp("fitting") / "runs")
+    yield jobs
+    jobs.close()
+
+
 @pytest.mark.slow
-def test_controls_baselines_and_selected_cells_on_the_data_of_a_run(tmp_path: Path) -> None:
+def test_controls_baselines_and_selected_cells_on_the_data_of_a_run(fitting: Jobs, tmp_path: Path) -> None:
     path = tmp_path / "simulated.h5ad"
     simulate(n_cells=100, n_genes=40, seed=0).write_h5ad(path)
     settings = config.replace(Settings(), {"method": "steady_state"})
-    store, jobs = RunStore(tmp_path / "runs"), Jobs(None, tmp_path / "runs")
+    store, jobs = RunStore(fitting._store_folder), fitting
     first = jobs.submit(DataSource(kind="file", path=str(path)), settings, cluster_key="clusters")
-    base = store.open(wait(jobs, first, ended, seconds=180).run_id)
+    base = store.open(wait(jobs, first, ended).run_id)
     data = {"run": str(base.folder), "shuffled": str(base.folder)}
     stochastic = config.replace(settings, {"method": "stochastic"})
     dynamical = config.replace(settings, {"method": "dynamical"})
@@ -762,8 +746,7 @@ def test_controls_baselines_and_selected_cells_on_the_data_of_a_run(tmp_path: Pa
         "cells": jobs.submit(of_tip, anew, base=base.info.run_id),
         "few cells": jobs.submit(of_few, settings),
     }
-    done = {name: wait(jobs, job_id, ended, seconds=180) for name, job_id in submitted.items()}
-    jobs.close()
+    done = {name: wait(jobs, job_id, ended) for name, job_id in submitted.items()}
     assert [status.state for status in done.values()] == [
         "finished", "finished", "failed", "finished", "finished", "failed",
     ]  # fmt: skip
@@ -789,20 +772,18 @@ def test_controls_baselines_and_selected_cells_on_the_data_of_a_run(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_real_fit_ends_as_a_run(tmp_path: Path) -> None:
+def test_the_real_fit_ends_as_a_run(fitting: Jobs, tmp_path: Path) -> None:
     path = tmp_path / "simulated.h5ad"
     simulate(n_cells=150, n_genes=60, seed=0).write_h5ad(path)
     settings = config.replace(
         Settings(),
         {"training": {"n_epochs": 5}, "preparation": {"n_components": 10}},
     )
-    jobs = Jobs(None, tmp_path / "runs")
-    job_id = jobs.submit(DataSource(kind="file", path=str(path)), settings, cluster_key="clusters")
-    done = wait(jobs, job_id, ended, seconds=180)
-    jobs.close()
+    job_id = fitting.submit(DataSource(kind="file", path=str(path)), settings, cluster_key="clusters")
+    done = wait(fitting, job_id, ended)
     assert done.state == "finished", done.message
     assert len(done.history) == 5
-    run = RunStore(tmp_path / "runs").open(done.run_id)
+    run = RunStore(fitting._store_folder).open(done.run_id)
     assert (run.info.cluster_key, run.info.basis) == ("clusters", "umap")
     for layer in (keys.VELOCITY, *keys.RATES):
         assert run.gene(layer, run.var.index[0]).shape == (150,)
