@@ -145,6 +145,30 @@ def test_a_named_list_is_offered_to_other_visitors(app, opened):
     assert "list" not in other.query_params
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "chosen"),
+    [
+        ("sets.GMT", b"A\tof a\tCpe\nB\tof b\tgad1\tnothere\tsox2\n", "B"),
+        ("genes.txt", b"gad1\nnothere\nsox2\n", "genes.txt"),
+    ],
+)
+def test_a_set_of_a_file_is_followed(app, name, content, chosen):
+    app.session_state["gene.lists"] = True
+    app.run()
+    app.file_uploader[0].set_value((name, content, "text/plain")).run()
+    next(box for box in fine(app).selectbox if box.label == "Gene set").select(chosen).run()
+    assert shown_gene(fine(app)) == "Gad1"
+    assert f"List {chosen}: 2 of 3 genes; not in this run: nothere." in captions(app)
+    assert step(app, "next") == "Sox2"
+
+
+def test_a_file_without_sets_is_said(app):
+    app.session_state["gene.lists"] = True
+    app.run()
+    app.file_uploader[0].set_value(("sets.gmt", b"no tab\n", "text/plain")).run()
+    assert "sets.gmt, line 1 is not a gene set" in plain(app.error[0].value)
+
+
 def test_several_portraits_are_of_the_list(app):
     search(app, "Sox2 Gad1 Cpe")
     app.segmented_control(key="phase.mode").select("Several").run()
