@@ -29,7 +29,7 @@ from app.shared.files import data_folder as data_folder
 from app.shared.files import runs_folder as runs_folder
 from deepvelo import checks, keys
 from deepvelo.config import Settings
-from deepvelo.contents import graphs, is_grouping
+from deepvelo.contents import graphs, is_grouping, maps
 from deepvelo.contents.genes import GeneIndex, gene_aliases
 from deepvelo.contents.groups import UNASSIGNED, UNASSIGNED_COLOR, group_names
 from deepvelo.datasets.source import DataSource
@@ -386,60 +386,108 @@ def _places(folder: Path, run_id: str, other_id: str) -> np.ndarray:
     return names.get_indexer(other)
 
 
-def stream(run_id: str, basis: str, density: float, smooth: float) -> StreamLines:
-    """Stream lines of a run's velocity on an embedding."""
-    return _stream(runs_folder(), run_id, basis, density, smooth)
+Axes = tuple[int, ...]
+"""Columns of a map of cells, counted from 0."""
 
 
-@st.cache_data(max_entries=64, max_size="32MB", show_spinner=False)
-def _stream(folder: Path, run_id: str, basis: str, density: float, smooth: float) -> StreamLines:
+def map_axes(run_id: str, basis: str) -> dict[int, str]:
+    """Columns of a map that differ between cells, each with its name, `deepvelo.contents.maps.axes`."""
+    return _map_axes(runs_folder(), run_id, basis)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _map_axes(folder: Path, run_id: str, basis: str) -> dict[int, str]:
+    obsm = _open_run(folder, run_id).obsm
+    return maps.axes(basis, obsm[maps.key_of(basis, obsm)])
+
+
+def points_on(run_id: str, basis: str, axes: Axes = (0, 1)) -> np.ndarray:
+    """Coordinates of the cells of a run on some axes of a map, shape ``(n_cells, len(axes))``."""
+    return _points_on(runs_folder(), run_id, basis, axes)
+
+
+def _points_on(folder: Path, run_id: str, basis: str, axes: Axes) -> np.ndarray:
+    obsm = _open_run(folder, run_id).obsm
+    return obsm[maps.key_of(basis, obsm)][:, list(axes)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """Where velocities are averaged."""
+
+    basis: str
+    axes: Axes = (0, 1)
+    density: float = 1.0
+    smooth: float = 0.5
+    part: bytes | None = None
+    """Mask of the cells whose velocities are averaged, in bytes of eight cells each; None for all."""
+
+
+def stream(run_id: str, field: Field) -> StreamLines:
+    """Stream lines of a run's velocity on two axes of a map."""
+    return _stream(runs_folder(), run_id, field)
+
+
+@st.cache_data(max_entries=256, max_size="32MB", show_spinner=False)
+def _stream(folder: Path, run_id: str, field: Field) -> StreamLines:
     warm_up().join()
     from deepvelo.tl.graph.stream_lines import stream_lines
 
-    points = _open_run(folder, run_id).obsm[keys.embedding(basis)][:, :2]
-    return stream_lines(points, _velocity_on(folder, run_id, basis), density=density, smooth=smooth)
+    return stream_lines(*_averaged(folder, run_id, field), density=field.density, smooth=field.smooth)
 
 
-def arrows(run_id: str, basis: str, density: float, smooth: float) -> tuple[np.ndarray, np.ndarray]:
-    """Velocity of a run on a grid over an embedding: positions and arrows, each ``(n_points, 2)``."""
-    return _arrows(runs_folder(), run_id, basis, density, smooth)
+def arrows(run_id: str, field: Field) -> tuple[np.ndarray, np.ndarray]:
+    """Velocity of a run on a grid over two axes of a map: positions and arrows, each ``(n_points, 2)``."""
+    return _arrows(runs_folder(), run_id, field)
 
 
-@st.cache_data(max_entries=64, max_size="16MB", show_spinner=False)
-def _arrows(
-    folder: Path, run_id: str, basis: str, density: float, smooth: float
-) -> tuple[np.ndarray, np.ndarray]:
+@st.cache_data(max_entries=256, max_size="16MB", show_spinner=False)
+def _arrows(folder: Path, run_id: str, field: Field) -> tuple[np.ndarray, np.ndarray]:
     warm_up().join()
     from deepvelo.tl.graph.stream_lines import grid_arrows
 
-    points = _open_run(folder, run_id).obsm[keys.embedding(basis)][:, :2]
-    return grid_arrows(points, _velocity_on(folder, run_id, basis), density=density, smooth=smooth)
+    return grid_arrows(*_averaged(folder, run_id, field), density=field.density, smooth=field.smooth)
 
 
-def velocity_on(run_id: str, basis: str) -> np.ndarray:
-    """Arrows of a run on an embedding, shape ``(n_cells, 2)``; projects them if the run has none.
+def _averaged(folder: Path, run_id: str, field: Field) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates and arrows of the cells of a field."""
+    points = _points_on(folder, run_id, field.basis, field.axes)
+    vectors = _velocity_on(folder, run_id, field.basis, field.axes)
+    if field.part is None:
+        return points, vectors
+    cells = np.unpackbits(np.frombuffer(field.part, dtype=np.uint8), count=len(points)).astype(bool)
+    return points[cells], vectors[cells]
+
+
+def velocity_on(run_id: str, basis: str, axes: Axes = (0, 1)) -> np.ndarray:
+    """Arrows of a run on some axes of a map, shape ``(n_cells, len(axes))``; projects them if the run has none.
 
     Raises
     ------
     InputError
-        The run has neither arrows nor a velocity graph.
+        The run has neither arrows on these axes nor a velocity graph.
     """
-    return _velocity_on(runs_folder(), run_id, basis)
+    return _velocity_on(runs_folder(), run_id, basis, axes)
 
 
 @st.cache_data(max_entries=32, max_size="32MB", show_spinner="Projecting velocity onto the embedding")
-def _velocity_on(folder: Path, run_id: str, basis: str) -> np.ndarray:
+def _velocity_on(folder: Path, run_id: str, basis: str, axes: Axes) -> np.ndarray:
     run = _open_run(folder, run_id)
-    if keys.velocity_embedding(basis) in run.obsm:
+    if axes == (0, 1) and keys.velocity_embedding(basis) in run.obsm:
         return run.obsm[keys.velocity_embedding(basis)][:, :2]
     warm_up().join()
     from deepvelo.tl.graph.arrows import projected
 
     adata = run.part()
     if keys.VELOCITY_GRAPH not in adata.uns:
-        msg = f"This run has no arrows on {basis!r} and no velocity graph. Choose {run.info.basis!r} instead."
+        axis_names = _map_axes(folder, run_id, basis)
+        shown = " and ".join(axis_names.get(column, f"column {column + 1}") for column in axes)
+        msg = (
+            f"This run has no velocity graph, which arrows on {shown} need. "
+            f"Choose {maps.label(run.info.basis)} with its first two axes, or show no arrows."
+        )
         raise InputError(msg)
-    points = np.asarray(adata.obsm[keys.embedding(basis)][:, :2], dtype=np.float64)
+    points = _points_on(folder, run_id, basis, axes).astype(np.float64)
     positive, negative = (
         csr_matrix(adata.uns[key]) for key in (keys.VELOCITY_GRAPH, keys.VELOCITY_GRAPH_NEG)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,15 +13,20 @@ from app.shared import cached
 from app.shared.cells import drawn, group_names, run_in_words
 from app.shared.charts import is_dark
 from app.shared.color_picker import LABELS, LIST_SCORE, color_values, palette
-from app.shared.grouping import groups_and_colors
+from app.shared.grouping import grouping_options, groups_and_colors, groups_of
 from app.shared.text import escape
 from app.shared.undecided import has_probability, undecided_cells, undecided_in_words
 from deepvelo import keys
+from deepvelo.contents import maps
+from deepvelo.contents.coordinates import is_spatial
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
-from deepvelo.pl.arrows import add_arrows, thin
+from deepvelo.pl.arrows import arrow_traces, thin
+from deepvelo.pl.assembly import Part
 from deepvelo.pl.embedding import scatter
-from deepvelo.pl.stream import add_stream
+from deepvelo.pl.space import arrows_3d, scatter_3d
+from deepvelo.pl.split import MOST_PARTS, axis_of, split
+from deepvelo.pl.stream import stream_traces
 
 Kind = Literal["Stream", "Grid arrows", "Cell arrows", "No arrows"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -29,7 +34,9 @@ GRID_POINTS = 30  # per side at density 1, as in `deepvelo.tl.graph.stream_lines
 CELL_BOXES = 45  # per side at density 1, with one cell arrow each
 DIVERGING_COLORS = {"gene_velocity"}
 _PROBABILITIES = (0.5, 1.0)  # the same colour scale in every run
-_RATES = {keys.X_RATES_PCA, keys.X_RATES_UMAP, keys.X_ALPHA_UMAP, keys.X_BETA_UMAP, keys.X_GAMMA_UMAP}
+_LEAST_CELLS = 30  # of a panel with arrows
+_IN_PANELS = 0.75  # density of arrows by that on one map
+IN_SPACE: tuple[Kind, ...] = ("Cell arrows", "No arrows")  # on three axes
 
 KIND_WORDS: dict[Kind, str] = {
     "Stream": "Lines follow the average direction of nearby cells; arrowheads show the direction.",
@@ -41,6 +48,12 @@ NOT_SPEED = (
     "Arrow length and line density are not speed, and a projection to two dimensions can distort a correct direction: "
     "check the phase portraits of the genes."
 )
+IN_SPACE_NOT_SPEED = (
+    "Arrow length is not speed, and a projection to three dimensions can distort a correct direction: check the phase "
+    "portraits of the genes."
+)
+SPACE_WORDS = "Drag to turn, scroll to zoom; click a name in the legend to select its cells."
+SPATIAL_WORDS = "Spatial coordinates are drawn with y downwards, as in images of the tissue."
 COLOR_WORDS = {
     keys.LATENT_TIME: (
         "Latent time, 0 to 1, orders cells along the arrows. It has no unit, and it is not meaningful where arrows form a "
@@ -90,77 +103,145 @@ class View:
     gene: str
     density: float
     smooth: float
+    axes: cached.Axes = (0, 1)
+    """Two or three columns of the map."""
+    split: str | None = None
+    """Grouping of which each group has its own panel; only on two axes."""
+
+    @property
+    def in_space(self) -> bool:
+        """Whether there are three axes."""
+        return len(self.axes) == 3
+
+    @property
+    def shown(self) -> str:
+        """What the axes show: zoom and pan stay while it is the same."""
+        return f"{self.basis} {self.axes} {self.split}"
 
 
 def bases(run: Run) -> list[str]:
-    """Embeddings of cells: the run's own first, PCA last; Kinetic rates shows those of rates."""
+    """Maps of the cells of a run: its own first, PCA last; Kinetic rates shows those of rates."""
     found = [
-        name.removeprefix("X_")
-        for name in run.obsm
-        if name.startswith("X_") and name not in _RATES and run.n_dimensions(name) >= 2
+        basis for basis in maps.maps(list(run.obsm)) if run.n_dimensions(maps.key_of(basis, run.obsm)) >= 2
     ]
     return sorted(found, key=lambda basis: (basis != run.info.basis, basis == "pca", basis))
 
 
 def basis_label(basis: str) -> str:
     """Name of the embedding, as people write it."""
-    return {"tsne": "t-SNE"}.get(basis, basis.upper() if len(basis) <= 4 else basis)
+    return maps.label(basis)
+
+
+def split_options(run: Run) -> list[str]:
+    """Groupings with few enough groups for a panel each."""
+    return [key for key in grouping_options(run) if 2 <= len(groups_of(run, key).colors) <= MOST_PARTS]
 
 
 def velocity_figure(run: Run, view: View) -> go.Figure:
     """Cells in the chosen colour, with the chosen arrows over them."""
     dark = is_dark()
-    points = run.obsm[keys.embedding(view.basis)][:, :2]
+    points = cached.points_on(run.info.run_id, view.basis, view.axes)
     values = color_values(run, view.color, gene=view.gene)
-    axis_name = "PC" if view.basis == "pca" else basis_label(view.basis)
+    colored: dict[str, Any] = {"drawn": drawn(run)}
     if isinstance(values.dtype, CategoricalDtype):
         groups = group_names(values)
-        colors = palette(run, view.color, groups)
-        fig = scatter(points, groups, colors=colors, axis_name=axis_name, drawn=drawn(run), dark=dark)
+        colored["colors"] = palette(run, view.color, groups)
     else:
         numbers = values.to_numpy(dtype=np.float32)
         groups, _ = groups_and_colors(run)
         diverging = view.color in DIVERGING_COLORS or bool(
             view.color.startswith("gene_") and (numbers < 0).any()
         )
-        fig = scatter(
-            points, groups, values=numbers, value_title=color_title(run, view), diverging=diverging,
-            limits=color_limits(run, view), axis_name=axis_name, drawn=drawn(run), dark=dark,
-        )  # fmt: skip
-    _add_arrows(fig, run, view, points)
+        colored |= {
+            "values": numbers, "value_title": color_title(run, view), "diverging": diverging,
+            "limits": color_limits(run, view),
+        }  # fmt: skip
+    axis_names = [cached.map_axes(run.info.run_id, view.basis).get(column, "") for column in view.axes]
+    y_down = is_spatial(view.basis)
+    margin = {"l": 40, "b": 40, "autoexpand": False}
+    if view.in_space:
+        fig = scatter_3d(
+            points, groups, over=_in_space(run, view, points), axis_names=axis_names, dark=dark, **colored
+        )
+        margin = {"l": 0, "b": 0, "autoexpand": False}
+    elif view.split is None:
+        fig = scatter(points, groups, axis_name=axis_names, y_down=y_down, dark=dark, **colored)
+        fig.add_traces(_arrows(run, view, points))
+    else:
+        parts = split_parts(run, view.split)
+        over = {
+            title: _arrows(run, view, points, part=part)
+            for title, part in parts.items()
+            if part.sum() >= _LEAST_CELLS
+        }
+        fig = split(points, parts, groups, over=over, axis_names=axis_names, y_down=y_down, **colored)
     # The same for every colour, so that the map stays in place when a legend becomes a colour bar.
-    fig.update_layout(margin={"l": 40, "b": 40, "r": theme.legend_width(groups), "autoexpand": False})
+    fig.update_layout(margin=margin | {"r": theme.legend_width(groups)})
     return fig
 
 
-def _add_arrows(fig: go.Figure, run: Run, view: View, points: np.ndarray) -> None:
-    """Draw streams or arrows, faded where most cells are undecided."""
+def split_parts(run: Run, key: str) -> dict[str, np.ndarray]:
+    """Mask of the cells in each panel by its title."""
+    groups = groups_of(run, key)
+    return {name: groups.codes == code for code, name in enumerate(groups.colors)}
+
+
+def panel_points(run: Run, view: View) -> np.ndarray | dict[str, np.ndarray]:
+    """Coordinates of the cells that an outline can select, as `app.selection.linked.Cells` takes them: in a panel, its own."""
+    points = cached.points_on(run.info.run_id, view.basis, view.axes[:2])
+    if view.split is None:
+        return points
+    parts = split_parts(run, view.split).values()
+    return {axis_of(panel): np.where(part[:, None], points, np.nan) for panel, part in enumerate(parts)}
+
+
+def _in_space(run: Run, view: View, points: np.ndarray) -> list[Part]:
+    """Arrows of some cells on three axes."""
+    if view.kind == "No arrows":
+        return []
+    vectors = cached.velocity_on(run.info.run_id, view.basis, view.axes)
+    return arrows_3d(points, vectors, density=view.density, faded=undecided_cells(run), dark=is_dark())
+
+
+def _arrows(run: Run, view: View, points: np.ndarray, *, part: np.ndarray | None = None) -> list[Part]:
+    """Streams or arrows, faded where most cells are undecided; ``part`` is a mask of the cells whose arrows count."""
     run_id, dark = run.info.run_id, is_dark()
     undecided = undecided_cells(run)
-    span = float(np.ptp(points[np.isfinite(points).all(axis=1)], axis=0).max())
+    known = np.isfinite(points).all(axis=1)
+    if not known.any():
+        return []
+    span = float(np.ptp(points[known], axis=0).max())
+    density = view.density
+    if part is not None:  # panels are small
+        points, known, density = np.where(part[:, None], points, np.nan), known & part, _IN_PANELS * density
+    field = cached.Field(
+        basis=view.basis, axes=view.axes, density=density, smooth=view.smooth,
+        part=None if part is None else np.packbits(part).tobytes(),
+    )  # fmt: skip
     match view.kind:
         case "Stream":
-            stream = cached.stream(run_id, view.basis, view.density, view.smooth)
+            stream = cached.stream(run_id, field)
             positions = [stream.arrow_xy, *stream.lines]
             masks = _mostly_undecided(undecided, np.concatenate(positions), points)
             faded_arrows, *faded_lines = np.split(masks, np.cumsum([len(part) for part in positions])[:-1])
-            add_stream(
-                fig, stream.lines, arrow_xy=stream.arrow_xy, arrow_direction=stream.arrow_direction,
-                faded=faded_lines, faded_arrows=faded_arrows, dark=dark,
+            return stream_traces(
+                stream.lines, arrow_xy=stream.arrow_xy, arrow_direction=stream.arrow_direction,
+                faded=faded_lines, faded_arrows=faded_arrows, span=span, dark=dark,
             )  # fmt: skip
         case "Grid arrows":
-            at, arrows = cached.arrows(run_id, view.basis, view.density, view.smooth)
-            add_arrows(
-                fig, at, arrows, longest=1.1 * span / (GRID_POINTS * view.density),
+            at, arrows = cached.arrows(run_id, field)
+            return arrow_traces(
+                at, arrows, longest=1.1 * span / (GRID_POINTS * density),
                 faded=_mostly_undecided(undecided, at, points), dark=dark,
             )  # fmt: skip
         case "Cell arrows":
-            arrows = cached.velocity_on(run_id, view.basis)
-            rows = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(arrows).all(axis=1))
-            boxes = int(CELL_BOXES * view.density)
+            arrows = cached.velocity_on(run_id, view.basis, view.axes)
+            rows = np.flatnonzero(known & np.isfinite(arrows).all(axis=1))
+            boxes = int(CELL_BOXES * density)
             rows = rows[thin(points[rows], boxes=(boxes, boxes))]
             faded = None if undecided is None else undecided[rows]
-            add_arrows(fig, points[rows], arrows[rows], longest=0.035 * span, faded=faded, dark=dark)
+            return arrow_traces(points[rows], arrows[rows], longest=0.035 * span, faded=faded, dark=dark)
+    return []
 
 
 def _mostly_undecided(undecided: np.ndarray | None, at: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -207,13 +288,39 @@ def in_words(run: Run, view: View) -> str:
         color = _EARLIER_CONFIDENCE
     if view.color == "gene_velocity" and not run.var.loc[view.gene, keys.VELOCITY_GENES]:
         color = f"{escape(view.gene)} has no velocity in this run, so the arrows do not use it."
-    parts = [KIND_WORDS[view.kind], color, run_in_words(run)]
-    points = run.obsm[keys.embedding(view.basis)][:, :2]
+    points = cached.points_on(run.info.run_id, view.basis, view.axes)
     points = points[np.isfinite(points).all(axis=1)]
     if (points == points[:1]).all():
-        parts[0] = (
+        arrows = [
             "All cells lie at one point in this embedding, so no arrow is drawn. Choose another embedding."
-        )
-    elif view.kind != "No arrows":
-        parts[1:1] = [undecided_in_words(run), NOT_SPEED]
+        ]
+    elif view.kind == "No arrows":
+        arrows = [KIND_WORDS[view.kind]]
+    else:
+        arrows = [
+            KIND_WORDS[view.kind],
+            undecided_in_words(run),
+            IN_SPACE_NOT_SPEED if view.in_space else NOT_SPEED,
+        ]
+    down = SPATIAL_WORDS if is_spatial(view.basis) and not view.in_space else ""
+    parts = [
+        SPACE_WORDS if view.in_space else "",
+        down,
+        _split_in_words(run, view),
+        *arrows,
+        color,
+        run_in_words(run),
+    ]
     return " ".join(part for part in parts if part)
+
+
+def _split_in_words(run: Run, view: View) -> str:
+    """What the panels show, and which have too few cells for arrows; empty without panels."""
+    if view.split is None:
+        return ""
+    words = "Each panel shows its own cells in colour, all cells in grey, and selects its own cells."
+    if view.kind == "No arrows":
+        return words
+    few = [name for name, part in split_parts(run, view.split).items() if part.sum() < _LEAST_CELLS]
+    words += " Arrows are averaged over the cells of the panel."
+    return words + f" Fewer than {_LEAST_CELLS} cells, so no arrows: {escape(', '.join(few))}." * bool(few)

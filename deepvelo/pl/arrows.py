@@ -14,15 +14,15 @@ HALO_WIDTH = 4.0
 FADED_WIDTH = 1.0
 
 
-def thin(points: np.ndarray, *, boxes: tuple[int, int]) -> np.ndarray:
+def thin(points: np.ndarray, *, boxes: tuple[int, ...]) -> np.ndarray:
     """Select one point per box of a grid, the one nearest the centre of the box.
 
     Parameters
     ----------
     points
-        Positions, shape ``(n_points, 2)``, all finite.
+        Positions, shape ``(n_points, n_axes)``, all finite.
     boxes
-        Number of boxes along x and y.
+        Number of boxes along each axis.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def thin(points: np.ndarray, *, boxes: tuple[int, int]) -> np.ndarray:
     place = (points - low) / np.where(span > 0, span, 1) * np.asarray(boxes)
     box = np.minimum(place.astype(int), np.asarray(boxes) - 1)
     off_middle = pd.Series(np.abs(place - box - 0.5).max(axis=1))
-    return np.sort(off_middle.groupby(box @ np.array([1, boxes[0]])).idxmin().to_numpy())
+    return np.sort(off_middle.groupby(box @ np.cumprod([1, *boxes[:-1]])).idxmin().to_numpy())
 
 
 def drawn_lengths(vectors: np.ndarray, *, longest: float) -> np.ndarray:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from deepvelo.pl import theme
 from deepvelo.pl.assembly import Grid, Part, assembled
+from deepvelo.pl.cell_traces import colored, of_groups, valued
 
 _PICTURE_PIXELS = 400  # approximate size of a drawn embedding; affects only labels that nearly touch
 
@@ -23,7 +23,8 @@ def scatter(
     value_title: str = "",
     diverging: bool = False,
     limits: tuple[float, float] | None = None,
-    axis_name: str = "UMAP",
+    axis_name: str | Sequence[str] = "UMAP",
+    y_down: bool = False,
     labels: bool = True,
     drawn: np.ndarray | None = None,
     dark: bool = False,
@@ -46,6 +47,10 @@ def scatter(
         Whether the colour scale is centred at 0.
     limits
         Limits of the colour scale; by default those of `theme.color_range`.
+    axis_name
+        Name of the embedding, which is numbered on each axis, or the names of both axes.
+    y_down
+        Whether y increases downwards, as in images.
     drawn
         Rows of the cells to draw, from `deepvelo.pl.thinning.drawn_cells`; None for all. Labels and colour scales
         follow all cells.
@@ -58,21 +63,16 @@ def scatter(
     codes, names = (None, []) if groups is None else theme.group_codes(groups)
     written: list[Part] = []
     if values is not None:
-        traces, written = _valued(points, values, rows, title=value_title, diverging=diverging, limits=limits)
+        traces, written = valued(points, values, rows, title=value_title, diverging=diverging, limits=limits)
     elif codes is not None:
-        own = theme.group_colors(names, colors)
-        traces = [
-            _points(
-                points, rows[codes[rows] == names.index(name)], n_drawn=len(rows), color=own[name], name=name
-            )
-            for name in dict.fromkeys([*(colors or ()), *names])
-            if name in own
-        ]
+        traces = of_groups(points, codes, names, rows, colors=colors)
     else:
-        traces = [_points(points, rows, n_drawn=len(rows), color=theme.PALETTE[0])]
+        traces = [colored(points, rows, n_drawn=len(rows), color=theme.PALETTE[0])]
     if labels and codes is not None:
         written += _labels(points, codes, names, dark=dark)
-    x, y = _quiet_axes(axis_name)
+    x, y = quiet_axes(axis_name)
+    if y_down:
+        y["autorange"] = "reversed"
     layout = theme.layout(height=height) | {"xaxis": x, "yaxis": y | {"scaleanchor": "x"}}
     if written:
         layout["annotations"] = written
@@ -119,10 +119,10 @@ def panels(
             "nticks": 4,
             "tickfont": {"size": theme.FONT_SIZE - 3},
         }
-        own, missing = _valued(points, cell_values, cells, diverging=title in diverging, size=0.6, bar=bar)
+        own, missing = valued(points, cell_values, cells, diverging=title in diverging, size=0.6, bar=bar)
         traces += [grid.inside(panel, trace) for trace in own]
         written += [grid.noted(panel, note) for note in missing]
-    hidden = _quiet_axes("")
+    hidden = quiet_axes("")
     for axes in grid.axes:
         for axis, properties in zip(axes, hidden, strict=True):
             axis.update(properties)
@@ -132,100 +132,18 @@ def panels(
     return grid.assembled(traces, **layout)
 
 
-def _quiet_axes(name: str) -> tuple[Part, Part]:
+def quiet_axes(name: str | Sequence[str]) -> tuple[Part, Part]:
     """Axes without ticks or grid, because coordinates of an embedding have no meaning."""
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": "", "showline": False}
-    name = theme.plain(name)
+    titles = [f"{name} {number}" if name else "" for number in (1, 2)] if isinstance(name, str) else name
     x, y = (
         {
             **hidden,
-            "title": {
-                "text": f"{name} {number}" if name else "", "font": {"size": theme.FONT_SIZE - 1}, "standoff": 4,
-            },
+            "title": {"text": theme.plain(title), "font": {"size": theme.FONT_SIZE - 1}, "standoff": 4},
         }
-        for number in (1, 2)
-    )  # fmt: skip
-    return x, y
-
-
-def _cells(points: np.ndarray, rows: np.ndarray, **properties: Any) -> Part:
-    return {
-        "type": "scattergl",
-        "x": points[rows, 0].astype(np.float32),
-        "y": points[rows, 1].astype(np.float32),
-        "customdata": rows.astype(np.int32),
-        "mode": "markers",
-        **properties,
-    }
-
-
-def _points(points: np.ndarray, rows: np.ndarray, *, n_drawn: int, color: str, name: str = "") -> Part:
-    name = theme.plain(name)
-    hover = {"hovertemplate": f"{name}<extra></extra>"} if name else {"hoverinfo": "skip"}
-    return _cells(
-        points,
-        rows,
-        name=name,
-        legendgroup=name,
-        showlegend=bool(name),
-        **hover,
-        marker={
-            "size": theme.marker_size(n_drawn),
-            "color": color,
-            "opacity": 0.85,
-            "line": theme.marker_outline(n_drawn),
-        },
+        for title in titles
     )
-
-
-def _valued(
-    points: np.ndarray,
-    values: np.ndarray,
-    rows: np.ndarray,
-    *,
-    diverging: bool,
-    limits: tuple[float, float] | None = None,
-    title: str = "",
-    size: float = 1.0,
-    bar: Part | None = None,
-) -> tuple[list[Part], list[Part]]:
-    """Traces of cells without and with a value, and a note if no cell has one."""
-    low, high = limits or theme.color_range(values, diverging=diverging)
-    known = np.isfinite(values[rows])
-    missing, order = rows[~known], rows[known]
-    diameter = size * theme.marker_size(len(rows))
-    # Cells far from 0 are drawn last, so that silent cells do not cover the few expressing ones.
-    order = order[np.argsort(np.abs(values[order]), kind="stable")]
-    grey = {"size": diameter, "color": theme.GREY, "opacity": theme.GREY_OPACITY}
-    traces = []
-    if len(missing):
-        template = "no value<extra></extra>"
-        traces.append(_cells(points, missing, showlegend=False, hovertemplate=template, marker=grey))
-    if not len(order):
-        low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
-        at = {"x": (low[0] + high[0]) / 2, "y": high[1], "yanchor": "bottom"}
-        return traces, [at | {"text": "no value for this gene", "showarrow": False}]
-    title = theme.plain(title, most=theme.MOST_OF_A_TITLE)
-    marker = {
-        "size": diameter,
-        "color": values[order].astype(np.float32),
-        "colorscale": theme.DIVERGING if diverging else theme.SEQUENTIAL,
-        "cmin": low,
-        "cmax": high,
-        "opacity": 0.9,
-        "showscale": True,
-        "colorbar": {
-            "title": {"text": title, "side": "right", "font": {"size": theme.FONT_SIZE}},
-            "tickfont": {"size": theme.FONT_SIZE - 2},
-            "thickness": 14,
-            "len": 0.7,
-            "outlinewidth": 0,
-            "nticks": 5,
-            **(bar or {}),
-        },
-    }
-    template = f"{title + ' ' if title else ''}%{{marker.color:.3g}}<extra></extra>"
-    return [*traces, _cells(points, order, showlegend=False, hovertemplate=template, marker=marker)], []
+    return x, y
 
 
 def _labels(points: np.ndarray, codes: np.ndarray, names: Sequence[str], *, dark: bool) -> list[Part]:

@@ -3,8 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import zarr
+from anndata.io import write_elem
+from scipy import sparse
 from streamlit.testing.v1 import AppTest
 
 from app.shared import cached
@@ -12,10 +15,13 @@ from deepvelo.io import checksums
 from deepvelo.io.run import RESULT
 from deepvelo.pl import theme
 from deepvelo.pl.arrows import LINE_WIDTH
-from tests.on_page import figures
+from deepvelo.tl.graph.arrows import projected
+from tests.on_page import figures, gesture, selected, words
 from tests.stored import undecide
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "velocity.py"
+GRAPH = sparse.random(40, 40, density=0.3, format="csr", random_state=0)
+NEGATIVE = sparse.csr_matrix(-0.1 * GRAPH.T)
 
 
 @pytest.fixture
@@ -150,7 +156,7 @@ def test_embeddings_of_rates_are_left_to_their_page(app):
 def test_an_embedding_without_arrows_or_graph_says_what_to_do(app):
     choose(app.run(), "Embedding", "pca")
     assert not app.exception
-    assert "Choose 'umap' instead" in app.error[0].value
+    assert "no velocity graph, which arrows on PC 1 and PC 2 need" in app.error[0].value
     choose(app, "Show", "No arrows")
     assert figure(app)["layout"]["xaxis"]["title"]["text"] == "PC 1"
 
@@ -179,3 +185,127 @@ def test_cells_at_one_point_are_said(server, saved_run):
         choose(app.run(), "Show", kind)
         assert cells(app)
         assert "All cells lie at one point" in app.caption[0].value
+
+
+def visit(run_id: str, **values: object) -> AppTest:
+    """The page at an address."""
+    app = AppTest.from_file(str(PAGE), default_timeout=60)
+    for name, value in {"run": run_id, **values}.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def add(run: Path, **elements: object) -> None:
+    """Write elements into a stored run: ``obsm__X_pca=...``."""
+    result = zarr.open_group(run / RESULT, mode="r+", use_consolidated=False)
+    for name, values in elements.items():
+        group, key = name.split("__")
+        write_elem(result[group], key, values)
+    zarr.consolidate_metadata(result.store)
+    checksums.write_checksums(run)
+
+
+@pytest.fixture
+def with_graph(server, saved_run) -> str:
+    """A run with a velocity graph and four principal components."""
+    add(
+        server / "runs" / saved_run, uns__velocity_graph=GRAPH, uns__velocity_graph_neg=NEGATIVE,
+        obsm__X_pca=np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32),
+    )  # fmt: skip
+    return saved_run
+
+
+def test_axes_are_offered_where_a_map_has_more_than_two(with_graph):
+    app = visit(with_graph)
+    assert not app.multiselect
+    choose(app, "Embedding", "pca")
+    (axes,) = app.multiselect
+    assert axes.options[:3] == ["PC 1", "PC 2", "PC 3"]
+    assert figure(app)["layout"]["xaxis"]["title"]["text"] == "PC 1"
+    axes.set_value(["2", "0"]).run()
+    assert [figure(app)["layout"][f"{letter}axis"]["title"]["text"] for letter in "xy"] == ["PC 3", "PC 1"]
+    assert app.query_params["axes"] == ["2", "0"]
+
+
+def test_arrows_on_chosen_axes_are_the_graphs(with_graph):
+    app = visit(with_graph, embedding="pca", axes=["2", "0"])
+    points = cached.open_run(with_graph).obsm["X_pca"][:, [2, 0]].astype(np.float64)
+    expected = projected(GRAPH, NEGATIVE, points)
+    np.testing.assert_allclose(cached.velocity_on(with_graph, "pca", (2, 0)), expected)
+    assert lines(app)
+
+
+def test_fewer_than_two_axes_show_the_first_two(with_graph):
+    app = visit(with_graph, embedding="pca", axes=["2"])
+    assert figure(app)["layout"]["xaxis"]["title"]["text"] == "PC 1"
+    assert "Choose two or three axes" in words(app)
+
+
+def test_three_axes_are_a_space_with_arrows_of_cells(with_graph):
+    app = visit(with_graph, embedding="pca", axes=["0", "1", "2"])
+    drawn = figure(app)
+    assert {trace["type"] for trace in drawn["data"]} == {"scatter3d", "cone"}
+    assert drawn["layout"]["scene"]["zaxis"]["title"]["text"] == "PC 3"
+    assert sum(len(trace["x"]) for trace in drawn["data"] if "customdata" in trace) == 40
+    shown = next(box for box in app.selectbox if box.label == "Show")
+    assert shown.options == ["Cell arrows", "No arrows"]
+    assert "Split by" not in [box.label for box in app.selectbox]
+    assert "Drag to turn" in words(app)
+    shown.select("No arrows").run()
+    assert {trace["type"] for trace in figure(app)["data"]} == {"scatter3d"}
+
+
+def test_spatial_coordinates_point_down(server, saved_run):
+    spatial = np.random.default_rng(0).random((40, 2)).astype(np.float32)
+    add(server / "runs" / saved_run, obsm__spatial=spatial)
+    app = visit(saved_run, embedding="spatial", arrows="No arrows")
+    layout = figure(app)["layout"]
+    assert layout["yaxis"]["autorange"] == "reversed"
+    assert layout["xaxis"]["title"]["text"] == "Spatial 1"
+    assert "y downwards" in words(app)
+
+
+@pytest.fixture
+def two_conditions(saved_run) -> str:
+    """A run whose first 34 cells are of one condition and the other six of another."""
+    cached.open_run(saved_run).obs["condition"] = pd.Categorical(["control"] * 34 + ["treated"] * 6)
+    return saved_run
+
+
+def test_a_map_is_split_by_condition_into_panels_that_zoom_together(two_conditions):
+    app = visit(two_conditions, split="condition")
+    layout = figure(app)["layout"]
+    assert [note["text"] for note in layout["annotations"]] == ["control · 34 cells", "treated · 6 cells"]
+    assert layout["xaxis"]["range"] == layout["xaxis2"]["range"]
+    assert layout["xaxis2"]["matches"] == "x"
+    for axis, rows in (("x", range(34)), ("x2", range(34, 40))):
+        own = [
+            trace["customdata"] for trace in cells(app) if trace["xaxis"] == axis and "customdata" in trace
+        ]
+        assert sorted(np.concatenate(own)) == list(rows)
+    choose(app, "Split by", "")
+    assert "xaxis2" not in figure(app)["layout"]
+    assert "split" not in app.query_params
+
+
+@pytest.mark.parametrize("kind", ["Stream", "Grid arrows", "Cell arrows"])
+def test_a_panel_has_arrows_of_its_own_cells_if_it_has_enough(two_conditions, kind):
+    app = visit(two_conditions, split="condition", arrows=kind)
+    assert {line["xaxis"] for line in lines(app)} == {"x"}
+    assert "Fewer than 30 cells, so no arrows: treated." in words(app)
+
+
+def test_an_outline_in_a_panel_selects_the_cells_of_the_panel(two_conditions):
+    app = visit(two_conditions, split="condition")
+    around = {"how": "new", "box": [[-1e3, 1e3], [-1e3, 1e3]]}
+    assert selected(gesture(app, 0, around | {"axes": ["x2", "y2"]})) == list(range(34, 40))
+    assert selected(gesture(app, 0, around | {"axes": ["x", "y"]})) == list(range(34))
+
+
+def test_columns_with_one_group_or_more_than_six_split_no_map(saved_run):
+    obs = cached.open_run(saved_run).obs
+    obs["one"], obs["seven"] = pd.Categorical(["a"] * 40), pd.Categorical([f"g{i % 7}" for i in range(40)])
+    obs["six"] = pd.Categorical([f"g{i % 6}" for i in range(40)])
+    box = next(box for box in visit(saved_run).selectbox if box.label == "Split by")
+    assert {"six", "clusters"} <= {*box.options}
+    assert not {"one", "seven"} & {*box.options}

@@ -188,7 +188,8 @@ class Chart {
     this.id = header.id;
     const Plotly = await plotly();
     if (this.id !== header.id || !charts.has(this)) return; // a later message came first
-    this.traces = figure.data.map((trace) => (trace.top ? inDrawingOrder(trace) : trace));
+    const traces = figure.data.map((trace) => (trace.top ? inDrawingOrder(trace) : trace));
+    this.traces = traces.flatMap((trace) => (inSpace(trace) ? [trace, silhouette(trace)] : [trace]));
     [this.text, this.faint] = ["text", "border"].map((name) => getComputedStyle(this.root).getPropertyValue(`--st-${name}-color`));
     const ofCells = this.traces.some(hasCells);
     const layout = { ...figure.layout, template: template(this.root), autosize: true };
@@ -212,10 +213,11 @@ class Chart {
 
   listen() {
     this.box.addEventListener("mousedown", (event) => (this.shift = event.shiftKey), true);
+    this.box.addEventListener("mousemove", (event) => (this.mouse = event), true);
     this.box.on("plotly_selected", (event) => event && this.select(event));
     this.box.on("plotly_deselect", () => this.cells && this.send("gesture", { how: "clear" }));
     this.box.on("plotly_legendclick", ({ data, curveNumber }) => this.selectGroup(data[curveNumber].name));
-    this.box.on("plotly_hover", ({ points, event }) => this.describe(points[0], event));
+    this.box.on("plotly_hover", ({ points, event }) => this.describe(points[0], event ?? this.mouse));
     this.box.on("plotly_unhover", () => (this.tooltip.style.display = "none"));
   }
 
@@ -250,18 +252,27 @@ class Chart {
     const places = [...this.traces.keys()].filter((place) => hasCells(this.traces[place]));
     if (!places.length) return;
     const changes = places.map((place) => this.highlighted(this.traces[place]));
-    const columns = ["selectedpoints", "selected", "unselected"];
+    const columns = Object.keys(changes[0]); // the same in all, as no figure has cells on two and on three axes
     const update = Object.fromEntries(columns.map((name) => [name, changes.map((change) => change[name])]));
     window.Plotly.restyle(this.box, update, places);
   }
 
-  highlighted({ customdata }) {
+  highlighted(trace) {
     const bits = this.bits();
+    if (inSpace(trace)) return this.highlightedInSpace(trace, bits);
+    const { customdata } = trace;
     if (bits === null) return { selectedpoints: null, selected: {}, unselected: {} };
     const chosen = [];
     customdata.forEach((row, place) => isIn(bits, row) && chosen.push(place));
     const rest = this.chosen.only ? { opacity: 0 } : { opacity: 0.5, color: this.faint };
     return { selectedpoints: chosen, selected: { marker: { opacity: 0.95 } }, unselected: { marker: rest } };
+  }
+
+  /** On three axes Plotly knows no selected points: each trace shows the selected cells and its silhouette the others. */
+  highlightedInSpace({ x, customdata, isSilhouette }, bits) {
+    if (bits === null) return { x, visible: !isSilhouette };
+    const shown = x.map((at, place) => (Boolean(isIn(bits, customdata[place])) === Boolean(isSilhouette) ? NaN : at));
+    return { x: shown, visible: !isSilhouette || !this.chosen.only };
   }
 
   describe(point, event) {
@@ -292,6 +303,13 @@ class Chart {
 }
 
 const hasCells = (trace) => trace.cells === true;
+const inSpace = (trace) => hasCells(trace) && trace.type === "scatter3d";
+
+/** The cells of a trace on three axes that are not selected. */
+function silhouette(trace) {
+  const marker = { size: trace.marker.size, color: "#A8A8A8", opacity: 0.12 };
+  return { ...trace, marker, isSilhouette: true, showlegend: false, hovertemplate: null };
+}
 
 /** Cells with values far from 0 last, so that silent cells do not cover the few expressing ones. */
 function inDrawingOrder(trace) {
@@ -341,6 +359,7 @@ function template(element) {
   return {
     layout: {
       font: { color: text, family: font }, xaxis: axis, yaxis: axis,
+      scene: Object.fromEntries(["xaxis", "yaxis", "zaxis"].map((name) => [name, { linecolor: line, gridcolor: line, color: text }])),
       modebar: { color: text, activecolor: style.getPropertyValue("--st-primary-color"), bgcolor: "rgba(0,0,0,0)" },
       hoverlabel: { bgcolor: paper, bordercolor: line, font: { color: text, family: font } },
       newselection: { line: { color: text, width: 1, dash: "solid" } },

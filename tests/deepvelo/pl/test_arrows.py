@@ -69,3 +69,9 @@ def test_all_faded_and_none_faded_draw_no_empty_trace():
         fig = go.Figure()
         add_arrows(fig, np.zeros((2, 2)), np.ones((2, 2)), longest=1.0, faded=mask)
         assert len(fig.data) == n_traces
+
+
+def test_thinning_works_on_three_axes():
+    corners = np.array([[x, y, z] for x in (0.0, 1) for y in (0.0, 1) for z in (0.0, 1)])
+    points = np.concatenate([corners, corners])
+    assert thin(points, boxes=(2, 2, 2)).tolist() == list(range(8))

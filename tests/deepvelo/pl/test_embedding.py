@@ -162,3 +162,9 @@ def test_limits_set_the_ends_of_the_color_scale():
     points = np.zeros((3, 2))
     (trace,) = scatter(points, values=np.array([0.6, 0.7, 0.8]), limits=(0.5, 1)).data
     assert (trace.marker.cmin, trace.marker.cmax) == (0.5, 1)
+
+
+def test_y_points_down_and_axes_have_names_of_their_own_where_asked(points):
+    fig = scatter(points, GROUPS, axis_name=("PC 2", "PC 5"), y_down=True)
+    assert (fig.layout.xaxis.title.text, fig.layout.yaxis.title.text) == ("PC 2", "PC 5")
+    assert fig.layout.yaxis.autorange == "reversed"

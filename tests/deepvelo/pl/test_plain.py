@@ -29,6 +29,8 @@ from deepvelo.pl.rates import rate_violins
 from deepvelo.pl.score_histograms import score_histogram
 from deepvelo.pl.sensitivity_map import sensitivity_map
 from deepvelo.pl.side_by_side import Panel, side_by_side
+from deepvelo.pl.space import scatter_3d
+from deepvelo.pl.split import split
 from deepvelo.pl.training_curve import training_curve as curve_of_history
 from deepvelo.pl.trajectory_map import trajectory_map
 from deepvelo.pl.trends import trend_grid
@@ -79,6 +81,8 @@ FIGURES: dict[Callable, Callable[[], go.Figure | list[go.Figure]]] = {
     rate_violins: lambda: rate_violins({"beta": VALUES}, GROUPS, colors=COLORS),
     score_histogram: lambda: score_histogram(dict.fromkeys(EVIL, VALUES), dict.fromkeys(EVIL, 0.5), colors=COLORS, title=EVIL[0]),
     sensitivity_map: lambda: sensitivity_map(pd.DataFrame(0.5, index=EVIL, columns=EVIL), titles={EVIL[0]: EVIL[0]}),
+    scatter_3d: lambda: scatter_3d(np.column_stack([POINTS, VALUES]), GROUPS, values=VALUES, value_title=EVIL[0], axis_names=EVIL[1:]),
+    split: lambda: split(POINTS, {name: GROUPS == name for name in EVIL}, GROUPS, axis_names=EVIL[:2]),
     side_by_side: lambda: side_by_side([Panel(title=name, phase=PHASE) for name in EVIL], GROUPS, colors=COLORS),
     trajectory_map: lambda: trajectory_map(POINTS, GROUPS, **TREE, axis_name=EVIL[0]),
     pl.embedding: lambda: pl.embedding(CELLS, color=EVIL[0], basis=EVIL[1]),
