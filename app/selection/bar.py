@@ -12,6 +12,7 @@ from app.selection import state
 from app.selection.choices import select_by
 from app.selection.groups import group_box
 from app.selection.saved import follow_link, save_box
+from app.selection.train import train_button
 from app.shared.grouping import groups_and_colors
 from app.shared.text import escape
 from deepvelo.io.runs import Run
@@ -45,6 +46,7 @@ def selection_bar(run: Run) -> None:
         )  # fmt: skip
         save_box(run)
         group_box(run)
+        train_button(run)
         st.button(
             "", icon=":material/undo:", on_click=state.undo, args=(run,), disabled=not state.can_undo(run),
             key="selection.undo", help="Undo the last change of the selection.",

@@ -37,6 +37,7 @@ from deepvelo.errors import InputError
 from deepvelo.inspection import inspect
 from deepvelo.io.hashing import signature
 from deepvelo.io.join import JoinReport
+from deepvelo.io.run_info import INFO
 from deepvelo.io.runs import DamagedRun, Run, RunInfo, RunStore
 from deepvelo.pl import theme, thinning
 from deepvelo.pp.prepare import chosen_cluster_key
@@ -630,8 +631,16 @@ def _join_report(source: DataSource, stamp: tuple[int, ...]) -> JoinReport:
 
 def _stamp(source: DataSource) -> tuple[int, ...]:
     """Modification stamps of the files, so that a replaced file is read again."""
-    paths = [Path(path) for path in source.files]
-    return tuple(_folder_stamp(path) if path.is_dir() else _stamp_of(path) for path in paths)
+    stamps = [_path_stamp(Path(path)) for path in source.files]
+    if source.kind == "cells":  # have the groups made by hand
+        stamps += [hash(saved) for saved in groupings(_open_run(runs_folder(), Path(source.path).name))]
+    return tuple(stamps)
+
+
+def _path_stamp(path: Path) -> int:
+    if (path / INFO).is_file():  # a run never changes, only what is saved beside its result
+        return _stamp_of(path / INFO)
+    return _folder_stamp(path) if path.is_dir() else _stamp_of(path)
 
 
 @st.cache_data(ttl=5, max_entries=64, show_spinner=False)  # a folder may hold thousands of files

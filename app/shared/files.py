@@ -14,6 +14,7 @@ import re
 import secrets
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote
@@ -24,7 +25,9 @@ from deepvelo.datasets.source import PUBLIC_CACHE, DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.formats import SUFFIXES, is_data_folder, known_ending
 from deepvelo.io.formats.links import is_inside
+from deepvelo.io.runs import RUN_ID
 from deepvelo.places import default_folder
+from deepvelo.selections import store
 
 UPLOADS = "uploads"
 OWNERS = ".owners"  # of uploads
@@ -203,12 +206,15 @@ def remove_upload(name: str) -> None:
 
 
 def to_text(source: DataSource) -> str:
-    """A source as short text for the URL: ``sample``, ``public:pancreas``, ``file:a.h5ad``, ``join:a|b&genes=Symbol``.
+    """A source as short text for the URL.
+
+    ``sample``, ``public:pancreas``, ``file:a.h5ad``, ``join:a|b&genes=Symbol`` or
+    ``cells:run|selection``.
 
     Raises
     ------
     InputError
-        The data belong to a run; the address of the run leads to them.
+        The data belong to a run and are no saved selection; the address of the run leads to them.
     """
     folder = data_folder()
     match source.kind:
@@ -227,6 +233,8 @@ def to_text(source: DataSource) -> str:
             }
             chosen = [f"&{name}={value}" for name, value in choices.items() if value]
             return f"{source.kind}:{'|'.join(names)}{''.join(chosen)}"
+        case "cells" if source.selection:
+            return f"cells:{Path(source.path).name}|{source.selection}"
         case "run" | "shuffled" | "steady_state" | "cells":
             msg = f"Data of kind {source.kind!r} have no address. Choose their run instead."
             raise InputError(msg)
@@ -269,6 +277,8 @@ def from_text(text: str) -> DataSource:
         return public_source(names[0])
     if kind == "file":
         return file_source(*names, **_reading(text))
+    if kind == "cells" and len(names) == 2:
+        return cells_source(*names)
     if kind == "join" and len(names) > 1:
         return join_source(*names, **_reading(text))
     msg = f"The address names no data set: {text!r}. Choose one on the Data page."
@@ -321,6 +331,27 @@ def join_source(
         ambiguous=ambiguous,
         name=Path(processed).name,
     )
+
+
+def cells_source(run_id: str, selection_id: str) -> DataSource:
+    """The cells of a selection saved in a run of this server.
+
+    Raises
+    ------
+    InputError
+        The run or the selection does not exist.
+    """
+    if not RUN_ID.fullmatch(run_id):
+        msg = f"There is no run {run_id[:100]!r} on this server. Choose other data on the Data page."
+        raise InputError(msg)
+    folder = runs_folder() / run_id
+    saved = folder / store.FOLDER
+    return _cells_source(folder, selection_id, saved.stat().st_mtime_ns if saved.is_dir() else 0)
+
+
+@lru_cache(maxsize=64)  # every draw of a page asks, and the cells are looked up by name
+def _cells_source(folder: Path, selection_id: str, stamp: int) -> DataSource:
+    return DataSource.of_cells(folder, selection=selection_id)
 
 
 def _inside(names: Iterable[str]) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class DataSource:
         ``shuffled`` the same with unspliced counts permuted among the cells of each of the run's groups
         (see `deepvelo.datasets.derived.shuffled_control`); ``steady_state`` the same with unspliced counts as at steady
         state (see `deepvelo.datasets.derived.steady_state_control`); ``cells`` the counts of some cells of a run, to be
-        prepared anew (see `of_cells`).
+        prepared anew (see `of_cells`), with the groups made by hand.
     path
         The file, the processed object of a join, or the folder of a run. For a public set the folder where
         downloads are kept, ``~/.cache/deepvelo`` when empty.
@@ -119,7 +119,8 @@ class DataSource:
         bare = cls("cells", path=str(Path(run_folder).resolve()), selection=selection, cells_file=file)
         found, called = bare._found_cells()
         n_cells = number(int(found.cells.sum()), "cell")
-        return replace(bare, name=f"{bare._run().info.data_name}, {n_cells}: {called}")
+        words = called if called.startswith(n_cells) else f"{n_cells}: {called}"
+        return replace(bare, name=f"{bare._run().info.data_name}, {words}")
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -314,18 +315,20 @@ class DataSource:
     def _load_cells(self) -> AnnData:
         from deepvelo.contents.notes import stored_notes
         from deepvelo.datasets import derived
+        from deepvelo.selections import GroupingStore
 
         adata = self._run().prepared()
         if self.n_genes:
             adata = derived.most_variable(adata, self.n_genes)
         found, called = self._found_cells()
+        of_groups = GroupingStore(Path(self.path).parent, self._run().info.data_hash).add_to(adata)
         cells = derived.of_cells(adata, found.cells)
         note = (
             f"{cells.n_obs:,} of {number(adata.n_obs, 'cell')} of {self._name_of_run()} are used: {called}."
         )
         if found.n_found < found.n_given:
             note += f" {found.report}"
-        cells.uns[keys.NOTES] = [*stored_notes(cells), note]
+        cells.uns[keys.NOTES] = [*stored_notes(cells), note, *of_groups]
         return cells
 
     def _found_cells(self) -> tuple[FoundCells, str]:

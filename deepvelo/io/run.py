@@ -207,8 +207,18 @@ class Run:
             raise self._damaged(str(error)) from None
 
     def to_adata(self) -> AnnData:
-        """The whole result in memory, a new object each time."""
-        return self._read(lambda group, name: True)
+        """The whole result in memory with the groupings made by hand, a new object each time.
+
+        A grouping that cannot be added, because a column has its name, is told among the notes in ``uns``.
+        """
+        from deepvelo.contents.notes import stored_notes
+        from deepvelo.selections import GroupingStore
+
+        adata = self._read(lambda group, name: True)
+        left_out = GroupingStore(self.folder.parent, self.info.data_hash).add_to(adata)
+        if left_out:
+            adata.uns[keys.NOTES] = [*stored_notes(adata), *left_out]
+        return adata
 
     def prepared(self) -> AnnData:
         """The input of the fit, in memory, a new object each time.

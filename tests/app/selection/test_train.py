@@ -1,0 +1,122 @@
+"""From selected cells to a training on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.shared import cached, files
+from deepvelo.errors import InputError
+from deepvelo.io.runs import Run
+from deepvelo.selections import Grouping, store
+from tests.on_page import fine, gesture, words
+
+ROOT = Path(__file__).resolve().parents[3]
+OPC = {"how": "new", "group": "OPC"}
+
+
+@pytest.fixture
+def run(server: Path, saved_run: str) -> Run:
+    return cached.open_run(saved_run)
+
+
+def opened(run: Run) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
+    app.query_params.update(run=run.info.run_id)
+    return fine(app.run())
+
+
+def trained(app: AppTest) -> AppTest:
+    app.button(key="selection.train").click().run()
+    assert not app.exception  # the page refuses so few cells
+    return app
+
+
+def saved_names(run: Run) -> list[str]:
+    return sorted(saved.name for saved in store.stored(run.folder).selections)
+
+
+def members(run: Run) -> list[str]:
+    return run.obs.index[run.obs["clusters"] == "OPC"].tolist()
+
+
+def test_one_click_saves_the_cells_and_opens_the_training_on_them(run):
+    app = trained(gesture(opened(run), 0, OPC))
+    n_cells = len(members(run))
+    [saved] = store.stored(run.folder).selections
+    assert saved.name == f"{n_cells} cells of OPC"
+    assert store.load(run.folder, saved.selection_id)[1] == members(run)
+    assert app.header[0].value == "Train"
+    assert f"must be below the number of cells. Got 30 for {n_cells} cells." in app.error[0].value
+    assert f"**made-up cells, {n_cells} cells of OPC**, {n_cells} cells × 6 genes" in words(app)
+    assert app.query_params["data"] == f"cells:{run.info.run_id}|{saved.selection_id}"
+
+
+def test_a_saved_selection_is_taken_as_it_is(run):
+    app = trained(gesture(opened(run), 0, OPC))
+    trained(gesture(app.switch_page(str(ROOT / "pages" / "velocity.py")).run(), 0, OPC))
+    assert len(saved_names(run)) == 1
+
+
+def test_other_cells_under_the_same_name_are_kept(run):
+    name = f"{len(members(run))} cells of OPC"
+    other = store.save(run.folder, name, ["another cell"])
+    trained(gesture(opened(run), 0, OPC))
+    assert saved_names(run) == [name, f"{name} (2)"]
+    assert store.load(run.folder, other.selection_id)[1] == ["another cell"]
+
+
+def test_cells_of_several_groups_are_named_by_the_largest(run):
+    everything = {"how": "new", "box": [[-1e9, 1e9], [-1e9, 1e9]], "axes": ["x", "y"]}
+    trained(gesture(opened(run), 0, everything))
+    assert saved_names(run) == ["40 cells of Granule and 2 more"]
+
+
+def test_the_data_are_the_cells_with_the_groups_made_by_hand(run):
+    cells = run.obs.index
+    names = members(run)
+    saved = store.save(run.folder, "tip", names)
+    source = files.from_text(f"cells:{run.info.run_id}|{saved.selection_id}")
+    assert list(cached.dataset(source).obs_names) == names
+    cached.grouping_store(run).create(
+        "mine", Grouping.empty(cells).assign(names[:3], "a").assign(names[3:], "b")
+    )
+    adata = cached.dataset(source)
+    assert adata.obs["mine"].tolist() == ["a"] * 3 + ["b"] * (len(names) - 3)
+    assert len(adata.uns["mine_colors"]) == 2
+    assert "mine" in cached.summary(source).groupings
+
+
+@pytest.mark.parametrize(
+    "text", ["cells:../../etc|x", "cells:..|x", "cells:gone|0123456789abcdef", "cells:a"]
+)
+def test_an_address_of_cells_that_are_not_there_is_refused(server, text):
+    with pytest.raises(InputError):
+        files.from_text(text)
+
+
+def test_a_deleted_selection_is_no_data_set_any_more(run):
+    saved = store.save(run.folder, "tip", members(run))
+    text = f"cells:{run.info.run_id}|{saved.selection_id}"
+    assert files.to_text(files.from_text(text)) == text
+    store.delete(run.folder, saved.selection_id)
+    with pytest.raises(InputError, match="deleted or replaced"):
+        files.from_text(text)
+
+
+def test_nothing_selected_offers_no_training(run):
+    assert opened(run).button(key="selection.train").disabled
+
+
+def test_a_whole_result_has_the_groups_made_by_hand(run):
+    cells = run.obs.index
+    mine = Grouping.empty(cells).assign(cells[:3], "tip", color="#123456")
+    cached.grouping_store(run).create("mine", mine)
+    cached.grouping_store(run).create("clusters", mine)
+    adata = run.to_adata()
+    assert adata.obs["mine"].isna().sum() == len(cells) - 3
+    assert list(adata.uns["mine_colors"]) == ["#123456"]
+    assert set(adata.obs["clusters"]) == {"Granule", "Neuroblast", "OPC"}
+    assert "'clusters' was left out" in adata.uns["deepvelo_notes"][-1]
