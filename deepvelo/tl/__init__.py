@@ -4,6 +4,9 @@ Functions on AnnData write the keys that they document in place and return None,
 Functions on arrays return arrays; they are in the modules of the rooms below.
 """
 
+from deepvelo.tl.differential.composition import composition
+from deepvelo.tl.differential.kinetics import differential_kinetics
+from deepvelo.tl.differential.marker_genes import marker_genes
 from deepvelo.tl.graph.arrows import velocity_embedding
 from deepvelo.tl.graph.velocity_graph import velocity_graph
 from deepvelo.tl.lineage.drivers import drivers
@@ -19,12 +22,15 @@ from deepvelo.tl.velocity.velocity import velocity
 __all__ = [
     "Fates",
     "Trajectory",
+    "composition",
     "confidence",
     "consistency",
+    "differential_kinetics",
     "drivers",
     "fates",
     "graphvelo_velocity",
     "latent_time",
+    "marker_genes",
     "multikinetic_genes",
     "rate_scores",
     "rates_umap",

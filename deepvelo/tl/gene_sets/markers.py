@@ -6,6 +6,9 @@ import logging
 import warnings
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+import pandas as pd
+
 from deepvelo import checks, keys
 from deepvelo.arrays import matrices
 from deepvelo.contents.groups import group_names
@@ -47,7 +50,6 @@ def markers_by_group(adata: AnnData, cluster_key: str, *, top: int = 100) -> dic
         The grouping does not exist, or fewer than two of its groups have 3 cells.
     """
     import scanpy as sc
-    from anndata import AnnData
 
     checks.require_grouping(adata, cluster_key)
     groups = group_names(adata.obs[cluster_key])
@@ -64,12 +66,8 @@ def markers_by_group(adata: AnnData, cluster_key: str, *, top: int = 100) -> dic
         logger.info("no markers of %s: fewer than %d cells", listed(small), MIN_CELLS)
 
     grouped = groups.notna().to_numpy()
-    expression = adata.layers.get(keys.SPLICED, adata.X)
-    cells = AnnData(matrices.as_csr(expression[grouped]), obs=groups[grouped].to_frame())
-    cells.var_names = adata.var_names
-    if matrices.is_whole(cells.X):
-        sc.pp.normalize_total(cells)
-        sc.pp.log1p(cells)
+    cells = log_normalized(adata, grouped)
+    cells.obs[cluster_key] = groups[grouped]
     with warnings.catch_warnings(action="ignore"):  # pandas warns about scanpy's internal tables
         sc.tl.rank_genes_groups(
             cells, cluster_key, groups=large, method="wilcoxon", tie_correct=True, use_raw=False
@@ -81,3 +79,20 @@ def markers_by_group(adata: AnnData, cluster_key: str, *, top: int = 100) -> dic
         )  # best score first
         markers[str(group)] = tuple(table["names"].head(top))
     return markers
+
+
+def log_normalized(adata: AnnData, cells: np.ndarray) -> AnnData:
+    """Log-normalised spliced counts of some cells, a mask or indices, in ``X`` of a new object, CSR float32.
+
+    Expression in ``X`` takes their place where there is no layer ``spliced``; values that are no counts stay as they are.
+    """
+    import scanpy as sc
+    from anndata import AnnData
+
+    expression = adata.layers.get(keys.SPLICED, adata.X)
+    found = AnnData(matrices.as_csr(expression[cells]), obs=pd.DataFrame(index=adata.obs_names[cells]))
+    found.var_names = adata.var_names
+    if matrices.is_whole(found.X):
+        sc.pp.normalize_total(found)
+        sc.pp.log1p(found)
+    return found
