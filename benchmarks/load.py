@@ -43,6 +43,7 @@ THINKING = (1.0, 2.0)  # seconds between two clicks of a visitor
 PAGES = ("velocity", "phase_portraits", "kinetic_rates", "lineages", "compare", "train", "data")
 WITH_GENES = ("phase_portraits", "velocity")
 GENE, COLOR = "Gene", "Colour by"  # labels of the widgets
+OF_LIST = "Gene list: mean score"  # a colour that needs a list
 RETURN_SECONDS = 180  # within which the descriptors of ended visits are given back
 SPARE_DESCRIPTORS = 10  # a connection that is just being closed, and the like
 
@@ -91,7 +92,7 @@ class Visitor:
         self._socket: ClientConnection | None = None
         self._query, self._page = "", ""
         self._values: dict[str, WidgetState] = {}
-        self._cached: set[str] = set()
+        self._cached: dict[str, Delta] = {}
         self._pages: dict[str, str] = {}
         self.widgets: dict[str, Widget] = {}
         """Select boxes of the page, by label."""
@@ -152,9 +153,11 @@ class Visitor:
         forward = ForwardMsg.FromString(message if isinstance(message, bytes) else message.encode())
         kind = forward.WhichOneof("type")
         if forward.metadata.cacheable and forward.hash:
-            self._cached.add(forward.hash)
+            self._cached[forward.hash] = forward.delta
         if kind == "delta":
             self._take(forward.delta, what)
+        elif kind == "ref_hash":
+            self._take(self._cached[forward.ref_hash], what)
         elif kind == "new_session":
             self._page = forward.new_session.page_script_hash
         elif kind == "navigation":
@@ -206,7 +209,7 @@ async def stroll(port: int, counts: Counts, *, until: float, run_id: str, rng: r
 async def _change_something(visitor: Visitor, page: str, rng: random.Random) -> None:
     """Another gene; on the page Velocity the cells are coloured by it first, and sometimes by something else."""
     if page == "velocity" and (GENE not in visitor.widgets or rng.random() < 0.3):
-        colors = visitor.widgets[COLOR].options
+        colors = [color for color in visitor.widgets[COLOR].options if color != OF_LIST]
         of_gene = [color for color in colors if color.startswith(f"{GENE}:")]
         color = rng.choice(of_gene if GENE not in visitor.widgets else colors)
         visitor.widgets.pop(GENE, None)  # drawn again if there is still one

@@ -82,3 +82,13 @@ def test_an_address_without_its_run_is_an_error(tmp_path):
             load.measure(server, run_id="not-there", sessions=1, seconds=1, visits=0)
         )  # fmt: skip
     assert "there were errors" in missed
+
+
+def test_a_message_that_the_browser_keeps_is_sent_as_its_hash(visitor):
+    kept = ForwardMsg(hash="a")
+    kept.metadata.cacheable = True
+    kept.delta.new_element.selectbox.label = "Gene"
+    taken(visitor, kept)
+    visitor.widgets.clear()
+    taken(visitor, ForwardMsg(ref_hash="a"))
+    assert set(visitor.widgets) == {"Gene"}
