@@ -31,6 +31,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
         ("velocity", "Velocity", ":material/air:"),
         ("phase_portraits", "Phase portraits", ":material/scatter_plot:"),
         ("kinetic_rates", "Kinetic rates", ":material/speed:"),
+        ("selection", "Selection", ":material/lasso_select:"),
         ("compare", "Compare", ":material/balance:"),
         ("lineages", "Lineages", ":material/account_tree:"),
     ],

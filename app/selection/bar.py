@@ -24,7 +24,7 @@ _HOW: Final[dict[state.How, tuple[str, str]]] = {
     "keep": (":material/filter_alt:", "keep only the cells inside"),
     "remove": (":material/remove:", "remove cells"),
 }
-_MOST_GROUPS: Final = 3
+_MOST_GROUPS: Final = 2
 _HINT: Final = "No cells selected. Draw around cells on any figure, or click a group in a legend."
 
 
@@ -32,7 +32,7 @@ def selection_bar(run: Run) -> None:
     """Draw the bar; call it first in the fragment of a page, so that it follows every outline."""
     follow_link(run)
     cells = state.selected(run)
-    with st.container(horizontal=True, vertical_alignment="center", key="selection.bar"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="selection.bar"):
         st.markdown(_HINT if cells is None else in_words(run, cells), width="stretch")
         st.segmented_control(
             "The next outline", state.HOWS, format_func=lambda how: _HOW[how][0], default="new", required=True,

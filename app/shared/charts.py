@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, Final, get_args
 
 import plotly.graph_objects as go
@@ -26,7 +27,13 @@ def is_dark() -> bool:
 
 
 def show(
-    figure: go.Figure, *, key: str, alt: str, cells: linked.Cells | None = None, view: str | None = None
+    figure: go.Figure,
+    *,
+    key: str,
+    alt: str,
+    cells: linked.Cells | None = None,
+    view: str | None = None,
+    on_pick: Callable[[object], None] | None = None,
 ) -> None:
     """Draw a figure.
 
@@ -38,15 +45,24 @@ def show(
         The cells behind the figure, which are then selected on it.
     view
         What the axes show; zoom and pan stay until it changes.
+    on_pick
+        Called with the ``customdata`` of a clicked point, as the browser sends it.
     """
     alt = in_one_line(alt, most=_MOST_OF_ALT)
     known = session.known_arrays()
     message = Message(known)
     shown = message.figure(figure, rows=None if cells is None else cells.rows)
     shown["layout"]["uirevision"] = alt if view is None else view
-    header: dict[str, Any] = {"figure": shown, "config": _config(alt), "alt": alt}
+    header: dict[str, Any] = {
+        "figure": shown,
+        "config": _config(alt),
+        "alt": alt,
+        "pickable": on_pick is not None,
+    }
     header["id"] = header_id(header)
     on = {"missing": lambda: _send_again(key)}
+    if on_pick is not None:
+        on["picked"] = lambda: on_pick(session.sent(key, "picked"))
     if cells is not None:
         if shown["layout"].get("dragmode") != "pan":
             shown["layout"]["dragmode"] = "lasso"
