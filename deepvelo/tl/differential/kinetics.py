@@ -37,6 +37,7 @@ COLUMNS: Final = (
     "quantity", "gene", "median", "median_reference", "effect", "ci_low", "ci_high", "p", "q", "note",
 )  # fmt: skip
 _LAYERS: Final = tuple(dict.fromkeys(name for names in QUANTITIES.values() for name in names))
+_FITTED: Final = ("alpha", "beta", "gamma", "gamma/beta", "velocity")  # the others are measured
 _NULL_GENES: Final = 30  # fewer do not tell how much genes differ in general
 _NORMAL_QUARTILES: Final = 1.349  # distance of the quartiles of a normal distribution, in standard deviations
 _NOT_POSITIVE: Final = "median not positive"
@@ -64,15 +65,15 @@ def differential_kinetics(
     *Cells are not independent.* Rates and moments are averages over neighbours, so a test of cells finds almost any
     gene (pseudoreplication: Squair et al. 2021, Nature Communications 12:5692). The units here are samples, if
     ``sample_key`` is given and each side has two of at least 10 cells, else 8 to 32 neighbourhoods of cells (Ibragimov &
-    Müller 2010, Journal of Business & Economic Statistics 28:453). Leaving out one unit at a time gives the standard error of
-    the effect, and Student's t the interval and p. Units that have cells of both sides count as pairs.
+    Müller 2010, Journal of Business & Economic Statistics 28:453). Leaving out one unit at a time gives the standard error
+    of the effect, and Student's t the interval and p. Units that have cells of both sides count as pairs.
 
     *Fits have errors of their own.* Rates of all genes shift a little from one region of a tissue to another where the
-    truth does not, and no number of cells averages that out. With ``empirical_null``, the variance of every effect is
-    :math:`s^2 + \tau^2`: s from the units, and one :math:`\tau` for all genes of a quantity, the least for which the median
-    of \|t\| is that of genes without difference (Efron 2004, Journal of the American Statistical Association 99:96). So p asks whether
-    a gene differs more than genes in general do. Where most genes differ, as between distant cell types, only outliers
-    among them stand out.
+    truth does not, and no number of cells averages that out. With ``empirical_null``, the variance of every effect on a
+    rate or velocity is :math:`s^2 + \tau^2`: s from the units, and one :math:`\tau` for all genes of a quantity, the least for
+    which the median of \|t\| is that of genes without difference (Efron 2004, Journal of the American Statistical
+    Association 99:96). So p asks whether a gene differs more than genes in general do. Where most genes differ, as between
+    distant cell types, only outliers among them stand out.
 
     Parameters
     ----------
@@ -89,8 +90,9 @@ def differential_kinetics(
     sample_key
         Column of ``obs`` with the sample, such as donor or batch, of each cell.
     empirical_null
-        Compare each gene with all genes; False with no difference at all, which is right where sides mix in every
-        neighbourhood, and otherwise finds errors of the fit.
+        Compare rates and velocities of each gene with those of all genes; False with no difference at all, which is right
+        where sides mix in every neighbourhood, and otherwise finds errors of the fit. Moments are not fitted: any difference
+        counts.
     confidence_level
         Of the interval, between 0 and 1.
     seed
@@ -98,13 +100,14 @@ def differential_kinetics(
 
     Returns
     -------
-    One row per quantity and gene, ordered by quantity, then p: ``quantity`` (``alpha``, ``beta``, ``gamma``, ``gamma/beta``,
-    ``velocity``, and the moments ``spliced``, ``unspliced``); ``gene``; ``median``, ``median_reference``, in normalised counts,
-    per unit time (``alpha``, ``velocity``: normalised counts per unit time; ``gamma/beta``: a ratio); ``effect``, ``ci_low``,
-    ``ci_high``; ``p``, two-sided; ``q``, p after Benjamini and Hochberg over the genes of a quantity; ``note``, why a
-    gene has no effect or no p: ``median not positive`` (no ratio) or ``no variation``.
+    One row per quantity and gene, ordered by quantity, then p. ``quantity``: ``alpha``, ``beta``, ``gamma``, ``gamma/beta``,
+    ``velocity``, and the moments ``spliced``, ``unspliced``; ``gene``; ``median``, ``median_reference``: normalised counts (moments),
+    per unit time (``alpha`` and ``velocity``: normalised counts per unit time), or a ratio; ``effect``, ``ci_low``, ``ci_high``;
+    ``p``, two-sided; ``q``, p after Benjamini and Hochberg over the genes of a quantity; ``note``, why a gene has no effect or
+    no p: ``median not positive`` (no ratio) or ``no variation``, else empty.
+
     Quantities and genes without values are left out. ``attrs`` hold ``units`` (``"neighbourhoods"`` or ``"samples"``),
-    ``n_units``, ``degrees_of_freedom`` and ``background``, :math:`\tau` by quantity, in units of the effect.
+    ``n_units``, ``degrees_of_freedom``, and ``background``: :math:`\tau` by quantity, in units of the effect.
 
     Raises
     ------
@@ -196,7 +199,7 @@ def kinetic_differences(
     tables, background = [], {}
     for name in quantities:
         table = pd.concat([block[name] for block in measured], ignore_index=True)
-        background[name] = _background(table, df) if empirical_null else 0.0
+        background[name] = _background(table, df) if empirical_null and name in _FITTED else 0.0
         tables.append(_tested(table, df=df, background=background[name], level=confidence_level))
         tables[-1].insert(0, "quantity", name)
     found = pd.concat(tables, ignore_index=True)[list(COLUMNS)]

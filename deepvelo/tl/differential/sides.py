@@ -86,6 +86,11 @@ def _mask(obs: pd.DataFrame, cells: Cells, side: str) -> np.ndarray:
             f"The {side} cells must be a mask or names of cells. Got the text {listed([cells])}. Give a list."
         )
         raise InputError(msg)
+    if isinstance(cells, pd.Series) and pd.api.types.is_bool_dtype(cells):
+        if not cells.index.equals(obs.index):
+            msg = f"The mask of {side} cells has other names than the data. Give one with the index of `obs`, or an array."
+            raise InputError(msg)
+        cells = cells.to_numpy(dtype=bool, na_value=False)
     given = np.asarray(cells)
     if given.dtype == bool:
         if given.shape != (len(obs),):

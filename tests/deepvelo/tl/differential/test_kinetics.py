@@ -150,6 +150,11 @@ def test_an_error_that_all_genes_share_is_the_background():
     assert table.attrs["background"]["gamma"] == pytest.approx(0.5, rel=0.15)
     assert (table["q"] < 0.05).mean() <= 0.02
     assert (differential_kinetics(adata, side, empirical_null=False)["q"] < 0.05).mean() > 0.5
+    measured = differential_kinetics(
+        cells(points, **{keys.MS: values}), side
+    )  # moments have no errors of a fit
+    assert measured.attrs["background"] == {"spliced": 0}
+    assert (measured["q"] < 0.05).mean() > 0.5
 
 
 def test_samples_are_units_where_each_side_has_two():

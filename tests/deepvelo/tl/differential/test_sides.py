@@ -26,6 +26,13 @@ def test_a_mask_is_compared_with_all_other_cells(adata):
     assert rows(sides_of(adata, [True, *[False] * 5], None)) == [[0], [1, 2, 3, 4, 5]]
 
 
+def test_a_mask_with_missing_values_and_one_of_other_cells(adata):
+    mask = pd.Series([True, None, *[False] * 4], index=adata.obs_names, dtype="boolean")
+    assert rows(sides_of(adata, mask, None))[0] == [0]
+    with pytest.raises(InputError, match="The mask of selected cells has other names than the data"):
+        sides_of(adata, mask[::-1], None)
+
+
 def test_names_in_any_order(adata):
     assert rows(sides_of(adata, ["c4", "c1"], ["c0"])) == [[1, 4], [0]]
 
