@@ -13,9 +13,11 @@ from app.selection.choices import select_by
 from app.selection.groups import group_box
 from app.selection.saved import follow_link, save_box
 from app.selection.train import train_button
+from app.shared.cells import group_names
 from app.shared.grouping import groups_and_colors
 from app.shared.text import escape
 from deepvelo.io.runs import Run
+from deepvelo.io.samples import SAMPLE
 from deepvelo.wording import number
 
 _HOW: Final[dict[state.How, tuple[str, str]]] = {
@@ -24,7 +26,7 @@ _HOW: Final[dict[state.How, tuple[str, str]]] = {
     "keep": (":material/filter_alt:", "keep only the cells inside"),
     "remove": (":material/remove:", "remove cells"),
 }
-_MOST_GROUPS: Final = 2
+_MOST_GROUPS: Final = 4
 _HINT: Final = "No cells selected. Draw around cells on any figure, or click a group in a legend."
 
 
@@ -32,8 +34,8 @@ def selection_bar(run: Run) -> None:
     """Draw the bar; call it first in the fragment of a page, so that it follows every outline."""
     follow_link(run)
     cells = state.selected(run)
+    st.markdown(_HINT if cells is None else in_words(run, cells))
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="selection.bar"):
-        st.markdown(_HINT if cells is None else in_words(run, cells), width="stretch")
         st.segmented_control(
             "The next outline", state.HOWS, format_func=lambda how: _HOW[how][0], default="new", required=True,
             key=state.HOW_KEY, persist_state="session", label_visibility="collapsed",
@@ -60,6 +62,8 @@ def in_words(run: Run, cells: np.ndarray) -> str:
     if name := state.name(run):
         parts.insert(0, f"**{escape(name)}**")
     parts.append(_shares(groups_and_colors(run)[0][cells]))
+    if SAMPLE in run.obs and run.obs[SAMPLE].nunique() > 1:
+        parts.append(_shares(group_names(run.obs[SAMPLE])[cells]))
     return " · ".join(parts)
 
 

@@ -142,7 +142,7 @@ def _composition(run: Run, contrast: Contrast) -> None:
     )
     percent = st.column_config.NumberColumn(format="%.1f%%")
     show_table(
-        shown[shown["Cells"] > 0].sort_values("Cells", ascending=False), hide_index=True, height=HEIGHT - 250, alt="Groups of the selected cells",
+        shown[shown["Cells"] > 0].sort_values("Cells", ascending=False), hide_index=True, height=min(HEIGHT - 200, 36 * (1 + int((shown["Cells"] > 0).sum())) + 2), alt="Groups of the selected cells",
         column_config=dict.fromkeys(("Of the selection", "Of the others", "Of the group"), percent)
         | {"log2 ratio": st.column_config.NumberColumn(format="%.2f")},
     )  # fmt: skip

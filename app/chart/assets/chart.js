@@ -218,7 +218,7 @@ class Chart {
     this.box.on("plotly_selected", (event) => event && this.select(event));
     this.box.on("plotly_deselect", () => this.cells && this.send("gesture", { how: "clear" }));
     this.box.on("plotly_legendclick", ({ data, curveNumber }) => this.selectGroup(data[curveNumber].name));
-this.box.on("plotly_click", ({ points }) => this.pickable && this.send("picked", points[0].customdata ?? null));
+    this.box.on("plotly_click", ({ points }) => this.pickable && this.send("picked", points[0].customdata ?? null));
     this.box.on("plotly_hover", ({ points, event }) => this.describe(points[0], event ?? this.mouse));
     this.box.on("plotly_unhover", () => (this.tooltip.style.display = "none"));
   }
