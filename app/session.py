@@ -117,7 +117,7 @@ def _write_url(view: dict[str, list[str] | None]) -> None:
 
 
 def linked(name: Name, value: str | None, *, key: str | None = None) -> Linked:
-    """Link a select widget to a shared choice: ``st.selectbox("Gene", genes, **linked("gene", gene))``.
+    """Link a select widget to a shared choice: ``st.selectbox("Colour", colors, **linked("color", color))``.
 
     The widget shows ``value`` and stores what the visitor picks.
     """
