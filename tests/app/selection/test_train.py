@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.shared import cached, files
+from deepvelo import config, keys, workflow
+from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import InputError
-from deepvelo.io.runs import Run
+from deepvelo.io.runs import Run, RunStore
 from deepvelo.selections import Grouping, store
-from tests.on_page import fine, gesture, words
+from tests.on_page import fine, gesture, press, selected, words
 
 ROOT = Path(__file__).resolve().parents[3]
 OPC = {"how": "new", "group": "OPC"}
@@ -120,3 +124,56 @@ def test_a_whole_result_has_the_groups_made_by_hand(run):
     assert list(adata.uns["mine_colors"]) == ["#123456"]
     assert set(adata.obs["clusters"]) == {"Granule", "Neuroblast", "OPC"}
     assert "'clusters' was left out" in adata.uns["deepvelo_notes"][-1]
+
+
+@pytest.fixture
+def fitted(server: Path) -> Run:
+    """A stored run of 160 simulated cells, whose counts can be fitted."""
+    cells = simulate(kind="branch", n_cells=160, n_genes=60, depth=4000, seed=0)
+    settings = config.replace(config.Settings(), {"method": "steady_state"})
+    result = workflow.run(cells, settings, cluster_key=keys.CLUSTERS)
+    return cached.open_run(RunStore(server / "runs").save(result, data_name="my cells", data_hash="d" * 32))
+
+
+def outlined(app: AppTest, run: Run, share: float) -> AppTest:
+    """The page after a lasso around a share of the cells, those on the left."""
+    x, y = run.obsm[keys.embedding(run.info.basis)][:, :2].T
+    right = float(np.quantile(x, share))
+    corners = [[x.min() - 1, right, right, x.min() - 1], [y.min() - 1, y.min() - 1, y.max() + 1, y.max() + 1]]
+    lasso = [[float(at) for at in side] for side in corners]
+    return fine(gesture(app, 0, {"how": "new", "lasso": lasso, "axes": ["x", "y"]}))
+
+
+@pytest.mark.slow
+def test_an_outlined_group_is_named_and_trained_on_with_others(fitted):
+    app = outlined(opened(fitted), fitted, 0.4)
+    tip = fitted.obs.index[selected(app)]
+    app.session_state["selection.group"] = True
+    app.run()
+    for _ in range(2):  # the name is no option of the box, so `AppTest` forgets it
+        box = app.selectbox(key="groups.group")
+        box.options.append("tip")
+        box.set_value("tip")
+        if not app.button(key="groups.put").disabled:
+            app.button(key="groups.put").click()
+        app.run()
+    assert "tip 100%" in words(fine(app))
+
+    app = outlined(app, fitted, 0.7)
+    cells = fitted.obs.index[selected(app)]
+    fine(app.button(key="selection.train").click().run())
+    app.selectbox(key="train.groups").select("My groups 1")
+    app.number_input(key="settings.preparation.min_shared_counts").set_value(5)
+    app.number_input(key="settings.training.n_epochs").set_value(2).run()
+    press(fine(app), "Start training")
+    deadline = time.monotonic() + 300
+    while not app.success and not app.error and time.monotonic() < deadline:
+        time.sleep(2)
+        app.run()
+    press(fine(app), "Show velocity")
+
+    run = cached.open_run(app.query_params["run"])
+    assert run.info.cluster_key == "My groups 1"
+    assert list(run.obs.index) == list(cells)
+    assert set(run.obs.index[run.obs["My groups 1"] == "tip"]) == set(tip)
+    assert run.info.data_name.startswith(f"my cells, {len(cells)} cells of tip")
