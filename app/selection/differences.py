@@ -14,6 +14,7 @@ from app import session
 from app.selection import linked, queries, state
 from app.shared import charts
 from app.shared.cells import drawn
+from app.shared.gene_picker import gene_picker
 from app.shared.grouping import groups_and_colors, shown_key
 from app.shared.phase_charts import phase_of
 from app.shared.signal import batch_key_of
@@ -90,10 +91,10 @@ def differences(run: Run) -> None:
         "Compare", views, required=True, label_visibility="collapsed", **one_of("compare", views, key="differences.view")
     )  # fmt: skip
     if view == "Kinetics":
-        _kinetics(run, contrast)
+        genes = _kinetics(run, contrast)
     else:
-        _marker_genes(run, contrast)
-    _portrait(run)
+        genes = _marker_genes(run, contrast)
+    _portrait(run, genes)
 
 
 def _contrast(run: Run, cells: np.ndarray, groups: np.ndarray) -> Contrast:
@@ -151,8 +152,8 @@ def _composition(run: Run, contrast: Contrast) -> None:
     )
 
 
-def _kinetics(run: Run, contrast: Contrast) -> None:
-    """Volcano and table of one quantity; a click on a gene opens its portrait."""
+def _kinetics(run: Run, contrast: Contrast) -> list[str]:
+    """Volcano and table of one quantity; a click on a gene opens its portrait. Returns the genes in order."""
     from deepvelo.pl.volcano import volcano
 
     table = queries.kinetics(run.info.run_id, *contrast.packed(), _sample_key(run))
@@ -186,9 +187,10 @@ def _kinetics(run: Run, contrast: Contrast) -> None:
         f"interval. Cells are not independent, so the test takes {n_units} {units} as units and compares each gene with "
         "genes in general; q controls the false discoveries. Rates are relative: time has no unit."
     )
+    return [str(gene) for gene in found["gene"]]
 
 
-def _marker_genes(run: Run, contrast: Contrast) -> None:
+def _marker_genes(run: Run, contrast: Contrast) -> list[str]:
     table = queries.markers(run.info.run_id, *contrast.packed())
     shown = table.rename(
         columns={
@@ -202,6 +204,7 @@ def _marker_genes(run: Run, contrast: Contrast) -> None:
         "Wilcoxon rank-sum test on log-normalised spliced counts (scanpy). It takes cells for independent, which they are not: "
         "use it to rank."
     )
+    return [str(gene) for gene in table["gene"]]
 
 
 def _gene_table(table: pd.DataFrame, *, key: str, height: int) -> None:
@@ -235,29 +238,23 @@ def _pick(run: Run, picked: object) -> None:
         session.set_gene(gene)
 
 
-def _portrait(run: Run) -> None:
-    """Phase portrait of the chosen gene with the selection in it."""
-    gene = session.gene()
-    if gene is None or gene not in run.var.index:
-        st.caption("Click a gene to see its phase portrait with the selected cells in it.")
-        return
+def _portrait(run: Run, genes: Sequence[str]) -> None:
+    """Phase portrait of the chosen gene, by default the first, with the selection in it."""
+    box, picture = st.columns([1, 3], gap="medium")
+    with box:
+        gene = gene_picker(run, ranked=genes)
     groups, colors = groups_and_colors(run)
     phase = phase_of(run, gene)
     figure = phase_portrait(
-        phase,
-        groups,
-        colors=colors,
-        cells=state.shown(run),
-        drawn=drawn(run),
-        dark=charts.is_dark(),
-        height=HEIGHT,
-    )
-    charts.show(
-        figure,
-        key="differences.portrait",
-        alt=f"Unspliced against spliced {gene}",
-        cells=linked.in_phase(run, [phase]),
-    )
+        phase, groups, colors=colors, cells=state.shown(run), drawn=drawn(run), dark=charts.is_dark(), height=HEIGHT
+    )  # fmt: skip
+    with picture:
+        charts.show(
+            figure,
+            key="differences.portrait",
+            alt=f"Unspliced against spliced {gene}",
+            cells=linked.in_phase(run, [phase]),
+        )
 
 
 def _download_button(table: pd.DataFrame, run: Run) -> None:
