@@ -19,6 +19,10 @@ from app.shared.undecided import undecided_lineages_in_words
 from app.shared.view import one_of
 
 OF_LINEAGE = {"Fates": fates_view, "Drivers": drivers_view, "Enrichment": enrichment_view}
+OTHER_GROUPS = (
+    "Any groups can be root and terminal states in a run trained with them: select its cells, press Train, and choose the "
+    "groups there."
+)
 VIEWS = ["Trajectory", *OF_LINEAGE]
 
 st.header("Lineages")
@@ -26,6 +30,8 @@ run = require_run()
 with st.spinner("Loading libraries"):
     cached.warm_up().join()
 with stop_on_error():
+    if words := own_in_words(run):
+        st.caption(f"{words} {OTHER_GROUPS}")
     settings = choose_settings(run)
     live_jobs()
     analysis = lineages.found(run, settings)
@@ -34,8 +40,6 @@ with stop_on_error():
         st.stop()
     if analysis.warnings:
         st.warning("  \n".join(map(with_labels, analysis.warnings)), icon=":material/warning:")
-    if words := own_in_words(run):
-        st.caption(words)
     if undecided := undecided_lineages_in_words(run):
         st.caption(undecided)
     selection_bar(run)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from app import session
 from app.compare.table import COLUMNS, better_in_words, marked, meaning
+from app.selection import state
+from app.selection.bar import selection_bar
 from app.shared import charts, comparison
 from app.shared.boundaries import boundary_key
 from app.shared.comparison import RunIds
@@ -21,7 +25,7 @@ from app.shared.text import box_labels, one_line, with_labels
 from app.shared.view import any_of, one_of
 from deepvelo.io.runs import Run
 from deepvelo.pl.score_histograms import score_histogram
-from deepvelo.wording import decimal
+from deepvelo.wording import decimal, number
 
 if TYPE_CHECKING:
     from deepvelo.evaluation.compare import Comparison, Edge
@@ -45,6 +49,7 @@ _AXES = {
 @run_fragment
 def scores_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
     """All scores; a change of boundaries or of the tested score redraws only this part."""
+    selection_bar(base)
     with stop_on_error():
         groups = [str(group) for group in comparison.matched(run_ids, smooth).groups.cat.categories]
         edges = _edges(base, groups)
@@ -52,6 +57,7 @@ def scores_view(base: Run, run_ids: RunIds, smooth: int | None) -> None:
     colors = comparison.colors(run_ids)
     quality_line(base)
     _table(found)
+    _in_selection(base, found)
     for box, score in zip(st.columns(2, gap="medium"), ("consistency", "consistency_celltype"), strict=True):
         with box:
             _histogram(found, score, colors)
@@ -118,27 +124,60 @@ def _table(found: Comparison) -> None:
     columns = {column: shown for column, shown in COLUMNS.items() if column in found.table}
     table = found.table[list(columns)]
     unranked = [] if found.equally_smooth else [f"{score}_median" for score in SMOOTHNESS]
+    _show(table, unranked=unranked, alt="Scores of the methods")
+    st.markdown(better_in_words(table, unranked=unranked))
+    if found.warnings:
+        st.warning("  \n".join(map(with_labels, found.warnings)), icon=":material/warning:")
+    with st.expander("What the scores mean"):
+        st.markdown("\n".join(f"- **{shown.title}**: {meaning(column)}" for column, shown in columns.items()))
+
+
+def _in_selection(base: Run, found: Comparison) -> None:
+    """Smoothness and agreement in the selected cells alone."""
+    from deepvelo.evaluation.compare import SMOOTHNESS
+
+    chosen = state.selected(base)
+    if chosen is None:
+        return
+    cells = found.agreement.index.isin(base.obs.index[chosen])
+    if not cells.any():
+        st.caption("The methods share none of the selected cells.")
+        return
+    medians = {
+        name: {f"{score}_median": scores.loc[cells, score].median() for score in SMOOTHNESS}
+        for name, scores in found.cells.items()
+    }
+    st.markdown(f"**In the {number(int(cells.sum()), 'selected cell')}** that all methods share")
+    unranked = [] if found.equally_smooth else [f"{score}_median" for score in SMOOTHNESS]
+    _show(
+        pd.DataFrame.from_dict(medians, orient="index").rename_axis("method"), unranked=unranked,
+        alt="Scores of the methods in the selected cells",
+    )  # fmt: skip
+    agreement = found.agreement[cells].mean()
+    if np.isfinite(agreement):
+        st.caption(
+            f"Mean agreement of the methods there: {decimal(agreement)}, in all cells {decimal(found.agreement.mean())}. "
+            "CBDir is a score of whole boundaries, so it is left out."
+        )
+
+
+def _show(table: pd.DataFrame, *, unranked: Collection[str], alt: str) -> None:
     show_table(
         marked(table, unranked=unranked),
         column_config={
             "method": st.column_config.TextColumn("Method", width=135),
             **{
                 column: st.column_config.TextColumn(
-                    shown.title,
+                    COLUMNS[column].title,
                     help=meaning(column),
-                    width=max(70, 12 + 6 * len(shown.title)),
+                    width=max(70, 12 + 6 * len(COLUMNS[column].title)),
                     alignment="right",
                 )
-                for column, shown in columns.items()
+                for column in table
             },
         },
-        alt="Scores of the methods",
+        alt=alt,
     )
-    st.markdown(better_in_words(table, unranked=unranked))
-    if found.warnings:
-        st.warning("  \n".join(map(with_labels, found.warnings)), icon=":material/warning:")
-    with st.expander("What the scores mean"):
-        st.markdown("\n".join(f"- **{shown.title}**: {meaning(column)}" for column, shown in columns.items()))
 
 
 def _histogram(found: Comparison, score: str, colors: dict[str, str]) -> None:

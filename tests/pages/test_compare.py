@@ -13,12 +13,14 @@ from app.background.resources import MEMORY
 from app.compare import runs as compare_runs
 from app.compare.runs import FIT_MISSING
 from app.shared import cached, comparison
+from app.shared.boundaries import chosen_boundaries
 from deepvelo import config
 from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.evaluation.compare import SMOOTHING_NOTE
 from deepvelo.memory import estimate_memory
 from deepvelo.pl import theme
+from deepvelo.selections import store
 from tests.compared import copy_as
 from tests.on_page import figures, fine, press
 
@@ -53,6 +55,23 @@ def run_of(base: str):
 
 def box(page: AppTest, label: str):
     return next(box for box in page.multiselect if label in box.label)
+
+
+def test_scores_of_the_selected_cells_stand_below_those_of_all(page, shared_ring):
+    run = run_of(shared_ring)
+    names = run.obs.index[:7].tolist()
+    store.save(run.folder, "seven", [*names, "a cell of another run"])
+    page.query_params["cells"] = "seven"
+    fine(page.run())
+    found = comparison.compared((shared_ring,), None, chosen_boundaries(run))
+    [cells] = found.cells.values()
+    shown = page.dataframe[1].value
+    assert shown.iloc[0, 0].removeprefix("★") == f"{cells.loc[names, 'consistency'].median():.3f}".replace(
+        "-", "−"
+    )
+    assert "**In the 7 selected cells**" in words(page)
+    press(page, "Clear")
+    assert "selected cells**" not in words(page)
 
 
 def scores(page: AppTest):

@@ -83,6 +83,15 @@ def test_portraits_and_violins_leave_hidden_groups_out(run, by_hand):
     assert "Computed with the run's own groups 'clusters', not with 'mine'." in words(app)
 
 
+def test_lineages_keep_the_own_groups_and_say_how_to_use_others(run, by_hand):
+    app = opened("pages/lineages.py", run, groups=by_hand)
+    assert "Computed with the run's own groups 'clusters', not with 'mine'. Any groups can be root" in words(
+        app
+    )
+    root = next(box for box in app.selectbox if box.label == "Root")
+    assert root.options[1:] == OWN
+
+
 def test_the_own_groups_need_no_words(run, by_hand):
     app = opened("pages/kinetic_rates.py", run)
     assert "own groups" not in words(fine(app))
