@@ -97,6 +97,16 @@ def own_main() -> Iterator[None]:
     sys.modules["__main__"] = main
 
 
+@pytest.fixture(scope="module")
+def rough_rates_umap() -> Iterator[None]:
+    """UMAPs of rates in a tenth of their rounds, for tests that look at something else."""
+    from deepvelo.tl.rates import rates_embedding
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rates_embedding, "UMAP_ROUNDS", rates_embedding.UMAP_ROUNDS // 10)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder with the real data; kept beside the checkout, not in it."""

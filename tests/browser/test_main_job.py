@@ -90,6 +90,8 @@ def test_from_the_file_to_the_rates(site, visit: Visit):
     expect(page.get_by_text("15 graph and 25 candidate neighbours, λ 0.7 and 1.4")).to_be_visible()
 
     page.get_by_role("link", name="Phase portraits").click()
+    expect(page.get_by_role("heading", name="Phase portraits")).to_be_visible(timeout=SOON)
+    idle(page)
     choose(page, "Gene", "Tmsb10")
     assert sum(trace["n"] for trace in cells_in(portrait(page, "Tmsb10"))) == N_CELLS
     choose(page, "Cell types", "Endothelial")

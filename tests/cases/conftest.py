@@ -13,3 +13,8 @@ from tests.cases.bench import Bench  # noqa: E402
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """Made-up cases by name, and what the program does with them."""
     return Bench(tmp_path_factory.mktemp("cases"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rough_maps(rough_rates_umap: None) -> None:
+    """The cases are about what is read, and each of their fits draws four such maps."""

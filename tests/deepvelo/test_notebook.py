@@ -26,6 +26,7 @@ CHANGES = {
     "training": {"n_epochs": 8, "device": "cpu"},
 }
 SETTINGS = config.replace(config.Settings(), CHANGES)
+pytestmark = pytest.mark.usefixtures("rough_rates_umap")
 
 
 def counts():

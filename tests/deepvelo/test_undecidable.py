@@ -18,6 +18,7 @@ from deepvelo.evaluation.gate.directions import not_static
 from deepvelo.undecided import undecided_cells
 
 SETTINGS = config.replace(config.Settings(), {"training": {"device": "cpu", "n_epochs": 3}})
+pytestmark = pytest.mark.usefixtures("rough_rates_umap")
 N_CELLS, N_GENES = 120, 40
 
 

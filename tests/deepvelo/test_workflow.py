@@ -30,6 +30,7 @@ from tests.graphvelo_stand_in import install
 
 WRITTEN = (keys.VELOCITY, keys.VELOCITY_U, *keys.RATES)
 SHORT = config.replace(config.Settings(), {"training": {"n_epochs": 30, "device": "cpu"}})
+pytestmark = pytest.mark.usefixtures("rough_rates_umap")
 
 
 def simulated_cells():
