@@ -1,4 +1,4 @@
-"""Edit groupings made by hand: their groups, their names, and the way back."""
+"""Edit groupings made by hand: rename, recolour, order, merge, hide and remove groups, and undo."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _one_group(run: Run, saved: SavedGrouping, grouping: Grouping, group: Group)
             "Earlier",
             run,
             saved,
-            lambda it: it.order(_moved(it.names, group.name, -1)),
+            lambda it: it.move(group.name, -1),
             f"Moved {called}",
             disabled=place == 0,
         )
@@ -123,7 +123,7 @@ def _one_group(run: Run, saved: SavedGrouping, grouping: Grouping, group: Group)
             "Later",
             run,
             saved,
-            lambda it: it.order(_moved(it.names, group.name, 1)),
+            lambda it: it.move(group.name, 1),
             f"Moved {called}",
             disabled=place == len(names) - 1,
         )
@@ -218,12 +218,6 @@ def _merged(run: Run, saved: SavedGrouping, groups: Sequence[str]) -> None:
     name = session.widget_value(_MERGED)
     what = f"Merged {number(len(groups), 'group')} into {listed([name.strip()])}"
     _change(run, saved, lambda it: it.merge(groups, name), what, chosen=[name.strip()])
-
-
-def _moved(names: list[str], name: str, by: int) -> list[str]:
-    others = [other for other in names if other != name]
-    place = max(names.index(name) + by, 0)
-    return [*others[:place], name, *others[place:]]
 
 
 def _undo(run: Run, saved: SavedGrouping) -> None:

@@ -12,11 +12,10 @@ from app.selection import state
 from app.shared import cached
 from app.shared.color_picker import LABELS, color_label
 from app.shared.empty import problem_in_toast
-from app.shared.grouping import by_hand, grouping_options, groups_of, show_groups, shown_key
+from app.shared.grouping import by_hand, grouping_by_hand, grouping_options, groups_of, show_groups, shown_key
 from app.shared.text import box_labels, one_line
 from app.visitors import visitor
 from deepvelo.contents.groups import UNASSIGNED
-from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.selections import Grouping, SavedGrouping
 from deepvelo.wording import listed, number
@@ -98,10 +97,7 @@ def _put(run: Run) -> None:
     chosen, group = session.widget_value(_GROUPING), str(session.widget_value(_GROUP))
     names = run.obs.index[cells]
     with problem_in_toast():
-        saved = _created(run, with_group=(names, group)) if chosen == _NEW else by_hand(run).get(chosen)
-        if saved is None:
-            msg = f"The grouping {listed([chosen])} was deleted. Choose another."
-            raise InputError(msg)
+        saved = _created(run, with_group=(names, group)) if chosen == _NEW else grouping_by_hand(run, chosen)
         what = f"Put {number(len(names), 'cell')} into {listed([group])}"
         cached.grouping_store(run).change(
             saved.grouping_id, lambda grouping: grouping.assign(names, group), what=what
@@ -124,4 +120,4 @@ def _started(run: Run, key: str) -> Grouping:
         return Grouping.empty(run.obs.index)
     if key in run.obs:
         return Grouping.from_column(run.obs[key], groups_of(run, key).colors)
-    return cached.grouping_store(run).load(by_hand(run)[key].grouping_id)[1]
+    return cached.grouping_store(run).load(grouping_by_hand(run, key).grouping_id)[1]

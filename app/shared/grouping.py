@@ -11,8 +11,10 @@ from app import session
 from app.shared import cached
 from app.shared.cached import Groups
 from app.shared.text import with_labels
+from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.selections import SavedGrouping
+from deepvelo.wording import listed
 
 
 def groups_and_colors(run: Run) -> tuple[np.ndarray, dict[str, str]]:
@@ -33,10 +35,16 @@ def shown_groups(run: Run) -> Groups:
 
 
 def groups_of(run: Run, key: str) -> Groups:
-    """A grouping by its column in ``obs`` or, made by hand, by its name."""
+    """A grouping by its column in ``obs`` or, made by hand, by its name.
+
+    Raises
+    ------
+    InputError
+        The grouping was deleted or is damaged.
+    """
     if key in run.obs:
         return cached.groups(run.info.run_id, key)
-    return cached.groups_by_hand(run.info.run_id, by_hand(run)[key])
+    return cached.groups_by_hand(run.info.run_id, grouping_by_hand(run, key))
 
 
 def shown_key(run: Run) -> str:
@@ -59,6 +67,21 @@ def grouping_options(run: Run) -> list[str]:
 def by_hand(run: Run) -> dict[str, SavedGrouping]:
     """Groupings made by hand by name, oldest first, without those whose name is a column of this run."""
     return {saved.name: saved for saved in cached.groupings(run) if saved.name not in run.obs}
+
+
+def grouping_by_hand(run: Run, name: str) -> SavedGrouping:
+    """A grouping made by hand by its name.
+
+    Raises
+    ------
+    InputError
+        The grouping was deleted or renamed.
+    """
+    found = by_hand(run).get(name)
+    if found is None:
+        msg = f"The grouping {listed([name])} was deleted or renamed. Choose another."
+        raise InputError(msg)
+    return found
 
 
 def visible_groups(run: Run) -> list[str] | None:

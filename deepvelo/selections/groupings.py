@@ -233,6 +233,24 @@ class Grouping:
             raise InputError(msg)
         return self._only([self._position(name) for name in names])
 
+    def move(self, group: str, by: int) -> Grouping:
+        """Move a group among the others.
+
+        Parameters
+        ----------
+        by
+            Number of places, negative towards the first one; the group stops at the first and the last place.
+
+        Raises
+        ------
+        InputError
+            There is no such group.
+        """
+        before = self._position(group)
+        others = [i for i in range(len(self.groups)) if i != before]
+        place = max(before + by, 0)
+        return self._only([*others[:place], before, *others[place:]])
+
     def remove(self, group: str) -> Grouping:
         """Remove a group; its cells have none then.
 

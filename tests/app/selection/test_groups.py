@@ -161,7 +161,22 @@ def test_a_grouping_that_another_visitor_deletes_meanwhile_is_said_to_be_gone(ru
     typed(app, "tip").run()
     cached.grouping_store(run).delete(cached.groupings(run)[0].grouping_id)
     app.button(key="groups.put").click().run()
-    assert toasts(app) == ["The grouping 'mine' was deleted. Choose another."]
+    assert toasts(app) == ["The grouping 'mine' was deleted or renamed. Choose another."]
+
+
+def test_a_start_that_another_visitor_deletes_meanwhile_is_said_to_be_gone(run):
+    cells = run.obs.index
+    saved = cached.grouping_store(run).create("mine", Grouping.empty(cells).assign(cells[:1], "tip"))
+    app = selecting(run, "OPC")
+    app.selectbox(key="groups.grouping").select("").run()
+    app.selectbox(key="groups.start").select("mine").run()
+    typed(app, "tip").run()
+    typed(app, "tip")
+    cached.grouping_store(run).delete(saved.grouping_id)
+    app.button(key="groups.put").click().run()
+    assert toasts(app) == ["The grouping 'mine' was deleted or renamed. Choose another."]
+    assert cached.groupings(run) == []
+    fine(app)
 
 
 def test_nothing_can_be_edited_before_there_is_a_grouping(run):
@@ -184,6 +199,17 @@ def test_groups_move_hide_and_go(run, edited):
         edited.button(key="groups.edit.undo").click().run()
     assert the_grouping(run).names == ["a", "b", "c"]
     assert edited.button(key="groups.edit.undo").disabled
+    fine(edited)
+
+
+@pytest.mark.parametrize("label", ["Earlier", "Later", "Hide", "Remove"])
+def test_a_group_that_another_visitor_renames_meanwhile_is_said_to_be_gone(run, edited, label):
+    edited.multiselect(key="groups.edit.chosen").set_value(["b"]).run()
+    [saved] = cached.groupings(run)
+    cached.grouping_store(run).change(saved.grouping_id, lambda it: it.rename("b", "tip"), what="Renamed")
+    next(button for button in edited.button if button.label == label).click().run()
+    assert toasts(edited) == ["There is no group 'b'. Found 'a', 'tip', 'c'. Choose among them."]
+    assert the_grouping(run).names == ["a", "tip", "c"]
     fine(edited)
 
 

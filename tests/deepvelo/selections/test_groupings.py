@@ -110,10 +110,20 @@ def test_groups_are_ordered_and_removed(three):
             three.order(names)
 
 
+@pytest.mark.parametrize(
+    ("group", "by", "names"), [("y", -1, "yxz"), ("y", 1, "xzy"), ("x", 2, "yzx"), ("x", -1, "xyz"), ("z", 5, "xyz")]
+)  # fmt: skip
+def test_a_group_moves_among_the_others(three, group, by, names):
+    moved = three.move(group, by)
+    assert moved.names == list(names)
+    assert members(moved) == members(three)
+
+
 def test_an_unknown_group_is_named(three):
     changes = (
         lambda: three.rename("w", "v"), lambda: three.recolor("w", "red"), lambda: three.hide("w"),
         lambda: three.remove("w"), lambda: three.merge(["x", "w"], "x"),
+        lambda: three.move("w", 1),
     )  # fmt: skip
     for change in changes:
         with pytest.raises(InputError, match=r"no group 'w'\. Found 'x', 'y', 'z'\. Choose"):
