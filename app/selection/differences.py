@@ -182,10 +182,11 @@ def _kinetics(run: Run, contrast: Contrast) -> list[str]:
         _gene_table(shown, key=_TABLE, height=HEIGHT - 70)
         _download_button(table, run)
     units, n_units = table.attrs["units"], table.attrs["n_units"]
+    general = " and compares each gene with genes in general" if table.attrs["background"][quantity] else ""
     st.caption(
         f"{'Difference of medians in robust standard deviations' if signed else 'log2 ratio of the medians'}, selected over others, with its 95% "
-        f"interval. Cells are not independent, so the test takes {n_units} {units} as units and compares each gene with "
-        "genes in general; q controls the false discoveries. Rates are relative: time has no unit."
+        f"interval. Cells are not independent, so the test takes {n_units} {units} as units{general}; "
+        "q controls the false discoveries. Rates are relative: time has no unit."
     )
     return [str(gene) for gene in found["gene"]]
 
