@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 import zarr
 from anndata import AnnData
+from anndata.io import write_elem
 from scipy import sparse
 
 from deepvelo import config, keys
@@ -38,6 +39,16 @@ def undecide(run: Path, share: float) -> None:
     stored = zarr.open_group(run / RESULT, mode="r+")
     x = stored["obsm"][keys.X_UMAP][:, 0]
     stored["obs"][keys.UNDECIDED][:] = x <= np.quantile(x, share, method="inverted_cdf")
+    checksums.write_checksums(run)
+
+
+def add_elements(run: Path, **elements: object) -> None:
+    """Write elements into a stored run: ``obsm__X_pca=...``."""
+    stored = zarr.open_group(run / RESULT, mode="r+", use_consolidated=False)
+    for name, values in elements.items():
+        group, key = name.split("__")
+        write_elem(stored[group], key, values)
+    zarr.consolidate_metadata(stored.store)
     checksums.write_checksums(run)
 
 

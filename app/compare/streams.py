@@ -40,7 +40,9 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
                 if keys.embedding(basis) not in run.obsm or not has_grouping(run, groups):
                     st.info(with_labels(f"This run has no embedding '{basis}' or no groups '{groups}'."))
                     continue
-                figure = velocity_figure(run, view).update_layout(height=HEIGHT, showlegend=False)
+                figure = velocity_figure(run, view).update_layout(
+                    height=HEIGHT, showlegend=False, margin_r=10, meta=None
+                )
                 charts.show(
                     figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}", view=basis,
                     cells=linked.on_embedding(run, basis),

@@ -13,7 +13,7 @@ from app.shared.charts import is_dark
 from app.shared.color_picker import color_values, palette
 from app.shared.grouping import groups_and_colors, own_in_words
 from app.shared.text import NEGATIVE_RATES
-from app.shared.velocity_chart import View, color_limits, color_title
+from app.shared.velocity_chart import View, color_limits, color_title, in_place
 from deepvelo import keys
 from deepvelo.io.runs import Run
 from deepvelo.pl.embedding import scatter
@@ -39,22 +39,27 @@ def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, he
     points = run.obsm[SPACES[space]][:, :2]
     values = color_values(run, color, gene=gene)
     axis_name = "Rates UMAP" if space == "All rates" else f"{space} UMAP"
+    drawing = {
+        "axis_name": axis_name,
+        "labels": names,
+        "drawn": drawn(run),
+        "dark": is_dark(),
+        "height": height,
+    }
     if isinstance(values.dtype, CategoricalDtype):
         groups = group_names(values)
-        colors = palette(run, color, groups)
+        fig = scatter(points, groups, colors=palette(run, color, groups), **drawing).update_layout(
+            showlegend=not names
+        )
+    else:
+        numbers = values.to_numpy(dtype=np.float32)
+        groups, _ = groups_and_colors(run)
+        view = View(basis="", kind="No arrows", color=color, gene=gene, density=1, smooth=1)
         fig = scatter(
-            points, groups, colors=colors, axis_name=axis_name, labels=names, drawn=drawn(run), dark=is_dark(),
-            height=height,
+            points, groups, values=numbers, value_title=color_title(run, view),
+            diverging=color.startswith("gene_") and bool((numbers < 0).any()), limits=color_limits(run, view), **drawing,
         )  # fmt: skip
-        return fig.update_layout(showlegend=not names)
-    numbers = values.to_numpy(dtype=np.float32)
-    groups, _ = groups_and_colors(run)
-    view = View(basis="", kind="No arrows", color=color, gene=gene, density=1, smooth=1)
-    diverging = color.startswith("gene_") and bool((numbers < 0).any())
-    return scatter(
-        points, groups, values=numbers, value_title=color_title(run, view), diverging=diverging, limits=color_limits(run, view),
-        axis_name=axis_name, labels=names, drawn=drawn(run), dark=is_dark(), height=height,
-    )  # fmt: skip
+    return in_place(fig, groups, legend=not names, l=30, b=30)
 
 
 def gene_rates(run: Run, gene: str) -> dict[str, np.ndarray]:

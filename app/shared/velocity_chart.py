@@ -158,12 +158,12 @@ def velocity_figure(run: Run, view: View) -> go.Figure:
         }  # fmt: skip
     axis_names = [cached.map_axes(run.info.run_id, view.basis).get(column, "") for column in view.axes]
     y_down = is_spatial(view.basis)
-    margin = {"l": 40, "b": 40, "autoexpand": False}
+    margin = {"l": 40, "b": 40}
     if view.in_space:
         fig = scatter_3d(
             points, groups, over=_in_space(run, view, points), axis_names=axis_names, dark=dark, **colored
         )
-        margin = {"l": 0, "b": 0, "autoexpand": False}
+        margin = {"l": 0, "b": 0}
     elif view.split is None:
         fig = scatter(points, groups, axis_name=axis_names, y_down=y_down, dark=dark, **colored)
         fig.add_traces(_arrows(run, view, points))
@@ -175,8 +175,18 @@ def velocity_figure(run: Run, view: View) -> go.Figure:
             if part.sum() >= _LEAST_CELLS
         }
         fig = split(points, parts, groups, over=over, axis_names=axis_names, y_down=y_down, **colored)
-    # The same for every colour, so that the map stays in place when a legend becomes a colour bar.
-    fig.update_layout(margin=margin | {"r": theme.legend_width(groups)})
+    return in_place(fig, groups, **margin)
+
+
+def in_place(fig: go.Figure, groups: np.ndarray, *, legend: bool = True, **margin: int) -> go.Figure:
+    """A map that stays in place when its legend becomes a colour bar: the space beside it is the same for every colour.
+
+    The browser moves it below a narrow map. ``legend`` is False for maps that never have one.
+    """
+    fig.update_layout(
+        margin={**margin, "r": theme.legend_width(groups), "autoexpand": False},
+        meta={"n_groups": len({*groups}) if legend else 0},
+    )
     return fig
 
 

@@ -16,7 +16,8 @@ from deepvelo.wording import number
 MOST_PARTS = 6
 _IN_A_ROW = 3
 _ROW_HEIGHTS = {2: 440, 3: 360}  # pixels, by panels in a row
-_TOP = 56  # pixels: titles stand below the toolbar
+_MOST_OF_A_TITLE = 24  # characters
+_TOP = 72  # pixels: titles stand below the toolbar
 _MARGIN = 0.04  # of the map, around it
 _BACKGROUND_OPACITY = 0.15
 
@@ -58,7 +59,7 @@ def split(
     codes, names = theme.group_codes(groups)
     columns = panel_columns(len(parts))
     n_rows = -(-len(parts) // columns)
-    grid = Grid(n_rows, columns, horizontal_spacing=0.02, vertical_spacing=0.08 if n_rows > 1 else 0)
+    grid = Grid(n_rows, columns, horizontal_spacing=0.02, vertical_spacing=0.1 if n_rows > 1 else 0)
     traces: list[Part] = []
     written: list[Part] = []
     background = _background(points, rows)
@@ -73,8 +74,8 @@ def split(
             written += [grid.noted(panel, note) for note in notes]
         of_panel = [background, *cells, *(over or {}).get(title, ())]
         traces += [grid.inside(panel, trace) for trace in of_panel if len(trace["x"])]
-        heading = f"{theme.plain(title)} · {number(int(part.sum()), 'cell')}"
-        written.append(grid.title(panel, heading, size=theme.FONT_SIZE))
+        heading = f"{theme.plain(title, most=_MOST_OF_A_TITLE)}<br>{number(int(part.sum()), 'cell')}"
+        written.append(grid.title(panel, heading, size=theme.FONT_SIZE - 1))
     _show_once(traces)
     _share_axes(grid, points, axis_names, columns=columns, n_panels=len(parts), y_down=y_down)
     layout = theme.layout(height=_TOP + 40 + n_rows * _ROW_HEIGHTS[columns]) | {"annotations": written}

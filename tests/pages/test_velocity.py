@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
-from anndata.io import write_elem
 from scipy import sparse
 from streamlit.testing.v1 import AppTest
 
@@ -17,7 +16,7 @@ from deepvelo.pl import theme
 from deepvelo.pl.arrows import LINE_WIDTH
 from deepvelo.tl.graph.arrows import projected
 from tests.on_page import figures, gesture, selected, words
-from tests.stored import undecide
+from tests.stored import add_elements, undecide
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "velocity.py"
 GRAPH = sparse.random(40, 40, density=0.3, format="csr", random_state=0)
@@ -195,20 +194,10 @@ def visit(run_id: str, **values: object) -> AppTest:
     return app.run()
 
 
-def add(run: Path, **elements: object) -> None:
-    """Write elements into a stored run: ``obsm__X_pca=...``."""
-    result = zarr.open_group(run / RESULT, mode="r+", use_consolidated=False)
-    for name, values in elements.items():
-        group, key = name.split("__")
-        write_elem(result[group], key, values)
-    zarr.consolidate_metadata(result.store)
-    checksums.write_checksums(run)
-
-
 @pytest.fixture
 def with_graph(server, saved_run) -> str:
     """A run with a velocity graph and four principal components."""
-    add(
+    add_elements(
         server / "runs" / saved_run, uns__velocity_graph=GRAPH, uns__velocity_graph_neg=NEGATIVE,
         obsm__X_pca=np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32),
     )  # fmt: skip
@@ -257,7 +246,7 @@ def test_three_axes_are_a_space_with_arrows_of_cells(with_graph):
 
 def test_spatial_coordinates_point_down(server, saved_run):
     spatial = np.random.default_rng(0).random((40, 2)).astype(np.float32)
-    add(server / "runs" / saved_run, obsm__spatial=spatial)
+    add_elements(server / "runs" / saved_run, obsm__spatial=spatial)
     app = visit(saved_run, embedding="spatial", arrows="No arrows")
     layout = figure(app)["layout"]
     assert layout["yaxis"]["autorange"] == "reversed"
@@ -275,7 +264,7 @@ def two_conditions(saved_run) -> str:
 def test_a_map_is_split_by_condition_into_panels_that_zoom_together(two_conditions):
     app = visit(two_conditions, split="condition")
     layout = figure(app)["layout"]
-    assert [note["text"] for note in layout["annotations"]] == ["control · 34 cells", "treated · 6 cells"]
+    assert [note["text"] for note in layout["annotations"]] == ["control<br>34 cells", "treated<br>6 cells"]
     assert layout["xaxis"]["range"] == layout["xaxis2"]["range"]
     assert layout["xaxis2"]["matches"] == "x"
     for axis, rows in (("x", range(34)), ("x2", range(34, 40))):

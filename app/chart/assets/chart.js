@@ -6,6 +6,8 @@ const MOST_BYTES = 256e6; // of arrays kept for figures to come
 const STORED = "deepvelo.selection"; // in sessionStorage, which survives a reload
 const TYPES = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u2: Uint16Array, u1: Uint8Array };
 const MISSING = 65535; // code of NaN among quantised values
+const MOST_BESIDE = 0.3; // of a figure's width, for a legend beside the map
+const LABELLED = 400; // pixels of a map for which names of groups were placed, as in `deepvelo/pl/embedding.py`
 const CELLS_ONLY = ["select2d", "lasso2d"];
 
 const arrays = new Map(); // by id, the latest used last
@@ -137,7 +139,7 @@ class Chart {
       color: "var(--st-text-color)", background: "var(--st-background-color)", border: "1px solid var(--st-border-color)",
     });
     charts.add(this);
-    this.observer = new ResizeObserver(() => this.drawn && this.box.offsetParent && window.Plotly.Plots.resize(this.box));
+    this.observer = new ResizeObserver(() => this.drawn && this.box.offsetParent && this.resize());
     this.observer.observe(root);
   }
 
@@ -189,11 +191,14 @@ class Chart {
     this.id = header.id;
     const Plotly = await plotly();
     if (this.id !== header.id || !charts.has(this)) return; // a later message came first
-    const traces = figure.data.map((trace) => (trace.top ? inDrawingOrder(trace) : trace));
+    this.width = this.root.clientWidth;
+    this.redraw = () => this.draw(header, figure);
+    const fitted = arranged(figure, this.width);
+    const traces = fitted.data.map((trace) => (trace.top ? inDrawingOrder(trace) : trace));
     this.traces = traces.flatMap((trace) => (inSpace(trace) ? [trace, silhouette(trace)] : [trace]));
     [this.text, this.faint] = ["text", "border"].map((name) => getComputedStyle(this.root).getPropertyValue(`--st-${name}-color`));
     const ofCells = this.traces.some(hasCells);
-    const layout = { ...figure.layout, template: template(this.root), autosize: true };
+    const layout = { ...fitted.layout, template: template(this.root), autosize: true };
     // With another configuration Plotly would start anew, without the zoom.
     this.config ??= {
       ...header.config, responsive: false, scrollZoom: ofCells,
@@ -210,6 +215,16 @@ class Chart {
     this.box.setAttribute("aria-label", header.alt);
     if (!this.drawn) this.listen();
     this.drawn = true;
+  }
+
+  resize() {
+    if (Math.abs(this.root.clientWidth - this.width) < 0.1 * this.width) {
+      window.Plotly.Plots.resize(this.box);
+      return;
+    }
+    window.Plotly.purge(this.box); // or parts of a colour bar that changes sides would stay
+    this.drawn = false;
+    this.redraw();
   }
 
   listen() {
@@ -311,6 +326,41 @@ const inSpace = (trace) => hasCells(trace) && trace.type === "scatter3d";
 function silhouette(trace) {
   const marker = { size: trace.marker.size, color: "#A8A8A8", opacity: 0.12 };
   return { ...trace, marker, isSilhouette: true, showlegend: false, hovertemplate: null };
+}
+
+/** A figure for a box of this width: names fit a small map, and a legend or colour bar stands below a narrow one. */
+function arranged({ data, layout }, width) {
+  const { meta, annotations, legend } = layout;
+  const margin = { l: 80, r: 80, ...layout.margin }; // Plotly's own
+  const isBelow = meta?.n_groups !== undefined && margin.r > MOST_BESIDE * width;
+  const size = Math.min(1, (width - margin.l - (isBelow ? 0 : margin.r)) / LABELLED);
+  const notes = annotations?.map((note) =>
+    note.font?.shadow ? { ...note, font: { ...note.font, size: Math.max(9, size * note.font.size) } } : note,
+  );
+  if (!isBelow) return { data, layout: { ...layout, annotations: notes } };
+  const entry = margin.r - 24;
+  const rows = Math.ceil(meta.n_groups / Math.max(1, Math.floor((width - margin.l - 10) / entry)));
+  const height = Math.min(Math.max(20 * rows + 10, 84), 184); // of a colour bar at least
+  const below = { orientation: "h", yref: "container", y: 0, yanchor: "bottom", x: 0.5, xanchor: "center" };
+  const bars = data.map((trace) => trace.marker?.colorbar).filter(Boolean);
+  // Plotly would write the title of a horizontal colour bar over it.
+  const titles = bars.map(({ title }) => ({
+    text: title.text.replace(", ", ",<br>"), font: { size: 12 }, showarrow: false, xref: "paper", x: 0.5, yref: "paper", yanchor: "top",
+    y: -(margin.b + 4) / (layout.height - margin.t - margin.b - height),
+  }));
+  const belowTitle = { yanchor: "top", y: (height - 42) / layout.height };
+  const bar = (colorbar) => ({ ...colorbar, ...below, ...belowTitle, title: { text: "" }, len: 0.9, thickness: 10 });
+  return {
+    data: data.map((trace) => {
+      if (!trace.marker?.colorbar) return trace;
+      return { ...trace, marker: { ...trace.marker, colorbar: bar(trace.marker.colorbar) } };
+    }),
+    layout: {
+      ...layout, annotations: [...(notes ?? []), ...titles.slice(0, 1)],
+      margin: { ...margin, r: 10, b: margin.b + height },
+      legend: { ...legend, ...below, maxheight: height, entrywidth: entry - 46, font: { size: 12 } },
+    },
+  };
 }
 
 /** Cells with values far from 0 last, so that silent cells do not cover the few expressing ones. */

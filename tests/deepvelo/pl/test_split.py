@@ -40,7 +40,7 @@ def test_panels_share_range_and_scale(fig):
 
 
 def test_titles_count_cells_and_outer_axes_are_named(fig):
-    assert [note.text for note in fig.layout.annotations] == ["control · 3 cells", "treated · 3 cells"]
+    assert [note.text for note in fig.layout.annotations] == ["control<br>3 cells", "treated<br>3 cells"]
     assert [axis.title.text for axis in fig.select_xaxes()] == ["UMAP 1", "UMAP 1"]
     assert [axis.title.text for axis in fig.select_yaxes()] == ["UMAP 2", ""]
 
@@ -83,4 +83,4 @@ def test_panels_stand_in_rows(n_parts, columns, hidden):
 def test_of_many_cells_only_the_chosen_are_drawn():
     fig = split(POINTS, PARTS, GROUPS, drawn=np.array([0, 2, 4]))
     assert sorted(np.concatenate([trace.customdata for trace in colored(fig, "x2")])) == [2, 4]
-    assert fig.layout.annotations[1].text == "treated · 3 cells"
+    assert fig.layout.annotations[1].text == "treated<br>3 cells"
