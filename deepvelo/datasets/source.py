@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from deepvelo.config import Settings
     from deepvelo.io import JoinReport
     from deepvelo.io.runs import Run
-    from deepvelo.selections import FoundCells
+    from deepvelo.selections import FoundCells, GroupingStore
 
 Kind = Literal["sample", "file", "join", "public", "run", "shuffled", "steady_state", "cells"]
 _TRIES = 2  # a file that changes twice is being written to
@@ -228,7 +228,7 @@ class DataSource:
         """Hash of the content, 32 hexadecimal digits; see `deepvelo.io.hashing.data_hash`.
 
         The hash of a public set depends only on its name. The prepared data of a run have the hash of the original
-        data.
+        data. That of cells of a run changes with the groups made by hand, which become their annotation.
         """
         from deepvelo.io.hashing import data_hash
 
@@ -253,6 +253,9 @@ class DataSource:
             case "cells":
                 info, cells = self._run().info, self._found_cells()[0].cells
                 words = f"cells:{info.data_hash}:{info.run_id}:{self.n_genes}:{cells.tobytes().hex()}"
+                words += "".join(
+                    f":{saved.grouping_id}:{saved.changed}" for saved in self._groupings().stored().groupings
+                )
         return hashlib.blake2b(words.encode(), digest_size=16).hexdigest()
 
     @property
@@ -315,13 +318,12 @@ class DataSource:
     def _load_cells(self) -> AnnData:
         from deepvelo.contents.notes import stored_notes
         from deepvelo.datasets import derived
-        from deepvelo.selections import GroupingStore
 
         adata = self._run().prepared()
         if self.n_genes:
             adata = derived.most_variable(adata, self.n_genes)
         found, called = self._found_cells()
-        of_groups = GroupingStore(Path(self.path).parent, self._run().info.data_hash).add_to(adata)
+        of_groups = self._groupings().add_to(adata)
         cells = derived.of_cells(adata, found.cells)
         note = (
             f"{cells.n_obs:,} of {number(adata.n_obs, 'cell')} of {self._name_of_run()} are used: {called}."
@@ -330,6 +332,12 @@ class DataSource:
             note += f" {found.report}"
         cells.uns[keys.NOTES] = [*stored_notes(cells), note, *of_groups]
         return cells
+
+    def _groupings(self) -> GroupingStore:
+        """The groups made by hand of the data of a run."""
+        from deepvelo.selections import GroupingStore
+
+        return GroupingStore(Path(self.path).parent, self._run().info.data_hash)
 
     def _found_cells(self) -> tuple[FoundCells, str]:
         """The cells of a selection or a file in the run, and what they are called."""

@@ -18,6 +18,7 @@ from deepvelo.datasets.source import DataSource
 from deepvelo.errors import InputError
 from deepvelo.io.runs import RunStore
 from deepvelo.pp.prepare import prepare
+from deepvelo.selections import Grouping, GroupingStore
 from deepvelo.selections import store as selections
 from deepvelo.task import Job, from_request, to_request
 
@@ -107,6 +108,24 @@ def test_they_are_data_of_their_own(source, base, rows):
     assert (
         DataSource.of_cells(base.folder, selection=one.selection_id).label == f"my cells, 1 cell: {'x' * 200}"
     )
+
+
+def test_their_hash_follows_the_groups_made_by_hand(source, base, store):
+    groupings = GroupingStore(store.folder, base.info.data_hash)
+    hashes = [source.hash()]
+    cells = base.obs.index
+    saved = groupings.create("mine", Grouping.empty(cells).assign(cells[:80], "a").assign(cells[80:], "b"))
+    try:
+        hashes.append(source.hash())
+        groupings.change(saved.grouping_id, lambda it: it.assign(cells[:40], "b"), what="Moved")
+        hashes.append(source.hash())
+        adata, data_hash = source.load_with_hash()
+        assert data_hash == hashes[-1]
+        assert (adata.obs["mine"] == "a").sum() == np.isin(adata.obs_names, cells[40:80]).sum()
+    finally:
+        groupings.delete(saved.grouping_id)
+    assert len(set(hashes)) == 3
+    assert source.hash() == hashes[0]
 
 
 def test_a_file_names_the_cells_as_well(base, rows, source, tmp_path):
