@@ -22,7 +22,7 @@ from tests.serving_jobs import Server, Standing, serving
 
 pytestmark = pytest.mark.slow
 
-MOMENTS = 20
+MOMENTS = 12
 KILLS = 3  # of each process
 UNDER_WAY = {"queued", "running"}
 EPOCHS = (3, 9, 5, 14, 7, 4)  # of the jobs in a queue, of 20 ms each: as long as saving takes

@@ -35,8 +35,7 @@ N_CELLS, N_GENES = 40, 12
 COLORS = {"Astrocytes": "#3ba458", "Granule": "#404040", "OPC": "#d94801"}
 
 
-@pytest.fixture
-def result() -> Result:
+def made_result() -> Result:
     rng = np.random.default_rng(0)
     groups = pd.Categorical(rng.choice(sorted(COLORS), N_CELLS), categories=sorted(COLORS))
     adata = anndata.AnnData(
@@ -63,8 +62,27 @@ def result() -> Result:
 
 
 @pytest.fixture
+def result() -> Result:
+    return made_result()
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run saved once, for tests that only read it."""
+    store = RunStore(tmp_path_factory.mktemp("saved") / "runs")
+    return store.folder / save(store, made_result())
+
+
+@pytest.fixture
+def saved(store: RunStore, template: Path) -> str:
+    """Id of that run, in the store of the test."""
+    shutil.copytree(template, store.folder / template.name)
+    return template.name
 
 
 def save(store: RunStore, result: Result, **changes: str) -> str:
@@ -146,15 +164,15 @@ def test_a_gene_of_three_thousand_cells_reads_within_ten_milliseconds(store: Run
         assert np.median(times) < 0.01
 
 
-def test_anndata_reads_the_result_by_itself(store: RunStore, result: Result) -> None:
-    adata = anndata.read_zarr(store.folder / save(store, result) / "result.zarr")
+def test_anndata_reads_the_result_by_itself(store: RunStore, result: Result, saved: str) -> None:
+    adata = anndata.read_zarr(store.folder / saved / "result.zarr")
     np.testing.assert_array_equal(adata.layers["velocity"], result.adata.layers["velocity"])
     assert (adata.layers["spliced"] != result.adata.layers["spliced"]).nnz == 0
     assert adata.obs["clusters"].equals(result.adata.obs["clusters"])
 
 
-def test_whole_object_comes_back_as_it_was(store: RunStore, result: Result) -> None:
-    adata = store.open(save(store, result)).to_adata()
+def test_whole_object_comes_back_as_it_was(store: RunStore, result: Result, saved: str) -> None:
+    adata = store.open(saved).to_adata()
     assert adata.obs.columns.tolist() == ["clusters", "mito/ribo"]
     assert adata.layers["spliced"].format == adata.X.format == "csr"
     assert (adata.uns["velocity_graph"] != result.adata.uns["velocity_graph"]).nnz == 0
@@ -162,8 +180,8 @@ def test_whole_object_comes_back_as_it_was(store: RunStore, result: Result) -> N
     assert set(adata.uns) == set(result.adata.uns)
 
 
-def test_a_part_has_the_named_layers_and_all_that_is_small(store: RunStore, result: Result) -> None:
-    run = store.open(save(store, result))
+def test_a_part_has_the_named_layers_and_all_that_is_small(store: RunStore, saved: str) -> None:
+    run = store.open(saved)
     part, whole = run.part(["velocity", "not there"]), run.to_adata()
     assert list(part.layers) == ["velocity"]
     assert part.X is None
@@ -172,8 +190,10 @@ def test_a_part_has_the_named_layers_and_all_that_is_small(store: RunStore, resu
         assert set(getattr(part, group)) == set(getattr(whole, group))
 
 
-def test_on_disk_dense_layers_are_left_there_and_sparse_ones_read(store: RunStore, result: Result) -> None:
-    part = store.open(save(store, result)).part(["velocity", "spliced"], on_disk=True)
+def test_on_disk_dense_layers_are_left_there_and_sparse_ones_read(
+    store: RunStore, result: Result, saved: str
+) -> None:
+    part = store.open(saved).part(["velocity", "spliced"], on_disk=True)
     assert isinstance(part.layers["velocity"], zarr.Array)
     np.testing.assert_array_equal(part.layers["velocity"][:, 1:3], result.adata.layers["velocity"][:, 1:3])
     assert part.layers["spliced"].format == "csr"
@@ -187,8 +207,8 @@ def test_a_part_may_have_x_which_stays_on_disk_where_it_is_dense(store: RunStore
     np.testing.assert_array_equal(part.X[:], result.adata.X)
 
 
-def test_what_is_asked_of_an_embedding_does_not_read_it(store: RunStore, result: Result) -> None:
-    run = store.open(save(store, result))
+def test_what_is_asked_of_an_embedding_does_not_read_it(store: RunStore, result: Result, saved: str) -> None:
+    run = store.open(saved)
     assert "X_umap" in run.obsm
     assert "X_none" not in run.obsm
     assert run.n_dimensions("X_umap") == result.adata.obsm["X_umap"].shape[1]
@@ -244,8 +264,8 @@ def test_embeddings_of_a_run_are_numbers_by_cell(store: RunStore, result: Result
     np.testing.assert_array_equal(found["bins"].toarray(), np.eye(N_CELLS))
 
 
-def test_newest_run_comes_first_and_survives_a_restart(store: RunStore, result: Result) -> None:
-    first = store.folder / save(store, result)
+def test_newest_run_comes_first_and_survives_a_restart(store: RunStore, saved: str) -> None:
+    first = store.folder / saved
     info = json.loads((first / "info.json").read_text())
     for name, day in {"b": "02", "a": "03", "c": "01"}.items():
         shutil.copytree(first, store.folder / name)
@@ -256,8 +276,8 @@ def test_newest_run_comes_first_and_survives_a_restart(store: RunStore, result: 
     assert RunStore(store.folder).list() == store.list()
 
 
-def test_same_data_and_settings_are_found(store: RunStore, result: Result) -> None:
-    run_id = save(store, result)
+def test_same_data_and_settings_are_found(store: RunStore, result: Result, saved: str) -> None:
+    run_id = saved
     same = config.from_dict(config.to_dict(result.settings))
     assert store.find("d" * 32, same).run_id == run_id
     assert store.find("d" * 32, same, cluster_key="clusters", basis="umap").run_id == run_id
@@ -268,8 +288,8 @@ def test_same_data_and_settings_are_found(store: RunStore, result: Result) -> No
     assert store.find("d" * 32, PRESETS["published"]) is None
 
 
-def test_deleted_run_is_gone(store: RunStore, result: Result) -> None:
-    kept, gone = save(store, result), "gone"
+def test_deleted_run_is_gone(store: RunStore, saved: str) -> None:
+    kept, gone = saved, "gone"
     shutil.copytree(store.folder / kept, store.folder / gone)
     assert {info.run_id for info in store.list()} == {kept, gone}
     store.delete(gone)
@@ -279,8 +299,8 @@ def test_deleted_run_is_gone(store: RunStore, result: Result) -> None:
         store.open(gone)
 
 
-def test_a_run_deleted_after_it_was_opened_gives_no_zeros(store: RunStore, result: Result) -> None:
-    run = store.open(save(store, result))
+def test_a_run_deleted_after_it_was_opened_gives_no_zeros(store: RunStore, saved: str) -> None:
+    run = store.open(saved)
     assert len(run.gene("velocity", "Gene0")) == N_CELLS
     store.delete(run.info.run_id)
     reads = [
@@ -302,9 +322,9 @@ def test_colours_come_back_in_one_spelling(store: RunStore, result: Result, stor
 
 
 def test_corrupt_folders_are_skipped_and_logged(
-    store: RunStore, result: Result, caplog: pytest.LogCaptureFixture
+    store: RunStore, saved: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    good = save(store, result)
+    good = saved
     for name, text in {"empty": None, "garbage": "{", "partial": "{}", "list": "[]", "binary": "\0"}.items():
         (store.folder / name).mkdir()
         if text is not None:
@@ -320,8 +340,8 @@ def test_corrupt_folders_are_skipped_and_logged(
     assert "info.json" in damaged["garbage"]
 
 
-def test_foreign_ids_open_nothing(store: RunStore, result: Result) -> None:
-    real = save(store, result)
+def test_foreign_ids_open_nothing(store: RunStore, saved: str) -> None:
+    real = saved
     shutil.copytree(store.folder / real, store.folder.parent / "outside")
     shutil.copytree(store.folder / real, store.folder / ".saving-x")
     ids = [
@@ -345,8 +365,8 @@ def test_foreign_ids_open_nothing(store: RunStore, result: Result) -> None:
     assert (store.folder.parent / "outside").is_dir()
 
 
-def test_unknown_gene_comes_with_suggestions(store: RunStore, result: Result) -> None:
-    run = store.open(save(store, result))
+def test_unknown_gene_comes_with_suggestions(store: RunStore, saved: str) -> None:
+    run = store.open(saved)
     with pytest.raises(InputError, match=r"'gene7' is not among.*Did you mean.*Gene7"):
         run.gene("velocity", "gene7")
     with pytest.raises(InputError, match=r"no layer 'speed'.*\['spliced', 'velocity'\]"):
@@ -567,9 +587,11 @@ def test_a_scratch_that_may_not_be_written_is_one_sentence(store: RunStore) -> N
         layers.new_layer((3, 2), path=folder / "velocity")
 
 
-def test_leftovers_are_never_listed_and_swept_after_a_day(store: RunStore, result: Result) -> None:
+def test_leftovers_are_never_listed_and_swept_after_a_day(
+    store: RunStore, result: Result, saved: str
+) -> None:
     old, new = (store.folder / f".saving-{name}" for name in ("old", "new"))
-    shutil.copytree(store.folder / save(store, result), old)
+    shutil.copytree(store.folder / saved, old)
     shutil.copytree(old, new)
     old_training, new_training = (store.checkpoint(fit) for fit in ("0a", "0b"))
     for path in (old_training, new_training):
@@ -619,8 +641,10 @@ def test_hash_of_an_object_sees_every_part(result: Result) -> None:
     assert len(hashes | {before}) == len(changes) + 1
 
 
-def test_purpose_and_base_are_kept_and_older_runs_are_fits(store: RunStore, result: Result) -> None:
-    base = save(store, result)
+def test_purpose_and_base_are_kept_and_older_runs_are_fits(
+    store: RunStore, result: Result, saved: str
+) -> None:
+    base = saved
     control = save(store, result, purpose="control", base=base)
     infos = {info.run_id: info for info in RunStore(store.folder).list()}
     assert (infos[base].purpose, infos[base].base) == ("fit", "")
@@ -633,8 +657,8 @@ def test_purpose_and_base_are_kept_and_older_runs_are_fits(store: RunStore, resu
     assert RunStore(store.folder).open(base).info == infos[base]
 
 
-def test_what_belongs_to_a_run_is_found_through_it_alone(store: RunStore, result: Result) -> None:
-    base = save(store, result)
+def test_what_belongs_to_a_run_is_found_through_it_alone(store: RunStore, result: Result, saved: str) -> None:
+    base = saved
     settings = config.replace(result.settings, {"seed": 4})
     seed = save(store, dataclasses.replace(result, settings=settings), purpose="seed", base=base)
     assert store.find("d" * 32, settings) is None  # a fit prepares the data with its own seed
@@ -644,8 +668,8 @@ def test_what_belongs_to_a_run_is_found_through_it_alone(store: RunStore, result
     assert store.find("e" * 32, settings, base=base) is None  # a control has data of its own
 
 
-def test_a_run_takes_what_belongs_to_it_along(store: RunStore, result: Result) -> None:
-    base, other = save(store, result), save(store, result)
+def test_a_run_takes_what_belongs_to_it_along(store: RunStore, result: Result, saved: str) -> None:
+    base, other = saved, save(store, result)
     save(store, result, purpose="sweep", base=base)
     kept = {other, save(store, result, purpose="seed", base=other), save(store, result, base=base)}
     store.delete(base)
@@ -654,9 +678,9 @@ def test_a_run_takes_what_belongs_to_it_along(store: RunStore, result: Result) -
 
 @pytest.mark.parametrize("purpose", ["control", "seed", "sweep"])
 def test_what_belongs_to_a_deleted_run_is_not_saved_unseen(
-    store: RunStore, result: Result, purpose: str
+    store: RunStore, result: Result, saved: str, purpose: str
 ) -> None:
-    base, other = save(store, result), save(store, result)
+    base, other = saved, save(store, result)
     RunStore(store.folder).delete(base)  # by another process, while the fit went on
     with pytest.raises(InputError, match=f"There is no run '{base}' in .* any more.*Choose") as error:
         save(store, result, purpose=purpose, base=base)
@@ -670,17 +694,17 @@ def test_what_belongs_to_no_run_is_not_saved(store: RunStore, result: Result) ->
     assert not store.folder.exists()
 
 
-def test_a_fit_outlives_the_run_whose_data_it_took(store: RunStore, result: Result) -> None:
-    base = save(store, result)
+def test_a_fit_outlives_the_run_whose_data_it_took(store: RunStore, result: Result, saved: str) -> None:
+    base = saved
     store.delete(base)
     baseline = save(store, result, base=base)
     assert [info.run_id for info in store.list()] == [baseline]
 
 
 def test_a_run_deleted_while_its_control_is_written_leaves_nothing(
-    store: RunStore, result: Result, monkeypatch: pytest.MonkeyPatch
+    store: RunStore, result: Result, saved: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = save(store, result)
+    base = saved
     write = write_zarr.write_dispatched
 
     def write_and_delete(*args: object, **kwargs: object) -> None:
