@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
@@ -39,7 +41,7 @@ def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, he
     points = run.obsm[SPACES[space]][:, :2]
     values = color_values(run, color, gene=gene)
     axis_name = "Rates UMAP" if space == "All rates" else f"{space} UMAP"
-    drawing = {
+    drawing: dict[str, Any] = {
         "axis_name": axis_name,
         "labels": names,
         "drawn": drawn(run),
@@ -59,7 +61,7 @@ def rates_figure(run: Run, space: str, *, color: str, gene: str, names: bool, he
             points, groups, values=numbers, value_title=color_title(run, view),
             diverging=color.startswith("gene_") and bool((numbers < 0).any()), limits=color_limits(run, view), **drawing,
         )  # fmt: skip
-    return in_place(fig, groups, legend=not names, l=30, b=30)
+    return in_place(fig, groups, legend=not names, margin=30)
 
 
 def gene_rates(run: Run, gene: str) -> dict[str, np.ndarray]:

@@ -158,12 +158,12 @@ def velocity_figure(run: Run, view: View) -> go.Figure:
         }  # fmt: skip
     axis_names = [cached.map_axes(run.info.run_id, view.basis).get(column, "") for column in view.axes]
     y_down = is_spatial(view.basis)
-    margin = {"l": 40, "b": 40}
+    margin = 40
     if view.in_space:
         fig = scatter_3d(
             points, groups, over=_in_space(run, view, points), axis_names=axis_names, dark=dark, **colored
         )
-        margin = {"l": 0, "b": 0}
+        margin = 0
     elif view.split is None:
         fig = scatter(points, groups, axis_name=axis_names, y_down=y_down, dark=dark, **colored)
         fig.add_traces(_arrows(run, view, points))
@@ -175,16 +175,17 @@ def velocity_figure(run: Run, view: View) -> go.Figure:
             if part.sum() >= _LEAST_CELLS
         }
         fig = split(points, parts, groups, over=over, axis_names=axis_names, y_down=y_down, **colored)
-    return in_place(fig, groups, **margin)
+    return in_place(fig, groups, margin=margin)
 
 
-def in_place(fig: go.Figure, groups: np.ndarray, *, legend: bool = True, **margin: int) -> go.Figure:
+def in_place(fig: go.Figure, groups: np.ndarray, *, margin: int, legend: bool = True) -> go.Figure:
     """A map that stays in place when its legend becomes a colour bar: the space beside it is the same for every colour.
 
-    The browser moves it below a narrow map. ``legend`` is False for maps that never have one.
+    The browser moves it below a narrow map. ``margin`` is for names of axes, in pixels; ``legend`` is False for
+    maps that never have one.
     """
     fig.update_layout(
-        margin={**margin, "r": theme.legend_width(groups), "autoexpand": False},
+        margin={"l": margin, "b": margin, "r": theme.legend_width(groups), "autoexpand": False},
         meta={"n_groups": len({*groups}) if legend else 0},
     )
     return fig
