@@ -27,6 +27,7 @@ NAMES: tuple[Name, ...] = ("data", "run", "gene", "list", "color", "groups")
 GENE_COLOR = "gene"  # colours by the expression of the chosen gene
 _SELECTIONS = "selections"  # by data set
 _KNOWN_ARRAYS = "chart.arrays"
+_GESTURES = "chart.gestures"
 _MOST_KNOWN, _MOST_SELECTIONS = 4_000, 20
 _VISIT = "visit"
 _UPLOADS = "n_uploads"
@@ -260,7 +261,7 @@ def selection(data: str) -> KeptSelection | None:
 
 
 def keep_selection(data: str, kept: KeptSelection) -> None:
-    """Keep the selections of a data set; those of the data set unused for longest go."""
+    """Keep the selections of a data set; the data set selected on least recently is dropped."""
     others = {name: old for name, old in st.session_state.get(_SELECTIONS, {}).items() if name != data}
     st.session_state[_SELECTIONS] = dict([*others.items(), (data, kept)][-_MOST_SELECTIONS:])
 
@@ -273,6 +274,16 @@ def known_arrays() -> list[str]:
 def keep_known_arrays(ids: Iterable[str]) -> None:
     """Remember which arrays this browser holds."""
     st.session_state[_KNOWN_ARRAYS] = list(ids)[-_MOST_KNOWN:]
+
+
+def gestures_taken(key: str) -> int:
+    """Number of the last gesture on this figure that was taken; the browser's gestures are numbered by its clock."""
+    return int(st.session_state.get(_GESTURES, {}).get(key, 0))
+
+
+def keep_gestures_taken(key: str, number: int) -> None:
+    """Remember the number of the last gesture taken."""
+    st.session_state[_GESTURES] = st.session_state.get(_GESTURES, {}) | {key: number}
 
 
 def sent(key: str, name: str) -> Any:

@@ -69,7 +69,17 @@ def _filled(part: Any, arrays: dict[str, np.ndarray]) -> Any:
     return {name: _filled(value, arrays) for name, value in part.items()}
 
 
-def gesture(page: AppTest, place: int, value: dict[str, Any], *, name: str = "gesture") -> AppTest:
+def gesture(page: AppTest, place: int, value: Any, *, stale: bool = False) -> AppTest:
+    """The page after a gesture on its figure at this place; ``stale`` draws it on a figure of before."""
+    header = headers(page)[place]
+    if isinstance(value, dict):
+        view = "of before" if stale else header["figure"]["layout"]["uirevision"]
+        number = header["selection"]["taken"] + 1
+        value = {"number": number, "view": view, "key": header["selection"]["key"]} | value
+    return send(page, place, "gestures", [value])
+
+
+def send(page: AppTest, place: int, name: str, value: Any) -> AppTest:
     """The page after what the browser sends from its figure at this place."""
     chart = page.get("bidi_component")[place]
     states = page._tree.get_widget_states()

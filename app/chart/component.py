@@ -28,7 +28,8 @@ def mount(message: bytes, *, key: str, height: int, on: dict[str, Callable[[], N
     Parameters
     ----------
     on
-        Callbacks by what the browser sends: ``gesture``, ``missing`` and ``restored``; `app.session.sent` has the values.
+        Callbacks by what the browser sends: ``gestures``, ``missing``, ``picked`` and ``restored``; `app.session.sent` has the
+        values.
     """
     _serve_assets()
     chart = st.components.v2.component(_NAME, js="chart.js", isolate_styles=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -13,8 +12,8 @@ from app.selection.choices import select_by
 from app.selection.groups import group_box
 from app.selection.saved import follow_link, save_box
 from app.selection.train import train_button
-from app.shared.cells import group_names
-from app.shared.grouping import groups_and_colors
+from app.shared.cached import Groups
+from app.shared.grouping import groups_of, shown_groups, shown_key
 from app.shared.text import escape
 from deepvelo.io.runs import Run
 from deepvelo.io.samples import SAMPLE
@@ -61,14 +60,15 @@ def in_words(run: Run, cells: np.ndarray) -> str:
     parts = [f"**{number(int(cells.sum()), 'cell')}** of {len(cells):,}"]
     if name := state.name(run):
         parts.insert(0, f"**{escape(name)}**")
-    parts.append(_shares(groups_and_colors(run)[0][cells]))
-    if SAMPLE in run.obs and run.obs[SAMPLE].nunique() > 1:
-        parts.append(_shares(group_names(run.obs[SAMPLE])[cells]))
+    parts.append(_shares(shown_groups(run), cells))
+    if SAMPLE in run.obs and shown_key(run) != SAMPLE:
+        parts.append(_shares(groups_of(run, SAMPLE), cells))
     return " · ".join(parts)
 
 
-def _shares(groups: Sequence[str] | np.ndarray) -> str:
-    names, counts = np.unique(np.asarray(groups, dtype=str), return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    shown = [f"{escape(names[i])} {counts[i] / counts.sum():.0%}" for i in order[:_MOST_GROUPS]]
-    return ", ".join(shown) + (f", {len(names) - _MOST_GROUPS} more" if len(names) > _MOST_GROUPS else "")
+def _shares(groups: Groups, cells: np.ndarray) -> str:
+    names = list(groups.colors)
+    counts = np.bincount(groups.codes[cells], minlength=len(names))
+    present = [i for i in np.argsort(-counts, kind="stable") if counts[i]]
+    shown = [f"{escape(names[i])} {counts[i] / counts.sum():.0%}" for i in present[:_MOST_GROUPS]]
+    return ", ".join(shown) + (f", {len(present) - _MOST_GROUPS} more" if len(present) > _MOST_GROUPS else "")

@@ -15,11 +15,11 @@ from app.selection import linked, queries, state
 from app.shared import charts
 from app.shared.cells import drawn
 from app.shared.gene_picker import gene_picker
-from app.shared.grouping import groups_and_colors, shown_key
+from app.shared.grouping import groups_and_colors, shown_groups, shown_key, visible_groups
 from app.shared.phase_charts import phase_of
 from app.shared.signal import batch_key_of
 from app.shared.tables import download, show_table
-from app.shared.text import box_labels, escape
+from app.shared.text import box_labels
 from app.shared.view import one_of
 from deepvelo import keys
 from deepvelo.io.runs import Run
@@ -50,7 +50,6 @@ class Contrast:
 
     cells: np.ndarray
     against: np.ndarray
-    name: str
 
     def packed(self) -> tuple[bytes, bytes]:
         """Both sides in bytes, as caches take them."""
@@ -83,7 +82,7 @@ def differences(run: Run) -> None:
         if cells.all():
             st.info("All cells are selected, so none is left to compare them with. Select fewer.")
             return
-        contrast = _contrast(run, cells, groups)
+        contrast = _contrast(run, cells)
         _composition(run, contrast)
     kinetic = run.has_rates
     views = ["Kinetics", "Marker genes"] if kinetic else ["Marker genes"]
@@ -97,28 +96,31 @@ def differences(run: Run) -> None:
     _portrait(run, genes)
 
 
-def _contrast(run: Run, cells: np.ndarray, groups: np.ndarray) -> Contrast:
+def _contrast(run: Run, cells: np.ndarray) -> Contrast:
     """The chosen reference: all other cells, the rest of a group, or a saved selection."""
-    inside = [
-        group
-        for group in np.unique(groups[cells].astype(str))
-        if min(np.count_nonzero(cells & (groups == group)), np.count_nonzero(~cells & (groups == group)))
-        >= _LEAST
-    ]
-    saved = {item.name: item for item in store.stored(run.folder).selections if item.name != state.name(run)}
-    options = [_OTHERS, *(f"Within {group}" for group in inside), *(f"Saved: {name}" for name in saved)]
-    labels = {option: escape(label) for option, label in box_labels(options).items()}
+    groups = shown_groups(run)
+    names = list(groups.colors)
+    sides = [np.bincount(groups.codes[side], minlength=len(names)) for side in (cells, ~cells)]
+    inside = {f"Within {names[i]}": i for i in np.flatnonzero(np.minimum(*sides) >= _LEAST)}
+    saved = {
+        f"Saved: {item.name}": item
+        for item in store.stored(run.folder).selections
+        if item.name != state.name(run)
+    }
+    options = [_OTHERS, *inside, *saved]
     chosen = st.selectbox(
-        "Compare with", options, format_func=box_labels(options).__getitem__, **one_of("against", options, key="differences.against")
-    )  # fmt: skip
-    if chosen.startswith("Within "):
-        members = groups == chosen.removeprefix("Within ")
-        return Contrast(cells & members, ~cells & members, labels[chosen])
-    if chosen.startswith("Saved: "):
-        _, names = store.load(run.folder, saved[chosen.removeprefix("Saved: ")].selection_id)
-        other = same_cells(names, run.obs.index).cells & ~cells
-        return Contrast(cells, other, labels[chosen])
-    return Contrast(cells, ~cells, labels[_OTHERS])
+        "Compare with",
+        options,
+        format_func=box_labels(options).__getitem__,
+        **one_of("against", options, key="differences.against"),
+    )
+    if chosen in inside:
+        members = groups.codes == inside[chosen]
+        return Contrast(cells & members, ~cells & members)
+    if chosen in saved:
+        _, stored = store.load(run.folder, saved[chosen].selection_id)
+        return Contrast(cells, same_cells(stored, run.obs.index).cells & ~cells)
+    return Contrast(cells, ~cells)
 
 
 def _composition(run: Run, contrast: Contrast) -> None:
@@ -247,7 +249,7 @@ def _portrait(run: Run, genes: Sequence[str]) -> None:
     groups, colors = groups_and_colors(run)
     phase = phase_of(run, gene)
     figure = phase_portrait(
-        phase, groups, colors=colors, cells=state.shown(run), drawn=drawn(run), dark=charts.is_dark(), height=HEIGHT
+        phase, groups, colors=colors, shown=visible_groups(run), cells=state.shown(run), drawn=drawn(run), dark=charts.is_dark(), height=HEIGHT
     )  # fmt: skip
     with picture:
         charts.show(

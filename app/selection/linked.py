@@ -22,6 +22,7 @@ from deepvelo.pl.phase_portrait import Phase
 from deepvelo.selections.cells import cells_inside
 from deepvelo.wording import in_one_line
 
+_MOST_CORNERS = 5_000  # of an outline
 _MOST_OF_A_NAME = 80  # characters, of a group under the pointer
 
 
@@ -81,8 +82,8 @@ def in_phase(run: Run, phases: Sequence[Phase], *, rows: np.ndarray | None = Non
     return Cells(run, points, rows=rows)
 
 
-def described(cells: Cells, message: Message) -> dict[str, Any]:
-    """What the browser learns of the cells and of the selection."""
+def described(cells: Cells, message: Message, *, taken: int) -> dict[str, Any]:
+    """What the browser learns of the cells and of the selection; ``taken`` is the number of the last gesture taken."""
     run = cells.run
     table, groups = cached.cell_table(run.info.run_id), shown_groups(run)
     codes = groups.codes if table.rows is None else groups.codes[table.rows]
@@ -103,6 +104,7 @@ def described(cells: Cells, message: Message) -> dict[str, Any]:
         },
         "selection": {
             "key": f"{run.info.data_hash} {names['$']}",  # runs of the same cells in the same order share it
+            "taken": taken,
             "size": len(run.obs),
             "id": None if packed is None else packed["$"],
             "bits": packed,
@@ -113,10 +115,33 @@ def described(cells: Cells, message: Message) -> dict[str, Any]:
     }
 
 
-def take_gesture(cells: Cells, gesture: object) -> None:
-    """Change the selection by what was drawn or clicked; foreign values change nothing."""
-    if not isinstance(gesture, Mapping):
-        return
+def take_gestures(cells: Cells, gestures: object, *, view: str, key: str, taken: int) -> int:
+    """Change the selection by what was drawn or clicked; foreign values change nothing.
+
+    Parameters
+    ----------
+    gestures
+        Those that the browser does not know to be taken, each with a number.
+    view, key
+        What the axes of the figure show, and the key of its selection. Gestures on an earlier figure are ignored.
+    taken
+        Number of the last gesture taken before.
+
+    Returns
+    -------
+    Number of the last gesture taken now.
+    """
+    for gesture in gestures if isinstance(gestures, list) else []:
+        if not isinstance(gesture, Mapping) or not isinstance(gesture.get("number"), int):
+            continue
+        if gesture["number"] > taken:
+            taken = gesture["number"]
+            if (gesture.get("view"), gesture.get("key")) == (view, key):
+                _take(cells, gesture)
+    return taken
+
+
+def _take(cells: Cells, gesture: Mapping[str, Any]) -> None:
     how = gesture.get("how")
     if how == "clear":
         state.clear(cells.run)
@@ -136,9 +161,9 @@ def _meant(cells: Cells, gesture: Mapping[str, Any]) -> np.ndarray | None:
     try:
         x, y = (np.asarray(side, dtype=float) for side in gesture[kind])
         axis = str(gesture["axes"][0])
-    except (KeyError, IndexError, TypeError, ValueError):
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError):
         return None
-    if x.ndim != 1 or x.shape != y.shape or len(x) > 100_000:
+    if x.ndim != 1 or x.shape != y.shape or len(x) > _MOST_CORNERS:
         return None
     outline = [{"x": x, "y": y}]
     inside = cells_inside(cells.points_of(axis), **{"lassos" if kind == "lasso" else "boxes": outline})

@@ -9,12 +9,14 @@ from __future__ import annotations
 import zlib
 from base64 import b64decode
 from binascii import Error as NotBase64
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 import numpy as np
 
 from app import session
 from app.shared import cached
+from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.selections.cells import How as Combination
 from deepvelo.selections.cells import combine
@@ -34,7 +36,10 @@ def selected(run: Run) -> np.ndarray | None:
     packed, _ = kept["steps"][-1]
     cells = _unpacked(packed, kept["size"])
     if kept["run"] != run.info.run_id:
-        cells = cached.in_run(cells, kept["run"], run.info.run_id)
+        try:
+            cells = cached.in_run(cells, kept["run"], run.info.run_id)
+        except InputError:  # the run it was made on was deleted
+            return None
     return cells if cells.any() else None
 
 
@@ -45,9 +50,11 @@ def selected_rows(run: Run) -> np.ndarray:
 
 
 def name(run: Run) -> str:
-    """Name of the saved selection that is selected; empty for any other cells."""
+    """Name of the saved selection of this run that is selected; empty for any other cells."""
     kept = session.selection(run.info.data_hash)
-    return kept["steps"][-1][1] if kept is not None and kept["steps"] else ""
+    if kept is None or not kept["steps"] or kept["run"] != run.info.run_id:
+        return ""
+    return kept["steps"][-1][1]
 
 
 def change(run: Run, cells: np.ndarray, how: How = "new", *, name: str = "") -> None:
@@ -113,9 +120,18 @@ def bits(cells: np.ndarray) -> np.ndarray:
     return np.packbits(cells)
 
 
-def restore(run: Run, text: object) -> None:
-    """Take the selection that a browser kept over a reload; nothing happens if it fits no selection of this run."""
+def restore(run: Run, stored: object, *, key: str) -> None:
+    """Take the selection that a browser kept over a reload; nothing happens if it is not of these cells.
+
+    Parameters
+    ----------
+    stored
+        ``key`` and ``bits``, the mask packed and in base 64.
+    """
     n_cells = len(run.obs)
+    if not isinstance(stored, Mapping) or stored.get("key") != key:
+        return
+    text = stored.get("bits")
     if not isinstance(text, str) or len(text) > n_cells:
         return
     try:
@@ -128,12 +144,23 @@ def restore(run: Run, text: object) -> None:
 
 def _keep(run: Run, cells: np.ndarray, name: str = "") -> None:
     kept = session.selection(run.info.data_hash)
-    before = kept["steps"] if kept is not None and kept["run"] == run.info.run_id else []
-    packed = zlib.compress(bits(cells).tobytes(), 1)
+    if kept is not None and kept["run"] == run.info.run_id:
+        before = kept["steps"]
+    else:  # the steps of another run number other cells
+        earlier = selected(run)
+        before = [] if earlier is None else [(_packed(earlier), "")]
     session.keep_selection(
         run.info.data_hash,
-        {"run": run.info.run_id, "size": len(cells), "steps": [*before, (packed, name)][-_MOST_STEPS:]},
+        {
+            "run": run.info.run_id,
+            "size": len(cells),
+            "steps": [*before, (_packed(cells), name)][-_MOST_STEPS:],
+        },
     )
+
+
+def _packed(cells: np.ndarray) -> bytes:
+    return zlib.compress(bits(cells).tobytes(), 1)
 
 
 def _unpacked(packed: bytes, size: int) -> np.ndarray:

@@ -66,16 +66,24 @@ def show(
     if cells is not None:
         if shown["layout"].get("dragmode") != "pan":
             shown["layout"]["dragmode"] = "lasso"
-        header |= linked.described(cells, message)
-        on["gesture"] = lambda: linked.take_gesture(cells, session.sent(key, "gesture"))
-        on["restored"] = lambda: state.restore(cells.run, session.sent(key, "restored"))
+        header |= linked.described(cells, message, taken=session.gestures_taken(key))
+        axes, of_selection = str(shown["layout"]["uirevision"]), str(header["selection"]["key"])
+        on["gestures"] = lambda: _take_gestures(cells, key, view=axes, of_selection=of_selection)
+        on["restored"] = lambda: state.restore(cells.run, session.sent(key, "restored"), key=of_selection)
     height = int(figure.layout.height or theme.HEIGHT)
     mount(message.packed(header), key=key, height=height, on=on)
     session.keep_known_arrays([*(name for name in known if name not in message.arrays), *message.arrays])
 
 
+def _take_gestures(cells: linked.Cells, key: str, *, view: str, of_selection: str) -> None:
+    taken = linked.take_gestures(
+        cells, session.sent(key, "gestures"), view=view, key=of_selection, taken=session.gestures_taken(key)
+    )
+    session.keep_gestures_taken(key, taken)
+
+
 def _send_again(key: str) -> None:
-    """Forget that the browser holds arrays that it let go."""
+    """Forget that the browser holds arrays that it lacks."""
     gone = session.sent(key, "missing")
     if isinstance(gone, list):
         session.keep_known_arrays(name for name in session.known_arrays() if name not in gone)

@@ -13,7 +13,7 @@ from deepvelo import keys
 from deepvelo.io.runs import RunStore
 from deepvelo.result import Result
 from deepvelo.selections import store
-from tests.on_page import figures, fine, gesture, headers, words
+from tests.on_page import figures, fine, gesture, headers, send, words
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "selection.py"
 COPIES = 5  # of the 40 cells of the made-up run
@@ -69,12 +69,12 @@ def test_the_group_of_the_cells_and_the_gene_that_differs_in_them(run_id):
 
 def test_a_click_on_the_volcano_opens_the_portrait_with_the_selection_in_it(run_id):
     app = of_group(run_id)
-    gesture(app, 1, [CHANGED, "0.001", CHANGED], name="picked")
+    send(app, 1, "picked", [CHANGED, "0.001", CHANGED])
     assert app.query_params["gene"] == CHANGED
     portrait = headers(fine(app))[-1]
     assert portrait["figure"]["layout"]["title"]["text"] == CHANGED
     assert portrait["selection"]["id"] is not None
-    gesture(app, 1, {"no": "gene"}, name="picked")
+    send(app, 1, "picked", {"no": "gene"})
     assert app.query_params["gene"] == CHANGED
 
 

@@ -3,7 +3,7 @@
 
 const PLOTLY = new URL("../deepvelo.plotly/plotly.min.js", import.meta.url).href;
 const MOST_BYTES = 256e6; // of arrays kept for figures to come
-const STORED = "deepvelo.selection"; // in sessionStorage, which survives a reload
+const STORED = "deepvelo.selection "; // and the key of the cells, in sessionStorage, which survives a reload
 const TYPES = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u2: Uint16Array, u1: Uint8Array };
 const MISSING = 65535; // code of NaN among quantised values
 const MOST_BESIDE = 0.3; // of a figure's width, for a legend beside the map
@@ -15,7 +15,7 @@ const charts = new Set(); // of this page
 const selections = new Map(); // by the key of their cells
 let bytesKept = 0;
 let lastRead = Promise.resolve();
-let restored = false; // whether the selection of before the reload was sent
+const restored = new Set(); // keys of the cells whose selection of before the reload was looked for
 
 let library;
 function plotly() {
@@ -96,18 +96,32 @@ function filled(part, gone) {
 
 const isIn = (bits, row) => (bits[row >> 3] >> (7 - (row & 7))) & 1;
 
-function adopt({ key, size, id, bits }) {
+function adopt({ key, id, bits }) {
   const before = selections.get(key);
   if (before?.id === id) return;
   // The same object where nothing changes, so that no figure is drawn again.
   const same = before?.bits && bits && before.bits.every((byte, at) => byte === bits[at]);
   selections.set(key, { id, bits: same ? before.bits : bits });
-  if (bits === null) sessionStorage.removeItem(STORED);
-  else {
-    const packed = btoa(Array.from(bits, (byte) => String.fromCharCode(byte)).join(""));
-    sessionStorage.setItem(STORED, JSON.stringify({ key, size, bits: packed }));
-  }
+  store(key, bits);
   for (const chart of charts) chart.highlight();
+}
+
+/** Keeps a selection over a reload; a browser may forbid it, or have no room. */
+function store(key, bits) {
+  try {
+    if (bits === null) sessionStorage.removeItem(STORED + key);
+    else sessionStorage.setItem(STORED + key, btoa(Array.from(bits, (byte) => String.fromCharCode(byte)).join("")));
+  } catch {
+    // the selection then ends with the page
+  }
+}
+
+function stored(key) {
+  try {
+    return sessionStorage.getItem(STORED + key);
+  } catch {
+    return null;
+  }
 }
 
 /** Shows drawn cells as selected until the server has found all cells inside the outline. */
@@ -119,6 +133,8 @@ function preview({ key, size, how }, rows) {
     const combine = { add: (a, b) => a | b, keep: (a, b) => a & b, remove: (a, b) => a & ~b }[how];
     before.forEach((byte, at) => (bits[at] = combine(byte, bits[at])));
   }
+  // All cells are shown as selected while none is.
+  if (before === null && how === "remove") bits.forEach((byte, at) => (bits[at] = ~byte));
   selections.set(key, { id: "preview", bits: bits.some(Boolean) ? bits : null });
   for (const chart of charts) chart.highlight();
 }
@@ -129,6 +145,7 @@ class Chart {
   constructor(root, send) {
     this.root = root;
     this.send = send;
+    this.gestures = []; // not known to be taken
     this.box = document.createElement("div");
     this.tooltip = document.createElement("div");
     root.style.position = "relative";
@@ -168,6 +185,8 @@ class Chart {
     const hidden = this.chosen?.only;
     this.cells = cells;
     this.chosen = chosen;
+    this.view = figure.layout.uirevision;
+    if (chosen) this.acknowledge(chosen.taken);
     if (chosen && !this.restore(chosen)) adopt(chosen);
     if (header.id !== this.id || this.isInOldColors()) await this.draw(header, figure);
     else this.highlight(hidden !== chosen?.only);
@@ -179,12 +198,24 @@ class Chart {
   }
 
   /** Sends the selection of before a reload; whether there was one. */
-  restore({ key, size, fresh }) {
-    const stored = restored || !fresh ? null : JSON.parse(sessionStorage.getItem(STORED));
-    restored = true;
-    if (stored?.key !== key || stored?.size !== size) return false;
-    this.send("restored", stored.bits);
-    return true;
+  restore({ key, fresh }) {
+    if (restored.has(key)) return false;
+    restored.add(key);
+    const bits = fresh ? stored(key) : null;
+    if (bits) this.send("restored", { key, bits });
+    return Boolean(bits);
+  }
+
+  /** Sends gestures until the server has taken them: a page at work keeps only the latest that was sent. */
+  gesture(what) {
+    const number = Math.max(Date.now(), this.chosen.taken + 1, (this.gestures.at(-1)?.number ?? 0) + 1);
+    this.gestures.push({ number, view: this.view, key: this.chosen.key, ...what });
+    this.send("gestures", this.gestures);
+  }
+
+  acknowledge(taken) {
+    this.gestures = this.gestures.filter(({ number }) => number > taken);
+    if (this.gestures.length) this.send("gestures", this.gestures);
   }
 
   async draw(header, figure) {
@@ -231,7 +262,7 @@ class Chart {
     this.box.addEventListener("mousedown", (event) => (this.shift = event.shiftKey), true);
     this.box.addEventListener("mousemove", (event) => (this.mouse = event), true);
     this.box.on("plotly_selected", (event) => event && this.select(event));
-    this.box.on("plotly_deselect", () => this.cells && this.send("gesture", { how: "clear" }));
+    this.box.on("plotly_deselect", () => this.cells && this.gesture({ how: "clear" }));
     this.box.on("plotly_legendclick", ({ data, curveNumber }) => this.selectGroup(data[curveNumber].name));
     this.box.on("plotly_click", ({ points }) => this.pickable && this.send("picked", points[0].customdata ?? null));
     this.box.on("plotly_hover", ({ points, event }) => this.describe(points[0], event ?? this.mouse));
@@ -244,13 +275,13 @@ class Chart {
     const how = this.how();
     preview({ ...this.chosen, how }, points.map(({ customdata }) => customdata).filter((row) => row !== undefined));
     window.Plotly.relayout(this.box, { selections: [] }); // the cells show the selection
-    this.send("gesture", { how, [lassoPoints ? "lasso" : "box"]: Object.values(outline), axes: Object.keys(outline) });
+    this.gesture({ how, [lassoPoints ? "lasso" : "box"]: Object.values(outline), axes: Object.keys(outline) });
   }
 
   /** Selects a group by its name as written in the figure. Returns false, which keeps the group visible. */
   selectGroup(name) {
     if (!this.cells?.clickable.includes(name)) return true;
-    this.send("gesture", { how: this.how(), group: name });
+    this.gesture({ how: this.how(), group: name });
     return false;
   }
 

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.chart import component
 from app.chart.message import unpacked
-from tests.on_page import fine, gesture
+from tests.on_page import fine, send
 
 
 def page() -> None:
@@ -36,14 +36,14 @@ def test_arrays_are_sent_once_and_again_when_the_browser_misses_them():
     app.toggle[0].set_value(True).run()
     assert len(sent(fine(app))) == 1  # the values
     app.toggle[0].set_value(False).run()
-    gesture(app, 0, first[:2], name="missing")
+    send(app, 0, "missing", first[:2])
     assert sent(fine(app)) == first[:2]
 
 
 @pytest.mark.parametrize("value", [None, 3, "abc", [None, 7]])
 def test_what_no_browser_asks_for_changes_nothing(value):
     app = fine(AppTest.from_function(page).run())
-    assert sent(fine(gesture(app, 0, value, name="missing"))) == []
+    assert sent(fine(send(app, 0, "missing", value))) == []
 
 
 def test_our_script_and_plotlys_of_the_figures_version_are_there():

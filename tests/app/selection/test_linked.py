@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.shared import cached
 from deepvelo import keys
-from tests.on_page import fine, gesture, headers, selected, shown_gene, words
+from tests.on_page import fine, gesture, headers, selected, send, shown_gene, words
 
 PAGES = Path(__file__).resolve().parents[3] / "pages"
 
@@ -64,9 +64,40 @@ def test_the_name_of_a_group_selects_it_and_undo_takes_it_back(opened, shared_ru
 
 
 def test_cells_that_are_not_drawn_are_selected_too(opened, shared_run, monkeypatch):
-    monkeypatch.setattr(cached, "drawn_cells", lambda run_id: np.arange(0, 40, 4))
+    rows = np.arange(0, 40, 4)
+    monkeypatch.setattr(cached, "_drawn_cells", lambda *_: rows)
+    cached._cell_table.clear()
     points = cached.open_run(shared_run).obsm[keys.X_UMAP][:, :2]
-    assert selected(gesture(opened("velocity"), 0, outline(points))) == list(range(40))
+    app = gesture(opened("velocity"), 0, outline(points))
+    assert selected(app) == list(range(40))
+    (header,) = headers(app)
+    names = bytes(header["cells"]["names"].astype(np.uint8)).decode().split("\n")
+    assert names == [f"cell{row}" for row in rows]
+    assert header["cells"]["rows"].tolist() == rows.tolist()
+    members = groups(shared_run)[rows].tolist()
+    assert [header["cells"]["groups"][code] for code in header["cells"]["codes"]] == members
+    cached._cell_table.clear()
+
+
+def test_a_gesture_is_taken_once_and_later_ones_with_it(opened, shared_run):
+    points = cached.open_run(shared_run).obsm[keys.X_UMAP][:, :2]
+    app = opened("velocity")
+    header = headers(app)[0]
+    of_figure = {"view": header["figure"]["layout"]["uirevision"], "key": header["selection"]["key"]}
+    first, second = (
+        {"number": number, **of_figure, **outline(points[[row]], how="add")}
+        for number, row in ((5, 0), (6, 1))
+    )
+    send(app, 0, "gestures", [first])
+    app.button(key="selection.clear").click().run()
+    send(app, 0, "gestures", [first, second])  # the browser did not know that the first was taken
+    assert selected(app) == [1]
+    assert headers(app)[0]["selection"]["taken"] == 6
+
+
+def test_a_gesture_on_an_earlier_figure_is_not_taken(opened, shared_run):
+    points = cached.open_run(shared_run).obsm[keys.X_UMAP][:, :2]
+    assert selected(gesture(opened("velocity"), 0, outline(points), stale=True)) == []
 
 
 @pytest.mark.parametrize(
@@ -80,6 +111,8 @@ def test_cells_that_are_not_drawn_are_selected_too(opened, shared_run, monkeypat
         {"how": "new", "lasso": [[0, 1], [0]], "axes": ["x", "y"]},
         {"how": "new", "lasso": [[0, 1, 2], ["a", "b", "c"]], "axes": ["x", "y"]},
         {"how": "new", "box": [[0, 1], [0, 1]], "axes": []},
+        {"how": "new", "box": [[0, 10**400], [0, 1]], "axes": ["x", "y"]},
+        {"how": "new", "lasso": [[0.0] * 10_000, [0.0] * 10_000], "axes": ["x", "y"]},
     ],
 )
 def test_what_no_figure_sends_changes_nothing(opened, value):

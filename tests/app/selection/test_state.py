@@ -14,6 +14,7 @@ from app.shared import cached
 from deepvelo.io.runs import Run
 
 N_CELLS = 40
+KEY = "of these cells"
 
 
 @pytest.fixture
@@ -75,14 +76,35 @@ def test_another_run_of_the_data_selects_the_same_cells_by_name(run, server, mad
     assert sorted(other.obs.index[state.selected(other)]) == sorted(names)
     state.change(other, np.asarray(other.obs.index == names[0]))
     assert state.selected_rows(run).tolist() == [1]
+    state.undo(other)
+    assert sorted(other.obs.index[state.selected(other)]) == sorted(names)
+
+
+def test_a_saved_name_belongs_to_its_run(run, server, made_up_run):
+    other = cached.open_run(made_up_run(server / "runs", name="other"))
+    state.change(run, mask(1), name="tip")
+    assert (state.name(run), state.name(other)) == ("tip", "")
+
+
+def test_a_selection_made_on_a_run_that_was_deleted_is_none(run, server, made_up_run):
+    other = cached.open_run(made_up_run(server / "runs", name="other"))
+    state.change(run, mask(1))
+    cached.delete_run(run.info.run_id)
+    assert state.selected(other) is None
+    state.change(other, mask(2))
+    assert state.selected_rows(other).tolist() == [2]
 
 
 def test_a_browser_brings_its_selection_back_after_a_reload(run):
-    state.restore(run, b64encode(state.bits(mask(0, 39)).tobytes()).decode())
+    packed = b64encode(state.bits(mask(0, 39)).tobytes()).decode()
+    state.restore(run, {"key": "other cells", "bits": packed}, key=KEY)
+    assert state.is_fresh(run)
+    state.restore(run, {"key": KEY, "bits": packed}, key=KEY)
     assert state.selected_rows(run).tolist() == [0, 39]
 
 
 @pytest.mark.parametrize("text", [None, 7, "", "AA==", "?" * 8, "A" * 1_000_000])
 def test_what_is_no_selection_of_this_run_is_not_taken(run, text):
-    state.restore(run, text)
+    state.restore(run, {"key": KEY, "bits": text}, key=KEY)
+    state.restore(run, text, key=KEY)
     assert state.is_fresh(run)
