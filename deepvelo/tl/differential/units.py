@@ -33,11 +33,13 @@ def sample_units(samples: pd.Series, sides: Sides) -> Units | None:
         Sample of each cell, ``(n_cells,)``; cells without one are a sample of their own.
     """
     codes = group_names(samples).cat.codes.to_numpy()
-    n = int(codes.max()) + 1
-    labels = np.where(codes < 0, n, codes)
-    units = Units("samples", labels[sides.selected], labels[sides.reference], n + int((codes < 0).any()))
-    enough = [(np.bincount(side[side < n], minlength=n) >= _SAMPLE_CELLS).sum() >= 2 for side in units[1:3]]
-    return units if all(enough) else None
+    of_side = [codes[rows] for rows in sides]
+    for side in of_side:
+        if np.count_nonzero(np.bincount(side[side >= 0]) >= _SAMPLE_CELLS) < 2:
+            return None
+    used, labels = np.unique(np.concatenate(of_side), return_inverse=True)
+    n_selected = len(sides.selected)
+    return Units("samples", labels[:n_selected], labels[n_selected:], len(used))
 
 
 def neighborhood_units(coordinates: np.ndarray, sides: Sides) -> Units:

@@ -64,6 +64,13 @@ def test_samples_are_units_where_each_side_has_two():
     assert sample_units(samples, sides(10, 30)) is None
 
 
+def test_samples_without_compared_cells_do_not_count():
+    samples = pd.Series(["Z"] * 10 + ["A", "B"] * 10 + ["A", "B"] * 10 + ["Y"] * 10)
+    units = sample_units(samples, Sides(np.arange(10, 30), np.arange(30, 50)))
+    assert units.n == 2
+    assert set(units.selected) == set(units.reference) == {0, 1}
+
+
 def test_a_handful_of_cells_is_no_replicate_and_no_sample_is_none():
     samples = pd.Series(["A"] * 15 + ["B"] * 5 + ["C"] * 10 + ["D"] * 10)
     assert sample_units(samples, sides(20, 20)) is None
