@@ -6,13 +6,13 @@ import numpy as np
 import streamlit as st
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from app import session
 from app.selection import state
 from app.selection.saved import saved_box
 from app.shared.cells import group_names
 from app.shared.color_picker import color_label, color_options, color_values
 from app.shared.empty import error_in_words
-from app.shared.text import box_labels, with_labels
+from app.shared.gene_picker import chosen_gene
+from app.shared.text import box_labels, escape, with_labels
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from deepvelo.selections import find_cells, within
@@ -41,12 +41,12 @@ def _by_column(run: Run) -> None:
         "By", options, format_func=box_labels(options, color_label).__getitem__, key=_COLUMN,
         persist_state="session",
     )  # fmt: skip
-    gene = session.gene() or str(run.var.index[0])
-    values = color_values(run, column, gene=gene)
-    if is_numeric_dtype(values) and not is_bool_dtype(values):
-        _by_number(run, values.to_numpy(dtype=float), name=str(values.name))
-    else:
-        _by_group(run, group_names(values))
+    with error_in_words():
+        values = color_values(run, column, gene=chosen_gene(run))
+        if is_numeric_dtype(values) and not is_bool_dtype(values):
+            _by_number(run, values.to_numpy(dtype=float), column=column, name=str(values.name))
+        else:
+            _by_group(run, group_names(values))
 
 
 def _by_group(run: Run, groups: np.ndarray) -> None:
@@ -55,7 +55,7 @@ def _by_group(run: Run, groups: np.ndarray) -> None:
     _apply(run, np.isin(groups, chosen), disabled=not chosen)
 
 
-def _by_number(run: Run, values: np.ndarray, *, name: str) -> None:
+def _by_number(run: Run, values: np.ndarray, *, column: str, name: str) -> None:
     known = values[np.isfinite(values)]
     if not known.size:
         st.caption("No cell has a value.")
@@ -64,15 +64,15 @@ def _by_number(run: Run, values: np.ndarray, *, name: str) -> None:
     if low == high:
         st.caption(f"All cells have the value {low:.3g}.")
         return
+    key = f"{_RANGE}.{column}.{name}"  # no limit is taken over to another column or gene
     least, most = st.columns(2)
     at_least = least.number_input(
-        f"{name}, at least", value=None, placeholder=f"{low:.3g}", key=f"{_RANGE}.low"
+        f"{escape(name)}, at least", value=None, placeholder=f"{low:.3g}", key=f"{key}.low"
     )
     at_most = most.number_input(
-        f"{name}, at most", value=None, placeholder=f"{high:.3g}", key=f"{_RANGE}.high"
+        f"{escape(name)}, at most", value=None, placeholder=f"{high:.3g}", key=f"{key}.high"
     )
-    with error_in_words():
-        _apply(run, within(values, low=at_least, high=at_most), disabled=at_least is None and at_most is None)
+    _apply(run, within(values, low=at_least, high=at_most), disabled=at_least is None and at_most is None)
 
 
 def _by_names(run: Run) -> None:

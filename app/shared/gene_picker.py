@@ -67,6 +67,12 @@ def gene_picker(run: Run, *, ranked: Sequence[str] = ()) -> str:
     return shown
 
 
+def chosen_gene(run: Run) -> str:
+    """The gene of the URL, by any of its names; the first of the ranking if the run lacks it."""
+    known = cached.genes(run.info.run_id)
+    return known.index.find(session.gene() or "") or known.ranked[0]
+
+
 def ranked_genes(run: Run) -> list[str]:
     """Genes with a velocity by multi-kinetic score, highest first, then the others."""
     return list(cached.genes(run.info.run_id).ranked)

@@ -95,30 +95,3 @@ def test_a_saved_selection_is_taken_and_deleted_in_the_box(run_id, group):
     app.button(key="selection.delete").click().run()
     assert store.stored(run.folder).selections == []
     assert "Delete" not in labels(app)
-
-
-def test_pasted_names_are_found_and_counted(run_id):
-    run = cached.open_run(run_id)
-    app = opened(run_id)
-    app.session_state["selection.by"] = True
-    app.run()
-    app.segmented_control(key="selection.way").select("Names").run()
-    app.text_area(key="selection.names").set_value(f"{run.obs.index[4]}\n{run.obs.index[2]}\nnobody").run()
-    assert "2 of 3 names found. 1 is not in this run: 'nobody'." in words(app)
-    app.button(key="selection.apply").click().run()
-    assert selected(app) == [2, 4]
-
-
-def test_cells_above_a_threshold_are_selected(run_id):
-    run = cached.open_run(run_id)
-    app = opened(run_id)
-    app.session_state["selection.by"] = True
-    app.run()
-    app.selectbox(key="selection.column").select(
-        "velocity_pseudotime" if "velocity_pseudotime" in run.obs else "latent_time"
-    ).run()
-    values = run.obs[app.selectbox(key="selection.column").value].to_numpy()
-    limit = float(np.quantile(values, 0.8))
-    app.number_input(key="selection.range.low").set_value(limit).run()
-    app.button(key="selection.apply").click().run()
-    assert selected(app) == np.flatnonzero(values >= limit).tolist()
