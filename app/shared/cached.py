@@ -329,7 +329,7 @@ def _groups_by_hand(folder: Path, run_id: str, grouping_id: str, changed: dateti
     column = grouping.column(run.obs.index)
     names = np.array([*grouping.names, UNASSIGNED], dtype=object)[column.codes]
     colors = {
-        group.name: UNASSIGNED_COLOR if group.hidden else group.color
+        group.name: theme.GREY if group.hidden else group.color
         for code, group in enumerate(grouping.groups)
         if (column.codes == code).any()
     }

@@ -90,6 +90,38 @@ def test_a_click_on_a_name_in_the_legend_selects_the_group(site, visit: Visit, r
     page.wait_for_function(f"() => ({SHOWN})()[0] === null")
 
 
+def test_outlined_cells_become_a_group_on_all_pages_and_the_data_of_a_training(site, visit: Visit, run: str):
+    page = visit(f"{site.address}/velocity?run={run}")
+    ready(page, 1)
+    lasso(page)
+    cells = selected(page)
+    main = page.get_by_test_id("stMainBlockContainer")
+    main.get_by_role("button", name="Group", exact=True).click()
+    box = page.get_by_role("combobox", name="Group", exact=True)
+    box.click(timeout=SOON)
+    box.fill("left <b>half</b>")
+    box.press("Enter")
+    page.get_by_role("button", name=f"Put {len(cells)} cells into the group").click(timeout=SOON)
+    expect(page.locator(".legendtext", has_text="left <b>half</b>")).to_be_attached(timeout=SOON)
+    expect(page.get_by_role("button", name="Edit groups")).to_be_visible(timeout=SOON)
+    expect(page.get_by_text("left <b>half</b> 100%")).to_be_visible(timeout=SOON)
+    assert page.evaluate(SHOWN) == [cells]
+    page.get_by_role("link", name="Phase portraits").click()
+    expect(page.locator(".legendtext", has_text="left <b>half</b>").first).to_be_attached(timeout=SOON)
+
+    page.get_by_role("button", name="Edit groups").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Last change: Put")).to_be_visible(timeout=SOON)
+    dialog.get_by_role("button", name="Undo").click()
+    expect(dialog.get_by_text("Last change: Put")).to_have_count(0, timeout=SOON)
+    dialog.get_by_role("button", name="Close").click()
+    expect(page.locator(".legendtext", has_text="left <b>half</b>")).to_have_count(0, timeout=SOON)
+
+    main.get_by_role("button", name="Train", exact=True).click(timeout=SOON)
+    expect(page.get_by_role("heading", name="Train")).to_be_visible(timeout=SOON)
+    expect(main.get_by_text(f"made-up cells, {len(cells)} cells of").first).to_be_visible(timeout=SOON)
+
+
 def ready(page: Page, n_figures: int) -> None:
     page.wait_for_function(f"() => ({SHOWN})().length === {n_figures}", timeout=SOON)
     page.locator(".js-plotly-plot .nsewdrag").first.wait_for(timeout=SOON)

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from app.shared import cached
 from deepvelo.contents.groups import UNASSIGNED_COLOR
 from deepvelo.io.runs import Run
+from deepvelo.pl import theme
 from deepvelo.selections import Grouping
 from tests.on_page import figures, fine, headers, words
 from tests.stored import copy_run
@@ -48,7 +49,7 @@ def drawn(figure: dict) -> dict[str, tuple[int, str]]:
 def test_a_map_shows_a_grouping_by_hand_in_its_order_and_colours(run, by_hand):
     app = opened("pages/velocity.py", run, groups=by_hand)
     found = drawn(figures(app)[0])
-    assert list(found.values()) == [(5, UNASSIGNED_COLOR), (10, "#123456"), (25, UNASSIGNED_COLOR)]
+    assert list(found.values()) == [(5, theme.GREY), (10, "#123456"), (25, UNASSIGNED_COLOR)]
     assert list(found)[1:] == ["tip", "unassigned"]
     picker = next(box for box in app.selectbox if box.label == "Colour by")
     assert picker.value == by_hand
