@@ -84,7 +84,7 @@ def figures(n: int) -> Callable[[Page], None]:
 def form(page: Page) -> None:
     """The form is ready when training could start."""
     expect(page.get_by_role("button", name="Train").last).to_be_enabled(timeout=MILLISECONDS)
-    expect(page.get_by_test_id("stDataFrame")).to_be_visible(timeout=MILLISECONDS)
+    expect(page.get_by_test_id("stDataFrame").last).to_be_visible(timeout=MILLISECONDS)
 
 
 def lineages(page: Page) -> None:
@@ -96,6 +96,21 @@ def lineages(page: Page) -> None:
     figures(2)(page)
 
 
+def selection(page: Page) -> None:
+    """Cells of the granule lineage, outlined with the mouse, and the genes that differ in them."""
+    figures(1)(page)
+    box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    assert box is not None
+    corners = [(0.02, 0.3), (0.42, 0.3), (0.42, 0.62), (0.02, 0.62), (0.02, 0.32)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=8)
+    page.mouse.up()
+    figures(3)(page)
+
+
 PAGES: dict[str, Callable[[Page], None]] = {
     "data": figures(1),
     "train": form,
@@ -104,6 +119,7 @@ PAGES: dict[str, Callable[[Page], None]] = {
     "kinetic_rates": figures(2),
     "compare": figures(2),
     "lineages": lineages,
+    "selection": selection,  # last, since it is kept from page to page
 }
 
 
