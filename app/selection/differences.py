@@ -41,6 +41,7 @@ QUANTITIES: Final = {
     "spliced": "spliced",
     "unspliced": "unspliced",
 }
+_KINETICS, _MARKER_GENES = "Kinetics", "Marker genes"
 _TABLE, _MARKERS = "differences.genes", "differences.markers"
 
 
@@ -84,12 +85,13 @@ def differences(run: Run) -> None:
             return
         contrast = _contrast(run, cells)
         _composition(run, contrast)
-    kinetic = run.has_rates
-    views = ["Kinetics", "Marker genes"] if kinetic else ["Marker genes"]
-    view = st.segmented_control(
-        "Compare", views, required=True, label_visibility="collapsed", **one_of("compare", views, key="differences.view")
-    )  # fmt: skip
-    if view == "Kinetics":
+    view: str | None = _MARKER_GENES
+    if run.has_rates:
+        view = st.segmented_control(
+            "Compare", [_KINETICS, _MARKER_GENES], required=True, label_visibility="collapsed",
+            **one_of("compare", [_KINETICS, _MARKER_GENES], key="differences.view"),
+        )  # fmt: skip
+    if view == _KINETICS:
         genes = _kinetics(run, contrast)
     else:
         genes = _marker_genes(run, contrast)
