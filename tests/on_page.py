@@ -40,6 +40,12 @@ def labels(page: AppTest) -> list[str]:
     return [button.label for button in page.button]
 
 
+def kept_widgets(page: AppTest, key: str) -> list[str]:
+    """Ids of the widgets with such a key that Streamlit keeps for the visit, drawn or not."""
+    kept = page._session_state._state._new_widget_state.widget_metadata
+    return [name for name in kept if name.startswith("$$ID-") and key in name]
+
+
 def press(page: AppTest, label: str) -> AppTest:
     """The page after a click."""
     return next(button for button in page.button if button.label == label).click().run()

@@ -31,9 +31,9 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
     )  # fmt: skip
     for first in range(0, len(names), N_COLUMNS):
         boxes = st.columns(N_COLUMNS, gap="medium")
-        for box, name, run_id in zip(
-            boxes, names[first : first + N_COLUMNS], run_ids[first : first + N_COLUMNS], strict=False
-        ):
+        panels = range(first, min(first + N_COLUMNS, len(names)))
+        for panel, box in zip(panels, boxes, strict=False):
+            name, run_id = names[panel], run_ids[panel]
             with box:
                 st.markdown(f"**{escape(name)}**")
                 run = cached.open_run(run_id)
@@ -43,8 +43,9 @@ def streams_view(base: Run, run_ids: RunIds) -> None:
                 figure = velocity_figure(run, view).update_layout(
                     height=HEIGHT, showlegend=False, margin_r=10, meta=None
                 )
+                # Streamlit keeps the cells of every key for the whole visit: one key a panel, not one a run
                 charts.show(
-                    figure, key=f"compare.stream.{run_id}", alt=f"Stream of {name}", view=basis,
+                    figure, key=f"compare.stream.{panel}", alt=f"Stream of {name}", view=f"{run_id} {basis}",
                     cells=linked.on_embedding(run, basis),
                 )  # fmt: skip
                 if faded := undecided_in_words(run):

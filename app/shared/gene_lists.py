@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 RANKED = ""  # no list
 _BETWEEN = re.compile(r"[,;\s]+")
 _NAMED: Final = 3  # genes in a sentence
-_CHOSEN, _PASTED, _NAME, _SET, _PROBLEM = (
-    f"gene.list.{part}" for part in ("chosen", "pasted", "name", "set", "problem")
+_CHOSEN, _PASTED, _NAME, _FILE, _SET, _PROBLEM = (
+    f"gene.list.{part}" for part in ("chosen", "pasted", "name", "file", "set", "problem")
 )
 
 
 def chosen_list() -> GeneList | None:
-    """The chosen list; one that a link names and this server lacks is said, and given up."""
+    """The chosen list; None, with a message, if a link names one that this server lacks."""
     list_id = session.gene_list()
     if list_id is None:
         return None
@@ -112,11 +112,12 @@ def _choice(run: Run) -> None:
     )
     st.button("Use these genes", on_click=_take_pasted, args=(run,), width="stretch")
     upload = st.file_uploader(
-        "Gene sets, .gmt, or one gene per line", key="gene.list.file", max_upload_size=MOST_MB
-    )
+        "Gene sets, .gmt, or one gene per line", key=_FILE, max_upload_size=MOST_MB, on_change=session.fill,
+        args=({_SET: None},),
+    )  # fmt: skip
     if upload is not None:
         with error_in_words():
-            _sets(run, _read(upload), upload.file_id)
+            _sets(run, _read(upload))
     if problem := session.widget_value(_PROBLEM):
         say_error(problem)
         session.fill({_PROBLEM: None})
@@ -132,10 +133,11 @@ def _read(upload: UploadedFile) -> Mapping[str, Sequence[str]]:
     return {upload.name: read_text(upload, read_gene_list)}
 
 
-def _sets(run: Run, sets: Mapping[str, Sequence[str]], file_id: str) -> None:
+def _sets(run: Run, sets: Mapping[str, Sequence[str]]) -> None:
+    # Streamlit keeps options and arguments of every key for the whole visit: one key, and no sets in the arguments
     st.selectbox(
-        "Gene set", list(sets), index=None, format_func=box_labels(sets).__getitem__, key=f"{_SET}.{file_id}",
-        placeholder=f"{number(len(sets), 'set')}, search by name", on_change=_take_set, args=(run, sets, file_id),
+        "Gene set", list(sets), index=None, format_func=box_labels(sets).__getitem__, key=_SET,
+        placeholder=f"{number(len(sets), 'set')}, search by name", on_change=_take_set, args=(run,),
     )  # fmt: skip
 
 
@@ -152,10 +154,10 @@ def _take_pasted(run: Run) -> None:
         session.fill({_PASTED: "", _NAME: ""})
 
 
-def _take_set(run: Run, sets: Mapping[str, Sequence[str]], file_id: str) -> None:
-    name = session.widget_value(f"{_SET}.{file_id}")
-    if name is not None:
-        _use(run, sets[name], name[:200])
+def _take_set(run: Run) -> None:
+    name, upload = session.widget_value(_SET), session.widget_value(_FILE)
+    if name is not None and upload is not None and (genes := _read(upload).get(name)):
+        _use(run, genes, name[:200])
 
 
 def _use(run: Run, genes: Sequence[str], name: str) -> bool:

@@ -13,7 +13,7 @@ from app.shared.signal import VIEW_KEY
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from tests.compared import copy_as
-from tests.on_page import figures, words
+from tests.on_page import figures, kept_widgets, words
 from tests.stored import undecide
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "compare.py"
@@ -47,6 +47,14 @@ def test_each_stream_is_faded_by_its_own_run(opened):
     assert (
         words(page).count("**Faded arrows:** 50% of the cells, whose direction the data do not decide.") == 1
     )
+
+
+def test_a_run_that_is_shown_no_more_is_not_held(opened, checked_run):
+    page = opened("Streams")
+    other = copy_as(checked_run, name="other")
+    next(box for box in page.multiselect if "Compare" in box.label).set_value([other]).run()
+    assert len(figures(page)) == 2
+    assert len(kept_widgets(page, "compare.stream")) == 2
 
 
 def test_arrows_that_no_fit_judged_are_not_taken_for_decided(opened, checked_run):

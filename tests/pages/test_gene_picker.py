@@ -10,7 +10,7 @@ from app.phase_portraits import gene_table
 from app.shared import cached
 from app.shared.gene_picker import LAST, SEARCH
 from deepvelo import keys
-from tests.on_page import figures, fine, plain, shown_gene
+from tests.on_page import figures, fine, kept_widgets, plain, shown_gene
 
 LIST = "gene.list"
 
@@ -160,6 +160,18 @@ def test_a_set_of_a_file_is_followed(app, name, content, chosen):
     assert shown_gene(fine(app)) == "Gad1"
     assert f"List {chosen}: 2 of 3 genes; not in this run: nothere." in captions(app)
     assert step(app, "next") == "Sox2"
+
+
+def test_another_file_takes_the_place_of_the_first(app):
+    app.session_state["gene.lists"] = True
+    app.run()
+    for gene in ("Gad1", "Sox2"):
+        app.file_uploader[0].set_value((f"{gene}.gmt", f"A\tof a\t{gene}\n".encode(), "text/plain")).run()
+        box = next(box for box in fine(app).selectbox if box.label == "Gene set")
+        assert box.value is None
+        box.select("A").run()
+        assert shown_gene(fine(app)) == gene
+    assert len(kept_widgets(app, "gene.list.set")) == 1  # so that the first file is not held
 
 
 def test_a_file_without_sets_is_said(app):
