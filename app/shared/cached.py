@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from deepvelo.tl.graph.stream_lines import StreamLines
 
 _GENE_LISTS = ".gene_lists"  # in the run store, where no run has a hidden name
-# Modules that take seconds to import, in the order in which pages need them.
 _MOST_OF_A_NAME = 80  # characters, of a cell under the pointer
+# Modules that take seconds to import, in the order in which pages need them.
 _HEAVY = ("scvelo.plotting.velocity_embedding_grid", "deepvelo.tl")
 
 
@@ -343,8 +343,13 @@ def _groups_by_hand(folder: Path, run_id: str, grouping_id: str, changed: dateti
 
 
 def groupings(run: Run) -> list[SavedGrouping]:
-    """The groupings made by hand of the data of a run, oldest first."""
-    return grouping_store(run).stored().groupings
+    """The groupings made by hand of the data of a run, oldest first; shared, so read-only."""
+    return _groupings(runs_folder(), run.info.data_hash, grouping_store(run).stamp)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _groupings(folder: Path, data_hash: str, stamp: int) -> list[SavedGrouping]:
+    return GroupingStore(folder, data_hash).stored().groupings
 
 
 def grouping_store(run: Run) -> GroupingStore:

@@ -202,6 +202,14 @@ class GroupingStore:
             sorted(groupings, key=lambda saved: (saved.created, saved.grouping_id)), sorted(problems)
         )
 
+    @property
+    def stamp(self) -> int:
+        """Changes with every change of a grouping of the data set; 0 before the first one."""
+        try:
+            return self._folder.stat().st_mtime_ns  # every change replaces a file
+        except OSError:
+            return 0
+
     def load(self, grouping_id: str) -> tuple[SavedGrouping, Grouping]:
         """A grouping with the group of each cell.
 

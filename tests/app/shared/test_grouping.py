@@ -11,7 +11,7 @@ from app.shared import cached
 from deepvelo.contents.groups import UNASSIGNED_COLOR
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
-from deepvelo.selections import Grouping
+from deepvelo.selections import Grouping, checked_file
 from tests.on_page import figures, fine, headers, words
 from tests.stored import copy_run
 
@@ -124,6 +124,19 @@ def test_another_run_of_the_data_has_the_grouping_and_other_data_have_not(run, b
     assert "tip" in drawn(figures(opened("pages/velocity.py", other, groups=by_hand))[0])
     elsewhere = cached.open_run(copy_run(run.folder, server / "runs", data_hash="1" * 32))
     assert set(drawn(figures(opened("pages/velocity.py", elsewhere, groups=by_hand))[0])) == set(OWN)
+
+
+def test_unchanged_groupings_are_read_once(run, by_hand, monkeypatch):
+    app = opened("pages/velocity.py", run, groups=by_hand)
+    reads = []
+    read = checked_file.read_description
+    monkeypatch.setattr(checked_file, "read_description", lambda *given: reads.append(given) or read(*given))
+    fine(app.run())
+    assert reads == []
+    [saved] = cached.groupings(run)
+    cached.grouping_store(run).change(saved.grouping_id, lambda it: it.hide("tip"), what="Hid")
+    fine(app.run())
+    assert len(reads) == 1
 
 
 def test_a_change_of_the_grouping_shows_at_the_next_draw(run, by_hand):

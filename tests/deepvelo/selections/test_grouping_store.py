@@ -49,6 +49,23 @@ def test_what_is_stored_is_loaded(store, saved, tmp_path):
     assert GroupingStore(tmp_path, "1" * 32).stored() == SavedGroupings([], [])
 
 
+def test_every_change_gives_another_stamp(store):
+    stamps = [store.stamp]
+    saved = store.create("mine", Grouping.empty(CELLS).assign(CELLS[:5], "tip"))
+    stamps.append(store.stamp)
+    for change in (
+        lambda: store.change(saved.grouping_id, lambda it: it.hide("tip"), what="Hid"),
+        lambda: store.undo(saved.grouping_id),
+        lambda: store.rename(saved.grouping_id, "yours"),
+        lambda: store.delete(saved.grouping_id),
+    ):
+        time.sleep(0.02)  # longer than a tick of the clock of a file system
+        change()
+        stamps.append(store.stamp)
+    assert stamps[0] == 0
+    assert len(set(stamps)) == 6
+
+
 def test_a_run_store_with_groupings_lists_its_runs_alone(tmp_path, made_up_run):
     run_id = made_up_run(tmp_path)
     run = RunStore(tmp_path).open(run_id)
