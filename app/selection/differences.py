@@ -33,10 +33,10 @@ HEIGHT: Final = 520
 _OTHERS: Final = "All other cells"
 _LEAST: Final = 30  # cells of a side, as `deepvelo.tl.differential_kinetics` asks
 QUANTITIES: Final = {
+    "gamma/beta": "γ/β",  # first: what a fit tells of both best
     "gamma": "γ, degradation",
     "beta": "β, splicing",
     "alpha": "α, transcription",
-    "gamma/beta": "γ/β",
     "velocity": "velocity ds/dt",
     "spliced": "spliced",
     "unspliced": "unspliced",

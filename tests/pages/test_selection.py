@@ -55,7 +55,7 @@ def test_without_a_selection_the_page_says_what_to_do(run_id):
 
 
 def test_the_group_of_the_cells_and_the_gene_that_differs_in_them(run_id):
-    app = fine(of_group(run_id))
+    app = fine(of_group(run_id, quantity="gamma"))
     groups, genes = app.dataframe[0].value, app.dataframe[1].value
     n_members = int((cached.open_run(run_id).obs["clusters"] == GROUP).sum())
     assert groups["Group"].tolist() == [GROUP]
