@@ -30,8 +30,9 @@ _TABLE_HEIGHT = 250  # px
 
 
 def edit_button(run: Run) -> None:
-    """A button that opens the dialog; only where the data have a grouping made by hand."""
-    if cached.groupings(run) and st.button(
+    """A button that opens the dialog; only where the data have a grouping made by hand, readable or not."""
+    found = cached.grouping_store(run).stored()
+    if (found.groupings or found.problems) and st.button(
         "Edit groups", icon=":material/edit:", width="stretch", key=f"{_KEY}.open"
     ):
         edit(run)
@@ -45,7 +46,7 @@ def edit(run: Run) -> None:
         st.warning(with_labels(problem), icon=":material/warning:")
     by_id = {saved.grouping_id: saved for saved in found.groupings}
     if not by_id:
-        st.caption("These data have no grouping made by hand any more.")
+        st.caption("These data have no readable grouping made by hand.")
         return
     if session.widget_value(_GROUPING) not in by_id:
         shown = shown_key(run)

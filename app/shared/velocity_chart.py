@@ -19,6 +19,7 @@ from app.shared.undecided import has_probability, undecided_cells, undecided_in_
 from deepvelo import keys
 from deepvelo.contents import maps
 from deepvelo.contents.coordinates import is_spatial
+from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.pl import theme
 from deepvelo.pl.arrows import arrow_traces, thin
@@ -134,7 +135,14 @@ def basis_label(basis: str) -> str:
 
 def split_options(run: Run) -> list[str]:
     """Groupings with few enough groups for a panel each."""
-    return [key for key in grouping_options(run) if 2 <= len(groups_of(run, key).colors) <= MOST_PARTS]
+    return [key for key in grouping_options(run) if 2 <= _n_groups(run, key) <= MOST_PARTS]
+
+
+def _n_groups(run: Run, key: str) -> int:
+    try:
+        return len(groups_of(run, key).colors)
+    except InputError:  # a damaged grouping made by hand, which says so where it is chosen
+        return 0
 
 
 def velocity_figure(run: Run, view: View) -> go.Figure:

@@ -244,7 +244,25 @@ def test_a_renamed_grouping_stays_shown_and_a_deleted_one_does_not(run, edited):
     edited.button(key="groups.edit.delete").click().run()
     assert "groups" not in edited.query_params
     assert cached.groupings(run) == []
-    assert "no grouping made by hand any more" in words(fine(edited))
+    assert "no readable grouping made by hand" in words(fine(edited))
+
+
+@pytest.mark.parametrize("keep", [10, -1])
+def test_a_damaged_grouping_is_one_sentence_and_can_be_edited_away(run, edited, keep):
+    [file] = (run.folder.parent / ".groupings").glob("*/*.groups")
+    file.write_bytes(file.read_bytes()[:keep])
+    edited.run()
+    assert not edited.exception
+    said = [message.value for message in [*edited.warning, *edited.error]]
+    assert len(said) == 1
+    assert "damaged" in said[0]
+    app = AppTest.from_file(str(ROOT / "app/main.py"), default_timeout=60)
+    app.query_params.update(run=run.info.run_id, groups="mine")
+    app.run()
+    assert not app.exception
+    app.selectbox(key="pick_groups").select("clusters").run()
+    assert headers(fine(app))[0]["cells"]["groups"] == ["Granule", "Neuroblast", "OPC"]
+    assert "Edit groups" in labels(app)
 
 
 def test_only_its_maker_deletes_a_grouping(run):
