@@ -64,9 +64,15 @@ def plain_name(name: str, what: str) -> str:
         msg = f"The {what} has no name. Give it one."
         raise InputError(msg)
     if len(plain) > LONGEST_NAME:
-        msg = f"The name of the {what} has {len(plain):,} characters, and at most {LONGEST_NAME} fit. Shorten it."
-        raise InputError(msg)
+        raise too_long(plain, what)
     return plain
+
+
+def too_long(name: str, what: str) -> InputError:
+    """The error to raise for a name that does not fit."""
+    return InputError(
+        f"The name of the {what} has {len(name):,} characters, and at most {LONGEST_NAME} fit. Shorten it."
+    )
 
 
 def write(path: Path, description: dict[str, Any], content: bytes) -> None:
@@ -80,11 +86,18 @@ def write(path: Path, description: dict[str, Any], content: bytes) -> None:
     Raises
     ------
     InputError
-        The folder is missing or may not be written, or the disk is full.
+        The description is too long, the folder is missing or may not be written, or the disk is full.
     """
     values = {"format": FORMAT, "checksum": _checksum(content), **description}
     line = json.dumps(values).encode()  # ASCII, so that any name can be stored
-    whole = b"%s %s\n%s" % (_checksum(line).encode(), line, content)
+    first = b"%s %s\n" % (_checksum(line).encode(), line)
+    if len(first) > _MAX_LINE:
+        msg = (
+            f"The description of {in_one_line(str(description['name']), most=LONGEST_NAME)!r} takes {len(first):,} bytes, "
+            f"and at most {_MAX_LINE:,} fit. Shorten names."
+        )
+        raise InputError(msg)
+    whole = first + content
     write_whole(path, lambda partial: partial.write_bytes(whole))
 
 

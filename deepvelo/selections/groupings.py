@@ -11,7 +11,7 @@ import pandas as pd
 
 from deepvelo.contents.groups import MAX_GROUPS, PALETTE, UNASSIGNED, colors_by_group, group_names
 from deepvelo.errors import InputError
-from deepvelo.selections.checked_file import plain_name
+from deepvelo.selections.checked_file import LONGEST_NAME, plain_name, too_long
 from deepvelo.wording import listed
 
 _WHAT: Final = "group"
@@ -74,12 +74,15 @@ class Grouping:
         Raises
         ------
         InputError
-            There are more than 100 groups.
+            There are more than 100 groups, or the name of one has more than 200 characters.
         """
         groups = group_names(column)
         names = [name for name in groups.cat.categories if name != UNASSIGNED]
         groups = groups.cat.set_categories(names)
         _require_few(len(names))
+        for name in names:
+            if len(name) > LONGEST_NAME:
+                raise too_long(name, _WHAT)
         given = dict(colors or {})
         found = (
             Group(name, given.get(name) or PALETTE[i % len(PALETTE)].lower()) for i, name in enumerate(names)
@@ -139,7 +142,7 @@ class Grouping:
         if not len(cells):
             msg = "No cell is selected, so there is nothing to put into a group. Select cells first."
             raise InputError(msg)
-        name = _group_name(group)
+        name = group if group in self.names else _group_name(group)
         groups = self.groups
         if name not in self.names:
             _require_few(len(groups) + 1)

@@ -153,6 +153,19 @@ def test_an_annotation_with_a_value_a_cell_is_refused():
         Grouping.from_column(pd.Series([f"cell {i}" for i in range(101)]))
 
 
+def test_an_annotation_with_a_very_long_name_is_refused():
+    assert len(Grouping.from_column(pd.Series(["x" * 200])).names[0]) == 200
+    with pytest.raises(InputError, match=r"name of the group has 20,000 characters, and at most 200 fit"):
+        Grouping.from_column(pd.Series(["a", "x" * 20_000]))
+
+
+@pytest.mark.parametrize("name", [" tip ", "Zellen e\u0301"])
+def test_a_group_of_an_annotation_gains_cells_whatever_its_name(name):
+    grouping = Grouping.from_column(pd.Series([name, "other", "other"], index=list("abc")))
+    more = grouping.assign(["b"], name)
+    assert more.sizes == {name: 2, "other": 1}
+
+
 def test_an_empty_grouping_and_no_cells():
     assert Grouping.empty(CELLS).column(CELLS).isna().all()
     assert len(Grouping.empty(CELLS[:0]).column(CELLS)) == 6
