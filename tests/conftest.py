@@ -90,11 +90,17 @@ def installed_components() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def own_main() -> Iterator[None]:
-    """Give back the main module, which `AppTest` replaces by the page: processes that are spawned later would run it."""
+def own_process() -> Iterator[None]:
+    """Give back the main module and the threads of a process, which tests of pages and of jobs change.
+
+    `AppTest` replaces the module by the page: processes that are spawned later would run it. A job takes all cores for
+    Torch: threads that wait for each other would take most of the time of later fits.
+    """
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+    if (torch := sys.modules.get("torch")) and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")
