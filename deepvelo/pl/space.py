@@ -14,6 +14,7 @@ from deepvelo.pl.assembly import Part, assembled
 from deepvelo.pl.cell_traces import of_groups, valued
 
 _POINT: Final = 0.75  # size of points by those on two axes: points near the eye cover others
+_MOST_ROUND: Final = 5000  # cells: Plotly draws a circle as dozens of triangles, a square as two
 _MARGIN: Final = 0.03  # of each axis, around the cells
 _BOXES: Final = 12  # along each axis, with one arrow each
 _LONGEST: Final = 0.06  # of the longest axis
@@ -61,8 +62,9 @@ def scatter_3d(
         traces = of_groups(points, codes, names, rows, colors=colors)
     else:
         traces, notes = valued(points, values, rows, title=value_title, diverging=diverging, limits=limits)
+    symbol = "square" if len(rows) > _MOST_ROUND else "circle"
     for trace in traces:
-        trace["marker"] |= {"size": _POINT * trace["marker"]["size"], "line": {"width": 0}}
+        trace["marker"] |= {"size": _POINT * trace["marker"]["size"], "line": {"width": 0}, "symbol": symbol}
     known = np.isfinite(points).all(axis=1)
     low, high = (
         (points[known].min(axis=0), points[known].max(axis=0)) if known.any() else (-np.ones(3), np.ones(3))

@@ -32,7 +32,8 @@ import psutil
 logging.disable(logging.WARNING)
 from app.shared import cached
 from app.shared.cells import drawn
-from app.shared.phase_charts import gene_panels, groups_and_colors, phase_of
+from app.shared.grouping import groups_and_colors
+from app.shared.phase_charts import gene_panels, phase_of
 from app.shared.rates_charts import gene_rates
 from app.shared.velocity_chart import View, velocity_figure
 from deepvelo.pl.phase_portrait import phase_portrait

@@ -355,7 +355,7 @@ const inSpace = (trace) => hasCells(trace) && trace.type === "scatter3d";
 
 /** The cells of a trace on three axes that are not selected. */
 function silhouette(trace) {
-  const marker = { size: trace.marker.size, color: "#A8A8A8", opacity: 0.12 };
+  const marker = { size: trace.marker.size, symbol: trace.marker.symbol, color: "#A8A8A8", opacity: 0.12 };
   return { ...trace, marker, isSilhouette: true, showlegend: false, hovertemplate: null };
 }
 

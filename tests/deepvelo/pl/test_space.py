@@ -35,6 +35,13 @@ def test_values_color_the_cells():
     assert known.marker.colorbar.title.text == "Cpe"
 
 
+@pytest.mark.parametrize(("n_cells", "symbol"), [(5000, "circle"), (5001, "square")])
+def test_many_cells_are_squares_which_are_drawn_faster(n_cells, symbol):
+    points = np.random.default_rng(0).random((n_cells, 3))
+    fig = scatter_3d(points, np.full(n_cells, "a"), axis_names=AXES)
+    assert fig.data[0].marker.symbol == symbol
+
+
 def test_without_any_value_the_cells_stay():
     fig = scatter_3d(POINTS, GROUPS, values=np.full(4, np.nan), axis_names=AXES)
     assert [len(trace.x) for trace in fig.data] == [4]
