@@ -21,6 +21,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from app import ROOT
 from app.shared import files
 from deepvelo.datasets.source import DataSource
+from deepvelo.selections.store import SavedSelection
 
 Name = Literal["data", "run", "gene", "list", "color", "groups"]
 NAMES: tuple[Name, ...] = ("data", "run", "gene", "list", "color", "groups")
@@ -250,8 +251,8 @@ class KeptSelection(TypedDict):
 
     run: str
     size: int
-    steps: list[tuple[bytes, str]]
-    """Packed masks, and the name of each where it is a saved selection."""
+    steps: list[tuple[bytes, SavedSelection | None]]
+    """Packed masks, and the saved selection that each is."""
 
 
 def selection(data: str) -> KeptSelection | None:

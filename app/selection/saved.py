@@ -68,7 +68,7 @@ def saved_box(run: Run) -> None:
 
 
 def follow_link(run: Run) -> None:
-    """Select the cells that a link names, at the first sight of a page; then keep the name in the URL."""
+    """Select the cells that a link names when a page opens; then keep the name in the URL."""
     given = session.from_url(_IN_URL, key=_LINKED)
     session.fill({_LINKED: True})
     if given is not None and state.is_fresh(run):
@@ -90,7 +90,7 @@ def _save(run: Run) -> None:
         return
     with problem_in_toast():
         saved = store.save(run.folder, session.widget_value(_NAME), list(run.obs.index[cells]), **visitor())
-        state.change(run, cells, name=saved.name)
+        state.change(run, cells, saved=saved)
         session.fill({_NAME: ""})
 
 
@@ -101,7 +101,7 @@ def _take(run: Run, saved: SavedSelection) -> None:
         if not found.cells.any():
             msg = f"No cell of '{saved.label}' ({number(saved.n_cells, 'cell')}) is in this run. Choose another selection."
             raise InputError(msg)
-        state.change(run, found.cells, name="" if found.unknown else saved.name)
+        state.change(run, found.cells, saved=None if found.unknown else saved)
         if found.unknown:
             say_in_toast(
                 f"{found.n_found:,} of {number(saved.n_cells, 'cell')} of '{saved.label}' are in this run."

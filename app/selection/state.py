@@ -18,8 +18,10 @@ from app import session
 from app.shared import cached
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
+from deepvelo.selections import store
 from deepvelo.selections.cells import How as Combination
 from deepvelo.selections.cells import combine
+from deepvelo.selections.store import SavedSelection
 
 How = Literal["new", "add", "keep", "remove"]
 HOWS: tuple[How, ...] = get_args(How)
@@ -50,29 +52,30 @@ def selected_rows(run: Run) -> np.ndarray:
 
 
 def name(run: Run) -> str:
-    """Name of the saved selection of this run that is selected; empty for any other cells."""
+    """Name of the saved selection of this run that is selected; empty for other cells, and once it is deleted or replaced."""
     kept = session.selection(run.info.data_hash)
     if kept is None or not kept["steps"] or kept["run"] != run.info.run_id:
         return ""
-    return kept["steps"][-1][1]
+    saved = kept["steps"][-1][1]
+    return saved.name if saved is not None and store.exists(run.folder, saved.selection_id) else ""
 
 
-def change(run: Run, cells: np.ndarray, how: How = "new", *, name: str = "") -> None:
+def change(run: Run, cells: np.ndarray, how: How = "new", *, saved: SavedSelection | None = None) -> None:
     """Combine cells with the selection: replace it, add to it, keep only its cells among them, or remove them.
 
     Parameters
     ----------
     cells
         Mask, shape ``(n_cells,)``.
-    name
-        Name of the saved selection that the cells are; only for ``new``.
+    saved
+        The saved selection that the cells are; only for ``new``.
     """
     before = selected(run)
     if before is not None and how != "new":
         cells = combine(before, _COMBINED[how], cells)
     elif how in ("keep", "remove"):  # all cells are shown as selected while none is
         cells = cells if how == "keep" else ~cells
-    _keep(run, cells, name if how == "new" else "")
+    _keep(run, cells, saved if how == "new" else None)
 
 
 def clear(run: Run) -> None:
@@ -142,19 +145,19 @@ def restore(run: Run, stored: object, *, key: str) -> None:
         _keep(run, np.unpackbits(packed, count=n_cells).astype(bool))
 
 
-def _keep(run: Run, cells: np.ndarray, name: str = "") -> None:
+def _keep(run: Run, cells: np.ndarray, saved: SavedSelection | None = None) -> None:
     kept = session.selection(run.info.data_hash)
     if kept is not None and kept["run"] == run.info.run_id:
         before = kept["steps"]
     else:  # the steps of another run number other cells
         earlier = selected(run)
-        before = [] if earlier is None else [(_packed(earlier), "")]
+        before = [] if earlier is None else [(_packed(earlier), None)]
     session.keep_selection(
         run.info.data_hash,
         {
             "run": run.info.run_id,
             "size": len(cells),
-            "steps": [*before, (_packed(cells), name)][-_MOST_STEPS:],
+            "steps": [*before, (_packed(cells), saved)][-_MOST_STEPS:],
         },
     )
 

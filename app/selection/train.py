@@ -14,8 +14,10 @@ from app.shared import files
 from app.shared.empty import problem_in_toast
 from app.shared.grouping import groups_and_colors
 from app.visitors import visitor
+from deepvelo.errors import InputError
 from deepvelo.io.runs import Run
 from deepvelo.selections import store
+from deepvelo.selections.checked_file import LONGEST_NAME
 from deepvelo.selections.store import SavedSelection
 from deepvelo.wording import in_one_line, number
 
@@ -31,23 +33,32 @@ def train_button(run: Run) -> None:
     ) and cells is not None:  # fmt: skip
         with problem_in_toast():
             saved = _saved(run, cells)
-            state.change(run, cells, name=saved.name)
+            state.change(run, cells, saved=saved)
             session.set_source(files.cells_source(run.info.run_id, saved.selection_id))
             session.go("train")
 
 
 def _saved(run: Run, cells: np.ndarray) -> SavedSelection:
     """The saved selection of these cells, under its name or one that says what they are; others are not replaced."""
-    names = run.obs.index[cells].astype(str)
+    names = list(run.obs.index[cells].astype(str))
     wanted = state.name(run) or _in_short(groups_and_colors(run)[0][cells])
     for i in count(1):
-        name = wanted if i == 1 else f"{wanted} ({i})"
+        suffix = f" ({i})" if i > 1 else ""
+        name = wanted[: LONGEST_NAME - len(suffix)] + suffix
         earlier = store.find(run.folder, name)
         if earlier is None:
             break
-        if set(store.load(run.folder, earlier.selection_id)[1]) == set(names):
+        if _has(run, earlier, names):
             return earlier
-    return store.save(run.folder, name, list(names), **visitor())
+    return store.save(run.folder, name, names, **visitor())
+
+
+def _has(run: Run, saved: SavedSelection, names: list[str]) -> bool:
+    """Whether a saved selection is of these cells; not if it cannot be read."""
+    try:
+        return set(store.load(run.folder, saved.selection_id)[1]) == set(names)
+    except InputError:
+        return False
 
 
 def _in_short(groups: np.ndarray) -> str:

@@ -143,6 +143,11 @@ def find(run_folder: Path, name: str) -> SavedSelection | None:
     return next((saved for saved in stored(run_folder).selections if saved.name == wanted), None)
 
 
+def exists(run_folder: Path, selection_id: str) -> bool:
+    """Whether a saved selection was neither deleted nor replaced; reads no file."""
+    return _path(run_folder / FOLDER, selection_id).is_file()
+
+
 def load(run_folder: Path, selection_id: str) -> tuple[SavedSelection, list[str]]:
     """A saved selection and the names of its cells; `deepvelo.selections.same_cells` finds them in a run.
 

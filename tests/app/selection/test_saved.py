@@ -92,6 +92,10 @@ def test_a_saved_selection_is_taken_and_deleted_in_the_box(run_id, group):
     app.segmented_control(key="selection.way").select("Saved").run()
     app.button(key="selection.take").click().run()
     assert selected(app) == group[1]
+    assert app.query_params["cells"] == "tip"
     app.button(key="selection.delete").click().run()
     assert store.stored(run.folder).selections == []
+    assert selected(app) == group[1]
+    assert "cells" not in app.query_params
+    assert "**tip**" not in words(app)
     assert "Delete" not in labels(app)

@@ -12,6 +12,7 @@ from app import session
 from app.selection import state
 from app.shared import cached
 from deepvelo.io.runs import Run
+from deepvelo.selections import store
 
 N_CELLS = 40
 KEY = "of these cells"
@@ -82,8 +83,16 @@ def test_another_run_of_the_data_selects_the_same_cells_by_name(run, server, mad
 
 def test_a_saved_name_belongs_to_its_run(run, server, made_up_run):
     other = cached.open_run(made_up_run(server / "runs", name="other"))
-    state.change(run, mask(1), name="tip")
+    saved = store.save(run.folder, "tip", [run.obs.index[1]])
+    state.change(run, mask(1), saved=saved)
     assert (state.name(run), state.name(other)) == ("tip", "")
+
+
+def test_a_selection_that_was_replaced_is_not_named(run):
+    state.change(run, mask(1), saved=store.save(run.folder, "tip", [run.obs.index[1]]))
+    store.save(run.folder, "tip", [run.obs.index[2]])
+    assert state.name(run) == ""
+    assert state.selected_rows(run).tolist() == [1]
 
 
 def test_a_selection_made_on_a_run_that_was_deleted_is_none(run, server, made_up_run):

@@ -15,6 +15,7 @@ from deepvelo.datasets.simulation import simulate
 from deepvelo.errors import InputError
 from deepvelo.io.runs import Run, RunStore
 from deepvelo.selections import Grouping, store
+from deepvelo.selections.store import SavedSelection
 from tests.on_page import fine, gesture, press, selected, words
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -70,6 +71,31 @@ def test_other_cells_under_the_same_name_are_kept(run):
     trained(gesture(opened(run), 0, OPC))
     assert saved_names(run) == [name, f"{name} (2)"]
     assert store.load(run.folder, other.selection_id)[1] == ["another cell"]
+
+
+def damage(run: Run, saved: SavedSelection) -> None:
+    """Cut the last byte off a saved selection, whose description can still be read."""
+    file = run.folder / store.FOLDER / f"{saved.selection_id}.cells"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def test_a_damaged_selection_of_the_same_name_is_left_alone(run):
+    name = f"{len(members(run))} cells of OPC"
+    damage(run, store.save(run.folder, name, ["another cell"]))
+    trained(gesture(opened(run), 0, OPC))
+    assert saved_names(run) == [name, f"{name} (2)"]
+
+
+def test_a_name_of_200_characters_leaves_room_for_a_number(run):
+    long = "x" * 200
+    app = gesture(opened(run), 0, OPC)
+    app.session_state["selection.save"] = True  # the box is open
+    app.run()
+    app.text_input(key="selection.name").set_value(long).run()
+    app.button(key="selection.save_now").click().run()
+    damage(run, store.find(run.folder, long))
+    trained(app)
+    assert saved_names(run) == [f"{'x' * 196} (2)", long]
 
 
 def test_cells_of_several_groups_are_named_by_the_largest(run):
