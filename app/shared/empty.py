@@ -27,7 +27,7 @@ def say_error(error: InputError | str) -> None:
 
 
 def say_in_toast(text: str) -> None:
-    """Show a sentence over the page until it is closed; the way of callbacks, which run before the page is drawn."""
+    """Show a sentence over the page until it is closed; for callbacks, which run before the page is drawn."""
     st.toast(with_labels(text), icon=":material/info:", duration="infinite")
 
 

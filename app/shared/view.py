@@ -1,7 +1,7 @@
 """Values of widgets that a link keeps: each has a name in the URL of its page, and is left out there at its default.
 
 Each function returns keyword arguments for the widget, which must have no default of its own. A widget that holds no
-value takes it from the URL. What the URL names and the page does not have is said in one sentence, and the default is shown.
+value takes it from the URL. If the page does not have what the URL names, a message says so and the widget shows its default.
 """
 
 from __future__ import annotations

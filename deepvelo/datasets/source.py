@@ -283,14 +283,6 @@ class DataSource:
 
             require_enough_cells(int(self._found_cells()[0].cells.sum()), settings)
 
-    def settings_like(self, settings: Settings) -> Settings:
-        """Settings of a run for a fit of some of its cells, whose neighbours must be computed anew."""
-        from deepvelo import config
-
-        requested = settings.preparation.compare_in
-        kept = requested in ("auto", "own", *self._run().obsm) and requested != keys.X_PCA
-        return config.replace(settings, {"preparation": {"compare_in": requested if kept else "auto"}})
-
     def _run(self) -> Run:
         from deepvelo.io.runs import RunStore
 

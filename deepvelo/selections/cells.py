@@ -1,4 +1,4 @@
-"""Select cells by outlines on a map, by a number and by groups, and combine selections."""
+"""Select cells by outlines on a map and by a number, and combine selections."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
 
-from deepvelo.contents.groups import UNASSIGNED, group_names
 from deepvelo.errors import InputError
-from deepvelo.wording import listed
 
 How = Literal["and", "or", "and not"]
 
@@ -81,38 +78,6 @@ def within(values: np.ndarray, *, low: float | None = None, high: float | None =
         raise InputError(msg)
     numbers = np.asarray(values, dtype=float)
     return (numbers >= bounds[0]) & (numbers <= bounds[1])
-
-
-def of_groups(column: pd.Series, groups: Sequence[str]) -> np.ndarray:
-    """Select the cells of some groups.
-
-    Parameters
-    ----------
-    column
-        A grouping in ``obs``, shape ``(n_cells,)``.
-    groups
-        Names as `deepvelo.contents.groups.group_names` gives them; ``unassigned`` for cells without a group.
-
-    Returns
-    -------
-    Whether each cell is selected, shape ``(n_cells,)``.
-
-    Raises
-    ------
-    InputError
-        The grouping has no such group.
-
-    Examples
-    --------
-    >>> of_groups(pd.Series(["a", "b", None]), ["b", "unassigned"]).tolist()
-    [False, True, True]
-    """
-    names = group_names(column, missing=UNASSIGNED)
-    unknown = [group for group in groups if group not in names.cat.categories]
-    if unknown:
-        msg = f"There is no group {listed(unknown)} in '{column.name}'. Found {listed(list(names.cat.categories))}. Choose among them."
-        raise InputError(msg)
-    return names.isin(list(groups)).to_numpy()
 
 
 def combine(first: np.ndarray, how: How, second: np.ndarray) -> np.ndarray:

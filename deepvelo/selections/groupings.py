@@ -154,12 +154,6 @@ class Grouping:
         codes[cell_names.get_indexer(given)] = [one.name for one in groups].index(name)
         return Grouping(groups, cell_names, codes)
 
-    def unassign(self, cells: Sequence[str] | pd.Index) -> Grouping:
-        """Take cells out of their groups; groups without cells stay."""
-        return replace(
-            self, codes=np.where(self.cell_names.isin(list(cells)), -1, self.codes).astype(np.int16)
-        )
-
     def rename(self, group: str, name: str) -> Grouping:
         """Rename a group.
 

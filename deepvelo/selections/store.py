@@ -10,7 +10,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -39,7 +39,7 @@ class SavedSelection:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     selection_id: str
-    """Name of the file; kept when the selection is renamed, new when it is replaced."""
+    """Name of the file; new when the selection is replaced."""
     name: str
     n_cells: int
     created: AwareDatetime
@@ -115,7 +115,9 @@ def save(
     with _changing(run_folder) as folder:
         earlier = find(run_folder, saved.name)
         if earlier is not None and earlier.owner not in ("", owner):
-            raise _taken(earlier, by=f", saved by {earlier.owner_name or 'another visitor'}")
+            by = earlier.owner_name or "another visitor"
+            msg = f"This run has a selection {earlier.label!r} already, saved by {by}. Choose another name."
+            raise InputError(msg)
         _write(folder, saved, zlib.compress(json.dumps(different).encode(), level=1))
         if earlier is not None:
             _path(folder, earlier.selection_id).unlink(missing_ok=True)
@@ -158,25 +160,6 @@ def load(run_folder: Path, selection_id: str) -> tuple[SavedSelection, list[str]
     """
     saved, packed = _read(run_folder, selection_id)
     return saved, json.loads(zlib.decompressobj().decompress(packed, _MAX_NAMES))
-
-
-def rename(run_folder: Path, selection_id: str, name: str) -> SavedSelection:
-    """Give a selection another name; its id stays.
-
-    Raises
-    ------
-    InputError
-        The name is empty, too long or taken, or the selection is not readable or was deleted.
-    """
-    wanted = plain_name(name, _WHAT)
-    with _changing(run_folder) as folder:
-        taken = find(run_folder, wanted)
-        if taken is not None and taken.selection_id != selection_id:
-            raise _taken(taken)
-        saved, packed = _read(run_folder, selection_id)
-        renamed = replace(saved, name=wanted)
-        _write(folder, renamed, packed)
-    return renamed
 
 
 def delete(run_folder: Path, selection_id: str) -> None:
@@ -239,7 +222,3 @@ def _described(path: Path, description: dict[str, Any]) -> SavedSelection:
 
 def _path(folder: Path, selection_id: str) -> Path:
     return checked_file.path_of(folder, selection_id, _SUFFIX)
-
-
-def _taken(saved: SavedSelection, *, by: str = "") -> InputError:
-    return InputError(f"This run has a selection {saved.label!r} already{by}. Choose another name.")

@@ -183,13 +183,6 @@ def test_settings_that_lower_the_neighbours_allow_fewer_cells(base):
         )
 
 
-@pytest.mark.parametrize(("asked", "used"), [("auto", "auto"), ("own", "own"), ("graph", "auto"), ("X_pca", "auto"), ("X_umap", "X_umap")])  # fmt: skip
-def test_settings_of_the_run_name_no_graph_of_other_cells(source, asked, used):
-    settings = config.replace(STEADY, {"preparation": {"compare_in": asked}})
-    found = source.settings_like(settings)
-    assert found == config.replace(settings, {"preparation": {"compare_in": used}})
-
-
 def test_cells_that_are_gone_are_one_sentence_and_keep_a_name(base, tmp_path):
     folder = shutil.copytree(base.folder, tmp_path / base.info.run_id)
     saved = selections.save(folder, "tip", base.obs.index[:50])
@@ -226,13 +219,12 @@ def test_cells_of_other_data_are_refused(base, tmp_path):
 @pytest.mark.slow
 def test_a_fit_of_selected_cells_is_stored_as_a_run(source, base, store, rows):
     adata, data_hash = source.load_with_hash()
-    settings = source.settings_like(QUICK)
-    source.require_suitable(settings)
-    result = workflow.run(adata, settings, cluster_key=keys.CLUSTERS, basis="umap")
+    source.require_suitable(QUICK)
+    result = workflow.run(adata, QUICK, cluster_key=keys.CLUSTERS, basis="umap")
     run_id = store.save(result, data_name=source.label, data_hash=data_hash, base=base.info.run_id)
     run = store.open(run_id)
     assert run.info.data_name == "my cells, 90 cells: tip"
-    assert store.find(data_hash, settings).run_id == run_id
+    assert store.find(data_hash, QUICK).run_id == run_id
     assert list(run.obs.index) == list(base.obs.index[rows])
     assert np.isfinite(run.gene(keys.GAMMA, run.var.index[0])).all()
     assert same(run.obsm[keys.X_UMAP], base.obsm[keys.X_UMAP][rows])  # on the same map

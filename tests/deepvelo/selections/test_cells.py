@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from deepvelo.errors import InputError
-from deepvelo.selections import cells_inside, combine, of_groups, within
+from deepvelo.selections import cells_inside, combine, within
 
 POINTS = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1], [2, 2]])
 TRIANGLE = {"x": [-0.5, 1.5, -0.5], "y": [-0.5, -0.5, 1.5]}
@@ -53,24 +52,6 @@ def test_a_range_includes_its_bounds_and_never_nan(low, high, expected):
 def test_a_range_that_is_none_is_refused(low, high):
     with pytest.raises(InputError, match=r"range of values starts at .*\. Give a lower bound"):
         within(np.zeros(3), low=low, high=high)
-
-
-@pytest.mark.parametrize(
-    "column", [pd.Series(["b", "a", None, "b"]), pd.Series(pd.Categorical(["b", "a", None, "b"]))]
-)
-def test_groups_are_selected_by_name(column):
-    assert rows(of_groups(column, ["b"])) == [0, 3]
-    assert rows(of_groups(column, ["a", "unassigned"])) == [1, 2]
-    assert rows(of_groups(column, [])) == []
-
-
-def test_numbers_are_groups_by_their_text():
-    assert rows(of_groups(pd.Series([1.0, 2.0, 1.0]), ["1"])) == [0, 2]
-
-
-def test_an_unknown_group_is_named():
-    with pytest.raises(InputError, match=r"no group 'c' in 'kind'. Found 'a', 'b'. Choose among them"):
-        of_groups(pd.Series(["a", "b"], name="kind"), ["c", "a"])
 
 
 @pytest.mark.parametrize(("how", "expected"), [("and", [0]), ("or", [0, 1, 2]), ("and not", [1])])

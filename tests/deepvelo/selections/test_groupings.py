@@ -59,10 +59,6 @@ def test_a_removed_color_is_used_again_and_many_groups_share_the_palette(three):
         grouping.assign(["a"], "one more")
 
 
-def test_cells_are_taken_out_of_their_groups(three):
-    assert members(three.unassign(["a", "c", "f", "unknown"])) == {"x": "b", "y": "", "z": "de"}
-
-
 @pytest.mark.parametrize("name", ["", "  ", "x" * 201, "unassigned"])
 def test_a_name_that_is_none_is_refused(three, name):
     for change in (lambda: three.assign(["a"], name), lambda: three.rename("x", name)):

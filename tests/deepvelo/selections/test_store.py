@@ -112,20 +112,6 @@ def test_an_unknown_owner_owns_nothing(run):
         store.save(run, "tip", CELLS)
 
 
-def test_a_renamed_selection_keeps_its_id(run):
-    saved, other = (store.save(run, name, CELLS, owner="anna") for name in ("tip", "root"))
-    renamed = store.rename(run, saved.selection_id, " end ")
-    assert (renamed.selection_id, renamed.name, renamed.owner) == (saved.selection_id, "end", "anna")
-    assert store.load(run, saved.selection_id) == (renamed, CELLS)
-    assert store.rename(run, saved.selection_id, "end") == renamed
-    with pytest.raises(InputError, match=r"has a selection 'root' already\. Choose another name"):
-        store.rename(run, saved.selection_id, "root")
-    with pytest.raises(InputError, match="deleted or replaced"):
-        store.rename(run, "0" * 16, "new")
-    assert sorted(names_in(run)) == ["end", "root"]
-    assert other in store.stored(run).selections
-
-
 def test_a_deleted_selection_is_gone_and_may_be_deleted_again(run):
     saved = store.save(run, "tip", CELLS)
     store.delete(run, saved.selection_id)
@@ -195,7 +181,6 @@ def test_a_deleted_run_takes_its_selections_along_and_stays_deleted(run):
     RunStore(run.parent).delete(run.name)
     for change in (
         lambda: store.save(run, "tip", CELLS),
-        lambda: store.rename(run, saved.selection_id, "top"),
         lambda: store.delete(run, saved.selection_id),
     ):
         with pytest.raises(InputError, match=rf"no run '{run.name}' any more"):
