@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import session
 from app.compare import queries
 from app.compare.portraits import portraits_view
 from app.selection import linked, state
@@ -19,7 +18,7 @@ from app.shared.comparison import RunIds
 from app.shared.empty import error_in_words
 from app.shared.grouping import groups_and_colors
 from app.shared.shown_run import run_fragment
-from app.shared.tables import show_table
+from app.shared.tables import show_genes
 from app.shared.text import escape
 from app.shared.velocity_chart import basis_label
 from app.shared.view import one_of
@@ -123,8 +122,6 @@ def _gene_table(
     st.markdown(words)
     genes = [str(gene) for gene in shares.index]
     table = shares.assign(share=100 * shares["share"]).rename_axis("Gene").reset_index()
-    rows = [genes.index(gene)] if (gene := session.gene()) in genes else []
-    session.fill({GENES_KEY: {"selection": {"rows": rows, "columns": [], "cells": []}}})
     columns = {
         "Gene": st.column_config.TextColumn(width=72),
         "share": st.column_config.ProgressColumn(
@@ -139,9 +136,9 @@ def _gene_table(
             format="%+.2f",
             help=_PART_WORDS.format(method=escape(name)),
         )
-    show_table(
-        table, hide_index=True, height=HEIGHT - 150, key=GENES_KEY, on_select=lambda: _pick(genes),
-        selection_mode="single-row", column_config=columns, alt="Genes by their share of the disagreement",
+    show_genes(
+        table, key=GENES_KEY, height=HEIGHT - 150, column_config=columns,
+        alt="Genes by their share of the disagreement",
     )  # fmt: skip
     st.caption(
         "Method columns: the gene's contribution to each direction. Methods with equal signs disagree when the gene "
@@ -155,9 +152,3 @@ def _region_in_words(groups: np.ndarray) -> str:
     common = Counter(groups).most_common()
     named = ", ".join(f"{escape(name)} {n:,}" for name, n in common[:3])
     return f"{number(len(groups), 'cell')} ({named}{', …' if len(common) > 3 else ''})"
-
-
-def _pick(genes: list[str]) -> None:
-    rows = session.widget_value(GENES_KEY)["selection"]["rows"]
-    if rows:
-        session.set_gene(genes[rows[0]])

@@ -17,7 +17,7 @@ from app.shared.gene_picker import gene_picker
 from app.shared.grouping import own_groups_and_colors
 from app.shared.phase_charts import phase_of
 from app.shared.shown_run import run_fragment
-from app.shared.tables import download, show_table
+from app.shared.tables import download, show_genes
 from app.shared.text import escape
 from deepvelo.io.runs import Run
 from deepvelo.io.spreadsheet import to_csv
@@ -132,17 +132,11 @@ def _heatmap(run: Run, analysis: Lineages, lineage: str, *, genes: list[str]) ->
 def _table(run: Run, table: pd.DataFrame, lineage: str) -> None:
     key = f"lineages.drivers.{run.info.run_id}.{lineage}"  # one selection per run and lineage
     near = (table["Measure"] == NEARNESS).all()
-    genes = list(table["Gene"])
-    rows = [genes.index(gene)] if (gene := session.gene()) in genes else []
-    session.fill({key: {"selection": {"rows": rows, "columns": [], "cells": []}}})
-    show_table(
+    show_genes(
         table.assign(q=table["q"].clip(lower=LEAST_Q)),
-        hide_index=True,
         height=430,
         key=key,
         column_order=[name for name in table if name != "Measure"],
-        on_select=lambda: _open(key, genes),
-        selection_mode="single-row",
         column_config={
             "Gene": st.column_config.TextColumn(
                 help="Select a row to show the gene's phase portrait.", pinned=True, width=66
@@ -186,12 +180,6 @@ def _interval_in_words(end: str) -> str:
         f"{end} limit of the 95% confidence interval of the correlation. It assumes independent cells, so the true interval is "
         "wider."
     )
-
-
-def _open(key: str, genes: list[str]) -> None:
-    rows = session.widget_value(key)["selection"]["rows"]
-    if rows:
-        session.set_gene(genes[rows[0]])
 
 
 def _overlap(run: Run, analysis: Lineages, lineage: str, found: dict[str, Lineages]) -> None:

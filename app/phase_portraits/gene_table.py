@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import session
 from app.shared.gene_picker import gene_order
 from app.shared.phase_charts import gene_scores
-from app.shared.tables import show_table
+from app.shared.tables import show_genes
 from deepvelo.io.runs import Run
 
 KEY = "genes.table"
@@ -26,24 +25,11 @@ def gene_table(run: Run, *, shown: str, height: int) -> None:
     genes = list(order[start : start + MOST_ROWS])
     table = gene_scores(run, genes)
     scored = "Score" in table
-    session.fill(
-        {
-            KEY: {
-                "selection": {
-                    "rows": [genes.index(shown)] if shown in genes else [],
-                    "columns": [],
-                    "cells": [],
-                }
-            }
-        }
-    )
-    show_table(
+    show_genes(
         table,
-        hide_index=True,
-        height=height - LEGEND_HEIGHT * scored,
         key=KEY,
-        on_select=lambda: _pick(genes),
-        selection_mode="single-row",
+        gene=shown,
+        height=height - LEGEND_HEIGHT * scored,
         column_config={
             "Gene": st.column_config.TextColumn(width="small"),
             "Score": st.column_config.NumberColumn(
@@ -59,9 +45,3 @@ def gene_table(run: Run, *, shown: str, height: int) -> None:
         words.append(f"Genes {start + 1:,} to {start + len(genes):,} of {len(order):,}.")
     if words:
         st.caption(" ".join(words))
-
-
-def _pick(genes: list[str]) -> None:
-    rows = session.widget_value(KEY)["selection"]["rows"]
-    if rows:
-        session.set_gene(genes[rows[0]])

@@ -18,7 +18,7 @@ from app.shared.gene_picker import gene_picker
 from app.shared.grouping import groups_and_colors, shown_groups, shown_key, visible_groups
 from app.shared.phase_charts import phase_of
 from app.shared.signal import batch_key_of
-from app.shared.tables import download, show_table
+from app.shared.tables import download, show_genes, show_table
 from app.shared.text import box_labels
 from app.shared.view import one_of
 from deepvelo import keys
@@ -214,9 +214,6 @@ def _marker_genes(run: Run, contrast: Contrast) -> list[str]:
 
 def _gene_table(table: pd.DataFrame, *, key: str, height: int) -> None:
     """Genes; a click on a row opens its portrait."""
-    genes = [str(gene) for gene in table["Gene"]]
-    rows = [genes.index(gene)] if (gene := session.gene()) in genes else []
-    session.fill({key: {"selection": {"rows": rows, "columns": [], "cells": []}}})
     two, small = st.column_config.NumberColumn(format="%.2f"), st.column_config.NumberColumn(format="%.2g")
     percent = st.column_config.NumberColumn(format="%.0f%%")
     formats = dict.fromkeys(("log2 ratio", "Difference", "Low", "High", "Score"), two) | {
@@ -224,16 +221,10 @@ def _gene_table(table: pd.DataFrame, *, key: str, height: int) -> None:
         "Selected": small,
     }
     formats |= {"Expressing": percent, "Others": percent if "Expressing" in table else small}
-    show_table(
-        table, hide_index=True, height=height, key=key, on_select=lambda: _pick_row(key, genes), selection_mode="single-row",
-        column_config={name: formats[name] for name in table if name in formats}, alt="Genes by their difference",
+    show_genes(
+        table, key=key, height=height, alt="Genes by their difference",
+        column_config={name: formats[name] for name in table if name in formats},
     )  # fmt: skip
-
-
-def _pick_row(key: str, genes: Sequence[str]) -> None:
-    rows = session.widget_value(key)["selection"]["rows"]
-    if rows:
-        session.set_gene(genes[rows[0]])
 
 
 def _pick(run: Run, picked: object) -> None:

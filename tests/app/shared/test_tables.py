@@ -1,0 +1,56 @@
+"""Tables whose rows choose genes."""
+
+from __future__ import annotations
+
+import json
+
+from streamlit.testing.v1 import AppTest
+
+from tests.on_page import fine
+
+
+def page():
+    import pandas as pd
+
+    from app import session
+    from app.shared.tables import show_genes
+
+    session.sync_url()
+    show_genes(pd.DataFrame({"Gene": ["Cpe", "Actb", "Sox2"], "q": [0.1, 0.2, 0.3]}), key="genes")
+
+
+def opened(**query: str) -> AppTest:
+    app = AppTest.from_function(page, default_timeout=30)
+    app.query_params.update(**query)
+    return fine(app.run())
+
+
+def click(app: AppTest, rows: list[int]) -> AppTest:
+    """The page after rows of its table were selected."""
+    states = app._tree.get_widget_states()
+    value = json.dumps({"selection": {"rows": rows, "columns": [], "cells": []}})
+    states.widgets.add(id=app.dataframe[0].proto.id, string_value=value)
+    app._run(states)
+    return fine(app)
+
+
+def chosen(app: AppTest) -> list[int]:
+    return app.session_state["genes"]["selection"]["rows"]
+
+
+def test_a_row_chooses_its_gene_and_the_row_of_the_chosen_gene_is_selected():
+    app = opened(gene="Actb")
+    assert chosen(app) == [1]
+    click(app, [2])
+    assert app.query_params["gene"] == "Sox2"
+    assert chosen(app) == [2]
+
+
+def test_no_row_keeps_the_gene():
+    app = click(opened(gene="Actb"), [])
+    assert app.query_params["gene"] == "Actb"
+    assert chosen(app) == [1]
+
+
+def test_a_gene_that_is_not_in_the_table_selects_no_row():
+    assert chosen(opened(gene="Gad1")) == []
