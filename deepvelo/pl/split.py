@@ -18,7 +18,6 @@ _IN_A_ROW = 3
 _ROW_HEIGHTS = {2: 440, 3: 360}  # pixels, by panels in a row
 _MOST_OF_A_TITLE = 24  # characters
 _TOP = 72  # pixels: titles stand below the toolbar
-_MARGIN = 0.04  # of the map, around it
 _BACKGROUND_OPACITY = 0.15
 
 
@@ -77,7 +76,7 @@ def split(
         heading = f"{theme.plain(title, most=_MOST_OF_A_TITLE)}<br>{number(int(part.sum()), 'cell')}"
         written.append(grid.title(panel, heading, size=theme.FONT_SIZE - 1))
     _show_once(traces)
-    _share_axes(grid, points, axis_names, columns=columns, n_panels=len(parts), y_down=y_down)
+    _share_axes(grid, axis_names, columns=columns, n_panels=len(parts), y_down=y_down)
     layout = theme.layout(height=_TOP + 40 + n_rows * _ROW_HEIGHTS[columns]) | {"annotations": written}
     layout["margin"]["t"] = _TOP
     return grid.assembled(traces, **layout)
@@ -115,20 +114,15 @@ def _show_once(traces: Sequence[Part]) -> None:
             shown.add(trace["name"])
 
 
-def _share_axes(
-    grid: Grid, points: np.ndarray, names: Sequence[str], *, columns: int, n_panels: int, y_down: bool
-) -> None:
-    known = points[np.isfinite(points).all(axis=1)]
-    low, high = (known.min(axis=0), known.max(axis=0)) if len(known) else (np.zeros(2), np.ones(2))
-    room = np.maximum(_MARGIN * (high - low), 1e-9)
-    ranges = np.stack([low - room, high + room], axis=1)
-    if y_down:
-        ranges[1] = ranges[1, ::-1]
+def _share_axes(grid: Grid, names: Sequence[str], *, columns: int, n_panels: int, y_down: bool) -> None:
+    """Let the axes of all panels match; a range of their own would take back a zoom when the colour changes."""
     for panel, axes in enumerate(grid.axes):
-        for axis, letter, properties, ends in zip(axes, "xy", quiet_axes(names), ranges, strict=True):
+        for axis, letter, properties in zip(axes, "xy", quiet_axes(names), strict=True):
             is_outer = panel + columns >= n_panels if letter == "x" else panel % columns == 0
             axis.update(properties if is_outer else properties | {"title": {"text": ""}})
-            axis |= {"range": [float(end) for end in ends], "visible": panel < n_panels}
+            axis["visible"] = panel < n_panels
             if panel:
                 axis["matches"] = letter
+        if y_down:
+            axes[1]["autorange"] = "reversed"
     grid.axes[0][1]["scaleanchor"] = "x"

@@ -30,7 +30,15 @@ def ready(page: Page, what: str) -> None:
     page.wait_for_timeout(1000)  # the layout settles
 
 
-def test_panels_zoom_together(site, visit: Visit):
+def recolour(page: Page) -> None:
+    """Colour by a number instead of groups."""
+    page.get_by_role("combobox", name="Colour by").click(timeout=SOON)
+    page.get_by_role("option", name="Confidence in direction").click(timeout=SOON)
+    page.locator(".js-plotly-plot .cbfills").first.wait_for(state="attached", timeout=SOON)
+    page.wait_for_timeout(500)
+
+
+def test_panels_zoom_together_and_keep_it_in_another_color(site, visit: Visit):
     page = visit(f"{site.address}/velocity?run={save_made_up(site.runs)}&split=clusters")
     ready(page, ".nsewdrag")
     x, x2, y, y2 = before = page.evaluate(RANGES)
@@ -41,10 +49,12 @@ def test_panels_zoom_together(site, visit: Visit):
     page.mouse.wheel(0, -300)
     page.wait_for_function(f"JSON.stringify(({RANGES})()) !== JSON.stringify({before})", timeout=SOON)
     page.wait_for_timeout(500)  # Plotly waits for the end of the turn
-    x, x2, y, y2 = page.evaluate(RANGES)
+    x, x2, y, y2 = zoomed = page.evaluate(RANGES)
     assert x == pytest.approx(x2)
     assert y == pytest.approx(y2)
     assert x[1] - x[0] < before[0][1] - before[0][0]
+    recolour(page)
+    assert page.evaluate(RANGES) == zoomed
 
 
 def test_selected_cells_stand_out_on_three_axes(site, visit: Visit):
@@ -71,8 +81,5 @@ def test_a_map_stays_in_place_when_its_legend_becomes_a_color_bar(site, visit: V
     page.set_viewport_size({"width": width, "height": 900})
     ready(page, ".nsewdrag")
     before = page.evaluate(MAP)
-    page.get_by_role("combobox", name="Colour by").click(timeout=SOON)
-    page.get_by_role("option", name="Confidence in direction").click(timeout=SOON)
-    page.locator(".js-plotly-plot .cbfills").first.wait_for(state="attached", timeout=SOON)
-    page.wait_for_timeout(500)
+    recolour(page)
     assert page.evaluate(MAP) == before
