@@ -55,6 +55,8 @@ IN_SPACE_NOT_SPEED = (
 )
 SPACE_WORDS = "Drag to turn, scroll to zoom; click a name in the legend to select its cells."
 SPATIAL_WORDS = "Spatial coordinates are drawn with y downwards, as in images of the tissue."
+IN_PLACE = "Each point is a cell at its place in the tissue."
+SPATIAL_ARROWS = "Arrows point to places where cells of the next state lie; cells do not travel along them."
 COLOR_WORDS = {
     keys.LATENT_TIME: (
         "Latent time, 0 to 1, orders cells along the arrows. It has no unit, and it is not meaningful where arrows form a "
@@ -307,29 +309,24 @@ def in_words(run: Run, view: View) -> str:
         color = _EARLIER_CONFIDENCE
     if view.color == "gene_velocity" and not run.var.loc[view.gene, keys.VELOCITY_GENES]:
         color = f"{escape(view.gene)} has no velocity in this run, so the arrows do not use it."
+    down = SPATIAL_WORDS if is_spatial(view.basis) and not view.in_space else ""
+    turned = SPACE_WORDS if view.in_space else ""
+    parts = [turned, down, _split_in_words(run, view), _arrows_in_words(run, view), color, run_in_words(run)]
+    return " ".join(part for part in parts if part)
+
+
+def _arrows_in_words(run: Run, view: View) -> str:
+    """What the arrows are and are not, or why there is none."""
     points = cached.points_on(run.info.run_id, view.basis, view.axes)
     points = points[np.isfinite(points).all(axis=1)]
     if (points == points[:1]).all():
-        arrows = [
-            "All cells lie at one point in this embedding, so no arrow is drawn. Choose another embedding."
-        ]
-    elif view.kind == "No arrows":
-        arrows = [KIND_WORDS[view.kind]]
-    else:
-        arrows = [
-            KIND_WORDS[view.kind],
-            undecided_in_words(run),
-            IN_SPACE_NOT_SPEED if view.in_space else NOT_SPEED,
-        ]
-    down = SPATIAL_WORDS if is_spatial(view.basis) and not view.in_space else ""
+        return "All cells lie at one point in this embedding, so no arrow is drawn. Choose another embedding."
+    if view.kind == "No arrows":
+        return IN_PLACE if is_spatial(view.basis) else KIND_WORDS[view.kind]
     parts = [
-        SPACE_WORDS if view.in_space else "",
-        down,
-        _split_in_words(run, view),
-        *arrows,
-        color,
-        run_in_words(run),
-    ]
+        KIND_WORDS[view.kind], SPATIAL_ARROWS if is_spatial(view.basis) else "", undecided_in_words(run),
+        IN_SPACE_NOT_SPEED if view.in_space else NOT_SPEED,
+    ]  # fmt: skip
     return " ".join(part for part in parts if part)
 
 

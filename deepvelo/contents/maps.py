@@ -76,6 +76,7 @@ def axes(basis: str, values: np.ndarray) -> dict[int, str]:
     {0: 'PC 1', 2: 'PC 3'}
     """
     known = values[np.isfinite(values).all(axis=1)]
+    known = known if known.dtype.kind == "f" else known.astype(float)  # differences of booleans are none
     if not len(known):
         known = np.zeros((1, values.shape[1]))
     low, high = known.min(axis=0), known.max(axis=0)

@@ -252,6 +252,7 @@ def test_spatial_coordinates_point_down(server, saved_run):
     assert layout["yaxis"]["autorange"] == "reversed"
     assert layout["xaxis"]["title"]["text"] == "Spatial 1"
     assert "y downwards" in words(app)
+    assert "a cell at its place in the tissue" in words(app)
 
 
 @pytest.fixture

@@ -23,7 +23,9 @@ def test_the_stationary_component_of_a_diffusion_map_is_left_out():
     assert maps.axes("diffmap", values[:, 1:4]) == {0: "DC 1", 1: "DC 2", 2: "DC 3"}
 
 
-@pytest.mark.parametrize("values", [np.ones((5, 2)), np.full((5, 2), np.nan), np.eye(5)[:, :2] * [1, 0]])
+@pytest.mark.parametrize(
+    "values", [np.ones((5, 2)), np.full((5, 2), np.nan), np.eye(5)[:, :2] * [1, 0], np.eye(5, 2, dtype=bool)]
+)
 def test_a_map_keeps_two_columns(values):
     assert maps.axes("umap", values) == {0: "UMAP 1", 1: "UMAP 2"}
 
