@@ -34,6 +34,7 @@ from deepvelo.pl.split import split
 from deepvelo.pl.training_curve import training_curve as curve_of_history
 from deepvelo.pl.trajectory_map import trajectory_map
 from deepvelo.pl.trends import trend_grid
+from deepvelo.pl.volcano import volcano
 
 EVIL = (
     "<a href='http://evil.test'>x</a>",
@@ -90,6 +91,7 @@ FIGURES: dict[Callable, Callable[[], go.Figure | list[go.Figure]]] = {
     pl.phase_portrait: lambda: pl.phase_portrait(CELLS, EVIL),
     pl.rates: lambda: pl.rates(CELLS, EVIL[0]),
     trend_grid: lambda: trend_grid({name: {"expression": CURVE} for name in EVIL}, color="#112233", time_title=EVIL[1]),
+    volcano: lambda: volcano(pd.DataFrame({"gene": EVIL, "effect": [2.0, -1.0, 0.1, 1.0], "p": 1e-9, "q": 1e-8}), marked=EVIL),
 }  # fmt: skip
 OWN = re.compile(
     r"<br>|</?b>|<extra>|</extra>|</?sub>|<span style='font-size:\d+px;font-weight:400'>|</span>|< 1e-\d+"
@@ -130,12 +132,15 @@ def test_every_figure_is_here():
 
 
 def shown(fig: go.Figure):
-    """All text of a figure that Plotly draws: customdata only where a hover shows it."""
+    """All text of a figure that Plotly draws; of customdata what a hover shows, all or some columns."""
     for trace in fig.data:
-        hidden = "customdata" not in (trace.hovertemplate or "")
-        yield from strings(
-            {key: part for key, part in trace.to_plotly_json().items() if key != "customdata" or not hidden}
-        )
+        parts = trace.to_plotly_json()
+        data, template = parts.pop("customdata", None), trace.hovertemplate or ""
+        yield from strings(parts)
+        if columns := [int(column) for column in re.findall(r"customdata\[(\d)\]", template)]:
+            yield from strings(np.asarray(data, dtype=object)[:, columns] if data is not None else ())
+        elif "customdata" in template:
+            yield from strings(data)
     yield from strings(fig.layout.to_plotly_json())
 
 
