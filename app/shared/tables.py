@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
+from hashlib import blake2b
 from typing import Any, Final
 
 import pandas as pd
@@ -39,15 +40,17 @@ def show_genes(table: pd.DataFrame, *, key: str, gene: str | None = None, **opti
     genes = [str(name) for name in table["Gene"]]
     shown = session.gene() if gene is None else gene
     rows = [genes.index(shown)] if shown in genes else []
-    session.fill({key: {"selection": {"rows": rows, "columns": [], "cells": []}}})
+    # Another table is another widget: a browser may still send the row that was selected in the table before.
+    of_table = f"{key}.{blake2b(chr(10).join(genes).encode(), digest_size=8).hexdigest()}"
+    session.fill({of_table: {"selection": {"rows": rows, "columns": [], "cells": []}}, f"{key}.names": genes})
     show_table(
-        table, key=key, hide_index=True, selection_mode="single-row", on_select=lambda: _choose(key, genes), **options
+        table, key=of_table, hide_index=True, selection_mode="single-row", on_select=partial(_choose, of_table, f"{key}.names"), **options
     )  # fmt: skip
 
 
-def _choose(key: str, genes: Sequence[str]) -> None:
-    rows = session.widget_value(key)["selection"]["rows"]
-    if rows:
+def _choose(key: str, names: str) -> None:
+    rows, genes = session.widget_value(key)["selection"]["rows"], session.widget_value(names)
+    if rows and rows[0] < len(genes):
         session.set_gene(genes[rows[0]])
 
 

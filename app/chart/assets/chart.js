@@ -146,6 +146,7 @@ class Chart {
     this.root = root;
     this.send = send;
     this.gestures = []; // not known to be taken
+    this.lastStep = Promise.resolve();
     this.box = document.createElement("div");
     this.tooltip = document.createElement("div");
     root.style.position = "relative";
@@ -239,7 +240,8 @@ class Chart {
     const data = this.traces.map((trace) => (hasCells(trace) ? { ...trace, ...this.highlighted(trace), ...quiet } : trace));
     const { toImageButtonOptions } = this.config;
     if (this.drawn) Object.assign(this.box._context, { toImageButtonOptions });
-    await Plotly.react(this.box, data, layout, this.config);
+    await this.step(() => Plotly.react(this.box, data, layout, this.config));
+    if (!charts.has(this)) return;
     this.box._context.toImageButtonOptions = header.config.toImageButtonOptions;
     this.shown = this.bits();
     this.box.setAttribute("role", "img");
@@ -248,13 +250,20 @@ class Chart {
     this.drawn = true;
   }
 
+  /** One step of Plotly after the other, as each goes on in the background; none on a figure that was removed. */
+  step(work) {
+    const done = this.lastStep.then(() => (charts.has(this) ? work() : undefined));
+    this.lastStep = done.catch(() => {});
+    return done;
+  }
+
   resize() {
     if (Math.abs(this.root.clientWidth - this.width) < 0.1 * this.width) {
-      window.Plotly.Plots.resize(this.box);
+      this.step(() => window.Plotly.Plots.resize(this.box)).catch(() => {}); // hidden meanwhile
       return;
     }
-    window.Plotly.purge(this.box); // or parts of a colour bar that changes sides would stay
     this.drawn = false;
+    this.step(() => window.Plotly.purge(this.box)); // or parts of a colour bar that changes sides would stay
     this.redraw();
   }
 
@@ -274,7 +283,7 @@ class Chart {
     if (!this.cells || !outline) return;
     const how = this.how();
     preview({ ...this.chosen, how }, points.map(({ customdata }) => customdata).filter((row) => row !== undefined));
-    window.Plotly.relayout(this.box, { selections: [] }); // the cells show the selection
+    this.step(() => window.Plotly.relayout(this.box, { selections: [] })); // the cells show the selection
     this.gesture({ how, [lassoPoints ? "lasso" : "box"]: Object.values(outline), axes: Object.keys(outline) });
   }
 
@@ -302,7 +311,7 @@ class Chart {
     const changes = places.map((place) => this.highlighted(this.traces[place]));
     const columns = Object.keys(changes[0]); // the same in all, as no figure has cells on two and on three axes
     const update = Object.fromEntries(columns.map((name) => [name, changes.map((change) => change[name])]));
-    window.Plotly.restyle(this.box, update, places);
+    this.step(() => window.Plotly.restyle(this.box, update, places));
   }
 
   highlighted(trace) {
@@ -345,7 +354,7 @@ class Chart {
   remove() {
     charts.delete(this);
     this.observer.disconnect();
-    if (this.drawn) window.Plotly.purge(this.box);
+    this.lastStep.then(() => window.Plotly?.purge(this.box));
     this.root.replaceChildren();
   }
 }

@@ -11,12 +11,14 @@ from tests.on_page import fine
 
 def page():
     import pandas as pd
+    import streamlit as st
 
     from app import session
     from app.shared.tables import show_genes
 
     session.sync_url()
-    show_genes(pd.DataFrame({"Gene": ["Cpe", "Actb", "Sox2"], "q": [0.1, 0.2, 0.3]}), key="genes")
+    genes = ["Cpe", "Actb", "Sox2"][:: -1 if st.toggle("Other order") else 1]
+    show_genes(pd.DataFrame({"Gene": genes, "q": [0.1, 0.2, 0.3]}), key="genes")
 
 
 def opened(**query: str) -> AppTest:
@@ -35,7 +37,8 @@ def click(app: AppTest, rows: list[int]) -> AppTest:
 
 
 def chosen(app: AppTest) -> list[int]:
-    return app.session_state["genes"]["selection"]["rows"]
+    key = app.dataframe[0].proto.id.rpartition("-")[2]
+    return app.session_state[key]["selection"]["rows"]
 
 
 def test_a_row_chooses_its_gene_and_the_row_of_the_chosen_gene_is_selected():
@@ -54,3 +57,12 @@ def test_no_row_keeps_the_gene():
 
 def test_a_gene_that_is_not_in_the_table_selects_no_row():
     assert chosen(opened(gene="Gad1")) == []
+
+
+def test_the_row_that_was_selected_in_another_table_chooses_nothing():
+    app = opened(gene="Cpe")
+    before = app.dataframe[0].proto.id
+    app.toggle[0].set_value(True).run()
+    assert app.dataframe[0].proto.id != before
+    assert app.query_params["gene"] == "Cpe"
+    assert chosen(app) == [2]
