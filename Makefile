@@ -10,9 +10,10 @@ export PYTHONDONTWRITEBYTECODE :=
 app: $(VENV)/.installed
 	$(BIN)/deepvelo app
 
-# Slow and browser tests run side by side: each waits for servers and jobs half of the time.
+# One after the other: a page that waits for a busy machine fails a browser test.
 test: lint coverage
-	$(MAKE) -j 2 test-slow test-browser
+	$(MAKE) test-slow
+	$(MAKE) test-browser
 	$(BIN)/python -m pytest -m alone
 
 # Two processes, a file of tests in one of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final
@@ -15,6 +16,7 @@ from deepvelo.io.spreadsheet import as_cell, in_cells
 from deepvelo.wording import in_one_line
 
 _MOST: Final = 300  # characters of a cell
+_STALE: Final = 4.0  # seconds, until a busy browser has drawn
 _MIMES: Final = {"csv": "text/csv", "json": "application/json"}
 
 
@@ -39,19 +41,43 @@ def show_genes(table: pd.DataFrame, *, key: str, gene: str | None = None, **opti
     """
     genes = [str(name) for name in table["Gene"]]
     shown = session.gene() if gene is None else gene
-    rows = [genes.index(shown)] if shown in genes else []
-    # Another table is another widget: a browser may still send the row that was selected in the table before.
+    row = genes.index(shown) if shown in genes else None
+    # Another table is another widget: the row that was selected in the table before means another gene.
     of_table = f"{key}.{blake2b(chr(10).join(genes).encode(), digest_size=8).hexdigest()}"
-    session.fill({of_table: {"selection": {"rows": rows, "columns": [], "cells": []}}, f"{key}.names": genes})
+    moved = [
+        (at, old)
+        for at, old in session.widget_value(f"{of_table}.moved") or []
+        if time.monotonic() - at < _STALE
+    ]
+    if (before := session.widget_value(f"{of_table}.row")) != row:
+        moved.append((time.monotonic(), before))
+    session.fill(
+        {
+            of_table: {"selection": {"rows": [] if row is None else [row], "columns": [], "cells": []}},
+            f"{of_table}.row": row,
+            f"{of_table}.moved": moved,
+            f"{key}.names": genes,
+        }
+    )
     show_table(
-        table, key=of_table, hide_index=True, selection_mode="single-row", on_select=partial(_choose, of_table, f"{key}.names"), **options
+        table, key=of_table, hide_index=True, selection_mode="single-row",
+        on_select=partial(_choose, of_table, f"{key}.names"), **options,
     )  # fmt: skip
 
 
-def _choose(key: str, names: str) -> None:
-    rows, genes = session.widget_value(key)["selection"]["rows"], session.widget_value(names)
-    if rows and rows[0] < len(genes):
+def _choose(of_table: str, names: str) -> None:
+    """Choose the gene of the selected row.
+
+    Until a browser has drawn that another row is selected, it sends the row of before along with anything else: that row
+    chooses nothing for a moment.
+    """
+    rows, genes = session.widget_value(of_table)["selection"]["rows"], session.widget_value(names)
+    stale = {
+        old for at, old in session.widget_value(f"{of_table}.moved") or [] if time.monotonic() - at < _STALE
+    }
+    if rows and rows[0] < len(genes) and rows[0] not in stale:
         session.set_gene(genes[rows[0]])
+        session.fill({f"{of_table}.row": rows[0]})  # the browser knows this one
 
 
 def download(title: str, text: str, *, name: str, help: str | None = None) -> None:

@@ -17,6 +17,7 @@ def page():
     from app.shared.tables import show_genes
 
     session.sync_url()
+    st.button("Sox2", on_click=session.set_gene, args=("Sox2",))
     genes = ["Cpe", "Actb", "Sox2"][:: -1 if st.toggle("Other order") else 1]
     show_genes(pd.DataFrame({"Gene": genes, "q": [0.1, 0.2, 0.3]}), key="genes")
 
@@ -47,6 +48,28 @@ def test_a_row_chooses_its_gene_and_the_row_of_the_chosen_gene_is_selected():
     click(app, [2])
     assert app.query_params["gene"] == "Sox2"
     assert chosen(app) == [2]
+
+
+def test_a_row_that_was_selected_a_moment_ago_chooses_nothing(monkeypatch):
+    from app.shared import tables
+
+    app = opened(gene="Actb")
+    app.button[0].click().run()  # another gene, by another way
+    assert app.query_params["gene"] == "Sox2"
+    click(app, [1])  # the browser has not drawn the new row yet
+    assert app.query_params["gene"] == "Sox2"
+    assert chosen(app) == [2]
+    click(app, [0])
+    assert app.query_params["gene"] == "Cpe"
+    monkeypatch.setattr(tables, "_STALE", 0)
+    click(app, [1])
+    assert app.query_params["gene"] == "Actb"
+
+
+def test_clicks_go_there_and_back_at_once():
+    app = opened(gene="Actb")
+    for row, gene in ((2, "Sox2"), (1, "Actb"), (2, "Sox2")):
+        assert click(app, [row]).query_params["gene"] == gene
 
 
 def test_no_row_keeps_the_gene():
