@@ -28,7 +28,7 @@ from deepvelo.io.join import JoinReport
 from deepvelo.io.runs import Run, RunStore
 from tests import on_page
 from tests.cases.made.every import CASES
-from tests.on_page import figures
+from tests.on_page import headers
 
 PAGE = Path(__file__).resolve().parents[2] / "pages" / "data.py"
 SETTINGS = config.replace(config.Settings(), {"training": {"n_epochs": 5}})  # as `--epochs 5`
@@ -227,7 +227,7 @@ class Bench:
         return Page(
             errors=texts["error"],
             warnings=texts["warning"],
-            figures=figures(app),
+            figures=[header["figure"] for header in headers(app)],  # those of a page with errors too
             groupings=groups[0] if groups else [],
             said="\n".join(line for lines in texts.values() for line in lines),
         )
