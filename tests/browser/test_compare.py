@@ -73,8 +73,15 @@ def cell(table: Locator, row: int, column: int) -> Locator:
 
 def lasso(page: Page) -> None:
     """Draw around the middle of the map."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute(
+        "data-test-script-state", "notRunning", timeout=LONG
+    )
+    page.wait_for_timeout(1_000)  # a figure that finds its width is drawn twice
     plot = page.locator(".js-plotly-plot").first.locator(".nsewdrag").first
-    plot.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "() => { const plot = document.querySelector('.js-plotly-plot .nsewdrag');"
+        " plot?.scrollIntoView({ block: 'center' }); return plot !== null; }"
+    )
     box = plot.bounding_box()
     assert box is not None
     corners = [(0.2, 0.2), (0.8, 0.2), (0.8, 0.8), (0.2, 0.8), (0.2, 0.2)]
