@@ -137,7 +137,7 @@ def run(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Fit the cells of a finished run that are named in a text file, prepared anew; INPUT is the folder of the run.",
+            help="Fit the cells of a finished run that are named in a text file, prepared again; INPUT is the folder of the run.",
         ),
     ] = None,
     method: Annotated[

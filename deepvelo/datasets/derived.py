@@ -46,7 +46,7 @@ def most_variable(adata: AnnData, n_genes: int) -> AnnData:
 
 
 def of_cells(adata: AnnData, cells: np.ndarray) -> AnnData:
-    """Select cells, with their counts, annotation and embeddings, to be prepared anew.
+    """Select cells, with their counts, annotation and embeddings, to be prepared again.
 
     Moments, neighbours and principal components are left out, because those of other cells are among them.
 

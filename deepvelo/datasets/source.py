@@ -49,7 +49,7 @@ class DataSource:
         ``shuffled`` the same with unspliced counts permuted among the cells of each of the run's groups
         (see `deepvelo.datasets.derived.shuffled_control`); ``steady_state`` the same with unspliced counts as at steady
         state (see `deepvelo.datasets.derived.steady_state_control`); ``cells`` the counts of some cells of a run, to be
-        prepared anew (see `of_cells`), with the groups made by hand.
+        prepared again (see `of_cells`), with the groups made by hand.
     path
         The file, the processed object of a join, or the folder of a run. For a public set the folder where
         downloads are kept, ``~/.cache/deepvelo`` when empty.

@@ -27,7 +27,7 @@ MAP = """() => { const plot = document.querySelector(".js-plotly-plot");
 
 def ready(page: Page, what: str) -> None:
     page.locator(f".js-plotly-plot {what}").first.wait_for(timeout=SOON)
-    page.wait_for_timeout(1000)  # the layout settles
+    page.wait_for_timeout(1000)  # until the layout is final
 
 
 def recolour(page: Page) -> None:

@@ -125,7 +125,7 @@ def test_outlined_cells_become_a_group_on_all_pages_and_the_data_of_a_training(s
 def ready(page: Page, n_figures: int) -> None:
     page.wait_for_function(f"() => ({SHOWN})().length === {n_figures}", timeout=SOON)
     page.locator(".js-plotly-plot .nsewdrag").first.wait_for(timeout=SOON)
-    page.wait_for_timeout(500)  # the layout settles
+    page.wait_for_timeout(500)  # until the layout is final
 
 
 def lasso(page: Page) -> None:

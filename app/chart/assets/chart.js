@@ -4,7 +4,7 @@
 const PLOTLY = new URL("../deepvelo.plotly/plotly.min.js", import.meta.url).href;
 const MOST_BYTES = 256e6; // of arrays kept for figures to come
 const STORED = "deepvelo.selection "; // and the key of the cells, in sessionStorage, which survives a reload
-const TYPES = { f4: Float32Array, f8: Float64Array, i4: Int32Array, u2: Uint16Array, u1: Uint8Array };
+const TYPES = { f4: Float32Array, i4: Int32Array, u2: Uint16Array, u1: Uint8Array };
 const MISSING = 65535; // code of NaN among quantised values
 const MOST_BESIDE = 0.3; // of a figure's width, for a legend beside the map
 const LABELLED = 400; // pixels of a map for which names of groups were placed, as in `deepvelo/pl/embedding.py`

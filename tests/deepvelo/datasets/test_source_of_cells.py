@@ -1,4 +1,4 @@
-"""Some cells of a stored run as a data set of their own: its counts, prepared anew."""
+"""Some cells of a stored run as a data set of their own: its counts, prepared again."""
 
 from __future__ import annotations
 
